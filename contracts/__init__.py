@@ -1,0 +1,20 @@
+"""The public language of the engine: the events that cross its border, and nothing else.
+
+This package imports nothing of ``workers``: publishers and subscribers written in Python may
+depend on it alone; all others use the JSON Schemas in ``contracts/schemas``.
+"""
+
+from contracts.envelope import CloudEvent
+from contracts.jobs import JobRequested
+from contracts.mastery import MasteryChanged
+from contracts.rejections import RejectionCode, ResponseRejected
+from contracts.responses import ResponseRecorded
+
+__all__ = [
+    "CloudEvent",
+    "JobRequested",
+    "MasteryChanged",
+    "RejectionCode",
+    "ResponseRecorded",
+    "ResponseRejected",
+]

@@ -1,0 +1,32 @@
+"""`practice.job.requested.v1`: somebody asks for a long piece of work."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from contracts.claims import Claims
+from contracts.envelope import CloudEvent, Message
+from contracts.primitives import Uuid
+
+JobKind = Literal["calibrate", "rebuild", "verify", "reconcile"]
+
+
+class JobData(Message):
+    """What is asked for, and by whom."""
+
+    job_id: Uuid = Field(description="The idempotency key.")
+    kind: JobKind
+    parameters: dict[str, JsonValue] = Field(default_factory=dict, description="By kind.")
+    claims: Claims
+    token: str | None = Field(
+        default=None, description="The JWT of the claims; required when JWT_MODE=verify."
+    )
+
+
+class JobRequested(CloudEvent[JobData]):
+    """Somebody whose role may asks for calibration, rebuilding, verifying or reconciling."""
+
+    TYPE: ClassVar[str] = "practice.job.requested.v1"
+
+    type: Literal["practice.job.requested.v1"]
+    data: JobData

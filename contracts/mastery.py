@@ -1,0 +1,76 @@
+"""`practice.mastery.changed.v1`: a student's mastery of a concept changed."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from contracts.envelope import CloudEvent, Message
+from contracts.primitives import Identifier, Probability, Timestamp, Uuid
+
+Transition = Literal["none", "mastered", "lapsed"]
+Count = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Ability(Message):
+    """Ability on a scale after the commit, in logits."""
+
+    scale: Identifier
+    theta: Finite = Field(description="Posterior mean, logits.")
+    standard_error: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
+        description="Posterior standard deviation, logits."
+    )
+    previous_theta: Finite = Field(description="Posterior mean before, logits.")
+
+
+class SessionCounts(Message):
+    """The learner's answers in the session, after the commit."""
+
+    responses: Count
+    correct: Count
+
+
+class MasteryData(Message):
+    """What was current after the commit of the response."""
+
+    tenant_id: Identifier
+    student_id: Identifier
+    concept_id: Identifier
+    mastery: Probability = Field(description="P(known) after this answer.")
+    previous_mastery: Probability = Field(
+        description="P(known) before it; of a first attempt the prior."
+    )
+    mastered: bool = Field(description="Whether mastery has reached the threshold.")
+    transition: Transition = Field(description="Whether the threshold was crossed, and how.")
+    attempts: Annotated[int, Field(ge=1)] = Field(
+        description="Answers of this learner on this concept."
+    )
+    version: Annotated[int, Field(ge=1)] = Field(
+        description="Strictly rising per learner, with gaps: keep the event with the highest."
+    )
+    probability_correct: Probability = Field(
+        description="P(correct), predicted before this answer was seen."
+    )
+    ability: Ability
+    response_id: Uuid
+    item_id: Identifier
+    session_id: Identifier | None = None
+    correct: bool = Field(description="Whether the score is 0.5 or more.")
+    score: Probability
+    session: SessionCounts | None = Field(
+        default=None, description="Counts of the response's session, where it has one."
+    )
+    answered_at: Timestamp
+    last_answered_at: Timestamp = Field(
+        description="Newest answer on this concept; differs for a late response."
+    )
+    parameters_version: Annotated[int, Field(ge=1)]
+
+
+class MasteryChanged(CloudEvent[MasteryData]):
+    """A student's mastery of a concept changed: one event per applied response and concept."""
+
+    TYPE: ClassVar[str] = "practice.mastery.changed.v1"
+
+    type: Literal["practice.mastery.changed.v1"]
+    data: MasteryData

@@ -1,0 +1,79 @@
+"""`practice.response.recorded.v1`: a student answered a practice question."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from contracts.claims import Claims
+from contracts.envelope import CloudEvent, Message
+from contracts.primitives import Identifier, Probability, Timestamp, Uuid
+
+CORRECT_FROM = 0.5
+"""The score from which an answer counts as correct where only right or wrong is asked."""
+
+
+class Response(Message):
+    """One answer of one student to one item."""
+
+    response_id: Uuid = Field(
+        description="Made once per answer by the publisher: the idempotency key."
+    )
+    student_id: Identifier
+    session_id: Identifier | None = Field(default=None, description="The practice session.")
+    item_id: Identifier
+    concept_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)] = Field(
+        description="The concepts (knowledge components) that the item exercises, distinct.",
+        json_schema_extra={"uniqueItems": True},
+    )
+    scale: Identifier = Field(default="default", description="The ability scale.")
+    correct: bool | None = Field(default=None, description="Right or wrong.")
+    score: Probability | None = Field(default=None, description="Partial credit; what counts.")
+    answered_at: Timestamp = Field(
+        description="When the student answered: what order means. At most 5 minutes after the "
+        "time at which the event entered the stream."
+    )
+    response_time_ms: Annotated[int, Field(ge=0, le=2**53)] | None = Field(
+        default=None, description="Time to the answer, milliseconds."
+    )
+    attempt: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        default=None, description="Which attempt at this item it was."
+    )
+    hints_used: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_credit(self) -> "Response":
+        if len(set(self.concept_ids)) != len(self.concept_ids):
+            raise ValueError("concept_ids must be distinct: name each concept once")
+        if self.score is None:
+            if self.correct is None:
+                raise ValueError("correct or score is required: give one of them")
+        elif self.correct is not None and self.correct is not (self.score >= CORRECT_FROM):
+            raise ValueError(
+                f"correct is {str(self.correct).lower()} but score is {self.score}: correct "
+                "means a score of 0.5 or more; leave one of them out"
+            )
+        return self
+
+    @property
+    def credit(self) -> float:
+        """The score that counts, in [0, 1]."""
+        return self.score if self.score is not None else float(bool(self.correct))
+
+
+class RecordedData(Message):
+    """Who reports, and what was answered."""
+
+    claims: Claims
+    token: str | None = Field(
+        default=None, description="The JWT of the claims; required when JWT_MODE=verify."
+    )
+    response: Response
+
+
+class ResponseRecorded(CloudEvent[RecordedData]):
+    """A student answered a practice question."""
+
+    TYPE: ClassVar[str] = "practice.response.recorded.v1"
+
+    type: Literal["practice.response.recorded.v1"]
+    data: RecordedData

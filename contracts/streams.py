@@ -1,0 +1,46 @@
+"""Names of the streams, and which shard of a stream a learner belongs to."""
+
+import zlib
+from dataclasses import dataclass
+
+RESPONSES = "practice.responses.v1"
+MASTERY = "practice.mastery.v1"
+REJECTED = "practice.rejected.v1"
+JOBS = "practice.jobs.v1"
+
+EVENT_FIELD = "event"
+"""The one field of each entry: a CloudEvent as JSON."""
+
+ENGINE_GROUP = "mastery-engine"
+GRAPH_GROUP = "graph-projector"
+JOBS_GROUP = "mastery-jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The streams that one responses stream feeds; in a Redis Cluster they share a slot."""
+
+    responses: str
+    mastery: str
+    rejected: str
+
+
+def shards(count: int) -> tuple[Shard, ...]:
+    """All shards: the plain names for ``count`` 0, else ``count`` streams of each kind.
+
+    Args:
+        count: ``STREAM_SHARDS``, 0 or more.
+    """
+    suffixes = [f".{{{k}}}" for k in range(count)] if count else [""]
+    return tuple(Shard(RESPONSES + s, MASTERY + s, REJECTED + s) for s in suffixes)
+
+
+def shard_of(tenant_id: str, student_id: str, count: int) -> int:
+    """Which shard a learner's responses go to: CRC-32 (zlib) of ``tenant/student`` mod ``count``.
+
+    Args:
+        tenant_id: the tenant of the verified claims.
+        student_id: the student.
+        count: ``STREAM_SHARDS``; with 0 there is one shard, number 0.
+    """
+    return zlib.crc32(f"{tenant_id}/{student_id}".encode()) % count if count else 0

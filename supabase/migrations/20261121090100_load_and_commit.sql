@@ -1,0 +1,309 @@
+-- The ledger's contract: load and commit, each one JSON document in and one out, the same over
+-- PostgREST and over a direct connection.
+--
+-- Columns travel as Postgres array literals inside the document (unnest is twice as fast as
+-- json_to_recordset), and a function with one unnamed jsonb takes the body of the call as it is.
+-- Learners are numbered from 1 by their place in `tenants` and `students`;
+-- every other row names its learner by that number. Times go out as microseconds since 1970.
+
+create function mastery.microseconds(moment timestamptz) returns bigint
+language sql immutable set search_path = ''
+as $$ select (extract(epoch from moment) * 1000000)::bigint $$;
+
+-- What is stored of some learners, in one snapshot (the function is stable).
+--
+-- In:  tenants, students               the learners
+--      r_of, r_id, r_at                responses about to be applied
+--      c_of, c_id; a_of, a_id; s_of, s_id   concepts, scales and sessions that they touch
+--      only                            numbers of the learners to answer for; absent: all
+--      whole                           true: everything of each learner, with its log
+-- Out: learners  [[n, version, answered_at, response_id, parameters_version], ...]
+--      known     responses of those asked for that are in the log already
+--      log       the whole log of each learner for whom a response not yet known is late
+--      concepts, abilities, sessions   rows touched; of a learner with a log all rows
+create function public.mastery_load(jsonb) returns json
+language plpgsql stable security invoker
+set search_path = ''
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  request alias for $1;
+  tenants constant text[] := (request ->> 'tenants')::text[];
+  students constant text[] := (request ->> 'students')::text[];
+  everything constant boolean := coalesce((request ->> 'whole')::boolean, false);
+  asked constant int[] := case when request ? 'only'
+    then (request ->> 'only')::int[]
+    else array(select generate_series(1, cardinality((request ->> 'tenants')::text[]))) end;
+  chosen boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
+  logged int[];
+  full_state boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
+  n int;
+  learners json;
+  known json;
+  log json;
+  concepts json;
+  abilities json;
+  sessions json;
+begin
+  foreach n in array asked loop
+    chosen[n] := true;
+  end loop;
+
+  select json_agg(json_build_array(
+           w.n, l.version, mastery.microseconds(l.answered_at), l.response_id, l.parameters_version))
+    into learners
+    from unnest(asked) as w(n)
+    join mastery.learners l on l.tenant_id = tenants[w.n] and l.student_id = students[w.n];
+
+  if everything then
+    logged := asked;
+  else
+    select json_agg(json_build_array(
+             r.learner, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
+             mastery.microseconds(s.answered_at), s.version, s.entry, s.outcome))
+      into known
+      from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id)
+      join public.student_responses s
+        on s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
+       and s.response_id = r.id
+     where chosen[r.learner];
+
+    logged := array(
+      select distinct r.learner
+        from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[],
+                    (request ->> 'r_at')::timestamptz[]) as r(learner, id, at)
+        join mastery.learners l
+          on l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
+       where chosen[r.learner]
+         and (r.at, r.id) < (l.answered_at, l.response_id)
+         and not exists (
+           select from public.student_responses s
+            where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
+              and s.response_id = r.id));
+  end if;
+
+  foreach n in array logged loop
+    full_state[n] := true;
+  end loop;
+
+  select json_agg(json_build_array(
+           w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
+           mastery.microseconds(s.answered_at)))
+    into log
+    from unnest(logged) as w(n)
+    join public.student_responses s
+      on s.tenant_id = tenants[w.n] and s.student_id = students[w.n];
+
+  select json_agg(json_build_array(
+           c.learner, m.concept_id, m.odds_mantissa, m.odds_exponent, m.attempts,
+           mastery.microseconds(m.answered_at), m.mastery, m.mastered, m.version,
+           m.parameters_version))
+    into concepts
+    from (select t.learner, t.id
+            from unnest((request ->> 'c_of')::int[], (request ->> 'c_id')::text[]) as t(learner, id)
+           where chosen[t.learner] and not full_state[t.learner]
+          union all
+          select w.n, null from unnest(logged) as w(n)) as c(learner, id)
+    join public.concept_mastery m
+      on m.tenant_id = tenants[c.learner] and m.student_id = students[c.learner]
+     and (c.id is null or m.concept_id = c.id);
+
+  select json_agg(json_build_array(
+           a.learner, m.scale, m.responses, m.score, m.theta, m.standard_error, m.version,
+           m.parameters_version))
+    into abilities
+    from (select t.learner, t.id
+            from unnest((request ->> 'a_of')::int[], (request ->> 'a_id')::text[]) as t(learner, id)
+           where chosen[t.learner] and not full_state[t.learner]
+          union all
+          select w.n, null from unnest(logged) as w(n)) as a(learner, id)
+    join public.student_ability m
+      on m.tenant_id = tenants[a.learner] and m.student_id = students[a.learner]
+     and (a.id is null or m.scale = a.id);
+
+  select json_agg(json_build_array(
+           p.learner, m.session_id, m.responses, m.correct,
+           mastery.microseconds(m.started_at), mastery.microseconds(m.ended_at), m.version))
+    into sessions
+    from (select t.learner, t.id
+            from unnest((request ->> 's_of')::int[], (request ->> 's_id')::text[]) as t(learner, id)
+           where chosen[t.learner] and not full_state[t.learner]
+          union all
+          select w.n, null from unnest(logged) as w(n)) as p(learner, id)
+    join public.practice_sessions m
+      on m.tenant_id = tenants[p.learner] and m.student_id = students[p.learner]
+     and (p.id is null or m.session_id = p.id);
+
+  return json_build_object(
+    'learners', coalesce(learners, '[]'), 'known', coalesce(known, '[]'),
+    'logged', to_json(logged), 'log', coalesce(log, '[]'),
+    'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
+    'sessions', coalesce(sessions, '[]'));
+end $$;
+
+-- Applies what was folded from a current state, in one transaction, and answers for the rest.
+--
+-- The learners are locked in a fixed order; one whose version is not the expected one is left
+-- alone and returned as a conflict, with what load answers for it now.
+--
+-- In:  load                the request of mastery_load for the same learners
+--      expected            the version that each learner was folded from, 0 for a new one
+--      last_by             the number of each learner's last response below
+--      last_at, last_id    position of each learner's newest response after the commit
+--      parameters_version  under which all was computed
+--      r_*                 responses; c_*, a_*, s_*: new rows, `by` the number of the response
+--                          whose version the row carries
+-- Out: versions            of each response, null where its learner is in conflict
+--      conflicts           numbers of those learners
+--      current             what mastery_load answers for them
+create function public.mastery_commit(jsonb) returns json
+language plpgsql volatile security invoker
+set search_path = ''
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  request alias for $1;
+  load constant jsonb := request -> 'load';
+  tenants constant text[] := (load ->> 'tenants')::text[];
+  students constant text[] := (load ->> 'students')::text[];
+  expected constant bigint[] := (request ->> 'expected')::bigint[];
+  r_of constant int[] := (load ->> 'r_of')::int[];
+  agreed boolean[] := array_fill(false, array[cardinality(tenants)]);
+  conflicts int[];
+  versions bigint[];
+  n int;
+begin
+  insert into mastery.learners (tenant_id, student_id)
+  select t.tenant_id, t.student_id
+    from unnest(tenants, students, expected) as t(tenant_id, student_id, version)
+   where t.version = 0
+   order by t.tenant_id, t.student_id
+      on conflict do nothing;
+
+  for n in
+    select w.n
+      from unnest(tenants, students, expected) with ordinality as w(tenant_id, student_id, version, n)
+      join mastery.learners l on l.tenant_id = w.tenant_id and l.student_id = w.student_id
+     where l.version = w.version
+     order by l.tenant_id, l.student_id
+       for update of l
+  loop
+    agreed[n] := true;
+  end loop;
+  conflicts := array(
+    select w.n from unnest(agreed) with ordinality as w(agreed, n) where not w.agreed order by w.n);
+
+  versions := array(
+    select nextval('mastery.learner_version') from generate_series(1, cardinality(r_of)));
+
+  insert into public.student_responses (
+    tenant_id, student_id, response_id, session_id, item_id, concept_ids, scale, score,
+    answered_at, version, entry, outcome)
+  select tenants[r.learner], students[r.learner], r.id, r.session, r.item, r.concepts::text[],
+         r.scale, r.score, r.at, versions[r.n], r.entry, r.outcome::jsonb
+    from unnest(r_of, (load ->> 'r_id')::uuid[], (load ->> 'r_at')::timestamptz[],
+                (request ->> 'r_session')::text[], (request ->> 'r_item')::text[],
+                (request ->> 'r_concepts')::text[], (request ->> 'r_scale')::text[],
+                (request ->> 'r_score')::float8[], (request ->> 'r_entry')::text[],
+                (request ->> 'r_outcome')::text[])
+         with ordinality
+         as r(learner, id, at, session, item, concepts, scale, score, entry, outcome, n)
+   where agreed[r.learner];
+
+  update mastery.learners l
+     set version = versions[w.last_by], answered_at = w.last_at, response_id = w.last_id,
+         parameters_version = (request ->> 'parameters_version')::int
+    from unnest(tenants, students, (request ->> 'last_by')::int[],
+                (request ->> 'last_at')::timestamptz[], (request ->> 'last_id')::uuid[])
+         with ordinality as w(tenant_id, student_id, last_by, last_at, last_id, n)
+   where l.tenant_id = w.tenant_id and l.student_id = w.student_id and agreed[w.n];
+
+  insert into public.concept_mastery as m (
+    tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
+    parameters_version, odds_mantissa, odds_exponent)
+  select tenants[c.learner], students[c.learner], c.concept_id, c.mastery, c.attempts, c.mastered,
+         c.at, versions[c.by], (request ->> 'parameters_version')::int, c.mantissa, c.exponent
+    from unnest((request ->> 'c_of')::int[], (request ->> 'c_concept')::text[],
+                (request ->> 'c_mastery')::float8[], (request ->> 'c_attempts')::int[],
+                (request ->> 'c_mastered')::boolean[], (request ->> 'c_at')::timestamptz[],
+                (request ->> 'c_by')::int[], (request ->> 'c_mantissa')::float8[],
+                (request ->> 'c_exponent')::int[])
+         as c(learner, concept_id, mastery, attempts, mastered, at, by, mantissa, exponent)
+   where agreed[c.learner]
+      on conflict (tenant_id, student_id, concept_id) do update
+     set mastery = excluded.mastery, attempts = excluded.attempts, mastered = excluded.mastered,
+         answered_at = excluded.answered_at, version = excluded.version,
+         parameters_version = excluded.parameters_version,
+         odds_mantissa = excluded.odds_mantissa, odds_exponent = excluded.odds_exponent;
+
+  insert into public.student_ability as m (
+    tenant_id, student_id, scale, theta, standard_error, responses, version, parameters_version,
+    score)
+  select tenants[a.learner], students[a.learner], a.scale, a.theta, a.standard_error, a.responses,
+         versions[a.by], (request ->> 'parameters_version')::int, a.score
+    from unnest((request ->> 'a_of')::int[], (request ->> 'a_scale')::text[],
+                (request ->> 'a_theta')::float8[], (request ->> 'a_standard_error')::float8[],
+                (request ->> 'a_responses')::int[], (request ->> 'a_score')::float8[],
+                (request ->> 'a_by')::int[])
+         as a(learner, scale, theta, standard_error, responses, score, by)
+   where agreed[a.learner]
+      on conflict (tenant_id, student_id, scale) do update
+     set theta = excluded.theta, standard_error = excluded.standard_error,
+         responses = excluded.responses, version = excluded.version,
+         parameters_version = excluded.parameters_version, score = excluded.score;
+
+  insert into public.practice_sessions as m (
+    tenant_id, student_id, session_id, responses, correct, started_at, ended_at, version)
+  select tenants[s.learner], students[s.learner], s.session_id, s.responses, s.correct,
+         s.started_at, s.ended_at, versions[s.by]
+    from unnest((request ->> 's_of')::int[], (request ->> 's_session')::text[],
+                (request ->> 's_responses')::int[], (request ->> 's_correct')::int[],
+                (request ->> 's_started')::timestamptz[], (request ->> 's_ended')::timestamptz[],
+                (request ->> 's_by')::int[])
+         as s(learner, session_id, responses, correct, started_at, ended_at, by)
+   where agreed[s.learner]
+      on conflict (tenant_id, student_id, session_id) do update
+     set responses = excluded.responses, correct = excluded.correct,
+         started_at = excluded.started_at, ended_at = excluded.ended_at,
+         version = excluded.version;
+
+  return json_build_object(
+    'versions', (select coalesce(json_agg(case when agreed[r_of[v.n]] then v.version end order by v.n), '[]')
+                   from unnest(versions) with ordinality as v(version, n)),
+    'conflicts', to_json(conflicts),
+    'current', case when cardinality(conflicts) > 0
+      then public.mastery_load(load || jsonb_build_object('only', conflicts::text)) end);
+end $$;
+
+-- A page of learners, in the order of their keys: for those who go through all of them.
+--
+-- In:  limit; after_tenant, after_student (the last of the page before); tenant, student: only these
+-- Out: [[tenant, student], ...]
+create function public.mastery_learners(jsonb) returns json
+language sql stable security invoker set search_path = ''
+as $$
+  select coalesce(json_agg(json_build_array(l.tenant_id, l.student_id)), '[]')
+    from (select l.tenant_id, l.student_id
+            from mastery.learners l
+           where (not $1 ? 'after_tenant'
+                  or (l.tenant_id, l.student_id)
+                     > ($1 ->> 'after_tenant', $1 ->> 'after_student'))
+             and (not $1 ? 'tenant' or l.tenant_id = $1 ->> 'tenant')
+             and (not $1 ? 'student' or l.student_id = $1 ->> 'student')
+           order by l.tenant_id, l.student_id
+           limit ($1 ->> 'limit')::int) as l
+$$;
+
+revoke execute on function public.mastery_load(jsonb), public.mastery_commit(jsonb),
+  public.mastery_learners(jsonb), mastery.microseconds(timestamptz)
+  from public, anon, authenticated;
+grant execute on function public.mastery_load(jsonb), public.mastery_commit(jsonb),
+  public.mastery_learners(jsonb), mastery.microseconds(timestamptz)
+  to service_role;
+notify pgrst, 'reload schema';

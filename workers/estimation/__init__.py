@@ -1,0 +1,1 @@
+"""Knowledge tracing, pure: numpy in, numpy out, no I/O and no clock."""

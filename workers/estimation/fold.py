@@ -1,0 +1,262 @@
+"""The fold: learners and their new answers in, their new states and outcomes out.
+
+A learner's answers count in the learner's own order, `Position`. Answers that follow the newest
+one known are folded onto the stored state; a late one makes the learner's whole log be replayed.
+Either way the state is the one that a replay of all answers in order gives, to the last bit.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from workers.estimation.ability import AbilityEstimate, AbilityState, estimates
+from workers.estimation.bkt import likelihood_ratio, prediction, update
+from workers.estimation.learner import (
+    EMPTY_SESSION,
+    AbilityOutcome,
+    ConceptOutcome,
+    ConceptState,
+    Learner,
+    LearnerKey,
+    Outcome,
+    Response,
+    SessionState,
+)
+from workers.estimation.parameters import Parameters
+
+_UNSEEN_ABILITY = AbilityState()
+
+
+@dataclass(slots=True)
+class Work:
+    """What is to be folded for one learner.
+
+    Args:
+        key: who.
+        learner: the stored state; of a late learner the whole of it.
+        responses: new answers, none of them in the log, each once, in any order.
+        log: the learner's whole log, in any order; needed if an answer is late.
+    """
+
+    key: LearnerKey
+    learner: Learner
+    responses: list[Response]
+    log: list[Response] | None = None
+
+
+@dataclass(slots=True)
+class Folded:
+    """What the fold made of one learner.
+
+    ``concepts``, ``abilities`` and ``sessions`` name what changed and, by its index in
+    ``responses``, the answer that has the newest event about it.
+
+    Args:
+        key: who.
+        learner: the new state (of the parts loaded), still under the version it came from: a
+            new one is the database's to give.
+        responses: the new answers in the learner's order.
+        outcomes: what each of them brought.
+        estimates: of each scale that changed, the ability now.
+    """
+
+    key: LearnerKey
+    learner: Learner
+    responses: list[Response]
+    outcomes: list[Outcome] = field(default_factory=list)
+    concepts: dict[str, int] = field(default_factory=dict)
+    abilities: dict[str, int] = field(default_factory=dict)
+    sessions: dict[str, int] = field(default_factory=dict)
+    estimates: dict[str, AbilityEstimate] = field(default_factory=dict)
+
+
+def apply(learner: Learner, response: Response, parameters: Parameters) -> None:
+    """Fold one answer into a learner's state, in place; it must follow all those before."""
+    concepts, score = learner.concepts, response.score
+    for concept_id in response.concept_ids:
+        bkt = parameters.of_concept(concept_id)
+        old = concepts.get(concept_id) or unseen(concept_id, parameters)
+        mantissa, exponent = update(
+            old.mantissa, old.exponent, likelihood_ratio(bkt, score), bkt.learn, bkt.forget
+        )
+        concepts[concept_id] = ConceptState(
+            mantissa, exponent, old.attempts + 1, response.answered_at_us
+        )
+    scale = response.scale
+    learner.abilities[scale] = (learner.abilities.get(scale) or _UNSEEN_ABILITY).after(score)
+    if response.session_id is not None:
+        session = learner.sessions.get(response.session_id) or EMPTY_SESSION
+        learner.sessions[response.session_id] = session.after(response)
+    learner.last = response.position
+
+
+def unseen(concept_id: str, parameters: Parameters) -> ConceptState:
+    """The state of a concept before its first answer: the prior."""
+    return ConceptState(*parameters.of_concept(concept_id).prior_odds, 0, 0)
+
+
+def fold(works: Sequence[Work], parameters: Parameters) -> list[Folded]:
+    """Fold new answers of many learners; their abilities are estimated all at once.
+
+    Args:
+        works: one for each learner, each with at least one answer.
+        parameters: under which all states are.
+
+    Raises:
+        ValueError: if an answer is late and the learner's log is not given.
+    """
+    passes = [_Pass(work, parameters) for work in works]
+    found = iter(estimates([state for one in passes for state in one.ability_states()]))
+    return [one.conclude(found) for one in passes]
+
+
+@dataclass(slots=True)
+class _Moment:
+    """What surrounds one new answer: the states before and after it, concept by concept."""
+
+    before: list[ConceptState]
+    after: list[ConceptState]
+    ability_before: AbilityState
+    ability_after: AbilityState
+    session: SessionState | None
+    predicted_from: list[ConceptState]
+    others: list[tuple[str, ConceptState, ConceptState]] = field(default_factory=list)
+
+
+class _Pass:
+    """One learner's way through a fold."""
+
+    def __init__(self, work: Work, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._key = work.key
+        self._new = sorted(work.responses, key=_position)
+        stored = work.learner
+        last = stored.last
+        late = 0 if last is None else sum(r.position < last for r in self._new)
+        if late:
+            if work.log is None:
+                raise ValueError(f"a late answer of {work.key} needs the learner's log")
+            self._learner = Learner(stored.version, None, parameters.version)
+            self._moments = self._replay(stored, work.log, self._new[:late])
+        else:
+            self._learner = Learner(
+                stored.version,
+                last,
+                stored.parameters_version,
+                dict(stored.concepts),
+                dict(stored.abilities),
+                dict(stored.sessions),
+            )
+            self._moments = []
+        self._moments += [self._observe(response) for response in self._new[late:]]
+
+    def _observe(self, response: Response) -> _Moment:
+        """Apply an answer and keep what surrounds it."""
+        learner = self._learner
+        before = [
+            learner.concepts.get(c) or unseen(c, self._parameters) for c in response.concept_ids
+        ]
+        ability = learner.abilities.get(response.scale) or _UNSEEN_ABILITY
+        apply(learner, response, self._parameters)
+        return _Moment(
+            before,
+            [learner.concepts[c] for c in response.concept_ids],
+            ability,
+            learner.abilities[response.scale],
+            None if response.session_id is None else learner.sessions[response.session_id],
+            before,
+        )
+
+    def _replay(
+        self, stored: Learner, log: list[Response], late: list[Response]
+    ) -> list[_Moment]:
+        """Replay the log with the late answers in their places.
+
+        A late answer is predicted from what the learner had answered before it, and tells what is
+        current once all of the log and all late answers are in.
+        """
+        late_ids = {r.response_id for r in late}
+        moments: list[_Moment] = []
+        for response in sorted([*log, *late], key=_position):
+            if response.response_id in late_ids:
+                moments.append(self._observe(response))
+            else:
+                apply(self._learner, response, self._parameters)
+        now = self._learner
+        told, scales = dict(stored.concepts), dict(stored.abilities)
+        for response, moment in zip(late, moments, strict=True):
+            moment.before = [told.get(c) or unseen(c, self._parameters) for c in response.concept_ids]
+            moment.after = [now.concepts[c] for c in response.concept_ids]
+            told.update(zip(response.concept_ids, moment.after, strict=True))
+            moment.ability_before = scales.get(response.scale) or _UNSEEN_ABILITY
+            moment.ability_after = scales[response.scale] = now.abilities[response.scale]
+            if response.session_id is not None:
+                moment.session = now.sessions[response.session_id]
+        moments[-1].others = [
+            (c, told.get(c) or unseen(c, self._parameters), state)
+            for c, state in now.concepts.items()
+            if told.get(c) != state
+        ]
+        return moments
+
+    def ability_states(self) -> Iterator[AbilityState]:
+        """The states whose estimates the outcomes need: before and after each new answer."""
+        for moment in self._moments:
+            yield moment.ability_before
+            yield moment.ability_after
+
+    def conclude(self, found: Iterator[AbilityEstimate]) -> Folded:
+        """Build the outcomes; `found` yields the estimates of `ability_states` in order."""
+        folded = Folded(self._key, self._learner, self._new)
+        for at, (response, moment) in enumerate(zip(self._new, self._moments, strict=True)):
+            previous, current = next(found), next(found)
+            changes = [
+                self._outcome(*change)
+                for change in zip(
+                    response.concept_ids,
+                    moment.before,
+                    moment.after,
+                    moment.predicted_from,
+                    strict=True,
+                )
+            ]
+            changes += [self._outcome(c, old, new, old) for c, old, new in moment.others]
+            folded.outcomes.append(
+                Outcome(
+                    tuple(changes),
+                    AbilityOutcome(current, previous.theta),
+                    moment.session,
+                    self._parameters.version,
+                )
+            )
+            for change in changes:
+                folded.concepts[change.concept_id] = at
+            folded.abilities[response.scale] = at
+            folded.estimates[response.scale] = current
+            if response.session_id is not None:
+                folded.sessions[response.session_id] = at
+        return folded
+
+    def _outcome(
+        self,
+        concept_id: str,
+        before: ConceptState,
+        after: ConceptState,
+        predicted_from: ConceptState,
+    ) -> ConceptOutcome:
+        threshold = self._parameters.mastery_threshold
+        previous_mastery, mastery = before.mastery, after.mastery
+        was, is_now = previous_mastery >= threshold, mastery >= threshold
+        return ConceptOutcome(
+            concept_id,
+            mastery,
+            previous_mastery,
+            is_now,
+            "none" if was == is_now else ("mastered" if is_now else "lapsed"),
+            after.attempts,
+            prediction(predicted_from.mastery, self._parameters.of_concept(concept_id)),
+            after.answered_at_us,
+        )
+
+
+def _position(response: Response) -> tuple[int, str]:
+    return response.answered_at_us, response.response_id

@@ -1,0 +1,145 @@
+"""What the engine asks of the system of record; every adapter answers alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from workers.estimation.fold import Folded
+from workers.estimation.learner import Learner, LearnerKey, Position, Response
+
+
+@dataclass(slots=True)
+class Touched:
+    """A learner and what a batch touches of it: the responses about to be applied."""
+
+    key: LearnerKey
+    responses: list[Response]
+
+
+class Recorded(NamedTuple):
+    """A response that is in the log already, with the outcome stored beside it."""
+
+    response: Response
+    version: int
+    entry: str
+    """Stream and id of the entry that owns it: only its acknowledgement publishes."""
+    outcome: dict[str, object]
+    """As `workers.ledger.outcomes` writes it."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What is stored of a learner, in one snapshot.
+
+    Args:
+        learner: the concepts, scales and sessions touched; all of them where a log is given.
+        recorded: those of the responses asked for that are in the log, by response id.
+        log: all responses of the learner, given when one asked for is new and late.
+    """
+
+    learner: Learner
+    recorded: dict[str, Recorded] = field(default_factory=dict)
+    log: list[Response] | None = None
+
+
+@dataclass(slots=True)
+class Commit:
+    """What is to be stored of one learner, if its version is still the one folded from.
+
+    Args:
+        folded: the new state and the new responses with their outcomes.
+        entries: of each response in ``folded.responses`` the entry that owns it.
+    """
+
+    folded: Folded
+    entries: list[str]
+
+
+@dataclass(slots=True)
+class Committed:
+    """The commit was applied: the version that each response took, in the learner's order."""
+
+    versions: list[int]
+
+
+class ConceptRow(NamedTuple):
+    """A row of `concept_mastery`, of one learner."""
+
+    concept_id: str
+    mastery: float
+    attempts: int
+    mastered: bool
+    answered_at_us: int
+    version: int
+    parameters_version: int
+    odds_mantissa: float
+    odds_exponent: int
+
+
+class AbilityRow(NamedTuple):
+    """A row of `student_ability`, of one learner."""
+
+    scale: str
+    theta: float
+    standard_error: float
+    responses: int
+    version: int
+    parameters_version: int
+    score: float
+
+
+class SessionRow(NamedTuple):
+    """A row of `practice_sessions`, of one learner."""
+
+    session_id: str
+    responses: int
+    correct: int
+    started_at_us: int
+    ended_at_us: int
+    version: int
+
+
+@dataclass(slots=True)
+class Stored:
+    """Everything stored of a learner, for those who audit or repair."""
+
+    key: LearnerKey
+    version: int
+    last: Position | None
+    parameters_version: int
+    concepts: list[ConceptRow]
+    abilities: list[AbilityRow]
+    sessions: list[SessionRow]
+    log: list[Response]
+
+
+class Ledger(Protocol):
+    """The system of record. Every method raises `LedgerUnavailable` or `LedgerRefused`."""
+
+    async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
+        """What is stored of these learners, in the same order; one round trip, one snapshot."""
+        ...
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
+        """Store what is current, in one transaction; of a conflict the state as it is now.
+
+        Repeating a commit whose outcome is unknown is safe: it then is a conflict in which the
+        responses are recorded.
+        """
+        ...
+
+    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """A page of all learners, in the order of their keys."""
+        ...
+
+    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        """Everything stored of these learners, in the same order."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the ledger answers and has the schema this version needs."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        ...

@@ -1,0 +1,238 @@
+"""All settings of the engine, from the environment, ``.env`` and ``.env.$ENVIRONMENT``.
+
+Nothing else reads the environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from workers.errors import SettingsError
+
+Environment = Literal["development", "staging", "production"]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+_REDIS_SCHEMES = ("redis", "rediss", "redis+cluster", "unix")
+_POSTGRES_SCHEMES = ("postgresql", "postgres")
+_NEO4J_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
+
+
+def _names(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(name for part in value.split(",") if (name := part.strip()))
+    return value
+
+
+def _url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        complete = bool(parts.hostname or (parts.scheme == "unix" and parts.path))
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"{variable} is no URL ({error})") from None
+    if parts.scheme not in schemes or not complete:
+        wanted = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"{variable} must be a URL with a host that begins with {wanted}")
+    return value
+
+
+class Settings(BaseSettings):
+    """The settings of one process; see ``.env.example`` for the same list with examples."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    environment: Environment = Field(
+        "development", description="`development`, `staging` or `production`"
+    )
+
+    redis_url: str | None = Field(
+        None,
+        description="`redis://` or `rediss://`; unset: an embedded Redis inside the process",
+    )
+    stream_shards: int = Field(
+        0, ge=0, le=1024, description="streams per kind; 0: one, under the plain name"
+    )
+    batch_size: int = Field(500, ge=1, le=10_000, description="entries read at once")
+    max_deliveries: int = Field(
+        5, ge=1, le=100, description="tries alone after which an entry is `poison`"
+    )
+    reclaim_after_ms: int = Field(
+        30_000, ge=100, description="a pending entry idle for longer is claimed, milliseconds"
+    )
+    max_event_bytes: int = Field(65_536, ge=1024, description="largest entry accepted, bytes")
+    max_token_bytes: int = Field(8_192, ge=256, description="largest token accepted, bytes")
+    max_queue_age_s: int = Field(
+        604_800, ge=60, description="longest time an entry may wait in its stream, seconds"
+    )
+    consumer_name: str | None = Field(
+        None, description="name within the group; unset: host name and a free slot on this host"
+    )
+
+    supabase_url: str | None = Field(
+        None, description="the ledger over Supabase's REST API; unset: an embedded Postgres"
+    )
+    supabase_service_role_key: SecretStr | None = Field(
+        None, description="the service role's key; required with `SUPABASE_URL`"
+    )
+    database_url: SecretStr | None = Field(
+        None, description="the ledger over a direct Postgres connection; wins over `SUPABASE_URL`"
+    )
+    ledger_timeout_s: float = Field(
+        15.0, gt=0, le=600, description="limit of one call of the ledger, seconds"
+    )
+
+    neo4j_uri: str | None = Field(None, description="unset: an embedded graph")
+    neo4j_username: str = Field("neo4j", description="user of the graph")
+    neo4j_password: SecretStr | None = Field(
+        None, description="its password; required with `NEO4J_URI`"
+    )
+    neo4j_database: str | None = Field(None, description="unset: the server's default database")
+
+    jwt_mode: Literal["trust"] | None = Field(
+        None,
+        description="`trust`: the publisher has verified the token, its claims are checked here; "
+        "must be said in production",
+    )
+    jwt_issuer: str | None = Field(None, description="the only issuer whose claims count")
+    jwt_audience: str = Field("authenticated", description="the audience claims must name")
+    jwt_tenant_claim: str = Field(
+        "tenant_id", description="dotted path of the claim that names the tenant"
+    )
+    jwt_delegate_roles: Names = Field(
+        ("service_role",), description="roles that may report for students of their tenant"
+    )
+
+    mastery_threshold: float = Field(
+        0.95, gt=0, lt=1, description="mastery from which a concept counts as mastered"
+    )
+
+    http_host: str = Field("127.0.0.1", description="where HTTP listens")
+    http_port: int = Field(8000, ge=0, le=65_535, description="0: any free port")
+
+    log_format: Literal["json", "console"] | None = Field(
+        None, description="unset: `json` outside a terminal"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="`DEBUG` adds a line for each event"
+    )
+
+    @field_validator("jwt_delegate_roles", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        return _names(value)
+
+    @field_validator("jwt_tenant_claim")
+    @classmethod
+    def _tenant_path(cls, value: str) -> str:
+        if not all(value.split(".")):
+            raise ValueError("JWT_TENANT_CLAIM must be a dotted path such as app_metadata.tenant")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, value: str | None) -> str | None:
+        if value and value.startswith("redis+cluster://"):
+            raise ValueError(
+                "REDIS_URL: Redis Cluster is not supported by this version; give a redis:// URL"
+            )
+        return _url(value, _REDIS_SCHEMES, "REDIS_URL")
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _supabase_scheme(cls, value: str | None) -> str | None:
+        return _url(value, ("https", "http"), "SUPABASE_URL")
+
+    @field_validator("neo4j_uri")
+    @classmethod
+    def _neo4j_scheme(cls, value: str | None) -> str | None:
+        return _url(value, _NEO4J_SCHEMES, "NEO4J_URI")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _url(value.get_secret_value(), _POSTGRES_SCHEMES, "DATABASE_URL")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        wrong = [*self._incomplete()]
+        if self.environment == "production":
+            wrong += self._unsafe()
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def _incomplete(self) -> list[str]:
+        wrong = []
+        if self.supabase_url and not self.supabase_service_role_key:
+            wrong.append("SUPABASE_URL is set without SUPABASE_SERVICE_ROLE_KEY: set both")
+        if self.supabase_service_role_key and not (self.supabase_url or self.database_url):
+            wrong.append("SUPABASE_SERVICE_ROLE_KEY is set without SUPABASE_URL: set both")
+        if self.neo4j_uri and not self.neo4j_password:
+            wrong.append("NEO4J_URI is set without NEO4J_PASSWORD: set both")
+        if self.neo4j_password and not self.neo4j_uri:
+            wrong.append("NEO4J_PASSWORD is set without NEO4J_URI: set both")
+        return wrong
+
+    def _unsafe(self) -> list[str]:
+        wrong = []
+        if not self.redis_url:
+            wrong.append("REDIS_URL is unset: production does not run on an embedded Redis")
+        if not (self.supabase_url or self.database_url):
+            wrong.append(
+                "SUPABASE_URL and DATABASE_URL are unset: production does not run on an "
+                "embedded Postgres; set one"
+            )
+        if not self.neo4j_uri:
+            wrong.append("NEO4J_URI is unset: production does not run on an embedded graph")
+        if self.jwt_mode is None:
+            wrong.append(
+                "JWT_MODE is unset: say JWT_MODE=trust if the publisher has verified each token"
+            )
+        return wrong
+
+    @property
+    def whole_ledger_is_embedded(self) -> bool:
+        """Whether the ledger runs on the embedded Postgres."""
+        return not (self.database_url or self.supabase_url)
+
+
+def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings: defaults, ``.env``, ``.env.$ENVIRONMENT``, environment, overrides.
+
+    Args:
+        directory: where the ``.env`` files are; by default the working directory.
+        overrides: settings given by the caller, by field name; they win.
+
+    Raises:
+        SettingsError: naming every setting that is wrong, and its remedy.
+    """
+    base = directory or Path.cwd()
+    environment = os.environ.get("ENVIRONMENT") or _environment_of(base / ".env")
+    layers = (base / ".env", base / f".env.{environment}")
+    try:
+        return Settings(_env_file=layers, **overrides)  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = [_explain(detail["loc"], detail["msg"]) for detail in error.errors()]
+        raise SettingsError("settings are wrong:\n  " + "\n  ".join(lines)) from None
+
+
+def _environment_of(file: Path) -> str:
+    from dotenv import dotenv_values  # noqa: PLC0415  # a dependency of pydantic-settings
+
+    return (dotenv_values(file).get("ENVIRONMENT") if file.is_file() else None) or "development"
+
+
+def _explain(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    variable = str(location[0]).upper() if location else ""
+    return text if not variable or text.startswith(variable) else f"{variable}: {text}"
