@@ -5,10 +5,18 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from contracts.envelope import Message
-from contracts.primitives import Identifier
+from contracts.primitives import Explained, Identifier
 
-NumericDate = Annotated[int | Annotated[float, Field(allow_inf_nan=False)], Field()]
-"""Seconds since 1970-01-01T00:00:00Z (RFC 7519, section 2), always finite."""
+NumericDate = Annotated[float, Field(allow_inf_nan=False)]
+"""Seconds since 1970-01-01T00:00:00Z (RFC 7519, section 2), whole or not, always finite."""
+
+Audience = Annotated[
+    Annotated[str, Field(min_length=1, max_length=1024)]
+    | Annotated[list[str], Field(min_length=1, max_length=64)],
+    Field(union_mode="left_to_right"),
+    Explained("audience", "must be a string of 1 to 1024 characters or a list of 1 to 64 strings"),
+]
+"""One audience or several (RFC 7519, section 4.1.3)."""
 
 
 class Claims(Message):
@@ -21,10 +29,7 @@ class Claims(Message):
 
     sub: Identifier = Field(description="Who reports: the student, or a delegated role's id.")
     iss: Annotated[str, Field(min_length=1, max_length=1024)] = Field(description="Issuer.")
-    aud: (
-        Annotated[str, Field(min_length=1, max_length=1024)]
-        | Annotated[list[str], Field(min_length=1, max_length=64)]
-    ) = Field(description="Audience, one or several.")
+    aud: Audience = Field(description="Audience, one or several.")
     exp: NumericDate = Field(description="Expiry, judged when the event entered the stream.")
     iat: NumericDate = Field(description="When it was issued.")
     nbf: NumericDate | None = Field(default=None, description="Not valid before.")

@@ -53,7 +53,7 @@ class RejectedData(Message):
     event: str | None = Field(
         default=None,
         description="The text of the entry's field `event`, whole; of an entry without that "
-        "field, all its fields as JSON.",
+        "field, its fields as JSON pairs of name and value (`{\"base64\": …}` where not UTF-8).",
     )
     event_base64: str | None = Field(
         default=None, description="Instead of `event` where the text is not UTF-8."

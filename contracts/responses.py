@@ -42,14 +42,15 @@ class Response(Message):
 
     @model_validator(mode="after")
     def _one_credit(self) -> "Response":
-        if len(set(self.concept_ids)) != len(self.concept_ids):
+        concepts, score, correct = self.concept_ids, self.score, self.correct
+        if len(concepts) > 1 and len(set(concepts)) != len(concepts):
             raise ValueError("concept_ids must be distinct: name each concept once")
-        if self.score is None:
-            if self.correct is None:
+        if score is None:
+            if correct is None:
                 raise ValueError("correct or score is required: give one of them")
-        elif self.correct is not None and self.correct is not (self.score >= CORRECT_FROM):
+        elif correct is not None and correct is not (score >= CORRECT_FROM):
             raise ValueError(
-                f"correct is {str(self.correct).lower()} but score is {self.score}: correct "
+                f"correct is {str(correct).lower()} but score is {score}: correct "
                 "means a score of 0.5 or more; leave one of them out"
             )
         return self

@@ -1,0 +1,1 @@
+"""The worker: from response events to mastery, exactly once."""

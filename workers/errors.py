@@ -6,6 +6,7 @@ MasteryError
  │    ├── LedgerUnavailable
  │    └── GraphUnavailable
  ├── Refused                rejected: this event only, whole, to the dead letters
+ ├── Unstorable             retried one by one: something in a batch can't be stored
  └── Fatal                  the worker stops: a person has to act
       ├── SettingsError
       ├── LedgerRefused     the database answers, but not as the migrations promise
@@ -68,6 +69,10 @@ class Refused(MasteryError):
         self.code = code
         self.reason = reason
         self.field = field
+
+
+class Unstorable(MasteryError):
+    """The database refuses the data of a batch; its entries are tried one by one."""
 
 
 class Fatal(MasteryError):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from workers.errors import SettingsError
@@ -16,7 +17,9 @@ from workers.errors import SettingsError
 Environment = Literal["development", "staging", "production"]
 Names = Annotated[tuple[str, ...], NoDecode]
 
-_REDIS_SCHEMES = ("redis", "rediss", "redis+cluster", "unix")
+_CLAIMS_ONLY = "is not available in this version, which checks claims only and verifies no token"
+
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
 _NEO4J_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 
@@ -34,11 +37,15 @@ def _url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | No
         parts = urlsplit(value)
         complete = bool(parts.hostname or (parts.scheme == "unix" and parts.path))
         _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"{variable} is no URL ({error})") from None
+    except ValueError:
+        # Why exactly would quote the URL, and with it perhaps a password.
+        parts, complete = urlsplit(""), False
     if parts.scheme not in schemes or not complete:
         wanted = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise ValueError(f"{variable} must be a URL with a host that begins with {wanted}")
+        raise ValueError(
+            f"{variable} must be a URL with a host, and a port that is a number if any, that "
+            f"begins with {wanted}; write / @ : of a password as %2F %40 %3A"
+        )
     return value
 
 
@@ -55,6 +62,7 @@ class Settings(BaseSettings):
 
     redis_url: str | None = Field(
         None,
+        repr=False,
         description="`redis://` or `rediss://`; unset: an embedded Redis inside the process",
     )
     stream_shards: int = Field(
@@ -69,9 +77,6 @@ class Settings(BaseSettings):
     )
     max_event_bytes: int = Field(65_536, ge=1024, description="largest entry accepted, bytes")
     max_token_bytes: int = Field(8_192, ge=256, description="largest token accepted, bytes")
-    max_queue_age_s: int = Field(
-        604_800, ge=60, description="longest time an entry may wait in its stream, seconds"
-    )
     consumer_name: str | None = Field(
         None, description="name within the group; unset: host name and a free slot on this host"
     )
@@ -95,6 +100,10 @@ class Settings(BaseSettings):
         None, description="its password; required with `NEO4J_URI`"
     )
     neo4j_database: str | None = Field(None, description="unset: the server's default database")
+
+    embedded_directory: Path | None = Field(
+        None, description="where embedded servers keep their data; unset: gone with the process"
+    )
 
     jwt_mode: Literal["trust"] | None = Field(
         None,
@@ -123,6 +132,16 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="`DEBUG` adds a line for each event"
     )
+
+    @field_validator("jwt_mode", mode="before")
+    @classmethod
+    def _no_verification_yet(cls, value: Any) -> Any:
+        if value == "verify":
+            raise ValueError(
+                f"JWT_MODE=verify {_CLAIMS_ONLY}: let the publisher verify each token and set "
+                "JWT_MODE=trust"
+            )
+        return value
 
     @field_validator("jwt_delegate_roles", mode="before")
     @classmethod
@@ -168,7 +187,7 @@ class Settings(BaseSettings):
         if self.environment == "production":
             wrong += self._unsafe()
         if wrong:
-            raise ValueError("; ".join(wrong))
+            raise ValueError("\n  ".join(wrong))
         return self
 
     def _incomplete(self) -> list[str]:
@@ -186,14 +205,14 @@ class Settings(BaseSettings):
     def _unsafe(self) -> list[str]:
         wrong = []
         if not self.redis_url:
-            wrong.append("REDIS_URL is unset: production does not run on an embedded Redis")
+            wrong.append("REDIS_URL is unset: production does not run on an embedded Redis; set it")
         if not (self.supabase_url or self.database_url):
             wrong.append(
                 "SUPABASE_URL and DATABASE_URL are unset: production does not run on an "
                 "embedded Postgres; set one"
             )
         if not self.neo4j_uri:
-            wrong.append("NEO4J_URI is unset: production does not run on an embedded graph")
+            wrong.append("NEO4J_URI is unset: production does not run on an embedded graph; set it")
         if self.jwt_mode is None:
             wrong.append(
                 "JWT_MODE is unset: say JWT_MODE=trust if the publisher has verified each token"
@@ -217,13 +236,24 @@ def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
         SettingsError: naming every setting that is wrong, and its remedy.
     """
     base = directory or Path.cwd()
-    environment = os.environ.get("ENVIRONMENT") or _environment_of(base / ".env")
-    layers = (base / ".env", base / f".env.{environment}")
     try:
-        return Settings(_env_file=layers, **overrides)  # type: ignore[call-arg]
-    except ValidationError as error:
-        lines = [_explain(detail["loc"], detail["msg"]) for detail in error.errors()]
-        raise SettingsError("settings are wrong:\n  " + "\n  ".join(lines)) from None
+        layers = _layers(base, overrides.get("environment"))
+        wrong = _not_yet(layers)
+        try:
+            settings = Settings(_env_file=layers, **overrides)
+        except ValidationError as error:
+            wrong += [_explain(detail) for detail in error.errors(include_input=False)]
+        else:
+            if not wrong:
+                return settings
+    except (OSError, UnicodeDecodeError) as error:
+        wrong = [f"a .env file in {base} can't be read ({error}): make it readable UTF-8 text"]
+    raise SettingsError("settings are wrong:\n  " + "\n  ".join(wrong))
+
+
+def _layers(base: Path, environment: str | None) -> tuple[Path, Path]:
+    name = environment or os.environ.get("ENVIRONMENT") or _environment_of(base / ".env")
+    return base / ".env", base / f".env.{name}"
 
 
 def _environment_of(file: Path) -> str:
@@ -232,7 +262,32 @@ def _environment_of(file: Path) -> str:
     return (dotenv_values(file).get("ENVIRONMENT") if file.is_file() else None) or "development"
 
 
-def _explain(location: tuple[int | str, ...], message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    variable = str(location[0]).upper() if location else ""
-    return text if not variable or text.startswith(variable) else f"{variable}: {text}"
+class _NotYet(BaseSettings):
+    """Settings of token verification: refused, since to ignore them would feign safety."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    jwt_secret: SecretStr | None = None
+    jwt_jwks_url: SecretStr | None = None
+
+
+def _not_yet(layers: tuple[Path, Path]) -> list[str]:
+    return [
+        f"{variable.upper()} {_CLAIMS_ONLY}: leave it out, let the publisher verify each token "
+        "and set JWT_MODE=trust"
+        for variable, value in _NotYet(_env_file=layers)
+        if value is not None
+    ]
+
+
+def _explain(detail: ErrorDetails) -> str:
+    variable = str(detail["loc"][0]) if detail["loc"] else ""
+    text = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error" or variable not in Settings.model_fields:
+        return text
+    field = Settings.model_fields[variable]
+    default = "" if field.default is None else f" for the default {field.default}"
+    return (
+        f"{variable.upper()}: {text[:1].lower()}{text[1:]} ({field.description}): correct it, or "
+        f"leave it out{default}"
+    )

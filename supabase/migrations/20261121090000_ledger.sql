@@ -2,21 +2,27 @@
 --
 -- What others read stands in schema public, under row level security. What only the engine needs
 -- stands in schema mastery, which no REST layer exposes.
+--
+-- Keys collate "C": by code point, as the engine itself sorts them, on every server alike and
+-- through every upgrade of the system's locales, which would otherwise corrupt their indexes.
 
 create schema mastery;
 
--- Supabase has these roles; a plain Postgres gets them here.
+-- Supabase has these roles; a plain Postgres gets them here. Roles belong to the whole server:
+-- another database may be migrated at this moment.
 do $$
+declare
+  r text;
 begin
-  if not exists (select from pg_roles where rolname = 'anon') then
-    create role anon nologin noinherit;
-  end if;
-  if not exists (select from pg_roles where rolname = 'authenticated') then
-    create role authenticated nologin noinherit;
-  end if;
-  if not exists (select from pg_roles where rolname = 'service_role') then
-    create role service_role nologin noinherit bypassrls;
-  end if;
+  foreach r in array array['anon', 'authenticated', 'service_role'] loop
+    if not exists (select from pg_roles where rolname = r) then
+      begin
+        execute format('create role %I nologin noinherit %s', r,
+                       case r when 'service_role' then 'bypassrls' else '' end);
+      exception when duplicate_object or unique_violation then null;
+      end;
+    end if;
+  end loop;
 end $$;
 
 create table mastery.settings (
@@ -32,8 +38,8 @@ comment on sequence mastery.learner_version is
   'comparison after somebody else''s write.';
 
 create table mastery.learners (
-  tenant_id text not null,
-  student_id text not null,
+  tenant_id text collate "C" not null,
+  student_id text collate "C" not null,
   version bigint not null default 0,
   answered_at timestamptz,
   response_id uuid,
@@ -44,13 +50,13 @@ comment on table mastery.learners is
   'One row per learner: its lock, its version, the position of its newest response.';
 
 create table public.student_responses (
-  tenant_id text not null,
-  student_id text not null,
+  tenant_id text collate "C" not null,
+  student_id text collate "C" not null,
   response_id uuid not null,
   session_id text,
   item_id text not null,
   concept_ids text[] not null check (cardinality(concept_ids) between 1 and 16),
-  scale text not null,
+  scale text collate "C" not null,
   correct boolean not null generated always as (score >= 0.5) stored,
   score float8 not null check (score between 0 and 1),
   answered_at timestamptz not null,
@@ -83,9 +89,9 @@ create index student_responses_in_order
   on public.student_responses (tenant_id, student_id, answered_at, response_id);
 
 create table public.concept_mastery (
-  tenant_id text not null,
-  student_id text not null,
-  concept_id text not null,
+  tenant_id text collate "C" not null,
+  student_id text collate "C" not null,
+  concept_id text collate "C" not null,
   mastery float8 not null check (mastery between 0 and 1),
   attempts int not null check (attempts > 0),
   mastered boolean not null,
@@ -100,9 +106,9 @@ comment on column public.concept_mastery.odds_mantissa is
   'P(known) / P(unknown) = odds_mantissa * 2 ^ odds_exponent: mastery without any loss of precision.';
 
 create table public.student_ability (
-  tenant_id text not null,
-  student_id text not null,
-  scale text not null,
+  tenant_id text collate "C" not null,
+  student_id text collate "C" not null,
+  scale text collate "C" not null,
   theta float8 not null,
   standard_error float8 not null check (standard_error >= 0),
   responses int not null check (responses > 0),
@@ -114,9 +120,9 @@ create table public.student_ability (
 comment on column public.student_ability.score is 'Sum of the scores of those responses.';
 
 create table public.practice_sessions (
-  tenant_id text not null,
-  student_id text not null,
-  session_id text not null,
+  tenant_id text collate "C" not null,
+  student_id text collate "C" not null,
+  session_id text collate "C" not null,
   responses int not null check (responses > 0),
   correct int not null check (correct between 0 and responses),
   started_at timestamptz not null,
@@ -133,19 +139,23 @@ as $$ select coalesce(nullif(current_setting('request.jwt.claims', true), ''), '
 
 create function mastery.claimed_student() returns text
 language sql stable set search_path = ''
-as $$ select mastery.claims() ->> 'sub' $$;
+as $$
+  select case when jsonb_typeof(mastery.claims() -> 'sub') = 'string'
+              then mastery.claims() ->> 'sub' end
+$$;
 
+-- The first of these claims that is there counts. One that is no string is nobody's tenant: null,
+-- which equals no row's.
 create function mastery.claimed_tenant() returns text
 language sql stable set search_path = ''
 as $$
-  select coalesce(
-    (select mastery.claims() #>> string_to_array(s.value, '.')
-       from mastery.settings s
-      where s.name = 'jwt_tenant_claim'
-        and jsonb_typeof(mastery.claims() #> string_to_array(s.value, '.')) = 'string'),
-    case when jsonb_typeof(mastery.claims() #> '{app_metadata,tenant_id}') = 'string'
-         then mastery.claims() #>> '{app_metadata,tenant_id}' end,
-    'default')
+  select case when tenant is null then 'default'
+              when jsonb_typeof(tenant) = 'string' then tenant #>> '{}' end
+    from (select coalesce(
+            (select nullif(mastery.claims() #> string_to_array(s.value, '.'), 'null')
+               from mastery.settings s
+              where s.name = 'jwt_tenant_claim'),
+            nullif(mastery.claims() #> '{app_metadata,tenant_id}', 'null')) as tenant) as claimed
 $$;
 
 do $$

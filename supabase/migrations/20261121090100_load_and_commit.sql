@@ -5,6 +5,9 @@
 -- json_to_recordset), and a function with one unnamed jsonb takes the body of the call as it is.
 -- Learners are numbered from 1 by their place in `tenants` and `students`;
 -- every other row names its learner by that number. Times go out as microseconds since 1970.
+--
+-- Each lookup is a lateral subquery with `offset 0`, which the planner may not turn round: while its
+-- statistics still say that a table is empty, it would walk the whole table for each batch.
 
 create function mastery.microseconds(moment timestamptz) returns bigint
 language sql immutable set search_path = ''
@@ -28,6 +31,7 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   request alias for $1;
@@ -55,8 +59,10 @@ begin
   select json_agg(json_build_array(
            w.n, l.version, mastery.microseconds(l.answered_at), l.response_id, l.parameters_version))
     into learners
-    from unnest(asked) as w(n)
-    join mastery.learners l on l.tenant_id = tenants[w.n] and l.student_id = students[w.n];
+    from unnest(asked) as w(n),
+         lateral (select * from mastery.learners l
+                   where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
+                  offset 0) as l;
 
   if everything then
     logged := asked;
@@ -65,24 +71,27 @@ begin
              r.learner, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
              mastery.microseconds(s.answered_at), s.version, s.entry, s.outcome))
       into known
-      from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id)
-      join public.student_responses s
-        on s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
-       and s.response_id = r.id
+      from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id),
+           lateral (select * from public.student_responses s
+                     where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
+                       and s.response_id = r.id
+                    offset 0) as s
      where chosen[r.learner];
 
     logged := array(
       select distinct r.learner
         from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[],
-                    (request ->> 'r_at')::timestamptz[]) as r(learner, id, at)
-        join mastery.learners l
-          on l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
+                    (request ->> 'r_at')::timestamptz[]) as r(learner, id, at),
+             lateral (select from mastery.learners l
+                       where l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
+                         and (r.at, r.id) < (l.answered_at, l.response_id)
+                      offset 0) as late
        where chosen[r.learner]
-         and (r.at, r.id) < (l.answered_at, l.response_id)
          and not exists (
            select from public.student_responses s
             where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
-              and s.response_id = r.id));
+              and s.response_id = r.id
+           offset 0));
   end if;
 
   foreach n in array logged loop
@@ -93,49 +102,65 @@ begin
            w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
            mastery.microseconds(s.answered_at)))
     into log
-    from unnest(logged) as w(n)
-    join public.student_responses s
-      on s.tenant_id = tenants[w.n] and s.student_id = students[w.n];
+    from unnest(logged) as w(n),
+         lateral (select * from public.student_responses s
+                   where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
+                  offset 0) as s;
 
   select json_agg(json_build_array(
-           c.learner, m.concept_id, m.odds_mantissa, m.odds_exponent, m.attempts,
-           mastery.microseconds(m.answered_at), m.mastery, m.mastered, m.version,
-           m.parameters_version))
+           c.learner, c.concept_id, c.odds_mantissa, c.odds_exponent, c.attempts,
+           mastery.microseconds(c.answered_at), c.mastery, c.mastered, c.version,
+           c.parameters_version))
     into concepts
-    from (select t.learner, t.id
-            from unnest((request ->> 'c_of')::int[], (request ->> 'c_id')::text[]) as t(learner, id)
+    from (select t.learner, m.*
+            from unnest((request ->> 'c_of')::int[], (request ->> 'c_id')::text[]) as t(learner, id),
+                 lateral (select * from public.concept_mastery m
+                           where m.tenant_id = tenants[t.learner]
+                             and m.student_id = students[t.learner] and m.concept_id = t.id
+                          offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, null from unnest(logged) as w(n)) as c(learner, id)
-    join public.concept_mastery m
-      on m.tenant_id = tenants[c.learner] and m.student_id = students[c.learner]
-     and (c.id is null or m.concept_id = c.id);
+          select w.n, m.*
+            from unnest(logged) as w(n),
+                 lateral (select * from public.concept_mastery m
+                           where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
+                          offset 0) as m) as c;
 
   select json_agg(json_build_array(
-           a.learner, m.scale, m.responses, m.score, m.theta, m.standard_error, m.version,
-           m.parameters_version))
+           a.learner, a.scale, a.responses, a.score, a.theta, a.standard_error, a.version,
+           a.parameters_version))
     into abilities
-    from (select t.learner, t.id
-            from unnest((request ->> 'a_of')::int[], (request ->> 'a_id')::text[]) as t(learner, id)
+    from (select t.learner, m.*
+            from unnest((request ->> 'a_of')::int[], (request ->> 'a_id')::text[]) as t(learner, id),
+                 lateral (select * from public.student_ability m
+                           where m.tenant_id = tenants[t.learner]
+                             and m.student_id = students[t.learner] and m.scale = t.id
+                          offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, null from unnest(logged) as w(n)) as a(learner, id)
-    join public.student_ability m
-      on m.tenant_id = tenants[a.learner] and m.student_id = students[a.learner]
-     and (a.id is null or m.scale = a.id);
+          select w.n, m.*
+            from unnest(logged) as w(n),
+                 lateral (select * from public.student_ability m
+                           where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
+                          offset 0) as m) as a;
 
   select json_agg(json_build_array(
-           p.learner, m.session_id, m.responses, m.correct,
-           mastery.microseconds(m.started_at), mastery.microseconds(m.ended_at), m.version))
+           p.learner, p.session_id, p.responses, p.correct,
+           mastery.microseconds(p.started_at), mastery.microseconds(p.ended_at), p.version))
     into sessions
-    from (select t.learner, t.id
-            from unnest((request ->> 's_of')::int[], (request ->> 's_id')::text[]) as t(learner, id)
+    from (select t.learner, m.*
+            from unnest((request ->> 's_of')::int[], (request ->> 's_id')::text[]) as t(learner, id),
+                 lateral (select * from public.practice_sessions m
+                           where m.tenant_id = tenants[t.learner]
+                             and m.student_id = students[t.learner] and m.session_id = t.id
+                          offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, null from unnest(logged) as w(n)) as p(learner, id)
-    join public.practice_sessions m
-      on m.tenant_id = tenants[p.learner] and m.student_id = students[p.learner]
-     and (p.id is null or m.session_id = p.id);
+          select w.n, m.*
+            from unnest(logged) as w(n),
+                 lateral (select * from public.practice_sessions m
+                           where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
+                          offset 0) as m) as p;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'known', coalesce(known, '[]'),
@@ -166,6 +191,7 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   request alias for $1;
@@ -183,16 +209,18 @@ begin
   select t.tenant_id, t.student_id
     from unnest(tenants, students, expected) as t(tenant_id, student_id, version)
    where t.version = 0
-   order by t.tenant_id, t.student_id
+   order by t.tenant_id collate "C", t.student_id collate "C"
       on conflict do nothing;
 
   for n in
     select w.n
-      from unnest(tenants, students, expected) with ordinality as w(tenant_id, student_id, version, n)
-      join mastery.learners l on l.tenant_id = w.tenant_id and l.student_id = w.student_id
-     where l.version = w.version
-     order by l.tenant_id, l.student_id
-       for update of l
+      from (select * from unnest(tenants, students, expected)
+                     with ordinality as u(tenant_id, student_id, version, n)
+             order by u.tenant_id collate "C", u.student_id collate "C") as w,
+           lateral (select from mastery.learners l
+                     where l.tenant_id = w.tenant_id and l.student_id = w.student_id
+                       and l.version = w.version
+                       for update) as l
   loop
     agreed[n] := true;
   end loop;
@@ -216,13 +244,17 @@ begin
          as r(learner, id, at, session, item, concepts, scale, score, entry, outcome, n)
    where agreed[r.learner];
 
-  update mastery.learners l
-     set version = versions[w.last_by], answered_at = w.last_at, response_id = w.last_id,
-         parameters_version = (request ->> 'parameters_version')::int
+  insert into mastery.learners as l (
+    tenant_id, student_id, version, answered_at, response_id, parameters_version)
+  select w.tenant_id, w.student_id, versions[w.last_by], w.last_at, w.last_id,
+         (request ->> 'parameters_version')::int
     from unnest(tenants, students, (request ->> 'last_by')::int[],
                 (request ->> 'last_at')::timestamptz[], (request ->> 'last_id')::uuid[])
          with ordinality as w(tenant_id, student_id, last_by, last_at, last_id, n)
-   where l.tenant_id = w.tenant_id and l.student_id = w.student_id and agreed[w.n];
+   where agreed[w.n]
+      on conflict (tenant_id, student_id) do update
+     set version = excluded.version, answered_at = excluded.answered_at,
+         response_id = excluded.response_id, parameters_version = excluded.parameters_version;
 
   insert into public.concept_mastery as m (
     tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,

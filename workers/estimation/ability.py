@@ -1,9 +1,9 @@
 """Ability on a scale: two-parameter logistic items, expected a posteriori on a fixed grid.
 
 For items without calibrated parameters (discrimination a = 1, difficulty b = 0, logistic with
-D = 1) the likelihood of all answers is σ(θ)^S · (1 - σ(θ))^(n - S), with n their number and S the
-sum of their scores: those two numbers are the whole state, whatever the history's length, and the
-posterior is computed from them alone: nothing accumulates, nothing drifts.
+D = 1) the likelihood of all answers is P^S · (1 - P)^(n - S), with P = 1 / (1 + exp(-θ)), n their
+number and S the sum of their scores: those two numbers are the whole state, whatever the history's
+length, and the posterior is computed from them alone: nothing accumulates, nothing drifts.
 
 Source: Bock & Mislevy (1982), "Adaptive EAP estimation of ability in a microcomputer
 environment", Applied Psychological Measurement 6, 431-444, equations 5 and 6.

@@ -57,7 +57,8 @@ def update(
     o' = (o·(1 - forget) + learn) / (o·forget + (1 - learn)).
 
     Args:
-        mantissa, exponent: odds before the answer.
+        mantissa: odds before the answer, with
+        exponent: their power of two.
         ratio: `likelihood_ratio` of the answer.
         learn: P(unknown → known), in [0, 1).
         forget: P(known → unknown), in [0, 1).
@@ -79,8 +80,11 @@ def update_many(
     """`update` for many learners at once, equal to it to the last bit.
 
     Args:
-        mantissa, exponent: odds before the answers, shape (n,).
-        ratio, learn, forget: shape (n,) each.
+        mantissa: odds before the answers, shape (n,), with
+        exponent: their powers of two, shape (n,).
+        ratio: `likelihood_ratio` of each answer, shape (n,).
+        learn: shape (n,).
+        forget: shape (n,).
 
     Returns:
         Mantissas and exponents after the answers, shape (n,) each.

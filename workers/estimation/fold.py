@@ -166,9 +166,7 @@ class _Pass:
             before,
         )
 
-    def _replay(
-        self, stored: Learner, log: list[Response], late: list[Response]
-    ) -> list[_Moment]:
+    def _replay(self, stored: Learner, log: list[Response], late: list[Response]) -> list[_Moment]:
         """Replay the log with the late answers in their places.
 
         A late answer is predicted from what the learner had answered before it, and tells what is
@@ -184,7 +182,9 @@ class _Pass:
         now = self._learner
         told, scales = dict(stored.concepts), dict(stored.abilities)
         for response, moment in zip(late, moments, strict=True):
-            moment.before = [told.get(c) or unseen(c, self._parameters) for c in response.concept_ids]
+            moment.before = [
+                told.get(c) or unseen(c, self._parameters) for c in response.concept_ids
+            ]
             moment.after = [now.concepts[c] for c in response.concept_ids]
             told.update(zip(response.concept_ids, moment.after, strict=True))
             moment.ability_before = scales.get(response.scale) or _UNSEEN_ABILITY

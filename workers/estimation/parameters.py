@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+LEAST: Final = 1e-100
+"""The smallest probability, other than 0, that a parameter may be."""
+
 
 @dataclass(frozen=True)
 class BktParameters:
@@ -14,6 +17,9 @@ class BktParameters:
     knowledge", User Modeling and User-Adapted Interaction 4, 253-278; forgetting after
     Khajah, Lindsey & Mozer (2016).
 
+    None may be positive and below `LEAST`: odds then stay within what one float spans, in every
+    step of the update.
+
     Args:
         prior: P(known before the first answer), in (0, 1).
         learn: P(unknown → known) after an answer, in [0, 1).
@@ -22,7 +28,8 @@ class BktParameters:
         forget: P(known → unknown) after an answer, in [0, 1).
 
     Raises:
-        ValueError: if a probability lies outside its range, or guess + slip ≥ 1.
+        ValueError: if a probability lies outside its range or within (0, `LEAST`), or
+            guess + slip ≥ 1.
     """
 
     prior: float
@@ -38,6 +45,9 @@ class BktParameters:
         for name in ("learn", "forget"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
+        for name in ("prior", "learn", "guess", "slip", "forget"):
+            if 0.0 < getattr(self, name) < LEAST:
+                raise ValueError(f"{name} must be {LEAST} or more, not {getattr(self, name)}")
         if self.guess + self.slip >= 1.0:
             raise ValueError(
                 f"guess + slip must be below 1, not {self.guess + self.slip}: else a right answer "
@@ -72,11 +82,20 @@ class Parameters:
         version: 1 or more.
         mastery_threshold: mastery from which a concept counts as mastered, in (0, 1).
         default: BKT parameters of a concept that has none of its own.
+
+    Raises:
+        ValueError: if version or threshold lies outside its range.
     """
 
     version: int = 1
     mastery_threshold: float = 0.95
     default: BktParameters = CLASSICAL
+
+    def __post_init__(self) -> None:
+        if self.version < 1:
+            raise ValueError(f"version must be 1 or more, not {self.version}")
+        if not 0.0 < self.mastery_threshold < 1.0:
+            raise ValueError(f"mastery_threshold must lie in (0, 1), not {self.mastery_threshold}")
 
     def of_concept(self, concept_id: str) -> BktParameters:  # noqa: ARG002  # all alike until calibrated
         """The BKT parameters of a concept."""

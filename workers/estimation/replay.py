@@ -60,9 +60,7 @@ def _replay_wide(logs: Sequence[Sequence[Response]], parameters: Parameters) -> 
                     newest.append(0)
                 newest[link] = response.answered_at_us
                 chain.append(link)
-                ratio.append(
-                    likelihood_ratio(parameters.of_concept(concept_id), response.score)
-                )
+                ratio.append(likelihood_ratio(parameters.of_concept(concept_id), response.score))
             scale = response.scale
             ability = learner.abilities.get(scale) or AbilityState()
             learner.abilities[scale] = ability.after(response.score)
@@ -74,10 +72,9 @@ def _replay_wide(logs: Sequence[Sequence[Response]], parameters: Parameters) -> 
 
     concepts = [concept_id for _, concept_id in chain_of]
     mantissa, exponent, attempts = _run(concepts, chain, ratio, parameters)
-    for (number, concept_id), *state in zip(
-        chain_of, mantissa, exponent, attempts, newest, strict=True
-    ):
-        learners[number].concepts[concept_id] = ConceptState(*state)
+    states = map(ConceptState, mantissa, exponent, attempts, newest)
+    for (number, concept_id), state in zip(chain_of, states, strict=True):
+        learners[number].concepts[concept_id] = state
     return learners
 
 

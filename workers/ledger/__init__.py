@@ -1,0 +1,1 @@
+"""The system of record: its protocol and its adapters."""

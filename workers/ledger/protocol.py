@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from workers.estimation.fold import Folded
 from workers.estimation.learner import Learner, LearnerKey, Position, Response
@@ -23,7 +23,7 @@ class Recorded(NamedTuple):
     version: int
     entry: str
     """Stream and id of the entry that owns it: only its acknowledgement publishes."""
-    outcome: dict[str, object]
+    outcome: dict[str, Any]
     """As `workers.ledger.outcomes` writes it."""
 
 

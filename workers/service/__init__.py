@@ -1,0 +1,1 @@
+"""The HTTP side: health, metrics and the AsyncAPI document with its viewer."""

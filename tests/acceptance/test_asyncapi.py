@@ -1,0 +1,78 @@
+"""The AsyncAPI document and the JSON Schemas, judged by the tools their readers use."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+_ROOT = Path(__file__).parents[2]
+_SCRIPT = Path(__file__).parent / "node" / "parse_asyncapi.cjs"
+
+
+async def _parsed(node_modules: Path, file: Path, *schemas: Path) -> Any:
+    process = await asyncio.create_subprocess_exec(
+        "node", _SCRIPT, node_modules, file, *schemas,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await asyncio.wait_for(process.communicate(), timeout=120)
+    assert process.returncode == 0, errors.decode()
+    return json.loads(output)
+
+
+async def test_given_the_kept_document_when_parsed_then_it_has_no_finding_of_any_severity(
+    node_modules: Path,
+) -> None:
+    parsed = await _parsed(node_modules, _ROOT / "asyncapi.yaml")
+
+    assert parsed["diagnostics"] == []
+    of = {(o["action"], o["address"], o["message"]) for o in parsed["operations"]}
+    assert of == {
+        ("receive", "practice.responses.v1", "practice.response.recorded.v1"),
+        ("send", "practice.mastery.v1", "practice.mastery.changed.v1"),
+        ("send", "practice.rejected.v1", "practice.response.rejected.v1"),
+        ("receive", "practice.jobs.v1", "practice.job.requested.v1"),
+    }
+    assert {o["contentType"] for o in parsed["operations"]} == {"application/cloudevents+json"}
+    assert {o["payload"] for o in parsed["operations"]} == {"object"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "finding"),
+    [
+        (("operations", "sendMastery", "action"), "publish", "0 asyncapi-document-resolved"),
+        (("operations", "sendMastery", "channel", "$ref"), "#/channels/no", "0 invalid-ref"),
+        (("asyncapi",), "3.0.0", "2 asyncapi-latest-version"),
+    ],
+)
+async def test_given_a_document_that_is_wrong_when_parsed_then_there_is_a_finding(
+    path: tuple[str, ...], value: str, finding: str, node_modules: Path, tmp_path: Path
+) -> None:
+    document = yaml.safe_load((_ROOT / "asyncapi.yaml").read_text(encoding="utf-8"))
+    parent = document
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = value
+    wrong = tmp_path / "asyncapi.yaml"
+    wrong.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    parsed = await _parsed(node_modules, wrong)
+
+    assert any(found.startswith(finding) for found in parsed["diagnostics"])
+
+
+async def test_given_the_kept_schemas_when_ajv_reads_them_then_they_take_events_and_no_others(
+    node_modules: Path,
+) -> None:
+    files = sorted((_ROOT / "contracts" / "schemas").glob("*.json"))
+
+    parsed = await _parsed(node_modules, _ROOT / "asyncapi.yaml", *files)
+
+    assert len(parsed["schemas"]) == 4
+    for file, schema in zip(files, parsed["schemas"], strict=True):
+        assert schema["id"] == f"urn:mastery-engine:{file.stem}"
+        assert schema["examples"] == [[]]
+        assert schema["withoutData"]
+        assert schema["ofAnotherType"]

@@ -1,0 +1,70 @@
+"""Fixtures that lend a real server to one test: its own, empty, and given back afterwards."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.servers import (
+    Neo4j,
+    Supabase,
+    exclusive_neo4j,
+    exclusive_redis,
+    exclusive_supabase,
+    fresh_database,
+    server_variables,
+)
+
+
+@pytest.fixture
+async def redis_url() -> AsyncIterator[str]:
+    """An empty logical database of a real Redis."""
+    (url,) = server_variables("TEST_REDIS_URL")
+    async with exclusive_redis(url) as own:
+        yield own
+
+
+@pytest.fixture
+async def database_url() -> AsyncIterator[str]:
+    """A new, migrated database of a plain Postgres, as its superuser."""
+    (url,) = server_variables("TEST_DATABASE_URL")
+    async with fresh_database(url, migrated=True) as own:
+        yield own
+
+
+@pytest.fixture
+async def empty_database_url() -> AsyncIterator[str]:
+    """A new database of a plain Postgres before any migration, as its superuser."""
+    (url,) = server_variables("TEST_DATABASE_URL")
+    async with fresh_database(url, migrated=False) as own:
+        yield own
+
+
+@pytest.fixture
+async def supabase() -> AsyncIterator[Supabase]:
+    """A local Supabase project, newly migrated and empty."""
+    url, service_role_key, publishable_key, database_url, jwt_secret = server_variables(
+        "TEST_SUPABASE_URL",
+        "TEST_SUPABASE_SERVICE_ROLE_KEY",
+        "TEST_SUPABASE_PUBLISHABLE_KEY",
+        "TEST_SUPABASE_DATABASE_URL",
+        "TEST_JWT_SECRET",
+    )
+    project = Supabase(
+        url=url,
+        service_role_key=service_role_key,
+        publishable_key=publishable_key,
+        database_url=database_url,
+        jwt_secret=jwt_secret,
+    )
+    async with exclusive_supabase(project) as own:
+        yield own
+
+
+@pytest.fixture
+async def neo4j() -> AsyncIterator[Neo4j]:
+    """A Neo4j server without any node."""
+    uri, username, password = server_variables(
+        "TEST_NEO4J_URI", "TEST_NEO4J_USERNAME", "TEST_NEO4J_PASSWORD"
+    )
+    async with exclusive_neo4j(Neo4j(uri=uri, username=username, password=password)) as own:
+        yield own

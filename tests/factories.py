@@ -1,0 +1,223 @@
+"""Makers of valid events, logs and hypothesis strategies, the same at each run."""
+
+import copy
+import json
+import random
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from workers.estimation.learner import Response
+from workers.estimation.parameters import BktParameters
+
+MISSING: Final = object()
+"""Given as the value of a field, it takes the field out."""
+
+ISSUER: Final = "https://project.supabase.co/auth/v1"
+START: Final = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+START_US: Final = int(START.timestamp()) * 1_000_000
+
+# A busy machine is no failure; time is measured in bench/.
+settings.register_profile("mastery", deadline=None)
+settings.load_profile("mastery")
+
+_NAMESPACE: Final = uuid.UUID("6d617374-6572-4579-8000-000000000000")
+
+
+def uuid_of(*parts: object) -> str:
+    """The UUID that these parts always give, canonical and in lower case."""
+    return str(uuid.uuid5(_NAMESPACE, "/".join(map(str, parts))))
+
+
+def moment(seconds: float = 0.0) -> str:
+    """RFC 3339 text of `START` and so many seconds."""
+    return (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def claims(student_id: str = "student-42", tenant_id: str = "school-7", **changes: Any) -> Any:
+    """Claims of a student, issued at `START`; valid for an hour from then."""
+    issued = int(START.timestamp()) - 60
+    return _with(
+        {
+            "sub": student_id,
+            "iss": ISSUER,
+            "aud": "authenticated",
+            "role": "authenticated",
+            "iat": issued,
+            "exp": issued + 3600,
+            "tenant_id": tenant_id,
+        },
+        changes,
+    )
+
+
+def response(student_id: str = "student-42", number: int = 0, **changes: Any) -> Any:
+    """A right answer: number k of the student, k seconds after `START`."""
+    return _with(
+        {
+            "response_id": uuid_of("response", student_id, number),
+            "student_id": student_id,
+            "session_id": "s-9",
+            "item_id": "q-101",
+            "concept_ids": ["fractions.add"],
+            "scale": "math",
+            "correct": True,
+            "answered_at": moment(number),
+            "response_time_ms": 8200,
+            "attempt": 1,
+            "hints_used": 0,
+        },
+        changes,
+    )
+
+
+def event(
+    student_id: str = "student-42",
+    number: int = 0,
+    *,
+    tenant_id: str = "school-7",
+    claim_changes: dict[str, Any] | None = None,
+    envelope_changes: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Any:
+    """A valid ``practice.response.recorded.v1``; `changes` are fields of its response.
+
+    Args:
+        student_id: who answers and reports.
+        number: which answer of the student it is; id and time follow from it.
+        tenant_id: the tenant in the claims.
+        claim_changes, envelope_changes: fields of claims and envelope; `MISSING` removes one.
+        changes: fields of the response; `MISSING` removes one.
+    """
+    return _with(
+        {
+            "specversion": "1.0",
+            "id": uuid_of("event", student_id, number),
+            "source": "/express/practice",
+            "type": "practice.response.recorded.v1",
+            "subject": student_id,
+            "time": moment(number),
+            "datacontenttype": "application/json",
+            "correlationid": "req-7f3a",
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "data": {
+                "claims": claims(student_id, tenant_id, **(claim_changes or {})),
+                "response": response(student_id, number, **changes),
+            },
+        },
+        envelope_changes or {},
+    )
+
+
+def event_json(student_id: str = "student-42", number: int = 0, **changes: Any) -> bytes:
+    """`event` as the bytes that a publisher adds to the stream."""
+    return json.dumps(event(student_id, number, **changes)).encode()
+
+
+def changed(original: Any, path: str, value: Any) -> Any:
+    """A copy of an event with another value at a dotted path; `MISSING` takes the field out."""
+    copied = copy.deepcopy(original)
+    *parents, name = path.split(".")
+    place = copied
+    for parent in parents:
+        place = place[parent]
+    if value is MISSING:
+        del place[name]
+    else:
+        place[name] = value
+    return copied
+
+
+def _with(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**fields, **changes}.items() if value is not MISSING}
+
+
+def answer(
+    number: int,
+    *,
+    concepts: Sequence[str] = ("c",),
+    score: float = 1.0,
+    scale: str = "default",
+    session: str | None = None,
+    at: int | None = None,
+) -> Response:
+    """One answer as the fold sees it: number k, k seconds after `START`, or at second `at`."""
+    second = number if at is None else at
+    return Response(
+        uuid_of("answer", number),
+        session,
+        f"item-{number % 7}",
+        tuple(concepts),
+        scale,
+        score,
+        START_US + second * 1_000_000,
+    )
+
+
+def learner_log(length: int, seed: int = 0, concepts: int = 3) -> list[Response]:
+    """A simulated learner's log in their own order: mixed concepts, scales and sessions."""
+    draw = random.Random(seed)
+    names = [f"c{k}" for k in range(concepts)]
+    return [
+        answer(
+            number,
+            concepts=draw.sample(names, draw.choice((1, 1, 1, min(2, concepts)))),
+            score=draw.choice((0.0, 1.0, 1.0, round(draw.random(), 2))),
+            scale=draw.choice(("math", "math", "verbal")),
+            session=draw.choice((None, f"s{number // 10}")),
+        )
+        for number in range(length)
+    ]
+
+
+def rows(log: Sequence[Response]) -> list[dict[str, Any]]:
+    """Answers as rows of ``student_responses``, for the oracle."""
+    return [
+        {
+            "response_id": one.response_id,
+            "session_id": one.session_id,
+            "item_id": one.item_id,
+            "concept_ids": list(one.concept_ids),
+            "scale": one.scale,
+            "score": one.score,
+            "answered_at": one.answered_at_us,
+        }
+        for one in log
+    ]
+
+
+def scores() -> st.SearchStrategy[float]:
+    """Right, wrong, and any partial credit."""
+    return st.one_of(st.sampled_from((0.0, 1.0)), st.floats(0.0, 1.0, allow_nan=False))
+
+
+@st.composite
+def logs(draw: st.DrawFn, max_size: int = 25) -> list[Response]:
+    """A learner's log, each answer once: few concepts and moments, so that they collide."""
+    ids = draw(st.lists(st.uuids(), unique=True, min_size=1, max_size=max_size))
+    return [
+        Response(
+            str(one),
+            draw(st.sampled_from((None, "s1", "s2"))),
+            draw(st.sampled_from(("i1", "i2"))),
+            tuple(draw(st.lists(st.sampled_from("abcd"), unique=True, min_size=1, max_size=3))),
+            draw(st.sampled_from(("default", "math"))),
+            draw(scores()),
+            START_US + draw(st.integers(0, 8)),
+        )
+        for one in ids
+    ]
+
+
+@st.composite
+def bkt_parameters(draw: st.DrawFn) -> BktParameters:
+    """Any valid BKT parameters; learning and forgetting may be absent or nearly certain."""
+    inside = st.floats(1e-6, 1 - 1e-6)
+    chance = st.one_of(st.just(0.0), st.floats(0.0, 1 - 1e-6).filter(lambda p: p == 0 or p > 1e-6))
+    guess = draw(st.floats(1e-6, 0.99))
+    slip = draw(st.floats(1e-6, 0.999)) * (1.0 - guess)
+    return BktParameters(draw(inside), draw(chance), guess, slip, draw(chance))

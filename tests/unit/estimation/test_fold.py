@@ -1,0 +1,299 @@
+"""The fold: whatever arrives when, the state is that of a replay, and each outcome is true."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import oracle
+from tests.factories import START_US, answer, bkt_parameters, learner_log, logs, rows
+from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.learner import Learner, LearnerKey, Outcome, Response, SessionState
+from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.replay import replay
+
+CLASSICAL = Parameters()
+KEY = LearnerKey("school-7", "student-42")
+TINY = Decimal("1e-12")
+
+
+def exact(bkt: BktParameters) -> oracle.Bkt:
+    return oracle.Bkt.of_floats(bkt.prior, bkt.learn, bkt.guess, bkt.slip, bkt.forget)
+
+
+def near(value: float, expected: Decimal) -> bool:
+    return abs(Decimal(value) - expected) <= TINY
+
+
+@dataclass
+class DictLedger:
+    """What a ledger does, in a dict: loads the part touched, the log where an answer is late."""
+
+    parameters: Parameters = CLASSICAL
+    learner: Learner = field(default_factory=Learner)
+    log: dict[str, Response] = field(default_factory=dict)
+    told: list[tuple[Response, Outcome]] = field(default_factory=list)
+
+    def feed(self, batch: Sequence[Response]) -> Folded | None:
+        """Fold those of a batch that are new, and store what comes of it."""
+        new = list({r.response_id: r for r in batch if r.response_id not in self.log}.values())
+        if not new:
+            return None
+        last = self.learner.last
+        late = last is not None and any(r.position < last for r in new)
+        work = Work(
+            KEY, self._loaded(new, whole=late), new, list(self.log.values()) if late else None
+        )
+        before = copy.deepcopy(work.learner)
+        (folded,) = fold([work], self.parameters)
+        assert work.learner == before, "the fold must not change what it was given"
+        for name in ("concepts", "abilities", "sessions"):
+            getattr(self.learner, name).update(getattr(folded.learner, name))
+        self.learner.last = folded.learner.last
+        self.log.update((r.response_id, r) for r in new)
+        self.told += zip(folded.responses, folded.outcomes, strict=True)
+        return folded
+
+    def _loaded(self, new: list[Response], *, whole: bool) -> Learner:
+        stored = self.learner
+        concepts = {c for r in new for c in r.concept_ids}
+        scales = {r.scale for r in new}
+        sessions = {r.session_id for r in new}
+        return Learner(
+            stored.version,
+            stored.last,
+            stored.parameters_version,
+            {c: s for c, s in stored.concepts.items() if whole or c in concepts},
+            {a: s for a, s in stored.abilities.items() if whole or a in scales},
+            {p: s for p, s in stored.sessions.items() if whole or p in sessions},
+        )
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[list[Response]]:
+    """A log in any order, some of it repeated, cut into batches anywhere."""
+    log = draw(logs())
+    repeated = draw(st.lists(st.sampled_from(log), max_size=len(log)))
+    arrivals = draw(st.permutations(log + repeated))
+    cuts = sorted(draw(st.sets(st.integers(1, len(arrivals)), max_size=8)))
+    edges = [0, *cuts, len(arrivals)]
+    return [arrivals[a:b] for a, b in pairwise(edges) if a < b]
+
+
+@given(deliveries(), bkt_parameters())
+def test_given_any_arrival_when_folded_then_the_state_is_the_replay_to_the_last_bit(
+    batches: list[list[Response]], bkt: BktParameters
+) -> None:
+    parameters = Parameters(default=bkt)
+    ledger = DictLedger(parameters)
+    for batch in batches:
+        ledger.feed(batch)
+    assert ledger.learner == replay(list(ledger.log.values()), parameters)
+
+
+@given(deliveries(), bkt_parameters())
+def test_given_any_arrival_when_folded_then_the_state_is_the_oracles(
+    batches: list[list[Response]], bkt: BktParameters
+) -> None:
+    ledger = DictLedger(Parameters(default=bkt))
+    for batch in batches:
+        ledger.feed(batch)
+    truth = oracle.replay(rows([r for batch in batches for r in batch]), exact(bkt))
+    state = ledger.learner
+    assert state.concepts.keys() == truth.concepts.keys()
+    for concept, mastery in truth.mastery().items():
+        assert near(state.concepts[concept].mastery, mastery)
+        assert state.concepts[concept].attempts == truth.concepts[concept].attempts
+        assert state.concepts[concept].answered_at_us == truth.concepts[concept].last_answered_at
+    assert {s: a.responses for s, a in state.abilities.items()} == {
+        s: a.responses for s, a in truth.abilities.items()
+    }
+    assert state.sessions == {
+        s: SessionState(t.responses, t.correct, t.started_at, t.ended_at)
+        for s, t in truth.sessions.items()
+    }
+
+
+@given(deliveries(), bkt_parameters())
+def test_given_any_arrival_when_folded_then_each_outcome_tells_what_was_current_after_its_commit(
+    batches: list[list[Response]], bkt: BktParameters
+) -> None:
+    ledger = DictLedger(Parameters(default=bkt))
+    for batch in batches:
+        last = ledger.learner.last
+        folded = ledger.feed(batch)
+        if folded is None:
+            continue
+        whole = oracle.replay(rows(list(ledger.log.values())), exact(bkt), steps=True)
+        predicted = {step.response_id: step for step in whole.steps}
+        late = [r for r in folded.responses if last is not None and r.position < last]
+        known = [r for r in ledger.log.values() if r not in folded.responses]
+        for response, outcome in zip(folded.responses, folded.outcomes, strict=True):
+            step = predicted[response.response_id]
+            # A late answer is told with all late ones in; any other with those before it.
+            counted = [*known, *late]
+            if response not in late:
+                counted += [
+                    r for r in folded.responses if r.position <= response.position and r not in late
+                ]
+            now = oracle.replay(rows(counted), exact(bkt))
+            mastery = now.mastery()
+            assert [c.concept_id for c in outcome.concepts] == list(response.concept_ids)
+            for change in outcome.concepts:
+                concept = change.concept_id
+                assert near(change.probability_correct, step.probability_correct[concept])
+                assert near(change.mastery, mastery[concept])
+                assert change.attempts == now.concepts[concept].attempts
+                assert change.last_answered_at_us == now.concepts[concept].last_answered_at
+            theta, error = now.abilities[response.scale].estimate()
+            assert near(outcome.ability.estimate.theta, theta)
+            assert near(outcome.ability.estimate.standard_error, error)
+            if response.session_id is None:
+                assert outcome.session is None
+            else:
+                session = now.sessions[response.session_id]
+                assert outcome.session is not None
+                assert outcome.session[:2] == (session.responses, session.correct)
+
+
+@given(deliveries(), bkt_parameters(), st.floats(0.05, 0.95))
+def test_given_any_arrival_when_folded_then_outcomes_make_one_unbroken_chain(
+    batches: list[list[Response]], bkt: BktParameters, threshold: float
+) -> None:
+    parameters = Parameters(mastery_threshold=threshold, default=bkt)
+    ledger = DictLedger(parameters)
+    for batch in batches:
+        ledger.feed(batch)
+    told: dict[str, float] = {}
+    thetas: dict[str, float] = {}
+    for response, outcome in ledger.told:
+        for change in outcome.concepts:
+            previous = told.get(change.concept_id)
+            if previous is None:
+                assert change.previous_mastery == pytest.approx(bkt.prior, abs=1e-15)
+            else:
+                assert change.previous_mastery == previous
+            was, now = change.previous_mastery >= threshold, change.mastery >= threshold
+            assert change.mastered is now
+            assert change.transition == {
+                (False, True): "mastered",
+                (True, False): "lapsed",
+            }.get((was, now), "none")
+            told[change.concept_id] = change.mastery
+        assert outcome.ability.previous_theta == pytest.approx(
+            thetas.get(response.scale, 0.0), abs=1e-15
+        )
+        thetas[response.scale] = outcome.ability.estimate.theta
+    assert told == {c: state.mastery for c, state in ledger.learner.concepts.items()}
+
+
+@given(deliveries())
+def test_given_any_batch_when_folded_then_it_names_the_newest_answer_of_whatever_changed(
+    batches: list[list[Response]],
+) -> None:
+    ledger = DictLedger()
+    for batch in batches:
+        folded = ledger.feed(batch)
+        if folded is None:
+            continue
+        new = list(enumerate(folded.responses))
+        assert folded.responses == sorted(folded.responses, key=lambda r: r.position)
+        assert folded.concepts == {c: at for at, r in new for c in r.concept_ids}
+        assert folded.abilities == {r.scale: at for at, r in new}
+        assert folded.sessions == {r.session_id: at for at, r in new if r.session_id is not None}
+        assert folded.estimates == {r.scale: folded.outcomes[at].ability.estimate for at, r in new}
+
+
+def test_given_a_first_answer_when_folded_then_the_outcome_is_the_hand_computed() -> None:
+    (folded,) = fold([Work(KEY, Learner(), [answer(0, session="s")])], CLASSICAL)
+    ((change,), ability, session, version) = folded.outcomes[0]
+    assert change.previous_mastery == 0.25
+    assert change.mastery == pytest.approx(0.64, abs=1e-15)
+    assert change.probability_correct == pytest.approx(0.375, abs=1e-15)
+    assert (change.attempts, change.mastered, change.transition) == (1, False, "none")
+    assert change.last_answered_at_us == START_US
+    assert ability.previous_theta == pytest.approx(0.0, abs=1e-15)
+    assert ability.estimate.theta > 0.3
+    assert session == SessionState(1, 1, START_US, START_US)
+    assert version == 1
+
+
+def test_given_right_then_wrong_answers_when_folded_then_mastered_and_lapsed_come_once() -> None:
+    log = [answer(k, score=1.0 if k < 6 else 0.0) for k in range(12)]
+    (folded,) = fold([Work(KEY, Learner(), log)], CLASSICAL)
+    transitions = [outcome.concepts[0].transition for outcome in folded.outcomes]
+    masteries = [outcome.concepts[0].mastery for outcome in folded.outcomes]
+    assert [t for t in transitions if t != "none"] == ["mastered", "lapsed"]
+    for at, transition in enumerate(transitions):
+        if transition == "mastered":
+            assert masteries[at - 1] < 0.95 <= masteries[at]
+        if transition == "lapsed":
+            assert masteries[at] < 0.95 <= masteries[at - 1]
+
+
+def test_given_mastery_exactly_at_the_threshold_when_folded_then_it_counts_as_mastered() -> None:
+    (folded,) = fold([Work(KEY, Learner(), [answer(0)])], CLASSICAL)
+    reached = folded.outcomes[0].concepts[0].mastery
+    (again,) = fold([Work(KEY, Learner(), [answer(0)])], Parameters(mastery_threshold=reached))
+    assert again.outcomes[0].concepts[0].transition == "mastered"
+
+
+def test_given_a_late_answer_without_the_log_when_folded_then_it_is_refused() -> None:
+    learner = replay([answer(5)], CLASSICAL)
+    with pytest.raises(ValueError, match="needs the learner's log"):
+        fold([Work(KEY, learner, [answer(3)])], CLASSICAL)
+
+
+def test_given_the_same_moment_when_folded_then_the_id_decides_who_is_late() -> None:
+    first, second = sorted((answer(k, at=0) for k in (1, 2)), key=lambda r: r.response_id)
+    ledger = DictLedger()
+    ledger.feed([second])
+    with pytest.raises(ValueError, match="needs the learner's log"):
+        fold([Work(KEY, ledger.learner, [first])], CLASSICAL)
+    ledger.feed([first])
+    assert ledger.learner.last == second.position
+    assert ledger.learner == replay([first, second], CLASSICAL)
+
+
+def test_given_a_wrong_stored_value_when_a_late_answer_comes_then_its_repair_is_told() -> None:
+    log = [answer(1, concepts=["a"]), answer(3, concepts=["b"])]
+    stored = replay(log, CLASSICAL)
+    stored.concepts["a"] = stored.concepts["a"]._replace(mantissa=0.5, exponent=0)
+    (folded,) = fold([Work(KEY, stored, [answer(2, concepts=["b"])], log)], CLASSICAL)
+    own, other = folded.outcomes[0].concepts
+    assert own.concept_id == "b"
+    assert other.concept_id == "a"
+    assert other.previous_mastery == pytest.approx(1 / 3, abs=1e-15)
+    assert other.mastery == replay(log, CLASSICAL).concepts["a"].mastery
+    assert folded.concepts == {"b": 0, "a": 0}
+
+
+def test_given_many_learners_when_folded_together_then_each_is_as_if_alone() -> None:
+    works = []
+    for number in range(40):
+        log = learner_log(12, seed=number)
+        half = log[:6]
+        late = number % 2 == 0
+        works.append(
+            Work(
+                LearnerKey("t", str(number)),
+                replay(log[6:] if late else half, CLASSICAL),
+                half if late else log[6:],
+                log[6:] if late else None,
+            )
+        )
+    together = fold(works, CLASSICAL)
+    assert together == [fold([work], CLASSICAL)[0] for work in works]
+    assert [f.key for f in together] == [w.key for w in works]
+    assert [f.learner for f in together] == [
+        replay(learner_log(12, seed=number), CLASSICAL) for number in range(40)
+    ]
+
+
+def test_given_no_work_when_folded_then_nothing_comes() -> None:
+    assert fold([], CLASSICAL) == []

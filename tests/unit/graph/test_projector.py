@@ -1,0 +1,47 @@
+from collections.abc import Sequence
+
+import pytest
+
+from tests.unit.graph.events import mastery_changed
+from workers.errors import GraphUnavailable
+from workers.graph.changes import GraphChange, changes_of
+from workers.graph.embedded import EmbeddedGraph
+from workers.graph.projector import Projector
+
+
+class _Recording(EmbeddedGraph):
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.merged: list[list[GraphChange]] = []
+        self._error = error
+
+    async def merge(self, changes: Sequence[GraphChange]) -> None:
+        if self._error is not None:
+            raise self._error
+        self.merged.append(list(changes))
+
+
+async def test_given_a_batch_when_projected_then_its_changes_are_merged_once() -> None:
+    graph = _Recording()
+    events = [mastery_changed(version=v) for v in (2, 1, 3)]
+
+    await Projector(graph).project(events)
+
+    assert graph.merged == [changes_of([events[2].data])]
+
+
+async def test_given_an_empty_batch_when_projected_then_the_graph_is_left_alone() -> None:
+    graph = _Recording()
+
+    await Projector(graph).project([])
+
+    assert graph.merged == []
+
+
+async def test_given_a_graph_that_is_away_when_projected_then_the_caller_hears_of_it() -> None:
+    away = GraphUnavailable("gone")
+
+    with pytest.raises(GraphUnavailable) as raised:
+        await Projector(_Recording(away)).project([mastery_changed()])
+
+    assert raised.value is away

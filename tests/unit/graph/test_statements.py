@@ -1,0 +1,82 @@
+from collections import Counter
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
+
+import pytest
+
+from tests.unit.graph.events import mastery_data
+from workers.graph.changes import KINDS, MasteryChange, changes_of
+from workers.graph.statements import PROBE, merges, script, statement
+
+
+def test_given_every_cypher_file_then_each_is_named_in_the_code() -> None:
+    package = resources.files("workers.graph")
+    names = {
+        file.name.removesuffix(".cypher")
+        for file in (package / "cypher").iterdir()
+        if file.name.endswith(".cypher")
+    }
+    code = "".join(
+        file.read_text("utf-8") for file in package.iterdir() if file.name.endswith(".py")
+    )
+    paged = {
+        name for name in names if name.endswith(("_of_tenant", "_of_later_tenants"))
+    }  # `reading` puts their names together
+
+    assert paged == {
+        f"{nodes}_of_{which}"
+        for nodes in ("students", "sessions")
+        for which in ("tenant", "later_tenants")
+    }
+    assert [name for name in names - paged if f'"{name}"' not in code] == []
+
+
+@pytest.mark.parametrize(("name", "count"), [("constraints", 4), ("tables", 9)])
+def test_given_a_script_then_each_statement_stands_alone_and_may_be_repeated(
+    name: str, count: int
+) -> None:
+    found = script(name)
+
+    assert len(found) == count
+    assert all(text.startswith("CREATE ") and "IF NOT EXISTS" in text for text in found)
+    assert not any(";" in text or "//" in text for text in found)
+
+
+def test_given_an_unknown_name_then_it_says_so() -> None:
+    with pytest.raises(FileNotFoundError):
+        statement("no_such_statement")
+
+
+def test_given_several_versions_when_merged_then_each_relationship_has_one_row() -> None:
+    changes = [
+        change
+        for version in (2, 9, 4)
+        for change in reversed(changes_of([mastery_data(version=version)]))
+    ]
+
+    found = merges(changes)
+
+    assert Counter(text for text, _ in found) == Counter(
+        statement(f"merge_{kind}") for kind in ("mastery", "ability", "attendance", "practised")
+    )
+    assert [row.get("version") for _, rows in found for row in rows] == [9, 9, 9, None]
+
+
+def test_given_no_session_when_merged_then_no_statement_is_without_rows() -> None:
+    found = merges(changes_of([mastery_data(session_id=None)]))
+
+    assert [len(rows) for _, rows in found] == [1, 1]
+
+
+def test_given_a_time_of_another_zone_when_merged_then_its_row_is_in_utc() -> None:
+    zone = timezone(timedelta(hours=5, minutes=30))
+    change = MasteryChange("t", "s", "c", 0.5, 1, False, datetime(2026, 11, 21, 15, tzinfo=zone), 1)
+
+    ((_, (row,)),) = merges([change])
+
+    assert row["answered_at"] == datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+    assert row["answered_at"].tzinfo is UTC
+
+
+def test_given_the_probe_then_it_has_a_change_of_every_kind() -> None:
+    assert len(merges(PROBE)) == len(KINDS)

@@ -1,0 +1,227 @@
+"""The composition root: settings become servers, roles and HTTP. Wiring only."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import Any, Final
+
+import structlog
+
+from contracts.mastery import MasteryChanged
+from contracts.responses import ResponseRecorded
+from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, Shard, shards
+from workers.adapters import Servers, open_servers
+from workers.engine import Engine
+from workers.estimation.parameters import Parameters
+from workers.graph.projection import Projection
+from workers.graph.projector import Projector
+from workers.intake.admission import Admission
+from workers.intake.consumer_name import ConsumerName
+from workers.intake.consumption import Consumption
+from workers.intake.identity import Authorisation, TrustedClaims
+from workers.intake.raw_batch import RawBatch
+from workers.intake.redis_errors import redis_errors
+from workers.outlet.outlet import Outlet
+from workers.patience import Patience
+from workers.recorder import Recorder
+from workers.service.asyncapi import build_document
+from workers.service.health import Check, Health
+from workers.service.http import build_http
+from workers.service.metrics import EngineMetrics
+from workers.service.server import HttpServer
+from workers.service.stream_gauges import StreamGauges
+from workers.service.version import package_version
+from workers.settings import Settings
+from workers.worker import Worker
+
+_log = structlog.get_logger(__name__)
+
+
+class Role(StrEnum):
+    """What a worker does, in the order in which events go through them."""
+
+    ENGINE = "engine"
+    """Records responses."""
+    GRAPH = "graph"
+    """Projects mastery changes into the graph."""
+
+
+ROLES: Final = tuple(Role)
+
+
+def parameters_of(settings: Settings) -> Parameters:
+    """The parameters under which the settings want states computed."""
+    return Parameters(version=1, mastery_threshold=settings.mastery_threshold)
+
+
+@asynccontextmanager
+async def running_worker(
+    settings: Settings, roles: Sequence[Role] = ROLES, *, http: bool = True
+) -> AsyncIterator[tuple[Worker, Servers]]:
+    """A worker that has started, with its HTTP side; all of it is stopped at the end.
+
+    Raises:
+        Unavailable: a server that the roles cannot do without cannot be reached.
+        Fatal: a server refuses us, or a setting is wrong.
+    """
+    name = ConsumerName()
+    consumer = settings.consumer_name or name.take()
+    try:
+        async with open_servers(settings) as servers:
+            metrics = EngineMetrics(package_version())
+            worker = build_worker(settings, servers, metrics, consumer, roles)
+            service = build_service(settings, servers, metrics, worker, roles) if http else None
+            try:
+                if service is not None:
+                    await service.start()
+                    _log.info("http_started", host=settings.http_host, port=service.port)
+                await worker.start()
+                yield worker, servers
+            finally:
+                await worker.stop()
+                if service is not None:
+                    await service.stop()
+    finally:
+        name.release()
+
+
+def build_worker(
+    settings: Settings,
+    servers: Servers,
+    metrics: EngineMetrics,
+    consumer: str,
+    roles: Sequence[Role],
+) -> Worker:
+    """Wire the roles of a worker to open servers."""
+    patience = Patience()
+    engine = _engine(settings, servers, metrics, patience)
+    projection = Projection(
+        projector=Projector(servers.graph),
+        prepare=servers.graph.prepare,
+        outlet=Outlet(servers.redis, GRAPH_GROUP),
+        patience=patience,
+        max_deliveries=settings.max_deliveries,
+    )
+    common: dict[str, Any] = {
+        "broker": servers.broker,
+        "client": servers.redis,
+        "consumer": consumer,
+        "batch_size": settings.batch_size,
+        "reclaim_after_ms": settings.reclaim_after_ms,
+    }
+
+    def recording(shard: Shard) -> Consumption:
+        async def record(batch: RawBatch) -> None:
+            await engine.submit(shard, batch)
+
+        return Consumption(
+            **common,
+            stream=shard.responses,
+            group=ENGINE_GROUP,
+            event=ResponseRecorded,
+            handler=record,
+            held=lambda entry_id: engine.holds(shard.responses, entry_id),
+        )
+
+    def projecting(shard: Shard) -> Consumption:
+        async def project(batch: RawBatch) -> None:
+            await projection.submit(shard, batch)
+
+        return Consumption(
+            **common,
+            stream=shard.mastery,
+            group=GRAPH_GROUP,
+            event=MasteryChanged,
+            handler=project,
+            held=projection.holds,
+        )
+
+    async def prepare() -> None:
+        if Role.ENGINE in roles:
+            await servers.ledger.ping()
+        if Role.GRAPH in roles and Role.ENGINE not in roles:
+            # Where the engine runs too, the projection waits for the graph by itself.
+            await servers.graph.prepare()
+
+    makers = {Role.ENGINE: recording, Role.GRAPH: projecting}
+    return Worker(
+        broker=servers.broker,
+        consumptions=[
+            makers[role](shard)
+            for shard in shards(settings.stream_shards)
+            for role in ROLES
+            if role in roles
+        ],
+        engine=engine,
+        prepare=prepare,
+    )
+
+
+def _engine(
+    settings: Settings, servers: Servers, metrics: EngineMetrics, patience: Patience
+) -> Engine:
+    return Engine(
+        admission=Admission(
+            authenticator=TrustedClaims(
+                issuer=settings.jwt_issuer,
+                audience=settings.jwt_audience,
+                tenant_claim=settings.jwt_tenant_claim,
+            ),
+            authorisation=Authorisation(frozenset(settings.jwt_delegate_roles)),
+            max_event_bytes=settings.max_event_bytes,
+            max_token_bytes=settings.max_token_bytes,
+        ),
+        recorder=Recorder(
+            ledger=servers.ledger,
+            parameters=parameters_of(settings),
+            patience=patience,
+            meter=metrics,
+            max_deliveries=settings.max_deliveries,
+        ),
+        outlet=Outlet(servers.redis, ENGINE_GROUP),
+        patience=patience,
+        meter=metrics,
+    )
+
+
+def build_service(
+    settings: Settings,
+    servers: Servers,
+    metrics: EngineMetrics,
+    worker: Worker,
+    roles: Sequence[Role],
+) -> HttpServer:
+    """Wire the HTTP side of a worker."""
+
+    async def ping_redis() -> None:
+        with redis_errors():
+            await servers.redis.ping()
+
+    checks = [
+        Check("redis", ping_redis, required=True),
+        Check("consumer", worker.consuming, required=True),
+    ]
+    if Role.ENGINE in roles:
+        checks.append(Check("ledger", servers.ledger.ping, required=True))
+    if Role.GRAPH in roles:
+        checks.append(Check("graph", servers.graph.ping, required=Role.ENGINE not in roles))
+    gauges = StreamGauges(
+        servers.redis,
+        [
+            pair
+            for shard in shards(settings.stream_shards)
+            for pair in ((shard.responses, ENGINE_GROUP), (shard.mastery, GRAPH_GROUP))
+        ],
+        [shard.rejected for shard in shards(settings.stream_shards)],
+    )
+    metrics.registry.register(gauges)
+    return HttpServer(
+        build_http(
+            health=Health(checks, version=package_version()),
+            registry=metrics.registry,
+            document=build_document(),
+            refresh=gauges.refresh,
+        ),
+        settings.http_host,
+        settings.http_port,
+    )

@@ -1,0 +1,91 @@
+"""`mastery check`: is everything that the settings name there and as it must be?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import typer
+from rich.console import Console
+
+from contracts.streams import shards
+from workers.adapters import Servers, open_servers
+from workers.errors import LedgerUnavailable, MasteryError, StreamRefused
+from workers.intake.redis_errors import redis_errors
+from workers.ledger.migrations import Migrations
+from workers.logs import configure_logs
+from workers.settings import Settings, load_settings
+
+_TIMEOUT_S: Final = 20.0
+
+Probe = Callable[[], Awaitable[str]]
+
+
+def check() -> None:
+    """Try every setting and connection; print what is wrong and its remedy."""
+    configure_logs("ERROR")
+    settings = load_settings()
+    console = Console(highlight=False, markup=False)
+    console.print("settings  ok", style="green")
+    if not asyncio.run(_check(settings, console)):
+        raise typer.Exit(1)
+
+
+async def _check(settings: Settings, console: Console) -> bool:
+    well = True
+    try:
+        async with open_servers(settings) as servers:
+            for name, probe in _probes(settings, servers):
+                well &= await _tried(console, name, probe)
+    except MasteryError as error:
+        console.print(f"servers   {error}", style="red")
+        return False
+    return well
+
+
+def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
+    async def redis() -> str:
+        with redis_errors():
+            version = (await servers.redis.info("server"))["redis_version"]
+            for shard in shards(settings.stream_shards):
+                for stream in (shard.responses, shard.mastery, shard.rejected):
+                    kind = await servers.redis.type(stream)
+                    if kind.decode() not in ("none", "stream"):
+                        raise StreamRefused(
+                            f"the key {stream} is a {kind.decode()}, not a stream: rename it"
+                        )
+        return f"Redis {version}" + ("" if settings.redis_url else ", embedded")
+
+    async def ledger() -> str:
+        await servers.ledger.ping()
+        if settings.database_url is not None:
+            pending = await Migrations(settings.database_url.get_secret_value()).pending()
+            if pending:
+                raise LedgerUnavailable(
+                    f"{len(pending)} migrations are pending: run `mastery migrate up`"
+                )
+            return "Postgres, schema up to date"
+        return "Supabase" if settings.supabase_url else "Postgres, embedded"
+
+    async def graph() -> str:
+        await servers.graph.ping()
+        await servers.graph.prepare()
+        faults = await servers.graph.faults()
+        if faults:
+            raise MasteryError("; ".join(faults))
+        return "Neo4j" if settings.neo4j_uri else "graph, embedded"
+
+    return [("redis", redis), ("ledger", ledger), ("graph", graph)]
+
+
+async def _tried(console: Console, name: str, probe: Probe) -> bool:
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            found = await probe()
+    except TimeoutError:
+        console.print(f"{name:<9} no answer within {_TIMEOUT_S:g} s", style="red")
+        return False
+    except MasteryError as error:
+        console.print(f"{name:<9} {error}", style="red")
+        return False
+    console.print(f"{name:<9} ok: {found}", style="green")
+    return True

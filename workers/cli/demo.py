@@ -1,0 +1,118 @@
+"""`mastery demo`: a class at work, through the whole engine, in one process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from workers.adapters import Servers
+from workers.app import running_worker
+from workers.cli.run_through import run_through
+from workers.cli.verify import compare
+from workers.demo.classroom import Classroom, simulate
+from workers.demo.gathering import gather
+from workers.demo.report import render_report, summary_table
+from workers.errors import MasteryError
+from workers.logs import configure_logs
+from workers.publishing.csv_responses import CsvResponses
+from workers.publishing.delegate import Delegate
+from workers.publishing.events import Entry, entries
+from workers.settings import Settings, load_settings
+from workers.worker import stop_on_signals
+
+_SUBJECT: Final = "mastery-demo"
+_EMBEDDED: Final[Mapping[str, Any]] = {
+    "environment": "development",
+    "redis_url": None,
+    "stream_shards": 0,
+    "supabase_url": None,
+    "supabase_service_role_key": None,
+    "database_url": None,
+    "neo4j_uri": None,
+    "neo4j_password": None,
+    "embedded_directory": None,
+}
+"""Whatever the environment names: a demonstration never touches a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What a demonstration runs through the engine."""
+
+    source: str
+    deliveries: Iterable[Mapping[str, object]]
+    total: int
+    classroom: Classroom | None
+
+
+def demo(
+    file: Annotated[
+        Path | None, typer.Option("--from", help="A CSV of real responses instead of a class.")
+    ] = None,
+    report: Annotated[Path, typer.Option(help="Where the report is written.")] = Path(
+        "mastery-report.html"
+    ),
+    students: Annotated[int, typer.Option(min=1, max=10_000, help="Size of the class.")] = 200,
+    answers: Annotated[int, typer.Option(min=1, max=10_000, help="Answers of a student.")] = 100,
+) -> None:
+    """Run a simulated class through the whole engine on embedded servers, and report."""
+    configure_logs("WARNING")
+    settings = load_settings(**_EMBEDDED)
+    if file is None:
+        classroom = simulate(students=students, answers_per_student=answers)
+        delivered = classroom.delivered()
+        source = f"{len(classroom.students)} simulated students whose knowledge is known"
+        lesson = _Lesson(source, delivered, len(delivered), classroom)
+    else:
+        responses = CsvResponses(file)
+        fields = (one.fields() for one in responses)
+        lesson = _Lesson(f"responses of {file.name}", fields, responses.count(), None)
+    asyncio.run(_demo(settings, lesson, report))
+
+
+async def _demo(settings: Settings, lesson: _Lesson, report: Path) -> None:
+    delegate = Delegate.of_settings(settings, _SUBJECT, datetime.now(UTC))
+
+    async def batches() -> AsyncIterator[Iterable[Entry]]:
+        yield entries(lesson.deliveries, delegate)
+
+    stopped = stop_on_signals()
+    async with running_worker(settings, http=False) as (worker, servers):
+        seconds = await run_through(
+            worker, servers.redis, batches(), total=lesson.total, shard_count=0, stopped=stopped
+        )
+        if seconds is None:
+            raise typer.Exit(130)
+        await _conclude(settings, servers, lesson, seconds, report)
+
+
+async def _conclude(
+    settings: Settings, servers: Servers, lesson: _Lesson, seconds: float, report: Path
+) -> None:
+    learners, responses, differences = await compare(servers.ledger, settings)
+    if differences:
+        shown = "; ".join(map(str, differences[:3]))
+        raise MasteryError(f"the stored state is not what the log gives: {shown}")
+    facts = {"Verified": f"{learners:,} learners, no difference to a replay of the log"}
+    if lesson.classroom is not None:
+        facts["Sent late, sent twice"] = (
+            f"{lesson.classroom.late:,} and {lesson.classroom.repeats:,} of {lesson.total:,}"
+        )
+    data = await gather(
+        servers,
+        title="Mastery report",
+        source=lesson.source,
+        responses=responses,
+        duration_s=seconds,
+        threshold=settings.mastery_threshold,
+        classroom=lesson.classroom,
+        facts=facts,
+    )
+    report.write_text(render_report(data), encoding="utf-8")
+    Console().print(summary_table(data))
+    typer.echo(f"The report with its curves: {report.resolve()}")

@@ -1,0 +1,40 @@
+"""`mastery`: one command for those who run, check and try the engine."""
+
+import sys
+
+import typer
+
+from workers.cli import migrate
+from workers.cli.asyncapi import asyncapi
+from workers.cli.check import check
+from workers.cli.demo import demo
+from workers.cli.replay import replay
+from workers.cli.verify import verify
+from workers.cli.worker import worker
+from workers.errors import MasteryError
+
+app = typer.Typer(
+    name="mastery",
+    help="Knowledge tracing on Redis Streams: every response counted exactly once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(demo)
+app.command()(worker)
+app.command()(replay)
+app.command()(check)
+app.add_typer(migrate.app)
+app.command()(verify)
+app.command()(asyncapi)
+
+
+def main() -> None:
+    """Run the command; an error of ours is one message and exit status 1, never a traceback."""
+    try:
+        app()
+    except MasteryError as error:
+        print(f"mastery: {error}", file=sys.stderr)  # noqa: T201  # the command line's own voice
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

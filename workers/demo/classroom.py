@@ -1,0 +1,221 @@
+"""A simulated class whose true knowledge is known, so that estimates can be held against it.
+
+Students know a concept or do not. They begin with it with probability `prior`, answer right with
+probability 1 - slip or guess, and after each answer those who do not know come to know with
+probability `learn`: the process of Corbett & Anderson (1995) under the very parameters that the
+engine assumes. An item with several concepts needs all of them (the conjunctive rule of DINA,
+Junker & Sijtsma 2001), which the engine's model does not know: such items, a few in a hundred,
+are its honest misfit.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.demo.curriculum import CONCEPTS, SCALE, Concept
+from workers.demo.timetable import Session, timetable
+from workers.estimation.parameters import CLASSICAL, BktParameters
+
+MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
+"""When the class begins."""
+
+_RESPONSE_IDS: Final = UUID("d3e0a1f7-4a55-5c4e-9f43-0b6a7f1d9c02")
+_ITEMS_PER_CONCEPT: Final = 40
+_SHARE_OF_JOINT_ITEMS: Final = 0.05
+_SHARE_OF_OFFLINE_SESSIONS: Final = 0.02
+_SHARE_OF_REPEATS: Final = 0.01
+_MEDIAN_TIME_S: Final = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of one simulated student."""
+
+    response_id: str
+    student_id: str
+    session_id: str
+    item_id: str
+    concept_ids: tuple[str, ...]
+    correct: bool
+    answered_at: datetime
+    response_time_ms: int
+
+    def fields(self) -> dict[str, object]:
+        """The answer as `data.response` of a `practice.response.recorded.v1` event."""
+        return {
+            "response_id": self.response_id,
+            "student_id": self.student_id,
+            "session_id": self.session_id,
+            "item_id": self.item_id,
+            "concept_ids": self.concept_ids,
+            "scale": SCALE,
+            "correct": self.correct,
+            "answered_at": self.answered_at,
+            "response_time_ms": self.response_time_ms,
+        }
+
+
+@dataclass(frozen=True)
+class Classroom:
+    """What the class did, and what its students know in truth.
+
+    Args:
+        students: ids, as the rows of `known` and `attempts`.
+        concepts: as their columns.
+        answers: each answer once, in the order in which they were given.
+        deliveries: indices of answers, in the order in which phones send them: now and then late,
+            now and then twice.
+        late: answers that are sent after a later one of the same student.
+        repeats: deliveries that repeat an earlier one.
+        known: whether the student knows the concept at the end, shape (students, concepts).
+        attempts: answers of the student on the concept, same shape.
+    """
+
+    students: tuple[str, ...]
+    concepts: tuple[Concept, ...]
+    answers: tuple[Answer, ...]
+    deliveries: tuple[int, ...]
+    late: int
+    repeats: int
+    known: NDArray[np.bool_]
+    attempts: NDArray[np.int64]
+
+    def delivered(self) -> "list[dict[str, object]]":
+        """`data.response` of each delivery, in the order of sending."""
+        return [self.answers[index].fields() for index in self.deliveries]
+
+
+def simulate(
+    seed: int = 20_260_105,
+    students: int = 200,
+    answers_per_student: int = 100,
+    start: datetime = MONDAY,
+    parameters: BktParameters = CLASSICAL,
+) -> Classroom:
+    """Simulate a class over four weeks; the same arguments give the same class.
+
+    Args:
+        seed: of all chance.
+        students: how many.
+        answers_per_student: the mean; the diligent give more.
+        start: the first day of the first week, in UTC.
+        parameters: of the process that knowledge and answers follow.
+    """
+    rng = np.random.default_rng(seed)
+    simulation = _Simulation(rng, seed, parameters)
+    ids = tuple(f"student-{n:03d}" for n in range(1, students + 1))
+    sessions = timetable(rng, students, answers_per_student, len(CONCEPTS), start)
+    known = rng.random((students, len(CONCEPTS))) < parameters.prior
+    attempts = np.zeros(known.shape, dtype=np.int64)
+    for number, session in enumerate(sessions):
+        simulation.attend(ids[session.student], number, session, known, attempts)
+    answers = sorted(simulation.answers, key=lambda a: (a.answered_at, a.response_id))
+    deliveries, late, repeats = _deliveries(rng, answers)
+    return Classroom(ids, CONCEPTS, tuple(answers), deliveries, late, repeats, known, attempts)
+
+
+@dataclass
+class _Simulation:
+    """The class at work."""
+
+    rng: np.random.Generator
+    seed: int
+    parameters: BktParameters
+    answers: list[Answer] = field(default_factory=list)
+
+    def attend(
+        self,
+        student_id: str,
+        number: int,
+        session: Session,
+        known: NDArray[np.bool_],
+        attempts: NDArray[np.int64],
+    ) -> None:
+        """One session: each concept answered, and now and then learnt; changes both arrays."""
+        rng, parameters, row = self.rng, self.parameters, session.student
+        now = session.starts_at
+        for concept in session.concepts:
+            exercised = [concept]
+            if rng.random() < _SHARE_OF_JOINT_ITEMS:
+                # Together with one that was taught before it: a fraction of an amount, say.
+                other = int(rng.integers(len(CONCEPTS) - 1))
+                exercised.append(other + (other >= concept))
+            knows = bool(known[row, exercised].all())
+            correct = bool(rng.random() < (1.0 - parameters.slip if knows else parameters.guess))
+            learns = rng.random(len(exercised)) < parameters.learn
+            known[row, exercised] |= learns
+            attempts[row, exercised] += 1
+            slowness = 1.0 if knows else 1.5
+            took_s = float(rng.lognormal(np.log(_MEDIAN_TIME_S * slowness), 0.5))
+            now += timedelta(seconds=took_s)
+            self._record(
+                student_id,
+                number,
+                tuple(exercised),
+                correct=correct,
+                answered_at=now,
+                took_s=took_s,
+            )
+            now += timedelta(seconds=float(rng.uniform(1.0, 6.0)))
+
+    def _record(
+        self,
+        student_id: str,
+        number: int,
+        exercised: tuple[int, ...],
+        *,
+        correct: bool,
+        answered_at: datetime,
+        took_s: float,
+    ) -> None:
+        concept_ids = tuple(CONCEPTS[c].concept_id for c in exercised)
+        item = int(self.rng.integers(_ITEMS_PER_CONCEPT)) + 1
+        self.answers.append(
+            Answer(
+                str(uuid5(_RESPONSE_IDS, f"{self.seed}/{len(self.answers)}")),
+                student_id,
+                f"session-{number + 1:04d}",
+                f"{'+'.join(concept_ids)}/{item:02d}",
+                concept_ids,
+                correct,
+                answered_at.replace(microsecond=answered_at.microsecond // 1000 * 1000),
+                round(took_s * 1000),
+            )
+        )
+
+
+def _deliveries(
+    rng: np.random.Generator, answers: list[Answer]
+) -> tuple[tuple[int, ...], int, int]:
+    """The order of sending; how many are late, and how many repeat."""
+    of_session: dict[tuple[str, str], list[int]] = {}
+    for place, answer in enumerate(answers):
+        of_session.setdefault((answer.student_id, answer.session_id), []).append(place)
+    sent_at = np.array([answer.answered_at.timestamp() for answer in answers])
+    # A phone without a network sends its session the next day but one, after newer answers.
+    for indices in of_session.values():
+        if rng.random() < _SHARE_OF_OFFLINE_SESSIONS:
+            sent_at[indices] += timedelta(days=2).total_seconds()
+    twice = np.flatnonzero(rng.random(len(answers)) < _SHARE_OF_REPEATS)
+    # Retried at once by the phone, or again after hours by whoever restores a backlog.
+    again_at = sent_at[twice] + rng.choice([2.0, 4.0 * 3600.0], size=twice.size)
+    index = np.concatenate([np.arange(len(answers)), twice])
+    moment = np.concatenate([sent_at, again_at])
+    deliveries = tuple(index[np.argsort(moment, kind="stable")].tolist())
+    return deliveries, _late(answers, deliveries), int(twice.size)
+
+
+def _late(answers: list[Answer], deliveries: tuple[int, ...]) -> int:
+    newest: dict[str, int] = {}
+    seen: set[int] = set()
+    late = 0
+    for index in deliveries:
+        student = answers[index].student_id
+        late += index not in seen and index < newest.get(student, -1)
+        newest[student] = max(index, newest.get(student, -1))
+        seen.add(index)
+    return late

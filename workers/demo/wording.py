@@ -1,0 +1,17 @@
+"""Numbers as people read them."""
+
+import math
+from typing import Final
+
+DASH: Final = "\N{EN DASH}"
+"""Where there is no number."""
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """A share in [0, 1] as a percentage; a dash where it is not a number."""
+    return DASH if math.isnan(value) else f"{value:.{digits}%}"
+
+
+def decimal(value: float, digits: int = 3) -> str:
+    """A number with so many decimals; a dash where it is not a number."""
+    return DASH if math.isnan(value) else f"{value:,.{digits}f}"

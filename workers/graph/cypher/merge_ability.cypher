@@ -1,0 +1,9 @@
+UNWIND $rows AS row
+MERGE (s:Student {tenant_id: row.tenant_id, id: row.student_id})
+MERGE (a:Scale {tenant_id: row.tenant_id, id: row.scale})
+MERGE (s)-[h:HAS_ABILITY]->(a)
+WITH h, row
+WHERE coalesce(h.version, 0) < row.version
+SET h.theta = row.theta,
+    h.standard_error = row.standard_error,
+    h.version = row.version

@@ -1,0 +1,5 @@
+MATCH (n:PracticeSession)
+WHERE n.tenant_id > $tenant_id AND n.id > ''
+RETURN n.tenant_id AS tenant_id, n.id AS id
+ORDER BY tenant_id, id
+LIMIT $limit

@@ -1,0 +1,188 @@
+"""The graph inside the process, on `ladybug`: for development, tests and the demo.
+
+It runs the same statements as Neo4j, in a thread of its own: one handle, one statement at a time.
+Only one process at a time can have a directory open.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ladybug
+
+from workers.errors import GraphRefused, GraphUnavailable
+from workers.estimation.learner import LearnerKey
+from workers.graph import reading
+from workers.graph.changes import GraphChange
+from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
+from workers.graph.statements import PROBE, Row, merges, script, statement
+
+_Result = TypeVar("_Result")
+
+_BUFFER_POOL_BYTES = 256 * 2**20
+_PASSING = ("Buffer manager exception", "IO exception", "Interrupted")
+"""How messages begin that tell of memory or disk, which may be free again later."""
+
+
+class EmbeddedGraph:
+    """`workers.graph.protocol.Graph` in the process.
+
+    Args:
+        directory: where its files are, made if missing; None for a temporary directory that goes
+            when the graph is closed.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graph")
+        self._database: ladybug.Database | None = None
+        self._connection: ladybug.Connection | None = None
+        self._closed = False
+
+    async def prepare(self) -> None:
+        """Create the tables; see `workers.graph.protocol.Graph`."""
+        await self._in_thread(lambda: self._write([(text, {}) for text in script("tables")]))
+
+    async def merge(self, changes: Sequence[GraphChange]) -> None:
+        """Merge changes; see `workers.graph.protocol.Graph`."""
+        await self._in_thread(
+            lambda: self._write([(text, {"rows": rows}) for text, rows in merges(changes)])
+        )
+
+    async def stored(
+        self, after: LearnerKey | None = None, limit: int = 500
+    ) -> list[StoredLearner]:
+        """A page of students; see `workers.graph.protocol.Graph`."""
+        return await reading.learners(self._read, after, limit)
+
+    async def sessions(
+        self, after: SessionKey | None = None, limit: int = 500
+    ) -> list[StoredSession]:
+        """A page of practice sessions; see `workers.graph.protocol.Graph`."""
+        return await reading.sessions(self._read, after, limit)
+
+    async def faults(self) -> list[str]:
+        """What stands in the way; see `workers.graph.protocol.Graph`."""
+        try:
+            await self._in_thread(self._probe)
+        except GraphRefused as error:
+            return [
+                f"a trial merge, taken back at once, failed: {error}; an older version may have "
+                "made the embedded graph: move its directory away and run `mastery reconcile`"
+            ]
+        return []
+
+    async def ping(self) -> None:
+        """Return if the graph can be opened and answers."""
+        await self._read(statement("ping"), {})
+
+    async def close(self) -> None:
+        """Write everything to its files and close them."""
+        if self._closed:
+            return
+        try:
+            await self._in_thread(self._close)
+        finally:
+            self._closed = True
+            self._thread.shutdown()
+
+    async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:
+        return await self._in_thread(lambda: self._run(text, parameters))
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        if self._closed:
+            raise GraphRefused("the embedded graph is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    # What follows runs in the thread.
+
+    def _open(self) -> ladybug.Connection:
+        if self._connection is None:
+            try:
+                if self._directory is None:
+                    self._temporary = tempfile.TemporaryDirectory(prefix="mastery-graph-")
+                    directory = Path(self._temporary.name)
+                else:
+                    directory = self._directory
+                    directory.mkdir(parents=True, exist_ok=True)
+                self._database = ladybug.Database(
+                    directory / "graph.lbug", buffer_pool_size=_BUFFER_POOL_BYTES
+                )
+                self._connection = ladybug.Connection(self._database)
+            except (OSError, RuntimeError) as error:
+                raise GraphRefused(
+                    f"the embedded graph in {self._directory} can't be opened: {_line(error)}; "
+                    "end the process that has it open, make its directory writable, or set "
+                    "NEO4J_URI"
+                ) from error
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None and self._database is not None:
+            self._connection.close()
+            self._database.close()
+        self._connection = self._database = None
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def _run(self, text: str, parameters: dict[str, Any]) -> list[Row]:
+        connection = self._open()
+        try:
+            result = connection.execute(text, parameters)
+            if isinstance(result, list):
+                raise GraphRefused(f"one statement was expected: {text}")
+            try:
+                names = result.get_column_names()
+                return [
+                    dict(zip(names, map(_native, row), strict=True)) for row in result.get_all()
+                ]
+            finally:
+                result.close()
+        except RuntimeError as error:
+            reason = _line(error)
+            if reason.startswith(_PASSING):
+                raise GraphUnavailable(reason) from error
+            if reason.startswith("Unable to cast Python instance"):
+                # A value that fits no column, such as a version beyond 64 bits: the event's fault,
+                # as with Neo4j's driver.
+                raise OverflowError(reason) from error
+            raise GraphRefused(f"the embedded graph refuses: {reason}") from error
+
+    def _write(self, work: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        self._run("BEGIN TRANSACTION", {})
+        try:
+            for text, parameters in work:
+                self._run(text, parameters)
+            self._run("COMMIT", {})
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        try:
+            self._run("ROLLBACK", {})
+        except GraphRefused as error:
+            # Most errors have rolled back already.
+            if "No active transaction" not in str(error):
+                raise
+
+    def _probe(self) -> None:
+        self._run("BEGIN TRANSACTION", {})
+        try:
+            for text, rows in merges(PROBE):
+                self._run(text, {"rows": rows})
+        finally:
+            self._roll_back()
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _native(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value

@@ -1,0 +1,84 @@
+"""What each error of the Neo4j driver means for us: wait and try again, or stop."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from neo4j import exceptions as driver
+
+from workers.errors import GraphRefused, GraphUnavailable
+
+_WAIT: Final = (
+    driver.ServiceUnavailable,  # IncompleteCommit too: merges may be repeated
+    driver.SessionExpired,
+    driver.ConnectionPoolError,
+    driver.TransientError,
+    OSError,  # TimeoutError too
+)
+
+_WAIT_CODES: Final = frozenset(
+    {
+        # Somebody else's wrong passwords lock us out for some seconds.
+        "Neo.ClientError.Security.AuthenticationRateLimit",
+        # Ended from outside, by an operator, a time limit or a shutdown.
+        "Neo.ClientError.Transaction.LockClientStopped",
+        "Neo.ClientError.Transaction.Terminated",
+        "Neo.ClientError.Transaction.TransactionMarkedAsFailed",
+        "Neo.ClientError.Transaction.TransactionNotFound",
+        "Neo.ClientError.Transaction.TransactionTerminated",
+        "Neo.ClientError.Transaction.TransactionTimedOut",
+        "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
+    }
+)
+
+_REMEDIES: Final = (
+    (driver.AuthError, "check NEO4J_USERNAME and NEO4J_PASSWORD"),
+    (driver.Forbidden, "grant the user the right to read, write and create constraints"),
+    (driver.ConstraintError, "run `mastery check`: it names constraints that are not ours"),
+    (driver.ConfigurationError, "check NEO4J_URI"),
+)
+
+
+def failure(error: BaseException) -> GraphUnavailable | GraphRefused | None:
+    """Ours for an error of the driver or the network; None for anything else.
+
+    An error without a meaning of its own is refused: better to stop and say so than to wait for
+    what does not come.
+    """
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, _WAIT):
+        return GraphUnavailable(reason)
+    if isinstance(error, driver.Neo4jError):
+        code = error.code or ""
+        # A DatabaseError is the server's own trouble, such as a full disk, unless it is about
+        # what we asked of its schema.
+        troubled = isinstance(error, driver.DatabaseError) and ".Schema." not in code
+        if troubled or error.is_retryable() or code in _WAIT_CODES:
+            return GraphUnavailable(reason)
+    if isinstance(error, driver.GqlError):
+        return GraphRefused(f"the graph refuses: {reason}; {_remedy(error)}")
+    if type(error).__module__.startswith("neo4j."):
+        # The driver's private errors are about a connection that broke off.
+        return GraphUnavailable(reason)
+    return None
+
+
+def _remedy(error: driver.GqlError) -> str:
+    if isinstance(error, driver.Neo4jError) and ".Database." in (error.code or ""):
+        return "check NEO4J_DATABASE"
+    for kind, remedy in _REMEDIES:
+        if isinstance(error, kind):
+            return remedy
+    return "check that the server is Neo4j 5 or newer and that `mastery check` finds nothing"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise our error in place of the driver's, whatever it was doing."""
+    try:
+        yield
+    except Exception as error:
+        ours = failure(error)
+        if ours is None:
+            raise
+        raise ours from error

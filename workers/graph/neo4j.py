@@ -1,0 +1,171 @@
+"""The graph on Neo4j 5 or newer, over the official driver."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from neo4j import (
+    AsyncDriver,
+    AsyncGraphDatabase,
+    AsyncTransaction,
+    NotificationMinimumSeverity,
+)
+from neo4j.time import DateTime
+
+from workers.errors import GraphRefused, GraphUnavailable
+from workers.estimation.learner import LearnerKey
+from workers.graph import constraints, reading
+from workers.graph.changes import GraphChange
+from workers.graph.failures import translated
+from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
+from workers.graph.statements import PROBE, Row, merges, script, statement
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to wait before the graph counts as unavailable, all in seconds."""
+
+    connect_s: float = 5.0
+    """For a connection, its handshake included."""
+    acquire_s: float = 10.0
+    """For a connection of the pool, a new one included."""
+    transaction_s: float = 30.0
+    """For a transaction, as the server measures it and as we do."""
+    ping_s: float = 3.0
+
+
+class Neo4jGraph:
+    """`workers.graph.protocol.Graph` on Neo4j. It never retries: that is its caller's.
+
+    Args:
+        uri: ``neo4j://``, ``bolt://`` or one of their variants with TLS.
+        username: who.
+        password: the password of that user.
+        database: None for the server's default.
+        limits: how long to wait.
+
+    Raises:
+        GraphRefused: if the URI is none.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        username: str,
+        password: str,
+        database: str | None = None,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._database = database
+        with translated():
+            self._driver: AsyncDriver = AsyncGraphDatabase.driver(
+                uri,
+                auth=(username, password),
+                connection_timeout=self._limits.connect_s,
+                connection_acquisition_timeout=self._limits.acquire_s,
+                max_connection_pool_size=16,
+                max_transaction_retry_time=0,
+                notifications_min_severity=NotificationMinimumSeverity.OFF,
+                telemetry_disabled=True,
+                user_agent="mastery-engine",
+            )
+
+    async def prepare(self) -> None:
+        """Create the constraints; see `workers.graph.protocol.Graph`.
+
+        Raises:
+            GraphRefused: also if one of them is still missing, its name being taken.
+        """
+        async with self._transaction() as transaction:
+            for text in script("constraints"):
+                await _run(transaction, text)
+            await transaction.commit()
+        if wrong := constraints.missing(await self._constraints()):
+            raise GraphRefused("; ".join(wrong))
+
+    async def merge(self, changes: Sequence[GraphChange]) -> None:
+        """Merge changes; see `workers.graph.protocol.Graph`."""
+        async with self._transaction() as transaction:
+            for text, rows in merges(changes):
+                await _run(transaction, text, {"rows": rows})
+            await transaction.commit()
+
+    async def stored(
+        self, after: LearnerKey | None = None, limit: int = 500
+    ) -> list[StoredLearner]:
+        """A page of students; see `workers.graph.protocol.Graph`."""
+        return await reading.learners(self._read, after, limit)
+
+    async def sessions(
+        self, after: SessionKey | None = None, limit: int = 500
+    ) -> list[StoredSession]:
+        """A page of practice sessions; see `workers.graph.protocol.Graph`."""
+        return await reading.sessions(self._read, after, limit)
+
+    async def faults(self) -> list[str]:
+        """What stands in the way; see `workers.graph.protocol.Graph`."""
+        found = await self._constraints()
+        wrong = constraints.missing(found) + constraints.foreign(found)
+        try:
+            async with self._transaction() as transaction:
+                for text, rows in merges(PROBE):
+                    await _run(transaction, text, {"rows": rows})
+                await transaction.rollback()
+        except GraphRefused as error:
+            wrong.append(f"a trial merge, taken back at once, failed: {error}")
+        return wrong
+
+    async def ping(self) -> None:
+        """Return if Neo4j answers within the limit."""
+        async with self._transaction(self._limits.ping_s) as transaction:
+            await _run(transaction, statement("ping"))
+
+    async def close(self) -> None:
+        """Close all connections, within the limit for making one."""
+        with translated(), suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.connect_s):
+                await self._driver.close()
+
+    async def _constraints(self) -> list[Row]:
+        return await self._read(statement("show_constraints"), {})
+
+    async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:
+        async with self._transaction() as transaction:
+            return await _run(transaction, text, parameters)
+
+    @asynccontextmanager
+    async def _transaction(self, limit_s: float | None = None) -> AsyncIterator[AsyncTransaction]:
+        """An explicit transaction, which the driver does not retry, within a time limit."""
+        limit = limit_s or self._limits.transaction_s
+        # A server that hangs, or a network that swallows packets, never answers at all. Our own
+        # limit is the longer one, so that a server that does answer can say what it waited for.
+        ours = self._limits.connect_s + limit
+        with translated():
+            try:
+                async with (
+                    asyncio.timeout(ours),
+                    self._driver.session(database=self._database) as session,
+                    await session.begin_transaction(timeout=limit) as transaction,
+                ):
+                    yield transaction
+            except TimeoutError as error:
+                raise GraphUnavailable(f"no answer within {ours:g} s") from error
+
+
+async def _run(
+    transaction: AsyncTransaction, text: str, parameters: dict[str, Any] | None = None
+) -> list[Row]:
+    # Every text is a file of this package; ids travel as parameters only.
+    result = await transaction.run(text, parameters or {})
+    return [
+        {name: _native(value) for name, value in record.data().items()} async for record in result
+    ]
+
+
+def _native(value: Any) -> Any:
+    return value.to_native().astimezone(UTC) if isinstance(value, DateTime) else value

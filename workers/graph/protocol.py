@@ -1,0 +1,76 @@
+"""What the engine asks of a graph; every adapter answers alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from workers.estimation.learner import LearnerKey
+from workers.graph.changes import AbilityChange, AttendanceChange, GraphChange, MasteryChange
+
+
+class SessionKey(NamedTuple):
+    """Which practice session of which tenant; students may share it."""
+
+    tenant_id: str
+    session_id: str
+
+
+@dataclass(slots=True)
+class StoredLearner:
+    """A student's relationships, each list in the order of its ids."""
+
+    key: LearnerKey
+    mastery: list[MasteryChange] = field(default_factory=list)
+    abilities: list[AbilityChange] = field(default_factory=list)
+    attendance: list[AttendanceChange] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class StoredSession:
+    """The concepts practised in a session, in the order of their ids."""
+
+    key: SessionKey
+    concept_ids: list[str] = field(default_factory=list)
+
+
+class Graph(Protocol):
+    """A graph of students, concepts, scales and practice sessions.
+
+    Every method raises `GraphUnavailable` where waiting helps, a deadlock included, and
+    `GraphRefused` where it does not. All of them may be repeated.
+    """
+
+    async def prepare(self) -> None:
+        """Create the constraints or tables that merging relies on, where they are missing."""
+        ...
+
+    async def merge(self, changes: Sequence[GraphChange]) -> None:
+        """Merge changes in one transaction; repeats and older versions change nothing.
+
+        They may come in any order, several for one relationship included.
+        """
+        ...
+
+    async def stored(
+        self, after: LearnerKey | None = None, limit: int = 500
+    ) -> list[StoredLearner]:
+        """The next `limit` students after one, in an order of the graph's own; none at the end."""
+        ...
+
+    async def sessions(
+        self, after: SessionKey | None = None, limit: int = 500
+    ) -> list[StoredSession]:
+        """The next `limit` practice sessions after one, likewise."""
+        ...
+
+    async def faults(self) -> list[str]:
+        """What stands in the way of merging, each a sentence with its remedy; empty if nothing."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the graph answers."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections and files; a second call does nothing."""
+        ...

@@ -1,0 +1,163 @@
+"""From a raw entry of the stream to an admitted response, or a refusal with its reason."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from contracts.rejections import RejectionCode
+from contracts.responses import ResponseRecorded
+from contracts.streams import EVENT_FIELD
+from workers.errors import Refused
+from workers.estimation.learner import LearnerKey, Response
+from workers.intake.identity import Authenticator, Authorisation
+from workers.intake.raw_batch import RawEntry
+from workers.moments import iso, to_us
+
+_FIELD: Final = EVENT_FIELD.encode()
+_AHEAD_US: Final = 5 * 60 * 1_000_000
+"""How far `answered_at` may lie after the moment at which the event entered the stream."""
+_LONGEST_VALUE: Final = 80
+
+
+class Admitted(NamedTuple):
+    """An entry that may be applied."""
+
+    entry: RawEntry
+    event: ResponseRecorded
+    key: LearnerKey
+    response: Response
+
+
+class Rejection(NamedTuple):
+    """An entry that is refused, and why."""
+
+    entry: RawEntry
+    refusal: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Decodes, authenticates and authorises one entry at a time.
+
+    Args:
+        authenticator: says who reports.
+        authorisation: says whether they may.
+        max_event_bytes: largest entry, in bytes of all its fields.
+        max_token_bytes: largest token, in bytes.
+    """
+
+    authenticator: Authenticator
+    authorisation: Authorisation
+    max_event_bytes: int
+    max_token_bytes: int
+
+    def judge(self, entry: RawEntry) -> Admitted | Rejection:
+        """Admit an entry or refuse it; never raises for what an entry holds."""
+        try:
+            return self._admit(entry)
+        except Refused as refusal:
+            return Rejection(entry, refusal)
+
+    def _admit(self, entry: RawEntry) -> Admitted:
+        event = self._decode(entry)
+        response = event.data.response
+        entered_ms = int(entry.entry_id.partition("-")[0])
+        identity = self.authenticator.authenticate(event.data, entered_ms / 1000)
+        self.authorisation.authorise(identity, response.student_id)
+        answered_at_us = to_us(response.answered_at)
+        if answered_at_us > entered_ms * 1000 + _AHEAD_US:
+            raise _invalid(
+                "data.response.answered_at",
+                f"is {iso(answered_at_us)}, more than 5 minutes after the event entered the "
+                f"stream ({iso(entered_ms * 1000)}): set the device's clock",
+            )
+        return Admitted(
+            entry,
+            event,
+            LearnerKey(identity.tenant_id, response.student_id),
+            Response(
+                response.response_id,
+                response.session_id,
+                response.item_id,
+                response.concept_ids,
+                response.scale,
+                response.credit,
+                answered_at_us,
+            ),
+        )
+
+    def _decode(self, entry: RawEntry) -> ResponseRecorded:
+        size = sum(len(name) + len(value) for name, value in entry.fields.items())
+        if size > self.max_event_bytes:
+            raise Refused(
+                RejectionCode.TOO_LARGE,
+                f"the entry has {size} bytes, more than MAX_EVENT_BYTES={self.max_event_bytes}: "
+                "publish one response per event",
+            )
+        text = entry.fields.get(_FIELD)
+        if text is None:
+            names = ", ".join(sorted(repr(name.decode(errors="replace")) for name in entry.fields))
+            raise _invalid(
+                EVENT_FIELD,
+                f"is missing from the entry, which has {names[:_LONGEST_VALUE]}: XADD the "
+                "CloudEvent as JSON under the field 'event'",
+            )
+        try:
+            event = ResponseRecorded.model_validate_json(text)
+        except ValidationError as error:
+            raise _refusal_of(error.errors(include_url=False)) from None
+        token = event.data.token
+        if token is not None and len(token.encode()) > self.max_token_bytes:
+            raise Refused(
+                RejectionCode.TOO_LARGE,
+                f"data.token is longer than MAX_TOKEN_BYTES={self.max_token_bytes}: send the "
+                "JWT alone, without what it does not need",
+                "data.token",
+            )
+        return event
+
+
+def _invalid(field: str, problem: str) -> Refused:
+    return Refused(RejectionCode.INVALID, f"{field} {problem}", field)
+
+
+def _refusal_of(errors: list[ErrorDetails]) -> Refused:
+    """The refusal that names the first thing wrong; form comes before identity."""
+    wrong = [(_path(error["loc"]), error) for error in errors]
+    about_form = [one for one in wrong if not _about_identity(one[0])]
+    path, error = (about_form or wrong)[0]
+    code = RejectionCode.INVALID if about_form else RejectionCode.UNAUTHENTICATED
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return Refused(code, _sentence(path, error) + more, path or EVENT_FIELD)
+
+
+def _about_identity(path: str) -> bool:
+    return path.startswith(("data.claims", "data.token"))
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    # Pydantic adds the names of union members and validators; they are no fields of the event.
+    names = [
+        str(part) for part in location if isinstance(part, int) or part.replace("_", "").isalnum()
+    ]
+    return ".".join(names)
+
+
+def _sentence(path: str, error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "json_invalid":
+        return f"the field 'event' is no JSON: {message}; publish the CloudEvent as JSON in UTF-8"
+    if error["type"] == "missing":
+        return f"{path} is missing: add it"
+    if error["type"] == "model_type" and not path:
+        return "the event is JSON, but no object: publish a CloudEvent"
+    if _about_identity(path):
+        # What claims and tokens say stays out of reasons and logs.
+        return f"{path} is wrong: {message}"
+    if error["type"] == "value_error" and path == "data.response":
+        return message
+    value = repr(error["input"])
+    shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…"
+    return f"{path} is {shown}: {message[:1].lower()}{message[1:]}"

@@ -1,0 +1,53 @@
+"""A consumer's name: unique among live processes, the same again after a restart."""
+
+import hashlib
+import socket
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+_MOST: Final = 10_000
+
+
+class ConsumerName:
+    """The host's name and the lowest slot that no live process of this host holds.
+
+    The slot is a file lock, which the system lets go of however the process ends: names do not
+    pile up in the group, and what a predecessor of the same name left pending is known to be
+    nobody's.
+
+    Args:
+        directory: where the locks are; by default one for all users' temporary files.
+        host: by default this host's name.
+    """
+
+    def __init__(self, directory: Path | None = None, host: str | None = None) -> None:
+        self._host = host or socket.gethostname()
+        name = hashlib.sha256(self._host.encode()).hexdigest()[:8]
+        self._directory = directory or Path(tempfile.gettempdir()) / f"mastery-engine-{name}"
+        self._lock: FileLock | None = None
+
+    def take(self) -> str:
+        """Take a slot; it is held until `release` or the end of the process.
+
+        Raises:
+            RuntimeError: if every slot is held.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for slot in range(_MOST):
+            lock = FileLock(self._directory / f"{slot}.lock", mode=0o666)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            self._lock = lock
+            return f"{self._host}-{slot}"
+        raise RuntimeError(f"all {_MOST} consumer names of {self._host} are taken")
+
+    def release(self) -> None:
+        """Let go of the slot."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None

@@ -1,0 +1,150 @@
+"""Consuming one stream for one group: subscriber, reclaiming, and a watchdog over both."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from faststream.redis import RedisBroker
+from redis.asyncio import Redis
+
+from contracts.envelope import CloudEvent
+from workers.errors import MasteryError
+from workers.intake.raw_batch import RawBatch
+from workers.intake.reclaiming import Entries, Reclaimer
+from workers.intake.redis_errors import redis_errors
+from workers.intake.subscribers import declare, ensure_groups
+
+_log = structlog.get_logger(__name__)
+
+_WATCH_S: Final = 1.0
+
+
+class Consumption:
+    """One stream, consumed by one group.
+
+    Args:
+        broker: FastStream's, not started yet.
+        client: a connection to the same Redis.
+        stream: the stream's whole name.
+        group: the consumer group.
+        consumer: this worker's name in it.
+        batch_size: the most entries taken at once.
+        reclaim_after_ms: an entry pending for longer is claimed, milliseconds.
+        event: what one entry is documented as.
+        handler: takes each batch; returns when there is room for the next.
+        held: whether this worker has an entry on its way.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker: RedisBroker,
+        client: Redis,
+        stream: str,
+        group: str,
+        consumer: str,
+        batch_size: int,
+        reclaim_after_ms: int,
+        event: type[CloudEvent[Any]],
+        handler: Callable[[RawBatch], Awaitable[None]],
+        held: Callable[[str], bool],
+    ) -> None:
+        self.stream = stream
+        self.group = group
+        self._client = client
+        self._subscriber = declare(
+            broker,
+            stream=stream,
+            group=group,
+            consumer=consumer,
+            batch_size=batch_size,
+            event=event,
+            handler=handler,
+            title=f"{group}:{stream}",
+            description=f"{group} reads {stream}",
+        )
+        self._reclaimer = Reclaimer(
+            client=client,
+            stream=stream,
+            group=group,
+            consumer=consumer,
+            idle_ms=reclaim_after_ms,
+            batch_size=batch_size,
+            held=held,
+            feed=self._feed,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running = False
+
+    async def prepare(self) -> None:
+        """Create stream and group where they are missing; call before the broker starts."""
+        await ensure_groups(self._client, [(self.stream, self.group)])
+
+    def start(self) -> None:
+        """Begin to inherit, reclaim and watch; call once the broker has started."""
+        self._running = True
+        self._tasks = [
+            asyncio.create_task(self._reclaim()),
+            asyncio.create_task(self._watch()),
+        ]
+
+    async def stop(self) -> None:
+        """Take no further entries."""
+        self._running = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._subscriber.stop()
+
+    @property
+    def alive(self) -> bool:
+        """Whether entries are being read: FastStream may stop reading for good and stay up."""
+        tasks = self._subscriber.tasks
+        return bool(self._subscriber.running) and any(not task.done() for task in tasks)
+
+    async def drained(self) -> bool:
+        """Whether nothing is unread and nothing pending in the whole group."""
+        with redis_errors():
+            groups: Any = await self._client.xinfo_groups(self.stream)
+            for group in groups:
+                if group["name"] in (self.group, self.group.encode()):
+                    if group["pending"]:
+                        return False
+                    last = group["last-delivered-id"]
+                    text = last.decode() if isinstance(last, bytes) else last
+                    unread = await self._client.xrange(self.stream, min=f"({text}", count=1)
+                    return not unread
+        return False
+
+    async def _feed(self, entries: Entries) -> None:
+        await self._subscriber.consume(
+            {
+                "type": "bstream",
+                "channel": self.stream,
+                "data": [fields for _, fields in entries],
+                "message_ids": [entry_id for entry_id, _ in entries],
+            }
+        )
+
+    async def _reclaim(self) -> None:
+        while True:
+            try:
+                await self._reclaimer.inherit()
+                await self._reclaimer.run()
+            except MasteryError as error:
+                _log.warning("reclaiming_failed", stream=self.stream, error=str(error))
+                await asyncio.sleep(_WATCH_S)
+
+    async def _watch(self) -> None:
+        """Make the group again and go on after FastStream has stopped reading for good."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if self.alive:
+                continue
+            try:
+                await self.prepare()
+                await self._subscriber.start()
+                _log.warning("subscriber_restarted", stream=self.stream, group=self.group)
+            except Exception as error:  # noqa: BLE001  # readiness tells meanwhile; try again
+                _log.warning("subscriber_down", stream=self.stream, error=str(error))

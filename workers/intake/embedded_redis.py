@@ -1,0 +1,144 @@
+"""The embedded Redis: a store inside the process, for one process, gone with it.
+
+It is fakeredis behind redis-py's own client. Where it differs from a server (fakeredis 2.40):
+- XREADGROUP with COUNT does not block; the socket below cures that. A reader blocked on a stream
+  whose group is then destroyed sees no NOGROUP until its time is over.
+- Expiry, persistence, memory limits and replication do not exist; scripts run on Lua 5.1 in
+  Python, with no limit of time; entry ids come from this machine's clock.
+- Nothing is cut off from others by MULTI or a script but by one lock: the process is one thread.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fakeredis import FakeServer
+from fakeredis.aioredis import (
+    AsyncFakeSocket,
+    FakeAsyncRedisConnection,
+    FakeReader,
+    FakeRedis,
+    FakeWriter,
+)
+from faststream.redis import RedisBroker
+from faststream.redis.configs.state import ConnectionState
+from redis.asyncio import Redis
+
+
+class EmbeddedRedis:
+    """One store, with any number of clients and brokers on it."""
+
+    def __init__(self) -> None:
+        self._server = FakeServer(version=(7,))
+        self._clients: list[Redis] = []
+
+    def client(self, *, decode_responses: bool = False) -> Redis:
+        """A plain client; closed with the store.
+
+        Args:
+            decode_responses: give text instead of bytes, as the same option of redis-py.
+        """
+        client = FakeRedis(
+            server=self._server,
+            connection_class=_Connection,
+            decode_responses=decode_responses,
+        )
+        self._clients.append(client)
+        return client
+
+    def broker(self, **options: Any) -> RedisBroker:
+        """A broker of FastStream, not started.
+
+        Args:
+            options: those of `RedisBroker`, except where to connect.
+        """
+        return _Broker(self, **options)
+
+    async def close(self) -> None:
+        """Close all clients; what is stored is gone with the last reference to it."""
+        while self._clients:
+            await self._clients.pop().aclose()
+
+
+class _Socket(AsyncFakeSocket):
+    """Blocks where a server would: fakeredis takes an empty answer of XREADGROUP for an answer.
+
+    A blocked read is tried again whenever a key of the database changes, by a script too, so it
+    wakes at once and costs nothing while idle.
+    """
+
+    _abandoned = False
+
+    def abandon(self) -> None:
+        """Read nothing more: the reader is gone, and would take entries along into nowhere."""
+        self._abandoned = True
+
+    def _blocking(
+        self,
+        timeout: float | None,
+        func: Callable[[bool], Any],
+        shape: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        def answer(first_pass: bool) -> Any:
+            return None if self._abandoned else func(first_pass) or None
+
+        return super()._blocking(timeout, answer, shape)
+
+
+class _Connection(FakeAsyncRedisConnection):
+    """A connection over a socket that blocks."""
+
+    async def _connect(self) -> None:
+        socket = _Socket(
+            self._server,
+            self.db,
+            client_class=self._client_class,
+            lua_modules=self._lua_modules,
+            client_info=self._client_info,
+        )
+        self._sock = socket
+        self._reader = FakeReader(socket)
+        self._writer = FakeWriter(socket)
+
+    async def disconnect(
+        self,
+        nowait: bool = False,
+        error: Exception | None = None,
+        failure_count: int | None = None,
+        health_check_failed: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(self._sock, _Socket):
+            self._sock.abandon()
+        await super().disconnect(
+            nowait,
+            error=error,
+            failure_count=failure_count,
+            health_check_failed=health_check_failed,
+            **kwargs,
+        )
+
+
+class _State(ConnectionState[Redis]):
+    """Hands FastStream a client of the store."""
+
+    def __init__(self, redis: EmbeddedRedis) -> None:
+        super().__init__()
+        self._redis = redis
+
+    async def connect(self) -> Redis:
+        self._client = self._redis.client()
+        self._connected = True
+        return self._client
+
+
+class _Broker(RedisBroker):
+    def __init__(self, redis: EmbeddedRedis, **options: Any) -> None:
+        self._embedded = redis
+        super().__init__("redis://embedded", **options)
+
+    def _make_connection_state(
+        self,
+        connection_options: dict[str, Any],  # noqa: ARG002  # FastStream's hook: where to connect
+        kwargs: dict[str, Any],  # noqa: ARG002  # FastStream's hook
+    ) -> ConnectionState[Any]:
+        return _State(self._embedded)

@@ -1,0 +1,61 @@
+"""The ledger over its SQL functions, whatever carries the call."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from workers.estimation.learner import LearnerKey
+from workers.ledger.documents import (
+    commit_request,
+    encoded,
+    load_request,
+    page_request,
+    read_commit,
+    read_load,
+    read_stored,
+    whole_request,
+)
+from workers.ledger.outcomes import outcome_document
+from workers.ledger.protocol import Commit, Committed, Loaded, Stored, Touched
+
+
+class SqlLedger(ABC):
+    """`workers.ledger.protocol.Ledger` on the functions of the migrations."""
+
+    @abstractmethod
+    async def _call(self, function: str, document: dict[str, Any]) -> Any:
+        """Call a function with a document; raise `LedgerUnavailable` and its like."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+    async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
+        """See `Ledger.load`."""
+        keys = [one.key for one in touched]
+        return read_load(await self._call("mastery_load", load_request(touched)), keys)
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
+        """See `Ledger.commit`."""
+        outcomes = [
+            encoded(outcome_document(response, outcome))
+            for commit in commits
+            for response, outcome in zip(
+                commit.folded.responses, commit.folded.outcomes, strict=True
+            )
+        ]
+        answer = await self._call("mastery_commit", commit_request(commits, outcomes))
+        return read_commit(answer, commits)
+
+    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """See `Ledger.learners`."""
+        page = await self._call("mastery_learners", page_request(after, limit))
+        return [LearnerKey(tenant, student) for tenant, student in page]
+
+    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        """See `Ledger.stored`."""
+        return read_stored(await self._call("mastery_load", whole_request(keys)), keys)
+
+    async def ping(self) -> None:
+        """See `Ledger.ping`."""
+        await self._call("mastery_learners", page_request(None, 1))

@@ -1,0 +1,54 @@
+"""Structured logs: JSON lines for machines, coloured text for people."""
+
+import logging
+import sys
+from typing import Final, Literal, TextIO
+
+import structlog
+
+_LIBRARIES: Final = ("faststream", "uvicorn", "httpx", "httpcore", "neo4j", "asyncio")
+
+
+def configure_logs(
+    level: str = "INFO",
+    style: Literal["json", "console"] | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Send the log lines of the engine and of its libraries to one stream.
+
+    Args:
+        level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; libraries log from WARNING.
+        style: None: ``console`` on a terminal, else ``json``.
+        stream: by default standard error.
+    """
+    out = stream or sys.stderr
+    chosen = style or ("console" if out.isatty() else "json")
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[structlog.typing.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if chosen == "json"
+        else [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)

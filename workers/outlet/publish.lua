@@ -1,0 +1,31 @@
+-- Acknowledges entries and publishes what follows from them, each entry in one step.
+--
+-- An entry's events are added only if this very call removed the entry from the group's pending
+-- list: a worker whose entry was taken over by another adds nothing, and a repeat adds nothing.
+--
+-- KEYS: 1 the stream of the entries, 2 the mastery stream, 3 the stream of rejections
+-- ARGV: 1 the group, 2 the field; then for each entry its id, 2 or 3 (the key for its events),
+--       the number of events, and the events
+-- Returns how many entries it acknowledged.
+
+-- Nothing may fail after the first XACK, or an acknowledged entry would lose its events.
+for i = 1, 3 do
+  local kind = redis.call('TYPE', KEYS[i])['ok']
+  if kind ~= 'stream' and not (i > 1 and kind == 'none') then
+    return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. kind .. ', not a stream')
+  end
+end
+
+local acknowledged = 0
+local at = 3
+while at <= #ARGV do
+  local id, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
+  if redis.call('XACK', KEYS[1], ARGV[1], id) == 1 then
+    acknowledged = acknowledged + 1
+    for event = at + 3, at + 2 + count do
+      redis.call('XADD', key, '*', ARGV[2], ARGV[event])
+    end
+  end
+  at = at + 3 + count
+end
+return acknowledged

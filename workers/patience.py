@@ -1,0 +1,55 @@
+"""Waiting for a server that is away: jittered exponential backoff, and what readiness says of it."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import structlog
+
+from workers.errors import Unavailable
+
+Result = TypeVar("Result")
+
+_log = structlog.get_logger(__name__)
+
+FIRST_WAIT_S: Final = 0.2
+LONGEST_WAIT_S: Final = 5.0
+"""So that after a server's return the worker is at full speed within this time."""
+
+
+class Patience:
+    """Repeats idempotent calls until their server answers.
+
+    Attributes:
+        waiting: of each server that is away, why; empty when all answer.
+    """
+
+    def __init__(self, *, first_s: float = FIRST_WAIT_S, longest_s: float = LONGEST_WAIT_S) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self.waiting: dict[str, str] = {}
+
+    async def until_answered(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        """Call until the server answers; any error but `Unavailable` goes through.
+
+        Waits are uniform between half and the whole of a step that doubles (full jitter would
+        let two workers return at the same moment more often than need be).
+        """
+        step_s = self._first_s
+        while True:
+            try:
+                result = await call()
+            except Unavailable as error:
+                if error.server not in self.waiting:
+                    _log.warning("server_away", server=error.server, reason=error.reason)
+                self.waiting[error.server] = error.reason
+                await asyncio.sleep(step_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+                step_s = min(2 * step_s, self._longest_s)
+            else:
+                return result
+
+    def answered(self, server: str) -> None:
+        """Note that a server answers (again)."""
+        if self.waiting.pop(server, None) is not None:
+            _log.info("server_back", server=server)

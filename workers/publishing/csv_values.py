@@ -1,0 +1,126 @@
+"""What the cells of a file of responses mean."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.primitives import Identifier
+
+_IDENTIFIER: Final = TypeAdapter[str](Identifier)
+_MOST_CONCEPTS: Final = 16
+_SCORES: Final = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0}
+_UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECONDS_FROM: Final = 1e11  # in seconds this would be the year 5138
+
+
+class CellError(ValueError):
+    """A cell does not hold what it should; the message follows its value and names the remedy."""
+
+
+def _remembered(function: Callable[[str], str]) -> Callable[[str], str]:
+    # The same few thousand ids fill hundreds of thousands of rows.
+    return lru_cache(maxsize=65_536)(function)
+
+
+@_remembered
+def identifier(cell: str) -> str:
+    """An id, as text.
+
+    Raises:
+        CellError: if it is empty, longer than 128 characters or holds a control character.
+    """
+    text = cell.strip()
+    if not text:
+        raise CellError("is empty: give an id, or leave the row out")
+    try:
+        return _IDENTIFIER.validate_python(text)
+    except ValidationError:
+        raise CellError(
+            "is no id: it must have 1 to 128 characters and no control character"
+        ) from None
+
+
+def concepts_of(cell: str, separator: str) -> tuple[str, ...]:
+    """The concepts of a cell, each once, in its order.
+
+    Raises:
+        CellError: if one is no id, or there are more than 16.
+    """
+    if separator not in cell:
+        return (identifier(cell),)
+    concepts = tuple(dict.fromkeys(identifier(part) for part in cell.split(separator)))
+    if len(concepts) > _MOST_CONCEPTS:
+        raise CellError(f"names {len(concepts)} concepts: at most {_MOST_CONCEPTS} are allowed")
+    return concepts
+
+
+def score_of(cell: str) -> float:
+    """A score in [0, 1], of 0, 1, true, false (in any case) or a number.
+
+    Raises:
+        CellError: if it is none of them.
+    """
+    text = cell.strip().lower()
+    known = _SCORES.get(text)
+    if known is not None:
+        return known
+    score = _number(text)
+    if score is None or not 0.0 <= score <= 1.0:
+        raise CellError("is no credit: give 1 or 0, true or false, or a score between 0 and 1")
+    return score
+
+
+def moment_of(cell: str) -> datetime:
+    """When an answer was given, in UTC.
+
+    Args:
+        cell: an ISO 8601 time (taken as UTC where it has no zone), or a number of seconds, from
+            1e11 on of milliseconds, since 1970.
+
+    Raises:
+        CellError: if it is neither, or outside the calendar.
+    """
+    text = cell.strip()
+    number = _number(text)
+    if number is not None:
+        milliseconds = abs(number) >= _MILLISECONDS_FROM
+        return _after(_UNIX_EPOCH, number / 1000.0 if milliseconds else number)
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise CellError(
+            "is no time: give one such as 2026-11-21T09:29:58Z, or seconds since 1970"
+        ) from None
+
+
+def place_of(cell: str, since: datetime) -> datetime:
+    """A place in a student's sequence as a moment: that number of seconds after `since`.
+
+    Raises:
+        CellError: if it is no number, or leads outside the calendar.
+    """
+    number = _number(cell)
+    if number is None:
+        raise CellError("is no place in a sequence: give a number such as 0, 1, 2")
+    return _after(since, number)
+
+
+def _after(since: datetime, seconds: float) -> datetime:
+    try:
+        return since + timedelta(seconds=seconds)
+    except OverflowError:
+        raise CellError("is outside the calendar: give a smaller number") from None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    # `1_000` is a number to Python alone.
+    return number if math.isfinite(number) and "_" not in text else None

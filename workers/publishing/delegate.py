@@ -1,0 +1,84 @@
+"""A delegated role: who reports answers for the students of a tenant."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from workers.errors import SettingsError
+from workers.settings import Settings
+
+_ISSUER = "mastery-engine"
+"""Where no issuer is set, any counts; this one says where the event came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """The claims under which a program publishes for students.
+
+    Args:
+        subject: its own id.
+        role: one of `JWT_DELEGATE_ROLES`.
+        issuer: as `JWT_ISSUER` demands.
+        audience: as `JWT_AUDIENCE` demands.
+        issued_at: since when the claims hold; the clock is the caller's.
+        lifetime: until an event enters its stream, not until it is processed.
+        tenant_id: whose students they are; None: the default tenant.
+        tenant_claim: dotted path of the claim that names the tenant.
+    """
+
+    subject: str
+    role: str
+    issuer: str
+    audience: str
+    issued_at: datetime
+    lifetime: timedelta = timedelta(days=1)
+    tenant_id: str | None = None
+    tenant_claim: str = "tenant_id"
+
+    @classmethod
+    def of_settings(
+        cls, settings: Settings, subject: str, issued_at: datetime, tenant_id: str | None = None
+    ) -> Self:
+        """A delegate that the worker of these settings accepts.
+
+        Raises:
+            SettingsError: if they allow no delegated role.
+        """
+        if not settings.jwt_delegate_roles:
+            raise SettingsError(
+                "JWT_DELEGATE_ROLES is empty: publishing for students needs a delegated role, "
+                "such as service_role"
+            )
+        return cls(
+            subject=subject,
+            role=settings.jwt_delegate_roles[0],
+            issuer=settings.jwt_issuer or _ISSUER,
+            audience=settings.jwt_audience,
+            issued_at=issued_at,
+            tenant_id=tenant_id,
+            tenant_claim=settings.jwt_tenant_claim,
+        )
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that the claims name."""
+        return self.tenant_id or "default"
+
+    def claims(self) -> dict[str, Any]:
+        """`data.claims` of the events."""
+        issued_at_s = int(self.issued_at.timestamp())
+        claims: dict[str, Any] = {
+            "sub": self.subject,
+            "iss": self.issuer,
+            "aud": self.audience,
+            "role": self.role,
+            "iat": issued_at_s,
+            "exp": issued_at_s + int(self.lifetime.total_seconds()),
+        }
+        if self.tenant_id is not None:
+            *path, name = self.tenant_claim.split(".")
+            holder = claims
+            for step in path:
+                holder = holder.setdefault(step, {})
+            holder[name] = self.tenant_id
+        return claims

@@ -1,0 +1,115 @@
+"""The HTTP application: health, metrics, the AsyncAPI document and its viewer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from workers.errors import MasteryError
+from workers.service.asyncapi import Document
+from workers.service.health import Health
+from workers.service.requests import RequestMiddleware, on_http_exception
+
+STATIC: Final = Path(__file__).with_name("static")
+
+_VIEWER_SOURCES: Final = {
+    "default-src": "'none'",
+    # The viewer's JSON Schema validator compiles its checks; there is no build of it without.
+    "script-src": "'self' 'unsafe-eval'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+VIEWER_POLICY: Final = "; ".join(f"{what} {source}" for what, source in _VIEWER_SOURCES.items())
+"""Content-Security-Policy of the viewer: files of ours alone, and nothing inline."""
+
+_REFRESH_TIMEOUT_S: Final = 2.0
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+_log = structlog.get_logger(__name__)
+
+Refresh = Callable[[], Awaitable[None]]
+
+
+def build_http(
+    *,
+    health: Health,
+    registry: CollectorRegistry,
+    document: Document,
+    refresh: Refresh | None = None,
+    routes: tuple[BaseRoute, ...] = (),
+) -> Starlette:
+    """The application.
+
+    Args:
+        health: is asked by ``/health`` and ``/health/ready``.
+        registry: what ``/metrics`` shows.
+        document: what ``/docs`` and ``/asyncapi.*`` show.
+        refresh: brings gauges up to date before ``/metrics`` answers; it may fail.
+        routes: further ones.
+    """
+    page = (STATIC / "docs.html").read_text(encoding="utf-8")
+    as_yaml, as_json = document.to_yaml(), document.to_json()
+
+    async def whole(_: Request) -> Response:
+        report = await health.report()
+        status = 200 if report.ready else 503
+        return JSONResponse(report.to_jsonable(), status_code=status, headers=_NO_STORE)
+
+    async def live(_: Request) -> Response:
+        uptime_s = round(health.uptime_s, 3)
+        alive = {"status": "alive", "version": health.version, "uptime_s": uptime_s}
+        return JSONResponse(alive, headers=_NO_STORE)
+
+    async def metrics(_: Request) -> Response:
+        if refresh is not None:
+            await _refreshed(refresh)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    async def viewer(_: Request) -> Response:
+        return HTMLResponse(page, headers={"Content-Security-Policy": VIEWER_POLICY})
+
+    async def yaml(_: Request) -> Response:
+        return Response(as_yaml, media_type="application/yaml")
+
+    async def json(_: Request) -> Response:
+        return Response(as_json, media_type="application/json")
+
+    return Starlette(
+        routes=[
+            Route("/health", whole),
+            Route("/health/live", live),
+            Route("/health/ready", whole),
+            Route("/metrics", metrics),
+            Route("/docs", viewer),
+            Mount("/docs/static", StaticFiles(directory=STATIC)),
+            Route("/asyncapi.yaml", yaml),
+            Route("/asyncapi.json", json),
+            *routes,
+        ],
+        middleware=[Middleware(RequestMiddleware)],
+        exception_handlers={HTTPException: on_http_exception},
+    )
+
+
+async def _refreshed(refresh: Refresh) -> None:
+    try:
+        async with asyncio.timeout(_REFRESH_TIMEOUT_S):
+            await refresh()
+    except (MasteryError, TimeoutError) as error:
+        # What the process itself has counted is still worth showing.
+        _log.warning("gauges of the streams are not up to date", reason=str(error) or "no answer")

@@ -1,0 +1,110 @@
+"""Uvicorn as a part of our process: in our loop, with our signals, on a socket bound beforehand."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from workers.errors import SettingsError
+
+_BACKLOG: Final = 128
+_GRACE_S: Final = 5
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Signals stop the whole engine, in an order that is not the web server's to decide.
+        yield
+
+
+class HttpServer:
+    """Serves an application from `start` to `stop`.
+
+    Args:
+        app: an ASGI application.
+        host: a name or an address, IPv4 or IPv6.
+        port: 0 for any free one.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self._host = host
+        self._wanted = port
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+        self._socket: socket.socket | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; known after `start`."""
+        if self._socket is None:
+            raise RuntimeError("the HTTP server is not started")
+        return int(self._socket.getsockname()[1])
+
+    async def start(self) -> None:
+        """Bind and listen; returns when requests are answered.
+
+        Raises:
+            SettingsError: host and port can't be had.
+        """
+        self._socket = _bound(self._host, self._wanted)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
+        while not self._server.started:
+            await asyncio.wait((self._serving,), timeout=0.01)
+            if self._serving.done():
+                await self._serving
+                raise RuntimeError("the HTTP server ended while it started")
+
+    async def stop(self) -> None:
+        """Let requests in flight end, up to 5 s, and close; without effect if not started."""
+        if self._serving is None:
+            return
+        self._server.should_exit = True
+        await self._serving
+        self._serving = None
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind)
+    except OSError as error:
+        raise SettingsError(f"HTTP_HOST {host} is no address of this machine: {error}") from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise SettingsError(_why(error, host, port)) from error
+    return listening
+
+
+def _why(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"HTTP_PORT {port} on {host} is in use by another process: end it, set HTTP_PORT to a "
+            "free port, or to 0 for any"
+        )
+    if error.errno == errno.EACCES:
+        return f"HTTP_PORT {port} needs privileges: set HTTP_PORT to 1024 or more"
+    return f"HTTP_HOST {host} can't be listened on: {error.strerror}; set it to an own address"

@@ -1,0 +1,125 @@
+"""The life of a worker: start, work until stopped or drained, stop without losing anything."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from faststream.redis import RedisBroker
+
+from workers.engine import Engine
+from workers.errors import RedisUnavailable, Unavailable
+from workers.intake.consumption import Consumption
+
+_log = structlog.get_logger(__name__)
+
+_GRACE_S: Final = 10.0
+_DRAIN_POLL_S: Final = 0.1
+
+
+class Worker:
+    """Consumes the streams of its roles.
+
+    Args:
+        broker: FastStream's, which all consumptions were declared on.
+        consumptions: in the order in which events go through them, shard by shard.
+        engine: where batches are on their way.
+        prepare: reaches the servers that cannot be done without, before anything is consumed.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker: RedisBroker,
+        consumptions: Sequence[Consumption],
+        engine: Engine,
+        prepare: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._broker = broker
+        self._consumptions = tuple(consumptions)
+        self._engine = engine
+        self._prepare = prepare
+
+    async def start(self) -> None:
+        """Reach the servers, create what streams and groups are missing, begin to consume.
+
+        Raises:
+            Unavailable: a server that the roles cannot do without cannot be reached.
+            Fatal: it answers, but not as it must.
+        """
+        for consumption in self._consumptions:
+            await consumption.prepare()
+        await self._prepare()
+        try:
+            await self._broker.start()
+        except (OSError, TimeoutError) as error:
+            raise RedisUnavailable(str(error) or type(error).__name__) from error
+        for consumption in self._consumptions:
+            consumption.start()
+        _log.info("worker_started", streams=[c.stream for c in self._consumptions])
+
+    async def run(self, *, burst: bool = False, stopped: asyncio.Event | None = None) -> None:
+        """Work until stopped, or with ``burst`` until every stream of the roles is drained.
+
+        Raises:
+            Exception: what made the engine stop by itself.
+        """
+        waits = [
+            asyncio.ensure_future((stopped or asyncio.Event()).wait()),
+            *([asyncio.ensure_future(self._until_drained())] if burst else []),
+        ]
+        failure = asyncio.ensure_future(self._engine.until_failed())
+        done, rest = await asyncio.wait([*waits, failure], return_when=asyncio.FIRST_COMPLETED)
+        for future in rest:
+            future.cancel()
+        for future in done:
+            future.result()
+
+    async def stop(self) -> None:
+        """Take no more entries, finish those on their way within the grace time, let go."""
+        for consumption in self._consumptions:
+            await consumption.stop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._engine.drain(), _GRACE_S)
+        await self._engine.abandon()
+        await self._broker.stop()
+        _log.info("worker_stopped")
+
+    async def consuming(self) -> None:
+        """Return if every stream is being read.
+
+        Raises:
+            RedisUnavailable: naming those that are not.
+        """
+        silent = [c.stream for c in self._consumptions if not c.alive]
+        if silent:
+            raise RedisUnavailable(f"nothing reads {', '.join(silent)}")
+
+    async def _until_drained(self) -> None:
+        while True:
+            try:
+                # In the order of the flow: once the engine's stream is drained, all that it
+                # publishes is in the projector's.
+                for consumption in self._consumptions:
+                    while not await consumption.drained():
+                        await asyncio.sleep(_DRAIN_POLL_S)
+            except Unavailable:
+                await asyncio.sleep(_DRAIN_POLL_S)
+            else:
+                return
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process as usual."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    return stopped
