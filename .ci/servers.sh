@@ -83,8 +83,12 @@ install_neo4j() {
   mkdir -p "$(dirname "$neo4j_jars")"
   partial=$(mktemp -d "$(dirname "$neo4j_jars")/partial.XXXXXX")
   cp "$here/servers/pom.xml" "$partial/pom.xml"
-  retry mvn -q -B -f "$partial/pom.xml" dependency:copy-dependencies \
-    -DoutputDirectory="$partial/lib" || fail "Maven could not download Neo4j"
+  # -U: Maven remembers what it could not download, and would not try that again.
+  if ! retry mvn -q -B -U -f "$partial/pom.xml" dependency:copy-dependencies \
+    -DoutputDirectory="$partial/lib"; then
+    rm -rf "$partial"
+    fail "Maven could not download Neo4j"
+  fi
   mv -T "$partial/lib" "$neo4j_jars"
   rm -rf "$partial"
 }

@@ -1,6 +1,6 @@
 """`practice.response.rejected.v1`: an entry was refused, kept whole, and says why."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -9,7 +9,7 @@ from contracts.envelope import CloudEvent, Message
 from contracts.primitives import Timestamp
 
 
-class RejectionCode(str, Enum):
+class RejectionCode(StrEnum):
     """Why an entry was refused."""
 
     INVALID = "invalid"
@@ -53,7 +53,7 @@ class RejectedData(Message):
     event: str | None = Field(
         default=None,
         description="The text of the entry's field `event`, whole; of an entry without that "
-        "field, its fields as JSON pairs of name and value (`{\"base64\": …}` where not UTF-8).",
+        'field, its fields as JSON pairs of name and value (`{"base64": …}` where not UTF-8).',
     )
     event_base64: str | None = Field(
         default=None, description="Instead of `event` where the text is not UTF-8."

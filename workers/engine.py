@@ -68,8 +68,14 @@ class Engine:
         entries = [e for e in batch if not self.holds(shard.responses, e.entry_id)]
         if not entries:
             return
-        self._in_flight.update((shard.responses, e.entry_id) for e in entries)
-        await self._room.acquire()
+        taken = {(shard.responses, e.entry_id) for e in entries}
+        self._in_flight |= taken
+        try:
+            await self._room.acquire()
+        except asyncio.CancelledError:
+            # Never begun: held for ever, they could not be claimed again.
+            self._in_flight -= taken
+            raise
         task = asyncio.create_task(self._advance(shard, entries))
         self._batches.add(task)
         task.add_done_callback(self._batches.discard)
@@ -130,7 +136,6 @@ class Engine:
         ]
         with self._meter.stage("publish"):
             await self._patience.until_answered(lambda: self._outlet.publish(shard, settled))
-        self._patience.answered("redis")
 
     def _settled(self, shard: Shard, one: Result, deliveries: dict[str, int]) -> Settled:
         entry_id = one.entry.entry_id

@@ -1,4 +1,4 @@
-"""Waiting for a server that is away: jittered exponential backoff, and what readiness says of it."""
+"""Waiting for a server that is away: jittered exponential backoff, and who is waited for."""
 
 import asyncio
 import random
@@ -37,17 +37,26 @@ class Patience:
         let two workers return at the same moment more often than need be).
         """
         step_s = self._first_s
-        while True:
-            try:
-                result = await call()
-            except Unavailable as error:
-                if error.server not in self.waiting:
-                    _log.warning("server_away", server=error.server, reason=error.reason)
-                self.waiting[error.server] = error.reason
-                await asyncio.sleep(step_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
-                step_s = min(2 * step_s, self._longest_s)
-            else:
-                return result
+        missed: set[str] = set()
+        try:
+            while True:
+                try:
+                    result = await call()
+                except Unavailable as error:
+                    if error.server not in self.waiting:
+                        _log.warning("server_away", server=error.server, reason=error.reason)
+                    self.waiting[error.server] = error.reason
+                    missed.add(error.server)
+                    await asyncio.sleep(step_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+                    step_s = min(2 * step_s, self._longest_s)
+                else:
+                    for server in missed:
+                        self.answered(server)
+                    return result
+        finally:
+            # Given up, or refused: nobody waits any more.
+            for server in missed:
+                self.waiting.pop(server, None)
 
     def answered(self, server: str) -> None:
         """Note that a server answers (again)."""

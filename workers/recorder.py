@@ -1,7 +1,7 @@
 """Recording a batch: load its learners, fold, commit, until no learner is in conflict."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -41,10 +41,18 @@ class Result:
 
 @dataclass(slots=True)
 class _Group:
-    """The entries of one learner in a batch; the first entry with a response owns it."""
+    """The entries of one learner in a batch that are not settled yet, by response.
+
+    Of a new response the first entry becomes the owner. Of one in the log any of them may be the
+    owner: each is compared with what the log says, and none with another.
+    """
 
     key: LearnerKey
-    owners: dict[str, Admitted] = field(default_factory=dict)
+    entries: dict[str, list[Admitted]] = field(default_factory=dict)
+
+    def responses(self) -> list[Response]:
+        """Of each response what its first entry says."""
+        return [first.response for first, *_ in self.entries.values()]
 
 
 class Recorder:
@@ -97,7 +105,8 @@ class Recorder:
                 _log.warning(
                     "entry_failed", entry_id=one.entry.entry_id, attempt=attempt, error=reason
                 )
-            await asyncio.sleep(0.05 * 2**attempt)
+            if attempt < self._max_deliveries:
+                await asyncio.sleep(0.05 * 2**attempt)
         refusal = Refused(
             RejectionCode.POISON,
             f"the event failed {self._max_deliveries} times when tried alone ({reason}): "
@@ -106,118 +115,129 @@ class Recorder:
         return [Result(0, one.entry, refusal=refusal)]
 
     async def _record_together(self, stream: str, admitted: list[Admitted]) -> list[Result]:
-        groups, results = _grouped(admitted)
-        touched = [Touched(g.key, [a.response for a in g.owners.values()]) for g in groups]
-        with self._meter.stage("load"):
-            loaded = await self._patience.until_answered(lambda: self._ledger.load(touched))
-        pending = list(zip(groups, loaded, strict=True))
+        pending = await self._load(_grouped(admitted))
+        results: list[Result] = []
         while pending:
-            works: list[Work] = []
-            working: list[_Group] = []
+            working: list[tuple[_Group, Work]] = []
             for group, state in pending:
-                new = self._settle_recorded(stream, group, state, results)
-                if new:
-                    works.append(Work(group.key, state.learner, new, state.log))
-                    working.append(group)
-            if not works:
+                results += self._settle_recorded(stream, group, state)
+                if new := group.responses():
+                    working.append((group, Work(group.key, state.learner, new, state.log)))
+            if not working:
                 break
             with self._meter.stage("fold"):
-                folded = fold(works, self._parameters)
-            commits = [
-                Commit(
-                    one, [self._name(stream, group.owners[r.response_id]) for r in one.responses]
-                )
-                for group, one in zip(working, folded, strict=True)
-            ]
-            with self._meter.stage("commit"):
-                answers = await self._patience.until_answered(
-                    lambda commits=commits: self._ledger.commit(commits)  # type: ignore[misc]
-                )
-            self._patience.answered("ledger")
+                folded = fold([work for _, work in working], self._parameters)
+            answers = await self._commit(
+                [
+                    Commit(
+                        one,
+                        [
+                            self._name(stream, group.entries[r.response_id][0])
+                            for r in one.responses
+                        ],
+                    )
+                    for (group, _), one in zip(working, folded, strict=True)
+                ]
+            )
             pending = []
-            for group, work, one, answer in zip(working, works, folded, answers, strict=True):
+            for (group, work), one, answer in zip(working, folded, answers, strict=True):
                 if isinstance(answer, Committed):
-                    results += self._applied(group, work, one, answer)
+                    results += self._settle_applied(stream, group, work, one, answer)
                 else:
                     pending.append((group, answer))
             self._meter.conflicts.inc(len(pending))
         return results
 
-    def _settle_recorded(
-        self, stream: str, group: _Group, state: Loaded, results: list[Result]
-    ) -> list[Response]:
-        """Settle the entries whose response is in the log; returns the new responses."""
-        new = []
-        for admitted in group.owners.values():
-            recorded = state.recorded.get(admitted.response.response_id)
-            if recorded is None:
-                new.append(admitted.response)
-            else:
-                results.append(self._repeated(stream, admitted, recorded))
-        return new
+    async def _load(self, groups: list[_Group]) -> list[tuple[_Group, Loaded]]:
+        touched = [Touched(group.key, group.responses()) for group in groups]
+        with self._meter.stage("load"):
+            loaded = await self._patience.until_answered(lambda: self._ledger.load(touched))
+        return list(zip(groups, loaded, strict=True))
 
-    def _repeated(self, stream: str, admitted: Admitted, recorded: Recorded) -> Result:
-        if not _same(admitted.response, recorded.response):
-            return Result(0, admitted.entry, refusal=_conflict(admitted, recorded.response))
-        self._meter.duplicates.inc()
-        if recorded.entry != self._name(stream, admitted):
-            return Result(0, admitted.entry)
-        # This very entry was applied, but its worker went away before it was acknowledged.
-        events = mastery_events(admitted, recorded.version, recorded.outcome)
-        return Result(recorded.version, admitted.entry, events)
+    async def _commit(self, commits: list[Commit]) -> list[Committed | Loaded]:
+        with self._meter.stage("commit"):
+            return await self._patience.until_answered(lambda: self._ledger.commit(commits))
 
-    def _applied(
-        self, group: _Group, work: Work, folded: Folded, committed: Committed
-    ) -> Iterator[Result]:
-        last = work.learner.last
-        self._meter.applied.inc(len(folded.responses))
-        self._meter.late.inc(sum(last is not None and r.position < last for r in folded.responses))
+    def _settle_recorded(self, stream: str, group: _Group, state: Loaded) -> list[Result]:
+        """Settle the entries whose response is in the log already."""
+        results = [
+            self._settled(stream, admitted, recorded)
+            for response_id, recorded in state.recorded.items()
+            for admitted in group.entries.pop(response_id)
+        ]
+        self._meter.duplicates.inc(sum(one.refusal is None for one in results))
+        return results
+
+    def _settle_applied(
+        self, stream: str, group: _Group, work: Work, folded: Folded, committed: Committed
+    ) -> list[Result]:
+        """Settle the entries whose response this commit brought into the log."""
+        results = []
         for response, outcome, version in zip(
             folded.responses, folded.outcomes, committed.versions, strict=True
         ):
-            owner = group.owners[response.response_id]
-            document = outcome_document(response, outcome)
-            yield Result(version, owner.entry, mastery_events(owner, version, document))
+            entries = group.entries.pop(response.response_id)
+            recorded = Recorded(
+                response,
+                version,
+                self._name(stream, entries[0]),
+                outcome_document(response, outcome),
+            )
+            results += [self._settled(stream, admitted, recorded) for admitted in entries]
+        last, applied = work.learner.last, len(folded.responses)
+        self._meter.applied.inc(applied)
+        self._meter.late.inc(sum(last is not None and r.position < last for r in folded.responses))
+        self._meter.duplicates.inc(sum(one.refusal is None for one in results) - applied)
+        return results
+
+    def _settled(self, stream: str, admitted: Admitted, recorded: Recorded) -> Result:
+        """How an entry ends whose response is in the log: only the owner's publishes.
+
+        The owner may come again, if its worker went away before it was acknowledged: its events
+        are made of the stored outcome, and are the same.
+        """
+        if not _same(admitted.response, recorded.response):
+            return Result(0, admitted.entry, refusal=_conflict(admitted, recorded.response))
+        if recorded.entry != self._name(stream, admitted):
+            return Result(0, admitted.entry)
+        events = mastery_events(admitted, recorded.version, recorded.outcome)
+        return Result(recorded.version, admitted.entry, events)
 
     @staticmethod
     def _name(stream: str, admitted: Admitted) -> str:
         return f"{stream}/{admitted.entry.entry_id}"
 
 
-def _grouped(admitted: list[Admitted]) -> tuple[list[_Group], list[Result]]:
-    """Sort a batch by learner; an entry that repeats another one's response is settled here."""
+def _grouped(admitted: list[Admitted]) -> list[_Group]:
+    """Sort a batch by learner and response, in the order of its entries."""
     groups: dict[LearnerKey, _Group] = {}
-    results = []
     for one in admitted:
-        group = groups.get(one.key)
-        if group is None:
-            group = groups[one.key] = _Group(one.key)
-        owner = group.owners.setdefault(one.response.response_id, one)
-        if owner is one:
-            continue
-        same = _same(one.response, owner.response)
-        refusal = None if same else _conflict(one, owner.response)
-        results.append(Result(0, one.entry, refusal=refusal))
-    return list(groups.values()), results
+        group = groups.setdefault(one.key, _Group(one.key))
+        group.entries.setdefault(one.response.response_id, []).append(one)
+    return list(groups.values())
 
 
 def _same(one: Response, other: Response) -> bool:
-    return one._replace(concept_ids=()) == other._replace(concept_ids=()) and set(
-        one.concept_ids
-    ) == set(other.concept_ids)
+    return _in_any_order(one) == _in_any_order(other)
+
+
+def _in_any_order(response: Response) -> Response:
+    """The order in which an answer names its concepts means nothing."""
+    return response._replace(concept_ids=tuple(sorted(response.concept_ids)))
 
 
 def _conflict(admitted: Admitted, known: Response) -> Refused:
-    response = admitted.response
+    sent, stored = _in_any_order(admitted.response), _in_any_order(known)
     differing = [
-        name for name in Response._fields if getattr(response, name) != getattr(known, name)
+        name.removesuffix("_us")
+        for name in Response._fields
+        if getattr(sent, name) != getattr(stored, name)
     ]
-    name = differing[0].removesuffix("_us")
     return Refused(
         RejectionCode.CONFLICT,
-        f"data.response.response_id {response.response_id} is known with another "
-        f"{', '.join(d.removesuffix('_us') for d in differing)}: make a new response_id for each answer",
-        f"data.response.{name}",
+        f"data.response.response_id {known.response_id} is known with another "
+        f"{', '.join(differing)}: make a new response_id for each answer",
+        f"data.response.{differing[0]}",
     )
 
 

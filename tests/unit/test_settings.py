@@ -1,6 +1,7 @@
 """Settings: layers, the example file, and what is wrong said with its remedy."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_given_the_example_when_read_then_each_default_is_spelt_out_unless_unset
 
 def test_given_the_example_when_read_then_each_setting_stands_under_a_comment() -> None:
     lines = EXAMPLE.read_text().splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if re.match(r"[A-Z]", line):
             assert re.match(r"# \w", before), line
 

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from workers.cli.reference import commands_page, events_page, settings_page
 from workers.errors import InputFileError
 from workers.service.asyncapi import EVENT_TYPES, build_document, event_schema
 
 DOCUMENT = "asyncapi.yaml"
 SCHEMAS = "contracts/schemas"
+REFERENCE = "docs/reference"
 
 
 def generated() -> dict[str, str]:
@@ -19,6 +21,11 @@ def generated() -> dict[str, str]:
     for event, event_type in EVENT_TYPES.items():
         text = json.dumps(event_schema(event), indent=2, ensure_ascii=False)
         files[f"{SCHEMAS}/{event_type}.json"] = text + "\n"
+    from workers.cli.main import app  # noqa: PLC0415  # main registers this very command
+
+    files[f"{REFERENCE}/commands.md"] = commands_page(app)
+    files[f"{REFERENCE}/settings.md"] = settings_page()
+    files[f"{REFERENCE}/events.md"] = events_page()
     return files
 
 
@@ -34,8 +41,8 @@ def write(root: Path) -> list[Path]:
     _is_repository(root)
     files = generated()
     try:
-        (root / SCHEMAS).mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, encoding="utf-8", newline="\n")
         for name in _superfluous(root, files):
             (root / name).unlink()
@@ -65,7 +72,7 @@ def asyncapi(
     ] = False,
     root: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
 ) -> None:
-    """Write asyncapi.yaml and the JSON Schemas from the code."""
+    """Write asyncapi.yaml, the JSON Schemas and the reference of settings and events."""
     if not check_only:
         for path in write(root):
             typer.echo(path)

@@ -10,7 +10,7 @@ are its honest misfit.
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -106,86 +106,99 @@ def simulate(
         parameters: of the process that knowledge and answers follow.
     """
     rng = np.random.default_rng(seed)
-    simulation = _Simulation(rng, seed, parameters)
     ids = tuple(f"student-{n:03d}" for n in range(1, students + 1))
+    shape = (students, len(CONCEPTS))
+    simulation = _Simulation(
+        rng,
+        seed,
+        parameters,
+        known=(rng.random(shape) < parameters.prior).tolist(),
+        attempts=np.zeros(shape, dtype=np.int64).tolist(),
+    )
     sessions = timetable(rng, students, answers_per_student, len(CONCEPTS), start)
-    known = rng.random((students, len(CONCEPTS))) < parameters.prior
-    attempts = np.zeros(known.shape, dtype=np.int64)
-    for number, session in enumerate(sessions):
-        simulation.attend(ids[session.student], number, session, known, attempts)
+    for number, session in enumerate(sessions, start=1):
+        simulation.attend(ids[session.student], f"session-{number:04d}", session)
     answers = sorted(simulation.answers, key=lambda a: (a.answered_at, a.response_id))
     deliveries, late, repeats = _deliveries(rng, answers)
-    return Classroom(ids, CONCEPTS, tuple(answers), deliveries, late, repeats, known, attempts)
+    return Classroom(
+        ids,
+        CONCEPTS,
+        tuple(answers),
+        deliveries,
+        late,
+        repeats,
+        np.array(simulation.known),
+        np.array(simulation.attempts),
+    )
 
 
 @dataclass
 class _Simulation:
-    """The class at work."""
+    """The class at work: each student's knowledge, and what was answered."""
 
     rng: np.random.Generator
     seed: int
     parameters: BktParameters
+    known: list[list[bool]]
+    attempts: list[list[int]]
     answers: list[Answer] = field(default_factory=list)
 
-    def attend(
-        self,
-        student_id: str,
-        number: int,
-        session: Session,
-        known: NDArray[np.bool_],
-        attempts: NDArray[np.int64],
-    ) -> None:
-        """One session: each concept answered, and now and then learnt; changes both arrays."""
-        rng, parameters, row = self.rng, self.parameters, session.student
+    def attend(self, student_id: str, session_id: str, session: Session) -> None:
+        """One session: its items answered one after the other, and now and then learnt from."""
+        known, attempts = self.known[session.student], self.attempts[session.student]
         now = session.starts_at
-        for concept in session.concepts:
-            exercised = [concept]
-            if rng.random() < _SHARE_OF_JOINT_ITEMS:
-                # Together with one that was taught before it: a fraction of an amount, say.
-                other = int(rng.integers(len(CONCEPTS) - 1))
-                exercised.append(other + (other >= concept))
-            knows = bool(known[row, exercised].all())
-            correct = bool(rng.random() < (1.0 - parameters.slip if knows else parameters.guess))
-            learns = rng.random(len(exercised)) < parameters.learn
-            known[row, exercised] |= learns
-            attempts[row, exercised] += 1
-            slowness = 1.0 if knows else 1.5
-            took_s = float(rng.lognormal(np.log(_MEDIAN_TIME_S * slowness), 0.5))
-            now += timedelta(seconds=took_s)
-            self._record(
-                student_id,
-                number,
-                tuple(exercised),
-                correct=correct,
-                answered_at=now,
-                took_s=took_s,
+        for concept, chance in zip(
+            session.concepts, _chances(self.rng, len(session.concepts)), strict=True
+        ):
+            exercised: tuple[int, ...] = (concept,)
+            if chance.joint < _SHARE_OF_JOINT_ITEMS:
+                exercised = (concept, chance.other + (chance.other >= concept))
+            knows = all(known[c] for c in exercised)
+            right = 1.0 - self.parameters.slip if knows else self.parameters.guess
+            for c, luck in zip(exercised, chance.learn, strict=False):
+                known[c] = known[c] or luck < self.parameters.learn
+                attempts[c] += 1
+            took = timedelta(seconds=chance.time_s * (1.0 if knows else 1.5))
+            now += took
+            concept_ids = tuple(CONCEPTS[c].concept_id for c in exercised)
+            self.answers.append(
+                Answer(
+                    str(uuid5(_RESPONSE_IDS, f"{self.seed}/{len(self.answers)}")),
+                    student_id,
+                    session_id,
+                    f"{'+'.join(concept_ids)}/{chance.item:02d}",
+                    concept_ids,
+                    chance.answer < right,
+                    now.replace(microsecond=now.microsecond // 1000 * 1000),
+                    took // timedelta(milliseconds=1),
+                )
             )
-            now += timedelta(seconds=float(rng.uniform(1.0, 6.0)))
+            now += timedelta(seconds=chance.pause_s)
 
-    def _record(
-        self,
-        student_id: str,
-        number: int,
-        exercised: tuple[int, ...],
-        *,
-        correct: bool,
-        answered_at: datetime,
-        took_s: float,
-    ) -> None:
-        concept_ids = tuple(CONCEPTS[c].concept_id for c in exercised)
-        item = int(self.rng.integers(_ITEMS_PER_CONCEPT)) + 1
-        self.answers.append(
-            Answer(
-                str(uuid5(_RESPONSE_IDS, f"{self.seed}/{len(self.answers)}")),
-                student_id,
-                f"session-{number + 1:04d}",
-                f"{'+'.join(concept_ids)}/{item:02d}",
-                concept_ids,
-                correct,
-                answered_at.replace(microsecond=answered_at.microsecond // 1000 * 1000),
-                round(took_s * 1000),
-            )
-        )
+
+class _Chance(NamedTuple):
+    """All chance in one answer, drawn beforehand: the shares are uniform in [0, 1)."""
+
+    joint: float
+    other: int
+    answer: float
+    learn: list[float]
+    item: int
+    time_s: float
+    pause_s: float
+
+
+def _chances(rng: np.random.Generator, size: int) -> list[_Chance]:
+    columns = (
+        rng.random(size).tolist(),
+        rng.integers(len(CONCEPTS) - 1, size=size).tolist(),
+        rng.random(size).tolist(),
+        rng.random((size, 2)).tolist(),
+        rng.integers(1, _ITEMS_PER_CONCEPT + 1, size).tolist(),
+        rng.lognormal(np.log(_MEDIAN_TIME_S), 0.5, size).tolist(),
+        rng.uniform(1.0, 6.0, size).tolist(),
+    )
+    return [_Chance(*row) for row in zip(*columns, strict=True)]
 
 
 def _deliveries(

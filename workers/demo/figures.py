@@ -22,7 +22,7 @@ _LEVELS: Final = 10
 def learning_curve(
     name: str, title: str, attempt: NDArray[np.int64], score: Floats, probability: Floats
 ) -> str:
-    """Mean correctness and mean prediction of one concept by attempt number, with a 95 % band.
+    """Mean correctness and mean prediction of one concept by attempt number, with a 95% band.
 
     Args:
         name: of the figure, unique in its page.
@@ -32,28 +32,30 @@ def learning_curve(
         probability: what was predicted.
     """
     count = np.bincount(attempt)
-    enough = count >= min(_FEWEST, int(count.max()))
-    drawn = [k for k in np.flatnonzero(enough).tolist() if 0 < k <= _MOST_ATTEMPTS]
+    enough = np.flatnonzero(count >= min(_FEWEST, int(count.max())))
+    drawn = enough[:_MOST_ATTEMPTS].tolist()
     n = count[drawn].astype(np.float64)
     observed = np.bincount(attempt, weights=score)[drawn] / n
     predicted = np.bincount(attempt, weights=probability)[drawn] / n
     low, high = wilson_interval(observed, n)
-    last = max(drawn)
+    first, last = drawn[0], drawn[-1]
     plot = Plot(
         name,
         f"Learning curve of {title}",
-        f"Right answers go from {percent(observed[0])} at attempt {drawn[0]} to "
+        f"Right answers go from {percent(observed[0])} at attempt {first} to "
         f"{percent(observed[-1])} at attempt {last}; predicted were {percent(predicted[0])} and "
         f"{percent(predicted[-1])}.",
         300,
         190,
-        (1.0, max(2.0, float(last))),
+        (float(first), max(first + 1.0, float(last))),
         (0.0, 1.0),
         left=44,
         bottom=34,
     )
-    step = max(1, -(-last // 6))
-    plot.grid([(float(k), str(k)) for k in range(1, last + 1, step)], _SHARES, x_label="attempt")
+    step = max(1, -(-(last - first) // 6))
+    plot.grid(
+        [(float(k), str(k)) for k in range(first, last + 1, step)], _SHARES, x_label="attempt"
+    )
     xs = [float(k) for k in drawn]
     plot.band(xs, low.tolist(), high.tolist(), "observed-band")
     plot.curve(xs, predicted.tolist(), "predicted")

@@ -52,12 +52,12 @@ def timetable(
         sizes = np.full(count, answers // count) + (np.arange(count) < answers % count)
         for place, size in zip(places.tolist(), sizes.tolist(), strict=True):
             # Some at school in the morning, some at home; never past midnight.
-            hour = rng.choice([rng.uniform(8.0, 12.0), rng.uniform(15.0, 20.0)])
+            hour = rng.uniform(8.0, 12.0) if rng.random() < 0.5 else rng.uniform(15.0, 20.0)
             taught = place * concepts // len(_DAYS)
             sessions.append(
                 Session(
                     student,
-                    start + timedelta(days=_DAYS[place], hours=float(hour)),
+                    start + timedelta(days=_DAYS[place], hours=hour),
                     _plan(rng, size, taught),
                 )
             )

@@ -16,7 +16,7 @@ from workers.estimation.fold import apply, unseen
 from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
 from workers.estimation.parameters import Parameters
 
-_WIDE: Final = 32
+_WIDE: Final = 8
 """Mean number of chains advanced at once from which numpy is the faster (`bench/replay.py`)."""
 
 

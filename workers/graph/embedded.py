@@ -71,10 +71,11 @@ class EmbeddedGraph:
         try:
             await self._in_thread(self._probe)
         except GraphRefused as error:
-            return [
-                f"a trial merge, taken back at once, failed: {error}; an older version may have "
-                "made the embedded graph: move its directory away and run `mastery reconcile`"
-            ]
+            remedy = (
+                "another version may have made the embedded graph: move its directory away and "
+                "run `mastery reconcile`"
+            )
+            return [f"a trial merge, taken back at once, failed: {error}; {remedy}"]
         return []
 
     async def ping(self) -> None:

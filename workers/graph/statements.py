@@ -18,13 +18,20 @@ from workers.graph.changes import (
 
 Row = dict[str, Any]
 
-_MERGES: Final = {
+_NODES: Final = {
+    "student_id": "merge_students",
+    "concept_id": "merge_concepts",
+    "scale": "merge_scales",
+    "session_id": "merge_sessions",
+}
+"""The statement that merges the nodes which a field of a change names."""
+
+_RELATIONSHIPS: Final = {
     MasteryChange: "merge_mastery",
     AbilityChange: "merge_ability",
     AttendanceChange: "merge_attendance",
     PractisedChange: "merge_practised",
 }
-
 
 _NOBODY: Final = "mastery-check"
 
@@ -59,15 +66,28 @@ def script(name: str) -> tuple[str, ...]:
 
 
 def merges(changes: Iterable[GraphChange]) -> list[Merge]:
-    """The statements that merge changes, in an order that all callers share.
+    """The statements that merge changes, nodes first, in an order that all callers share.
 
-    Within a statement each relationship occurs once: a graph reads all rows before it writes, so
-    of two the last would win whatever their versions.
+    Within a statement each node or relationship occurs once. A graph may read all rows before it
+    writes, so that of two versions the last would win; and `ladybug` 0.22 loses rows where a
+    node that it has just made occurs again.
     """
+    nodes: dict[str, set[tuple[str, str]]] = {name: set() for name in _NODES}
     rows: dict[type[GraphChange], list[Row]] = {kind: [] for kind in KINDS}
     for change in newest(changes):
+        tenant_id = change.tenant_id
+        for field, node_id in zip(change._fields[1:3], change[1:3], strict=True):
+            nodes[field].add((tenant_id, node_id))
         rows[type(change)].append(_row(change))
-    return [Merge(statement(_MERGES[kind]), found) for kind, found in rows.items() if found]
+    found = [
+        Merge(
+            statement(_NODES[field]),
+            [{"tenant_id": tenant_id, "id": node_id} for tenant_id, node_id in sorted(ids)],
+        )
+        for field, ids in nodes.items()
+    ]
+    found += [Merge(statement(_RELATIONSHIPS[kind]), of_kind) for kind, of_kind in rows.items()]
+    return [merge for merge in found if merge.rows]
 
 
 def _row(change: GraphChange) -> Row:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from contracts.rejections import RejectionCode
 from contracts.responses import ResponseRecorded
@@ -18,6 +18,8 @@ from workers.moments import iso, to_us
 _FIELD: Final = EVENT_FIELD.encode()
 _AHEAD_US: Final = 5 * 60 * 1_000_000
 """How far `answered_at` may lie after the moment at which the event entered the stream."""
+_LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999, milliseconds since 1970."""
 _LONGEST_VALUE: Final = 80
 
 
@@ -63,9 +65,7 @@ class Admission:
     def _admit(self, entry: RawEntry) -> Admitted:
         event = self._decode(entry)
         response = event.data.response
-        entered_ms = int(entry.entry_id.partition("-")[0])
-        identity = self.authenticator.authenticate(event.data, entered_ms / 1000)
-        self.authorisation.authorise(identity, response.student_id)
+        entered_ms = _entered_ms(entry)
         answered_at_us = to_us(response.answered_at)
         if answered_at_us > entered_ms * 1000 + _AHEAD_US:
             raise _invalid(
@@ -73,6 +73,8 @@ class Admission:
                 f"is {iso(answered_at_us)}, more than 5 minutes after the event entered the "
                 f"stream ({iso(entered_ms * 1000)}): set the device's clock",
             )
+        identity = self.authenticator.authenticate(event.data, entered_ms / 1000)
+        self.authorisation.authorise(identity, response.student_id)
         return Admitted(
             entry,
             event,
@@ -107,8 +109,12 @@ class Admission:
         try:
             event = ResponseRecorded.model_validate_json(text)
         except ValidationError as error:
+            self._limit(_token_of(text))
             raise _refusal_of(error.errors(include_url=False)) from None
-        token = event.data.token
+        self._limit(event.data.token)
+        return event
+
+    def _limit(self, token: str | None) -> None:
         if token is not None and len(token.encode()) > self.max_token_bytes:
             raise Refused(
                 RejectionCode.TOO_LARGE,
@@ -116,7 +122,27 @@ class Admission:
                 "JWT alone, without what it does not need",
                 "data.token",
             )
-        return event
+
+
+def _token_of(text: bytes) -> str | None:
+    """The token of an event in which something else is wrong."""
+    try:
+        token = from_json(text)["data"]["token"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return token if isinstance(token, str) else None
+
+
+def _entered_ms(entry: RawEntry) -> int:
+    """When the entry entered the stream, by Redis's clock, milliseconds since 1970."""
+    entered_ms = int(entry.entry_id.partition("-")[0])
+    if entered_ms > _LAST_MS:
+        raise Refused(
+            RejectionCode.INVALID,
+            f"the entry's id {entry.entry_id} is no moment before the year 10000: let Redis choose "
+            "it, with '*'",
+        )
+    return entered_ms
 
 
 def _invalid(field: str, problem: str) -> Refused:
@@ -158,6 +184,14 @@ def _sentence(path: str, error: ErrorDetails) -> str:
         return f"{path} is wrong: {message}"
     if error["type"] == "value_error" and path == "data.response":
         return message
-    value = repr(error["input"])
-    shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…"
-    return f"{path} is {shown}: {message[:1].lower()}{message[1:]}"
+    return f"{path} is {_shown(path, error['input'])}: {message[:1].lower()}{message[1:]}"
+
+
+def _shown(path: str, value: object) -> str:
+    """A value as a reason may quote it; what could hold a token is not quoted."""
+    if isinstance(value, dict | list | tuple):
+        return "an object" if isinstance(value, dict) else "a list"
+    if path == "data":
+        return f"of type {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"

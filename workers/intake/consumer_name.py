@@ -3,6 +3,7 @@
 import hashlib
 import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,9 @@ class ConsumerName:
         Raises:
             RuntimeError: if every slot is held.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            self._directory.mkdir(parents=True)
+            self._directory.chmod(0o1777)  # for every user of this host, as its locks are
         for slot in range(_MOST):
             lock = FileLock(self._directory / f"{slot}.lock", mode=0o666)
             try:

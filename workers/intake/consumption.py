@@ -7,9 +7,9 @@ from typing import Any, Final
 import structlog
 from faststream.redis import RedisBroker
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from contracts.envelope import CloudEvent
-from workers.errors import MasteryError
 from workers.intake.raw_batch import RawBatch
 from workers.intake.reclaiming import Entries, Reclaimer
 from workers.intake.redis_errors import redis_errors
@@ -106,7 +106,12 @@ class Consumption:
     async def drained(self) -> bool:
         """Whether nothing is unread and nothing pending in the whole group."""
         with redis_errors():
-            groups: Any = await self._client.xinfo_groups(self.stream)
+            try:
+                groups: Any = await self._client.xinfo_groups(self.stream)
+            except ResponseError as error:
+                if "no such key" in str(error):
+                    return False  # deleted: the watchdog makes it again, and then we know
+                raise
             for group in groups:
                 if group["name"] in (self.group, self.group.encode()):
                     if group["pending"]:
@@ -132,7 +137,7 @@ class Consumption:
             try:
                 await self._reclaimer.inherit()
                 await self._reclaimer.run()
-            except MasteryError as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, what is pending must not wait for ever
                 _log.warning("reclaiming_failed", stream=self.stream, error=str(error))
                 await asyncio.sleep(_WATCH_S)
 

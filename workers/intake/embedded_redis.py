@@ -1,11 +1,13 @@
 """The embedded Redis: a store inside the process, for one process, gone with it.
 
-It is fakeredis behind redis-py's own client. Where it differs from a server (fakeredis 2.40):
-- XREADGROUP with COUNT does not block; the socket below cures that. A reader blocked on a stream
-  whose group is then destroyed sees no NOGROUP until its time is over.
-- Expiry, persistence, memory limits and replication do not exist; scripts run on Lua 5.1 in
-  Python, with no limit of time; entry ids come from this machine's clock.
-- Nothing is cut off from others by MULTI or a script but by one lock: the process is one thread.
+It is fakeredis behind redis-py's own client. The commands of the engine answer as Redis 7.0 does,
+`lag` of XINFO GROUPS included, except that (fakeredis 2.40):
+- XREADGROUP with COUNT does not block; the socket below cures that. A reader that is blocked when
+  its group is destroyed sees NOGROUP only at its next read.
+- XREADGROUP on a key that does not exist is an error with another text than NOGROUP.
+- XACK walks all pending entries of the group: keep batches in the thousands at most.
+- There is no persistence and no limit of memory; scripts run on Lua 5.1 inside Python, with no
+  limit of time; entry ids come from the clock of this machine.
 """
 
 from collections.abc import Callable

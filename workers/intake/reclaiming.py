@@ -7,8 +7,8 @@ from typing import Any, Final
 import structlog
 from redis.asyncio import Redis
 
-from workers.intake.redis_errors import group_is_missing, redis_errors
 from workers.errors import StreamRefused, Unavailable
+from workers.intake.redis_errors import group_is_missing, redis_errors
 
 _log = structlog.get_logger(__name__)
 
@@ -83,7 +83,7 @@ class Reclaimer:
                     count=self._batch_size,
                 )
             cursor = answer[0]
-            taken += await self._take([e for e in answer[1] if e[1] is not None])
+            taken += await self._take(answer[1])
             if cursor in (b"0-0", "0-0"):
                 return taken
 
@@ -104,6 +104,11 @@ class Reclaimer:
                 _log.info("entries_claimed", stream=self._stream, entries=taken)
 
     async def _take(self, entries: Entries) -> int:
+        # Deleted while it was pending: Redis before 7 would name it for ever.
+        gone = [e[0] for e in entries if e[0] is not None and not e[1]]
+        if gone:
+            with redis_errors():
+                await self._client.xack(self._stream, self._group, *gone)
         mine = [e for e in entries if e[1] and not self._held(e[0].decode())]
         if mine:
             await self._feed(mine)
@@ -113,9 +118,7 @@ class Reclaimer:
 def _of_one_stream(answer: Any) -> Entries:
     if not answer:
         return []
-    # RESP2 answers with pairs, RESP3 with a mapping.
-    values = list(answer.values()) if isinstance(answer, dict) else [answer[0][1]]
-    entries: Entries = values[0]
-    if entries and isinstance(entries[0], list):
-        entries = entries[0]
+    # RESP2 answers with pairs, RESP3 with a mapping and one list more.
+    found: Any = next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
+    entries: Entries = found[0] if found and isinstance(found[0], list) else found
     return entries

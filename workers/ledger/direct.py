@@ -1,18 +1,36 @@
 """The ledger over a connection to Postgres: direct, session pooler or transaction pooler."""
 
+import asyncio
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
 import orjson
 
-from workers.errors import LedgerUnavailable
+from workers.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
 from workers.ledger.contract import SqlLedger
 from workers.ledger.documents import encoded
 from workers.ledger.sqlstate import ledger_error
 
 _TRANSACTION_POOLER_PORT: Final = 6543
 """Supabase's transaction pooler, behind which prepared statements do not survive."""
+
+LIBRARY_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    UnicodeError,
+)
+"""All that asyncpg raises; the last three are what it lets through, a host's name that is none
+included."""
+_MISCONFIGURED: Final = (
+    asyncpg.ClientConfigurationError,
+    asyncpg.UnsupportedClientFeatureError,
+    asyncpg.UnsupportedServerFeatureError,
+    UnicodeError,
+)
 
 
 class DirectLedger(SqlLedger):
@@ -29,43 +47,50 @@ class DirectLedger(SqlLedger):
         self._timeout_s = timeout_s
         self._connections = connections
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
 
     async def _connected(self) -> "asyncpg.Pool[asyncpg.Record]":
-        if self._pool is None:
-            pooled = urlsplit(self._dsn).port == _TRANSACTION_POOLER_PORT
-            self._pool = await asyncpg.create_pool(
-                self._dsn,
-                min_size=0,
-                max_size=self._connections,
-                timeout=self._timeout_s,
-                command_timeout=self._timeout_s,
-                statement_cache_size=0 if pooled else 100,
-                server_settings={"application_name": "mastery-engine"},
-            )
-        return self._pool
+        # Two first calls at once would each open a pool, and one of them be lost.
+        async with self._opening:
+            if self._pool is None:
+                pooled = urlsplit(self._dsn).port == _TRANSACTION_POOLER_PORT
+                self._pool = await asyncpg.create_pool(
+                    self._dsn,
+                    min_size=0,
+                    max_size=self._connections,
+                    timeout=self._timeout_s,
+                    command_timeout=self._timeout_s,
+                    statement_cache_size=0 if pooled else 100,
+                    server_settings={"application_name": "mastery-engine"},
+                )
+            return self._pool
 
     async def _call(self, function: str, document: dict[str, Any]) -> Any:
         # The name is one of ours, never input.
-        statement = f"select public.{function}($1::jsonb)"  # noqa: S608
+        statement = f"select public.{function}($1::jsonb)"
         try:
             pool = await self._connected()
             async with pool.acquire(timeout=self._timeout_s) as connection:
                 return orjson.loads(
                     await connection.fetchval(statement, encoded(document).decode())
                 )
-        except asyncpg.PostgresError as error:
-            raise ledger_error(error.sqlstate or "XX000", str(error)) from error
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
-            reason = str(error) or type(error).__name__
-            raise LedgerUnavailable(f"{reason}; is DATABASE_URL right?") from error
+        except LIBRARY_ERRORS as error:
+            raise from_asyncpg(error) from error
 
     async def close(self) -> None:
         """Close all connections; calls under way are given up."""
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
+
+
+def from_asyncpg(error: Exception) -> MasteryError:
+    """Our error for one of `LIBRARY_ERRORS`."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, asyncpg.PostgresError):
+        return ledger_error(error.sqlstate or "XX000", reason)
+    if isinstance(error, asyncpg.DataError):
+        return Unstorable(reason)
+    if isinstance(error, _MISCONFIGURED):
+        return LedgerRefused(f"DATABASE_URL can't be used: {reason}; correct it")
+    return LedgerUnavailable(f"{reason}; is DATABASE_URL right?")

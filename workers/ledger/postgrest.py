@@ -1,12 +1,13 @@
 """The ledger over Supabase's REST API (PostgREST), through supabase-py."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
 from postgrest.exceptions import APIError
-from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate_client
 
+from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate_client
 from workers.errors import LedgerRefused, LedgerUnavailable, MasteryError
 from workers.ledger.contract import SqlLedger
 from workers.ledger.sqlstate import ledger_error
@@ -20,6 +21,17 @@ _PASSING: Final = {
     "PGRST002",  # schema cache not built yet
     "PGRST003",  # no connection free in its pool
 }
+LIBRARY_ERRORS: Final = (
+    APIError,
+    SupabaseException,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    httpx.CookieConflict,
+    ValueError,
+)
+"""All that supabase-py raises; the last is an answer that is no JSON, such as a gateway's page."""
+
 _REMEDY: Final = {
     "PGRST202": "run `mastery migrate up` (and let PostgREST reload its schema)",
     "PGRST301": "correct SUPABASE_SERVICE_ROLE_KEY",
@@ -46,35 +58,29 @@ class PostgrestLedger(SqlLedger):
         self._timeout_s = timeout_s
         self._http: httpx.AsyncClient | None = None
         self._client: AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     async def _connected(self) -> AsyncClient:
-        if self._client is None:
-            self._http = httpx.AsyncClient(timeout=self._timeout_s)
-            self._client = await acreate_client(
-                self._url,
-                self._key,
-                AsyncClientOptions(
-                    httpx_client=self._http, auto_refresh_token=False, persist_session=False
-                ),
-            )
-        return self._client
+        # Two first calls at once would each open a client, and one of them be lost.
+        async with self._opening:
+            if self._client is None:
+                if self._http is None:
+                    self._http = httpx.AsyncClient(timeout=self._timeout_s)
+                self._client = await acreate_client(
+                    self._url,
+                    self._key,
+                    AsyncClientOptions(
+                        httpx_client=self._http, auto_refresh_token=False, persist_session=False
+                    ),
+                )
+            return self._client
 
     async def _call(self, function: str, document: dict[str, Any]) -> Any:
         try:
             client = await self._connected()
             return (await client.rpc(function, document).execute()).data
-        except APIError as error:
-            raise _error_of(str(error.code or ""), error.message or str(error)) from error
-        except SupabaseException as error:
-            raise LedgerRefused(f"SUPABASE_URL or its key is refused: {error}") from error
-        except httpx.InvalidURL as error:
-            raise LedgerRefused(f"SUPABASE_URL is no address: {error}") from error
-        except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise LedgerUnavailable(f"{reason}; is SUPABASE_URL right?") from error
-        except ValueError as error:
-            # A gateway's page instead of PostgREST's JSON.
-            raise LedgerUnavailable(f"an answer that is no JSON: {error}") from error
+        except LIBRARY_ERRORS as error:
+            raise from_supabase(error) from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -83,12 +89,30 @@ class PostgrestLedger(SqlLedger):
             self._http = self._client = None
 
 
-def _error_of(code: str, message: str) -> MasteryError:
+def from_supabase(error: Exception) -> MasteryError:
+    """Our error for one of `LIBRARY_ERRORS`."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, APIError):
+        return _of_code(str(error.code or ""), error.message or reason)
+    if isinstance(error, SupabaseException):
+        return LedgerRefused(f"SUPABASE_URL or its key is refused: {reason}; correct them")
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return LedgerRefused(f"SUPABASE_URL is no address: {reason}; correct it")
+    if isinstance(error, ValueError):
+        return LedgerUnavailable(f"an answer that is no JSON: {reason}; is SUPABASE_URL right?")
+    return LedgerUnavailable(f"{reason}; is SUPABASE_URL right?")
+
+
+def _of_code(code: str, message: str) -> MasteryError:
+    """The error of a code of PostgREST, of Postgres, or of HTTP where a gateway answered."""
     if code in _PASSING:
         return LedgerUnavailable(f"{message} ({code})")
     if code in _REMEDY or code.startswith("PGRST"):
         remedy = _REMEDY.get(code, "see the log of PostgREST")
-        return LedgerRefused(f"the ledger refuses: {message} ({code}); {remedy}")
-    if len(code) == _SQLSTATE_LENGTH:
+    elif len(code) == _SQLSTATE_LENGTH:
         return ledger_error(code, message)
-    return LedgerUnavailable(f"{message} ({code or 'no code'})")
+    elif code.isdecimal():
+        remedy = "is SUPABASE_URL the project's, with the right scheme?"
+    else:
+        return LedgerUnavailable(f"{message} ({code or 'no code'})")
+    return LedgerRefused(f"the ledger refuses: {message} ({code}); {remedy}")

@@ -10,18 +10,24 @@ from workers.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unsto
 _PASSING: Final = (
     "08",  # connection exceptions
     "25006",  # read-only transaction: a failover is under way
+    "25P03",  # idle in transaction for too long
+    "25P04",  # transaction took too long
     "40",  # transaction rollback: deadlock, serialisation
     "53",  # insufficient resources: disk full, too many connections
     "55",  # object not in prerequisite state: lock not available
     "57",  # operator intervention: shutdown, cancelled by timeout
     "58",  # system error: I/O
 )
-_OF_THE_DATA: Final = ("21", "22", "23")
-"""Cardinality, data exceptions and integrity violations: the fault of what was to be stored."""
+_OF_THE_DATA: Final = ("21", "22", "23", "54")
+"""Cardinality, data, integrity and size of what was to be stored: its own fault."""
+
+_POOLER: Final = "set DATABASE_URL to a session pooler, or to a transaction pooler on port 6543"
 
 _REMEDY: Final = {
     "3D000": "create the database or correct DATABASE_URL",
     "28": "correct user and password",
+    "26000": _POOLER,  # no such prepared statement
+    "42P05": _POOLER,  # prepared statement exists already
     "42501": "use the service role's key, or a database user that may call the functions",
     "42": "run `mastery migrate up`: the schema is not that of this version",
 }

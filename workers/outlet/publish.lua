@@ -11,7 +11,7 @@
 -- Nothing may fail after the first XACK, or an acknowledged entry would lose its events.
 for i = 1, 3 do
   local kind = redis.call('TYPE', KEYS[i])['ok']
-  if kind ~= 'stream' and not (i > 1 and kind == 'none') then
+  if kind ~= 'stream' and kind ~= 'none' then
     return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. kind .. ', not a stream')
   end
 end

@@ -33,17 +33,18 @@ def history(length: int, seed: int = 0, students: int = 6) -> list[MasteryData]:
         tenant_id, student = draw.choice(("t1", "t2")), f"s{draw.randrange(students)}"
         session_id = draw.choice((None, "s1", "s2"))
         scale = draw.choice(("default", "math"))
-        for concept_id in draw.sample(("c1", "c2", "c3", "c4"), draw.choice((1, 1, 2))):
-            events.append(
-                mastery_data(
-                    student,
-                    concept_id,
-                    version,
-                    tenant_id=tenant_id,
-                    session_id=session_id,
-                    scale=scale,
-                )
+        concepts = draw.sample(("c1", "c2", "c3", "c4"), draw.choice((1, 1, 2)))
+        events += [
+            mastery_data(
+                student,
+                concept_id,
+                version,
+                tenant_id=tenant_id,
+                session_id=session_id,
+                scale=scale,
             )
+            for concept_id in concepts
+        ]
     return events
 
 

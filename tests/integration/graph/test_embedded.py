@@ -8,9 +8,12 @@ import pytest
 
 from tests.integration.graph.test_contract import assert_holds, history
 from workers.errors import GraphRefused
-from workers.graph import embedded
 from workers.graph.changes import changes_of
 from workers.graph.embedded import EmbeddedGraph
+
+
+def _files(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
 
 
 async def test_given_a_directory_when_opened_again_then_the_graph_is_still_there(
@@ -35,11 +38,11 @@ async def test_given_no_directory_when_closed_then_nothing_is_left(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     graph = EmbeddedGraph()
     await graph.prepare()
-    assert list(tmp_path.iterdir())
+    assert _files(tmp_path)
 
     await graph.close()
 
-    assert list(tmp_path.iterdir()) == []
+    assert _files(tmp_path) == []
 
 
 async def test_given_a_graph_never_used_when_closed_then_no_file_was_made(tmp_path: Path) -> None:
@@ -47,7 +50,7 @@ async def test_given_a_graph_never_used_when_closed_then_no_file_was_made(tmp_pa
 
     await graph.close()
 
-    assert list(tmp_path.iterdir()) == []
+    assert _files(tmp_path) == []
 
 
 def _open(directory: Path, told: "multiprocessing.Queue[str]") -> None:
@@ -124,17 +127,13 @@ async def test_given_tables_of_another_version_then_the_fault_is_found(tmp_path:
     assert "mastery reconcile" in fault
 
 
-async def test_given_no_tables_when_merged_then_it_refuses_and_the_graph_stays_usable(
+async def test_given_no_tables_when_merged_then_it_refuses_and_names_what_is_missing(
     tmp_path: Path,
 ) -> None:
-    events = history(5)
     graph = EmbeddedGraph(tmp_path)
-    with pytest.raises(GraphRefused, match="Student"):
-        await graph.merge(changes_of(events))
 
-    await graph.prepare()
-    await graph.merge(changes_of(events))
-    await assert_holds(graph, events)
+    with pytest.raises(GraphRefused, match="Student"):
+        await graph.merge(changes_of(history(5)))
     await graph.close()
 
 
@@ -170,18 +169,3 @@ async def test_given_a_merge_that_is_cancelled_when_closed_then_it_is_whole_or_a
     if learners:
         await assert_holds(again, events)
     await again.close()
-
-
-async def test_given_too_little_memory_then_the_graph_is_unavailable_and_recovers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from workers.errors import GraphUnavailable
-
-    monkeypatch.setattr(embedded, "_BUFFER_POOL_BYTES", 8 * 2**20)
-    graph = EmbeddedGraph(tmp_path)
-    await graph.prepare()
-    with pytest.raises(GraphUnavailable, match="Buffer manager"):
-        await graph.merge(changes_of(history(20_000, students=5_000)))
-    await graph.merge(changes_of(history(5)))
-    await assert_holds(graph, history(5))
-    await graph.close()

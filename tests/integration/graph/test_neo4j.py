@@ -15,6 +15,7 @@ from tests.unit.graph.events import mastery_data
 from workers.errors import GraphRefused, GraphUnavailable
 from workers.graph.changes import changes_of
 from workers.graph.neo4j import Limits, Neo4jGraph
+from workers.graph.statements import merges
 
 _IMPATIENT = Limits(connect_s=0.5, acquire_s=0.5, transaction_s=0.5, ping_s=0.5)
 
@@ -36,7 +37,7 @@ async def graph(neo4j: Neo4j) -> AsyncIterator[Neo4jGraph]:
 
 
 async def _rows(driver: AsyncDriver, text: str) -> list[dict[str, Any]]:
-    records, _, _ = await driver.execute_query(text)  # type: ignore[arg-type]  # texts of this file
+    records, _, _ = await driver.execute_query(text)
     return [record.data() for record in records]
 
 
@@ -54,31 +55,25 @@ async def test_given_merged_events_then_the_model_is_exactly_the_one_promised(
 ) -> None:
     await graph.merge(changes_of([mastery_data(version=6)]))
 
-    assert await _rows(
+    found = await _rows(
         driver,
-        "MATCH (a)-[r]->(b) RETURN labels(a) AS a, keys(a) AS of_a, type(r) AS r, keys(r) AS of_r, "
-        "labels(b) AS b, keys(b) AS of_b ORDER BY r",
-    ) == [
-        {
-            "a": [start],
-            "of_a": ["tenant_id", "id"],
-            "r": kind,
-            "of_r": properties,
-            "b": [end],
-            "of_b": ["tenant_id", "id"],
-        }
-        for start, kind, properties, end in (
-            ("Student", "ATTENDED", ["responses", "correct", "version"], "PracticeSession"),
-            ("Student", "HAS_ABILITY", ["theta", "standard_error", "version"], "Scale"),
-            (
-                "Student",
-                "HAS_MASTERY",
-                ["mastery", "attempts", "mastered", "answered_at", "version"],
-                "Concept",
-            ),
-            ("PracticeSession", "PRACTISED", [], "Concept"),
-        )
+        "MATCH (a)-[r]->(b) "
+        "RETURN labels(a) + labels(b) AS ends, keys(a) AS of_a, keys(b) AS of_b, "
+        "type(r) AS kind, keys(r) AS properties ORDER BY kind",
+    )
+    assert [(row["kind"], row["ends"], set(row["properties"])) for row in found] == [
+        ("ATTENDED", ["Student", "PracticeSession"], {"responses", "correct", "version"}),
+        ("HAS_ABILITY", ["Student", "Scale"], {"theta", "standard_error", "version"}),
+        (
+            "HAS_MASTERY",
+            ["Student", "Concept"],
+            {"mastery", "attempts", "mastered", "answered_at", "version"},
+        ),
+        ("PRACTISED", ["PracticeSession", "Concept"], set()),
     ]
+    assert {frozenset(row[end]) for row in found for end in ("of_a", "of_b")} == {
+        frozenset({"tenant_id", "id"})
+    }
     assert await _rows(
         driver,
         "MATCH ()-[m:HAS_MASTERY]->() "
@@ -193,8 +188,12 @@ async def test_given_no_constraints_when_several_prepare_at_once_then_all_are_ma
 async def test_given_wrong_settings_then_the_graph_refuses_and_names_the_setting(
     neo4j: Neo4j, changes: dict[str, str], remedy: str
 ) -> None:
-    access = {"username": neo4j.username, "password": neo4j.password} | changes
-    graph = Neo4jGraph(neo4j.uri, **access)
+    graph = Neo4jGraph(
+        neo4j.uri,
+        neo4j.username,
+        changes.get("password", neo4j.password),
+        changes.get("database"),
+    )
 
     with pytest.raises(GraphRefused, match=remedy) as raised:
         await graph.ping()
@@ -280,3 +279,36 @@ async def test_given_a_transaction_that_holds_a_lock_then_waiting_for_it_ends(
     await impatient.merge(changes_of([mastery_data(version=2, concept_id="other")]))
     await impatient.close()
     await assert_holds(graph, [mastery_data(), mastery_data(version=2, concept_id="other")])
+
+
+@pytest.mark.parametrize("session_id", [None, "s-9"])
+async def test_given_a_newer_version_not_yet_committed_when_an_older_one_comes_then_it_is_ignored(
+    graph: Neo4jGraph, driver: AsyncDriver, session_id: str | None
+) -> None:
+    first, older, newer = (mastery_data(version=v, session_id=session_id) for v in (1, 5, 9))
+    await graph.merge(changes_of([first]))
+    async with driver.session() as session, await session.begin_transaction() as other:
+        for text, rows in merges(changes_of([newer])):
+            await (await other.run(text, {"rows": rows})).consume()
+        merging = asyncio.create_task(graph.merge(changes_of([older])))
+        await asyncio.sleep(0.5)
+        assert not merging.done()
+        await other.commit()
+    await merging
+
+    await assert_holds(graph, [first, newer])
+
+
+async def test_given_a_session_not_yet_committed_when_another_student_comes_then_nothing_is_twice(
+    graph: Neo4jGraph, driver: AsyncDriver
+) -> None:
+    async with driver.session() as session, await session.begin_transaction() as other:
+        for text, rows in merges(changes_of([mastery_data("anna", version=3)])):
+            await (await other.run(text, {"rows": rows})).consume()
+        merging = asyncio.create_task(graph.merge(changes_of([mastery_data("bert", version=4)])))
+        await asyncio.sleep(0.5)
+        await other.commit()
+    await merging
+
+    await assert_holds(graph, [mastery_data("anna", version=3), mastery_data("bert", version=4)])
+    assert await _rows(driver, "MATCH ()-[p:PRACTISED]->() RETURN count(*) AS n") == [{"n": 1}]

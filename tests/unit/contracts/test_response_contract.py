@@ -122,8 +122,8 @@ def test_given_an_rfc_3339_time_when_read_then_it_is_that_moment_in_utc(
     text: str, moment: tuple[int, ...]
 ) -> None:
     read = accept(event(answered_at=text)).data.response.answered_at
-    year, month, day, *rest = moment
-    assert read == datetime(year, month, day, *rest, tzinfo=UTC)
+    assert read.timetuple()[: min(6, len(moment))] == moment[:6]
+    assert read.microsecond == (moment[6] if len(moment) > 6 else 0)
     assert read.utcoffset() == timedelta(0)
 
 
@@ -286,6 +286,9 @@ NO_TIMES = [
 ]
 NO_PROBABILITIES = [-0.1, 1.1, "1", "0.5", True, [], 10**400]
 NO_COUNTS = [-1, 1.5, 1.0, "1", True, 2**63, 10**30, []]
+NO_CONCEPTS: list[object] = [None, [], "fractions.add", {"a": 1}, 1]
+NO_AUDIENCES: list[object] = [None, "", [], 1, [1], {"a": 1}, ["a"] * 65]
+NO_BOOLEANS: list[object] = ["true", 1, 0, 1.0, [], "yes"]
 NO_NUMERIC_DATES = ["1795000000", True, None, [], "2026-11-21T09:30:00Z", 10**400]
 
 WRONG: list[tuple[str, object]] = [
@@ -325,7 +328,7 @@ WRONG: list[tuple[str, object]] = [
     (f"{CLAIMS}.iss", ""),
     (f"{CLAIMS}.iss", 1),
     (f"{CLAIMS}.aud", MISSING),
-    *((f"{CLAIMS}.aud", value) for value in (None, "", [], 1, [1], {"a": 1}, ["a"] * 65)),
+    *((f"{CLAIMS}.aud", value) for value in NO_AUDIENCES),
     (f"{CLAIMS}.exp", MISSING),
     (f"{CLAIMS}.iat", MISSING),
     *((f"{CLAIMS}.exp", value) for value in NO_NUMERIC_DATES),
@@ -345,9 +348,9 @@ WRONG: list[tuple[str, object]] = [
     *((f"{RESPONSE}.session_id", value) for value in NO_IDS),
     *((f"{RESPONSE}.scale", value) for value in [*NO_IDS, None]),
     (f"{RESPONSE}.concept_ids", MISSING),
-    *((f"{RESPONSE}.concept_ids", v) for v in (None, [], "fractions.add", {"a": 1}, 1)),
+    *((f"{RESPONSE}.concept_ids", v) for v in NO_CONCEPTS),
     (f"{RESPONSE}.concept_ids", [f"c{k}" for k in range(17)]),
-    *((f"{RESPONSE}.correct", value) for value in ("true", 1, 0, 1.0, [], "yes")),
+    *((f"{RESPONSE}.correct", value) for value in NO_BOOLEANS),
     *((f"{RESPONSE}.score", value) for value in NO_PROBABILITIES),
     (ANSWERED_AT, MISSING),
     *((ANSWERED_AT, value) for value in NO_TIMES),

@@ -30,7 +30,7 @@ def mastery_data(
     **changes: Any,
 ) -> MasteryData:
     """What an event of this version says; its numbers follow from the version."""
-    moment = START + timedelta(seconds=version, microseconds=400_123)
+    moment = START + timedelta(seconds=version % 2**20, microseconds=400_123)
     return MasteryData.model_validate(
         {
             "tenant_id": tenant_id,

@@ -69,12 +69,12 @@ def test_given_the_driver_then_every_error_of_its_is_decided_here() -> None:
     assert set(_errors_of(public)) == WAITS | STOPS
 
 
-@pytest.mark.parametrize("kind", sorted(WAITS, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(WAITS, key=repr))
 def test_given_an_error_that_passes_then_the_graph_is_unavailable(kind: type[Exception]) -> None:
     assert isinstance(failure(kind("what happened")), GraphUnavailable)
 
 
-@pytest.mark.parametrize("kind", sorted(STOPS, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(STOPS, key=repr))
 def test_given_an_error_that_stays_then_the_graph_refuses(kind: type[Exception]) -> None:
     assert isinstance(failure(kind("what happened")), GraphRefused)
 
@@ -83,7 +83,8 @@ def test_given_an_error_that_stays_then_the_graph_refuses(kind: type[Exception])
 def test_given_a_private_error_of_the_driver_then_the_graph_is_unavailable(
     kind: type[Exception],
 ) -> None:
-    assert isinstance(failure(kind("what happened")), GraphUnavailable)
+    # Their constructors differ and say nothing of use here.
+    assert isinstance(failure(kind.__new__(kind)), GraphUnavailable)
 
 
 @pytest.mark.parametrize(

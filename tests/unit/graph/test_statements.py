@@ -1,4 +1,3 @@
-from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import resources
 
@@ -56,27 +55,68 @@ def test_given_several_versions_when_merged_then_each_relationship_has_one_row()
 
     found = merges(changes)
 
-    assert Counter(text for text, _ in found) == Counter(
-        statement(f"merge_{kind}") for kind in ("mastery", "ability", "attendance", "practised")
-    )
-    assert [row.get("version") for _, rows in found for row in rows] == [9, 9, 9, None]
+    assert [text for text, _ in found] == [
+        statement(f"merge_{what}")
+        for what in (
+            "students",
+            "concepts",
+            "scales",
+            "sessions",
+            "mastery",
+            "ability",
+            "attendance",
+            "practised",
+        )
+    ]
+    assert [row.get("version") for _, rows in found for row in rows] == [
+        *[None] * 4,
+        9,
+        9,
+        9,
+        None,
+    ]
+
+
+def test_given_ids_that_recur_when_merged_then_each_node_has_one_row_in_order() -> None:
+    events = [
+        mastery_data(student, concept, tenant_id=tenant)
+        for tenant in ("t2", "t1")
+        for student in ("b", "a")
+        for concept in ("x", "b")
+    ]
+
+    students, concepts, scales, sessions, *_ = [rows for _, rows in merges(changes_of(events))]
+
+    assert [(row["tenant_id"], row["id"]) for row in students] == [
+        ("t1", "a"),
+        ("t1", "b"),
+        ("t2", "a"),
+        ("t2", "b"),
+    ]
+    assert [(row["tenant_id"], row["id"]) for row in concepts] == [
+        ("t1", "b"),
+        ("t1", "x"),
+        ("t2", "b"),
+        ("t2", "x"),
+    ]
+    assert len(scales) == len(sessions) == 2
 
 
 def test_given_no_session_when_merged_then_no_statement_is_without_rows() -> None:
     found = merges(changes_of([mastery_data(session_id=None)]))
 
-    assert [len(rows) for _, rows in found] == [1, 1]
+    assert [len(rows) for _, rows in found] == [1, 1, 1, 1, 1]
 
 
 def test_given_a_time_of_another_zone_when_merged_then_its_row_is_in_utc() -> None:
     zone = timezone(timedelta(hours=5, minutes=30))
     change = MasteryChange("t", "s", "c", 0.5, 1, False, datetime(2026, 11, 21, 15, tzinfo=zone), 1)
 
-    ((_, (row,)),) = merges([change])
+    *_, (_, (row,)) = merges([change])
 
     assert row["answered_at"] == datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
     assert row["answered_at"].tzinfo is UTC
 
 
 def test_given_the_probe_then_it_has_a_change_of_every_kind() -> None:
-    assert len(merges(PROBE)) == len(KINDS)
+    assert len(merges(PROBE)) == 2 * len(KINDS)

@@ -35,7 +35,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 async def dsn(postgres: EmbeddedPostgres) -> str:
     name = f"t{uuid.uuid4().hex}"
     async with connected(postgres.dsn) as connection:
-        await connection.execute(f"create database {name} template template0")
+        await connection.execute(f"create database {name} template template0 strategy file_copy")
     return postgres.dsn.replace("/postgres?", f"/{name}?")
 
 
@@ -309,7 +309,7 @@ async def test_given_a_database_that_does_not_exist_when_asked_then_it_is_no_mat
     dsn: str,
 ) -> None:
     with pytest.raises(MigrationError, match=r"nowhere.*3D000"):
-        await Migrations(dsn.replace("/t", "/nowhere"), files=FILES).current()
+        await Migrations(dsn.replace("@/t", "@/nowhere"), files=FILES).current()
 
 
 async def test_given_a_role_without_rights_when_up_then_the_owner_is_asked_for(dsn: str) -> None:
@@ -364,7 +364,9 @@ def test_given_a_database_url_when_the_commands_are_run_then_they_say_what_they_
     postgres: EmbeddedPostgres, environment: pytest.MonkeyPatch
 ) -> None:
     name = f"t{uuid.uuid4().hex}"
-    asyncio.run(value(postgres.dsn, f"create database {name} template template0"))
+    asyncio.run(
+        value(postgres.dsn, f"create database {name} template template0 strategy file_copy")
+    )
     environment.setenv("DATABASE_URL", f"postgresql://postgres@localhost/{name}")
     # asyncpg reads the socket's directory from here; a settings URL needs a host.
     dsn = postgres.dsn.replace("/postgres?", f"/{name}?")

@@ -22,6 +22,7 @@ from workers.service.metrics import EngineMetrics
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+_DOCUMENT = build_document()
 _bound: dict[str, Any] = {}
 
 
@@ -56,7 +57,7 @@ def _client(
     app = build_http(
         health=Health([Check("redis", probe, required)], version="1.2.3"),
         registry=registry or EngineMetrics("1.2.3").registry,
-        document=build_document(),
+        document=_DOCUMENT,
         refresh=refresh,
         routes=(Route("/broken", _broken), Route("/half", _half)),
     )
@@ -132,7 +133,7 @@ async def test_given_the_document_when_asked_as_yaml_and_json_then_they_are_one(
 
     assert as_yaml.headers["content-type"] == "application/yaml"
     assert as_json.headers["content-type"] == "application/json"
-    assert yaml.safe_load(as_yaml.text) == as_json.json() == build_document().to_jsonable()
+    assert yaml.safe_load(as_yaml.text) == as_json.json() == _DOCUMENT.to_jsonable()
 
 
 async def test_given_the_viewer_when_asked_then_all_its_files_are_ours() -> None:

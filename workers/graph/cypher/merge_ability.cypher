@@ -1,6 +1,6 @@
 UNWIND $rows AS row
-MERGE (s:Student {tenant_id: row.tenant_id, id: row.student_id})
-MERGE (a:Scale {tenant_id: row.tenant_id, id: row.scale})
+MATCH (s:Student {tenant_id: row.tenant_id, id: row.student_id})
+MATCH (a:Scale {tenant_id: row.tenant_id, id: row.scale})
 MERGE (s)-[h:HAS_ABILITY]->(a)
 WITH h, row
 WHERE coalesce(h.version, 0) < row.version

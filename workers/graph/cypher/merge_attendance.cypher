@@ -1,6 +1,6 @@
 UNWIND $rows AS row
-MERGE (s:Student {tenant_id: row.tenant_id, id: row.student_id})
-MERGE (p:PracticeSession {tenant_id: row.tenant_id, id: row.session_id})
+MATCH (s:Student {tenant_id: row.tenant_id, id: row.student_id})
+MATCH (p:PracticeSession {tenant_id: row.tenant_id, id: row.session_id})
 MERGE (s)-[a:ATTENDED]->(p)
 WITH a, row
 WHERE coalesce(a.version, 0) < row.version

@@ -1,6 +1,6 @@
 UNWIND $rows AS row
-MERGE (s:Student {tenant_id: row.tenant_id, id: row.student_id})
-MERGE (c:Concept {tenant_id: row.tenant_id, id: row.concept_id})
+MATCH (s:Student {tenant_id: row.tenant_id, id: row.student_id})
+MATCH (c:Concept {tenant_id: row.tenant_id, id: row.concept_id})
 MERGE (s)-[m:HAS_MASTERY]->(c)
 WITH m, row
 WHERE coalesce(m.version, 0) < row.version

@@ -1,0 +1,107 @@
+"""What the tests of a ledger do with it: load, fold, commit, as the recorder does."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.parameters import Parameters
+from workers.estimation.replay import replay
+from workers.ledger.outcomes import outcome_document
+from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Recorded, Stored, Touched
+from workers.verification import differences
+
+PARAMETERS = Parameters()
+
+
+def entry_of(response: Response) -> str:
+    """The entry that owns a response."""
+    return f"practice.responses.v1/{response.answered_at_us // 1000}-{response.response_id[:4]}"
+
+
+async def load(ledger: Ledger, key: LearnerKey, responses: Sequence[Response]) -> Loaded:
+    """What the ledger has of one learner."""
+    (loaded,) = await ledger.load([Touched(key, list(responses))])
+    return loaded
+
+
+def folded(key: LearnerKey, state: Loaded, responses: Sequence[Response]) -> Commit:
+    """The commit of responses onto a loaded state."""
+    (one,) = fold([Work(key, state.learner, list(responses), state.log)], PARAMETERS)
+    return commit_of(one)
+
+
+def commit_of(one: Folded) -> Commit:
+    return Commit(one, [entry_of(response) for response in one.responses])
+
+
+async def commit(ledger: Ledger, *commits: Commit) -> list[Committed | Loaded]:
+    return await ledger.commit(list(commits))
+
+
+async def record(ledger: Ledger, key: LearnerKey, responses: Sequence[Response]) -> list[int]:
+    """Load, fold and commit; nobody else is there, so it must be applied. Returns the versions."""
+    commit_ = folded(key, await load(ledger, key, responses), responses)
+    (answer,) = await ledger.commit([commit_])
+    assert isinstance(answer, Committed)
+    return answer.versions
+
+
+async def persist(ledger: Ledger, key: LearnerKey, responses: Sequence[Response]) -> int:
+    """Load, fold and commit until it is done, as a worker does; returns the number of conflicts."""
+    state, conflicts = await load(ledger, key, responses), 0
+    while True:
+        new = [one for one in responses if one.response_id not in state.recorded]
+        if not new:
+            return conflicts
+        (answer,) = await ledger.commit([folded(key, state, new)])
+        if isinstance(answer, Committed):
+            return conflicts
+        known, state = state.recorded, answer
+        state.recorded |= known
+        conflicts += 1
+
+
+async def stored(ledger: Ledger, key: LearnerKey) -> Stored:
+    (one,) = await ledger.stored([key])
+    return one
+
+
+async def assert_stored(ledger: Ledger, key: LearnerKey, log: Sequence[Response]) -> Stored:
+    """The whole of what is stored of a learner is what this log gives, to the last bit."""
+    one = await stored(ledger, key)
+    assert by_id(one.log) == by_id(log)
+    replayed = replay(log, PARAMETERS)
+    assert list(differences(one, replayed, PARAMETERS)) == []
+    assert {c.concept_id: (c.odds_mantissa, c.odds_exponent) for c in one.concepts} == {
+        name: (state.mantissa, state.exponent) for name, state in replayed.concepts.items()
+    }
+    assert {a.scale: a.score for a in one.abilities} == {
+        name: state.score for name, state in replayed.abilities.items()
+    }
+    return one
+
+
+def by_id(log: Sequence[Response]) -> dict[str, Response]:
+    return {one.response_id: one for one in log}
+
+
+def recorded_of(commit_: Commit, versions: Sequence[int]) -> dict[str, Recorded]:
+    """What the ledger must answer for the responses of a commit that was applied."""
+    one = commit_.folded
+    return {
+        response.response_id: Recorded(response, version, entry, document)
+        for response, version, entry, document in zip(
+            one.responses, versions, commit_.entries, documents(commit_), strict=True
+        )
+    }
+
+
+def documents(commit_: Commit) -> list[dict[str, Any]]:
+    """The outcomes of a commit as JSON carries them."""
+    one = commit_.folded
+    return [
+        json.loads(json.dumps(outcome_document(response, outcome)))
+        for response, outcome in zip(one.responses, one.outcomes, strict=True)
+    ]

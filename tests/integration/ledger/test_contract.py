@@ -1,0 +1,411 @@
+"""What every ledger promises: the same tests for each adapter, and for the one in memory."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from tests.factories import answer, learner_log, uuid_of
+from tests.integration.ledger.conftest import OpenLedger
+from tests.integration.ledger.steps import (
+    assert_stored,
+    by_id,
+    commit,
+    entry_of,
+    folded,
+    load,
+    persist,
+    record,
+    recorded_of,
+    stored,
+)
+from workers.errors import Unstorable
+from workers.estimation.learner import Learner, LearnerKey
+from workers.ledger.protocol import Committed, Ledger, Loaded, Touched
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_given_an_unknown_learner_when_loaded_then_there_is_nothing(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    assert await load(ledger, key, [answer(1)]) == Loaded(Learner())
+    one = await stored(ledger, key)
+    assert (one.version, one.last, one.log, one.concepts) == (0, None, [], [])
+
+
+async def test_given_a_new_learner_when_committed_then_all_of_the_fold_is_stored(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(12, seed=1)
+
+    versions = await record(ledger, key, log)
+
+    one = await assert_stored(ledger, key, log)
+    assert versions == sorted(set(versions))
+    assert len(versions) == 12
+    assert one.version == versions[-1]
+    assert one.last == log[-1].position
+    rows = [*one.concepts, *one.abilities, *one.sessions]
+    assert all(getattr(row, "version", None) in versions for row in rows)
+
+
+async def test_given_a_known_learner_when_loaded_then_only_what_is_touched_comes(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    await record(
+        ledger,
+        key,
+        [
+            answer(1, concepts=("a", "b"), scale="math", session="s1"),
+            answer(2, concepts=("c",), scale="verbal", session="s2"),
+        ],
+    )
+
+    loaded = await load(ledger, key, [answer(3, concepts=("b", "new"), scale="math", session="s2")])
+
+    assert loaded.learner.concepts.keys() == {"b"}
+    assert loaded.learner.abilities.keys() == {"math"}
+    assert loaded.learner.sessions.keys() == {"s2"}
+    assert loaded.learner.last == answer(2).position
+    assert (loaded.recorded, loaded.log) == ({}, None)
+
+
+async def test_given_a_known_learner_when_more_follows_then_states_and_versions_go_on(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(30, seed=2)
+
+    versions = [
+        version for at in range(0, 30, 5) for version in await record(ledger, key, log[at : at + 5])
+    ]
+
+    assert versions == sorted(set(versions))
+    one = await assert_stored(ledger, key, log)
+    assert one.version == versions[-1]
+
+
+async def test_given_responses_in_any_order_when_committed_then_versions_rise_in_the_learners_order(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(10, seed=3)
+    shuffled = random.Random(3).sample(log, 10)
+
+    await record(ledger, key, shuffled)
+
+    known = (await load(ledger, key, shuffled)).recorded
+    assert [known[r.response_id].version for r in log] == sorted(r.version for r in known.values())
+
+
+async def test_given_a_stale_version_when_committed_then_nothing_is_stored_and_the_state_returned(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    first, second, third = answer(1), answer(2), answer(3)
+    before = await load(ledger, key, [third])
+    await record(ledger, key, [first])
+    between = await load(ledger, key, [third])
+    await record(ledger, key, [second])
+
+    (of_new,) = await commit(ledger, folded(key, before, [third]))
+    (of_known,) = await commit(ledger, folded(key, between, [third]))
+
+    assert of_new == of_known == await load(ledger, key, [third])
+    assert isinstance(of_new, Loaded)
+    assert of_new.log is None
+    await assert_stored(ledger, key, [first, second])
+    (applied,) = await commit(ledger, folded(key, of_new, [third]))
+    assert isinstance(applied, Committed)
+    await assert_stored(ledger, key, [first, second, third])
+
+
+async def test_given_a_conflict_with_a_late_response_then_the_log_comes_with_the_whole_state(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(8, seed=4)
+    late = answer(100, concepts=("c0",), at=-5)
+    before = await load(ledger, key, [late])
+    await record(ledger, key, log)
+
+    (conflict,) = await commit(ledger, folded(key, before, [late]))
+
+    assert isinstance(conflict, Loaded)
+    assert conflict.log is not None
+    assert by_id(conflict.log) == by_id(log)
+    assert conflict.learner.concepts.keys() == {c for one in log for c in one.concept_ids}
+    assert conflict.learner.abilities.keys() == {one.scale for one in log}
+    (applied,) = await commit(ledger, folded(key, conflict, [late]))
+    assert isinstance(applied, Committed)
+    await assert_stored(ledger, key, [*log, late])
+
+
+async def test_given_known_responses_when_loaded_then_version_entry_and_outcome_come_back(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(6, seed=5)
+    made = folded(key, await load(ledger, key, log), log)
+    (committed,) = await commit(ledger, made)
+    assert isinstance(committed, Committed)
+
+    loaded = await load(ledger, key, [log[1], log[4], answer(50)])
+
+    expected = recorded_of(made, committed.versions)
+    assert loaded.recorded == {one.response_id: expected[one.response_id] for one in log[1:5:3]}
+    assert loaded.recorded[log[1].response_id].entry == entry_of(log[1])
+
+
+async def test_given_a_known_response_that_is_late_when_loaded_then_no_log_is_needed(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(5, seed=6)
+    await record(ledger, key, log)
+
+    loaded = await load(ledger, key, [log[0], answer(60)])
+
+    assert loaded.recorded.keys() == {log[0].response_id}
+    assert loaded.log is None
+
+
+async def test_given_a_new_late_response_when_loaded_then_log_and_whole_state_come(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(9, seed=7)
+    await record(ledger, key, log)
+    late = answer(100, concepts=("never seen",), at=4)
+
+    loaded = await load(ledger, key, [late, log[3]])
+
+    assert loaded.log is not None
+    assert by_id(loaded.log) == by_id(log)
+    assert loaded.learner.concepts.keys() == {c for one in log for c in one.concept_ids}
+    assert loaded.recorded.keys() == {log[3].response_id}
+
+
+async def test_given_answers_of_the_same_moment_then_the_response_id_decides_which_is_late(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    low, middle, high = sorted(
+        (answer(number, at=0) for number in range(3)), key=lambda one: one.response_id
+    )
+    await record(ledger, key, [middle])
+
+    assert (await load(ledger, key, [low])).log == [middle]
+    assert (await load(ledger, key, [high])).log is None
+    await record(ledger, key, [high])
+    await record(ledger, key, [low])
+    one = await assert_stored(ledger, key, [low, middle, high])
+    assert one.last == high.position
+
+
+async def test_given_several_learners_when_one_conflicts_then_the_others_are_applied(
+    ledger: Ledger, tenant: str
+) -> None:
+    keys = [LearnerKey(tenant, f"s{number}") for number in (3, 1, 2)]
+    logs = [learner_log(4, seed=number) for number in range(3)]
+    states = await ledger.load([Touched(key, log[2:]) for key, log in zip(keys, logs, strict=True)])
+    await record(ledger, keys[1], logs[1][:2])
+
+    answers = await commit(
+        ledger,
+        *(folded(key, state, log[2:]) for key, state, log in zip(keys, states, logs, strict=True)),
+    )
+
+    assert [type(one) for one in answers] == [Committed, Loaded, Committed]
+    await assert_stored(ledger, keys[0], logs[0][2:])
+    await assert_stored(ledger, keys[1], logs[1][:2])
+    await assert_stored(ledger, keys[2], logs[2][2:])
+
+
+async def test_given_the_same_student_and_response_in_two_tenants_then_they_stay_apart(
+    ledger: Ledger, tenant: str
+) -> None:
+    one, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
+    right, wrong = answer(1, score=1.0), answer(1, score=0.0)
+
+    await record(ledger, one, [right])
+    await record(ledger, other, [wrong])
+
+    await assert_stored(ledger, one, [right])
+    await assert_stored(ledger, other, [wrong])
+    assert (await load(ledger, one, [right])).recorded[right.response_id].response.score == 1.0
+
+
+async def test_given_a_commit_whose_outcome_is_unknown_when_repeated_then_its_responses_are_known(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(4, seed=8)
+    made = folded(key, await load(ledger, key, log), log)
+    (first,) = await commit(ledger, made)
+    assert isinstance(first, Committed)
+
+    (again,) = await commit(ledger, made)
+
+    assert isinstance(again, Loaded)
+    assert again.recorded == recorded_of(made, first.versions)
+    assert again.log is None
+    await assert_stored(ledger, key, log)
+
+
+@pytest.mark.parametrize("defect", ["known", "score", "nul"])
+async def test_given_what_cannot_be_stored_when_committed_then_nothing_of_the_commit_is(
+    ledger: Ledger, tenant: str, defect: str
+) -> None:
+    good, bad = LearnerKey(tenant, "a"), LearnerKey(tenant, "b")
+    await record(ledger, bad, [answer(1)])
+    made = folded(bad, await load(ledger, bad, [answer(2)]), [answer(2)])
+    other = folded(good, Loaded(Learner()), [answer(3)])
+    changes: dict[str, Any] = {
+        "known": {"response_id": answer(1).response_id},
+        "score": {"score": 1.5},
+        "nul": {"item_id": "i\0"},
+    }[defect]
+    made.folded.responses[0] = made.folded.responses[0]._replace(**changes)
+
+    with pytest.raises(Unstorable):
+        await commit(ledger, other, made)
+
+    assert (await stored(ledger, good)).version == 0
+    await assert_stored(ledger, bad, [answer(1)])
+
+
+async def test_given_no_learners_when_loaded_then_nothing_comes(ledger: Ledger) -> None:
+    assert await ledger.load([]) == []
+    assert await ledger.stored([]) == []
+
+
+async def test_given_many_learners_when_loaded_then_each_answer_stands_in_its_own_place(
+    ledger: Ledger, tenant: str
+) -> None:
+    keys = [LearnerKey(tenant, f"student {n}") for n in random.Random(9).sample(range(300), 300)]
+    logs = [learner_log(3, seed=n) for n in range(300)]
+    answers = await commit(
+        ledger,
+        *(folded(key, Loaded(Learner()), log) for key, log in zip(keys, logs, strict=True)),
+    )
+
+    loaded = await ledger.load([Touched(k, log) for k, log in zip(keys, logs, strict=True)])
+    whole = await ledger.stored(keys)
+
+    for key, log, one, state, all_of_it in zip(keys, logs, answers, loaded, whole, strict=True):
+        assert isinstance(one, Committed)
+        assert state.learner.version == one.versions[-1] == all_of_it.version
+        assert all_of_it.key == key
+        assert by_id(all_of_it.log) == by_id(log)
+        assert {known.response for known in state.recorded.values()} == set(log)
+
+
+async def test_given_learners_when_paged_then_each_comes_once_in_the_order_of_keys(
+    ledger: Ledger, tenant: str
+) -> None:
+    students = [
+        "a",
+        "a ",
+        "a!",
+        "aa",
+        "A",
+        "ab",
+        "é",
+        "z",
+        "ß",
+        "😀",
+        "\uffee",
+        "1",
+        "10",
+        "2",
+        "_",
+    ]
+    keys = sorted(
+        LearnerKey(name, student)
+        for name in (tenant, f"{tenant}a", f"{tenant}!")
+        for student in students
+    )
+    await commit(ledger, *(folded(key, Loaded(Learner()), [answer(1)]) for key in keys[::-1]))
+
+    for limit in (1, 7, 1000):
+        found, after = [], LearnerKey(tenant, "")
+        while page := await ledger.learners(after, limit):
+            assert len(page) <= limit
+            found += page
+            after = page[-1]
+        assert [one for one in found if one.tenant_id.startswith(tenant)] == keys
+    assert (await ledger.learners(None, 1)) == [min(await ledger.learners(limit=10_000))]
+
+
+async def test_given_repeats_and_lateness_when_two_write_at_once_then_no_update_is_lost(
+    open_ledger: OpenLedger, tenant: str
+) -> None:
+    writers = [open_ledger() for _ in range(3)]
+    keys = [LearnerKey(tenant, f"s{number}") for number in range(4)]
+    logs = {key: learner_log(24, seed=number) for number, key in enumerate(keys)}
+
+    async def write(number: int) -> int:
+        draw = random.Random(number)
+        conflicts = 0
+        for _ in range(12):
+            for key in draw.sample(keys, 4):
+                conflicts += await persist(
+                    writers[number], key, draw.sample(logs[key], draw.randint(1, 4))
+                )
+        for key in draw.sample(keys, 4):
+            conflicts += await persist(writers[number], key, logs[key])
+        return conflicts
+
+    conflicts = sum(await asyncio.gather(*(write(number) for number in range(3))))
+
+    known = [(await load(writers[0], key, logs[key])).recorded for key in keys]
+    versions = [one.version for learner in known for one in learner.values()]
+    assert len(versions) == len(set(versions)) == 4 * 24
+    for key in keys:
+        await assert_stored(writers[0], key, logs[key])
+    # In memory nothing runs at once; where there is a server, there must have been conflicts.
+    assert conflicts > 0 or type(writers[0]).__name__ == "MemoryLedger"
+
+
+async def test_given_batches_that_overlap_in_other_orders_when_committed_then_no_deadlock(
+    open_ledger: OpenLedger, tenant: str
+) -> None:
+    writers = [open_ledger() for _ in range(3)]
+    keys = [LearnerKey(tenant, f"s{number:02}") for number in range(20)]
+
+    async def write(number: int) -> list[str]:
+        draw = random.Random(number)
+        written = []
+        for round_ in range(15):
+            chosen = draw.sample(keys, 12)
+            responses = {
+                key: answer(round_, concepts=("a", "b"), at=round_)._replace(
+                    response_id=uuid_of(number, round_, key)
+                )
+                for key in chosen
+            }
+            pending = dict(
+                zip(
+                    chosen,
+                    await writers[number].load([Touched(k, [responses[k]]) for k in chosen]),
+                    strict=True,
+                )
+            )
+            while pending:
+                answers = await commit(
+                    writers[number],
+                    *(folded(key, state, [responses[key]]) for key, state in pending.items()),
+                )
+                pending = {
+                    key: one
+                    for key, one in zip(pending, answers, strict=True)
+                    if isinstance(one, Loaded)
+                }
+            written += [one.response_id for one in responses.values()]
+        return written
+
+    written = [one for many in await asyncio.gather(*(write(n) for n in range(3))) for one in many]
+
+    found = await writers[0].stored(keys)
+    assert sorted(one.response_id for learner in found for one in learner.log) == sorted(written)
+    for learner in found:
+        await assert_stored(writers[0], learner.key, learner.log)
+        assert all(row.attempts == len(learner.log) for row in learner.concepts)
+
+
+async def test_given_a_ledger_when_pinged_then_it_answers(ledger: Ledger) -> None:
+    await ledger.ping()

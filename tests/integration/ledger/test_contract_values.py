@@ -1,0 +1,234 @@
+"""Whatever a response may hold comes back from every ledger as it went in."""
+
+import sys
+import uuid
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from tests.factories import answer
+from tests.integration.ledger.steps import (
+    assert_stored,
+    commit,
+    documents,
+    entry_of,
+    folded,
+    load,
+    record,
+    stored,
+)
+from workers.estimation.ability import AbilityEstimate, AbilityState
+from workers.estimation.learner import (
+    AbilityOutcome,
+    ConceptState,
+    Learner,
+    LearnerKey,
+    SessionState,
+)
+from workers.ledger.protocol import Commit, Committed, Ledger, Loaded
+from workers.moments import to_us
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STRINGS = {
+    "quotes": "\"'`''\"\"",
+    "backslashes": "\\\\ \\n \\u0000 \\x00",
+    "braces": '{a,b},{"c"}',
+    "empty array": "{}",
+    "commas": ",a,,b,",
+    "null": "NULL",
+    "lower null": "null",
+    "sql": "'); drop table public.student_responses; --",
+    "dollars": "$1 $$ %s %(x)s :x",
+    "emoji": "👩‍🏫 naïve ✓",
+    "far planes": "\U0001f9ee\U0010ffff\ufffe",
+    "combining": "e\u0301 é",
+    "right to left": "\u202eabc \u200f",
+    "blanks": "  leading and trailing  ",
+    "one blank": " ",
+    "no-break": "\u00a0\u2028\u2029",
+    "json": '{"a": [1, null]}',
+    "longest": "𝔪" * 128,
+    "digits": "007",
+    "slash": "a/b\x1f"[:3],
+}
+FLOATS = {
+    "sum": 0.1 + 0.2,
+    "least": 5e-324,
+    "denormal": 2.2250738585072009e-308,
+    "least normal": sys.float_info.min,
+    "third": 1 / 3,
+    "next to one": 1 - 2**-53,
+    "tiny": 1.2345678901234567e-300,
+    "one": 1.0,
+    "zero": 0.0,
+}
+MOMENTS = {
+    "first": "0001-01-01T00:00:00+00:00",
+    "first microsecond": "0001-01-01T00:00:00.000001+00:00",
+    "before 1970": "1969-12-31T23:59:59.999999+00:00",
+    "1970": "1970-01-01T00:00:00+00:00",
+    "leap day": "2000-02-29T12:34:56.789012+00:00",
+    "last": "9999-12-31T23:59:59.999999+00:00",
+}
+
+
+@pytest.mark.parametrize("text", STRINGS.values(), ids=STRINGS.keys())
+async def test_given_any_text_as_ids_then_it_comes_back(ledger: Ledger, text: str) -> None:
+    key = LearnerKey(f"{uuid.uuid4().hex[:8]}{text}"[:128], text)
+    one = answer(1, concepts=(text, f"{text}2"), scale=text, session=text)._replace(item_id=text)
+    made = folded(key, Loaded(Learner()), [one])
+    made.entries[0] = f"{text}/1-0"
+
+    (answered,) = await commit(ledger, made)
+
+    assert isinstance(answered, Committed)
+    await assert_stored(ledger, key, [one])
+    loaded = await load(ledger, key, [one])
+    known = loaded.recorded[one.response_id]
+    assert known.response == one
+    assert known.entry == f"{text}/1-0"
+    assert known.outcome == documents(made)[0]
+    assert loaded.learner.concepts.keys() == {text, f"{text}2"}
+    assert loaded.learner.abilities.keys() == {text}
+    assert loaded.learner.sessions.keys() == {text}
+    late = await load(ledger, key, [answer(2, at=-1)])
+    assert late.log == [one]
+    assert await ledger.learners(LearnerKey(key.tenant_id, text[:-1]), 1) == [key]
+
+
+@pytest.mark.parametrize("number", FLOATS.values(), ids=FLOATS.keys())
+async def test_given_any_float_then_it_comes_back_to_the_last_bit(
+    ledger: Ledger, key: LearnerKey, number: float
+) -> None:
+    one = answer(1, score=number, session="s")
+    made = folded(key, Loaded(Learner()), [one])
+    mantissa = 0.5 + number / 2 if number < 1 - 1e-9 else 1 - 2**-53
+    made.folded.learner.concepts["c"] = ConceptState(mantissa, 2**31 - 1, 1, one.answered_at_us)
+    made.folded.learner.abilities["default"] = AbilityState(1, number)
+    made.folded.estimates["default"] = AbilityEstimate(-number, number)
+    outcome = made.folded.outcomes[0]
+    (change,) = outcome.concepts
+    made.folded.outcomes[0] = outcome._replace(
+        concepts=(change._replace(mastery=number, previous_mastery=number),),
+        ability=AbilityOutcome(AbilityEstimate(-number, number), -number * 3),
+    )
+
+    await commit(ledger, made)
+
+    row = await stored(ledger, key)
+    assert row.log[0].score == number
+    assert (row.concepts[0].mastery, row.concepts[0].odds_mantissa) == (number, mantissa)
+    assert row.concepts[0].odds_exponent == 2**31 - 1
+    assert (row.abilities[0].theta, row.abilities[0].standard_error) == (-number, number)
+    assert row.abilities[0].score == number
+    loaded = await load(ledger, key, [one])
+    assert loaded.learner.concepts["c"].mantissa == mantissa
+    assert loaded.learner.abilities["default"].score == number
+    assert loaded.recorded[one.response_id].response.score == number
+    assert loaded.recorded[one.response_id].outcome == documents(made)[0]
+    floats = (
+        row.concepts[0].mastery,
+        row.abilities[0].theta,
+        loaded.learner.abilities["default"].score,
+    )
+    assert all(isinstance(one, float) for one in floats)
+
+
+@pytest.mark.parametrize("exponent", [-(2**31), -1074, -1, 0, 1, 1023, 1024, 2**31 - 1])
+async def test_given_odds_of_any_size_then_their_exponent_comes_back(
+    ledger: Ledger, key: LearnerKey, exponent: int
+) -> None:
+    one = answer(1)
+    made = folded(key, Loaded(Learner()), [one])
+    made.folded.learner.concepts["c"] = ConceptState(0.75, exponent, 1, one.answered_at_us)
+
+    await commit(ledger, made)
+
+    state = (await load(ledger, key, [one])).learner.concepts["c"]
+    assert state == ConceptState(0.75, exponent, 1, one.answered_at_us)
+
+
+@pytest.mark.parametrize("text", MOMENTS.values(), ids=MOMENTS.keys())
+async def test_given_any_moment_then_it_comes_back_to_the_microsecond(
+    ledger: Ledger, key: LearnerKey, text: str
+) -> None:
+    at_us = to_us(datetime.fromisoformat(text))
+    one = answer(1, session="s")._replace(answered_at_us=at_us)
+
+    await record(ledger, key, [one])
+
+    await assert_stored(ledger, key, [one])
+    loaded = await load(ledger, key, [one])
+    assert loaded.learner.last == one.position
+    assert loaded.learner.concepts["c"].answered_at_us == at_us
+    assert loaded.learner.sessions["s"] == SessionState(1, 1, at_us, at_us)
+    assert loaded.recorded[one.response_id].response == one
+
+
+async def test_given_both_ends_of_time_then_the_later_one_counts_as_later(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    first = answer(1)._replace(answered_at_us=-62_135_596_800_000_000)
+    last = answer(2)._replace(answered_at_us=253_402_300_799_999_999)
+
+    await record(ledger, key, [last])
+    await record(ledger, key, [first])
+
+    one = await assert_stored(ledger, key, [first, last])
+    assert one.last == last.position
+
+
+async def test_given_no_session_and_sixteen_concepts_then_they_come_back_in_their_order(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    concepts = tuple(f"concept {number}" for number in range(16, 0, -1))
+    one = answer(1, concepts=concepts, session=None, score=0.5)
+
+    await record(ledger, key, [one])
+
+    row = await assert_stored(ledger, key, [one])
+    assert row.sessions == []
+    loaded = await load(ledger, key, [one])
+    assert loaded.learner.sessions == {}
+    assert loaded.recorded[one.response_id].response.concept_ids == concepts
+    outcome = loaded.recorded[one.response_id].outcome
+    assert [change["concept_id"] for change in outcome["concepts"]] == list(concepts)
+    assert outcome["session"] is None
+
+
+async def test_given_the_largest_counts_then_they_come_back(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    one = answer(1, session="s")
+    made = folded(key, Loaded(Learner()), [one])
+    most = 2**31 - 1
+    state = ConceptState(0.5, 0, most, one.answered_at_us)
+    made.folded.learner.concepts["c"] = state
+    made.folded.learner.abilities["default"] = AbilityState(most, float(most))
+    session = SessionState(most, most, one.answered_at_us, one.answered_at_us)
+    made.folded.learner.sessions["s"] = session
+
+    await commit(ledger, made)
+
+    loaded = await load(ledger, key, [one])
+    assert loaded.learner.concepts["c"] == state
+    assert loaded.learner.abilities["default"] == AbilityState(most, float(most))
+    assert loaded.learner.sessions["s"] == session
+
+
+async def test_given_the_parameters_version_of_a_fold_then_it_is_stored_everywhere(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    one = answer(1)
+    made = folded(key, Loaded(Learner()), [one])
+    learner = replace(made.folded.learner, parameters_version=7)
+    made = Commit(replace(made.folded, learner=learner), [entry_of(one)])
+
+    await commit(ledger, made)
+
+    row = await stored(ledger, key)
+    assert row.parameters_version == 7
+    assert row.concepts[0].parameters_version == row.abilities[0].parameters_version == 7
+    assert (await load(ledger, key, [one])).learner.parameters_version == 7

@@ -1,0 +1,231 @@
+import re
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from workers.demo.report import render_report, summary_table
+from workers.demo.report_data import Knowledge, Measures, Predictions, ReportData
+
+NAN = float("nan")
+
+
+def predictions(**columns: Any) -> Predictions:
+    whole: dict[str, Any] = {
+        "student_id": ["s-1", "s-1", "s-2", "s-2"],
+        "concept_id": ["add", "add", "add", "multiply"],
+        "attempt": np.array([1, 2, 1, 1]),
+        "score": np.array([0.0, 1.0, 1.0, 0.0]),
+        "probability": np.array([0.375, 0.4, 0.375, 0.375]),
+    }
+    return Predictions(**{**whole, **columns})
+
+
+def knowledge(**columns: Any) -> Knowledge:
+    whole: dict[str, Any] = {
+        "students": ["s-1", "s-2"],
+        "concepts": ["multiply", "add"],
+        "mastery": np.array([[NAN, 0.97], [0.13, 0.6]]),
+        "theta": np.array([0.0, 0.1]),
+        "standard_error": np.array([0.8, 0.8]),
+    }
+    return Knowledge(**{**whole, **columns})
+
+
+def report_data(**fields: Any) -> ReportData:
+    whole: dict[str, Any] = {
+        "title": "A class",
+        "source": "Two students.",
+        "generated_at": datetime(2026, 11, 21, 9, 30, tzinfo=UTC),
+        "responses": 4,
+        "duration_s": 0.5,
+        "predictions": predictions(),
+        "knowledge": knowledge(),
+        "titles": {"add": "Adding fractions"},
+    }
+    return ReportData(**{**whole, **fields})
+
+
+def large(students: int, concepts: int, answers: int) -> ReportData:
+    rng = np.random.default_rng(5)
+    names = [f"student {n}" for n in range(students)]
+    titles = [f"concept {n}" for n in range(concepts)]
+    probability = rng.random(answers)
+    return report_data(
+        responses=answers,
+        predictions=Predictions(
+            [names[n] for n in rng.integers(students, size=answers)],
+            [titles[n] for n in rng.integers(concepts, size=answers)],
+            rng.integers(1, 60, answers),
+            (rng.random(answers) < probability).astype(float),
+            probability,
+        ),
+        knowledge=Knowledge(
+            names,
+            titles,
+            np.where(rng.random((students, concepts)) < 0.3, NAN, rng.random((students, concepts))),
+            rng.normal(size=students),
+            np.full(students, 0.3),
+            rng.random((students, concepts)) < 0.5,
+        ),
+    )
+
+
+class _Outside(HTMLParser):
+    """Collects whatever a page would load or run, and checks that all tags are closed."""
+
+    void = frozenset(("meta", "br", "link", "img"))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.void:
+            self.open.append(tag)
+        if tag in {"script", "link", "img", "iframe", "object", "embed", "image", "use"}:
+            self.found.append(tag)
+        for name, value in attrs:
+            if name in {"src", "href", "xlink:href"} or name.startswith("on"):
+                self.found.append(f"{tag} {name}={value}")
+            if name == "id":
+                self.ids.append(str(value))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def parsed(html: str) -> _Outside:
+    parser = _Outside()
+    parser.feed(html)
+    assert parser.open == []
+    return parser
+
+
+@pytest.mark.parametrize("data", [report_data(), large(900, 60, 20_000)], ids=["small", "large"])
+def test_given_data_when_rendered_then_one_well_formed_page_that_loads_nothing(
+    data: ReportData,
+) -> None:
+    html = render_report(data)
+    page = parsed(html)
+    assert page.found == []
+    assert len(page.ids) == len(set(page.ids))
+    assert "url(" not in html
+    assert "@import" not in html
+    assert "//" not in re.sub(r"<!doctype.*?>", "", html)
+    assert "nan" not in html.lower().replace("nanum", "")
+    assert len(html) < 2_000_000
+
+
+@pytest.mark.parametrize("data", [report_data(), large(900, 60, 20_000)], ids=["small", "large"])
+def test_given_figures_when_drawn_then_each_has_title_and_description(data: ReportData) -> None:
+    figures = re.findall(r'<svg [^>]*role="img".*?</svg>', render_report(data), flags=re.DOTALL)
+    assert len(figures) >= 5
+    for figure in figures:
+        svg = ET.fromstring(figure)  # noqa: S314  # our own text
+        title, description = svg[0], svg[1]
+        assert (title.tag, description.tag) == ("title", "desc")
+        assert title.text
+        assert description.text
+        assert svg.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+
+
+def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:
+    evil = "<script>alert('1')</script>&"
+    data = report_data(
+        title=evil,
+        source=evil,
+        predictions=predictions(concept_id=[evil] * 4),
+        knowledge=knowledge(concepts=["multiply", evil]),
+        facts={evil: evil},
+    )
+    html = render_report(data)
+    assert "<script" not in html
+    assert parsed(html).found == []
+    assert html.count("&lt;script&gt;") > 5
+
+
+def test_given_dollar_signs_when_rendered_then_they_stay() -> None:
+    assert "$style costs $5" in render_report(report_data(source="$style costs $5"))
+
+
+def test_given_columns_of_other_lengths_when_made_then_value_error() -> None:
+    with pytest.raises(ValueError, match="differ in length"):
+        predictions(attempt=np.array([1]))
+    empty = np.array([], dtype=float)
+    with pytest.raises(ValueError, match="nothing to report"):
+        Predictions([], [], np.array([], dtype=int), empty, empty)
+    with pytest.raises(ValueError, match=r"shape \(2, 2\), but: .*'theta': \(1,\)"):
+        knowledge(theta=np.array([0.0]))
+    with pytest.raises(ValueError, match="known"):
+        knowledge(known=np.zeros((3, 2), dtype=bool))
+
+
+def test_given_truth_when_measured_then_only_practised_pairs_count() -> None:
+    known = np.array([[True, True], [False, False]])
+    truth = Measures.of(report_data(knowledge=knowledge(known=known))).truth
+    assert truth is not None
+    assert truth.quality.count == 3
+    assert truth.quality.auc == 1.0
+    assert truth.quality.brier == pytest.approx((0.03**2 + 0.13**2 + 0.6**2) / 3)
+    assert (truth.declared, truth.declared_known) == (1, 1)
+    assert Measures.of(report_data()).truth is None
+
+
+def test_given_data_when_measured_then_counts_and_rate() -> None:
+    measures = Measures.of(report_data())
+    assert (measures.learners, measures.concepts, measures.responses_per_s) == (2, 2, 8.0)
+    assert (measures.mastered, measures.practised) == (1, 3)
+
+
+def test_given_many_learners_when_rendered_then_it_says_what_is_left_out() -> None:
+    html = render_report(large(900, 60, 20_000))
+    assert "Of 900 students 240 are shown" in html
+    assert "Of 60 concepts the 24 most practised are shown" in html
+    assert "the 12 concepts with most answers" in html
+    assert "<details><summary>All 60 concepts" in html
+    assert "240 of them, evenly spaced" in html
+
+
+def test_given_truth_when_rendered_then_it_stands_beside_the_estimate() -> None:
+    data = report_data(knowledge=knowledge(known=np.array([[False, True], [False, False]])))
+    html = render_report(data)
+    assert "What they know in truth" in html
+    assert "Of 1 called mastered (at 95%), 100.0% are known." in html
+    assert "What they know in truth" not in render_report(report_data())
+
+
+def test_given_nobody_right_or_no_ability_when_rendered_then_dashes_and_no_ability() -> None:
+    data = report_data(
+        duration_s=0.0,
+        predictions=predictions(score=np.zeros(4)),
+        knowledge=knowledge(theta=np.full(2, NAN), standard_error=np.full(2, NAN)),
+    )
+    html = render_report(data)
+    assert '<dt>AUC</dt><dd>\N{EN DASH}<span class="what">' in html
+    assert "<h2>Ability</h2>" not in html
+    assert "<dt>Rate</dt><dd>\N{EN DASH}" in html
+
+
+def test_given_no_mastery_at_all_when_rendered_then_the_rest_stands() -> None:
+    html = render_report(report_data(knowledge=knowledge(mastery=np.full((2, 2), NAN))))
+    assert "student by student" not in html
+    assert "<h2>Calibration</h2>" in html
+
+
+def test_given_data_when_summed_up_then_the_table_has_its_figures() -> None:
+    known = np.array([[False, True], [False, False]])
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(
+            summary_table(report_data(knowledge=knowledge(known=known), facts={"Late": "3"}))
+        )
+    text = captured.get()
+    for expected in ("A class", "8/s", "AUC", "0.7500", "Late", "100.0%", "1 of 1"):
+        assert expected in text

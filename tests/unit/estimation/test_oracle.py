@@ -1,0 +1,91 @@
+"""The oracle itself: hand-computed values, another library's arithmetic, every kind of row."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import mpmath
+import pytest
+
+from tests import oracle
+from tests.factories import answer, learner_log, rows
+
+
+@pytest.mark.parametrize(("score", "expected"), [(1.0, "0.64"), (0.0, "0.136"), (0.5, "0.28")])
+def test_given_one_answer_when_replayed_then_mastery_is_the_hand_computed(
+    score: float, expected: str
+) -> None:
+    state = oracle.replay(rows([answer(0, score=score)]))
+    assert abs(state.mastery()["c"] - Decimal(expected)) < Decimal("1e-50")
+
+
+@pytest.mark.parametrize(("responses", "score"), [(0, 0.0), (1, 1.0), (12, 7.5), (2000, 1999.25)])
+def test_given_answers_when_estimated_then_ability_is_that_of_other_arithmetic(
+    responses: int, score: float
+) -> None:
+    with mpmath.workdps(70):
+        points = [mpmath.mpf(k) / 5 for k in range(-30, 31)]
+        weights = [
+            mpmath.exp(-(t**2) / 2) / (1 + mpmath.exp(-t)) ** score
+            / (1 + mpmath.exp(t)) ** (responses - score)
+            for t in points
+        ]  # fmt: skip
+        total = mpmath.fsum(weights)
+        mean = mpmath.fsum(t * w for t, w in zip(points, weights, strict=True)) / total
+        square = mpmath.fsum(t**2 * w for t, w in zip(points, weights, strict=True)) / total
+        error = mpmath.sqrt(square - mean**2)
+        theta, standard_error = oracle.eap(responses, Decimal(score))
+        assert abs(mpmath.mpf(str(theta)) - mean) < mpmath.mpf("1e-40")
+        assert abs(mpmath.mpf(str(standard_error)) - error) < mpmath.mpf("1e-25")
+
+
+def test_given_mastery_by_other_arithmetic_when_replayed_then_it_is_the_same() -> None:
+    log = learner_log(60, seed=5, concepts=1)
+    with mpmath.workdps(70):
+        p, learn, guess, slip = (mpmath.mpf(k) / 100 for k in (25, 10, 20, 10))
+        for one in log:
+            s = mpmath.mpf(one.score)
+            known = p * (1 - slip) ** s * slip ** (1 - s)
+            unknown = (1 - p) * guess**s * (1 - guess) ** (1 - s)
+            p = known / (known + unknown)
+            p = p + (1 - p) * learn
+        found = oracle.replay(rows(log)).mastery()["c0"]
+        assert abs(mpmath.mpf(str(found)) - p) < mpmath.mpf("1e-50")
+
+
+def _as_datetime(us: int) -> datetime:
+    return datetime.fromtimestamp(us // 1_000_000, UTC)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda row: row,
+        lambda row: {**row, "answered_at": _as_datetime(row["answered_at"])},
+        lambda row: {**row, "answered_at": _as_datetime(row["answered_at"]).isoformat()},
+        lambda row: {**row, "response_id": UUID(row["response_id"])},
+    ],
+)
+def test_given_rows_of_any_source_when_replayed_repeated_and_reversed_then_it_is_the_same(
+    convert: Any,
+) -> None:
+    plain = rows(learner_log(30))
+    expected = oracle.replay(plain)
+    found = oracle.replay([convert(row) for row in [*plain[::-1], *plain[:10]]])
+    assert found.mastery() == expected.mastery()
+    assert found.abilities == expected.abilities
+    assert {k: (s.responses, s.correct) for k, s in found.sessions.items()} == {
+        k: (s.responses, s.correct) for k, s in expected.sessions.items()
+    }
+
+
+def test_given_a_csv_when_read_then_answers_are_in_the_order_of_its_column(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text("student,item,concept,correct,order\n7,1,3,0,1\n7,2,3,1,0\n8,1,4,1,0\n")
+    states = oracle.replay_by_student(oracle.rows_of_csv(file))
+    right_then_wrong = oracle.replay(rows([answer(0), answer(1, score=0.0)])).mastery()["c"]
+    assert states["default", "7"].mastery() == {"3": right_then_wrong}
+    assert states["default", "8"].concepts["4"].attempts == 1
+    assert len(oracle.rows_of_csv(file, limit=2)) == 2

@@ -1,0 +1,193 @@
+"""A ledger in memory, for tests and trials: it answers as the SQL functions do, and forgets."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from workers.errors import Unstorable
+from workers.estimation.ability import AbilityState
+from workers.estimation.learner import (
+    ConceptState,
+    Learner,
+    LearnerKey,
+    Position,
+    Response,
+    SessionState,
+)
+from workers.ledger.outcomes import outcome_document
+from workers.ledger.protocol import (
+    AbilityRow,
+    Commit,
+    Committed,
+    ConceptRow,
+    Loaded,
+    Recorded,
+    SessionRow,
+    Stored,
+    Touched,
+)
+
+
+@dataclass(slots=True)
+class _Account:
+    """All rows of one learner."""
+
+    version: int = 0
+    last: Position | None = None
+    parameters_version: int = 1
+    concepts: dict[str, ConceptRow] = field(default_factory=dict)
+    abilities: dict[str, AbilityRow] = field(default_factory=dict)
+    sessions: dict[str, SessionRow] = field(default_factory=dict)
+    log: dict[str, Recorded] = field(default_factory=dict)
+
+
+class MemoryLedger:
+    """`workers.ledger.protocol.Ledger` in the memory of one process.
+
+    Each call is one step that nothing interrupts, as a transaction is. It passes the contract's
+    tests (`tests/integration/ledger`) beside the adapters that it stands in for.
+    """
+
+    def __init__(self) -> None:
+        self._accounts: dict[LearnerKey, _Account] = {}
+        self._versions = count(1)
+
+    async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
+        """See `Ledger.load`."""
+        return [self._loaded(one) for one in touched]
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
+        """See `Ledger.commit`."""
+        current = [self._is_current(one) for one in commits]
+        # All or nothing: what can't be stored is found before anything is.
+        for commit in (one for one, agreed in zip(commits, current, strict=True) if agreed):
+            self._check(commit)
+        return [
+            self._apply(one)
+            if agreed
+            else self._loaded(Touched(one.folded.key, one.folded.responses))
+            for one, agreed in zip(commits, current, strict=True)
+        ]
+
+    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """See `Ledger.learners`."""
+        keys = sorted(key for key in self._accounts if after is None or key > after)
+        return keys[:limit]
+
+    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        """See `Ledger.stored`."""
+        found = []
+        for key in keys:
+            one = self._accounts.get(key) or _Account()
+            found.append(
+                Stored(
+                    key,
+                    one.version,
+                    one.last,
+                    one.parameters_version,
+                    list(one.concepts.values()),
+                    list(one.abilities.values()),
+                    list(one.sessions.values()),
+                    [recorded.response for recorded in one.log.values()],
+                )
+            )
+        return found
+
+    async def ping(self) -> None:
+        """See `Ledger.ping`."""
+
+    async def close(self) -> None:
+        """See `Ledger.close`."""
+
+    def _is_current(self, commit: Commit) -> bool:
+        account = self._accounts.get(commit.folded.key)
+        return commit.folded.learner.version == (0 if account is None else account.version)
+
+    def _check(self, commit: Commit) -> None:
+        account = self._accounts.get(commit.folded.key) or _Account()
+        new = [response.response_id for response in commit.folded.responses]
+        if len(set(new)) < len(new) or not account.log.keys().isdisjoint(new):
+            raise Unstorable(f"a response of {commit.folded.key} is in the log already")
+        for response in commit.folded.responses:
+            if not 0.0 <= response.score <= 1.0:
+                raise Unstorable(f"score {response.score} lies outside [0, 1]")
+            if any("\0" in text for text in _texts(commit.folded.key, response)):
+                raise Unstorable("a NUL character can't be stored")
+
+    def _apply(self, commit: Commit) -> Committed:
+        folded, learner = commit.folded, commit.folded.learner
+        versions = [next(self._versions) for _ in folded.responses]
+        account = self._accounts.setdefault(folded.key, _Account())
+        account.version, account.last = versions[-1], learner.last
+        account.parameters_version = parameters = learner.parameters_version
+        for response, outcome, version, entry in zip(
+            folded.responses, folded.outcomes, versions, commit.entries, strict=True
+        ):
+            account.log[response.response_id] = Recorded(
+                response, version, entry, _copy(outcome_document(response, outcome))
+            )
+        told = {change.concept_id: change for one in folded.outcomes for change in one.concepts}
+        for name, by in folded.concepts.items():
+            mantissa, exponent, attempts, at_us = learner.concepts[name]
+            state = (attempts, told[name].mastered, at_us, versions[by], parameters)
+            account.concepts[name] = ConceptRow(
+                name, told[name].mastery, *state, mantissa, exponent
+            )
+        for name, by in folded.abilities.items():
+            responses, score = learner.abilities[name]
+            account.abilities[name] = AbilityRow(
+                name, *folded.estimates[name], responses, versions[by], parameters, score
+            )
+        for name, by in folded.sessions.items():
+            account.sessions[name] = SessionRow(name, *learner.sessions[name], versions[by])
+        return Committed(versions)
+
+    def _loaded(self, touched: Touched) -> Loaded:
+        account = self._accounts.get(touched.key)
+        if account is None:
+            return Loaded(Learner())
+        recorded = {
+            one.response_id: account.log[one.response_id]._replace(
+                outcome=_copy(account.log[one.response_id].outcome)
+            )
+            for one in touched.responses
+            if one.response_id in account.log
+        }
+        last = account.last
+        late = last is not None and any(
+            one.response_id not in recorded and one.position < last for one in touched.responses
+        )
+        learner = Learner(account.version, last, account.parameters_version)
+        concepts = {name for one in touched.responses for name in one.concept_ids}
+        scales = {one.scale for one in touched.responses}
+        sessions = {one.session_id for one in touched.responses}
+        for concept in account.concepts.values():
+            if late or concept.concept_id in concepts:
+                learner.concepts[concept.concept_id] = ConceptState(
+                    concept.odds_mantissa,
+                    concept.odds_exponent,
+                    concept.attempts,
+                    concept.answered_at_us,
+                )
+        for ability in account.abilities.values():
+            if late or ability.scale in scales:
+                learner.abilities[ability.scale] = AbilityState(ability.responses, ability.score)
+        for session in account.sessions.values():
+            if late or session.session_id in sessions:
+                learner.sessions[session.session_id] = SessionState(*session[1:5])
+        log = [one.response for one in account.log.values()] if late else None
+        return Loaded(learner, recorded, log)
+
+
+def _texts(key: LearnerKey, response: Response) -> Iterable[str]:
+    yield from key
+    yield from response.concept_ids
+    yield from (response.item_id, response.scale, response.session_id or "")
+
+
+def _copy(outcome: dict[str, Any]) -> dict[str, Any]:
+    """As JSON carries it, so that nobody holds on to what is stored."""
+    copied: dict[str, Any] = json.loads(json.dumps(outcome))
+    return copied
