@@ -23,7 +23,7 @@ WORKDIR /src
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --no-install-project
 
-COPY README.md LICENSE asyncapi.yaml ./
+COPY README.md LICENSE ./
 COPY supabase/ supabase/
 COPY contracts/ contracts/
 COPY workers/ workers/

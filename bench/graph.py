@@ -26,18 +26,18 @@ from workers.graph.neo4j import Neo4jGraph
 from workers.graph.projector import Projector
 from workers.graph.statements import Merge, merges
 
-STUDENTS, CONCEPTS, ANSWERS_PER_SESSION = 1_500, 120, 20
+CONCEPTS, ANSWERS_PER_SESSION = 120, 20
 
 
-def events(tenant_id: str, count: int, seed: int) -> Iterator[MasteryChanged]:
+def events(tenant_id: str, students: int, count: int, seed: int) -> Iterator[MasteryChanged]:
     """A class that practises: 1.2 events a response, sessions of 20 answers."""
     draw = random.Random(seed)
     start = datetime(2026, 11, 21, tzinfo=UTC)
-    answers = [0] * STUDENTS
+    answers = [0] * students
     made = version = 0
     while made < count:
         version += 1
-        student = draw.randrange(STUDENTS)
+        student = draw.randrange(students)
         answers[student] += 1
         session = (answers[student] - 1) // ANSWERS_PER_SESSION
         moment = start + timedelta(seconds=version)
@@ -81,19 +81,25 @@ def events(tenant_id: str, count: int, seed: int) -> Iterator[MasteryChanged]:
 
 
 def in_batches(
-    tenant_id: str, count: int, size: int, seed: int
+    tenant_id: str, students: int, count: int, size: int
 ) -> Iterator[tuple[list[MasteryChanged], list[Merge]]]:
     """Batches of events, and of the same events of another tenant the rows ready-made."""
-    ours = list(events(f"{tenant_id}-projector", count, seed))
-    bare = list(events(f"{tenant_id}-limit", count, seed))
+    ours = list(events(f"{tenant_id}-projector", students, count, size))
+    bare = list(events(f"{tenant_id}-limit", students, count, size))
     for at in range(0, count - size + 1, size):
         yield ours[at : at + size], merges(changes_of(e.data for e in bare[at : at + size]))
+
+
+async def timed(work: Awaitable[None]) -> float:
+    begun = time.perf_counter()
+    await work
+    return time.perf_counter() - begun
 
 
 async def compare(
     name: str,
     size: int,
-    count: int,
+    options: argparse.Namespace,
     project: Callable[[list[MasteryChanged]], Awaitable[None]],
     merge: Callable[[list[Merge]], Awaitable[None]],
 ) -> None:
@@ -101,22 +107,21 @@ async def compare(
     ours_s = bare_s = 0.0
     done = 0
     tenant_id = f"bench-{uuid.uuid4().hex[:8]}"
-    for number, (batch, ready) in enumerate(in_batches(tenant_id, count, size, seed=size)):
-        spent = {}
-        order = ((0, lambda: project(batch)), (1, lambda: merge(ready)))  # noqa: B023  # run at once
-        for which, work in order if number % 2 else reversed(order):
-            begun = time.perf_counter()
-            await work()
-            spent[which] = time.perf_counter() - begun
+    batches = in_batches(tenant_id, options.students, options.events, size)
+    for number, (batch, ready) in enumerate(batches):
+        if number % 2:
+            ours, bare = await timed(project(batch)), await timed(merge(ready))
+        else:
+            bare, ours = await timed(merge(ready)), await timed(project(batch))
         if number:  # the first batch warms up: plans, tokens, files
-            ours_s, bare_s, done = ours_s + spent[0], bare_s + spent[1], done + len(batch)
+            ours_s, bare_s, done = ours_s + ours, bare_s + bare, done + len(batch)
     print(
         f"{name:9} batch {size:5,}: projector {done / ours_s:7,.0f} events/s, "
         f"limit {done / bare_s:7,.0f} events/s, ratio {bare_s / ours_s:.2f}"
     )
 
 
-async def embedded(sizes: list[int], count: int) -> None:
+async def embedded(sizes: list[int], options: argparse.Namespace) -> None:
     graph, limit = EmbeddedGraph(), EmbeddedGraph()
     try:
         await graph.prepare()
@@ -137,7 +142,7 @@ async def embedded(sizes: list[int], count: int) -> None:
             await compare(
                 "embedded",
                 size,
-                count,
+                options,
                 Projector(graph).project,
                 lambda ready: asyncio.to_thread(bare, ready),
             )
@@ -146,7 +151,7 @@ async def embedded(sizes: list[int], count: int) -> None:
         await limit.close()
 
 
-async def neo4j(sizes: list[int], count: int, options: argparse.Namespace) -> None:
+async def neo4j(sizes: list[int], options: argparse.Namespace) -> None:
     access = options.neo4j_uri, options.neo4j_username, options.neo4j_password
     graph = Neo4jGraph(*access)
     try:
@@ -160,7 +165,7 @@ async def neo4j(sizes: list[int], count: int, options: argparse.Namespace) -> No
                     await open_.commit()
 
             for size in sizes:
-                await compare("neo4j", size, count, Projector(graph).project, bare)
+                await compare("neo4j", size, options, Projector(graph).project, bare)
             if options.clear:
                 await driver.execute_query(
                     "MATCH (n) WHERE n.tenant_id STARTS WITH 'bench-' DETACH DELETE n"
@@ -172,6 +177,7 @@ async def neo4j(sizes: list[int], count: int, options: argparse.Namespace) -> No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=20_000, help="per line (default 20,000)")
+    parser.add_argument("--students", type=int, default=1_500, help="default 1,500")
     parser.add_argument("--batch", type=int, action="append", help="default 500 and 2,000")
     parser.add_argument("--neo4j-uri")
     parser.add_argument("--neo4j-username", default="neo4j")
@@ -181,9 +187,9 @@ def main() -> None:
     sizes = options.batch or [500, 2_000]
     if any(2 * size > options.events for size in sizes):
         parser.error("--events must hold at least two batches: the first one only warms up")
-    asyncio.run(embedded(sizes, options.events))
+    asyncio.run(embedded(sizes, options))
     if options.neo4j_uri:
-        asyncio.run(neo4j(sizes, options.events, options))
+        asyncio.run(neo4j(sizes, options))
 
 
 if __name__ == "__main__":

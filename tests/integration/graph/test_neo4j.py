@@ -81,6 +81,17 @@ async def test_given_merged_events_then_the_model_is_exactly_the_one_promised(
     ) == [{"type": "ZONED DATETIME NOT NULL", "text": "2026-11-21T09:30:06.400123Z"}]
 
 
+async def test_given_an_empty_server_when_used_then_the_driver_logs_no_notifications(
+    graph: Neo4jGraph, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG", logger="neo4j.notifications"):
+        await graph.prepare()
+        await graph.stored()
+        await graph.merge(changes_of([mastery_data()]))
+
+    assert [r for r in caplog.records if r.name == "neo4j.notifications"] == []
+
+
 async def test_given_a_concept_map_then_merging_leaves_it_as_it_is(
     graph: Neo4jGraph, driver: AsyncDriver
 ) -> None:

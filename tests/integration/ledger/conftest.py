@@ -35,9 +35,9 @@ async def open_ledger(request: pytest.FixtureRequest) -> AsyncIterator[OpenLedge
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ledger(open_ledger: OpenLedger) -> Ledger:
-    """A ledger just opened."""
+    """A ledger that the module's tests share."""
     return open_ledger()
 
 

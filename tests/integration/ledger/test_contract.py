@@ -1,13 +1,11 @@
 """What every ledger promises: the same tests for each adapter, and for the one in memory."""
 
-import asyncio
 import random
 from typing import Any
 
 import pytest
 
-from tests.factories import answer, learner_log, uuid_of
-from tests.integration.ledger.conftest import OpenLedger
+from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import (
     assert_stored,
     by_id,
@@ -15,14 +13,13 @@ from tests.integration.ledger.steps import (
     entry_of,
     folded,
     load,
-    persist,
     record,
     recorded_of,
     stored,
 )
 from workers.errors import Unstorable
 from workers.estimation.learner import Learner, LearnerKey
-from workers.ledger.protocol import Committed, Ledger, Loaded, Touched
+from workers.ledger.protocol import Committed, Ledger, Loaded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -197,39 +194,6 @@ async def test_given_answers_of_the_same_moment_then_the_response_id_decides_whi
     assert one.last == high.position
 
 
-async def test_given_several_learners_when_one_conflicts_then_the_others_are_applied(
-    ledger: Ledger, tenant: str
-) -> None:
-    keys = [LearnerKey(tenant, f"s{number}") for number in (3, 1, 2)]
-    logs = [learner_log(4, seed=number) for number in range(3)]
-    states = await ledger.load([Touched(key, log[2:]) for key, log in zip(keys, logs, strict=True)])
-    await record(ledger, keys[1], logs[1][:2])
-
-    answers = await commit(
-        ledger,
-        *(folded(key, state, log[2:]) for key, state, log in zip(keys, states, logs, strict=True)),
-    )
-
-    assert [type(one) for one in answers] == [Committed, Loaded, Committed]
-    await assert_stored(ledger, keys[0], logs[0][2:])
-    await assert_stored(ledger, keys[1], logs[1][:2])
-    await assert_stored(ledger, keys[2], logs[2][2:])
-
-
-async def test_given_the_same_student_and_response_in_two_tenants_then_they_stay_apart(
-    ledger: Ledger, tenant: str
-) -> None:
-    one, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
-    right, wrong = answer(1, score=1.0), answer(1, score=0.0)
-
-    await record(ledger, one, [right])
-    await record(ledger, other, [wrong])
-
-    await assert_stored(ledger, one, [right])
-    await assert_stored(ledger, other, [wrong])
-    assert (await load(ledger, one, [right])).recorded[right.response_id].response.score == 1.0
-
-
 async def test_given_a_commit_whose_outcome_is_unknown_when_repeated_then_its_responses_are_known(
     ledger: Ledger, key: LearnerKey
 ) -> None:
@@ -254,157 +218,18 @@ async def test_given_what_cannot_be_stored_when_committed_then_nothing_of_the_co
     await record(ledger, bad, [answer(1)])
     made = folded(bad, await load(ledger, bad, [answer(2)]), [answer(2)])
     other = folded(good, Loaded(Learner()), [answer(3)])
-    changes: dict[str, Any] = {
+    changes: dict[str, dict[str, Any]] = {
         "known": {"response_id": answer(1).response_id},
         "score": {"score": 1.5},
         "nul": {"item_id": "i\0"},
-    }[defect]
-    made.folded.responses[0] = made.folded.responses[0]._replace(**changes)
+    }
+    made.folded.responses[0] = made.folded.responses[0]._replace(**changes[defect])
 
     with pytest.raises(Unstorable):
         await commit(ledger, other, made)
 
     assert (await stored(ledger, good)).version == 0
     await assert_stored(ledger, bad, [answer(1)])
-
-
-async def test_given_no_learners_when_loaded_then_nothing_comes(ledger: Ledger) -> None:
-    assert await ledger.load([]) == []
-    assert await ledger.stored([]) == []
-
-
-async def test_given_many_learners_when_loaded_then_each_answer_stands_in_its_own_place(
-    ledger: Ledger, tenant: str
-) -> None:
-    keys = [LearnerKey(tenant, f"student {n}") for n in random.Random(9).sample(range(300), 300)]
-    logs = [learner_log(3, seed=n) for n in range(300)]
-    answers = await commit(
-        ledger,
-        *(folded(key, Loaded(Learner()), log) for key, log in zip(keys, logs, strict=True)),
-    )
-
-    loaded = await ledger.load([Touched(k, log) for k, log in zip(keys, logs, strict=True)])
-    whole = await ledger.stored(keys)
-
-    for key, log, one, state, all_of_it in zip(keys, logs, answers, loaded, whole, strict=True):
-        assert isinstance(one, Committed)
-        assert state.learner.version == one.versions[-1] == all_of_it.version
-        assert all_of_it.key == key
-        assert by_id(all_of_it.log) == by_id(log)
-        assert {known.response for known in state.recorded.values()} == set(log)
-
-
-async def test_given_learners_when_paged_then_each_comes_once_in_the_order_of_keys(
-    ledger: Ledger, tenant: str
-) -> None:
-    students = [
-        "a",
-        "a ",
-        "a!",
-        "aa",
-        "A",
-        "ab",
-        "é",
-        "z",
-        "ß",
-        "😀",
-        "\uffee",
-        "1",
-        "10",
-        "2",
-        "_",
-    ]
-    keys = sorted(
-        LearnerKey(name, student)
-        for name in (tenant, f"{tenant}a", f"{tenant}!")
-        for student in students
-    )
-    await commit(ledger, *(folded(key, Loaded(Learner()), [answer(1)]) for key in keys[::-1]))
-
-    for limit in (1, 7, 1000):
-        found, after = [], LearnerKey(tenant, "")
-        while page := await ledger.learners(after, limit):
-            assert len(page) <= limit
-            found += page
-            after = page[-1]
-        assert [one for one in found if one.tenant_id.startswith(tenant)] == keys
-    assert (await ledger.learners(None, 1)) == [min(await ledger.learners(limit=10_000))]
-
-
-async def test_given_repeats_and_lateness_when_two_write_at_once_then_no_update_is_lost(
-    open_ledger: OpenLedger, tenant: str
-) -> None:
-    writers = [open_ledger() for _ in range(3)]
-    keys = [LearnerKey(tenant, f"s{number}") for number in range(4)]
-    logs = {key: learner_log(24, seed=number) for number, key in enumerate(keys)}
-
-    async def write(number: int) -> int:
-        draw = random.Random(number)
-        conflicts = 0
-        for _ in range(12):
-            for key in draw.sample(keys, 4):
-                conflicts += await persist(
-                    writers[number], key, draw.sample(logs[key], draw.randint(1, 4))
-                )
-        for key in draw.sample(keys, 4):
-            conflicts += await persist(writers[number], key, logs[key])
-        return conflicts
-
-    conflicts = sum(await asyncio.gather(*(write(number) for number in range(3))))
-
-    known = [(await load(writers[0], key, logs[key])).recorded for key in keys]
-    versions = [one.version for learner in known for one in learner.values()]
-    assert len(versions) == len(set(versions)) == 4 * 24
-    for key in keys:
-        await assert_stored(writers[0], key, logs[key])
-    # In memory nothing runs at once; where there is a server, there must have been conflicts.
-    assert conflicts > 0 or type(writers[0]).__name__ == "MemoryLedger"
-
-
-async def test_given_batches_that_overlap_in_other_orders_when_committed_then_no_deadlock(
-    open_ledger: OpenLedger, tenant: str
-) -> None:
-    writers = [open_ledger() for _ in range(3)]
-    keys = [LearnerKey(tenant, f"s{number:02}") for number in range(20)]
-
-    async def write(number: int) -> list[str]:
-        draw = random.Random(number)
-        written = []
-        for round_ in range(15):
-            chosen = draw.sample(keys, 12)
-            responses = {
-                key: answer(round_, concepts=("a", "b"), at=round_)._replace(
-                    response_id=uuid_of(number, round_, key)
-                )
-                for key in chosen
-            }
-            pending = dict(
-                zip(
-                    chosen,
-                    await writers[number].load([Touched(k, [responses[k]]) for k in chosen]),
-                    strict=True,
-                )
-            )
-            while pending:
-                answers = await commit(
-                    writers[number],
-                    *(folded(key, state, [responses[key]]) for key, state in pending.items()),
-                )
-                pending = {
-                    key: one
-                    for key, one in zip(pending, answers, strict=True)
-                    if isinstance(one, Loaded)
-                }
-            written += [one.response_id for one in responses.values()]
-        return written
-
-    written = [one for many in await asyncio.gather(*(write(n) for n in range(3))) for one in many]
-
-    found = await writers[0].stored(keys)
-    assert sorted(one.response_id for learner in found for one in learner.log) == sorted(written)
-    for learner in found:
-        await assert_stored(writers[0], learner.key, learner.log)
-        assert all(row.attempts == len(learner.log) for row in learner.concepts)
 
 
 async def test_given_a_ledger_when_pinged_then_it_answers(ledger: Ledger) -> None:

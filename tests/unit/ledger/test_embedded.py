@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,14 +140,27 @@ async def test_given_a_file_for_a_directory_when_started_then_it_is_named(tmp_pa
 
 
 async def test_given_a_start_under_way_when_cancelled_then_nothing_is_left(
-    persistent: Path,
+    persistent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starting = asyncio.create_task(EmbeddedPostgres(persistent).start())
-    await asyncio.sleep(0.3)
+    under_way, go_on = threading.Event(), threading.Event()
+    configure = embedded._configure
+
+    def pausing(data: Path, *, throw_away: bool) -> None:
+        under_way.set()
+        assert go_on.wait(20)
+        configure(data, throw_away=throw_away)
+
+    monkeypatch.setattr(embedded, "_configure", pausing)
+    server = EmbeddedPostgres(persistent)
+    starting = asyncio.create_task(server.start())
+    assert await asyncio.to_thread(under_way.wait, 20)
     starting.cancel()
+    go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert gone(persistent)
+    with pytest.raises(RuntimeError, match="not started"):
+        _ = server.dsn
 
 
 @pytest.mark.parametrize(
