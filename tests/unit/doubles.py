@@ -157,6 +157,9 @@ class HookedLedger:
         self.after_commit: Callable[[Sequence[Commit]], Awaitable[None]] = _nothing
         self.loads = 0
         self.commits = 0
+        """Begun."""
+        self.committed = 0
+        """Of those, the ones that took effect."""
 
     async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
         self.loads += 1
@@ -167,6 +170,7 @@ class HookedLedger:
         self.commits += 1
         await self.before_commit(commits)
         answers = await self.inner.commit(commits)
+        self.committed += 1
         await self.after_commit(commits)
         return answers
 

@@ -64,8 +64,11 @@ def failure(error: BaseException) -> GraphUnavailable | GraphRefused | None:
 
 
 def _remedy(error: driver.GqlError) -> str:
-    if isinstance(error, driver.Neo4jError) and ".Database." in (error.code or ""):
+    code = (error.code or "") if isinstance(error, driver.Neo4jError) else ""
+    if ".Database." in code:
         return "check NEO4J_DATABASE"
+    if "ReadOnly" in code:
+        return "make the database writable, or name another in NEO4J_DATABASE"
     for kind, remedy in _REMEDIES:
         if isinstance(error, kind):
             return remedy

@@ -229,3 +229,10 @@ def test_given_data_when_summed_up_then_the_table_has_its_figures() -> None:
     text = captured.get()
     for expected in ("A class", "8/s", "AUC", "0.7500", "Late", "100.0%", "1 of 1"):
         assert expected in text
+
+
+def test_given_a_concept_without_estimates_when_rendered_then_its_row_has_dashes() -> None:
+    data = report_data(predictions=predictions(concept_id=["add", "add", "add", "divide"]))
+    row = re.search(r'<tr><th scope="row">divide</th>(.*?)</tr>', render_report(data))
+    assert row is not None
+    assert row.group(1).endswith("<td>\N{EN DASH}</td>" * 3)

@@ -140,6 +140,7 @@ def test_given_an_answer_that_passes_then_the_graph_is_unavailable(code: str) ->
         ("Neo.ClientError.Security.CredentialsExpired", "mastery check"),
         ("Neo.ClientError.Security.Forbidden", "grant the user the right"),
         ("Neo.ClientError.Database.DatabaseNotFound", "NEO4J_DATABASE"),
+        ("Neo.ClientError.General.WriteOnReadOnlyAccessDatabase", "database writable"),
         ("Neo.ClientError.Schema.ConstraintValidationFailed", "not ours"),
         ("Neo.ClientError.Schema.IndexAlreadyExists", "mastery check"),
         ("Neo.ClientError.Statement.SyntaxError", "Neo4j 5 or newer"),

@@ -1,0 +1,112 @@
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import yaml
+
+from workers.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[3]
+COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
+
+
+@pytest.fixture(scope="module")
+def secrets() -> dict[str, str]:
+    if shutil.which("openssl") is None:
+        if os.environ.get("CI"):
+            pytest.fail("openssl is not installed: deploy/make-env can't be tried", pytrace=False)
+        pytest.skip("openssl is not installed: install it to try deploy/make-env")
+    made = subprocess.run(
+        [ROOT / "deploy" / "make-env"], check=True, capture_output=True, text=True
+    )
+    return dict(line.split("=", 1) for line in made.stdout.splitlines())
+
+
+def services(values: dict[str, str]) -> dict[str, Any]:
+    """The services, with their variables filled in as Compose does it."""
+
+    def fill(found: re.Match[str]) -> str:
+        name, kind, default = found.groups()
+        if name in values:
+            return values[name]
+        assert kind == "-", f"{name} is required but not given"
+        return str(default)
+
+    return dict(yaml.safe_load(VARIABLE.sub(fill, COMPOSE))["services"])
+
+
+def test_given_made_secrets_when_compared_then_they_are_all_that_is_required(
+    secrets: dict[str, str],
+) -> None:
+    required = {name for name, kind, _ in VARIABLE.findall(COMPOSE) if kind == "?"}
+    assert required == set(secrets)
+    assert len(set(secrets.values())) == len(secrets)
+
+
+def test_given_the_service_key_when_decoded_then_it_is_signed_and_names_the_role(
+    secrets: dict[str, str],
+) -> None:
+    claims = jwt.decode(
+        secrets["SUPABASE_SERVICE_ROLE_KEY"], secrets["SUPABASE_JWT_SECRET"], algorithms=["HS256"]
+    )
+    assert claims["role"] == "service_role"
+
+
+@pytest.mark.parametrize("service", ["worker", "migrate"])
+def test_given_its_environment_when_settings_load_then_they_are_whole(
+    service: str,
+    secrets: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    environment = services(secrets)[service]["environment"]
+    assert {name.lower() for name in environment} <= set(Settings.model_fields)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value or "")
+    settings = load_settings(tmp_path)
+    if service == "worker":
+        assert settings.environment == "production"
+        assert settings.supabase_url == "http://gateway:8000"
+    else:
+        assert settings.database_url is not None
+
+
+def test_given_the_services_when_read_then_ports_are_on_the_loopback_address(
+    secrets: dict[str, str],
+) -> None:
+    ports = [port for one in services(secrets).values() for port in one.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_given_the_services_when_read_then_whoever_is_waited_for_can_say_it_is_healthy(
+    secrets: dict[str, str],
+) -> None:
+    found = services(secrets)
+    for service in found.values():
+        waits = service.get("depends_on", {})
+        for name in waits:
+            assert name in found
+            if isinstance(waits, dict) and waits[name]["condition"] == "service_healthy":
+                assert "test" in found[name]["healthcheck"]
+
+
+def test_given_the_files_that_are_mounted_when_looked_for_then_they_are_there(
+    secrets: dict[str, str],
+) -> None:
+    mounts = [
+        volume.split(":")[0]
+        for service in services(secrets).values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
+    assert mounts
+    assert all((ROOT / mount).is_file() for mount in mounts)

@@ -1,0 +1,273 @@
+"""The engine: every entry of a batch is acknowledged once, in order, or left for another try."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from contracts.mastery import MasteryChanged
+from contracts.rejections import ResponseRejected
+from tests.factories import event_json
+from tests.unit.doubles import (
+    SHARD,
+    STREAM,
+    FakeOutlet,
+    HookedLedger,
+    batch,
+    counted,
+    engine,
+    entry_id,
+    raw,
+)
+from workers.engine import Engine
+from workers.errors import LedgerRefused, LedgerUnavailable, RedisUnavailable, StreamRefused
+from workers.intake.raw_batch import RawEntry
+from workers.ledger.memory import MemoryLedger
+from workers.service.metrics import EngineMetrics
+
+GOOD = [raw(event_json("s1", number), number) for number in range(12)]
+BAD = raw(b"no JSON", 20)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # nothing announces it
+            await asyncio.sleep(0.001)
+
+
+async def test_given_good_and_bad_entries_when_submitted_then_each_ends_as_it_should() -> None:
+    outlet, meter = FakeOutlet(*map(entry_id, (0, 1, 20, 21))), EngineMetrics("0")
+    work = engine(MemoryLedger(), outlet, meter)
+    foreign = raw(event_json("s2", claim_changes={"sub": "s3"}), 21)
+
+    await work.submit(SHARD, batch(BAD, GOOD[1], foreign, GOOD[0]))
+    await work.drain()
+
+    assert outlet.pending == set()
+    assert [MasteryChanged.model_validate_json(json.dumps(e)).data.attempts for e in
+            outlet.published] == [1, 2]  # fmt: skip
+    rejected = [ResponseRejected.model_validate_json(json.dumps(e)) for e in outlet.rejected]
+    assert [(r.data.code.value, r.data.status, r.data.entry_id) for r in rejected] == [
+        ("invalid", 422, entry_id(20)),
+        ("forbidden", 403, entry_id(21)),
+    ]
+    assert {(r.data.stream, r.data.deliveries) for r in rejected} == {(STREAM, 2)}
+    assert rejected[0].data.event == "no JSON"
+    assert counted(meter, "responses_applied") == 2
+    assert counted(meter, "responses_rejected", code="forbidden") == 1
+
+
+async def test_given_only_bad_entries_when_submitted_then_the_ledger_is_not_asked() -> None:
+    outlet, ledger = FakeOutlet(entry_id(20)), HookedLedger()
+    work = engine(ledger, outlet)
+
+    await work.submit(SHARD, batch(BAD))
+    await work.drain()
+
+    assert (ledger.loads, len(outlet.rejected)) == (0, 1)
+
+
+async def test_given_batches_that_overlap_then_versions_are_published_in_their_order() -> None:
+    outlet, ledger = FakeOutlet(*(e.entry_id for e in GOOD)), HookedLedger()
+    work, gate = engine(ledger, outlet), asyncio.Event()
+
+    async def first_waits() -> None:
+        outlet.gate = None
+        await gate.wait()
+
+    outlet.gate = first_waits
+    for at in (0, 4, 8):
+        await work.submit(SHARD, batch(*GOOD[at : at + 4]))
+
+    await until(lambda: ledger.committed == 3)
+    assert outlet.published == []  # all is in the ledger while the first is still in the outlet
+    gate.set()
+    await work.drain()
+
+    versions = [event["data"]["version"] for event in outlet.published]
+    assert versions == sorted(versions)
+    assert len(versions) == 12
+
+
+async def test_given_no_room_when_submitted_then_it_waits_until_a_batch_is_done() -> None:
+    outlet, gate = FakeOutlet(*(e.entry_id for e in GOOD)), asyncio.Event()
+    outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
+    work = engine(MemoryLedger(), outlet)
+    for at in range(3):
+        await work.submit(SHARD, batch(GOOD[at]))
+
+    fourth = asyncio.create_task(work.submit(SHARD, batch(GOOD[3])))
+    await asyncio.sleep(0.02)
+    assert not fourth.done()
+    gate.set()
+    await fourth
+    await work.drain()
+
+    assert outlet.acknowledged == [entry_id(n) for n in range(4)]
+
+
+async def test_given_a_submission_given_up_while_it_waits_then_its_entries_are_not_held() -> None:
+    outlet, gate = FakeOutlet(*(e.entry_id for e in GOOD)), asyncio.Event()
+    outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
+    work = engine(MemoryLedger(), outlet)
+    for at in range(3):
+        await work.submit(SHARD, batch(GOOD[at]))
+    fourth = asyncio.create_task(work.submit(SHARD, batch(GOOD[3])))
+    await asyncio.sleep(0)
+    assert work.holds(STREAM, entry_id(3))
+
+    fourth.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fourth
+
+    assert not work.holds(STREAM, entry_id(3))
+    gate.set()
+    await work.submit(SHARD, batch(GOOD[3]))
+    await work.drain()
+    assert entry_id(3) in outlet.acknowledged
+
+
+async def test_given_an_entry_on_its_way_then_it_is_held_and_not_taken_again() -> None:
+    outlet, ledger, gate = FakeOutlet(entry_id(0), entry_id(1)), HookedLedger(), asyncio.Event()
+    outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
+    work = engine(ledger, outlet)
+    await work.submit(SHARD, batch(GOOD[0]))
+    assert work.holds(STREAM, entry_id(0))
+    assert not work.holds("another stream", entry_id(0))
+
+    await work.submit(SHARD, batch(GOOD[0]))
+    await work.submit(SHARD, batch(GOOD[0], GOOD[1]))
+    gate.set()
+    await work.drain()
+
+    assert ledger.loads == 2
+    assert not work.holds(STREAM, entry_id(0))
+    assert outlet.acknowledged == [entry_id(0), entry_id(1)]
+
+
+@pytest.mark.parametrize("failing", ["ledger", "outlet", "admission"])
+async def test_given_what_nothing_will_cure_then_the_engine_says_so_and_acks_nothing(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlet, ledger = FakeOutlet(entry_id(0)), HookedLedger()
+    work = engine(ledger, outlet)
+    error: Exception
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    if failing == "ledger":
+        error = LedgerRefused("no such function")
+        ledger.before_load = fail
+    elif failing == "outlet":
+        error = StreamRefused("WRONGTYPE")
+        outlet.gate = fail
+    else:
+        error = RuntimeError("a defect of ours")
+
+        def judge(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr("workers.intake.admission.Admission.judge", judge)
+    failed = asyncio.create_task(work.until_failed())
+
+    await work.submit(SHARD, batch(GOOD[0]))
+    await work.drain()
+
+    with pytest.raises(type(error), match=str(error)):
+        await failed
+    assert outlet.pending == {entry_id(0)}
+    assert not work.holds(STREAM, entry_id(0))
+
+
+async def test_given_servers_that_are_away_then_the_engine_waits_and_goes_on() -> None:
+    outlet, ledger = FakeOutlet(entry_id(0), entry_id(20)), HookedLedger()
+    away = iter([RedisUnavailable("gone")] * 3)
+    down = iter([LedgerUnavailable("gone")] * 3)
+
+    async def no_redis() -> None:
+        for error in away:
+            raise error
+
+    async def no_ledger(_: Sequence[object]) -> None:
+        for error in down:
+            raise error
+
+    outlet.gate = no_redis
+    ledger.before_load = no_ledger
+    work = engine(ledger, outlet)
+
+    await work.submit(SHARD, batch(GOOD[0], BAD))
+    await work.drain()
+
+    assert (len(outlet.published), len(outlet.rejected), outlet.pending) == (1, 1, set())
+
+
+async def test_given_batches_on_their_way_when_abandoned_then_their_entries_stay_pending() -> None:
+    outlet, ledger = FakeOutlet(entry_id(0), entry_id(1)), HookedLedger()
+
+    async def hang(_: Sequence[object]) -> None:
+        await asyncio.Event().wait()
+
+    ledger.before_commit = hang
+    work = engine(ledger, outlet)
+    await work.submit(SHARD, batch(GOOD[0]))
+    await work.submit(SHARD, batch(GOOD[1]))
+    await until(lambda: ledger.commits == 1)
+
+    await work.abandon()
+
+    assert outlet.pending == {entry_id(0), entry_id(1)}
+    assert not work.holds(STREAM, entry_id(0))
+    await work.drain()
+
+
+async def test_given_a_crash_between_commit_and_ack_when_redelivered_then_the_events_are_the_same() -> (  # noqa: E501  # the name says it
+    None
+):
+    ledger, lost = HookedLedger(), FakeOutlet(entry_id(0), entry_id(1))
+    await _record_and_die(engine(ledger, lost), ledger)
+    later = FakeOutlet(entry_id(5))
+    await _whole(engine(ledger, later), [raw(event_json("s1", 5), 5)])
+    again = raw(event_json("s1", 0), 30)  # published a second time, before the first was acked
+    outlet = FakeOutlet(entry_id(0), entry_id(1), entry_id(30))
+
+    await _whole(engine(ledger, outlet), [GOOD[1], again, GOOD[0]])
+
+    assert lost.published == []
+    versions = [event["data"]["version"] for event in outlet.published]
+    assert versions == sorted(versions)
+    assert versions[-1] < later.published[0]["data"]["version"]
+    assert [event["data"]["attempts"] for event in outlet.published] == [1, 2]
+    assert outlet.pending == set()
+
+
+async def _record_and_die(work: Engine, ledger: HookedLedger) -> None:
+    async def hang(_: Sequence[object]) -> None:
+        await asyncio.Event().wait()
+
+    ledger.after_commit = hang
+    await work.submit(SHARD, batch(*GOOD[:2]))
+    await until(lambda: ledger.committed == 1)
+    await work.abandon()
+
+    async def nothing(_: Sequence[object]) -> None:
+        return
+
+    ledger.after_commit = nothing
+
+
+async def _whole(work: Engine, entries: Sequence[RawEntry]) -> None:
+    await work.submit(SHARD, batch(*entries))
+    await work.drain()
+
+
+async def test_given_an_engine_that_works_then_it_does_not_fail() -> None:
+    outlet = FakeOutlet(entry_id(0))
+    work = engine(MemoryLedger(), outlet)
+    await _whole(work, [GOOD[0]])
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(work.until_failed(), 0.01)
