@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -48,8 +48,8 @@ def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
             version = (await servers.redis.info("server"))["redis_version"]
             for shard in shards(settings.stream_shards):
                 for stream in (shard.responses, shard.mastery, shard.rejected):
-                    kind = await servers.redis.type(stream)
-                    if kind.decode() not in ("none", "stream"):
+                    kind: Any = await servers.redis.type(stream)
+                    if kind not in (b"none", b"stream"):
                         raise StreamRefused(
                             f"the key {stream} is a {kind.decode()}, not a stream: rename it"
                         )

@@ -17,6 +17,7 @@ from workers.cli.verify import compare
 from workers.demo.classroom import Classroom, simulate
 from workers.demo.gathering import gather
 from workers.demo.report import render_report, summary_table
+from workers.demo.report_data import ReportData
 from workers.errors import MasteryError
 from workers.logs import configure_logs
 from workers.publishing.csv_responses import CsvResponses
@@ -69,13 +70,16 @@ def demo(
         source = f"{len(classroom.students)} simulated students whose knowledge is known"
         lesson = _Lesson(source, delivered, len(delivered), classroom)
     else:
-        responses = CsvResponses(file)
+        responses = CsvResponses(file, latest=datetime.now(UTC))
         fields = (one.fields() for one in responses)
         lesson = _Lesson(f"responses of {file.name}", fields, responses.count(), None)
-    asyncio.run(_demo(settings, lesson, report))
+    data = asyncio.run(_demo(settings, lesson))
+    report.write_text(render_report(data), encoding="utf-8")
+    Console().print(summary_table(data))
+    typer.echo(f"The report with its curves: {report.resolve()}")
 
 
-async def _demo(settings: Settings, lesson: _Lesson, report: Path) -> None:
+async def _demo(settings: Settings, lesson: _Lesson) -> ReportData:
     delegate = Delegate.of_settings(settings, _SUBJECT, datetime.now(UTC))
 
     async def batches() -> AsyncIterator[Iterable[Entry]]:
@@ -88,12 +92,12 @@ async def _demo(settings: Settings, lesson: _Lesson, report: Path) -> None:
         )
         if seconds is None:
             raise typer.Exit(130)
-        await _conclude(settings, servers, lesson, seconds, report)
+        return await _conclude(settings, servers, lesson, seconds)
 
 
 async def _conclude(
-    settings: Settings, servers: Servers, lesson: _Lesson, seconds: float, report: Path
-) -> None:
+    settings: Settings, servers: Servers, lesson: _Lesson, seconds: float
+) -> ReportData:
     learners, responses, differences = await compare(servers.ledger, settings)
     if differences:
         shown = "; ".join(map(str, differences[:3]))
@@ -103,7 +107,7 @@ async def _conclude(
         facts["Sent late, sent twice"] = (
             f"{lesson.classroom.late:,} and {lesson.classroom.repeats:,} of {lesson.total:,}"
         )
-    data = await gather(
+    return await gather(
         servers,
         title="Mastery report",
         source=lesson.source,
@@ -113,6 +117,3 @@ async def _conclude(
         classroom=lesson.classroom,
         facts=facts,
     )
-    report.write_text(render_report(data), encoding="utf-8")
-    Console().print(summary_table(data))
-    typer.echo(f"The report with its curves: {report.resolve()}")

@@ -26,7 +26,7 @@ def settings_page() -> str:
         [
             _NOTE + "# Settings",
             "",
-            "Read from defaults, `.env`, `.env.$ENVIRONMENT` and the environment, the later winning. "
+            "Read from defaults, `.env`, `.env.$ENVIRONMENT` and the environment, the later winning.",
             "`.env.example` lists them to copy.",
             "",
             "| variable | default | |",
@@ -40,7 +40,7 @@ def settings_page() -> str:
 def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
-        return "–" if SecretStr not in get_args(field.annotation) else "– (secret)"
+        return "-" if SecretStr not in get_args(field.annotation) else "- (secret)"
     if isinstance(value, tuple):
         value = ",".join(value)
     return f"`{value}`"
@@ -79,7 +79,7 @@ def events_page() -> str:
     """The data of every event, one row a field."""
     parts = [_NOTE + "# Events", ""]
     parts += [
-        "Each entry of a stream has one field, `event`: a CloudEvent 1.0 as JSON. "
+        "Each entry of a stream has one field, `event`: a CloudEvent 1.0 as JSON.",
         "The envelope is described in `asyncapi.yaml`; here is what is in `data`.",
         "",
     ]

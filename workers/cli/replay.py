@@ -21,7 +21,7 @@ from workers.worker import stop_on_signals
 _SUBJECT: Final = "mastery-replay"
 
 
-def replay(
+def replay(  # noqa: PLR0917  # typer reads the parameters by name
     file: Annotated[Path, typer.Argument(help="A CSV of responses, plain or .gz.")],
     student: Annotated[str, typer.Option(help="Column of the student.")] = "student",
     item: Annotated[str, typer.Option(help="Column of the item.")] = "item",
@@ -46,7 +46,10 @@ def replay(
         "WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format
     )
     responses = CsvResponses(
-        file, Columns(student, item, concept, correct, order, time_column), separator=separator
+        file,
+        Columns(student, item, concept, correct, order, time_column),
+        separator=separator,
+        latest=datetime.now(UTC),
     )
     asyncio.run(_replay(settings, responses, tenant, speed))
 

@@ -37,9 +37,13 @@ async def gather(
 
     Args:
         servers: of the process.
-        title, source, responses, duration_s, facts: as in `ReportData`.
+        title: of the report.
+        source: where the answers come from, a sentence.
+        responses: distinct responses processed.
+        duration_s: in which time, seconds.
         threshold: mastery from which a concept counts as mastered.
         classroom: the truth, where it is known.
+        facts: further lines of the summary.
     """
     predicted = {key: p async for key, p in _published(servers)}
     page = [stored async for stored in _all(servers.ledger)]

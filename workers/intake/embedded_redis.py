@@ -29,10 +29,8 @@ from redis.asyncio import Redis
 
 
 def _quick_acks() -> None:
-    def leave(_: StreamGroup) -> None:
-        return
-
-    StreamGroup._calc_consumer_last_time = leave  # type: ignore[method-assign]  # noqa: SLF001
+    # Assigned by name: mypy rightly forbids it where one class is meant to override.
+    setattr(StreamGroup, "_calc_consumer_last_time", lambda _: None)  # noqa: B010
 
 
 class EmbeddedRedis:

@@ -13,6 +13,7 @@ from workers.errors import Refused
 _LEEWAY_S: Final = 60
 """How far the clocks of issuer and Redis may differ, in seconds (RFC 7519, section 4.1.4)."""
 _DEFAULT_TENANT: Final = "default"
+_SUPABASE_TENANT: Final = "app_metadata.tenant_id"
 _LONGEST_TENANT: Final = 128
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -73,23 +74,32 @@ class TrustedClaims:
         return Identity(self._tenant(claims), claims.sub, claims.role)
 
     def _tenant(self, claims: Claims) -> str:
-        value: Any = {**vars(claims), **(claims.model_extra or {})}
-        for name in self.tenant_claim.split("."):
-            if not isinstance(value, Mapping):
-                raise _unauthenticated(self.tenant_claim, "does not lead to a string")
-            if value.get(name) is None:
-                return _DEFAULT_TENANT
-            value = value[name]
-        if (
-            not isinstance(value, str)
-            or not 1 <= len(value) <= _LONGEST_TENANT
-            or _CONTROL_CHARACTER.search(value)
-        ):
-            raise _unauthenticated(
-                self.tenant_claim,
-                "must be a string of 1 to 128 characters, none a control character",
-            )
-        return value
+        """The tenant of the claims, found as row level security finds it."""
+        held = {**vars(claims), **(claims.model_extra or {})}
+        for path in (self.tenant_claim, _SUPABASE_TENANT):
+            value = _at(held, path)
+            if value is None:
+                continue
+            if (
+                not isinstance(value, str)
+                or not 1 <= len(value) <= _LONGEST_TENANT
+                or _CONTROL_CHARACTER.search(value)
+            ):
+                raise _unauthenticated(
+                    path, "must be a string of 1 to 128 characters, none a control character"
+                )
+            return value
+        return _DEFAULT_TENANT
+
+
+def _at(claims: Mapping[str, Any], path: str) -> Any:
+    """What is at a dotted path; None if the path ends before."""
+    value: Any = claims
+    for name in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
 
 
 @dataclass(frozen=True, slots=True)

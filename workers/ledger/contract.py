@@ -1,9 +1,11 @@
 """The ledger over its SQL functions, whatever carries the call."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from workers.errors import LedgerRefused
 from workers.estimation.learner import LearnerKey
 from workers.ledger.documents import (
     commit_request,
@@ -33,7 +35,9 @@ class SqlLedger(ABC):
     async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
         """See `Ledger.load`."""
         keys = [one.key for one in touched]
-        return read_load(await self._call("mastery_load", load_request(touched)), keys)
+        answer = await self._call("mastery_load", load_request(touched))
+        with _as_promised("mastery_load"):
+            return read_load(answer, keys)
 
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
         """See `Ledger.commit`."""
@@ -45,17 +49,33 @@ class SqlLedger(ABC):
             )
         ]
         answer = await self._call("mastery_commit", commit_request(commits, outcomes))
-        return read_commit(answer, commits)
+        with _as_promised("mastery_commit"):
+            return read_commit(answer, commits)
 
     async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
         """See `Ledger.learners`."""
         page = await self._call("mastery_learners", page_request(after, limit))
-        return [LearnerKey(tenant, student) for tenant, student in page]
+        with _as_promised("mastery_learners"):
+            return [LearnerKey(tenant, student) for tenant, student in page]
 
     async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
         """See `Ledger.stored`."""
-        return read_stored(await self._call("mastery_load", whole_request(keys)), keys)
+        answer = await self._call("mastery_load", whole_request(keys))
+        with _as_promised("mastery_load"):
+            return read_stored(answer, keys)
 
     async def ping(self) -> None:
         """See `Ledger.ping`."""
-        await self._call("mastery_learners", page_request(None, 1))
+        await self.learners(limit=1)
+
+
+@contextmanager
+def _as_promised(function: str) -> Iterator[None]:
+    """Stop at an answer of another shape: else it would look like the fault of each event."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise LedgerRefused(
+            f"{function} answers in another shape ({type(error).__name__}); run `mastery migrate "
+            "up`: the schema is not that of this version"
+        ) from error

@@ -1,8 +1,7 @@
 """The JSON documents of `mastery_load` and `mastery_commit`, written and read.
 
-The documents are described where the functions are, in
-``supabase/migrations/20261121090100_load_and_commit.sql``. Numbers that name a learner count
-from 1.
+The documents are described where the functions are, in the migration
+``20261121090100_mastery_load_and_commit.sql``. Numbers that name a learner count from 1.
 """
 
 from collections.abc import Iterable, Sequence

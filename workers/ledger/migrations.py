@@ -18,6 +18,9 @@ from workers.errors import LedgerUnavailable, MigrationError
 from workers.ledger.schema_files import MigrationFile, migration_files
 from workers.ledger.sqlstate import ledger_error
 
+OURS: Final = "mastery_"
+"""How the names of our migrations begin; others in the same table are another program's."""
+
 _TRANSACTION_POOLER_PORT: Final = 6543
 # "mastery" in ASCII: whoever migrates this schema holds this advisory lock.
 _LOCK: Final = int.from_bytes(b"mastery", "big")
@@ -167,13 +170,17 @@ class Migrations:
             "select version, to_jsonb(m) ->> 'name' as name "
             'from supabase_migrations.schema_migrations m order by version collate "C"'
         )
-        recorded = {str(row["version"]): row["name"] for row in rows}
         known = {file.version for file in self._files}
+        # A Supabase project keeps its own migrations in the same table.
+        recorded = {
+            str(row["version"]): row["name"]
+            for row in rows
+            if row["version"] in known or (row["name"] or "").startswith(OURS)
+        }
         if unknown := [version for version in recorded if version not in known]:
             raise MigrationError(
                 f"the database has migrations that this program does not know "
-                f"({', '.join(unknown)}): it is newer, or they are another program's; update this "
-                "program, or apply its files together with the others by `supabase db push`"
+                f"({', '.join(unknown)}): it is newer; update this program"
             )
         applied = self._files[: len(recorded)]
         for file, version in zip_longest(applied, recorded):

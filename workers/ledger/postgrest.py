@@ -1,18 +1,21 @@
 """The ledger over Supabase's REST API (PostgREST), through supabase-py."""
 
 import asyncio
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
 from postgrest.exceptions import APIError
 
-from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate_client
+from supabase import AsyncClient, AsyncClientOptions, AsyncSupabaseException, acreate_client
 from workers.errors import LedgerRefused, LedgerUnavailable, MasteryError
 from workers.ledger.contract import SqlLedger
 from workers.ledger.sqlstate import ledger_error
 
 _SQLSTATE_LENGTH: Final = 5
+_status: ContextVar[int] = ContextVar("_status")
+"""The HTTP status of this task's last answer: supabase-py forgets it where the body is JSON."""
 _PASSING: Final = {
     *map(str, (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)),
     *map(str, range(500, 600)),
@@ -23,7 +26,7 @@ _PASSING: Final = {
 }
 LIBRARY_ERRORS: Final = (
     APIError,
-    SupabaseException,
+    AsyncSupabaseException,
     httpx.HTTPError,
     httpx.InvalidURL,
     httpx.StreamError,
@@ -65,7 +68,9 @@ class PostgrestLedger(SqlLedger):
         async with self._opening:
             if self._client is None:
                 if self._http is None:
-                    self._http = httpx.AsyncClient(timeout=self._timeout_s)
+                    self._http = httpx.AsyncClient(
+                        timeout=self._timeout_s, event_hooks={"response": [_note_status]}
+                    )
                 self._client = await acreate_client(
                     self._url,
                     self._key,
@@ -78,9 +83,12 @@ class PostgrestLedger(SqlLedger):
     async def _call(self, function: str, document: dict[str, Any]) -> Any:
         try:
             client = await self._connected()
-            return (await client.rpc(function, document).execute()).data
+            answer = (await client.rpc(function, document).execute()).data
         except LIBRARY_ERRORS as error:
-            raise from_supabase(error) from error
+            raise from_supabase(error, _status.get(None)) from error
+        if not isinstance(answer, dict | list):
+            raise LedgerUnavailable("an answer that is no JSON; is SUPABASE_URL right?")
+        return answer
 
     async def close(self) -> None:
         """Close all connections."""
@@ -89,12 +97,21 @@ class PostgrestLedger(SqlLedger):
             self._http = self._client = None
 
 
-def from_supabase(error: Exception) -> MasteryError:
-    """Our error for one of `LIBRARY_ERRORS`."""
+async def _note_status(response: httpx.Response) -> None:
+    _status.set(response.status_code)
+
+
+def from_supabase(error: Exception, status: int | None = None) -> MasteryError:
+    """Our error for one of `LIBRARY_ERRORS`.
+
+    Args:
+        error: what supabase-py raised.
+        status: of the answer, for errors that have no code: those of a gateway.
+    """
     reason = str(error) or type(error).__name__
     if isinstance(error, APIError):
-        return _of_code(str(error.code or ""), error.message or reason)
-    if isinstance(error, SupabaseException):
+        return _of_code(str(error.code or status or ""), error.message or reason)
+    if isinstance(error, AsyncSupabaseException):
         return LedgerRefused(f"SUPABASE_URL or its key is refused: {reason}; correct them")
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return LedgerRefused(f"SUPABASE_URL is no address: {reason}; correct it")

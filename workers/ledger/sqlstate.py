@@ -30,6 +30,7 @@ _REMEDY: Final = {
     "42P05": _POOLER,  # prepared statement exists already
     "42501": "use the service role's key, or a database user that may call the functions",
     "42": "run `mastery migrate up`: the schema is not that of this version",
+    "3F": "run `mastery migrate up`: a schema is missing",
 }
 
 

@@ -239,10 +239,18 @@ async def recorded(dsn: str, *rows: tuple[str, str | None]) -> Migrations:
     return Migrations(dsn, files=FILES)
 
 
+async def test_given_another_programs_migrations_in_the_same_table_when_up_then_they_are_let_be(
+    dsn: str,
+) -> None:
+    runner = await recorded(dsn, ("20200101000000", "accounts"), ("20990101000000", None))
+    assert await runner.current() is None
+    assert await runner.up() == [file.version for file in runner._files]
+
+
 async def test_given_a_newer_database_when_up_then_the_unknown_versions_are_named(
     dsn: str,
 ) -> None:
-    runner = await recorded(dsn, (FIRST.version, "first"), ("20990101000000", "future"))
+    runner = await recorded(dsn, (FIRST.version, "first"), ("20990101000000", "mastery_future"))
     for ask in (runner.up, runner.down, runner.history, runner.current, runner.pending):
         with pytest.raises(MigrationError, match=r"\(20990101000000\): it is newer"):
             await ask()

@@ -1,7 +1,8 @@
-"""Every error of supabase-py means one of three things: wait, try alone, or stop with a remedy."""
+"""Every error of supabase-py means: wait, try alone, or stop with a remedy."""
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -103,7 +104,7 @@ def test_given_httpx_then_there_were_errors_to_try() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [supabase.SupabaseException("Invalid API key"), httpx.ConnectError("")]
+    "error", [supabase.AsyncSupabaseException("Invalid API key"), httpx.ConnectError("")]
 )
 def test_given_an_error_without_words_or_of_the_client_then_the_setting_is_named(
     error: Exception,
@@ -117,9 +118,10 @@ async def answering(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[httpx
     answers: list[httpx.Response] = []
     original = httpx.AsyncClient
 
-    def client(**options: object) -> httpx.AsyncClient:
-        assert options == {"timeout": 15.0}
-        return original(transport=httpx.MockTransport(lambda _: answers.pop(0)))
+    def client(**options: Any) -> httpx.AsyncClient:
+        assert options["timeout"] == 15.0
+        gateway = httpx.MockTransport(lambda _: answers.pop(0))
+        return original(transport=gateway, **options)
 
     monkeypatch.setattr("workers.ledger.postgrest.httpx.AsyncClient", client)
     yield answers
@@ -136,6 +138,9 @@ async def answering(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[httpx
         (httpx.Response(301, headers={"location": "https://elsewhere/"}), STOP),
         (httpx.Response(404, text="no such page"), STOP),
         (httpx.Response(401, json={"message": "Invalid API key"}), STOP),
+        (httpx.Response(503, json={"message": "name resolution failed"}), WAIT),
+        (httpx.Response(200, json={"status": "some other service"}), STOP),
+        (httpx.Response(200, json=[["tenant", "student", "more"]]), STOP),
         (httpx.Response(400, json={"code": "23505", "message": "twice"}), ALONE),
         (httpx.Response(409, json={"code": "23505", "message": "twice"}), ALONE),
         (httpx.Response(500, json={"code": "XX000", "message": "oh"}), STOP),
