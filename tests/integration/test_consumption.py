@@ -50,9 +50,7 @@ class Reader:
 
     async def read(self, count: int, within_s: float = START_S) -> list[bytes]:
         """Wait until at least so many events have come."""
-        async with asyncio.timeout(within_s):
-            while len(self.events) < count:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.events) >= count, within_s)
         return self.events
 
 
@@ -86,7 +84,7 @@ async def reading(
     reclaim_after_ms: int = 60_000,
 ) -> AsyncIterator[Reader]:
     reader = Reader(redis, acks=acks)
-    reader.broker = RedisBroker(url, logger=None)
+    reader.broker = RedisBroker(url)
     reader.consumption = Consumption(
         broker=reader.broker,
         client=redis,
@@ -114,23 +112,25 @@ async def add(redis: Redis, *events: str) -> None:
         await redis.xadd(RESPONSES, {"event": event})
 
 
-async def until(condition: Callable[[], Awaitable[bool]], within_s: float = START_S) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], within_s: float = START_S) -> None:
+    """Wait until something is true."""
     async with asyncio.timeout(within_s):
-        while not await condition():
-            await asyncio.sleep(0.02)
+        while True:
+            answer = condition()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(0.01)
 
 
 async def test_given_a_plain_xadd_then_it_is_consumed_byte_by_byte(
     opened: Open, redis: Redis
 ) -> None:
     reader = await opened()
-    await redis.execute_command("XADD", RESPONSES, "*", "event", b'{"a": 1}', "more", b"\xff")
-    await redis.execute_command("XADD", RESPONSES, "*", "data", '{"data": "{}", "headers": {}}')
-    await redis.execute_command("XADD", RESPONSES, "*", "event", b"\xff\x00")
+    await redis.xadd(RESPONSES, {"event": b'{"a": 1}', "more": b"\xff"})
+    await redis.xadd(RESPONSES, {"data": '{"data": "{}", "headers": {}}'})
+    await redis.xadd(RESPONSES, {"event": b"\xff\x00"})
 
-    async with asyncio.timeout(START_S):
-        while sum(map(len, reader.batches)) < 3:
-            await asyncio.sleep(0.01)
+    await until(lambda: sum(map(len, reader.batches)) >= 3)
 
     assert [entry.fields for batch in reader.batches for entry in batch] == [
         {b"event": b'{"a": 1}', b"more": b"\xff"},
@@ -237,27 +237,16 @@ async def test_given_the_group_is_lost_then_it_is_made_again_and_nothing_new_is_
     await reader.read(1)
 
     await lose(redis)
-    await until(_not(reader))
+    await until(lambda: not reader.consumption.alive)
     assert not await reader.consumption.drained()
     await add(redis, "after")
 
-    async with asyncio.timeout(4):
-        while b"after" not in reader.events:
-            await asyncio.sleep(0.02)
+    await until(lambda: b"after" in reader.events, 4)
     assert reader.consumption.alive
     await until(reader.consumption.drained)
     await add(redis, "later")
-    async with asyncio.timeout(START_S):
-        while b"later" not in reader.events:
-            await asyncio.sleep(0.02)
+    await until(lambda: b"later" in reader.events)
     assert reader.events.count(b"later") == reader.events.count(b"after") == 1
-
-
-def _not(reader: Reader) -> Callable[[], Awaitable[bool]]:
-    async def stopped() -> bool:
-        return not reader.consumption.alive
-
-    return stopped
 
 
 async def test_given_unread_or_pending_entries_then_it_is_not_drained(
@@ -296,7 +285,7 @@ async def test_given_entries_deleted_before_they_were_read_then_it_is_drained(
 
 
 async def _pending(redis: Redis) -> list[bytes]:
-    rows = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10)
+    rows: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10)
     return [row["message_id"] for row in rows]
 
 
@@ -342,9 +331,7 @@ async def test_given_two_workers_then_they_share_and_each_entry_goes_to_one(
     one, other = await opened(consumer="a", batch_size=1), await opened(consumer="b", batch_size=1)
     await add(redis, *map(str, range(60)))
 
-    async with asyncio.timeout(START_S):
-        while len(one.events) + len(other.events) < 60:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(one.events) + len(other.events) >= 60)
 
     assert sorted(one.events + other.events) == sorted(b"%d" % number for number in range(60))
     assert one.events

@@ -26,7 +26,7 @@ def settings_page() -> str:
         [
             _NOTE + "# Settings",
             "",
-            "Read from defaults, `.env`, `.env.$ENVIRONMENT` and the environment, the later winning.",
+            "Read from defaults, `.env`, `.env.$ENVIRONMENT` and the environment; the later wins.",
             "`.env.example` lists them to copy.",
             "",
             "| variable | default | |",

@@ -1,0 +1,211 @@
+"""The commands of the README, as their users run them."""
+
+import csv
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.servers import Neo4j
+from tests.whole_run import MASTERY_COMMAND, Setting, publish, simulated_rows, start_worker
+
+_SERVER_VARIABLES = ("REDIS_URL", "DATABASE_URL", "SUPABASE_", "NEO4J_", "JWT_", "ENVIRONMENT")
+
+
+def _mastery(
+    *arguments: str, directory: Path, **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    own = {k: v for k, v in os.environ.items() if not k.startswith(_SERVER_VARIABLES)}
+    return subprocess.run(
+        [MASTERY_COMMAND, *arguments],
+        cwd=directory,
+        env={**own, "COLUMNS": "120", **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def _csv(
+    path: Path, header: tuple[str, ...] = ("student", "item", "concept", "correct", "order")
+) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for n in range(60):
+            writer.writerow([n % 4, n % 9, n % 3, n % 2, n // 4])
+    return path
+
+
+def test_given_nothing_at_all_when_demo_then_a_class_is_estimated_and_a_report_written(
+    tmp_path: Path,
+) -> None:
+    done = _mastery("demo", "--students", "12", "--answers", "30", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no difference" in done.stdout
+    report = (tmp_path / "mastery-report.html").read_text()
+    assert "<svg" in report
+    outside = re.findall(r"""(?:src|href)=["']?https?://|url\(\s*["']?https?:""", report)
+    assert outside == []
+
+
+def test_given_real_responses_when_demo_from_file_then_they_are_reported(tmp_path: Path) -> None:
+    file = _csv(tmp_path / "answers.csv")
+    done = _mastery("demo", "--from", str(file), directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "60" in done.stdout
+
+
+def test_given_a_csv_with_wrong_columns_when_replayed_then_the_columns_and_the_option_are_named(
+    tmp_path: Path,
+) -> None:
+    file = _csv(tmp_path / "answers.csv", ("pupil", "item", "concept", "correct", "order"))
+    done = _mastery("replay", str(file), directory=tmp_path)
+    assert done.returncode == 1
+    assert "pupil" in done.stderr
+    assert "--student" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"REDIS_URL": "http://localhost"}, "REDIS_URL"),
+        ({"BATCH_SIZE": "many"}, "BATCH_SIZE"),
+        ({"SUPABASE_URL": "http://localhost:1"}, "SUPABASE_SERVICE_ROLE_KEY"),
+        ({"NEO4J_URI": "bolt://localhost:1"}, "NEO4J_PASSWORD"),
+        ({"JWT_MODE": "verify"}, "JWT_MODE"),
+        ({"ENVIRONMENT": "production"}, "REDIS_URL"),
+    ],
+)
+def test_given_a_wrong_setting_when_the_worker_starts_then_it_is_named_and_nothing_runs(
+    settings: dict[str, str], named: str, tmp_path: Path
+) -> None:
+    done = _mastery("worker", directory=tmp_path, **settings)
+    assert done.returncode == 1
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("server", ["redis", "ledger"])
+def test_given_an_unreachable_server_when_the_worker_starts_then_it_ends_and_names_it(
+    server: str, tmp_path: Path
+) -> None:
+    url = f"127.0.0.1:{_closed_port()}"
+    settings = (
+        {"REDIS_URL": f"redis://{url}"}
+        if server == "redis"
+        else {"DATABASE_URL": f"postgresql://postgres@{url}/postgres"}
+    )
+    done = _mastery("worker", directory=tmp_path, HTTP_PORT="0", **settings)
+    assert done.returncode == 1
+    assert f"{server} is unavailable" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_given_all_servers_when_checked_then_each_is_ok_and_a_missing_schema_is_named(
+    redis_url: str, database_url: str, empty_database_url: str, neo4j: Neo4j, tmp_path: Path
+) -> None:
+    servers = {"REDIS_URL": redis_url, **neo4j.environment}
+    well = _mastery("check", directory=tmp_path, DATABASE_URL=database_url, **servers)
+    assert (well.returncode, well.stdout.count(" ok")) == (0, 4), well.stdout
+    ill = _mastery("check", directory=tmp_path, DATABASE_URL=empty_database_url, **servers)
+    assert ill.returncode == 1
+    assert "mastery migrate up" in ill.stdout
+
+
+def test_given_an_empty_database_when_migrated_up_and_down_then_history_tells(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    def migrate(*arguments: str) -> str:
+        done = _mastery("migrate", *arguments, directory=tmp_path, DATABASE_URL=empty_database_url)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "pending" in migrate("history")
+    assert migrate("up").count("applied") >= 2
+    newest = migrate("current").strip()
+    assert "pending" not in migrate("history")
+    assert newest in migrate("down", "--yes")
+    assert "pending" in migrate("history")
+
+
+async def test_given_a_replay_when_verified_and_then_altered_then_the_altered_value_is_named(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    import asyncpg
+
+    settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url}
+    file = _csv(tmp_path / "answers.csv")
+    replayed = _mastery("replay", str(file), directory=tmp_path, **settings)
+    assert replayed.returncode == 0, replayed.stderr
+    assert replayed.stdout.startswith("60 responses")
+    well = _mastery("verify", directory=tmp_path, **settings)
+    assert (well.returncode, "no difference" in well.stdout) == (0, True), well.stdout
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "update public.concept_mastery set mastery = mastery + 1e-7 "
+            "where student_id = '1' and concept_id = '2'"
+        )
+    finally:
+        await connection.close()
+    ill = _mastery("verify", directory=tmp_path, **settings)
+    assert ill.returncode == 1
+    assert "student '1': concept_mastery.mastery of '2'" in ill.stdout
+
+
+def _answer(url: str, *, status: int, within_s: float = 30) -> Any:
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            answer = httpx.get(url, timeout=5)
+            if answer.status_code == status:
+                return answer
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < until, f"{url} did not answer {status} within {within_s} s"
+        time.sleep(0.2)
+
+
+async def test_given_a_running_worker_when_looked_at_and_stopped_then_it_tells_the_truth(
+    redis_url: str, database_url: str, neo4j: Neo4j
+) -> None:
+    port = _closed_port()
+    setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url, neo4j.environment)
+    rows = simulated_rows(300, 10)
+    await publish(redis_url, rows)
+    worker = start_worker(setting, HTTP_PORT=str(port))
+    try:
+        url = f"http://127.0.0.1:{port}"
+        health = _answer(f"{url}/health/ready", status=200).json()
+        assert health["status"] == "healthy"
+        assert set(health["checks"]) == {"redis", "ledger", "graph", "consumer"}
+        _answer(f"{url}/health/live", status=200)
+        assert "practice.mastery.changed.v1" in _answer(f"{url}/asyncapi.yaml", status=200).text
+        _answer(f"{url}/docs", status=200)
+        until = time.monotonic() + 30
+        while (
+            f"mastery_responses_applied_total {len(rows)}.0" not in httpx.get(f"{url}/metrics").text
+        ):
+            assert time.monotonic() < until, "not all responses were counted"
+            time.sleep(0.2)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=30) == 0
+    finally:
+        worker.kill()
+        worker.wait()
