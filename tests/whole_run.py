@@ -116,7 +116,13 @@ def start_worker(setting: Setting, *arguments: str, **settings: str) -> "subproc
 
 
 def drain(
-    setting: Setting, *, workers: int = 1, kills: int = 0, seed: int = 0, **settings: str
+    setting: Setting,
+    *,
+    roles: Sequence[str] = (),
+    workers: int = 1,
+    kills: int = 0,
+    seed: int = 0,
+    **settings: str,
 ) -> float:
     """Run workers until everything is drained, killing some on the way; returns the seconds.
 
@@ -124,14 +130,15 @@ def drain(
     """
     chance = random.Random(seed)
     began = time.monotonic()
-    running = [start_worker(setting, "--burst", **settings) for _ in range(workers)]
+    arguments = ["--burst", *(part for role in roles for part in ("--role", role))]
+    running = [start_worker(setting, *arguments, **settings) for _ in range(workers)]
     try:
         for _ in range(kills):
             time.sleep(chance.uniform(1.5, 3.0))
             victim = chance.randrange(workers)
             running[victim].send_signal(signal.SIGKILL)
             running[victim].wait()
-            running[victim] = start_worker(setting, "--burst", **settings)
+            running[victim] = start_worker(setting, *arguments, **settings)
         for worker in running:
             assert worker.wait(timeout=3_600) == 0, f"a worker ended with {worker.returncode}"
     finally:

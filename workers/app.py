@@ -1,5 +1,6 @@
 """The composition root: settings become servers, roles and HTTP. Wiring only."""
 
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -76,6 +77,8 @@ async def running_worker(
                     await service.start()
                     _log.info("http_started", host=settings.http_host, port=service.port)
                 await worker.start()
+                # What lives as long as the process need not be looked at by each collection.
+                gc.freeze()
                 yield worker, servers
             finally:
                 await worker.stop()

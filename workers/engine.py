@@ -15,6 +15,7 @@ from workers.outlet.events import rejection_event
 from workers.outlet.outlet import Outlet, Settled
 from workers.patience import Patience
 from workers.recorder import Recorder, Result
+from workers.tasks import end
 
 _log = structlog.get_logger(__name__)
 
@@ -93,9 +94,7 @@ class Engine:
 
     async def abandon(self) -> None:
         """Give up the batches on their way; their entries stay pending, for any worker."""
-        for task in self._batches:
-            task.cancel()
-        await self.drain()
+        await end(self._batches)
 
     async def _advance(self, shard: Shard, entries: list[RawEntry]) -> None:
         try:

@@ -8,12 +8,11 @@ import structlog
 
 from contracts.rejections import RejectionCode
 from workers.errors import Fatal, MasteryError, Refused, Unavailable
-from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.intake.admission import Admitted
 from workers.intake.raw_batch import RawEntry
-from workers.ledger.outcomes import outcome_document
 from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Recorded, Touched
 from workers.meter import Meter
 from workers.outlet.events import mastery_events
@@ -127,22 +126,18 @@ class Recorder:
                 break
             with self._meter.stage("fold"):
                 folded = fold([work for _, work in working], self._parameters)
-            answers = await self._commit(
-                [
-                    Commit(
-                        one,
-                        [
-                            self._name(stream, group.entries[r.response_id][0])
-                            for r in one.responses
-                        ],
-                    )
-                    for (group, _), one in zip(working, folded, strict=True)
-                ]
-            )
+            commits = [
+                Commit(
+                    one,
+                    [self._name(stream, group.entries[r.response_id][0]) for r in one.responses],
+                )
+                for (group, _), one in zip(working, folded, strict=True)
+            ]
+            answers = await self._commit(commits)
             pending = []
-            for (group, work), one, answer in zip(working, folded, answers, strict=True):
+            for (group, work), commit, answer in zip(working, commits, answers, strict=True):
                 if isinstance(answer, Committed):
-                    results += self._settle_applied(stream, group, work, one, answer)
+                    results += self._settle_applied(stream, group, work, commit, answer)
                 else:
                     pending.append((group, answer))
             self._meter.conflicts.inc(len(pending))
@@ -169,24 +164,20 @@ class Recorder:
         return results
 
     def _settle_applied(
-        self, stream: str, group: _Group, work: Work, folded: Folded, committed: Committed
+        self, stream: str, group: _Group, work: Work, commit: Commit, committed: Committed
     ) -> list[Result]:
         """Settle the entries whose response this commit brought into the log."""
         results = []
-        for response, outcome, version in zip(
-            folded.responses, folded.outcomes, committed.versions, strict=True
-        ):
-            entries = group.entries.pop(response.response_id)
-            recorded = Recorded(
-                response,
-                version,
-                self._name(stream, entries[0]),
-                outcome_document(response, outcome),
-            )
-            results += [self._settled(stream, admitted, recorded) for admitted in entries]
-        last, applied = work.learner.last, len(folded.responses)
+        responses = commit.folded.responses
+        for one in zip(responses, committed.versions, commit.entries, commit.outcomes, strict=True):
+            recorded = Recorded(*one)
+            results += [
+                self._settled(stream, admitted, recorded)
+                for admitted in group.entries.pop(recorded.response.response_id)
+            ]
+        last, applied = work.learner.last, len(responses)
         self._meter.applied.inc(applied)
-        self._meter.late.inc(sum(last is not None and r.position < last for r in folded.responses))
+        self._meter.late.inc(sum(last is not None and r.position < last for r in responses))
         self._meter.duplicates.inc(sum(one.refusal is None for one in results) - applied)
         return results
 
@@ -218,7 +209,7 @@ def _grouped(admitted: list[Admitted]) -> list[_Group]:
 
 
 def _same(one: Response, other: Response) -> bool:
-    return _in_any_order(one) == _in_any_order(other)
+    return one == other or _in_any_order(one) == _in_any_order(other)
 
 
 def _in_any_order(response: Response) -> Response:

@@ -1,6 +1,7 @@
 """Consuming a stream of a real Redis: what is published arrives, whatever becomes of anybody."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -84,7 +85,7 @@ async def reading(
     reclaim_after_ms: int = 60_000,
 ) -> AsyncIterator[Reader]:
     reader = Reader(redis, acks=acks)
-    reader.broker = RedisBroker(url)
+    reader.broker = RedisBroker(url, logger=logging.getLogger("faststream"))
     reader.consumption = Consumption(
         broker=reader.broker,
         client=redis,

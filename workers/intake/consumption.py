@@ -14,6 +14,7 @@ from workers.intake.raw_batch import RawBatch
 from workers.intake.reclaiming import Entries, Reclaimer
 from workers.intake.redis_errors import redis_errors
 from workers.intake.subscribers import declare, ensure_groups
+from workers.tasks import end
 
 _log = structlog.get_logger(__name__)
 
@@ -75,15 +76,16 @@ class Consumption:
             feed=self._feed,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._running = False
+        self._delivered_before = "0-0"
 
     async def prepare(self) -> None:
         """Create stream and group where they are missing; call before the broker starts."""
         await ensure_groups(self._client, [(self.stream, self.group)])
+        group = await self._group_info()
+        self._delivered_before = _text(group["last-delivered-id"]) if group else "0-0"
 
     def start(self) -> None:
         """Begin to inherit, reclaim and watch; call once the broker has started."""
-        self._running = True
         self._tasks = [
             asyncio.create_task(self._reclaim()),
             asyncio.create_task(self._watch()),
@@ -91,10 +93,7 @@ class Consumption:
 
     async def stop(self) -> None:
         """Take no further entries."""
-        self._running = False
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._subscriber.stop()
 
     @property
@@ -105,22 +104,23 @@ class Consumption:
 
     async def drained(self) -> bool:
         """Whether nothing is unread and nothing pending in the whole group."""
+        group = await self._group_info()
+        if group is None or group["pending"]:
+            return False  # lost: the watchdog makes it again, and then we know
+        last = _text(group["last-delivered-id"])
+        with redis_errors():
+            return not await self._client.xrange(self.stream, min=f"({last}", count=1)
+
+    async def _group_info(self) -> dict[str, Any] | None:
+        """What Redis knows of the group; None if group or stream do not exist."""
         with redis_errors():
             try:
                 groups: Any = await self._client.xinfo_groups(self.stream)
             except ResponseError as error:
                 if "no such key" in str(error):
-                    return False  # deleted: the watchdog makes it again, and then we know
+                    return None
                 raise
-            for group in groups:
-                if group["name"] in (self.group, self.group.encode()):
-                    if group["pending"]:
-                        return False
-                    last = group["last-delivered-id"]
-                    text = last.decode() if isinstance(last, bytes) else last
-                    unread = await self._client.xrange(self.stream, min=f"({text}", count=1)
-                    return not unread
-        return False
+        return next((group for group in groups if _text(group["name"]) == self.group), None)
 
     async def _feed(self, entries: Entries) -> None:
         await self._subscriber.consume(
@@ -135,7 +135,7 @@ class Consumption:
     async def _reclaim(self) -> None:
         while True:
             try:
-                await self._reclaimer.inherit()
+                await self._reclaimer.inherit(self._delivered_before)
                 await self._reclaimer.run()
             except Exception as error:  # noqa: BLE001  # whatever it is, what is pending must not wait for ever
                 _log.warning("reclaiming_failed", stream=self.stream, error=str(error))
@@ -153,3 +153,7 @@ class Consumption:
                 _log.warning("subscriber_restarted", stream=self.stream, group=self.group)
             except Exception as error:  # noqa: BLE001  # readiness tells meanwhile; try again
                 _log.warning("subscriber_down", stream=self.stream, error=str(error))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

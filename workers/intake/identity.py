@@ -1,7 +1,6 @@
 """Who reports, and whether they may."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -92,11 +91,11 @@ class TrustedClaims:
         return _DEFAULT_TENANT
 
 
-def _at(claims: Mapping[str, Any], path: str) -> Any:
+def _at(claims: dict[str, Any], path: str) -> Any:
     """What is at a dotted path; None if the path ends before."""
     value: Any = claims
     for name in path.split("."):
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         value = value.get(name)
     return value

@@ -53,8 +53,12 @@ class Reclaimer:
         self._held = held
         self._feed = feed
 
-    async def inherit(self) -> int:
-        """Take what a predecessor of the same name left; returns the number of entries."""
+    async def inherit(self, until: str) -> int:
+        """Take what a predecessor of the same name left; returns the number of entries.
+
+        Args:
+            until: the id last delivered before we began: later entries are our own.
+        """
         taken = 0
         after: bytes | str = "0"
         while True:
@@ -62,7 +66,7 @@ class Reclaimer:
                 answer: Any = await self._client.xreadgroup(
                     self._group, self._consumer, {self._stream: after}, count=self._batch_size
                 )
-            entries: Entries = _of_one_stream(answer)
+            entries = [e for e in _of_one_stream(answer) if _order(e[0]) <= _order(until)]
             if not entries:
                 return taken
             after = entries[-1][0]
@@ -113,6 +117,11 @@ class Reclaimer:
         if mine:
             await self._feed(mine)
         return len(mine)
+
+
+def _order(entry_id: bytes | str) -> tuple[int, ...]:
+    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
+    return tuple(map(int, text.split("-")))
 
 
 def _of_one_stream(answer: Any) -> Entries:

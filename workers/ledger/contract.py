@@ -17,7 +17,6 @@ from workers.ledger.documents import (
     read_stored,
     whole_request,
 )
-from workers.ledger.outcomes import outcome_document
 from workers.ledger.protocol import Commit, Committed, Loaded, Stored, Touched
 
 
@@ -41,13 +40,7 @@ class SqlLedger(ABC):
 
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
         """See `Ledger.commit`."""
-        outcomes = [
-            encoded(outcome_document(response, outcome))
-            for commit in commits
-            for response, outcome in zip(
-                commit.folded.responses, commit.folded.outcomes, strict=True
-            )
-        ]
+        outcomes = [encoded(outcome) for commit in commits for outcome in commit.outcomes]
         answer = await self._call("mastery_commit", commit_request(commits, outcomes))
         with _as_promised("mastery_commit"):
             return read_commit(answer, commits)

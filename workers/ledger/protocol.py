@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from workers.estimation.fold import Folded
 from workers.estimation.learner import Learner, LearnerKey, Position, Response
+from workers.ledger.outcomes import outcome_document
 
 
 @dataclass(slots=True)
@@ -49,10 +50,18 @@ class Commit:
     Args:
         folded: the new state and the new responses with their outcomes.
         entries: of each response in ``folded.responses`` the entry that owns it.
+        outcomes: of each response its outcome, as it is stored and published.
     """
 
     folded: Folded
     entries: list[str]
+    outcomes: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outcomes = [
+            outcome_document(response, outcome)
+            for response, outcome in zip(self.folded.responses, self.folded.outcomes, strict=True)
+        ]
 
 
 @dataclass(slots=True)
