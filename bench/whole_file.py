@@ -18,13 +18,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from neo4j import AsyncGraphDatabase
 from redis.asyncio import Redis
 
 from contracts.streams import RESPONSES
 from tests.oracle import rows_of_csv
-from tests.servers import Neo4j, Supabase, fresh_database, server_variables
+from tests.servers import (
+    Neo4j,
+    Supabase,
+    exclusive_supabase,
+    fresh_database,
+    server_variables,
+)
 from tests.whole_run import (
     MASTERY_COMMAND,
     Setting,
@@ -34,11 +39,6 @@ from tests.whole_run import (
     graph_differences,
     publish,
     stored_mastery,
-)
-
-_TABLES = (
-    "mastery.learners, public.student_responses, public.concept_mastery, "
-    "public.student_ability, public.practice_sessions"
 )
 
 
@@ -117,13 +117,11 @@ async def _main(options: argparse.Namespace) -> int:
                 "TEST_JWT_SECRET",
             )
         )
-        connection = await asyncpg.connect(project.database_url)
-        await connection.execute(f"truncate {_TABLES}")
-        await connection.close()
-        setting = Setting(
-            f"{redis_url}/14", project.environment, project.database_url, graph.environment
-        )
-        return await _run(options, setting)
+        async with exclusive_supabase(project) as own:
+            setting = Setting(
+                f"{redis_url}/14", own.environment, own.database_url, graph.environment
+            )
+            return await _run(options, setting)
     (admin,) = server_variables("TEST_DATABASE_URL")
     async with fresh_database(admin, migrated=True) as dsn:
         setting = Setting(f"{redis_url}/14", {"DATABASE_URL": dsn}, dsn, graph.environment)

@@ -14,6 +14,7 @@ from contracts.responses import ResponseRecorded
 from contracts.streams import ENGINE_GROUP, RESPONSES
 from workers.intake.consumption import Consumption
 from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.intake.subscribers import POLLING_MS
 
 START_S = 3.0
 """A watchdog's second, and what a busy machine needs."""
@@ -265,7 +266,7 @@ async def test_given_unread_or_pending_entries_then_it_is_not_drained(
     assert await reader.consumption.drained()
 
     await redis.xreadgroup(ENGINE_GROUP, "another", {RESPONSES: ">"})
-    await reader.consumption.stop()
+    await _stopped(reader)
     await add(redis, "2")
     assert not await reader.consumption.drained()
     await redis.xreadgroup(ENGINE_GROUP, "another", {RESPONSES: ">"})
@@ -278,11 +279,17 @@ async def test_given_entries_deleted_before_they_were_read_then_it_is_drained(
     opened: Open, redis: Redis
 ) -> None:
     reader = await opened()
-    await reader.consumption.stop()
+    await _stopped(reader)
     await add(redis, "1", "2")
     assert not await reader.consumption.drained()
     await redis.xtrim(RESPONSES, maxlen=0, approximate=False)
     assert await reader.consumption.drained()
+
+
+async def _stopped(reader: Reader) -> None:
+    """Stop, and wait until the server has given up the read that blocked at that moment."""
+    await reader.consumption.stop()
+    await asyncio.sleep(POLLING_MS / 1000 + 0.1)
 
 
 async def _pending(redis: Redis) -> list[bytes]:

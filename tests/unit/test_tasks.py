@@ -34,17 +34,3 @@ async def test_given_tasks_that_swallow_cancellations_then_they_are_over_all_the
 
 async def test_given_no_tasks_then_it_returns() -> None:
     await end([])
-
-
-async def test_given_a_cancellation_that_wait_for_drops_then_the_loop_around_it_ends() -> None:
-    async def loop() -> None:
-        while True:
-            future = asyncio.get_running_loop().create_future()
-            asyncio.get_running_loop().call_soon(future.set_result, None)
-            await asyncio.wait_for(future, 5)
-
-    task = asyncio.create_task(loop())
-    await asyncio.sleep(0)
-    async with asyncio.timeout(5):
-        await end([task])
-    assert task.cancelled()
