@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from faststream.redis import RedisBroker
@@ -12,6 +12,7 @@ from faststream.redis import RedisBroker
 from workers.engine import Engine
 from workers.errors import RedisUnavailable, Unavailable
 from workers.intake.consumption import Consumption
+from workers.tasks import end
 
 _log = structlog.get_logger(__name__)
 
@@ -66,23 +67,26 @@ class Worker:
         Raises:
             Exception: what made the engine stop by itself.
         """
-        waits = [
-            asyncio.ensure_future((stopped or asyncio.Event()).wait()),
-            *([asyncio.ensure_future(self._until_drained())] if burst else []),
+        ends: list[Coroutine[Any, Any, object]] = [
+            (stopped or asyncio.Event()).wait(),
+            self._engine.until_failed(),
         ]
-        failure = asyncio.ensure_future(self._engine.until_failed())
-        done, rest = await asyncio.wait([*waits, failure], return_when=asyncio.FIRST_COMPLETED)
-        for future in rest:
-            future.cancel()
-        for future in done:
-            future.result()
+        if burst:
+            ends.append(self._until_drained())
+        tasks = [asyncio.create_task(one) for one in ends]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await end(tasks)
 
     async def stop(self) -> None:
         """Take no more entries, finish those on their way within the grace time, let go."""
-        for consumption in self._consumptions:
-            await consumption.stop()
+        await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._engine.drain(), _GRACE_S)
+            async with asyncio.timeout(_GRACE_S):
+                await self._engine.drain()
         await self._engine.abandon()
         await self._broker.stop()
         _log.info("worker_stopped")

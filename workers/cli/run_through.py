@@ -11,6 +11,7 @@ from contracts.streams import ENGINE_GROUP, shards
 from workers.cli.progress import progress_bar
 from workers.intake.redis_errors import redis_errors
 from workers.publishing.events import Entry, publish
+from workers.tasks import end
 from workers.worker import Worker
 
 _POLL_S = 0.2
@@ -57,9 +58,7 @@ async def run_through(
                 return None
             await worker.run(burst=True, stopped=stopped)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
         bar.update(processed, completed=total)
     return None if stopped.is_set() else time.perf_counter() - began
 

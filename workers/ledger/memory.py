@@ -16,7 +16,6 @@ from workers.estimation.learner import (
     Response,
     SessionState,
 )
-from workers.ledger.outcomes import outcome_document
 from workers.ledger.protocol import (
     AbilityRow,
     Commit,
@@ -122,12 +121,10 @@ class MemoryLedger:
         account = self._accounts.setdefault(folded.key, _Account())
         account.version, account.last = versions[-1], learner.last
         account.parameters_version = parameters = learner.parameters_version
-        for response, outcome, version, entry in zip(
-            folded.responses, folded.outcomes, versions, commit.entries, strict=True
+        for response, version, entry, outcome in zip(
+            folded.responses, versions, commit.entries, commit.outcomes, strict=True
         ):
-            account.log[response.response_id] = Recorded(
-                response, version, entry, _copy(outcome_document(response, outcome))
-            )
+            account.log[response.response_id] = Recorded(response, version, entry, _copy(outcome))
         told = {change.concept_id: change for one in folded.outcomes for change in one.concepts}
         for name, by in folded.concepts.items():
             mantissa, exponent, attempts, at_us = learner.concepts[name]

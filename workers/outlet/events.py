@@ -3,8 +3,8 @@
 import base64
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
 from hashlib import sha1
+from typing import Any, Final
 from uuid import UUID
 
 import orjson

@@ -11,6 +11,7 @@ from tests.factories import answer
 from tests.integration.ledger.steps import (
     assert_stored,
     commit,
+    commit_of,
     documents,
     entry_of,
     folded,
@@ -114,6 +115,7 @@ async def test_given_any_float_then_it_comes_back_to_the_last_bit(
         concepts=(change._replace(mastery=number, previous_mastery=number),),
         ability=AbilityOutcome(AbilityEstimate(-number, number), -number * 3),
     )
+    made = commit_of(made.folded)
 
     await commit(ledger, made)
 

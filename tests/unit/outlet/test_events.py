@@ -4,9 +4,11 @@ import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.mastery import MasteryChanged
 from contracts.rejections import RejectionCode, ResponseRejected
@@ -15,7 +17,7 @@ from tests.unit.doubles import STREAM, admitted, entry_id, events_of, recorder
 from workers.errors import Refused
 from workers.intake.raw_batch import RawEntry
 from workers.ledger.memory import MemoryLedger
-from workers.outlet.events import rejection_event
+from workers.outlet.events import _uuid5, rejection_event
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, 123_456, tzinfo=UTC)
 INVALID = Refused(RejectionCode.INVALID, "data.response.item_id is missing: add it", "data.x")
@@ -95,6 +97,11 @@ async def test_given_answers_until_mastered_and_back_then_the_transitions_are_to
     crossings = [d["transition"] for d in data if d["transition"] != "none"]
     assert crossings == ["mastered", "lapsed"]
     assert [d["session"] for d in data][-1] == {"responses": 9, "correct": 5}
+
+
+@given(st.uuids(), st.text())
+def test_given_any_name_then_our_uuid_is_the_standards(namespace: UUID, name: str) -> None:
+    assert _uuid5(namespace, name) == str(uuid5(namespace, name))
 
 
 def test_given_a_refused_entry_then_it_is_kept_whole_with_its_reason() -> None:
