@@ -33,7 +33,7 @@ BAD = raw(b"no JSON", 20)
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait until something is true."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # nothing announces it
+        while not condition():  # nothing announces it
             await asyncio.sleep(0.001)
 
 

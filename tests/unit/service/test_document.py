@@ -119,6 +119,7 @@ def test_given_written_files_when_checked_then_none_has_drifted(repository: Path
     assert {name for name in _files(repository) if "envelope" not in name} == {
         "asyncapi.yaml",
         *(f"contracts/schemas/{name}.json" for name in EVENT_TYPES.values()),
+        *(f"docs/reference/{name}.md" for name in ("commands", "events", "settings")),
     }
 
 
