@@ -50,15 +50,10 @@ class Patience:
                     await asyncio.sleep(step_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
                     step_s = min(2 * step_s, self._longest_s)
                 else:
-                    for server in missed:
-                        self.answered(server)
+                    for server in missed & self.waiting.keys():
+                        _log.info("server_back", server=server)
                     return result
         finally:
-            # Given up, or refused: nobody waits any more.
+            # Answered, given up or refused: nobody waits any more.
             for server in missed:
                 self.waiting.pop(server, None)
-
-    def answered(self, server: str) -> None:
-        """Note that a server answers (again)."""
-        if self.waiting.pop(server, None) is not None:
-            _log.info("server_back", server=server)

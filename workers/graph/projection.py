@@ -90,7 +90,6 @@ class Projection:
                 Shard(shard.mastery, shard.mastery, shard.rejected), settled
             )
         )
-        self._patience.answered("redis")
 
     async def _merge(self, events: list[Judged]) -> list[tuple[RawEntry, Refused]]:
         """Merge a batch; if something unexpected happens, each event alone."""
@@ -130,7 +129,6 @@ class Projection:
         await self._patience.until_answered(
             lambda: self._projector.project([event for _, event in events])
         )
-        self._patience.answered("graph")
 
     @staticmethod
     def _rejected(shard: Shard, entry: RawEntry, refusal: Refused) -> Settled:
