@@ -1,10 +1,12 @@
 """One batch's way through the engine: admission, ledger, fold, ledger, outlet; never back."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from contracts.streams import Shard
 from workers.errors import Fatal
@@ -103,7 +105,7 @@ class Engine:
                 judged = [self._admission.judge(entry) for entry in entries]
             admitted = [one for one in judged if isinstance(one, Admitted)]
             results = [
-                Result(0, one.entry, refusal=one.refusal)
+                Result(0, one.entry, refusal=one.refusal, event=one.event)
                 for one in judged
                 if isinstance(one, Rejection)
             ]
@@ -139,16 +141,31 @@ class Engine:
     def _settled(self, shard: Shard, one: Result, deliveries: dict[str, int]) -> Settled:
         entry_id = one.entry.entry_id
         if one.refusal is None:
+            if _log.is_enabled_for(logging.DEBUG):
+                with bound_contextvars(**_names(shard, one)):
+                    _log.debug("response_settled", version=one.version, events=len(one.events))
             return Settled(entry_id, one.events)
         self._meter.rejected(one.refusal.code)
-        _log.info(
-            "response_rejected",
-            stream=shard.responses,
-            entry_id=entry_id,
-            code=one.refusal.code.value,
-            field=one.refusal.field,
-        )
+        with bound_contextvars(**_names(shard, one)):
+            _log.info("response_rejected", code=one.refusal.code.value, field=one.refusal.field)
         event = rejection_event(
             shard.responses, one.entry, one.refusal, deliveries[entry_id], datetime.now(UTC)
         )
         return Settled(entry_id, [event], rejected=True)
+
+
+def _names(shard: Shard, one: Result) -> dict[str, str | None]:
+    """What a log line about an entry is found by."""
+    names: dict[str, str | None] = {
+        "stream": shard.responses,
+        "entry_id": one.entry.entry_id,
+    }
+    if one.event is None:
+        return names
+    return {
+        **names,
+        "event_id": one.event.id,
+        "correlation_id": one.event.correlationid,
+        "tenant_id": one.tenant_id,
+        "student_id": one.event.data.response.student_id,
+    }

@@ -61,4 +61,8 @@ def configure_logs(
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _LIBRARIES:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        library = logging.getLogger(name)
+        library.setLevel(logging.WARNING)
+        # FastStream and uvicorn bring handlers of their own.
+        library.handlers.clear()
+        library.propagate = True

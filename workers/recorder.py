@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import structlog
 
 from contracts.rejections import RejectionCode
+from contracts.responses import ResponseRecorded
 from workers.errors import Fatal, MasteryError, Refused, Unavailable
 from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey, Response
@@ -30,12 +32,28 @@ class Result:
         entry: the entry, now to be acknowledged.
         events: what its acknowledgement publishes; none for a repeat that another entry owns.
         refusal: why it is refused instead.
+        event: what the entry says, if that could be read.
+        tenant_id: whose it is, if that is known.
     """
 
     version: int
     entry: RawEntry
     events: Sequence[bytes] = ()
     refusal: Refused | None = None
+    event: ResponseRecorded | None = None
+    tenant_id: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        admitted: Admitted,
+        *,
+        version: int = 0,
+        events: Sequence[bytes] = (),
+        refusal: Refused | None = None,
+    ) -> Self:
+        """How an admitted entry ended."""
+        return cls(version, admitted.entry, events, refusal, admitted.event, admitted.key.tenant_id)
 
 
 @dataclass(slots=True)
@@ -111,7 +129,7 @@ class Recorder:
             f"the event failed {self._max_deliveries} times when tried alone ({reason}): "
             "report it, and send it again once that is mended",
         )
-        return [Result(0, one.entry, refusal=refusal)]
+        return [Result.of(one, refusal=refusal)]
 
     async def _record_together(self, stream: str, admitted: list[Admitted]) -> list[Result]:
         pending = await self._load(_grouped(admitted))
@@ -188,11 +206,11 @@ class Recorder:
         are made of the stored outcome, and are the same.
         """
         if not _same(admitted.response, recorded.response):
-            return Result(0, admitted.entry, refusal=_conflict(admitted, recorded.response))
+            return Result.of(admitted, refusal=_conflict(admitted, recorded.response))
         if recorded.entry != self._name(stream, admitted):
-            return Result(0, admitted.entry)
+            return Result.of(admitted)
         events = mastery_events(admitted, recorded.version, recorded.outcome)
-        return Result(recorded.version, admitted.entry, events)
+        return Result.of(admitted, version=recorded.version, events=events)
 
     @staticmethod
     def _name(stream: str, admitted: Admitted) -> str:

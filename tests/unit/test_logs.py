@@ -20,7 +20,7 @@ def _restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-_TOKEN = "-".join(("eyJ", "secret", "token"))
+_TOKEN = "eyJ-secret-token"
 
 
 def _fail(token: str) -> None:

@@ -37,6 +37,8 @@ class Rejection(NamedTuple):
 
     entry: RawEntry
     refusal: Refused
+    event: ResponseRecorded | None = None
+    """What it says, if that could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,14 @@ class Admission:
 
     def judge(self, entry: RawEntry) -> Admitted | Rejection:
         """Admit an entry or refuse it; never raises for what an entry holds."""
+        event = None
         try:
-            return self._admit(entry)
+            event = self._decode(entry)
+            return self._admit(entry, event)
         except Refused as refusal:
-            return Rejection(entry, refusal)
+            return Rejection(entry, refusal, event)
 
-    def _admit(self, entry: RawEntry) -> Admitted:
-        event = self._decode(entry)
+    def _admit(self, entry: RawEntry, event: ResponseRecorded) -> Admitted:
         response = event.data.response
         entered_ms = _entered_ms(entry)
         answered_at_us = to_us(response.answered_at)
