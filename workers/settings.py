@@ -219,11 +219,6 @@ class Settings(BaseSettings):
             )
         return wrong
 
-    @property
-    def whole_ledger_is_embedded(self) -> bool:
-        """Whether the ledger runs on the embedded Postgres."""
-        return not (self.database_url or self.supabase_url)
-
 
 def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings: defaults, ``.env``, ``.env.$ENVIRONMENT``, environment, overrides.
@@ -278,6 +273,31 @@ def _not_yet(layers: tuple[Path, Path]) -> list[str]:
         for variable, value in _NotYet(_env_file=layers)
         if value is not None
     ]
+
+
+class _Later(BaseSettings):
+    """Settings that others may give already and that do nothing in this version."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    cors_allowed_origins: str | None = None
+    job_roles: str | None = None
+    jwt_algorithms: str | None = None
+    max_queue_age_s: str | None = None
+    rate_limit: str | None = None
+    stream_keep: str | None = None
+    stream_retention_s: str | None = None
+    strict: str | None = None
+
+
+def without_effect(directory: Path | None = None) -> list[str]:
+    """Variables that are set, are part of the contract, and do nothing in this version.
+
+    Args:
+        directory: where the ``.env`` files are; by default the working directory.
+    """
+    later = _Later(_env_file=_layers(directory or Path.cwd(), None))
+    return [name.upper() for name, value in later if value is not None]
 
 
 def _explain(detail: ErrorDetails) -> str:

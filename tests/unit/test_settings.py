@@ -9,7 +9,7 @@ import pytest
 from dotenv import dotenv_values
 
 from workers.errors import SettingsError
-from workers.settings import Settings, load_settings
+from workers.settings import Settings, load_settings, without_effect
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 SECRET = "hunter2-is-secret"
@@ -115,7 +115,8 @@ def test_given_empty_values_when_loaded_then_they_are_unset(
 def test_given_no_setting_when_loaded_then_all_servers_are_embedded() -> None:
     settings = load_settings()
     assert (settings.redis_url, settings.neo4j_uri) == (None, None)
-    assert settings.whole_ledger_is_embedded
+    assert settings.database_url is None
+    assert settings.supabase_url is None
 
 
 def test_given_names_with_commas_when_loaded_then_they_are_split(
@@ -289,7 +290,7 @@ def test_given_a_complete_production_when_loaded_then_it_is_accepted(
 ) -> None:
     settings = load(monkeypatch, PRODUCTION)
     assert settings.environment == "production"
-    assert not settings.whole_ledger_is_embedded
+    assert settings.database_url is not None
 
 
 @pytest.mark.parametrize("missing", ["REDIS_URL", "DATABASE_URL", "JWT_MODE"])
@@ -308,3 +309,11 @@ def test_given_production_when_nothing_else_is_set_then_each_unsafe_default_is_n
     for name in ("REDIS_URL", "SUPABASE_URL", "DATABASE_URL", "NEO4J_URI", "JWT_MODE"):
         assert f"{name} " in text
     assert len(text.splitlines()) == 5
+
+
+def test_given_settings_of_a_later_version_when_asked_then_those_that_are_set_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("RATE_LIMIT=600/minute\n")
+    monkeypatch.setenv("STREAM_KEEP", "5")
+    assert without_effect(tmp_path) == ["RATE_LIMIT", "STREAM_KEEP"]
