@@ -38,6 +38,9 @@ from workers.worker import Worker
 _log = structlog.get_logger(__name__)
 
 
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
+
+
 class Role(StrEnum):
     """What a worker does, in the order in which events go through them."""
 
@@ -77,8 +80,10 @@ async def running_worker(
                     await service.start()
                     _log.info("http_started", host=settings.http_host, port=service.port)
                 await worker.start()
-                # What lives as long as the process need not be looked at by each collection.
+                # What lives as long as the process need not be looked at by each collection, and a
+                # batch is many small objects that end together (`bench/whole_file.py`).
                 gc.freeze()
+                gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
                 yield worker, servers
             finally:
                 await worker.stop()

@@ -131,19 +131,16 @@ class Engine:
             if refused
             else {}
         )
-        settled = [
-            self._settled(shard, one, deliveries)
-            for one in sorted(results, key=lambda one: one.version)
-        ]
+        results.sort(key=lambda one: one.version)
+        if _log.is_enabled_for(logging.DEBUG):
+            _tell(shard, results)
+        settled = [self._settled(shard, one, deliveries) for one in results]
         with self._meter.stage("publish"):
             await self._patience.until_answered(lambda: self._outlet.publish(shard, settled))
 
     def _settled(self, shard: Shard, one: Result, deliveries: dict[str, int]) -> Settled:
         entry_id = one.entry.entry_id
         if one.refusal is None:
-            if _log.is_enabled_for(logging.DEBUG):
-                with bound_contextvars(**_names(shard, one)):
-                    _log.debug("response_settled", version=one.version, events=len(one.events))
             return Settled(entry_id, one.events)
         self._meter.rejected(one.refusal.code)
         with bound_contextvars(**_names(shard, one)):
@@ -152,6 +149,12 @@ class Engine:
             shard.responses, one.entry, one.refusal, deliveries[entry_id], datetime.now(UTC)
         )
         return Settled(entry_id, [event], rejected=True)
+
+
+def _tell(shard: Shard, results: list[Result]) -> None:
+    for one in results:
+        with bound_contextvars(**_names(shard, one)):
+            _log.debug("response_settled", version=one.version, events=len(one.events))
 
 
 def _names(shard: Shard, one: Result) -> dict[str, str | None]:
