@@ -94,9 +94,3 @@ def update_many(
     unknown = np.ldexp(posterior * forget, exponent) + (1.0 - learn)
     new_mantissa, shift = np.frexp(known / unknown)
     return new_mantissa, exponent + shift
-
-
-def probability_many(mantissa: Floats, exponent: Ints) -> Floats:
-    """`probability` for many, shape (n,)."""
-    odds = np.ldexp(mantissa, np.minimum(exponent, _HUGE))
-    return odds / (1.0 + odds)

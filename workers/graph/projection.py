@@ -83,7 +83,7 @@ class Projection:
         refused += await self._merge(events)
         away = {entry.entry_id for entry, _ in refused}
         settled = [Settled(entry.entry_id, []) for entry, _ in events if entry.entry_id not in away]
-        settled += [self._rejected(shard, entry, refusal) for entry, refusal in refused]
+        settled += await self._rejected(shard, refused)
         await self._patience.until_answered(
             # The entries come from the mastery stream, and nothing follows from them there.
             lambda: self._outlet.publish(
@@ -130,11 +130,22 @@ class Projection:
             lambda: self._projector.project([event for _, event in events])
         )
 
-    @staticmethod
-    def _rejected(shard: Shard, entry: RawEntry, refusal: Refused) -> Settled:
-        _log.warning("mastery_event_rejected", stream=shard.mastery, entry_id=entry.entry_id)
-        event = rejection_event(shard.mastery, entry, refusal, 1, datetime.now(UTC))
-        return Settled(entry.entry_id, [event], rejected=True)
+    async def _rejected(
+        self, shard: Shard, refused: list[tuple[RawEntry, Refused]]
+    ) -> list[Settled]:
+        if not refused:
+            return []
+        deliveries = await self._patience.until_answered(
+            lambda: self._outlet.deliveries(shard.mastery, [e.entry_id for e, _ in refused])
+        )
+        settled = []
+        for entry, refusal in refused:
+            _log.warning("mastery_event_rejected", stream=shard.mastery, entry_id=entry.entry_id)
+            event = rejection_event(
+                shard.mastery, entry, refusal, deliveries[entry.entry_id], datetime.now(UTC)
+            )
+            settled.append(Settled(entry.entry_id, [event], rejected=True))
+        return settled
 
 
 def _invalid(error: ValidationError) -> Refused:

@@ -15,7 +15,6 @@ from workers.estimation.bkt import (
     likelihood_ratio,
     prediction,
     probability,
-    probability_many,
     update,
     update_many,
 )
@@ -154,7 +153,6 @@ def test_given_many_learners_when_updated_together_then_the_bits_are_those_of_on
     )
     alone = [update(m, e, r, p.learn, p.forget) for p, r, m, e in possible]
     assert list(zip(mantissa.tolist(), exponent.tolist(), strict=True)) == alone
-    assert probability_many(mantissa, exponent).tolist() == [probability(*odds) for odds in alone]
 
 
 def _reachable(exponent: int, parameters: BktParameters) -> int:

@@ -1,0 +1,71 @@
+"""The projection: an event that is wrong costs itself only, and says how often it came."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from contracts.mastery import MasteryChanged
+from contracts.streams import GRAPH_GROUP, MASTERY, REJECTED, shards
+from tests.unit.graph.events import mastery_changed
+from workers.graph.projection import Projection
+from workers.graph.projector import Projector
+from workers.intake.embedded_redis import EmbeddedRedis
+from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.outlet.outlet import Outlet
+from workers.patience import Patience
+
+
+class _Projector:
+    """Fails whenever it is given the events of one student."""
+
+    def __init__(self) -> None:
+        self.projected: list[str] = []
+
+    async def project(self, events: Sequence[MasteryChanged]) -> None:
+        students = [event.data.student_id for event in events]
+        if "poisonous" in students:
+            raise ArithmeticError("no such number")
+        self.projected += students
+
+
+async def _prepared() -> None:
+    return
+
+
+async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_are_rejected() -> (
+    None
+):
+    redis = EmbeddedRedis()
+    client = redis.client()
+    texts = [
+        mastery_changed("student-1").model_dump_json(),
+        "no JSON",
+        mastery_changed("poisonous").model_dump_json(),
+    ]
+    for text in texts:
+        await client.xadd(MASTERY, {"event": text})
+    await client.xgroup_create(MASTERY, GRAPH_GROUP, id="0")
+    # Delivered twice: the second time as another consumer's claim.
+    read: Any = await client.xreadgroup(GRAPH_GROUP, "gone", {MASTERY: ">"})
+    taken: Any = await client.xautoclaim(MASTERY, GRAPH_GROUP, "here", min_idle_time=0)
+    assert read
+    projector = _Projector()
+    projection = Projection(
+        projector=cast("Projector", projector),
+        prepare=_prepared,
+        outlet=Outlet(client, GRAPH_GROUP),
+        patience=Patience(),
+        max_deliveries=2,
+    )
+    entries = [RawEntry(entry_id.decode(), fields) for entry_id, fields in taken[1]]
+    await projection.submit(shards(0)[0], RawBatch(MASTERY, entries))
+
+    assert projector.projected == ["student-1"]
+    letters: Any = await client.xrange(REJECTED)
+    data = [json.loads(fields[b"event"])["data"] for _, fields in letters]
+    assert [(one["code"], one["deliveries"], one["event"]) for one in data] == [
+        ("invalid", 2, texts[1]),
+        ("poison", 2, texts[2]),
+    ]
+    assert (await client.xpending(MASTERY, GRAPH_GROUP))["pending"] == 0
+    await redis.close()
