@@ -36,6 +36,8 @@ async def waiting(connection: "asyncpg.Connection[asyncpg.Record]") -> list[int]
     """The backends of this database that wait for a lock; there is at least one."""
     async with asyncio.timeout(5):
         while True:
+            # A transaction sees its backends as they were when it first looked, unless told.
+            await connection.execute("select pg_stat_clear_snapshot()")
             rows = await connection.fetch(
                 "select pid from pg_stat_activity "
                 "where datname = current_database() and wait_event_type = 'Lock'"
