@@ -2,16 +2,22 @@
 
 import asyncio
 import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
+from contracts.rejections import RejectionCode
 from contracts.streams import Shard
-from workers.errors import Fatal
+from workers.errors import Fatal, Refused, Unavailable
+from workers.intake.acceptance import Acceptances
 from workers.intake.admission import Admission, Admitted, Rejection
 from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.isolation import Attempt, Isolation, described
 from workers.meter import Meter
 from workers.outlet.events import rejection_event
 from workers.outlet.outlet import Outlet, Settled
@@ -30,13 +36,16 @@ class Engine:
 
     Batches overlap: while one is in the outlet, the next is in the ledger and a third is being
     admitted. Each stage is passed in order and by one batch at a time, so that one worker
-    publishes a learner's events in the order of their versions.
+    publishes a learner's events in the order of their versions. A batch is committed only when
+    the one before it is acknowledged: whatever happens, one batch at most has to be repeated.
 
     Args:
         admission: judges each entry.
+        acceptances: knows when the event of a redriven entry was first accepted.
         recorder: sees the admitted ones into the ledger.
         outlet: acknowledges and publishes.
-        patience: waits for Redis while it is away.
+        isolation: finds the entry at fault where something unexpected happens.
+        patience: waits for servers that are away.
         meter: counts.
     """
 
@@ -44,44 +53,77 @@ class Engine:
         self,
         *,
         admission: Admission,
+        acceptances: Acceptances,
         recorder: Recorder,
         outlet: Outlet,
+        isolation: Isolation,
         patience: Patience,
         meter: Meter,
     ) -> None:
         self._admission = admission
+        self._acceptances = acceptances
         self._recorder = recorder
         self._outlet = outlet
+        self._isolation = isolation
         self._patience = patience
         self._meter = meter
         self._room = asyncio.Semaphore(_IN_FLIGHT)
+        self._alone = asyncio.Lock()
         self._ledger_turn = asyncio.Lock()
         self._outlet_turn = asyncio.Lock()
         self._batches: set[asyncio.Task[None]] = set()
-        self._in_flight: set[tuple[str, str]] = set()
+        self._in_flight: defaultdict[str, set[str]] = defaultdict(set)
+        self._isolating = 0
         self._failed = asyncio.Event()
         self._failure: Exception | None = None
 
     def holds(self, stream: str, entry_id: str) -> bool:
         """Whether the entry is on its way in this engine."""
-        return (stream, entry_id) in self._in_flight
+        return entry_id in self._in_flight[stream]
+
+    def held(self, stream: str) -> AbstractSet[str]:
+        """The entries of a stream that are on their way in this engine."""
+        return self._in_flight[stream]
+
+    def waiting(self) -> bool:
+        """Whether a server is waited for."""
+        return bool(self._patience.waiting)
+
+    def unsettled(self) -> bool:
+        """Whether a server is waited for, or came back so lately that others may still wait."""
+        return self._patience.unsettled
+
+    def waited_for(self) -> dict[str, str]:
+        """Of each server that is waited for, why."""
+        return dict(self._patience.waiting)
 
     async def submit(self, shard: Shard, batch: RawBatch) -> None:
-        """Take a batch; returns once there is room for it, not when it is done."""
-        entries = [e for e in batch if not self.holds(shard.responses, e.entry_id)]
+        """Take a batch; returns once there is room for the next, not when it is done."""
+        try:
+            recalled = await self._patience.until_answered(
+                lambda: self._acceptances.recall(shard.responses, batch)
+            )
+        except Fatal as error:
+            self._fail(error)
+            return
+        held = self._in_flight[shard.responses]
+        entries = [e for e in recalled if e.entry_id not in held]
         if not entries:
             return
-        taken = {(shard.responses, e.entry_id) for e in entries}
-        self._in_flight |= taken
+        held.update(e.entry_id for e in entries)
+        batch = batch.part(entries)
+        if batch.alone:
+            task = self._start(self._isolate(shard, batch), shard, batch)
+            # Not cancelled with its reader: it may be committed already.
+            await asyncio.wait({task})
+            return
         try:
             await self._room.acquire()
         except asyncio.CancelledError:
             # Never begun: held for ever, they could not be claimed again.
-            self._in_flight -= taken
+            held.difference_update(e.entry_id for e in entries)
             raise
-        task = asyncio.create_task(self._advance(shard, entries))
-        self._batches.add(task)
-        task.add_done_callback(self._batches.discard)
+        self._start(self._advance(shard, batch), shard, batch)
 
     async def drain(self) -> None:
         """Return when every batch taken is done with."""
@@ -98,63 +140,170 @@ class Engine:
         """Give up the batches on their way; their entries stay pending, for any worker."""
         await end(self._batches)
 
-    async def _advance(self, shard: Shard, entries: list[RawEntry]) -> None:
-        try:
-            self._meter.batch(len(entries))
-            with self._meter.stage("admit"):
-                judged = [self._admission.judge(entry) for entry in entries]
-            admitted = [one for one in judged if isinstance(one, Admitted)]
-            results = [
-                Result(0, one.entry, refusal=one.refusal, event=one.event)
-                for one in judged
-                if isinstance(one, Rejection)
-            ]
-            if admitted:
-                async with self._ledger_turn:
-                    results += await self._recorder.record(shard.responses, admitted)
-            async with self._outlet_turn:
-                await self._publish(shard, results)
-        except Exception as error:  # noqa: BLE001  # raised to the worker by `until_failed`
-            _log.critical("engine_stopped", error=str(error), exc_info=not isinstance(error, Fatal))
-            self._failure = error
-            self._failed.set()
-        finally:
-            self._in_flight.difference_update((shard.responses, e.entry_id) for e in entries)
-            self._room.release()
+    def _start(
+        self, way: Coroutine[Any, Any, None], shard: Shard, batch: RawBatch
+    ) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._guard(way, shard, batch))
+        self._batches.add(task)
+        task.add_done_callback(self._batches.discard)
+        return task
 
-    async def _publish(self, shard: Shard, results: list[Result]) -> None:
-        refused = [one.entry.entry_id for one in results if one.refusal is not None]
-        deliveries = (
-            await self._patience.until_answered(
-                lambda: self._outlet.deliveries(shard.responses, refused)
-            )
-            if refused
-            else {}
+    async def _guard(self, way: Coroutine[Any, Any, None], shard: Shard, batch: RawBatch) -> None:
+        try:
+            await way
+        except Exception as error:  # noqa: BLE001  # raised to the worker by `until_failed`
+            self._fail(error)
+        finally:
+            self._in_flight[shard.responses].difference_update(e.entry_id for e in batch)
+
+    def _fail(self, error: Exception) -> None:
+        _log.critical("engine_stopped", error=str(error), exc_info=not isinstance(error, Fatal))
+        self._failure = error
+        self._failed.set()
+
+    async def _advance(self, shard: Shard, batch: RawBatch) -> None:
+        """See a batch through beside others; if something unexpected happens, without them."""
+        while True:
+            try:
+                await self._see_through(shard, batch, self._recorder, beside=True)
+            except _GiveWay:
+                pass
+            except (Fatal, Unavailable):
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is, only its own entry pays
+                _log.warning("batch_failed", entries=len(batch), error=described(error))
+                # The next batch notices before it commits: this one may be committed already.
+                self._isolating += 1
+                break
+            else:
+                return
+            finally:
+                self._room.release()
+            async with self._alone:
+                await self._room.acquire()
+        try:
+            await self._isolate(shard, batch)
+        finally:
+            self._isolating -= 1
+
+    async def _isolate(self, shard: Shard, batch: RawBatch) -> None:
+        """See a batch through in which an entry fails, with nothing else on its way."""
+        impatient = self._recorder.impatient()
+
+        async def refuse(entry: RawEntry, reason: str) -> None:
+            refusal = Refused(RejectionCode.POISON, reason)
+            await self._publish(shard, batch, [Result(0, entry, refusal=refusal)])
+
+        attempt = Attempt(
+            together=lambda some: self._see_through(shard, batch.part(some), self._recorder),
+            alone=lambda one: self._see_through(shard, batch.part([one]), impatient),
+            reach=self._recorder.ping,
+            refuse=refuse,
         )
+        async with self._nothing_else():
+            await self._isolation.one_by_one(shard.responses, batch, attempt)
+
+    @asynccontextmanager
+    async def _nothing_else(self) -> AsyncIterator[None]:
+        """Take all the room there is."""
+        taken = 0
+        async with self._alone:
+            try:
+                while taken < _IN_FLIGHT:
+                    await self._room.acquire()
+                    taken += 1
+                yield
+            finally:
+                for _ in range(taken):
+                    self._room.release()
+
+    async def _see_through(
+        self, shard: Shard, batch: RawBatch, recorder: Recorder, *, beside: bool = False
+    ) -> None:
+        self._meter.batch(len(batch))
+        with self._meter.stage("admit"):
+            judged = [self._admission.judge(entry) for entry in batch]
+        admitted = [one for one in judged if isinstance(one, Admitted)]
+        results = [
+            Result(0, one.entry, refusal=one.refusal, event=one.event)
+            for one in judged
+            if isinstance(one, Rejection)
+        ]
+        turn = _Turn(self._outlet_turn)
+
+        async def before_commit() -> None:
+            if await turn.take() and beside and self._isolating:
+                raise _GiveWay
+
+        try:
+            async with self._ledger_turn:
+                if admitted:
+                    results += await recorder.record(shard.responses, admitted, before_commit)
+                # Within the ledger's turn, so that batches are published in its order.
+                await turn.take()
+            await self._publish(shard, batch, results)
+        finally:
+            turn.give_back()
+
+    async def _publish(self, shard: Shard, batch: RawBatch, results: list[Result]) -> None:
         results.sort(key=lambda one: one.version)
         if _log.is_enabled_for(logging.DEBUG):
             _tell(shard, results)
-        settled = [self._settled(shard, one, deliveries) for one in results]
+        settled = [self._settled(shard, one, batch) for one in results]
         with self._meter.stage("publish"):
             await self._patience.until_answered(lambda: self._outlet.publish(shard, settled))
 
-    def _settled(self, shard: Shard, one: Result, deliveries: dict[str, int]) -> Settled:
+    def _settled(self, shard: Shard, one: Result, batch: RawBatch) -> Settled:
         entry_id = one.entry.entry_id
         if one.refusal is None:
             return Settled(entry_id, one.events)
         self._meter.rejected(one.refusal.code)
-        with bound_contextvars(**_names(shard, one)):
-            _log.info("response_rejected", code=one.refusal.code.value, field=one.refusal.field)
+        _log.info(
+            "response_rejected",
+            code=one.refusal.code.value,
+            field=one.refusal.field,
+            **_names(shard, one),
+        )
         event = rejection_event(
-            shard.responses, one.entry, one.refusal, deliveries[entry_id], datetime.now(UTC)
+            shard.responses,
+            one.entry,
+            one.refusal,
+            batch.deliveries.get(entry_id, 1),
+            datetime.now(UTC),
         )
         return Settled(entry_id, [event], rejected=True)
 
 
-def _tell(shard: Shard, results: list[Result]) -> None:
+class _GiveWay(Exception):
+    """A batch before this one has to be seen through first."""
+
+
+class _Turn:
+    """A lock that one batch takes once, in one place or another."""
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._taken = False
+
+    async def take(self) -> bool:
+        """Take it, if it is not taken yet; returns whether it was not."""
+        if self._taken:
+            return False
+        await self._lock.acquire()
+        self._taken = True
+        return True
+
+    def give_back(self) -> None:
+        """Let the next batch have it."""
+        if self._taken:
+            self._lock.release()
+
+
+def _tell(shard: Shard, results: Sequence[Result]) -> None:
     for one in results:
-        with bound_contextvars(**_names(shard, one)):
-            _log.debug("response_settled", version=one.version, events=len(one.events))
+        _log.debug(
+            "response_settled", version=one.version, events=len(one.events), **_names(shard, one)
+        )
 
 
 def _names(shard: Shard, one: Result) -> dict[str, str | None]:

@@ -1,15 +1,12 @@
 """Recording a batch: load its learners, fold, commit, until no learner is in conflict."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-import structlog
-
 from contracts.rejections import RejectionCode
 from contracts.responses import ResponseRecorded
-from workers.errors import Fatal, MasteryError, Refused, Unavailable
+from workers.errors import Refused
 from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
@@ -18,9 +15,7 @@ from workers.intake.raw_batch import RawEntry
 from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Recorded, Touched
 from workers.meter import Meter
 from workers.outlet.events import mastery_events
-from workers.patience import Patience
-
-_log = structlog.get_logger(__name__)
+from workers.patience import Impatience, Patience
 
 
 @dataclass(slots=True)
@@ -80,7 +75,6 @@ class Recorder:
         parameters: under which states are computed.
         patience: waits for the ledger while it is away.
         meter: counts.
-        max_deliveries: tries of an entry alone after which it is poison.
     """
 
     def __init__(
@@ -90,48 +84,46 @@ class Recorder:
         parameters: Parameters,
         patience: Patience,
         meter: Meter,
-        max_deliveries: int,
     ) -> None:
         self._ledger = ledger
         self._parameters = parameters
         self._patience = patience
         self._meter = meter
-        self._max_deliveries = max_deliveries
 
-    async def record(self, stream: str, admitted: list[Admitted]) -> list[Result]:
-        """Record a batch; if something unexpected happens, each of its entries alone."""
-        try:
-            return await self._record_together(stream, admitted)
-        except (Fatal, Unavailable):
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, only its own entry pays for it
-            _log.warning("batch_failed", entries=len(admitted), error=_described(error))
-        results = []
-        for one in admitted:
-            results += await self._record_alone(stream, one)
-        return results
-
-    async def _record_alone(self, stream: str, one: Admitted) -> list[Result]:
-        for attempt in range(1, self._max_deliveries + 1):
-            try:
-                return await self._record_together(stream, [one])
-            except (Fatal, Unavailable):
-                raise
-            except Exception as error:  # noqa: BLE001  # counted, and named in the rejection
-                reason = _described(error)
-                _log.warning(
-                    "entry_failed", entry_id=one.entry.entry_id, attempt=attempt, error=reason
-                )
-            if attempt < self._max_deliveries:
-                await asyncio.sleep(0.05 * 2**attempt)
-        refusal = Refused(
-            RejectionCode.POISON,
-            f"the event failed {self._max_deliveries} times when tried alone ({reason}): "
-            "report it, and send it again once that is mended",
+    def impatient(self) -> "Recorder":
+        """The same, but raising `LedgerUnavailable` instead of waiting."""
+        return Recorder(
+            ledger=self._ledger,
+            parameters=self._parameters,
+            patience=Impatience(),
+            meter=self._meter,
         )
-        return [Result.of(one, refusal=refusal)]
 
-    async def _record_together(self, stream: str, admitted: list[Admitted]) -> list[Result]:
+    async def ping(self) -> None:
+        """Return if the ledger answers.
+
+        Raises:
+            LedgerUnavailable: it does not.
+        """
+        await self._ledger.ping()
+
+    async def record(
+        self,
+        stream: str,
+        admitted: Sequence[Admitted],
+        before_commit: Callable[[], Awaitable[None]],
+    ) -> list[Result]:
+        """Record a batch.
+
+        Args:
+            stream: where the entries came from.
+            admitted: the entries.
+            before_commit: awaited before each commit.
+
+        Raises:
+            Fatal: the ledger refuses us; no entry is at fault.
+            Exception: anything unexpected is the fault of one of the entries.
+        """
         pending = await self._load(_grouped(admitted))
         results: list[Result] = []
         while pending:
@@ -151,6 +143,7 @@ class Recorder:
                 )
                 for (group, _), one in zip(working, folded, strict=True)
             ]
+            await before_commit()
             answers = await self._commit(commits)
             pending = []
             for (group, work), commit, answer in zip(working, commits, answers, strict=True):
@@ -162,7 +155,8 @@ class Recorder:
         return results
 
     async def _load(self, groups: list[_Group]) -> list[tuple[_Group, Loaded]]:
-        touched = [Touched(group.key, group.responses()) for group in groups]
+        version = self._parameters.version
+        touched = [Touched(group.key, group.responses(), version) for group in groups]
         with self._meter.stage("load"):
             loaded = await self._patience.until_answered(lambda: self._ledger.load(touched))
         return list(zip(groups, loaded, strict=True))
@@ -214,10 +208,10 @@ class Recorder:
 
     @staticmethod
     def _name(stream: str, admitted: Admitted) -> str:
-        return f"{stream}/{admitted.entry.entry_id}"
+        return f"{stream}/{admitted.entry.first_id}"
 
 
-def _grouped(admitted: list[Admitted]) -> list[_Group]:
+def _grouped(admitted: Sequence[Admitted]) -> list[_Group]:
     """Sort a batch by learner and response, in the order of its entries."""
     groups: dict[LearnerKey, _Group] = {}
     for one in admitted:
@@ -248,12 +242,3 @@ def _conflict(admitted: Admitted, known: Response) -> Refused:
         f"{', '.join(differing)}: make a new response_id for each answer",
         f"data.response.{differing[0]}",
     )
-
-
-def _described(error: Exception) -> str:
-    text = (
-        f"{type(error).__name__}: {error}"
-        if isinstance(error, MasteryError)
-        else type(error).__name__
-    )
-    return text[:300]

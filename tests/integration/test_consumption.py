@@ -27,6 +27,7 @@ class Reader:
         self._redis = redis
         self.acks = acks
         self.held: set[str] = set()
+        self.waiting = False
         self.batches: list[RawBatch] = []
         self.entered = asyncio.Event()
         self.gate: asyncio.Event | None = None
@@ -97,7 +98,8 @@ async def reading(
         reclaim_after_ms=reclaim_after_ms,
         event=ResponseRecorded,
         handler=reader.take,
-        held=lambda entry_id: entry_id in reader.held,
+        held=lambda: reader.held,
+        waiting=lambda: reader.waiting,
     )
     await reader.consumption.prepare()
     await reader.broker.start()
@@ -344,3 +346,61 @@ async def test_given_two_workers_then_they_share_and_each_entry_goes_to_one(
     assert sorted(one.events + other.events) == sorted(b"%d" % number for number in range(60))
     assert one.events
     assert other.events
+
+
+async def test_given_entries_delivered_again_and_again_then_their_company_shrinks(
+    opened: Open, redis: Redis
+) -> None:
+    await add(redis, *map(str, range(120)))
+    await redis.xgroup_create(RESPONSES, ENGINE_GROUP, id="0")
+    await redis.xreadgroup(ENGINE_GROUP, "a", {RESPONSES: ">"}, count=110)
+    # Ten were delivered three times before, fifty twice; now comes the next delivery of each.
+    for count in (60, 10):
+        await redis.xreadgroup(ENGINE_GROUP, "a", {RESPONSES: "0"}, count=count)
+
+    reader = await opened(consumer="a", batch_size=100)
+
+    assert sorted(await reader.read(120)) == sorted(b"%d" % number for number in range(120))
+    inherited = [one for one in reader.batches if one.deliveries]
+    assert [(len(one), one.alone) for one in inherited if one[0].fields[b"event"] < b"10"] == [
+        (1, True)
+    ] * 2
+    alone = [one for one in inherited if one.alone]
+    assert sorted(int(one[0].fields[b"event"]) for one in alone) == list(range(10))
+    few = [one for one in inherited if not one.alone and one.deliveries[one[0].entry_id] == 3]
+    assert [len(one) for one in few] == [4] * 12 + [2]
+    rest = [one for one in inherited if one.deliveries[one[0].entry_id] == 2]
+    assert sum(map(len, rest)) == 50
+    assert max(map(len, rest)) > 4
+
+
+async def test_given_a_worker_that_waits_for_a_server_then_it_claims_nothing(
+    opened: Open, redis: Redis
+) -> None:
+    await add(redis, "1", "2")
+    await redis.xgroup_create(RESPONSES, ENGINE_GROUP, id="0")
+    await redis.xreadgroup(ENGINE_GROUP, "another", {RESPONSES: ">"})
+    reader = await opened(reclaim_after_ms=100)
+    reader.waiting = True
+    await asyncio.sleep(0.5)
+    assert reader.events == []
+
+    reader.waiting = False
+
+    assert await reader.read(2) == [b"1", b"2"]
+
+
+async def test_given_a_worker_that_waits_for_long_then_what_it_holds_stays_its_own(
+    opened: Open, redis: Redis
+) -> None:
+    waiting = await opened(consumer="a", acks=False, reclaim_after_ms=400)
+    await add(redis, "1", "2")
+    await waiting.read(2)
+    waiting.waiting = True
+    idle = await opened(consumer="b", reclaim_after_ms=400)
+
+    await asyncio.sleep(1.5)
+
+    assert idle.events == []
+    found: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10)
+    assert [(one["consumer"], one["times_delivered"]) for one in found] == [(b"a", 1)] * 2

@@ -148,7 +148,6 @@ async def test_given_redis_lost_its_data_then_nothing_is_added_and_nothing_fails
     else:
         await redis.flushdb()
 
-    assert await outlet.deliveries(SHARD.responses, [first]) == {first: 1}
     assert await outlet.publish(SHARD, [Settled(first, [b"1"])]) == 0
     assert not await redis.exists(SHARD.mastery)
 
@@ -208,20 +207,6 @@ async def test_given_scripts_flushed_then_it_is_loaded_again(redis: Redis, outle
     assert await outlet.publish(SHARD, [Settled(second, [b"2"])]) == 1
 
 
-async def test_given_entries_delivered_again_then_their_deliveries_are_counted(
-    redis: Redis, outlet: Outlet
-) -> None:
-    first, second, third = await deliver(redis, 3)
-    for consumer in ("b", "c"):
-        await redis.xautoclaim(SHARD.responses, ENGINE_GROUP, consumer, 0, first, count=1)
-    await redis.xack(SHARD.responses, ENGINE_GROUP, third)
-
-    found = await outlet.deliveries(SHARD.responses, [third, first, second])
-
-    assert found == {first: 3, second: 1, third: 1}
-    assert await outlet.deliveries(SHARD.responses, []) == {}
-
-
 async def test_given_shards_then_each_has_streams_of_its_own(redis: Redis, outlet: Outlet) -> None:
     one, other = shards(2)
     for shard in (one, other):
@@ -235,18 +220,8 @@ async def test_given_shards_then_each_has_streams_of_its_own(redis: Redis, outle
     assert not await redis.exists("practice.mastery.v1.{0}")
 
 
-async def test_given_a_key_that_is_no_stream_when_asked_for_deliveries_then_it_is_refused(
-    redis: Redis, outlet: Outlet
-) -> None:
-    await redis.set("a string", "x")
-    with pytest.raises(StreamRefused):
-        await outlet.deliveries("a string", ["1-1"])
-
-
 async def test_given_no_redis_then_it_is_unavailable() -> None:
     async with Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=1) as client:
         outlet = Outlet(client, ENGINE_GROUP)
         with pytest.raises(RedisUnavailable):
             await outlet.publish(SHARD, [Settled("1-1", [b"1"])])
-        with pytest.raises(RedisUnavailable):
-            await outlet.deliveries(SHARD.responses, ["1-1"])

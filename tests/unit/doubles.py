@@ -5,15 +5,21 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, cast
 
+from redis.asyncio import Redis
+
 from contracts.streams import Shard, shards
 from tests.factories import START_US, event_json
 from workers.engine import Engine
 from workers.errors import Refused
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
+from workers.intake.acceptance import Acceptances
 from workers.intake.admission import Admission, Admitted
 from workers.intake.identity import Authorisation, TrustedClaims
 from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.intake.tries import Tries
+from workers.isolation import Isolation
+from workers.ledger.current import Current
 from workers.ledger.memory import MemoryLedger
 from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Stored, Touched
 from workers.outlet.outlet import Outlet, Settled
@@ -63,30 +69,75 @@ def key_of(student: str = "student-42") -> LearnerKey:
     return LearnerKey("school-7", student)
 
 
-def batch(*entries: RawEntry) -> RawBatch:
-    return RawBatch(STREAM, list(entries))
+def batch(*entries: RawEntry, deliveries: int = 1, alone: bool = False) -> RawBatch:
+    delivered = {entry.entry_id: deliveries for entry in entries}
+    return RawBatch(STREAM, entries, deliveries=delivered, alone=alone)
+
+
+def impatient() -> Patience:
+    """Patience that hardly waits."""
+    return Patience(first_s=0.001, longest_s=0.002)
 
 
 def recorder(
-    ledger: Ledger, meter: EngineMetrics | None = None, *, max_deliveries: int = 3
+    ledger: Ledger, meter: EngineMetrics | None = None, patience: Patience | None = None
 ) -> Recorder:
     """A recorder that hardly waits."""
     return Recorder(
         ledger=ledger,
         parameters=PARAMETERS,
-        patience=Patience(first_s=0.001, longest_s=0.002),
+        patience=patience or impatient(),
         meter=meter or EngineMetrics("0"),
-        max_deliveries=max_deliveries,
     )
 
 
-def engine(ledger: Ledger, outlet: "FakeOutlet", meter: EngineMetrics | None = None) -> Engine:
-    meter = meter or EngineMetrics("0")
+async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Result]:
+    """Record a batch of the stream that nobody else works on."""
+    return await work.record(STREAM, entries, _at_once)
+
+
+class FakeTries:
+    """Tries of entries, kept in memory; `seen` has each number ever written."""
+
+    def __init__(self, made: dict[str, int] | None = None) -> None:
+        self.kept = made or {}
+        self.seen: list[int] = []
+
+    async def made(self, stream: str, entry_id: str) -> int:
+        assert stream == STREAM
+        return self.kept.get(entry_id, 0)
+
+    async def note(self, stream: str, entry_id: str, made: int) -> None:
+        assert stream == STREAM
+        self.seen.append(made)
+        self.kept[entry_id] = made
+
+    async def forget(self, stream: str, entry_id: str) -> None:
+        assert stream == STREAM
+        self.kept.pop(entry_id, None)
+
+
+def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> Isolation:
+    """Isolation that hardly waits."""
+    return Isolation(
+        cast("Tries", tries or FakeTries()), impatient(), max_deliveries, first_pause_s=0.001
+    )
+
+
+def engine(
+    ledger: Ledger,
+    outlet: "FakeOutlet",
+    meter: EngineMetrics | None = None,
+    tries: FakeTries | None = None,
+) -> Engine:
+    meter, patience = meter or EngineMetrics("0"), impatient()
     return Engine(
         admission=admission(),
-        recorder=recorder(ledger, meter),
+        acceptances=Acceptances(cast("Redis", None)),  # asked for marked entries only
+        recorder=recorder(ledger, meter, patience),
         outlet=cast("Outlet", outlet),
-        patience=Patience(first_s=0.001, longest_s=0.002),
+        isolation=isolation(tries),
+        patience=patience,
         meter=meter,
     )
 
@@ -142,10 +193,6 @@ class FakeOutlet:
                 )
         return acknowledged
 
-    async def deliveries(self, stream: str, entry_ids: Sequence[str]) -> dict[str, int]:
-        assert stream == STREAM
-        return dict.fromkeys(entry_ids, 2)
-
 
 class HookedLedger:
     """A ledger in memory, with something of the test's before and after its load and commit."""
@@ -180,6 +227,14 @@ class HookedLedger:
     async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
         return await self.inner.stored(keys)
 
+    async def current(
+        self, keys: Sequence[LearnerKey], since_us: int | None = None
+    ) -> list[Current]:
+        return await self.inner.current(keys, since_us)
+
+    async def clock_us(self) -> int:
+        return await self.inner.clock_us()
+
     async def ping(self) -> None:
         await self.inner.ping()
 
@@ -189,3 +244,7 @@ class HookedLedger:
 
 async def _nothing(_: object) -> None:
     await asyncio.sleep(0)
+
+
+async def _at_once() -> None:
+    return

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from workers.errors import LedgerRefused, LedgerUnavailable, RedisUnavailable, Unavailable
-from workers.patience import FIRST_WAIT_S, LONGEST_WAIT_S, Patience
+from workers.patience import FIRST_WAIT_S, LONGEST_WAIT_S, SETTLING_S, Patience
 
 
 def failing(*errors: Exception) -> Callable[[], Awaitable[str]]:
@@ -95,3 +95,21 @@ async def test_given_a_wait_that_is_given_up_then_nobody_is_said_to_wait() -> No
 def test_given_the_unavailable_then_each_names_its_server() -> None:
     servers = {kind("x").server for kind in Unavailable.__subclasses__()}  # type: ignore[call-arg]  # they take a reason alone
     assert servers == {"redis", "ledger", "graph"}
+
+
+async def test_given_a_server_that_came_back_when_others_may_still_wait_then_it_is_not_settled(
+    slept: list[float],
+) -> None:
+    now = 100.0
+    patience = Patience(clock=lambda: now)
+    await patience.until_answered(failing())
+    seen = [patience.unsettled]
+
+    await patience.until_answered(failing(LedgerUnavailable("gone")))
+    seen.append(patience.unsettled)
+    now += SETTLING_S
+    seen.append(patience.unsettled)
+
+    assert len(slept) == 1
+    assert patience.waiting == {}
+    assert seen == [False, True, False]

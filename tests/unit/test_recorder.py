@@ -10,7 +10,6 @@ from contracts.rejections import RejectionCode
 from tests.factories import moment
 from tests.unit.doubles import (
     PARAMETERS,
-    STREAM,
     HookedLedger,
     admitted,
     by_entry,
@@ -18,6 +17,7 @@ from tests.unit.doubles import (
     entry_id,
     events_of,
     key_of,
+    record,
     recorder,
     refusal_of,
 )
@@ -45,7 +45,7 @@ async def test_given_new_responses_when_recorded_then_each_publishes_one_event_p
     other = admitted("s2", 2, entry=3)
     first = admitted("s1", 1, entry=4, concept_ids=["a"])
 
-    results = by_entry(await recorder(ledger, meter).record(STREAM, [second, other, first]))
+    results = by_entry(await record(recorder(ledger, meter), [second, other, first]))
 
     events = {name: events_of(one) for name, one in results.items()}
     assert [e["data"]["concept_id"] for e in events[entry_id(2)]] == ["a", "b"]
@@ -68,10 +68,10 @@ async def test_given_new_responses_when_recorded_then_each_publishes_one_event_p
 async def test_given_a_late_response_when_recorded_then_it_tells_what_is_current() -> None:
     ledger, meter = MemoryLedger(), EngineMetrics("0")
     later = [admitted(number=n, concept_ids=["a"], correct=n % 2 == 0) for n in (3, 4, 5)]
-    await recorder(ledger).record(STREAM, later)
+    await record(recorder(ledger), later)
     late = admitted(number=1, entry=9, concept_ids=["a", "b"])
 
-    (result,) = await recorder(ledger, meter).record(STREAM, [late])
+    (result,) = await record(recorder(ledger, meter), [late])
 
     await assert_state(ledger, *later, late)
     (found,) = await ledger.stored([late.key])
@@ -92,7 +92,7 @@ async def test_given_a_repeat_in_the_batch_when_recorded_then_the_first_entry_ow
     ledger, meter = MemoryLedger(), EngineMetrics("0")
     entries = [admitted(number=1, entry=n) for n in (5, 6, 7)]
 
-    results = by_entry(await recorder(ledger, meter).record(STREAM, entries))
+    results = by_entry(await record(recorder(ledger, meter), entries))
 
     assert [len(results[entry_id(n)].events) for n in (5, 6, 7)] == [1, 0, 0]
     assert all(one.refusal is None for one in results.values())
@@ -104,10 +104,10 @@ async def test_given_a_repeat_in_the_batch_when_recorded_then_the_first_entry_ow
 async def test_given_a_repeat_in_a_later_batch_when_recorded_then_it_publishes_nothing() -> None:
     ledger, meter = MemoryLedger(), EngineMetrics("0")
     one = recorder(ledger, meter)
-    await one.record(STREAM, [admitted(number=1, entry=5)])
+    await record(one, [admitted(number=1, entry=5)])
 
     results = by_entry(
-        await one.record(STREAM, [admitted(number=1, entry=8), admitted(number=2, entry=9)])
+        await record(one, [admitted(number=1, entry=8), admitted(number=2, entry=9)])
     )
 
     assert [len(results[entry_id(n)].events) for n in (8, 9)] == [0, 1]
@@ -118,11 +118,11 @@ async def test_given_a_repeat_in_a_later_batch_when_recorded_then_it_publishes_n
 async def test_given_the_owner_again_when_recorded_then_it_publishes_the_stored_outcome() -> None:
     ledger = MemoryLedger()
     entries = [admitted(number=n, concept_ids=["a", f"c{n}"]) for n in (1, 2)]
-    first = by_entry(await recorder(ledger).record(STREAM, entries))
+    first = by_entry(await record(recorder(ledger), entries))
     # What is current has changed since: the outcome has not.
-    await recorder(ledger).record(STREAM, [admitted(number=3, concept_ids=["a", "c1", "c2"])])
+    await record(recorder(ledger), [admitted(number=3, concept_ids=["a", "c1", "c2"])])
 
-    again = by_entry(await recorder(ledger).record(STREAM, entries))
+    again = by_entry(await record(recorder(ledger), entries))
 
     for name, one in first.items():
         assert again[name].version == one.version
@@ -133,9 +133,9 @@ async def test_given_the_owner_behind_a_repeat_in_one_batch_then_the_owner_publi
     # Two workers died: one held entry 3 unread, the other had applied the response from entry 5.
     ledger = MemoryLedger()
     owner, repeat = admitted(number=1, entry=5), admitted(number=1, entry=3)
-    (applied,) = await recorder(ledger).record(STREAM, [owner])
+    (applied,) = await record(recorder(ledger), [owner])
 
-    results = by_entry(await recorder(ledger).record(STREAM, [repeat, owner]))
+    results = by_entry(await record(recorder(ledger), [repeat, owner]))
 
     assert results[entry_id(3)].events == ()
     assert events_of(results[entry_id(5)]) == events_of(applied)
@@ -158,12 +158,12 @@ async def test_given_a_known_response_with_another_content_then_it_is_a_conflict
 ) -> None:
     ledger = MemoryLedger()
     known = admitted(number=0)
-    await recorder(ledger).record(STREAM, [known])
+    await record(recorder(ledger), [known])
     changes: dict[str, Any] = {field: value}
     if field == "score":
         changes["correct"] = False
 
-    (result,) = await recorder(ledger).record(STREAM, [admitted(number=0, entry=5, **changes)])
+    (result,) = await record(recorder(ledger), [admitted(number=0, entry=5, **changes)])
 
     refusal = refusal_of(result)
     assert refusal.code is RejectionCode.CONFLICT
@@ -180,12 +180,12 @@ async def test_given_a_response_id_twice_in_a_batch_with_other_content_then_the_
     ledger = MemoryLedger()
     known = admitted(number=1)
     if known_before:
-        await recorder(ledger).record(STREAM, [known])
+        await record(recorder(ledger), [known])
     other = admitted(number=1, entry=5, item_id="another")
     same = admitted(number=1, entry=6)
     order = [other, known, same] if known_before else [known, other, same]
 
-    results = by_entry(await recorder(ledger).record(STREAM, order))
+    results = by_entry(await record(recorder(ledger), order))
 
     assert refusal_of(results[entry_id(5)]).field == "data.response.item_id"
     assert results[entry_id(1)].refusal is None
@@ -197,12 +197,12 @@ async def test_given_a_response_id_twice_in_a_batch_with_other_content_then_the_
 async def test_given_the_concepts_in_another_order_then_it_is_a_repeat() -> None:
     ledger = MemoryLedger()
     known = admitted(number=1, concept_ids=["a", "b"])
-    await recorder(ledger).record(STREAM, [known])
+    await record(recorder(ledger), [known])
     turned = admitted(number=1, entry=5, concept_ids=["b", "a"])
     wrong = admitted(number=1, entry=6, concept_ids=["b", "a"], scale="verbal", item_id="x")
 
-    (repeated,) = await recorder(ledger).record(STREAM, [turned])
-    (refused,) = await recorder(ledger).record(STREAM, [wrong])
+    (repeated,) = await record(recorder(ledger), [turned])
+    (refused,) = await record(recorder(ledger), [wrong])
 
     assert (repeated.refusal, repeated.events) == (None, ())
     assert "with another item_id, scale:" in refusal_of(refused).reason
@@ -216,11 +216,11 @@ async def test_given_another_worker_in_between_when_recorded_then_it_is_folded_a
 
     async def interfere(_: Sequence[Commit]) -> None:
         for one in turns:
-            await recorder(ledger.inner).record(STREAM, [one])
+            await record(recorder(ledger.inner), [one])
             return
 
     ledger.before_commit = interfere
-    results = by_entry(await recorder(ledger, meter).record(STREAM, mine))
+    results = by_entry(await record(recorder(ledger, meter), mine))
 
     await assert_state(ledger, *mine[:2], *theirs)
     await assert_state(ledger, mine[2])
@@ -234,15 +234,15 @@ async def test_given_another_worker_in_between_when_recorded_then_it_is_folded_a
 async def test_given_a_known_response_beside_a_new_one_in_conflict_then_each_ends_once() -> None:
     ledger = HookedLedger()
     known, new = admitted(number=1), admitted(number=4)
-    await recorder(ledger.inner).record(STREAM, [known])
+    await record(recorder(ledger.inner), [known])
     theirs = iter([admitted(number=6)])
 
     async def interfere(_: Sequence[Commit]) -> None:
         for one in theirs:
-            await recorder(ledger.inner).record(STREAM, [one])
+            await record(recorder(ledger.inner), [one])
 
     ledger.before_commit = interfere
-    results = by_entry(await recorder(ledger).record(STREAM, [known, new]))
+    results = by_entry(await record(recorder(ledger), [known, new]))
 
     assert [len(results[entry_id(n)].events) for n in (1, 4)] == [1, 1]
     assert (ledger.loads, ledger.commits) == (1, 2)  # nothing had to be tried alone
@@ -257,11 +257,11 @@ async def test_given_the_same_response_committed_by_another_in_between_then_only
 
     async def interfere(_: Sequence[Commit]) -> None:
         for one in theirs:
-            await recorder(ledger.inner).record(STREAM, [one])
+            await record(recorder(ledger.inner), [one])
 
     ledger.before_commit = interfere
     mine = [admitted(number=1, entry=5), admitted(number=1, entry=6, item_id="x")]
-    results = by_entry(await recorder(ledger).record(STREAM, mine))
+    results = by_entry(await record(recorder(ledger), mine))
 
     assert (results[entry_id(5)].refusal, results[entry_id(5)].events) == (None, ())
     assert refusal_of(results[entry_id(6)]).code is RejectionCode.CONFLICT
@@ -271,7 +271,7 @@ async def test_given_one_student_id_in_two_tenants_then_responses_of_one_id_stay
     ledger = MemoryLedger()
     entries = [admitted(number=1), admitted(number=1, entry=2, tenant_id="other", correct=False)]
 
-    results = by_entry(await recorder(ledger).record(STREAM, entries))
+    results = by_entry(await record(recorder(ledger), entries))
 
     (one,), (other,) = (events_of(results[entry_id(n)]) for n in (1, 2))
     assert one["id"] != other["id"]
@@ -288,8 +288,9 @@ async def test_given_a_batch_then_each_learner_is_asked_for_once_with_each_respo
         asked.extend(touched)
 
     ledger.before_load = look
-    await recorder(ledger).record(
-        STREAM, [admitted("s1", 1), admitted("s2", 1, entry=2), admitted("s1", 1, entry=3)]
+    await record(
+        recorder(ledger),
+        [admitted("s1", 1), admitted("s2", 1, entry=2), admitted("s1", 1, entry=3)],
     )
 
     assert [one.key for one in asked] == [key_of("s1"), key_of("s2")]

@@ -16,11 +16,11 @@ from tests.factories import START_US, logs, rows, uuid_of
 from tests.unit.doubles import (
     PARAMETERS,
     SHARD,
-    STREAM,
     FakeOutlet,
     HookedLedger,
     admitted,
     entry_id,
+    record,
     recorder,
 )
 from workers.estimation.learner import LearnerKey, Response
@@ -76,7 +76,7 @@ class Trial:
         ledger = HookedLedger(self.ledger)
         ledger.before_load = ledger.before_commit = ledger.after_commit = self._moment
         worker: Recorder = recorder(ledger)
-        results = await worker.record(STREAM, batch)
+        results = await record(worker, batch)
         await self._moment(results)
         await self.outlet.publish(SHARD, [_settled(one) for one in results])
 

@@ -1,7 +1,6 @@
 """Taking batches of mastery events from their stream into the graph."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,10 +12,12 @@ from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD, Shard
 from workers.errors import Fatal, Refused, Unavailable
 from workers.graph.projector import Projector
+from workers.graph.protocol import Graph
 from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.isolation import Attempt, Isolation, described
 from workers.outlet.events import rejection_event
 from workers.outlet.outlet import Outlet, Settled
-from workers.patience import Patience
+from workers.patience import Impatience, Patience
 
 _log = structlog.get_logger(__name__)
 
@@ -32,120 +33,113 @@ class Projection:
 
     Args:
         projector: merges events into the graph.
-        prepare: creates the graph's constraints; called before the first event is merged.
+        graph: whose constraints are created before the first event is merged.
         outlet: acknowledges for the projector's group.
+        isolation: finds the event at fault where something unexpected happens.
         patience: waits for servers that are away.
-        max_deliveries: tries of an entry alone after which it is poison.
+
+    Attributes:
+        held: the entries on their way here.
     """
 
     def __init__(
         self,
         *,
         projector: Projector,
-        prepare: Callable[[], Awaitable[None]],
+        graph: Graph,
         outlet: Outlet,
+        isolation: Isolation,
         patience: Patience,
-        max_deliveries: int,
     ) -> None:
         self._projector = projector
-        self._prepare = prepare
+        self._graph = graph
         self._prepared = False
         self._outlet = outlet
+        self._isolation = isolation
         self._patience = patience
-        self._max_deliveries = max_deliveries
         self._turn = asyncio.Lock()
-        self._held: set[str] = set()
+        self.held: frozenset[str] = frozenset()
 
-    def holds(self, entry_id: str) -> bool:
-        """Whether the entry is on its way here."""
-        return entry_id in self._held
+    def waiting(self) -> bool:
+        """Whether a server is waited for."""
+        return bool(self._patience.waiting)
+
+    def unsettled(self) -> bool:
+        """Whether a server is waited for, or came back so lately that others may still wait."""
+        return self._patience.unsettled
 
     async def submit(self, shard: Shard, batch: RawBatch) -> None:
         """Project a batch and acknowledge it."""
         async with self._turn:
-            entries = [entry for entry in batch if entry.entry_id not in self._held]
-            self._held = {entry.entry_id for entry in entries}
+            entries = [entry for entry in batch if entry.entry_id not in self.held]
+            self.held = frozenset(entry.entry_id for entry in entries)
             try:
-                await self._project(shard, entries)
+                await self._advance(shard, batch.part(entries))
             finally:
-                self._held = set()
+                self.held = frozenset()
 
-    async def _project(self, shard: Shard, entries: list[RawEntry]) -> None:
+    async def _advance(self, shard: Shard, batch: RawBatch) -> None:
+        if not batch.alone:
+            try:
+                await self._see_through(shard, batch, self._patience)
+            except (Fatal, Unavailable):
+                raise
+            except Exception as error:  # noqa: BLE001  # only its own event pays for it
+                _log.warning("batch_failed", entries=len(batch), error=described(error))
+            else:
+                return
+        await self._isolate(shard, batch)
+
+    async def _isolate(self, shard: Shard, batch: RawBatch) -> None:
+        async def refuse(entry: RawEntry, reason: str) -> None:
+            await self._settle(shard, batch, [], [(entry, Refused(RejectionCode.POISON, reason))])
+
+        attempt = Attempt(
+            together=lambda some: self._see_through(shard, batch.part(some), self._patience),
+            alone=lambda one: self._see_through(shard, batch.part([one]), Impatience()),
+            reach=self._graph.ping,
+            refuse=refuse,
+        )
+        await self._isolation.one_by_one(shard.mastery, batch, attempt)
+
+    async def _see_through(self, shard: Shard, batch: RawBatch, patience: Patience) -> None:
         events: list[Judged] = []
         refused: list[tuple[RawEntry, Refused]] = []
-        for entry in entries:
+        for entry in batch:
             try:
                 event = MasteryChanged.model_validate_json(entry.fields.get(_FIELD, b""))
             except ValidationError as error:
                 refused.append((entry, _invalid(error)))
             else:
                 events.append((entry, event))
-        refused += await self._merge(events)
-        away = {entry.entry_id for entry, _ in refused}
-        settled = [Settled(entry.entry_id, []) for entry, _ in events if entry.entry_id not in away]
-        settled += await self._rejected(shard, refused)
+        if events:
+            if not self._prepared:
+                await patience.until_answered(self._graph.prepare)
+                self._prepared = True
+            await patience.until_answered(
+                lambda: self._projector.project([event for _, event in events])
+            )
+        await self._settle(shard, batch, [entry for entry, _ in events], refused)
+
+    async def _settle(
+        self,
+        shard: Shard,
+        batch: RawBatch,
+        projected: list[RawEntry],
+        refused: list[tuple[RawEntry, Refused]],
+    ) -> None:
+        settled = [Settled(entry.entry_id, []) for entry in projected]
+        for entry, refusal in refused:
+            _log.warning("mastery_event_rejected", stream=shard.mastery, entry_id=entry.entry_id)
+            deliveries = batch.deliveries.get(entry.entry_id, 1)
+            event = rejection_event(shard.mastery, entry, refusal, deliveries, datetime.now(UTC))
+            settled.append(Settled(entry.entry_id, [event], rejected=True))
         await self._patience.until_answered(
             # The entries come from the mastery stream, and nothing follows from them there.
             lambda: self._outlet.publish(
                 Shard(shard.mastery, shard.mastery, shard.rejected), settled
             )
         )
-
-    async def _merge(self, events: list[Judged]) -> list[tuple[RawEntry, Refused]]:
-        """Merge a batch; if something unexpected happens, each event alone."""
-        if not events:
-            return []
-        try:
-            await self._until_merged(events)
-        except (Fatal, Unavailable):
-            raise
-        except Exception as error:  # noqa: BLE001  # only its own event pays for it
-            _log.warning("projection_failed", events=len(events), error=type(error).__name__)
-        else:
-            return []
-        failed = [await self._merge_alone(one) for one in events]
-        return [one for one in failed if one is not None]
-
-    async def _merge_alone(self, one: Judged) -> tuple[RawEntry, Refused] | None:
-        reason = ""
-        for _ in range(self._max_deliveries):
-            try:
-                await self._until_merged([one])
-            except (Fatal, Unavailable):
-                raise
-            except Exception as error:  # noqa: BLE001  # named in the rejection
-                reason = type(error).__name__
-            else:
-                return None
-        return one[0], Refused(
-            RejectionCode.POISON,
-            f"the event failed {self._max_deliveries} times when projected alone ({reason})",
-        )
-
-    async def _until_merged(self, events: list[Judged]) -> None:
-        if not self._prepared:
-            await self._patience.until_answered(self._prepare)
-            self._prepared = True
-        await self._patience.until_answered(
-            lambda: self._projector.project([event for _, event in events])
-        )
-
-    async def _rejected(
-        self, shard: Shard, refused: list[tuple[RawEntry, Refused]]
-    ) -> list[Settled]:
-        if not refused:
-            return []
-        deliveries = await self._patience.until_answered(
-            lambda: self._outlet.deliveries(shard.mastery, [e.entry_id for e, _ in refused])
-        )
-        settled = []
-        for entry, refusal in refused:
-            _log.warning("mastery_event_rejected", stream=shard.mastery, entry_id=entry.entry_id)
-            event = rejection_event(
-                shard.mastery, entry, refusal, deliveries[entry.entry_id], datetime.now(UTC)
-            )
-            settled.append(Settled(entry.entry_id, [event], rejected=True))
-        return settled
 
 
 def _invalid(error: ValidationError) -> Refused:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import structlog
@@ -11,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from contracts.envelope import CloudEvent
 from workers.intake.raw_batch import RawBatch
-from workers.intake.reclaiming import Entries, Reclaimer
+from workers.intake.reclaiming import Reclaimer
 from workers.intake.redis_errors import redis_errors
 from workers.intake.subscribers import declare, ensure_groups
 from workers.tasks import end
@@ -34,7 +35,8 @@ class Consumption:
         reclaim_after_ms: an entry pending for longer is claimed, milliseconds.
         event: what one entry is documented as.
         handler: takes each batch; returns when there is room for the next.
-        held: whether this worker has an entry on its way.
+        held: the entries of the stream that this worker has on their way.
+        waiting: whether the handler waits for a server.
     """
 
     def __init__(
@@ -49,7 +51,8 @@ class Consumption:
         reclaim_after_ms: int,
         event: type[CloudEvent[Any]],
         handler: Callable[[RawBatch], Awaitable[None]],
-        held: Callable[[str], bool],
+        held: Callable[[], AbstractSet[str]],
+        waiting: Callable[[], bool],
     ) -> None:
         self.stream = stream
         self.group = group
@@ -73,7 +76,8 @@ class Consumption:
             idle_ms=reclaim_after_ms,
             batch_size=batch_size,
             held=held,
-            feed=self._feed,
+            waiting=waiting,
+            feed=handler,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._delivered_before = "0-0"
@@ -121,16 +125,6 @@ class Consumption:
                     return None
                 raise
         return next((group for group in groups if _text(group["name"]) == self.group), None)
-
-    async def _feed(self, entries: Entries) -> None:
-        await self._subscriber.consume(
-            {
-                "type": "bstream",
-                "channel": self.stream,
-                "data": [fields for _, fields in entries],
-                "message_ids": [entry_id for entry_id, _ in entries],
-            }
-        )
 
     async def _reclaim(self) -> None:
         while True:

@@ -5,6 +5,7 @@ JSON document, so that one bad entry fails all of them. Ours are plain fields an
 one: the parser and the decoder here pass bytes on and look into none.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -23,6 +24,13 @@ class RawEntry(NamedTuple):
     entry_id: str
     """Milliseconds of Redis's clock and a counter, such as ``1795253400123-0``."""
     fields: dict[bytes, bytes]
+    redriven_from: str | None = None
+    """Of a redriven entry, the id under which its event entered the stream for the first time."""
+
+    @property
+    def first_id(self) -> str:
+        """The id under which the event entered the stream for the first time."""
+        return self.redriven_from or self.entry_id
 
 
 class RawBatch(list[RawEntry]):
@@ -30,13 +38,32 @@ class RawBatch(list[RawEntry]):
 
     Pydantic takes it as it is; what it documents is the event of a single entry, for that is what
     lies on the wire.
+
+    Args:
+        stream: where the entries are from.
+        entries: the entries.
+        deliveries: how often each was delivered, by entry id; of those not named, once.
+        alone: whether nothing else may be on its way meanwhile.
     """
 
     documents: ClassVar[type[CloudEvent[Any]] | None] = None
 
-    def __init__(self, stream: str, entries: list[RawEntry]) -> None:
+    def __init__(
+        self,
+        stream: str,
+        entries: Sequence[RawEntry],
+        *,
+        deliveries: Mapping[str, int] | None = None,
+        alone: bool = False,
+    ) -> None:
         super().__init__(entries)
         self.stream = stream
+        self.deliveries: Mapping[str, int] = deliveries or {}
+        self.alone = alone
+
+    def part(self, entries: Sequence[RawEntry]) -> "RawBatch":
+        """Some of these entries, with what is known of them."""
+        return RawBatch(self.stream, entries, deliveries=self.deliveries, alone=self.alone)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:

@@ -1,25 +1,40 @@
-"""Taking over entries that were delivered and never acknowledged."""
+"""Taking over entries that were delivered and never acknowledged.
+
+What is delivered again may be what brought a process down, so its company shrinks: the whole batch
+once more, for a killed worker is more likely than a bad entry; then a few; then nothing at all.
+Deliveries decide in what company an entry is tried, and nothing else: the verdict is that of tries
+alone (`workers.isolation`).
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import groupby
 from typing import Any, Final
 
 import structlog
 from redis.asyncio import Redis
 
 from workers.errors import StreamRefused, Unavailable
+from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.intake.redis_errors import group_is_missing, redis_errors
 
 _log = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE_S: Final = 5.0
+_SETTLING_S: Final = 10.0
+"""After Redis's return those who hold entries have said so within this time."""
+_TOGETHER: Final = 2
+"""Deliveries up to which an entry is tried in a whole batch."""
+_FEW: Final = 25
+"""At the delivery after that, in a batch so many times smaller; from then on alone."""
 
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
-Feed = Callable[[Entries], Awaitable[None]]
+Feed = Callable[[RawBatch], Awaitable[None]]
 
 
 class Reclaimer:
-    """Feeds a subscriber what is pending and nobody works on.
+    """Feeds what is pending and nobody works on.
 
     Args:
         client: a connection to Redis.
@@ -28,7 +43,9 @@ class Reclaimer:
         consumer: the name of this worker in the group.
         idle_ms: an entry pending for longer is claimed, milliseconds.
         batch_size: the most entries taken at once.
-        held: whether this worker has the entry on its way: claiming it again would be our own.
+        held: the entries that this worker has on its way: to claim one would be to claim our own.
+        waiting: whether this worker waits for a server: then it claims nothing, since those whose
+            entries it would take most likely wait as well, and it keeps what it holds.
         feed: takes a batch of entries; returns when there is room for the next.
     """
 
@@ -41,7 +58,8 @@ class Reclaimer:
         consumer: str,
         idle_ms: int,
         batch_size: int,
-        held: Callable[[str], bool],
+        held: Callable[[], AbstractSet[str]],
+        waiting: Callable[[], bool],
         feed: Feed,
     ) -> None:
         self._client = client
@@ -51,6 +69,7 @@ class Reclaimer:
         self._idle_ms = idle_ms
         self._batch_size = batch_size
         self._held = held
+        self._waiting = waiting
         self._feed = feed
 
     async def inherit(self, until: str) -> int:
@@ -60,16 +79,21 @@ class Reclaimer:
             until: the id last delivered before we began: later entries are our own.
         """
         taken = 0
-        after: bytes | str = "0"
+        after = "-"
         while True:
             with redis_errors():
-                answer: Any = await self._client.xreadgroup(
-                    self._group, self._consumer, {self._stream: after}, count=self._batch_size
+                left: Any = await self._client.xpending_range(
+                    self._stream, self._group, after, until, self._batch_size, self._consumer
                 )
-            entries = [e for e in _of_one_stream(answer) if _order(e[0]) <= _order(until)]
-            if not entries:
-                return taken
-            after = entries[-1][0]
+                if not left:
+                    return taken
+                ids = [row["message_id"].decode() for row in left]
+                # By their ids: to read this consumer's history would count a delivery of each
+                # entry that it reads meanwhile.
+                entries: Any = await self._client.xclaim(
+                    self._stream, self._group, self._consumer, 0, ids
+                )
+            after = f"({ids[-1]}"
             taken += await self._take(entries)
 
     async def claim(self) -> int:
@@ -97,9 +121,14 @@ class Reclaimer:
         while True:
             await asyncio.sleep(pause_s)
             try:
+                if self._waiting():
+                    await self._keep()
+                    continue
                 taken = await self.claim()
             except Unavailable:
-                continue  # the subscriber reports it and waits; so do we
+                # The subscriber reports it. Those who hold entries come first once Redis is back.
+                await asyncio.sleep(_SETTLING_S)
+                continue
             except StreamRefused as error:
                 if not group_is_missing(error):
                     raise
@@ -107,27 +136,61 @@ class Reclaimer:
             if taken:
                 _log.info("entries_claimed", stream=self._stream, entries=taken)
 
+    async def _keep(self) -> None:
+        """Say that what this worker has on its way is not idle, though it has to wait."""
+        held: list[Any] = sorted(self._held())
+        if held:
+            with redis_errors():
+                # Their ids alone: that counts no delivery.
+                await self._client.xclaim(
+                    self._stream, self._group, self._consumer, 0, held, justid=True
+                )
+
     async def _take(self, entries: Entries) -> int:
         # Deleted while it was pending: Redis before 7 would name it for ever.
         gone = [e[0] for e in entries if e[0] is not None and not e[1]]
         if gone:
             with redis_errors():
                 await self._client.xack(self._stream, self._group, *gone)
-        mine = [e for e in entries if e[1] and not self._held(e[0].decode())]
+        held = self._held()
+        mine = [
+            RawEntry(entry_id.decode(), fields)
+            for entry_id, fields in entries
+            if fields and entry_id.decode() not in held
+        ]
         if mine:
-            await self._feed(mine)
+            deliveries = await self._deliveries(mine)
+            for batch in _in_company(self._stream, mine, deliveries, self._batch_size):
+                await self._feed(batch)
         return len(mine)
 
+    async def _deliveries(self, entries: Sequence[RawEntry]) -> dict[str, int]:
+        """How often each entry was delivered, this time included."""
+        with redis_errors():
+            found: Any = await self._client.xpending_range(
+                self._stream,
+                self._group,
+                entries[0].entry_id,
+                entries[-1].entry_id,
+                # Between them lie what this worker has on its way: a few batches at most.
+                10 * self._batch_size,
+                self._consumer,
+            )
+        return {row["message_id"].decode(): int(row["times_delivered"]) for row in found}
 
-def _order(entry_id: bytes | str) -> tuple[int, ...]:
-    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-    return tuple(map(int, text.split("-")))
 
+def _in_company(
+    stream: str, entries: Sequence[RawEntry], deliveries: Mapping[str, int], batch_size: int
+) -> Iterator[RawBatch]:
+    """Split entries into batches that are the smaller the oftener their entries were delivered."""
 
-def _of_one_stream(answer: Any) -> Entries:
-    if not answer:
-        return []
-    # RESP2 answers with pairs, RESP3 with a mapping and one list more.
-    found: Any = next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
-    entries: Entries = found[0] if found and isinstance(found[0], list) else found
-    return entries
+    def company(entry: RawEntry) -> int:
+        beyond = deliveries.get(entry.entry_id, 1) - _TOGETHER
+        return batch_size if beyond <= 0 else max(1, batch_size // _FEW) if beyond == 1 else 1
+
+    for size, group in groupby(entries, key=company):
+        alike = list(group)
+        for start in range(0, len(alike), size):
+            part = alike[start : start + size]
+            alone = size == 1 and deliveries.get(part[0].entry_id, 1) > _TOGETHER
+            yield RawBatch(stream, part, deliveries=deliveries, alone=alone)

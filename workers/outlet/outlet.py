@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from redis.asyncio import Redis
 
 from contracts.streams import EVENT_FIELD, Shard
-from workers.intake.redis_errors import group_is_missing, redis_errors
+from workers.intake.redis_errors import redis_errors
 
 _SCRIPT: Final = (Path(__file__).parent / "publish.lua").read_text()
 _CHUNK_ENTRIES: Final = 500
@@ -59,21 +59,6 @@ class Outlet:
                     keys=[shard.responses, shard.mastery, shard.rejected], args=arguments
                 )
         return acknowledged
-
-    async def deliveries(self, stream: str, entry_ids: Sequence[str]) -> dict[str, int]:
-        """How often each entry was delivered; 1 for those no longer pending, or of no group."""
-        with redis_errors():
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for entry_id in entry_ids:
-                    pipeline.xpending_range(stream, self._group, entry_id, entry_id, 1)
-                found = await pipeline.execute(raise_on_error=False)
-            for answer in found:
-                if isinstance(answer, Exception) and not group_is_missing(answer):
-                    raise answer
-        return {
-            entry_id: int(rows[0]["times_delivered"]) if isinstance(rows, list) and rows else 1
-            for entry_id, rows in zip(entry_ids, found, strict=True)
-        }
 
 
 def _chunks(settled: Sequence[Settled]) -> Iterator[list[Settled]]:

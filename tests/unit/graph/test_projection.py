@@ -9,8 +9,11 @@ from contracts.streams import GRAPH_GROUP, MASTERY, REJECTED, shards
 from tests.unit.graph.events import mastery_changed
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
+from workers.graph.protocol import Graph
 from workers.intake.embedded_redis import EmbeddedRedis
 from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.intake.tries import Tries
+from workers.isolation import Isolation
 from workers.outlet.outlet import Outlet
 from workers.patience import Patience
 
@@ -28,8 +31,12 @@ class _Projector:
         self.projected += students
 
 
-async def _prepared() -> None:
-    return
+class _Graph:
+    async def prepare(self) -> None:
+        return
+
+    async def ping(self) -> None:
+        return
 
 
 async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_are_rejected() -> (
@@ -52,13 +59,14 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
     projector = _Projector()
     projection = Projection(
         projector=cast("Projector", projector),
-        prepare=_prepared,
+        graph=cast("Graph", _Graph()),
         outlet=Outlet(client, GRAPH_GROUP),
+        isolation=Isolation(Tries(client), Patience(), 2, first_pause_s=0.001),
         patience=Patience(),
-        max_deliveries=2,
     )
     entries = [RawEntry(entry_id.decode(), fields) for entry_id, fields in taken[1]]
-    await projection.submit(shards(0)[0], RawBatch(MASTERY, entries))
+    deliveries = {entry.entry_id: 2 for entry in entries}
+    await projection.submit(shards(0)[0], RawBatch(MASTERY, entries, deliveries=deliveries))
 
     assert projector.projected == ["student-1"]
     letters: Any = await client.xrange(REJECTED)

@@ -1,6 +1,7 @@
 """Raw batches: whatever bytes an entry holds, the handler gets them as they are."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -149,7 +150,7 @@ def test_given_a_raw_batch_of_an_event_when_documented_then_the_schema_is_of_one
     schema = TypeAdapter(raw_batch_of(ResponseRecorded)).json_schema()
 
     assert schema["type"] == "object"
-    assert schema["properties"]["type"]["const"] == "practice.response.recorded.v1"
+    assert re.search(schema["properties"]["type"]["pattern"], "practice.response.recorded.v1")
     own = ResponseRecorded.model_json_schema()
     assert json.dumps(schema["properties"]) == json.dumps(own["properties"])
     assert schema["$defs"] == own["$defs"]
