@@ -55,6 +55,8 @@ class Setting:
             **self.graph,
             "HTTP_PORT": "0",
             "RECLAIM_AFTER_MS": "2000",
+            # All events are counted in the end.
+            "STREAM_KEEP": "1000000000",
             "LOG_LEVEL": "WARNING",
             **settings,
         }

@@ -1,5 +1,6 @@
 """The composition root: settings become servers, roles and HTTP. Wiring only."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,25 +11,32 @@ import structlog
 
 from contracts.mastery import MasteryChanged
 from contracts.responses import ResponseRecorded
-from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, Shard, shards
+from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, JOBS_GROUP, Shard, shards
 from workers.adapters import Servers, open_servers
 from workers.engine import Engine
 from workers.estimation.parameters import Parameters
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
+from workers.intake.acceptance import Acceptances
 from workers.intake.admission import Admission
 from workers.intake.consumer_name import ConsumerName
 from workers.intake.consumption import Consumption
+from workers.intake.housekeeping import Housekeeping
 from workers.intake.identity import Authorisation, TrustedClaims
 from workers.intake.raw_batch import RawBatch
 from workers.intake.redis_errors import redis_errors
+from workers.intake.tries import Tries
+from workers.intake.trimming import Bounds, Trimmer
+from workers.isolation import Isolation
 from workers.outlet.outlet import Outlet
+from workers.outlet.teller import Teller
 from workers.patience import Patience
 from workers.recorder import Recorder
 from workers.service.asyncapi import build_document
 from workers.service.health import Check, Health
 from workers.service.http import build_http
 from workers.service.metrics import EngineMetrics
+from workers.service.readiness_gauge import ReadinessGauge
 from workers.service.server import HttpServer
 from workers.service.stream_gauges import StreamGauges
 from workers.service.version import package_version
@@ -56,6 +64,22 @@ ROLES: Final = tuple(Role)
 def parameters_of(settings: Settings) -> Parameters:
     """The parameters under which the settings want states computed."""
     return Parameters(version=1, mastery_threshold=settings.mastery_threshold)
+
+
+def bounds_of(settings: Settings) -> tuple[Bounds, ...]:
+    """What each stream keeps; rejections stay until a person purges them."""
+    retention_ms = settings.stream_retention_s * 1000
+    return (
+        *(
+            bounds
+            for shard in shards(settings.stream_shards)
+            for bounds in (
+                Bounds(shard.responses, ENGINE_GROUP),
+                Bounds(shard.mastery, GRAPH_GROUP, settings.stream_keep, retention_ms),
+            )
+        ),
+        Bounds(JOBS, JOBS_GROUP),
+    )
 
 
 @asynccontextmanager
@@ -101,14 +125,15 @@ def build_worker(
     roles: Sequence[Role],
 ) -> Worker:
     """Wire the roles of a worker to open servers."""
+    engine = _engine(settings, servers, metrics)
+    # Of its own: who waits for the graph holds up nobody else.
     patience = Patience()
-    engine = _engine(settings, servers, metrics, patience)
     projection = Projection(
         projector=Projector(servers.graph),
-        prepare=servers.graph.prepare,
+        graph=servers.graph,
         outlet=Outlet(servers.redis, GRAPH_GROUP),
+        isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
         patience=patience,
-        max_deliveries=settings.max_deliveries,
     )
     common: dict[str, Any] = {
         "broker": servers.broker,
@@ -128,7 +153,8 @@ def build_worker(
             group=ENGINE_GROUP,
             event=ResponseRecorded,
             handler=record,
-            held=lambda entry_id: engine.holds(shard.responses, entry_id),
+            held=lambda: engine.held(shard.responses),
+            waiting=engine.unsettled,
         )
 
     def projecting(shard: Shard) -> Consumption:
@@ -141,7 +167,8 @@ def build_worker(
             group=GRAPH_GROUP,
             event=MasteryChanged,
             handler=project,
-            held=projection.holds,
+            held=lambda: projection.held,
+            waiting=projection.unsettled,
         )
 
     async def prepare() -> None:
@@ -162,12 +189,25 @@ def build_worker(
         ],
         engine=engine,
         prepare=prepare,
+        housekeeping=Housekeeping(
+            trimmer=Trimmer(servers.redis),
+            bounds=bounds_of(settings),
+            consumer=consumer,
+            reclaim_after_ms=settings.reclaim_after_ms,
+            trimmed=metrics.trimmed,
+        ),
+        teller=Teller(
+            ledger=servers.ledger,
+            client=servers.redis,
+            shard_count=settings.stream_shards,
+        )
+        if Role.ENGINE in roles
+        else None,
     )
 
 
-def _engine(
-    settings: Settings, servers: Servers, metrics: EngineMetrics, patience: Patience
-) -> Engine:
+def _engine(settings: Settings, servers: Servers, metrics: EngineMetrics) -> Engine:
+    patience = Patience()
     return Engine(
         admission=Admission(
             authenticator=TrustedClaims(
@@ -179,14 +219,15 @@ def _engine(
             max_event_bytes=settings.max_event_bytes,
             max_token_bytes=settings.max_token_bytes,
         ),
+        acceptances=Acceptances(servers.redis),
         recorder=Recorder(
             ledger=servers.ledger,
             parameters=parameters_of(settings),
             patience=patience,
             meter=metrics,
-            max_deliveries=settings.max_deliveries,
         ),
         outlet=Outlet(servers.redis, ENGINE_GROUP),
+        isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
         patience=patience,
         meter=metrics,
     )
@@ -215,20 +256,27 @@ def build_service(
         checks.append(Check("graph", servers.graph.ping, required=Role.ENGINE not in roles))
     gauges = StreamGauges(
         servers.redis,
-        [
-            pair
-            for shard in shards(settings.stream_shards)
-            for pair in ((shard.responses, ENGINE_GROUP), (shard.mastery, GRAPH_GROUP))
-        ],
+        bounds_of(settings),
         [shard.rejected for shard in shards(settings.stream_shards)],
     )
+    health = Health(checks, version=package_version(), waiting=worker.waited_for)
+    readiness = ReadinessGauge(health)
     metrics.registry.register(gauges)
+    metrics.registry.register(readiness)
+
+    async def refresh() -> None:
+        results = await asyncio.gather(
+            readiness.refresh(), gauges.refresh(), return_exceptions=True
+        )
+        for error in filter(None, results):
+            raise error
+
     return HttpServer(
         build_http(
-            health=Health(checks, version=package_version()),
+            health=health,
             registry=metrics.registry,
             document=build_document(),
-            refresh=gauges.refresh,
+            refresh=refresh,
         ),
         settings.http_host,
         settings.http_port,

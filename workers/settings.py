@@ -75,6 +75,16 @@ class Settings(BaseSettings):
     reclaim_after_ms: int = Field(
         30_000, ge=100, description="a pending entry idle for longer is claimed, milliseconds"
     )
+    stream_keep: int = Field(
+        100_000,
+        ge=0,
+        description="newest entries of the mastery stream that are kept for late subscribers",
+    )
+    stream_retention_s: int = Field(
+        604_800,
+        ge=1,
+        description="how long the mastery stream keeps what a group has not acked, seconds",
+    )
     max_event_bytes: int = Field(65_536, ge=1024, description="largest entry accepted, bytes")
     max_token_bytes: int = Field(8_192, ge=256, description="largest token accepted, bytes")
     consumer_name: str | None = Field(
@@ -285,8 +295,6 @@ class _Later(BaseSettings):
     jwt_algorithms: str | None = None
     max_queue_age_s: str | None = None
     rate_limit: str | None = None
-    stream_keep: str | None = None
-    stream_retention_s: str | None = None
     strict: str | None = None
 
 

@@ -12,11 +12,12 @@ from faststream.redis import RedisBroker
 from workers.engine import Engine
 from workers.errors import RedisUnavailable, Unavailable
 from workers.intake.consumption import Consumption
-from workers.tasks import end
+from workers.intake.housekeeping import Housekeeping
+from workers.outlet.teller import Teller
+from workers.tasks import GRACE_S, end
 
 _log = structlog.get_logger(__name__)
 
-_GRACE_S: Final = 10.0
 _DRAIN_POLL_S: Final = 0.1
 
 
@@ -28,6 +29,8 @@ class Worker:
         consumptions: in the order in which events go through them, shard by shard.
         engine: where batches are on their way.
         prepare: reaches the servers that cannot be done without, before anything is consumed.
+        housekeeping: keeps the streams within their bounds meanwhile.
+        teller: tells subscribers of corrections meanwhile; None where another role does.
     """
 
     def __init__(
@@ -37,11 +40,15 @@ class Worker:
         consumptions: Sequence[Consumption],
         engine: Engine,
         prepare: Callable[[], Awaitable[None]],
+        housekeeping: Housekeeping,
+        teller: Teller | None = None,
     ) -> None:
         self._broker = broker
         self._consumptions = tuple(consumptions)
         self._engine = engine
         self._prepare = prepare
+        self._housekeeping = housekeeping
+        self._teller = teller
 
     async def start(self) -> None:
         """Reach the servers, create what streams and groups are missing, begin to consume.
@@ -59,6 +66,7 @@ class Worker:
             raise RedisUnavailable(str(error) or type(error).__name__) from error
         for consumption in self._consumptions:
             consumption.start()
+        self._housekeeping.start()
         _log.info("worker_started", streams=[c.stream for c in self._consumptions])
 
     async def run(self, *, burst: bool = False, stopped: asyncio.Event | None = None) -> None:
@@ -71,6 +79,8 @@ class Worker:
             (stopped or asyncio.Event()).wait(),
             self._engine.until_failed(),
         ]
+        if self._teller is not None:
+            ends.append(self._teller.run())
         if burst:
             ends.append(self._until_drained())
         tasks = [asyncio.create_task(one) for one in ends]
@@ -83,13 +93,20 @@ class Worker:
 
     async def stop(self) -> None:
         """Take no more entries, finish those on their way within the grace time, let go."""
+        deadline = asyncio.get_running_loop().time() + GRACE_S
+        # The broker has the same grace time: a batch that waits for room may use it up.
         await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
         with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_S):
+            async with asyncio.timeout_at(deadline):
                 await self._engine.drain()
         await self._engine.abandon()
+        await self._housekeeping.stop()
         await self._broker.stop()
         _log.info("worker_stopped")
+
+    def waited_for(self) -> dict[str, str]:
+        """Of each server that the engine's work waits for, why."""
+        return self._engine.waited_for()
 
     async def consuming(self) -> None:
         """Return if every stream is being read.
@@ -104,6 +121,8 @@ class Worker:
     async def _until_drained(self) -> None:
         while True:
             try:
+                if self._teller is not None:
+                    await self._teller.tell()
                 # In the order of the flow: once the engine's stream is drained, all that it
                 # publishes is in the projector's.
                 for consumption in self._consumptions:

@@ -315,5 +315,5 @@ def test_given_settings_of_a_later_version_when_asked_then_those_that_are_set_ar
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text("RATE_LIMIT=600/minute\n")
-    monkeypatch.setenv("STREAM_KEEP", "5")
-    assert without_effect(tmp_path) == ["RATE_LIMIT", "STREAM_KEEP"]
+    monkeypatch.setenv("MAX_QUEUE_AGE_S", "5")
+    assert without_effect(tmp_path) == ["MAX_QUEUE_AGE_S", "RATE_LIMIT"]

@@ -31,6 +31,7 @@ _EMBEDDED: Final[Mapping[str, Any]] = {
     "environment": "development",
     "redis_url": None,
     "stream_shards": 0,
+    "stream_keep": 1_000_000_000,
     "supabase_url": None,
     "supabase_service_role_key": None,
     "database_url": None,
@@ -38,7 +39,7 @@ _EMBEDDED: Final[Mapping[str, Any]] = {
     "neo4j_password": None,
     "embedded_directory": None,
 }
-"""Whatever the environment names: a demonstration never touches a server."""
+"""Whatever the environment names: a demonstration touches no server, and reports on all events."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from typing import Any, Final
 import yaml
 from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
+from pydantic.json_schema import models_json_schema
 
 from contracts import JobRequested, MasteryChanged, ResponseRecorded, ResponseRejected
 from contracts.envelope import CloudEvent
+from contracts.responses_v0 import ResponseRecordedV0
 from contracts.streams import ENGINE_GROUP, JOBS, JOBS_GROUP, MASTERY, REJECTED, RESPONSES
 from workers.intake.raw_batch import RawBatch
 from workers.intake.subscribers import declare
@@ -35,6 +37,10 @@ Each entry of a stream has one field, `event`, which holds a CloudEvents 1.0 eve
 (structured mode), so that a plain `XADD practice.responses.v1 '*' event '{…}'` is a correct
 publisher. Fields unknown to a reader are to be ignored.
 
+The type of an event ends in its major version. A minor version only adds optional fields: a
+publisher may name it after the type (`practice.response.recorded.v1.3`) or in `dataschema`, or not
+at all. Versions marked as deprecated are accepted and brought up to the current one.
+
 With `STREAM_SHARDS=n` each of the streams of responses, mastery and rejections is n streams with
 the suffix `.{k}`, braces included; k is the CRC-32 of `tenant_id/student_id` modulo n."""
 
@@ -51,21 +57,24 @@ class Described:
     tag: str
     summary: str
     description: str
+    older: tuple[type[CloudEvent[Any]], ...] = ()
+    """Deprecated versions that are accepted too."""
 
     @property
-    def message(self) -> str:
-        """The name of the message in ``components``."""
-        return self.event.__name__
-
-    @property
-    def type(self) -> str:
-        """The event's type, which is the name the message goes by."""
-        return str(EVENT_TYPES[self.event])
+    def events(self) -> tuple[type[CloudEvent[Any]], ...]:
+        """All messages of the channel, the current one first."""
+        return (self.event, *self.older)
 
 
 EVENT_TYPES: Final[dict[type[CloudEvent[Any]], str]] = {
     event: event.TYPE
-    for event in (ResponseRecorded, MasteryChanged, ResponseRejected, JobRequested)
+    for event in (
+        ResponseRecorded,
+        MasteryChanged,
+        ResponseRejected,
+        JobRequested,
+        ResponseRecordedV0,
+    )
 }
 
 CHANNELS: Final[dict[str, Described]] = {
@@ -79,6 +88,7 @@ CHANNELS: Final[dict[str, Described]] = {
         description="Publishers add answers here, in any order and as often as they like: "
         "`response_id` makes each count once, `answered_at` gives the order. What can't be "
         "accepted goes whole to the rejections.",
+        older=(ResponseRecordedV0,),
     ),
     "mastery": Described(
         stream=MASTERY,
@@ -208,6 +218,9 @@ def event_schema(event: type[CloudEvent[Any]]) -> dict[str, Any]:
         "description": schema.pop("description"),
     }
     schema.pop("title")
+    # Said in the same place in all schemas: after what the event is.
+    if schema.pop("deprecated", False):
+        head["deprecated"] = True
     return {**head, **schema, "examples": [EXAMPLES[event_type]]}
 
 
@@ -243,7 +256,11 @@ def _complete(made: dict[str, Any]) -> dict[str, Any]:
             for key, described in CHANNELS.items()
         },
         "components": {
-            "messages": {d.message: _message(d) for d in CHANNELS.values()},
+            "messages": {
+                event.__name__: _message(described, event)
+                for described in CHANNELS.values()
+                for event in described.events
+            },
             "schemas": _schemas(made),
         },
     }
@@ -259,7 +276,10 @@ def _channel(made: dict[str, Any], key: str, described: Described) -> dict[str, 
         "summary": described.summary,
         "description": channel["description"],
         "servers": [{"$ref": "#/servers/redis"}],
-        "messages": {described.message: {"$ref": f"#/components/messages/{described.message}"}},
+        "messages": {
+            event.__name__: {"$ref": f"#/components/messages/{event.__name__}"}
+            for event in described.events
+        },
         "tags": [{"name": described.tag}],
         "bindings": {"redis": binding},
     }
@@ -274,29 +294,30 @@ def _operation(made: dict[str, Any], key: str, described: Described) -> dict[str
         "title": described.operation,
         "summary": f"{who}: {described.summary}",
         "tags": [{"name": described.tag}],
-        "messages": [{"$ref": f"#/channels/{key}/messages/{described.message}"}],
+        "messages": [
+            {"$ref": f"#/channels/{key}/messages/{event.__name__}"} for event in described.events
+        ],
     }
 
 
-def _message(described: Described) -> dict[str, Any]:
+def _message(described: Described, event: type[CloudEvent[Any]]) -> dict[str, Any]:
+    event_type = EVENT_TYPES[event]
+    summary = described.summary
+    if event in described.older:
+        # AsyncAPI has the keyword `deprecated` for schemas alone: the payload carries it.
+        summary += f" Deprecated: publish {EVENT_TYPES[described.event]}."
     return {
-        "name": described.type,
-        "title": described.type,
-        "summary": described.summary,
+        "name": event_type,
+        "title": event_type,
+        "summary": summary,
         "contentType": CONTENT_TYPE,
         "correlationId": {
             "description": "The X-Request-ID of the request that all this follows from.",
             "location": "$message.payload#/correlationid",
         },
         "tags": [{"name": described.tag}],
-        "payload": {"$ref": f"#/components/schemas/{described.message}"},
-        "examples": [
-            {
-                "name": described.message,
-                "summary": described.summary,
-                "payload": EXAMPLES[described.type],
-            }
-        ],
+        "payload": {"$ref": f"#/components/schemas/{event.__name__}"},
+        "examples": [{"name": event.__name__, "summary": summary, "payload": EXAMPLES[event_type]}],
     }
 
 
@@ -304,11 +325,20 @@ def _schemas(made: dict[str, Any]) -> dict[str, Any]:
     # A payload that FastStream took from a handler is named for the handler, not for the event.
     of_message = {key.partition(":")[0]: m for key, m in made["components"]["messages"].items()}
     renamed = {
-        of_message[key]["payload"]["$ref"].rpartition("/")[2]: described.message
+        of_message[key]["payload"]["$ref"].rpartition("/")[2]: described.event.__name__
         for key, described in CHANNELS.items()
     }
     schemas = {}
     for name, schema in made["components"]["schemas"].items():
         event = renamed.get(name)
         schemas[event or name] = {**schema, "title": event} if event else schema
-    return dict(sorted(schemas.items()))
+    return dict(sorted((_older_schemas() | schemas).items()))
+
+
+def _older_schemas() -> dict[str, Any]:
+    """The schemas of older versions: no handler of ours is declared for them."""
+    older = [event for described in CHANNELS.values() for event in described.older]
+    _, made = models_json_schema(
+        [(event, "validation") for event in older], ref_template="#/components/schemas/{model}"
+    )
+    return dict(made["$defs"])

@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 
 from contracts import JobRequested, MasteryChanged, ResponseRecorded, ResponseRejected
+from contracts.responses_v0 import ResponseRecordedV0
 
 _TRACE: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -84,6 +85,27 @@ _CHANGED: Final[dict[str, Any]] = {
     },
 }
 
+_RECORDED_V0: Final[dict[str, Any]] = {
+    "specversion": "1.0",
+    "id": "0193da5e-6c0b-7a10-8f4e-2b6d9c1e7a02",
+    "source": "/express/practice",
+    "type": ResponseRecordedV0.TYPE,
+    "time": "2026-11-21T09:30:00.123Z",
+    "datacontenttype": "application/json",
+    "data": {
+        "claims": _RECORDED["data"]["claims"],
+        "response": {
+            "response_id": "0193da5e-65d8-7c3e-9b1a-5f0e4d3c2b11",
+            "student_id": "student-42",
+            "session_id": "s-9",
+            "item_id": "q-101",
+            "concept_id": "fractions.add",
+            "correct": True,
+            "answered_at": "2026-11-21T09:29:58.400Z",
+        },
+    },
+}
+
 _REFUSED_TEXT: Final = json.dumps({**_RECORDED, "type": "practice.response.recorded.v9"})
 
 _REJECTED: Final[dict[str, Any]] = {
@@ -97,8 +119,9 @@ _REJECTED: Final[dict[str, Any]] = {
     "data": {
         "code": "invalid",
         "status": 422,
-        "reason": "type is practice.response.recorded.v9, which is unknown here: "
-        f"publish {ResponseRecorded.TYPE}",
+        "reason": "type is 'practice.response.recorded.v9': must be practice.response.recorded.v1, "
+        "to which a minor version may be appended (.1); other versions are unknown here: publish "
+        "that one",
         "field": "type",
         "stream": "practice.responses.v1",
         "entry_id": "1795253400123-0",
@@ -132,6 +155,7 @@ _REQUESTED: Final[dict[str, Any]] = {
 }
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
-    example["type"]: example for example in (_RECORDED, _CHANGED, _REJECTED, _REQUESTED)
+    example["type"]: example
+    for example in (_RECORDED, _CHANGED, _REJECTED, _REQUESTED, _RECORDED_V0)
 }
 """By event type."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -88,6 +88,8 @@ class Health:
         version: of the engine.
         timeout_s: after which a part counts as not answering, seconds.
         cache_s: how long an answer is kept, seconds.
+        waiting: of each part that work waits for at this moment, why: one may answer a probe and
+            still take no work, as a server with a full disk does.
         clock: seconds of a clock that never goes back.
     """
 
@@ -98,12 +100,15 @@ class Health:
         version: str,
         timeout_s: float = 2.0,
         cache_s: float = 1.0,
+        waiting: Callable[[], Mapping[str, str]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.version = version
         self._checks = tuple(checks)
         self._timeout_s = timeout_s
         self._cache_s = cache_s
+        self._waiting = waiting
+        self._given_up: dict[str, asyncio.Future[None]] = {}
         self._clock = clock
         self._started = clock()
         self._asking = asyncio.Lock()
@@ -129,17 +134,34 @@ class Health:
 
     async def _ask(self, check: Check) -> CheckResult:
         began = self._clock()
-        reason = None
-        try:
-            async with asyncio.timeout(self._timeout_s) as limit:
-                await check.probe()
-        except MasteryError as error:
-            reason = str(error)
-        except Exception as error:  # noqa: BLE001  # whatever a part raises, it does not work
-            late = isinstance(error, TimeoutError) and limit.expired()
-            reason = (
-                f"no answer within {self._timeout_s:g} s"
-                if late
-                else f"{type(error).__name__}: {error}"
-            )
+        reason = await self._reason(check)
+        if reason is None:
+            reason = self._waiting().get(check.name)
         return CheckResult(check.name, check.required, reason, 1000 * (self._clock() - began))
+
+    async def _reason(self, check: Check) -> str | None:
+        """Why a part does not work; None if it does."""
+        late = f"no answer within {self._timeout_s:g} s"
+        before = self._given_up.get(check.name)
+        if before is not None and not before.done():
+            return late  # one probe at a time: more of them would take connections from the work
+        probe = asyncio.ensure_future(check.probe())
+        probe.add_done_callback(_look_at)
+        await asyncio.wait({probe}, timeout=self._timeout_s)
+        if not probe.done():
+            # Not waited for: it may try to part politely from a server that is silent.
+            self._given_up[check.name] = probe
+            probe.cancel()
+            return late
+        try:
+            probe.result()
+        except MasteryError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001  # whatever a part raises, it does not work
+            return f"{type(error).__name__}: {error}"
+        return None
+
+
+def _look_at(probe: "asyncio.Future[None]") -> None:
+    if not probe.cancelled():
+        probe.exception()  # looked at, or asyncio reports it as never retrieved

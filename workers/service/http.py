@@ -37,7 +37,8 @@ _VIEWER_SOURCES: Final = {
 VIEWER_POLICY: Final = "; ".join(f"{what} {source}" for what, source in _VIEWER_SOURCES.items())
 """Content-Security-Policy of the viewer: files of ours alone, and nothing inline."""
 
-_REFRESH_TIMEOUT_S: Final = 2.0
+_REFRESH_TIMEOUT_S: Final = 3.0
+"""Longer than a part has to answer in `Health`: one that hangs must not hide the others."""
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 _log = structlog.get_logger(__name__)

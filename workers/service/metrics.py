@@ -40,6 +40,12 @@ class EngineMetrics:
             ["code"],
             registry=self.registry,
         )
+        self._trimmed = Counter(
+            "mastery_stream_trimmed",
+            "Entries that this worker removed from a stream, since no group needed them.",
+            ["stream"],
+            registry=self.registry,
+        )
         self._stages = Histogram(
             "mastery_batch_stage_seconds",
             "Time that a batch spent in a stage.",
@@ -61,6 +67,10 @@ class EngineMetrics:
     def rejected(self, code: RejectionCode, count: int = 1) -> None:
         """Count entries sent to the rejections."""
         self._rejected.labels(code.value).inc(count)
+
+    def trimmed(self, stream: str, entries: int) -> None:
+        """Count entries removed from a stream."""
+        self._trimmed.labels(stream).inc(entries)
 
     def batch(self, entries: int) -> None:
         """Count a batch.

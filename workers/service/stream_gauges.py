@@ -8,7 +8,8 @@ from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from workers.intake.redis_errors import redis_errors
+from workers.intake.redis_errors import group_is_missing, redis_errors
+from workers.intake.trimming import Bounds, order
 
 
 class _Group(NamedTuple):
@@ -16,29 +17,35 @@ class _Group(NamedTuple):
     group: str
     lag: int | None
     pending: int
+    age_s: float
 
 
 class StreamGauges(Collector):
     """Gauges as of the last `refresh`; register it with a registry.
 
+    Every group of a stream is shown, for each of them holds entries back.
+
     Args:
         client: any client of the server.
-        groups: pairs of stream and group.
+        bounds: of the streams with groups.
         dead_letters: streams of rejections.
     """
 
     def __init__(
-        self, client: Redis, groups: Sequence[tuple[str, str]], dead_letters: Sequence[str]
+        self, client: Redis, bounds: Sequence[Bounds], dead_letters: Sequence[str]
     ) -> None:
         self._client = client
-        self._groups = tuple(groups)
+        self._streams = tuple(dict.fromkeys(one.stream for one in bounds))
+        self._retentions_s = {
+            one.stream: one.retention_ms / 1000 for one in bounds if one.retention_ms is not None
+        }
         self._dead_letters = tuple(dead_letters)
         self._answered = False
         self._found: list[_Group] = []
         self._lengths: dict[str, int] = {}
 
     async def refresh(self) -> None:
-        """Ask Redis, in one round trip.
+        """Ask Redis, in two round trips.
 
         Raises:
             RedisUnavailable: Redis is away; until the next refresh there are no values.
@@ -46,42 +53,76 @@ class StreamGauges(Collector):
         """
         # An old number would look like a present one.
         self._answered, self._found, self._lengths = False, [], {}
-        streams = list(dict.fromkeys(stream for stream, _ in self._groups))
-        lengths = list(dict.fromkeys([*streams, *self._dead_letters]))
+        lengths = list(dict.fromkeys([*self._streams, *self._dead_letters]))
         with redis_errors():
             pipeline = self._client.pipeline(transaction=False)
-            for stream in streams:
+            for stream in self._streams:
                 pipeline.xinfo_groups(stream)
+            for stream in self._streams:
+                pipeline.xrange(stream, count=1)
             for stream in lengths:
                 pipeline.xlen(stream)
-            answers = await pipeline.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, Exception) and not _no_such_key(answer):
-                    raise answer
-        infos = dict(zip(streams, answers[: len(streams)], strict=True))
-        self._found = [g for pair in self._groups if (g := _group(*pair, infos[pair[0]]))]
-        self._lengths = dict(zip(lengths, answers[len(streams) :], strict=True))
+            pipeline.time()
+            *answers, (seconds, microseconds) = await _answers(pipeline)
+            many = len(self._streams)
+            first = dict(zip(self._streams, answers[many : 2 * many], strict=True))
+            groups = [
+                (stream, first[stream], info)
+                for stream, infos in zip(self._streams, answers[:many], strict=True)
+                for info in (infos if isinstance(infos, list) else [])
+            ]
+            found = await self._ages(groups, seconds * 1000 + microseconds // 1000)
+        self._lengths = dict(zip(lengths, answers[2 * many :], strict=True))
+        self._found = found
         self._answered = True
+
+    async def _ages(self, groups: list[tuple[str, Any, Any]], now_ms: int) -> list[_Group]:
+        """Each group with the age of the oldest entry that it has not acknowledged."""
+        pipeline = self._client.pipeline(transaction=False)
+        for stream, first, info in groups:
+            # From the first entry on: what was deleted may still be pending.
+            after = first[0][0] if first else "+"
+            pipeline.xpending_range(stream, info["name"], after, "+", 1)
+            pipeline.xrange(stream, min=f"({_text(info['last-delivered-id'])}", count=1)
+        answers = await _answers(pipeline) if groups else []
+        found = []
+        for (stream, _, info), pending, unread in zip(
+            groups, answers[::2], answers[1::2], strict=True
+        ):
+            if isinstance(pending, Exception):
+                continue  # deleted in between
+            ids = [order(_text(row["message_id"])) for row in pending]
+            ids += [order(_text(entry_id)) for entry_id, _ in unread]
+            age_s = max(0.0, (now_ms - min(ids)[0]) / 1000) if ids else 0.0
+            # Redis before 7 has no `lag`, and later ones give none after entries were deleted.
+            found.append(
+                _Group(stream, _text(info["name"]), info.get("lag"), info["pending"], age_s)
+            )
+        return found
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges as of the last refresh."""
         up = GaugeMetricFamily("mastery_streams_up", "Whether Redis answered the last time.")
         up.add_metric([], float(self._answered))
-        lag = GaugeMetricFamily(
-            "mastery_stream_lag",
-            "Entries that a group has not read yet; absent where Redis does not know it.",
-            labels=["stream", "group"],
-        )
-        pending = GaugeMetricFamily(
-            "mastery_stream_pending",
-            "Entries that a group has read and not acknowledged.",
-            labels=["stream", "group"],
+        lag = _family("lag", "Entries that a group has not read yet; absent if Redis can't tell.")
+        pending = _family("pending", "Entries that a group has read and not acknowledged.")
+        age = _family(
+            "oldest_age_seconds",
+            "Since when the oldest entry that a group has not acknowledged is there; 0: none is.",
         )
         for found in self._found:
             labels = [found.stream, found.group]
             pending.add_metric(labels, found.pending)
+            age.add_metric(labels, found.age_s)
             if found.lag is not None:
                 lag.add_metric(labels, found.lag)
+        retention = GaugeMetricFamily(
+            "mastery_stream_retention_seconds",
+            "How long a stream keeps what a group has not acknowledged; absent: for ever.",
+            labels=["stream"],
+        )
+        for stream, retention_s in self._retentions_s.items():
+            retention.add_metric([stream], retention_s)
         entries = GaugeMetricFamily(
             "mastery_stream_entries", "Entries of a stream.", labels=["stream"]
         )
@@ -90,19 +131,27 @@ class StreamGauges(Collector):
         )
         for stream, length in self._lengths.items():
             (dead if stream in self._dead_letters else entries).add_metric([stream], length)
-        return [up, lag, pending, entries, dead]
+        return [up, lag, pending, age, retention, entries, dead]
 
 
-def _no_such_key(answer: Exception) -> bool:
-    return isinstance(answer, ResponseError) and "no such key" in str(answer)
+async def _answers(pipeline: Any) -> list[Any]:
+    """What each command answered; the error itself where stream or group do not exist."""
+    answers: list[Any] = await pipeline.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, Exception) and not _missing(answer):
+            raise answer
+    return answers
 
 
-def _group(stream: str, group: str, infos: Any) -> _Group | None:
-    if isinstance(infos, Exception):
-        return None
-    for info in infos:
-        name = info["name"]
-        if (name.decode() if isinstance(name, bytes) else name) == group:
-            # Redis before 7 has no `lag`, and later ones give none after entries were deleted.
-            return _Group(stream, group, info.get("lag"), info["pending"])
-    return None
+def _missing(answer: Exception) -> bool:
+    return isinstance(answer, ResponseError) and (
+        "no such key" in str(answer) or group_is_missing(answer)
+    )
+
+
+def _family(what: str, text: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"mastery_stream_{what}", text, labels=["stream", "group"])
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

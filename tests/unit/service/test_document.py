@@ -1,6 +1,7 @@
 """The AsyncAPI document and the schemas are those of the code, and the kept files are theirs."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from typer.testing import CliRunner
 
 from contracts.envelope import CloudEvent
+from contracts.upcasting import UPCASTERS
 from workers.cli import asyncapi
 from workers.errors import InputFileError
 from workers.service.asyncapi import CHANNELS, EVENT_TYPES, build_document, event_schema
@@ -66,7 +68,9 @@ def test_given_an_event_when_its_schema_is_made_then_it_is_complete(
     assert schema["$id"] == f"urn:mastery-engine:{EVENT_TYPES[event]}"
     assert schema["title"] == event.__name__
     assert schema["description"]
-    assert schema["properties"]["type"]["const"] == EVENT_TYPES[event]
+    of_type = schema["properties"]["type"]
+    assert re.search(of_type.get("pattern", of_type.get("const")), EVENT_TYPES[event])
+    assert not re.search(of_type.get("pattern", of_type.get("const")), "practice.other.v1")
     assert [example["type"] for example in schema["examples"]] == [EVENT_TYPES[event]]
 
 
@@ -107,11 +111,27 @@ def test_given_the_channels_when_read_then_actions_and_messages_are_ours() -> No
     }
     for key, described in CHANNELS.items():
         assert content["channels"][key]["address"] == described.stream
-        message = content["components"]["messages"][described.event.__name__]
-        assert message["name"] == EVENT_TYPES[described.event]
-        assert message["contentType"] == "application/cloudevents+json"
-        assert message["examples"][0]["payload"]["type"] == message["name"]
-        assert message["correlationId"]["location"] == "$message.payload#/correlationid"
+        assert list(content["channels"][key]["messages"]) == [e.__name__ for e in described.events]
+        for event in described.events:
+            message = content["components"]["messages"][event.__name__]
+            assert message["name"] == EVENT_TYPES[event]
+            assert message["contentType"] == "application/cloudevents+json"
+            assert message["examples"][0]["payload"]["type"] == message["name"]
+            assert message["correlationId"]["location"] == "$message.payload#/correlationid"
+
+
+def test_given_the_events_when_documented_then_those_that_are_upcast_alone_are_deprecated() -> None:
+    content = build_document().to_jsonable()
+
+    for event, event_type in EVENT_TYPES.items():
+        deprecated = event_type in UPCASTERS
+        name = event.__name__
+        assert content["components"]["schemas"][name].get("deprecated", False) is deprecated
+        assert event_schema(event).get("deprecated", False) is deprecated
+        assert ("Deprecated: publish" in content["components"]["messages"][name]["summary"]) is (
+            deprecated
+        )
+    assert set(UPCASTERS) < set(EVENT_TYPES.values())
 
 
 def test_given_written_files_when_checked_then_none_has_drifted(repository: Path) -> None:

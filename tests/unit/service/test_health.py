@@ -118,3 +118,44 @@ async def test_given_an_old_answer_when_the_part_recovers_then_health_does_too()
     part.error = None
 
     assert (await health.report()).status is Status.HEALTHY
+
+
+async def test_given_a_part_that_answers_and_takes_no_work_when_asked_then_it_says_why() -> None:
+    waiting = {"ledger": "no space left on device"}
+    health = Health(
+        [Check("ledger", _Part().probe)], version="1", cache_s=0, waiting=lambda: waiting
+    )
+
+    full = await health.report()
+    waiting.clear()
+    freed = await health.report()
+
+    assert not full.ready
+    assert full.checks[0].reason == "no space left on device"
+    assert freed.ready
+
+
+async def test_given_a_probe_that_ends_late_when_given_up_then_none_starts_beside_it() -> None:
+    polite = asyncio.Event()
+    began = 0
+
+    async def probe() -> None:
+        nonlocal began
+        began += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await polite.wait()
+            raise OSError("hung up")
+
+    health = Health([Check("ledger", probe)], version="1", timeout_s=0.01, cache_s=0)
+
+    async with asyncio.timeout(1):
+        reasons = [(await health.report()).checks[0].reason for _ in range(3)]
+    assert reasons == ["no answer within 0.01 s"] * 3
+    assert began == 1
+
+    polite.set()
+    await asyncio.sleep(0.01)
+    await health.report()
+    assert began == 2

@@ -1,7 +1,7 @@
 """Counts of the engine, and gauges of the streams."""
 
-from collections.abc import AsyncIterator
-from typing import get_args
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, get_args
 
 import fakeredis
 import pytest
@@ -10,8 +10,11 @@ from redis.asyncio import Redis
 
 from contracts.rejections import RejectionCode
 from workers.errors import RedisUnavailable, StreamRefused
+from workers.intake.trimming import Bounds
 from workers.meter import Meter, Stage
+from workers.service.health import Check, Health
 from workers.service.metrics import EngineMetrics
+from workers.service.readiness_gauge import ReadinessGauge
 from workers.service.stream_gauges import StreamGauges
 
 _LABELS = {"stream": "responses", "group": "engine"}
@@ -26,7 +29,11 @@ async def client() -> AsyncIterator[Redis]:
 
 def _gauges(client: Redis) -> tuple[StreamGauges, CollectorRegistry]:
     registry = CollectorRegistry()
-    gauges = StreamGauges(client, [("responses", "engine"), ("mastery", "graph")], ["rejected"])
+    gauges = StreamGauges(
+        client,
+        [Bounds("responses", "engine"), Bounds("mastery", "graph", 10, 60_000)],
+        ["rejected"],
+    )
     registry.register(gauges)
     return gauges, registry
 
@@ -116,3 +123,111 @@ async def test_given_a_key_that_is_no_stream_when_refreshed_then_it_is_refused(
 
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
         await gauges.refresh()
+
+
+async def _aged(client: Redis, stream: str, *ages_s: float) -> list[str]:
+    """Entries that were added so long ago; returns their ids."""
+    seconds, _ = await client.time()
+    ids = [f"{int((seconds - age_s) * 1000)}-0" for age_s in ages_s]
+    for entry_id in ids:
+        await client.xadd(stream, {"event": "{}"}, id=entry_id)
+    return ids
+
+
+async def test_given_groups_when_refreshed_then_each_shows_the_age_of_its_oldest_unacked_entry(
+    client: Redis,
+) -> None:
+    ids = await _aged(client, "mastery", 900, 600, 300)
+    for name in ("graph", "foreign", "done"):
+        await client.xgroup_create("mastery", name, id="0")
+    await client.xreadgroup("graph", "c", {"mastery": ">"}, count=2)
+    await client.xack("mastery", "graph", ids[0])
+    await client.xreadgroup("foreign", "c", {"mastery": ">"}, count=2, noack=True)
+    await client.xreadgroup("done", "c", {"mastery": ">"}, noack=True)
+    gauges, registry = _gauges(client)
+
+    await gauges.refresh()
+
+    def age_s(group: str) -> float | None:
+        labels = {"stream": "mastery", "group": group}
+        return registry.get_sample_value("mastery_stream_oldest_age_seconds", labels)
+
+    assert age_s("graph") == pytest.approx(600, abs=5)
+    assert age_s("foreign") == pytest.approx(300, abs=5)
+    assert age_s("done") == 0
+    value = registry.get_sample_value
+    assert value("mastery_stream_retention_seconds", {"stream": "mastery"}) == 60
+    assert value("mastery_stream_retention_seconds", {"stream": "responses"}) is None
+
+
+async def test_given_a_deleted_entry_still_pending_when_refreshed_then_its_age_counts_nothing(
+    client: Redis,
+) -> None:
+    ids = await _aged(client, "responses", 900, 300)
+    await client.xgroup_create("responses", "engine", id="0")
+    await client.xreadgroup("engine", "c", {"responses": ">"})
+    await client.xdel("responses", ids[0])
+    gauges, registry = _gauges(client)
+    await gauges.refresh()
+    found = registry.get_sample_value("mastery_stream_oldest_age_seconds", _LABELS)
+    assert found == pytest.approx(300, abs=5)
+    await client.xdel("responses", ids[1])
+    await gauges.refresh()
+    assert registry.get_sample_value("mastery_stream_oldest_age_seconds", _LABELS) == 0
+
+
+async def test_given_a_group_deleted_meanwhile_when_refreshed_then_the_others_are_shown(
+    client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.xadd("responses", {"event": "{}"})
+    for name in ("engine", "other"):
+        await client.xgroup_create("responses", name, id="0")
+    gauges, registry = _gauges(client)
+    ages = gauges._ages
+
+    async def destroyed(*args: Any) -> Any:
+        await client.xgroup_destroy("responses", "other")
+        return await ages(*args)
+
+    monkeypatch.setattr(gauges, "_ages", destroyed)
+    await gauges.refresh()
+    assert registry.get_sample_value("mastery_stream_lag", _LABELS) == 1
+    other = {"stream": "responses", "group": "other"}
+    assert registry.get_sample_value("mastery_stream_lag", other) is None
+    assert registry.get_sample_value("mastery_streams_up") == 1
+
+
+def test_given_trimmed_entries_when_counted_then_each_stream_has_its_number() -> None:
+    metrics = EngineMetrics("1")
+    metrics.trimmed("a", 0)
+    metrics.trimmed("b", 5)
+    value = metrics.registry.get_sample_value
+    assert value("mastery_stream_trimmed_total", {"stream": "a"}) == 0
+    assert value("mastery_stream_trimmed_total", {"stream": "b"}) == 5
+
+
+async def test_given_a_part_away_when_refreshed_then_readiness_and_the_part_are_shown() -> None:
+    away = {"graph": False, "ledger": False}
+
+    def probe(name: str) -> Callable[[], Awaitable[None]]:
+        async def ask() -> None:
+            if away[name]:
+                raise RedisUnavailable("away")
+
+        return ask
+
+    checks = [Check("ledger", probe("ledger")), Check("graph", probe("graph"), required=False)]
+    gauge = ReadinessGauge(Health(checks, version="1", cache_s=0))
+    registry = CollectorRegistry()
+    registry.register(gauge)
+    value = registry.get_sample_value
+    assert value("mastery_ready") == 0
+
+    await gauge.refresh()
+    assert (value("mastery_ready"), value("mastery_part_up", {"part": "ledger"})) == (1, 1)
+    away["graph"] = True
+    await gauge.refresh()
+    assert (value("mastery_ready"), value("mastery_part_up", {"part": "graph"})) == (1, 0)
+    away["ledger"] = True
+    await gauge.refresh()
+    assert (value("mastery_ready"), value("mastery_part_up", {"part": "ledger"})) == (0, 0)
