@@ -48,6 +48,11 @@ class RejectedData(Message):
     field: str | None = Field(default=None, description="Path of the field that is wrong.")
     stream: str = Field(description="The stream that the entry came from.")
     entry_id: str = Field(description="The id of the entry in that stream.")
+    first_entry_id: str | None = Field(
+        default=None,
+        description="Of a redriven entry that is refused again, the id under which its event "
+        "entered the stream for the first time; its milliseconds are the time of acceptance.",
+    )
     deliveries: Annotated[int, Field(ge=1)] = Field(description="How often it was delivered.")
     rejected_at: Timestamp
     event: str | None = Field(
@@ -57,6 +62,10 @@ class RejectedData(Message):
     )
     event_base64: str | None = Field(
         default=None, description="Instead of `event` where the text is not UTF-8."
+    )
+    without_event: bool | None = Field(
+        default=None,
+        description="True if the entry had no field `event`: there is nothing to send again.",
     )
 
 

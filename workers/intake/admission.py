@@ -4,23 +4,31 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails
 
 from contracts.rejections import RejectionCode
 from contracts.responses import ResponseRecorded
 from contracts.streams import EVENT_FIELD
+from contracts.upcasting import UPCASTERS, Document, read, type_of, upcast
 from workers.errors import Refused
 from workers.estimation.learner import LearnerKey, Response
+from workers.intake.acceptance import MARKER
 from workers.intake.identity import Authenticator, Authorisation
 from workers.intake.raw_batch import RawEntry
 from workers.moments import iso, to_us
 
 _FIELD: Final = EVENT_FIELD.encode()
 _AHEAD_US: Final = 5 * 60 * 1_000_000
-"""How far `answered_at` may lie after the moment at which the event entered the stream."""
+"""How far `answered_at` may lie after the moment at which the event entered the stream.
+
+The first time, if it was redriven: a clock that was wrong does not become right by waiting.
+"""
 _LAST_MS: Final = 253_402_300_799_999
 """The end of the year 9999, milliseconds since 1970."""
 _LONGEST_VALUE: Final = 80
+_LONGEST_INTEGER: Final = 256
+"""Bits of an integer that a reason may quote."""
+_TYPE: Final = "type"
 
 
 class Admitted(NamedTuple):
@@ -94,7 +102,11 @@ class Admission:
         )
 
     def _decode(self, entry: RawEntry) -> ResponseRecorded:
-        size = sum(len(name) + len(value) for name, value in entry.fields.items())
+        size = sum(
+            len(name) + len(value)
+            for name, value in entry.fields.items()
+            if name != MARKER or entry.redriven_from is None
+        )
         if size > self.max_event_bytes:
             raise Refused(
                 RejectionCode.TOO_LARGE,
@@ -112,10 +124,20 @@ class Admission:
         try:
             event = ResponseRecorded.model_validate_json(text)
         except ValidationError as error:
-            self._limit(_token_of(text))
-            raise _refusal_of(error.errors(include_url=False)) from None
+            return self._decode_other(text, error)
         self._limit(event.data.token)
         return event
+
+    def _decode_other(self, text: bytes, error: ValidationError) -> ResponseRecorded:
+        """An event that is not of the current version: one of an older, or a refusal."""
+        document = read(text)
+        self._limit(_token_of(document))
+        if type_of(document) not in UPCASTERS:
+            raise _refusal_of(error) from None
+        try:
+            return upcast(text)
+        except ValidationError as older:
+            raise _refusal_of(older) from None
 
     def _limit(self, token: str | None) -> None:
         if token is not None and len(token.encode()) > self.max_token_bytes:
@@ -127,22 +149,20 @@ class Admission:
             )
 
 
-def _token_of(text: bytes) -> str | None:
+def _token_of(document: Document) -> str | None:
     """The token of an event in which something else is wrong."""
-    try:
-        token = from_json(text)["data"]["token"]
-    except (ValueError, LookupError, TypeError):
-        return None
+    data = document.get("data")
+    token = data.get("token") if isinstance(data, dict) else None
     return token if isinstance(token, str) else None
 
 
 def _entered_ms(entry: RawEntry) -> int:
-    """When the entry entered the stream, by Redis's clock, milliseconds since 1970."""
-    entered_ms = int(entry.entry_id.partition("-")[0])
+    """When the event first entered the stream, by Redis's clock, milliseconds since 1970."""
+    entered_ms = int(entry.first_id.partition("-")[0])
     if entered_ms > _LAST_MS:
         raise Refused(
             RejectionCode.INVALID,
-            f"the entry's id {entry.entry_id} is no moment before the year 10000: let Redis choose "
+            f"the entry's id {entry.first_id} is no moment before the year 10000: let Redis choose "
             "it, with '*'",
         )
     return entered_ms
@@ -152,9 +172,12 @@ def _invalid(field: str, problem: str) -> Refused:
     return Refused(RejectionCode.INVALID, f"{field} {problem}", field)
 
 
-def _refusal_of(errors: list[ErrorDetails]) -> Refused:
+def _refusal_of(failure: ValidationError) -> Refused:
     """The refusal that names the first thing wrong; form comes before identity."""
-    wrong = [(_path(error["loc"]), error) for error in errors]
+    wrong = [(_path(error["loc"]), error) for error in failure.errors(include_url=False)]
+    # Of an event of another type nothing else can be said.
+    other = [one for one in wrong if one[0] == _TYPE and one[1]["type"] != "missing"]
+    wrong = other or wrong
     about_form = [one for one in wrong if not _about_identity(one[0])]
     path, error = (about_form or wrong)[0]
     code = RejectionCode.INVALID if about_form else RejectionCode.UNAUTHENTICATED
@@ -196,5 +219,8 @@ def _shown(path: str, value: object) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     if path == "data":
         return f"of type {type(value).__name__}"
-    text = repr(value)
+    if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER:
+        # Python refuses to write very long ones, and how long is a setting of the process.
+        return "a number of very many digits"
+    text = repr(value[: _LONGEST_VALUE + 1] if isinstance(value, str) else value)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"

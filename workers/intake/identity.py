@@ -1,6 +1,7 @@
 """Who reports, and whether they may."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -70,28 +71,40 @@ class TrustedClaims:
                     f"is {moment}, but the event entered the stream at {entered_at_s:.3f}: "
                     "the token is not valid yet; set the issuer's clock",
                 )
-        return Identity(self._tenant(claims), claims.sub, claims.role)
-
-    def _tenant(self, claims: Claims) -> str:
-        """The tenant of the claims, found as row level security finds it."""
-        held = {**vars(claims), **(claims.model_extra or {})}
-        for path in (self.tenant_claim, _SUPABASE_TENANT):
-            value = _at(held, path)
-            if value is None:
-                continue
-            if (
-                not isinstance(value, str)
-                or not 1 <= len(value) <= _LONGEST_TENANT
-                or _CONTROL_CHARACTER.search(value)
-            ):
-                raise _unauthenticated(
-                    path, "must be a string of 1 to 128 characters, none a control character"
-                )
-            return value
-        return _DEFAULT_TENANT
+        return Identity(tenant_of(_held(claims), self.tenant_claim), claims.sub, claims.role)
 
 
-def _at(claims: dict[str, Any], path: str) -> Any:
+def tenant_of(claims: Mapping[str, Any], tenant_claim: str) -> str:
+    """The tenant of claims, found as row level security finds it.
+
+    Args:
+        claims: the claims, as JSON gives them.
+        tenant_claim: dotted path of the claim that names the tenant.
+
+    Raises:
+        Refused: with ``unauthenticated``, where the claim is there but names none.
+    """
+    for path in (tenant_claim, _SUPABASE_TENANT):
+        value = _at(claims, path)
+        if value is None:
+            continue
+        if (
+            not isinstance(value, str)
+            or not 1 <= len(value) <= _LONGEST_TENANT
+            or _CONTROL_CHARACTER.search(value)
+        ):
+            raise _unauthenticated(
+                path, "must be a string of 1 to 128 characters, none a control character"
+            )
+        return value
+    return _DEFAULT_TENANT
+
+
+def _held(claims: Claims) -> dict[str, Any]:
+    return {**vars(claims), **(claims.model_extra or {})}
+
+
+def _at(claims: Mapping[str, Any], path: str) -> Any:
     """What is at a dotted path; None if the path ends before."""
     value: Any = claims
     for name in path.split("."):

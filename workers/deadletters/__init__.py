@@ -1,0 +1,1 @@
+"""Dead letters for people: looking at what was refused, sending it again, taking it away."""
