@@ -8,6 +8,7 @@ from contracts.envelope import CloudEvent, Message
 from contracts.primitives import Identifier, Probability, Timestamp, Uuid
 
 Transition = Literal["none", "mastered", "lapsed"]
+Cause = Literal["response", "correction", "rebuild", "parameters"]
 Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -42,8 +43,9 @@ class MasteryData(Message):
     )
     mastered: bool = Field(description="Whether mastery has reached the threshold.")
     transition: Transition = Field(description="Whether the threshold was crossed, and how.")
-    attempts: Annotated[int, Field(ge=1)] = Field(
-        description="Answers of this learner on this concept."
+    attempts: Count = Field(
+        description="Answers of this learner on this concept that count; 0 where a correction left "
+        "none, and mastery is the prior."
     )
     version: Annotated[int, Field(ge=1)] = Field(
         description="Strictly rising per learner, with gaps: keep the event with the highest."
@@ -65,6 +67,14 @@ class MasteryData(Message):
         description="Newest answer on this concept; differs for a late response."
     )
     parameters_version: Annotated[int, Field(ge=1)]
+    cause: Cause | None = Field(
+        default=None, description="Why it changed; absent: the response that is named."
+    )
+    correction: Literal["void", "rescore"] | None = Field(
+        default=None,
+        description="Where a correction is the cause: the response that is named counts no more, "
+        "or has the score that is given.",
+    )
 
 
 class MasteryChanged(CloudEvent[MasteryData]):

@@ -1,4 +1,4 @@
-"""Comparing what is stored with what a replay of the stored log gives."""
+"""Comparing what is stored with what was written, and with what a replay of the log gives."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Final, NamedTuple
@@ -8,7 +8,9 @@ from workers.estimation.bkt import probability
 from workers.estimation.learner import Learner, LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay_many
-from workers.ledger.protocol import Ledger, Stored
+from workers.ledger.corrections import LOG_TABLES, Altered
+from workers.ledger.protocol import Stored
+from workers.ledger.repair import RepairLedger
 
 TOLERANCE: Final = 1e-9
 """Largest difference between stored and replayed numbers that counts as none."""
@@ -16,19 +18,22 @@ _PAGE: Final = 100
 
 
 class Difference(NamedTuple):
-    """A stored value that is not what the log gives."""
+    """A stored value that is not what it must be."""
 
     key: LearnerKey
     what: str
     """Table and column, and of which concept, scale or session."""
     stored: object
     replayed: object
+    """What it must be."""
+    by: str = "the log gives"
+    """Who says so."""
 
     def __str__(self) -> str:
         """One line for a person."""
         return (
             f"tenant {self.key.tenant_id!r}, student {self.key.student_id!r}: {self.what} "
-            f"is {self.stored}, the log gives {self.replayed}"
+            f"is {self.stored}, {self.by} {self.replayed}"
         )
 
 
@@ -38,15 +43,51 @@ class Verified(NamedTuple):
     learners: int
     responses: int
     differences: list[Difference]
+    unsealed: int = 0
+    """Rows without a checksum, from before there were any: altered, only a replay would tell."""
 
 
-async def verify(ledger: Ledger, parameters: Parameters) -> AsyncIterator[Verified]:
-    """Compare all learners, page by page; safe while workers run.
+async def pages(
+    ledger: RepairLedger, only: LearnerKey | None = None, sample: int | None = None
+) -> AsyncIterator[list[LearnerKey]]:
+    """Whom to look at, page by page: all who have a row in any table, unless it is said.
+
+    Args:
+        ledger: the system of record.
+        only: this learner.
+        sample: so many learners, drawn at random.
+    """
+    if only is not None:
+        yield [only]
+    elif sample is not None:
+        drawn = await ledger.sample(sample)
+        for at in range(0, len(drawn), _PAGE):
+            yield drawn[at : at + _PAGE]
+    else:
+        after: LearnerKey | None = None
+        while keys := await ledger.holders(after, _PAGE):
+            yield keys
+            after = keys[-1]
+
+
+async def verify(
+    ledger: RepairLedger,
+    parameters: Parameters,
+    *,
+    only: LearnerKey | None = None,
+    sample: int | None = None,
+) -> AsyncIterator[Verified]:
+    """Compare learners, page by page; safe while workers run.
 
     A learner's log and state are read in one snapshot, so a commit in between changes both.
+
+    Args:
+        ledger: the system of record.
+        parameters: under which all states are.
+        only: see `pages`.
+        sample: see `pages`.
     """
-    after: LearnerKey | None = None
-    while keys := await ledger.learners(after, _PAGE):
+    async for keys in pages(ledger, only, sample):
         page = await ledger.stored(keys)
         replayed = replay_many([stored.log for stored in page], parameters)
         found = [
@@ -54,21 +95,69 @@ async def verify(ledger: Ledger, parameters: Parameters) -> AsyncIterator[Verifi
             for stored, learner in zip(page, replayed, strict=True)
             for difference in differences(stored, learner, parameters)
         ]
-        yield Verified(len(page), sum(len(stored.log) for stored in page), found)
-        after = keys[-1]
+        yield Verified(
+            len(page),
+            sum(len(stored.responses) for stored in page),
+            found,
+            sum(stored.unsealed for stored in page),
+        )
 
 
 def differences(stored: Stored, replayed: Learner, parameters: Parameters) -> Iterator[Difference]:
-    """Everything in which a learner's stored state is not the replayed one.
+    """Everything in which a learner's rows are not what was written, or not the replayed state.
 
     Args:
         stored: the learner's rows.
         replayed: the state that the learner's log gives.
         parameters: under which it was replayed.
     """
+    yield from log_differences(stored)
+    for row in stored.altered:
+        if row.table not in LOG_TABLES:
+            yield _altered(stored.key, row)
+    if stored.version < stored.newest_version:
+        yield Difference(
+            stored.key, "learners.version", stored.version, stored.newest_version, "a row has"
+        )
+    if not _counted(stored):
+        yield from _miscounted(stored)
     for what, is_, should in _values(stored, replayed, parameters):
         if not _same(is_, should):
             yield Difference(stored.key, what, is_, should)
+
+
+def log_differences(stored: Stored) -> Iterator[Difference]:
+    """Everything in which a learner's log is not what was written: no replay can mend that."""
+    for row in stored.altered:
+        if row.table in LOG_TABLES:
+            yield _altered(stored.key, row)
+    known = {response.response_id for response in stored.responses}
+    for response_id in dict.fromkeys(one.response_id for one in stored.corrections):
+        if response_id not in known:
+            what = f"student_responses of {response_id!r}"
+            yield Difference(stored.key, what, "missing", "was corrected", "but it")
+    if _counted(stored):
+        yield from _miscounted(stored)
+
+
+def _counted(stored: Stored) -> bool:
+    """Whether the learner's row can be believed in how long the log is."""
+    return stored.version > 0 and all(row.table != "learners" for row in stored.altered)
+
+
+def _miscounted(stored: Stored) -> Iterator[Difference]:
+    for table, count, rows in (
+        ("student_responses", stored.response_count, stored.responses),
+        ("response_corrections", stored.correction_count, stored.corrections),
+    ):
+        if count is not None and count != len(rows):
+            what = f"the number of rows of {table}"
+            yield Difference(stored.key, what, len(rows), count, "there were")
+
+
+def _altered(key: LearnerKey, row: Altered) -> Difference:
+    what = f"the checksum of {row.table}" + (f" {row.of!r}" if row.of else "")
+    return Difference(key, what, row.given, row.checksum, "it was written with")
 
 
 def _same(stored: object, replayed: object) -> bool:

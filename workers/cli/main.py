@@ -4,10 +4,12 @@ import sys
 
 import typer
 
-from workers.cli import migrate
+from workers.cli import migrate, rejected, response
 from workers.cli.asyncapi import asyncapi
 from workers.cli.check import check
 from workers.cli.demo import demo
+from workers.cli.rebuild import rebuild
+from workers.cli.reconcile import reconcile
 from workers.cli.replay import replay
 from workers.cli.verify import verify
 from workers.cli.worker import worker
@@ -25,7 +27,11 @@ app.command()(worker)
 app.command()(replay)
 app.command()(check)
 app.add_typer(migrate.app)
+app.add_typer(rejected.app)
+app.add_typer(response.app)
 app.command()(verify)
+app.command()(rebuild)
+app.command()(reconcile)
 app.command()(asyncapi)
 
 

@@ -1,8 +1,9 @@
 """The fold: learners and their new answers in, their new states and outcomes out.
 
 A learner's answers count in the learner's own order, `Position`. Answers that follow the newest
-one known are folded onto the stored state; a late one makes the learner's whole log be replayed.
-Either way the state is the one that a replay of all answers in order gives, to the last bit.
+one known are folded onto the stored state; a late one, and a state under other parameters, make
+the learner's whole log be replayed. Either way the state is the one that a replay of all answers in
+order gives, to the last bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,8 @@ class Work:
         key: who.
         learner: the stored state; of a late learner the whole of it.
         responses: new answers, none of them in the log, each once, in any order.
-        log: the learner's whole log, in any order; needed if an answer is late.
+        log: the learner's whole log, in any order; needed if an answer is late, or if the state
+            is one under other parameters.
     """
 
     key: LearnerKey
@@ -57,6 +59,7 @@ class Folded:
         responses: the new answers in the learner's order.
         outcomes: what each of them brought.
         estimates: of each scale that changed, the ability now.
+        under_new_parameters: whether the state was one under others.
     """
 
     key: LearnerKey
@@ -67,6 +70,7 @@ class Folded:
     abilities: dict[str, int] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
     estimates: dict[str, AbilityEstimate] = field(default_factory=dict)
+    under_new_parameters: bool = False
 
 
 def apply(learner: Learner, response: Response, parameters: Parameters) -> None:
@@ -99,10 +103,10 @@ def fold(works: Sequence[Work], parameters: Parameters) -> list[Folded]:
 
     Args:
         works: one for each learner, each with at least one answer.
-        parameters: under which all states are.
+        parameters: under which all states are wanted.
 
     Raises:
-        ValueError: if an answer is late and the learner's log is not given.
+        ValueError: if a learner has to be replayed and the log is not given.
     """
     passes = [_Pass(work, parameters) for work in works]
     found = iter(estimates([state for one in passes for state in one.ability_states()]))
@@ -132,16 +136,20 @@ class _Pass:
         stored = work.learner
         last = stored.last
         late = 0 if last is None else sum(r.position < last for r in self._new)
+        self._new_parameters = last is not None and stored.parameters_version != parameters.version
+        if self._new_parameters:
+            # Every stored value may change, as with a late answer; so all of them are told alike.
+            late = len(self._new)
         if late:
             if work.log is None:
-                raise ValueError(f"a late answer of {work.key} needs the learner's log")
+                raise ValueError(f"{work.key} has to be replayed, and its log is not given")
             self._learner = Learner(stored.version, None, parameters.version)
             self._moments = self._replay(stored, work.log, self._new[:late])
         else:
             self._learner = Learner(
                 stored.version,
                 last,
-                stored.parameters_version,
+                parameters.version,
                 dict(stored.concepts),
                 dict(stored.abilities),
                 dict(stored.sessions),
@@ -206,7 +214,9 @@ class _Pass:
 
     def conclude(self, found: Iterator[AbilityEstimate]) -> Folded:
         """Build the outcomes; `found` yields the estimates of `ability_states` in order."""
-        folded = Folded(self._key, self._learner, self._new)
+        folded = Folded(
+            self._key, self._learner, self._new, under_new_parameters=self._new_parameters
+        )
         for at, (response, moment) in enumerate(zip(self._new, self._moments, strict=True)):
             previous, current = next(found), next(found)
             changes = [

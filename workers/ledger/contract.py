@@ -7,6 +7,8 @@ from typing import Any
 
 from workers.errors import LedgerRefused
 from workers.estimation.learner import LearnerKey
+from workers.ledger.arrays import plain
+from workers.ledger.current import Current, current_request, read_current
 from workers.ledger.documents import (
     commit_request,
     encoded,
@@ -14,10 +16,18 @@ from workers.ledger.documents import (
     page_request,
     read_commit,
     read_load,
-    read_stored,
-    whole_request,
 )
 from workers.ledger.protocol import Commit, Committed, Loaded, Stored, Touched
+from workers.ledger.repair import Answers, ItemSpan, Rewrite, Untold
+from workers.ledger.repair_documents import (
+    answers_request,
+    audit_request,
+    read_answers,
+    read_audit,
+    read_untold,
+    rewrite_request,
+    seal_request,
+)
 
 
 class SqlLedger(ABC):
@@ -53,13 +63,77 @@ class SqlLedger(ABC):
 
     async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
         """See `Ledger.stored`."""
-        answer = await self._call("mastery_load", whole_request(keys))
-        with _as_promised("mastery_load"):
-            return read_stored(answer, keys)
+        answer = await self._call("mastery_audit", audit_request(keys))
+        with _as_promised("mastery_audit"):
+            return read_audit(answer, keys)
+
+    async def current(
+        self, keys: Sequence[LearnerKey], since_us: int | None = None
+    ) -> list[Current]:
+        """See `Ledger.current`."""
+        answer = await self._call("mastery_current", current_request(keys, since_us))
+        with _as_promised("mastery_current"):
+            return read_current(answer, keys)
+
+    async def clock_us(self) -> int:
+        """See `Ledger.clock_us`."""
+        answer = await self._call("mastery_current", current_request([], None))
+        with _as_promised("mastery_current"):
+            return int(answer["now"])
 
     async def ping(self) -> None:
         """See `Ledger.ping`."""
-        await self.learners(limit=1)
+        # Of the newest schema, and as a write: a server that only reads is of no use.
+        await self.untold(limit=0)
+
+    async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """See `RepairLedger.holders`."""
+        return await self._keys(page_request(after, limit))
+
+    async def sample(self, count: int) -> list[LearnerKey]:
+        """See `RepairLedger.sample`."""
+        return await self._keys({"sample": count})
+
+    async def _keys(self, request: dict[str, Any]) -> list[LearnerKey]:
+        page = await self._call("mastery_holders", request)
+        with _as_promised("mastery_holders"):
+            return [LearnerKey(tenant, student) for tenant, student in page]
+
+    async def count(self) -> int:
+        """See `RepairLedger.count`."""
+        answer = await self._call("mastery_holders", {"count": True})
+        with _as_promised("mastery_holders"):
+            return int(answer[0])
+
+    async def answers(
+        self, span: ItemSpan, after: LearnerKey | None = None, limit: int = 500
+    ) -> Answers:
+        """See `RepairLedger.answers`."""
+        answer = await self._call("mastery_answers", answers_request(span, after, limit))
+        with _as_promised("mastery_answers"):
+            return read_answers(answer, span.tenant_id)
+
+    async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
+        """See `RepairLedger.rewrite`."""
+        answer = await self._call("mastery_rewrite", rewrite_request(rewrites))
+        with _as_promised("mastery_rewrite"):
+            return list(answer)
+
+    async def seal(self, audited: Sequence[Stored], *, accept: bool = False) -> list[int | None]:
+        """See `RepairLedger.seal`."""
+        answer = await self._call("mastery_seal", seal_request(audited, accept=accept))
+        with _as_promised("mastery_seal"):
+            return list(answer)
+
+    async def untold(self, limit: int = 500, lease_s: float = 30.0) -> list[Untold]:
+        """See `RepairLedger.untold`."""
+        answer = await self._call("mastery_untold", {"limit": limit, "lease_s": lease_s})
+        with _as_promised("mastery_untold"):
+            return read_untold(answer)
+
+    async def told(self, numbers: Sequence[int]) -> None:
+        """See `RepairLedger.told`."""
+        await self._call("mastery_told", {"ids": plain(numbers)})
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The ledger over a connection to Postgres: direct, session pooler or transaction pooler."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,11 @@ from workers.ledger.sqlstate import ledger_error
 
 _TRANSACTION_POOLER_PORT: Final = 6543
 """Supabase's transaction pooler, behind which prepared statements do not survive."""
+
+_CONNECT_S: Final = 5.0
+"""The longest wait for a connection: on a network that comes back, the next try is never far."""
+_RELEASE_S: Final = 1.0
+"""How long a call that was given up asks the server to give up too, before it hangs up."""
 
 LIBRARY_ERRORS: Final = (
     asyncpg.PostgresError,
@@ -38,13 +44,14 @@ class DirectLedger(SqlLedger):
 
     Args:
         dsn: ``postgresql://…``; on port 6543 no prepared statement is kept.
-        timeout_s: limit of one call, connecting included, in seconds.
+        timeout_s: limit of one call, in seconds; connecting has one of 5 s, if that is less.
         connections: at most so many connections.
     """
 
     def __init__(self, dsn: str, *, timeout_s: float = 15.0, connections: int = 4) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_s
+        self._connect_s = min(timeout_s, _CONNECT_S)
         self._connections = connections
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
@@ -58,7 +65,7 @@ class DirectLedger(SqlLedger):
                     self._dsn,
                     min_size=0,
                     max_size=self._connections,
-                    timeout=self._timeout_s,
+                    timeout=self._connect_s,
                     command_timeout=self._timeout_s,
                     statement_cache_size=0 if pooled else 100,
                     server_settings={"application_name": "mastery-engine"},
@@ -70,10 +77,14 @@ class DirectLedger(SqlLedger):
         statement = f"select public.{function}($1::jsonb)"
         try:
             pool = await self._connected()
-            async with pool.acquire(timeout=self._timeout_s) as connection:
-                return orjson.loads(
-                    await connection.fetchval(statement, encoded(document).decode())
-                )
+            connection = await pool.acquire(timeout=self._timeout_s)
+            try:
+                answer = await connection.fetchval(statement, encoded(document).decode())
+            finally:
+                # It closes a connection that does not answer; what we know or suffered stands.
+                with suppress(*LIBRARY_ERRORS):
+                    await pool.release(connection, timeout=_RELEASE_S)
+            return orjson.loads(answer)
         except LIBRARY_ERRORS as error:
             raise from_asyncpg(error) from error
 

@@ -20,14 +20,10 @@ from workers.estimation.learner import (
 )
 from workers.ledger.arrays import booleans, moments, plain, texts
 from workers.ledger.protocol import (
-    AbilityRow,
     Commit,
     Committed,
-    ConceptRow,
     Loaded,
     Recorded,
-    SessionRow,
-    Stored,
     Touched,
 )
 
@@ -49,6 +45,7 @@ def load_request(touched: Sequence[Touched]) -> Document:
         sessions += [(n, s) for s in {r.session_id: None for r in one.responses} if s is not None]
     return {
         **_keys(one.key for one in touched),
+        "parameters_version": touched[0].parameters_version if touched else 1,
         "r_of": plain(of),
         "r_id": texts(r.response_id for r in responses),
         "r_at": moments(r.answered_at_us for r in responses),
@@ -56,11 +53,6 @@ def load_request(touched: Sequence[Touched]) -> Document:
         **_pairs("a", scales),
         **_pairs("s", sessions),
     }
-
-
-def whole_request(keys: Sequence[LearnerKey]) -> Document:
-    """The request of `mastery_load` for everything stored of some learners."""
-    return {**_keys(keys), "whole": True}
 
 
 def _keys(keys: Iterable[LearnerKey]) -> Document:
@@ -82,7 +74,10 @@ def commit_request(commits: Sequence[Commit], outcomes: Sequence[bytes]) -> Docu
         commits: one for each learner.
         outcomes: of each response of each commit, in order, its outcome as JSON.
     """
-    touched = [Touched(c.folded.key, c.folded.responses) for c in commits]
+    touched = [
+        Touched(c.folded.key, c.folded.responses, c.folded.learner.parameters_version)
+        for c in commits
+    ]
     responses = [r for c in commits for r in c.folded.responses]
     last_by, concepts, abilities, sessions = _state_rows(commits)
     newest = [_newest(c.folded.learner) for c in commits]
@@ -93,6 +88,7 @@ def commit_request(commits: Sequence[Commit], outcomes: Sequence[bytes]) -> Docu
         "last_at": moments(p.answered_at_us for p in newest),
         "last_id": texts(p.response_id for p in newest),
         "parameters_version": commits[0].folded.learner.parameters_version,
+        "p_of": plain(n for n, c in enumerate(commits, 1) if c.folded.under_new_parameters),
         "r_session": texts(r.session_id for r in responses),
         "r_item": texts(r.item_id for r in responses),
         "r_concepts": texts(texts(r.concept_ids) for r in responses),
@@ -220,48 +216,6 @@ def read_commit(document: Document, commits: Sequence[Commit]) -> list[Committed
         )
         first = end
     return answers
-
-
-def read_stored(document: Document, keys: Sequence[LearnerKey]) -> list[Stored]:
-    """What `mastery_load` answered to `whole_request`, with every column."""
-    found = [Stored(key, 0, None, 1, [], [], [], []) for key in keys]
-    for n, version, at, response_id, parameters_version in document["learners"]:
-        stored = found[n - 1]
-        stored.version, stored.parameters_version = version, parameters_version
-        stored.last = None if at is None else Position(at, response_id)
-    for n, *response in document["log"]:
-        found[n - 1].log.append(_response(response))
-    for n, concept_id, mantissa, exponent, attempts, at, mastery, *rest in document["concepts"]:
-        mastered, version, parameters_version = rest
-        found[n - 1].concepts.append(
-            ConceptRow(
-                concept_id,
-                float(mastery),
-                attempts,
-                mastered,
-                at,
-                version,
-                parameters_version,
-                float(mantissa),
-                exponent,
-            )
-        )
-    for n, scale, responses, score, theta, error, *rest in document["abilities"]:
-        version, parameters_version = rest
-        found[n - 1].abilities.append(
-            AbilityRow(
-                scale,
-                float(theta),
-                float(error),
-                responses,
-                version,
-                parameters_version,
-                float(score),
-            )
-        )
-    for n, *session in document["sessions"]:
-        found[n - 1].sessions.append(SessionRow(*session))
-    return found
 
 
 def page_request(after: LearnerKey | None, limit: int) -> Document:

@@ -1,10 +1,7 @@
 """A ledger in memory, for tests and trials: it answers as the SQL functions do, and forgets."""
 
-import json
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Any
 
 from workers.errors import Unstorable
 from workers.estimation.ability import AbilityState
@@ -12,10 +9,12 @@ from workers.estimation.learner import (
     ConceptState,
     Learner,
     LearnerKey,
-    Position,
     Response,
     SessionState,
 )
+from workers.ledger.current import Current
+from workers.ledger.memory_accounts import Account, copied
+from workers.ledger.memory_repair import MemoryRepair
 from workers.ledger.protocol import (
     AbilityRow,
     Commit,
@@ -29,29 +28,12 @@ from workers.ledger.protocol import (
 )
 
 
-@dataclass(slots=True)
-class _Account:
-    """All rows of one learner."""
-
-    version: int = 0
-    last: Position | None = None
-    parameters_version: int = 1
-    concepts: dict[str, ConceptRow] = field(default_factory=dict)
-    abilities: dict[str, AbilityRow] = field(default_factory=dict)
-    sessions: dict[str, SessionRow] = field(default_factory=dict)
-    log: dict[str, Recorded] = field(default_factory=dict)
-
-
-class MemoryLedger:
+class MemoryLedger(MemoryRepair):
     """`workers.ledger.protocol.Ledger` in the memory of one process.
 
     Each call is one step that nothing interrupts, as a transaction is. It passes the contract's
     tests (`tests/integration/ledger`) beside the adapters that it stands in for.
     """
-
-    def __init__(self) -> None:
-        self._accounts: dict[LearnerKey, _Account] = {}
-        self._versions = count(1)
 
     async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
         """See `Ledger.load`."""
@@ -66,7 +48,9 @@ class MemoryLedger:
         return [
             self._apply(one)
             if agreed
-            else self._loaded(Touched(one.folded.key, one.folded.responses))
+            else self._loaded(
+                Touched(one.folded.key, one.folded.responses, one.folded.learner.parameters_version)
+            )
             for one, agreed in zip(commits, current, strict=True)
         ]
 
@@ -77,22 +61,23 @@ class MemoryLedger:
 
     async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
         """See `Ledger.stored`."""
-        found = []
-        for key in keys:
-            one = self._accounts.get(key) or _Account()
-            found.append(
-                Stored(
-                    key,
-                    one.version,
-                    one.last,
-                    one.parameters_version,
-                    list(one.concepts.values()),
-                    list(one.abilities.values()),
-                    list(one.sessions.values()),
-                    [recorded.response for recorded in one.log.values()],
-                )
-            )
-        return found
+        return [(self._accounts.get(key) or Account()).stored(key) for key in keys]
+
+    async def current(
+        self, keys: Sequence[LearnerKey], since_us: int | None = None
+    ) -> list[Current]:
+        """See `Ledger.current`."""
+        return [
+            account.current(key)
+            for key in keys
+            if (account := self._accounts.get(key)) is not None
+            and account.log
+            and (since_us is None or max(account.recorded_at_us.values()) >= since_us)
+        ]
+
+    async def clock_us(self) -> int:
+        """See `Ledger.clock_us`."""
+        return time.time_ns() // 1_000
 
     async def ping(self) -> None:
         """See `Ledger.ping`."""
@@ -105,7 +90,7 @@ class MemoryLedger:
         return commit.folded.learner.version == (0 if account is None else account.version)
 
     def _check(self, commit: Commit) -> None:
-        account = self._accounts.get(commit.folded.key) or _Account()
+        account = self._accounts.get(commit.folded.key) or Account()
         new = [response.response_id for response in commit.folded.responses]
         if len(set(new)) < len(new) or not account.log.keys().isdisjoint(new):
             raise Unstorable(f"a response of {commit.folded.key} is in the log already")
@@ -118,13 +103,14 @@ class MemoryLedger:
     def _apply(self, commit: Commit) -> Committed:
         folded, learner = commit.folded, commit.folded.learner
         versions = [next(self._versions) for _ in folded.responses]
-        account = self._accounts.setdefault(folded.key, _Account())
+        account = self._accounts.setdefault(folded.key, Account())
         account.version, account.last = versions[-1], learner.last
         account.parameters_version = parameters = learner.parameters_version
         for response, version, entry, outcome in zip(
             folded.responses, versions, commit.entries, commit.outcomes, strict=True
         ):
-            account.log[response.response_id] = Recorded(response, version, entry, _copy(outcome))
+            account.log[response.response_id] = Recorded(response, version, entry, copied(outcome))
+            account.recorded_at_us[response.response_id] = time.time_ns() // 1_000
         told = {change.concept_id: change for one in folded.outcomes for change in one.concepts}
         for name, by in folded.concepts.items():
             mantissa, exponent, attempts, at_us = learner.concepts[name]
@@ -139,6 +125,12 @@ class MemoryLedger:
             )
         for name, by in folded.sessions.items():
             account.sessions[name] = SessionRow(name, *learner.sessions[name], versions[by])
+        if folded.under_new_parameters:
+            # What came out as it was says so too.
+            for name, concept in account.concepts.items():
+                account.concepts[name] = concept._replace(parameters_version=parameters)
+            for name, ability in account.abilities.items():
+                account.abilities[name] = ability._replace(parameters_version=parameters)
         return Committed(versions)
 
     def _loaded(self, touched: Touched) -> Loaded:
@@ -147,14 +139,16 @@ class MemoryLedger:
             return Loaded(Learner())
         recorded = {
             one.response_id: account.log[one.response_id]._replace(
-                outcome=_copy(account.log[one.response_id].outcome)
+                outcome=copied(account.log[one.response_id].outcome)
             )
             for one in touched.responses
             if one.response_id in account.log
         }
         last = account.last
+        other_parameters = account.parameters_version != touched.parameters_version
         late = last is not None and any(
-            one.response_id not in recorded and one.position < last for one in touched.responses
+            one.response_id not in recorded and (one.position < last or other_parameters)
+            for one in touched.responses
         )
         learner = Learner(account.version, last, account.parameters_version)
         concepts = {name for one in touched.responses for name in one.concept_ids}
@@ -174,7 +168,7 @@ class MemoryLedger:
         for session in account.sessions.values():
             if late or session.session_id in sessions:
                 learner.sessions[session.session_id] = SessionState(*session[1:5])
-        log = [one.response for one in account.log.values()] if late else None
+        log = account.effective() if late else None
         return Loaded(learner, recorded, log)
 
 
@@ -182,9 +176,3 @@ def _texts(key: LearnerKey, response: Response) -> Iterable[str]:
     yield from key
     yield from response.concept_ids
     yield from (response.item_id, response.scale, response.session_id or "")
-
-
-def _copy(outcome: dict[str, Any]) -> dict[str, Any]:
-    """As JSON carries it, so that nobody holds on to what is stored."""
-    copied: dict[str, Any] = json.loads(json.dumps(outcome))
-    return copied

@@ -5,6 +5,7 @@ What is applied stands in ``supabase_migrations.schema_migrations``, so that thi
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ _TRANSACTION_POOLER_PORT: Final = 6543
 # "mastery" in ASCII: whoever migrates this schema holds this advisory lock.
 _LOCK: Final = int.from_bytes(b"mastery", "big")
 _LOCK_RETRY_S: Final = 0.1
+_TABLE_LOCK: Final = "2s"
+"""So long a migration waits for a table that is in use, and lets all others wait behind it."""
+_TABLES_BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 _CREATE_LEDGER: Final = """
 create schema if not exists supabase_migrations;
@@ -73,7 +77,8 @@ class Migrations:
             for row level security.
         files: the migrations, oldest first; by default those of this program.
         connect_timeout_s: limit of connecting, seconds.
-        lock_timeout_s: how long to wait for another process that migrates, seconds.
+        lock_timeout_s: how long to wait for another process that migrates, and how long to try a
+            migration again whose tables are in use, seconds.
     """
 
     def __init__(
@@ -198,17 +203,35 @@ class Migrations:
 
     async def _apply(self, connection: "Connection", file: MigrationFile) -> None:
         with _failing(f"migration {file} failed and was rolled back"):
-            async with connection.transaction():
-                await connection.execute(file.up)
-                await connection.execute(_RECORD, file.version, [file.up], file.name)
+            await self._once_free(connection, file.up, _RECORD, file.version, [file.up], file.name)
 
     async def _take_back(self, connection: "Connection", file: MigrationFile) -> None:
         if file.down is None:
             raise MigrationError(f"{file} has no rollback")
         with _failing(f"the rollback of {file} failed and changed nothing"):
-            async with connection.transaction():
-                await connection.execute(file.down)
-                await connection.execute(_FORGET, file.version)
+            await self._once_free(connection, file.down, _FORGET, file.version)
+
+    async def _once_free(
+        self, connection: "Connection", script: str, note: str, *arguments: object
+    ) -> None:
+        """Run a script and its note in one transaction; again while its tables are in use.
+
+        A lock on a table that is waited for holds up everybody who comes later: so it is given up
+        soon, and tried again when those who were held up have had their turn.
+        """
+        deadline = asyncio.get_running_loop().time() + self._lock_timeout_s
+        while True:
+            try:
+                async with connection.transaction():
+                    await connection.execute(f"set local lock_timeout = '{_TABLE_LOCK}'")
+                    await connection.execute(script)
+                    await connection.execute(note, *arguments)
+            except _TABLES_BUSY:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(_LOCK_RETRY_S * random.uniform(1, 10))  # noqa: S311  # no secret
+            else:
+                return
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator["Connection"]:

@@ -110,6 +110,9 @@ def from_supabase(error: Exception, status: int | None = None) -> MasteryError:
     """
     reason = str(error) or type(error).__name__
     if isinstance(error, APIError):
+        if not (error.code or error.message):
+            # What PostgREST answers, with status 400, when its connection breaks within a call.
+            return LedgerUnavailable("PostgREST lost its connection to the database")
         return _of_code(str(error.code or status or ""), error.message or reason)
     if isinstance(error, AsyncSupabaseException):
         return LedgerRefused(f"SUPABASE_URL or its key is refused: {reason}; correct them")

@@ -2,19 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workers.estimation.fold import Folded
 from workers.estimation.learner import Learner, LearnerKey, Position, Response
+from workers.ledger.corrections import Altered, CorrectionRow
 from workers.ledger.outcomes import outcome_document
+
+if TYPE_CHECKING:
+    from workers.ledger.current import Current  # which needs `Recorded` of this module
 
 
 @dataclass(slots=True)
 class Touched:
-    """A learner and what a batch touches of it: the responses about to be applied."""
+    """A learner and what a batch touches of it.
+
+    Args:
+        key: who.
+        responses: about to be applied.
+        parameters_version: under which the state is wanted; one of another version is replayed.
+    """
 
     key: LearnerKey
     responses: list[Response]
+    parameters_version: int = 1
 
 
 class Recorded(NamedTuple):
@@ -35,7 +46,8 @@ class Loaded:
     Args:
         learner: the concepts, scales and sessions touched; all of them where a log is given.
         recorded: those of the responses asked for that are in the log, by response id.
-        log: all responses of the learner, given when one asked for is new and late.
+        log: all responses of the learner that count, as they count now; given when one asked for
+            is new, and late or the state under other parameters.
     """
 
     learner: Learner
@@ -110,7 +122,19 @@ class SessionRow(NamedTuple):
 
 @dataclass(slots=True)
 class Stored:
-    """Everything stored of a learner, for those who audit or repair."""
+    """Everything stored of a learner, in one snapshot, for those who audit or repair.
+
+    Args:
+        last: position of the newest response that counts.
+        log: the responses that count, as they count now.
+        responses: all responses, as they were published.
+        corrections: all corrections.
+        response_count: how many responses there are to be; None if they were never counted.
+        correction_count: how many corrections there are to be.
+        newest_version: the highest version of any row.
+        altered: rows that are not what was written.
+        unsealed: number of rows without a checksum, from before there were any.
+    """
 
     key: LearnerKey
     version: int
@@ -120,6 +144,13 @@ class Stored:
     abilities: list[AbilityRow]
     sessions: list[SessionRow]
     log: list[Response]
+    responses: list[Response] = field(default_factory=list)
+    corrections: list[CorrectionRow] = field(default_factory=list)
+    response_count: int | None = None
+    correction_count: int = 0
+    newest_version: int = 0
+    altered: list[Altered] = field(default_factory=list)
+    unsealed: int = 0
 
 
 class Ledger(Protocol):
@@ -143,6 +174,22 @@ class Ledger(Protocol):
 
     async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
         """Everything stored of these learners, in the same order."""
+        ...
+
+    async def current(
+        self, keys: Sequence[LearnerKey], since_us: int | None = None
+    ) -> "list[Current]":
+        """What is current of these learners; those without any response are left out.
+
+        Args:
+            keys: the learners.
+            since_us: only those with a response recorded at or after it, by the clock of
+                `clock_us`; microseconds since 1970.
+        """
+        ...
+
+    async def clock_us(self) -> int:
+        """The ledger's own time, microseconds since 1970."""
         ...
 
     async def ping(self) -> None:

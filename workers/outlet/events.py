@@ -1,7 +1,7 @@
 """The events that follow from an entry: mastery changes, or its rejection."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from hashlib import sha1
 from typing import Any, Final
@@ -16,6 +16,7 @@ from workers.errors import Refused
 from workers.estimation.learner import LearnerKey, Response
 from workers.intake.admission import Admitted
 from workers.intake.raw_batch import RawEntry
+from workers.ledger.protocol import Recorded
 from workers.moments import iso
 
 SOURCE: Final = "/mastery-engine"
@@ -32,30 +33,81 @@ def mastery_events(admitted: Admitted, version: int, outcome: Mapping[str, Any])
         version: the learner's version that the response took.
         outcome: its stored outcome, as `workers.ledger.outcomes` writes it.
     """
-    key, response, cause = admitted.key, admitted.response, admitted.event
-    common = _common_data(key, response, version, outcome)
-    envelope: dict[str, Any] = {
-        "specversion": "1.0",
-        "source": SOURCE,
-        "type": MasteryChanged.TYPE,
-        "time": iso(int(admitted.entry.entry_id.partition("-")[0]) * 1000),
-        "datacontenttype": "application/json",
-        "causationid": cause.id,
-    }
+    cause = admitted.event
+    envelope = {**_envelope(admitted.entry.first_id), "causationid": cause.id}
     if cause.correlationid is not None:
         envelope["correlationid"] = cause.correlationid
     if cause.traceparent is not None:
         envelope["traceparent"] = cause.traceparent
+    common = _common_data(admitted.key, admitted.response, version, outcome)
+    return _each_concept(envelope, admitted.key, common, outcome["concepts"])
+
+
+def restated_events(
+    key: LearnerKey, recorded: Recorded, concept_ids: Collection[str]
+) -> list[bytes]:
+    """The events of a response in the log once more, with the ids that they had.
+
+    Causation, correlation and trace are not stored with a response, so these are left out.
+
+    Args:
+        key: whose response it is.
+        recorded: the response with its stored outcome.
+        concept_ids: only the events about these concepts.
+    """
+    changes = [c for c in recorded.outcome["concepts"] if c["concept_id"] in concept_ids]
+    entry_id = recorded.entry.rpartition("/")[2]
+    common = _common_data(key, recorded.response, recorded.version, recorded.outcome)
+    return _each_concept(_envelope(entry_id), key, common, changes)
+
+
+def current_event(key: LearnerKey, time_us: int, data: Mapping[str, Any]) -> bytes:
+    """The event of a value that follows from no single response, such as after a correction.
+
+    Args:
+        key: whose value it is.
+        time_us: when it is said, microseconds since 1970.
+        data: all of the event's data but tenant and student; its id follows from concept and
+            version.
+    """
+    concept_id = data["concept_id"]
+    return orjson.dumps(
+        {
+            **_envelope(f"{time_us // 1000}-0"),
+            "id": _event_id(key, str(data["version"]), concept_id),
+            "subject": f"{key.student_id}/{concept_id}",
+            "data": {**key._asdict(), **data},
+        }
+    )
+
+
+def _envelope(entry_id: str) -> dict[str, Any]:
+    """What every event says that follows from an entry; its time is the entry's."""
+    return {
+        "specversion": "1.0",
+        "source": SOURCE,
+        "type": MasteryChanged.TYPE,
+        "time": iso(int(entry_id.partition("-")[0]) * 1000),
+        "datacontenttype": "application/json",
+    }
+
+
+def _each_concept(
+    envelope: Mapping[str, Any],
+    key: LearnerKey,
+    common: Mapping[str, Any],
+    changes: Iterable[Mapping[str, Any]],
+) -> list[bytes]:
     return [
         orjson.dumps(
             {
                 **envelope,
-                "id": _event_id(key, response.response_id, change["concept_id"]),
+                "id": _event_id(key, common["response_id"], change["concept_id"]),
                 "subject": f"{key.student_id}/{change['concept_id']}",
                 "data": {**common, **change},
             }
         )
-        for change in outcome["concepts"]
+        for change in changes
     ]
 
 
@@ -80,9 +132,10 @@ def _common_data(
     return data
 
 
-def _event_id(key: LearnerKey, response_id: str, concept_id: str) -> str:
+def _event_id(key: LearnerKey, cause: str, concept_id: str) -> str:
+    """The id of the event about a concept that follows from a response, or else from a version."""
     # Ids hold no control characters, so a unit separator keeps the four apart.
-    return _uuid5(_MASTERY_IDS, "\x1f".join((*key, response_id, concept_id)))
+    return _uuid5(_MASTERY_IDS, "\x1f".join((*key, cause, concept_id)))
 
 
 def _uuid5(namespace: UUID, name: str) -> str:
@@ -123,6 +176,7 @@ def rejection_event(
                 "field": refusal.field,
                 "stream": stream,
                 "entry_id": entry.entry_id,
+                **_redriven(entry),
                 "deliveries": deliveries,
                 "rejected_at": moment,
                 **_original(entry),
@@ -131,13 +185,18 @@ def rejection_event(
     )
 
 
-def _original(entry: RawEntry) -> dict[str, str]:
+def _redriven(entry: RawEntry) -> dict[str, str]:
+    """When its event was first accepted: redriven once more it is judged by that again."""
+    return {} if entry.redriven_from is None else {"first_entry_id": entry.redriven_from}
+
+
+def _original(entry: RawEntry) -> dict[str, str | bool]:
     """The entry's own text, so that it can be sent again."""
     text = entry.fields.get(EVENT_FIELD.encode())
     if text is None:
         # No publisher of ours: all its fields, each name and value as text where it is text.
         fields = [[_as_text(part) for part in pair] for pair in entry.fields.items()]
-        return {"event": orjson.dumps(fields).decode()}
+        return {"event": orjson.dumps(fields).decode(), "without_event": True}
     try:
         return {"event": text.decode()}
     except UnicodeDecodeError:

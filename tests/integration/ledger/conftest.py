@@ -13,9 +13,9 @@ from workers.ledger.direct import DirectLedger
 from workers.ledger.embedded import EmbeddedPostgres
 from workers.ledger.memory import MemoryLedger
 from workers.ledger.postgrest import PostgrestLedger
-from workers.ledger.protocol import Ledger
+from workers.ledger.repair import RepairLedger
 
-OpenLedger = Callable[[], Ledger]
+OpenLedger = Callable[[], RepairLedger]
 """Opens another ledger on the same data, as another process would; closed at the end."""
 
 
@@ -27,7 +27,7 @@ async def open_ledger(request: pytest.FixtureRequest) -> AsyncIterator[OpenLedge
     async with AsyncExitStack() as stack:
         make = await _maker(request.param, stack)
 
-        def opened() -> Ledger:
+        def opened() -> RepairLedger:
             ledger = make()
             stack.push_async_callback(ledger.close)
             return ledger
@@ -36,7 +36,7 @@ async def open_ledger(request: pytest.FixtureRequest) -> AsyncIterator[OpenLedge
 
 
 @pytest.fixture(scope="module")
-def ledger(open_ledger: OpenLedger) -> Ledger:
+def ledger(open_ledger: OpenLedger) -> RepairLedger:
     """A ledger that the module's tests share."""
     return open_ledger()
 

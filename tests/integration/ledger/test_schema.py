@@ -10,11 +10,27 @@ import httpx
 import pytest
 
 from tests.servers import Supabase
+from workers.correcting import Corrector, Verdict
+from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import Parameters
 from workers.ledger.migrations import Migrations
+from workers.ledger.postgrest import PostgrestLedger
 from workers.ledger.schema_files import migration_files
 
 TABLES = ("student_responses", "concept_mastery", "student_ability", "practice_sessions")
-FUNCTIONS = ("mastery_load", "mastery_commit", "mastery_learners")
+FUNCTIONS = (
+    "mastery_load",
+    "mastery_commit",
+    "mastery_learners",
+    "mastery_current",
+    "mastery_audit",
+    "mastery_rewrite",
+    "mastery_seal",
+    "mastery_holders",
+    "mastery_answers",
+    "mastery_untold",
+    "mastery_told",
+)
 CLAIM_HELPERS = {"mastery.claims", "mastery.claimed_student", "mastery.claimed_tenant"}
 
 CATALOGUE = {
@@ -25,7 +41,8 @@ CATALOGUE = {
           from pg_class c where c.relnamespace in ('public'::regnamespace, {mastery})
            and c.relkind in ('r', 'p', 'S', 'v')""",
     "columns": """
-        select a.attrelid::regclass::text, a.attnum, a.attname,
+        select a.attrelid::regclass::text,
+               row_number() over (partition by a.attrelid order by a.attnum), a.attname,
                format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated,
                a.attcollation::regcollation::text, a.attacl::text,
                pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum)
@@ -168,7 +185,7 @@ async def test_given_supabase_when_migrated_then_nobody_may_write_but_the_servic
         "('public'::regnamespace, 'mastery'::regnamespace) and r.rolname in ('anon', "
         "'authenticated') and has_table_privilege(r.oid, c.oid, p.right)",
     )
-    readable = {*TABLES, "mastery.settings"}
+    readable = {*TABLES, "response_corrections", "mastery.settings"}
     assert set(found) == {("authenticated", table, "select") for table in readable}
 
 
@@ -383,6 +400,51 @@ async def test_given_any_role_when_the_private_schema_is_asked_for_then_it_is_no
         async with supabase.client(token) as client:
             answer = await client.get("/learners", headers={"Accept-Profile": "mastery"})
             assert answer.status_code in (401, 404, 406)
+
+
+# Corrections
+
+
+async def test_given_corrections_when_read_then_each_student_sees_its_own_and_writes_none(
+    supabase: Supabase,
+) -> None:
+    response = "00000000-0000-4000-8000-000000000001"
+    for tenant, student in (("school-7", "ann"), ("school-8", "ann"), ("school-7", "bob")):
+        await answered(supabase, tenant, student)
+        ledger = PostgrestLedger(supabase.url, supabase.service_role_key)
+        verdict = Verdict("void", f"of {tenant}/{student}")
+        corrector = Corrector(ledger=ledger, parameters=Parameters(), verdict=verdict)
+        (done,) = await corrector.correct([(LearnerKey(tenant, student), response)])
+        await ledger.close()
+        assert done.ending == "corrected"
+
+    async def reasons(token: str | None) -> set[str] | int:
+        async with supabase.client(token) as client:
+            answer = await client.get("/response_corrections", params={"select": "reason"})
+        if answer.status_code != httpx.codes.OK:
+            return answer.status_code
+        return {row["reason"] for row in answer.json()}
+
+    assert await reasons(supabase.mint("ann", "school-7")) == {"of school-7/ann"}
+    assert await reasons(supabase.mint("ann", "school-8")) == {"of school-8/ann"}
+    assert await reasons(supabase.mint("bob", "school-8")) == set()
+    assert await reasons(None) in {401, 403}
+    assert await reasons(supabase.mint("ann", "school-7", role="anon")) in {401, 403}
+    everything = await reasons(supabase.mint("", role="service_role"))
+    assert isinstance(everything, set)
+    assert len(everything) == 3
+    mine = {"tenant_id": "eq.school-7", "student_id": "eq.ann"}
+    async with supabase.client(supabase.mint("ann", "school-7")) as client:
+        tries = (
+            await client.post("/response_corrections", json={"tenant_id": "school-7"}),
+            await client.patch("/response_corrections", params=mine, json={"kind": "rescore"}),
+            await client.delete("/response_corrections", params=mine),
+        )
+    assert {answer.status_code for answer in tries} <= {401, 403}
+    assert {answer.json()["code"] for answer in tries} == {"42501"}
+    assert await rows(
+        supabase.database_url, "select count(*) from public.response_corrections"
+    ) == [(3,)]
 
 
 # The order of keys

@@ -142,6 +142,8 @@ async def answering(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[httpx
         (httpx.Response(200, json={"status": "some other service"}), STOP),
         (httpx.Response(200, json=[["tenant", "student", "more"]]), STOP),
         (httpx.Response(400, json={"code": "23505", "message": "twice"}), ALONE),
+        # PostgREST whose connection to the database broke within the call.
+        (httpx.Response(400, json={"code": "", "message": "", "details": None}), WAIT),
         (httpx.Response(409, json={"code": "23505", "message": "twice"}), ALONE),
         (httpx.Response(500, json={"code": "XX000", "message": "oh"}), STOP),
     ],

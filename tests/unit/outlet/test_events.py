@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.mastery import MasteryChanged
 from contracts.rejections import RejectionCode, ResponseRejected
 from tests.factories import MISSING, START, event_json, moment
-from tests.unit.doubles import STREAM, admitted, entry_id, events_of, recorder
+from tests.unit.doubles import STREAM, admitted, entry_id, events_of, record, recorder
 from workers.errors import Refused
 from workers.intake.raw_batch import RawEntry
 from workers.ledger.memory import MemoryLedger
@@ -24,7 +24,7 @@ INVALID = Refused(RejectionCode.INVALID, "data.response.item_id is missing: add 
 
 
 async def published(**changes: Any) -> list[dict[str, Any]]:
-    (result,) = await recorder(MemoryLedger()).record(STREAM, [admitted(**changes)])
+    (result,) = await record(recorder(MemoryLedger()), [admitted(**changes)])
     for one in result.events:
         MasteryChanged.model_validate_json(one)
     return events_of(result)
@@ -90,7 +90,7 @@ async def test_given_answers_until_mastered_and_back_then_the_transitions_are_to
     ledger = MemoryLedger()
     scores = [1.0] * 5 + [0.0] * 4
     batch = [admitted(number=n, score=s, correct=MISSING) for n, s in enumerate(scores)]
-    results = await recorder(ledger).record(STREAM, batch)
+    results = await record(recorder(ledger), batch)
     data = [one["data"] for result in results for one in events_of(result)]
     assert [d["previous_mastery"] for d in data[1:]] == [d["mastery"] for d in data[:-1]]
     assert [d["mastered"] for d in data] == [d["mastery"] >= 0.95 for d in data]

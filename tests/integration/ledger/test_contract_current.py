@@ -1,0 +1,120 @@
+"""What every ledger answers to those who publish current values anew."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests.factories import answer, learner_log
+from tests.integration.ledger.steps import load, record, stored
+from workers.estimation.learner import LearnerKey, Response
+from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
+from workers.ledger.protocol import Ledger
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def current(ledger: Ledger, key: LearnerKey, since_us: int | None = None) -> Current:
+    (one,) = await ledger.current([key], since_us)
+    return one
+
+
+async def assert_current(ledger: Ledger, key: LearnerKey, log: list[Response]) -> Current:
+    """It is what the tables hold, with the responses whose version a row has."""
+    one, tables = await current(ledger, key), await stored(ledger, key)
+    assert one.key == key
+    assert sorted(one.concepts) == sorted(CurrentConcept(*row[:7]) for row in tables.concepts)
+    assert sorted(one.abilities) == sorted(
+        CurrentAbility(*row[:3], row.version) for row in tables.abilities
+    )
+    assert sorted(one.sessions) == sorted(
+        CurrentSession(*row[:3], row.version) for row in tables.sessions
+    )
+    versions = {
+        row.version for rows in (tables.concepts, tables.abilities, tables.sessions) for row in rows
+    }
+    known = (await load(ledger, key, log)).recorded
+    due = [recorded for recorded in known.values() if recorded.version in versions]
+    assert sorted(one.responses) == sorted(due)
+    return one
+
+
+async def test_given_a_log_then_what_is_current_comes_with_what_it_is_due_to(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    log = learner_log(40, seed=3, concepts=5)
+    await record(ledger, key, log[:15])
+    await record(ledger, key, log[25:])
+    await record(ledger, key, log[15:25])
+
+    one = await assert_current(ledger, key, log)
+
+    assert 3 <= len(one.responses) < len(log)
+
+
+async def test_given_extreme_texts_and_values_then_they_come_back_as_they_are(
+    ledger: Ledger, tenant: str
+) -> None:
+    key = LearnerKey(tenant, "\"\\{},' NULL ß😀")
+    log = [answer(0, concepts=("NULL", "{a,b}", '"'), scale="\\", session=" ", score=1 / 3)]
+    await record(ledger, key, log)
+
+    one = await assert_current(ledger, key, log)
+
+    assert {row.concept_id for row in one.concepts} == {"NULL", "{a,b}", '"'}
+
+
+async def test_given_learners_without_responses_then_they_are_left_out(
+    ledger: Ledger, tenant: str
+) -> None:
+    keys = [LearnerKey(tenant, f"s{n}") for n in range(5)]
+    for key in (keys[3], keys[1]):
+        await record(ledger, key, [answer(1)])
+
+    assert [one.key for one in await ledger.current(keys)] == [keys[1], keys[3]]
+    assert [one.key for one in await ledger.current(keys[::-1])] == [keys[3], keys[1]]
+    assert await ledger.current([]) == []
+    assert await ledger.current(keys[:1]) == []
+
+
+async def test_given_since_then_only_learners_with_a_response_recorded_then_or_later_come(
+    ledger: Ledger, tenant: str
+) -> None:
+    old, new, both = (LearnerKey(tenant, student) for student in ("old", "new", "both"))
+    before = await ledger.clock_us()
+    await record(ledger, old, [answer(1)])
+    await record(ledger, both, [answer(1, concepts=("untouched",))])
+    await asyncio.sleep(0.002)
+    between = await ledger.clock_us()
+    await asyncio.sleep(0.002)
+    # When it was answered says nothing of when it was recorded.
+    await record(ledger, both, [answer(-10_000)])
+    await record(ledger, new, [answer(-20_000)])
+    keys = [old, new, both]
+
+    assert [one.key for one in await ledger.current(keys, before)] == keys
+    since = await ledger.current(keys, between)
+    assert [one.key for one in since] == [new, both]
+    assert {row.concept_id for row in since[1].concepts} == {"untouched", "c"}
+    after = await ledger.clock_us()
+    assert await ledger.current(keys, after + 1_000_000) == []
+
+
+async def test_given_the_clock_then_it_is_near_ours_and_goes_on(ledger: Ledger) -> None:
+    first = await ledger.clock_us()
+    await asyncio.sleep(0.002)
+    second = await ledger.clock_us()
+
+    assert first < second
+    assert abs(second - time.time_ns() // 1_000) < 60_000_000
+
+
+async def test_given_the_same_student_in_two_tenants_then_they_stay_apart(
+    ledger: Ledger, tenant: str
+) -> None:
+    one, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
+    await record(ledger, one, [answer(1, concepts=("a",))])
+    await record(ledger, other, [answer(1, concepts=("b",))])
+
+    assert [row.concept_id for row in (await current(ledger, one)).concepts] == ["a"]
+    assert [row.concept_id for row in (await current(ledger, other)).concepts] == ["b"]
