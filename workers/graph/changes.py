@@ -110,7 +110,9 @@ def _changes(event: MasteryData) -> Iterator[GraphChange]:
         tenant_id, student_id, ability.scale, ability.theta, ability.standard_error, version
     )
     if event.session_id is not None:
-        yield PractisedChange(tenant_id, event.session_id, concept_id)
+        if event.cause in (None, "response"):
+            # Else nobody practised: an answer of that session counts in another way.
+            yield PractisedChange(tenant_id, event.session_id, concept_id)
         if event.session is not None:
             session = event.session
             yield AttendanceChange(

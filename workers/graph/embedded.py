@@ -15,11 +15,8 @@ from typing import Any, TypeVar
 import ladybug
 
 from workers.errors import GraphRefused, GraphUnavailable
-from workers.estimation.learner import LearnerKey
-from workers.graph import reading
-from workers.graph.changes import GraphChange
-from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
-from workers.graph.statements import PROBE, Row, merges, script, statement
+from workers.graph.cypher_graph import CypherGraph
+from workers.graph.statements import PROBE, Merge, Row, merges, script, statement
 
 _Result = TypeVar("_Result")
 
@@ -28,7 +25,7 @@ _PASSING = ("Buffer manager exception", "IO exception", "Interrupted")
 """How messages begin that tell of memory or disk, which may be free again later."""
 
 
-class EmbeddedGraph:
+class EmbeddedGraph(CypherGraph):
     """`workers.graph.protocol.Graph` in the process.
 
     Args:
@@ -46,25 +43,7 @@ class EmbeddedGraph:
 
     async def prepare(self) -> None:
         """Create the tables; see `workers.graph.protocol.Graph`."""
-        await self._in_thread(lambda: self._write([(text, {}) for text in script("tables")]))
-
-    async def merge(self, changes: Sequence[GraphChange]) -> None:
-        """Merge changes; see `workers.graph.protocol.Graph`."""
-        await self._in_thread(
-            lambda: self._write([(text, {"rows": rows}) for text, rows in merges(changes)])
-        )
-
-    async def stored(
-        self, after: LearnerKey | None = None, limit: int = 500
-    ) -> list[StoredLearner]:
-        """A page of students; see `workers.graph.protocol.Graph`."""
-        return await reading.learners(self._read, after, limit)
-
-    async def sessions(
-        self, after: SessionKey | None = None, limit: int = 500
-    ) -> list[StoredSession]:
-        """A page of practice sessions; see `workers.graph.protocol.Graph`."""
-        return await reading.sessions(self._read, after, limit)
+        await self._in_thread(lambda: self._run_together([(text, {}) for text in script("tables")]))
 
     async def faults(self) -> list[str]:
         """What stands in the way; see `workers.graph.protocol.Graph`."""
@@ -94,6 +73,11 @@ class EmbeddedGraph:
 
     async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:
         return await self._in_thread(lambda: self._run(text, parameters))
+
+    async def _write(self, work: Sequence[Merge]) -> None:
+        await self._in_thread(
+            lambda: self._run_together([(text, {"rows": rows}) for text, rows in work])
+        )
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         if self._closed:
@@ -154,7 +138,7 @@ class EmbeddedGraph:
                 raise OverflowError(reason) from error
             raise GraphRefused(f"the embedded graph refuses: {reason}") from error
 
-    def _write(self, work: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def _run_together(self, work: Sequence[tuple[str, dict[str, Any]]]) -> None:
         self._run("BEGIN TRANSACTION", {})
         try:
             for text, parameters in work:

@@ -16,12 +16,10 @@ from neo4j import (
 from neo4j.time import DateTime
 
 from workers.errors import GraphRefused, GraphUnavailable
-from workers.estimation.learner import LearnerKey
-from workers.graph import constraints, reading
-from workers.graph.changes import GraphChange
+from workers.graph import constraints
+from workers.graph.cypher_graph import CypherGraph
 from workers.graph.failures import translated
-from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
-from workers.graph.statements import PROBE, Row, merges, script, statement
+from workers.graph.statements import PROBE, Merge, Row, merges, script, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Limits:
     ping_s: float = 3.0
 
 
-class Neo4jGraph:
+class Neo4jGraph(CypherGraph):
     """`workers.graph.protocol.Graph` on Neo4j. It never retries: that is its caller's.
 
     Args:
@@ -88,25 +86,6 @@ class Neo4jGraph:
         if wrong := constraints.missing(await self._constraints()):
             raise GraphRefused("; ".join(wrong))
 
-    async def merge(self, changes: Sequence[GraphChange]) -> None:
-        """Merge changes; see `workers.graph.protocol.Graph`."""
-        async with self._transaction() as transaction:
-            for text, rows in merges(changes):
-                await _run(transaction, text, {"rows": rows})
-            await transaction.commit()
-
-    async def stored(
-        self, after: LearnerKey | None = None, limit: int = 500
-    ) -> list[StoredLearner]:
-        """A page of students; see `workers.graph.protocol.Graph`."""
-        return await reading.learners(self._read, after, limit)
-
-    async def sessions(
-        self, after: SessionKey | None = None, limit: int = 500
-    ) -> list[StoredSession]:
-        """A page of practice sessions; see `workers.graph.protocol.Graph`."""
-        return await reading.sessions(self._read, after, limit)
-
     async def faults(self) -> list[str]:
         """What stands in the way; see `workers.graph.protocol.Graph`."""
         found = await self._constraints()
@@ -137,6 +116,12 @@ class Neo4jGraph:
     async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:
         async with self._transaction() as transaction:
             return await _run(transaction, text, parameters)
+
+    async def _write(self, work: Sequence[Merge]) -> None:
+        async with self._transaction() as transaction:
+            for text, rows in work:
+                await _run(transaction, text, {"rows": rows})
+            await transaction.commit()
 
     @asynccontextmanager
     async def _transaction(self, limit_s: float | None = None) -> AsyncIterator[AsyncTransaction]:

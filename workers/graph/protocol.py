@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import AbilityChange, AttendanceChange, GraphChange, MasteryChange
+from workers.graph.repairs import Repair
 
 
 class SessionKey(NamedTuple):
@@ -61,6 +62,52 @@ class Graph(Protocol):
         self, after: SessionKey | None = None, limit: int = 500
     ) -> list[StoredSession]:
         """The next `limit` practice sessions after one, likewise."""
+        ...
+
+    async def students(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """The names of the next `limit` students after one, in the same order as `stored`."""
+        ...
+
+    async def session_keys(
+        self, after: SessionKey | None = None, limit: int = 500
+    ) -> list[SessionKey]:
+        """The names of the next `limit` practice sessions after one, likewise."""
+        ...
+
+    async def learners(self, keys: Sequence[LearnerKey]) -> list[StoredLearner]:
+        """These students in the same order, unknown ones without relationships."""
+        ...
+
+    async def practised(self, keys: Sequence[SessionKey]) -> list[StoredSession]:
+        """These practice sessions in the same order, unknown ones without concepts."""
+        ...
+
+    async def attendees(self, keys: Sequence[SessionKey]) -> dict[SessionKey, list[LearnerKey]]:
+        """Who attended these practice sessions."""
+        ...
+
+    async def alone_students(self, keys: Sequence[LearnerKey]) -> list[LearnerKey]:
+        """Those of these students that are there without any relationship."""
+        ...
+
+    async def alone_sessions(self, keys: Sequence[SessionKey]) -> list[SessionKey]:
+        """Those of these practice sessions that are there without any relationship."""
+        ...
+
+    async def repair(self, repair: Repair) -> None:
+        """Take relationships away and merge others, in one transaction.
+
+        The students and sessions are locked as merging locks them. What is not as it was read
+        stays, so whoever repairs has to look again.
+        """
+        ...
+
+    async def remove_students(self, keys: Sequence[LearnerKey]) -> None:
+        """Remove those of these students that have no relationship, not even a foreign one."""
+        ...
+
+    async def remove_sessions(self, keys: Sequence[SessionKey]) -> None:
+        """Remove those of these practice sessions that have no relationship, likewise."""
         ...
 
     async def faults(self) -> list[str]:

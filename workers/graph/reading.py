@@ -1,23 +1,28 @@
 """Paged reads, the same for every graph: what a comparison with the ledger needs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import AbilityChange, AttendanceChange, MasteryChange
 from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
+from workers.graph.repairs import node_rows
 from workers.graph.statements import Row, statement
 
 Read = Callable[[str, dict[str, Any]], Awaitable[list[Row]]]
 """Runs a statement with parameters and returns its rows; times come as aware UTC."""
 
 
-async def learners(read: Read, after: LearnerKey | None, limit: int) -> list[StoredLearner]:
-    """The next `limit` students after one, with all their relationships."""
-    page = await _page(read, "students", after, limit)
-    found = {key: StoredLearner(key) for key in (LearnerKey(*row.values()) for row in page)}
-    if page:
-        rows = {"rows": page}
+async def students(read: Read, after: LearnerKey | None, limit: int) -> list[LearnerKey]:
+    """The next `limit` students after one."""
+    return [LearnerKey(*row.values()) for row in await _page(read, "students", after, limit)]
+
+
+async def learners(read: Read, keys: Sequence[LearnerKey]) -> list[StoredLearner]:
+    """Students with all their relationships, in the order of the keys."""
+    found = {key: StoredLearner(key) for key in keys}
+    if found:
+        rows = {"rows": node_rows(found)}
         for row in await read(statement("mastery_of_students"), rows):
             mastery = MasteryChange(**row)
             found[_learner(mastery)].mastery.append(mastery)
@@ -30,15 +35,41 @@ async def learners(read: Read, after: LearnerKey | None, limit: int) -> list[Sto
     return list(found.values())
 
 
-async def sessions(read: Read, after: SessionKey | None, limit: int) -> list[StoredSession]:
-    """The next `limit` practice sessions after one, with the concepts practised in them."""
-    page = await _page(read, "sessions", after, limit)
-    found = {key: StoredSession(key) for key in (SessionKey(*row.values()) for row in page)}
-    if page:
-        for row in await read(statement("practised_in_sessions"), {"rows": page}):
+async def session_keys(read: Read, after: SessionKey | None, limit: int) -> list[SessionKey]:
+    """The next `limit` practice sessions after one."""
+    return [SessionKey(*row.values()) for row in await _page(read, "sessions", after, limit)]
+
+
+async def practised(read: Read, keys: Sequence[SessionKey]) -> list[StoredSession]:
+    """Practice sessions with the concepts practised in them, in the order of the keys."""
+    found = {key: StoredSession(key) for key in keys}
+    if found:
+        for row in await read(statement("practised_in_sessions"), {"rows": node_rows(found)}):
             key = SessionKey(row["tenant_id"], row["session_id"])
             found[key].concept_ids.append(row["concept_id"])
     return list(found.values())
+
+
+async def attendees(read: Read, keys: Sequence[SessionKey]) -> dict[SessionKey, list[LearnerKey]]:
+    """Who attended practice sessions; each key has its entry."""
+    found: dict[SessionKey, list[LearnerKey]] = {key: [] for key in keys}
+    if found:
+        for row in await read(statement("attendees_of_sessions"), {"rows": node_rows(found)}):
+            key = SessionKey(row["tenant_id"], row["session_id"])
+            found[key].append(LearnerKey(row["student_tenant_id"], row["student_id"]))
+    return found
+
+
+async def alone_students(read: Read, keys: Sequence[LearnerKey]) -> list[LearnerKey]:
+    """Those of the students that are nodes without any relationship."""
+    rows = await read(statement("alone_students"), {"rows": node_rows(keys)})
+    return [LearnerKey(*row.values()) for row in rows]
+
+
+async def alone_sessions(read: Read, keys: Sequence[SessionKey]) -> list[SessionKey]:
+    """Those of the practice sessions that are nodes without any relationship."""
+    rows = await read(statement("alone_sessions"), {"rows": node_rows(keys)})
+    return [SessionKey(*row.values()) for row in rows]
 
 
 def _learner(change: MasteryChange | AbilityChange | AttendanceChange) -> LearnerKey:

@@ -1,0 +1,499 @@
+"""Reconciling a graph with a ledger: whatever is wrong, afterwards it is as if it never was."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.mastery import MasteryChanged
+from tests.factories import START, answer, learner_log, uuid_of
+from tests.integration.graph.conftest import neo4j_graph
+from tests.integration.graph.test_contract import everything
+from tests.integration.ledger.steps import record
+from tests.servers import Neo4j
+from tests.unit.graph.events import DictGraph
+from workers.estimation.learner import LearnerKey, Response
+from workers.graph.changes import (
+    AbilityChange,
+    AttendanceChange,
+    GraphChange,
+    MasteryChange,
+    PractisedChange,
+    changes_of,
+)
+from workers.graph.cypher_graph import CypherGraph
+from workers.graph.projector import Projector
+from workers.graph.protocol import Graph, SessionKey, StoredLearner, StoredSession
+from workers.graph.repairs import Repair
+from workers.graph.statements import Merge
+from workers.ledger.memory import MemoryLedger
+from workers.ledger.protocol import Stored
+from workers.outlet.events import restated_events
+from workers.patience import Patience
+from workers.reconciliation.comparison import Difference
+from workers.reconciliation.graph_repair import Compared, GraphRepair
+from workers.reconciliation.scope import Scope
+
+KEYS = [LearnerKey(tenant, student) for tenant in ("t1", "t2") for student in ("s1", "s2", "s3")]
+
+
+@dataclass
+class School:
+    """A ledger with learners, and a graph that has seen all their events."""
+
+    ledger: MemoryLedger
+    graph: Graph
+
+    async def record(self, key: LearnerKey, log: Sequence[Response]) -> None:
+        await record(self.ledger, key, log)
+
+    async def project(self) -> None:
+        """All events there ever were, through the projector."""
+        await Projector(self.graph).project(self.events())
+
+    def events(self) -> list[MasteryChanged]:
+        return [
+            MasteryChanged.model_validate_json(event)
+            for key, account in self.ledger._accounts.items()
+            for one in account.log.values()
+            for event in restated_events(
+                key, one, {c["concept_id"] for c in one.outcome["concepts"]}
+            )
+        ]
+
+    def expected(self) -> tuple[list[StoredLearner], list[StoredSession]]:
+        model = DictGraph()
+        for event in self.events():
+            model.apply(changes_of([event.data]))
+        return model.learners(), model.sessions()
+
+    async def assert_equal(self) -> None:
+        assert await everything(self.graph) == self.expected()
+
+    async def mastery(self, key: LearnerKey, number: int = 0) -> MasteryChange:
+        (learner,) = await self.graph.learners([key])
+        return learner.mastery[number]
+
+    async def reconcile(
+        self, scope: Scope | None = None, after: LearnerKey | None = None, *, dry_run: bool = False
+    ) -> "Outcome":
+        repair = GraphRepair(
+            ledger=self.ledger,
+            graph=self.graph,
+            patience=Patience(first_s=0.001, longest_s=0.002),
+            scope=scope or Scope(),
+            dry_run=dry_run,
+        )
+        return Outcome([page async for page in repair.run(after)])
+
+
+class Outcome:
+    def __init__(self, pages: list[Compared]) -> None:
+        self.learners = sum(page.learners for page in pages)
+        self.found: list[Difference] = [one for page in pages for one in page.found]
+        self.left = [one for page in pages for one in page.left]
+        self.nodes = [one for page in pages for one in page.nodes]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [one.kind for one in self.found]
+
+    @property
+    def identities(self) -> list[tuple[str, ...]]:
+        return [one.identity[1] for one in self.found]
+
+
+@pytest.fixture
+async def school(graph: Graph) -> School:
+    school = School(MemoryLedger(), graph)
+    for number, key in enumerate(KEYS):
+        await school.record(key, learner_log(25, seed=number))
+    await school.project()
+    await school.assert_equal()
+    return school
+
+
+async def alter(graph: Graph, before: GraphChange, after: GraphChange) -> None:
+    await graph.repair(Repair([before], [after]))
+
+
+async def create_copy(graph: Graph, one: MasteryChange, **changes: Any) -> None:
+    """A second relationship beside the first, as only a foreign hand makes it."""
+    assert isinstance(graph, CypherGraph)
+    text = (
+        "UNWIND $rows AS row "
+        "MATCH (s:Student {tenant_id: row.tenant_id, id: row.student_id}), "
+        "(c:Concept {tenant_id: row.tenant_id, id: row.concept_id}) "
+        "CREATE (s)-[:HAS_MASTERY {mastery: row.mastery, attempts: row.attempts, "
+        "mastered: row.mastered, answered_at: row.answered_at, version: row.version}]->(c)"
+    )
+    await graph._write([Merge(text, [{**one._asdict(), **changes}])])
+
+
+async def test_given_a_true_graph_then_nothing_differs(school: School) -> None:
+    for dry_run in (True, False):
+        outcome = await school.reconcile(dry_run=dry_run)
+        assert outcome.learners == len(KEYS)
+        assert not outcome.found
+        assert not outcome.nodes
+    await school.assert_equal()
+
+
+async def test_given_an_empty_graph_then_all_of_it_is_made_again(graph: Graph) -> None:
+    school = School(MemoryLedger(), graph)
+    for number, key in enumerate(KEYS):
+        await school.record(key, learner_log(25, seed=number))
+
+    outcome = await school.reconcile()
+
+    assert set(outcome.kinds) == {"missing"}
+    assert not outcome.left
+    await school.assert_equal()
+
+
+async def test_given_any_value_altered_then_it_is_found_and_mended(school: School) -> None:
+    before = [await school.mastery(KEYS[4], 1), *[await school.mastery(key) for key in KEYS[:3]]]
+    altered = [
+        before[0]._replace(mastery=0.5),
+        before[1]._replace(attempts=99),
+        before[2]._replace(mastered=not before[2].mastered),
+        before[3]._replace(answered_at=before[3].answered_at - timedelta(microseconds=1)),
+    ]
+    await school.graph.repair(Repair([*before], [*altered]))
+
+    outcome = await school.reconcile()
+
+    assert set(outcome.identities) == {one[:3] for one in before}
+    assert outcome.kinds == ["altered"] * 4
+    await school.assert_equal()
+
+
+async def test_given_the_last_digit_altered_then_it_is_found_and_mended(school: School) -> None:
+    (learner,) = await school.graph.learners([KEYS[0]])
+    one, two = learner.abilities[0], learner.attendance[0]
+    nearly = one._replace(theta=one.theta + abs(one.theta) * 2**-52)
+    await alter(school.graph, one, nearly)
+    await alter(school.graph, two, two._replace(correct=two.correct + 1))
+
+    outcome = await school.reconcile()
+
+    assert outcome.identities == [one[:3], two[:3]]
+    await school.assert_equal()
+
+
+async def test_given_relationships_deleted_then_they_are_made_again(school: School) -> None:
+    (learner,) = await school.graph.learners([KEYS[1]])
+    gone: list[GraphChange] = [learner.mastery[0], learner.abilities[0], learner.attendance[0]]
+    session = next(one for one in await school.graph.sessions() if one.key.tenant_id == "t2")
+    gone.append(PractisedChange(*session.key, session.concept_ids[0]))
+    await school.graph.repair(Repair(gone))
+
+    outcome = await school.reconcile()
+
+    assert outcome.kinds == ["missing"] * 4
+    await school.assert_equal()
+
+
+async def test_given_an_older_version_then_it_is_behind_and_brought_up(school: School) -> None:
+    one = await school.mastery(KEYS[2])
+    await alter(school.graph, one, one._replace(version=one.version - 1, mastery=0.1))
+
+    outcome = await school.reconcile()
+
+    assert outcome.kinds == ["behind"]
+    await school.assert_equal()
+
+
+async def test_given_versions_newer_than_the_ledger_then_the_ledger_wins(school: School) -> None:
+    """As after the ledger was restored from a backup."""
+    (learner,) = await school.graph.learners([KEYS[2]])
+    ahead: list[GraphChange] = [
+        *(one._replace(version=one.version + 1_000) for one in learner.mastery),
+        *(one._replace(version=one.version + 1_000) for one in learner.abilities),
+        *(one._replace(version=one.version + 1_000) for one in learner.attendance),
+    ]
+    await school.graph.merge(ahead)
+
+    outcome = await school.reconcile()
+
+    assert set(outcome.kinds) == {"ahead"}
+    assert len(outcome.found) == len(ahead)
+    assert not outcome.left
+    await school.assert_equal()
+
+
+async def test_given_stray_relationships_then_they_go_and_the_nodes_stay(school: School) -> None:
+    key = KEYS[0]
+    strays: list[GraphChange] = [
+        MasteryChange(*key, "stray", 0.5, 1, False, START, 10**9),
+        AbilityChange(*key, "stray", 0.5, 1.0, 1),
+        AttendanceChange(*key, "stray", 1, 1, 1),
+        PractisedChange("t1", "stray", "stray"),
+    ]
+    await school.graph.merge(strays)
+
+    outcome = await school.reconcile()
+
+    assert outcome.kinds == ["stray"] * 4
+    assert outcome.nodes == [SessionKey("t1", "stray")]
+    await school.assert_equal()
+    assert isinstance(school.graph, CypherGraph)
+    for label in ("Concept", "Scale"):
+        query = f"MATCH (n:{label}) WHERE n.id = 'stray' RETURN n.id AS id"
+        assert await school.graph._read(query, {}) == [{"id": "stray"}]
+
+
+async def test_given_students_of_nobody_then_they_go_with_their_sessions(school: School) -> None:
+    for key in (LearnerKey("t0", "s1"), LearnerKey("t1", "s1x"), LearnerKey("t3", "ß")):
+        await school.graph.merge(
+            [
+                MasteryChange(*key, "c1", 0.5, 1, False, START, 5),
+                AbilityChange(*key, "math", 0.5, 1.0, 5),
+                AttendanceChange(*key, "of nobody", 1, 1, 5),
+                PractisedChange(key.tenant_id, "of nobody", "c1"),
+            ]
+        )
+
+    outcome = await school.reconcile()
+
+    assert outcome.kinds == ["stray"] * 12
+    assert sorted(outcome.nodes) == sorted(
+        [("t0", "s1"), ("t1", "s1x"), ("t3", "ß"), *((t, "of nobody") for t in ("t0", "t1", "t3"))]
+    )
+    assert await school.graph.students() == KEYS
+    await school.assert_equal()
+    assert not (await school.reconcile()).found
+
+
+async def test_given_copies_of_a_relationship_then_one_is_left(school: School) -> None:
+    one, two = await school.mastery(KEYS[0]), await school.mastery(KEYS[3], 1)
+    await create_copy(school.graph, one)
+    await create_copy(school.graph, two, version=two.version + 7)
+
+    outcome = await school.reconcile()
+
+    assert outcome.kinds == ["doubled"] * 2
+    await school.assert_equal()
+
+
+async def test_given_a_concept_that_nobody_practised_in_a_shared_session_then_only_it_goes(
+    school: School,
+) -> None:
+    for number, key in enumerate(KEYS[:3]):
+        shared = answer(200 + number, concepts=(f"own-{number}",), session="shared")
+        await school.record(key, [shared])
+    await school.project()
+    await school.graph.merge([PractisedChange("t1", "shared", "c0")])
+
+    outcome = await school.reconcile()
+
+    assert outcome.found == [Difference((PractisedChange("t1", "shared", "c0"),), None)]
+    await school.assert_equal()
+
+
+async def test_given_a_dry_run_then_all_is_told_and_nothing_changed(school: School) -> None:
+    one = await school.mastery(KEYS[0])
+    await alter(school.graph, one, one._replace(mastery=0.123))
+    await school.graph.merge([MasteryChange("t9", "s9", "c", 0.5, 1, False, START, 5)])
+    before = await everything(school.graph)
+
+    outcome = await school.reconcile(dry_run=True)
+
+    assert outcome.kinds == ["altered", "stray"]
+    assert "mastery 0.123" in str(outcome.found[0])
+    assert await everything(school.graph) == before
+
+
+async def test_given_a_scope_then_others_are_left_alone(school: School) -> None:
+    altered = [await school.mastery(key) for key in KEYS]
+    for one in altered:
+        await alter(school.graph, one, one._replace(mastery=0.123))
+    await school.graph.merge(
+        [MasteryChange(t, "nobody", "c", 0.5, 1, False, START, 5) for t in ("t1", "t2")]
+    )
+
+    one_learner = await school.reconcile(Scope("t2", "s2"))
+    tenant = await school.reconcile(Scope("t1"))
+    nobody = await school.reconcile(Scope("t2", "nobody"))
+    rest = await school.reconcile()
+
+    assert (one_learner.learners, one_learner.identities) == (1, [altered[4][:3]])
+    assert tenant.learners == 3
+    assert tenant.identities == [*(one[:3] for one in altered[:3]), ("t1", "nobody", "c")]
+    assert nobody.nodes == [("t2", "nobody")]
+    assert rest.identities == [altered[3][:3], altered[5][:3]]
+    await school.assert_equal()
+
+
+async def test_given_a_cursor_then_learners_up_to_it_are_not_looked_at(school: School) -> None:
+    altered = [await school.mastery(key) for key in KEYS]
+    for one in altered:
+        await alter(school.graph, one, one._replace(mastery=0.123))
+
+    outcome = await school.reconcile(after=KEYS[3])
+
+    assert outcome.learners == 2
+    assert outcome.identities == [one[:3] for one in altered[4:]]
+
+
+class BusyLedger(MemoryLedger):
+    """A ledger in which something happens just after it was read for a comparison."""
+
+    def __init__(self, happens: Any) -> None:
+        super().__init__()
+        self.happens = happens
+
+    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        found = await super().stored(keys)
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            await happens()
+        return found
+
+
+async def test_given_an_event_that_a_wrong_version_kept_out_meanwhile_then_it_is_there_in_the_end(
+    graph: Graph,
+) -> None:
+    ledger = BusyLedger(None)
+    school = School(ledger, graph)
+    key = KEYS[0]
+    await school.record(key, [answer(n) for n in range(3)])
+    await school.project()
+    one = await school.mastery(key)
+    await graph.merge([one._replace(version=10**6)])
+    ahead = await school.mastery(key)
+
+    async def another_answer() -> None:
+        await school.record(key, [answer(3)])
+        await school.project()
+        assert await school.mastery(key) == ahead, "the guard kept the event out"
+
+    ledger.happens = another_answer
+    outcome = await school.reconcile()
+
+    assert outcome.kinds[0] == "ahead"
+    assert (await school.mastery(key)).attempts == 4
+    await school.assert_equal()
+
+
+async def test_given_events_between_the_two_readings_then_nothing_is_taken_for_wrong(
+    graph: Graph,
+) -> None:
+    ledger = BusyLedger(None)
+    school = School(ledger, graph)
+    key = KEYS[0]
+    await school.record(key, [answer(0, session="s")])
+    await school.project()
+    read = graph.learners
+    number = 0
+
+    async def one_more() -> None:
+        nonlocal number
+        number += 1
+        await school.record(key, [answer(number, session="s", concepts=("c", f"new-{number}"))])
+        await school.project()
+
+    async def then_one_more(keys: Sequence[LearnerKey]) -> list[StoredLearner]:
+        found = await read(keys)
+        await one_more()
+        ledger.happens = one_more
+        return found
+
+    graph.learners = then_one_more  # type: ignore[method-assign]  # only of this object
+    ledger.happens = one_more
+    outcome = await school.reconcile()
+
+    assert number > 1
+    assert set(outcome.kinds) <= {"behind", "missing"}
+    assert not outcome.left
+    await school.assert_equal()
+
+
+async def test_given_a_response_that_came_after_its_learner_was_compared_then_its_concept_stays(
+    graph: Graph,
+) -> None:
+    school = School(MemoryLedger(), graph)
+    for key in KEYS[:2]:
+        await school.record(key, [answer(0, session="s")])
+    await school.project()
+    pages = graph.students
+    late = Response(uuid_of("late"), "s", "i", ("late",), "default", 1.0, 10**15)
+
+    async def after_a_late_one(
+        after: LearnerKey | None = None, limit: int = 500
+    ) -> list[LearnerKey]:
+        if late.response_id not in school.ledger._accounts[KEYS[0]].log:
+            await school.record(KEYS[0], [late])
+            await school.project()
+        return await pages(after, limit)
+
+    graph.students = after_a_late_one  # type: ignore[method-assign]  # only of this object
+    outcome = await school.reconcile()
+
+    assert not outcome.found
+    await school.assert_equal()
+
+
+async def test_given_a_concept_practised_at_last_while_it_is_taken_away_then_it_is_there_in_the_end(
+    graph: Graph,
+) -> None:
+    ledger = BusyLedger(None)
+    school = School(ledger, graph)
+    await school.record(KEYS[0], [answer(0, session="s")])
+    await school.project()
+    await graph.merge([PractisedChange("t1", "s", "x")])
+    asked = graph.attendees
+
+    async def practise() -> None:
+        await school.record(KEYS[0], [answer(1, session="s", concepts=("x",))])
+        await school.project()
+
+    async def then_practise(keys: Sequence[SessionKey]) -> dict[SessionKey, list[LearnerKey]]:
+        if len(ledger._accounts[KEYS[0]].log) == 1:
+            ledger.happens = practise
+        return await asked(keys)
+
+    graph.attendees = then_practise  # type: ignore[method-assign]  # only of this object
+    outcome = await school.reconcile()
+
+    assert outcome.kinds == ["stray"]
+    await school.assert_equal()
+
+
+async def test_given_foreign_ties_then_nodes_of_nobody_stay(neo4j: Neo4j) -> None:
+    graph = neo4j_graph(neo4j)
+    try:
+        await graph.prepare()
+        await graph.merge([MasteryChange("t", "s", "c", 0.5, 1, False, START, 5)])
+        await graph._write(
+            [
+                Merge(
+                    "UNWIND $rows AS row MATCH (s:Student), (c:Concept {id: 'c'}) "
+                    "CREATE (:Teacher)-[:TEACHES]->(s), "
+                    "(c)-[:PREREQUISITE_OF]->(:Concept {tenant_id: 't', id: row.id})",
+                    [{"id": "d"}],
+                )
+            ]
+        )
+
+        outcome = await School(MemoryLedger(), graph).reconcile()
+
+        assert outcome.kinds == ["stray"]
+        assert not outcome.nodes
+        rows = await graph._read("MATCH (a)-[r]->(b) RETURN type(r) AS type ORDER BY type", {})
+        assert [row["type"] for row in rows] == ["PREREQUISITE_OF", "TEACHES"]
+        assert not (await School(MemoryLedger(), graph).reconcile(dry_run=True)).found
+    finally:
+        await graph.close()
+
+
+async def test_given_a_repair_of_what_is_no_more_as_it_was_read_then_it_stays(
+    school: School,
+) -> None:
+    one = await school.mastery(KEYS[0])
+
+    await school.graph.repair(Repair([one._replace(version=one.version - 1)], []))
+
+    await school.assert_equal()

@@ -1,0 +1,82 @@
+"""What every graph that speaks Cypher does alike: reads, merges and repairs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from workers.estimation.learner import LearnerKey
+from workers.graph import reading
+from workers.graph.changes import GraphChange
+from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
+from workers.graph.repairs import Repair, repairs, session_removals, student_removals
+from workers.graph.statements import Merge, Row, merges
+
+
+class CypherGraph(ABC):
+    """The part of `workers.graph.protocol.Graph` that is the same on every server."""
+
+    @abstractmethod
+    async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:
+        """Run one statement and return its rows; times come as aware UTC."""
+
+    @abstractmethod
+    async def _write(self, work: Sequence[Merge]) -> None:
+        """Run statements in one transaction."""
+
+    async def merge(self, changes: Sequence[GraphChange]) -> None:
+        """Merge changes; see `workers.graph.protocol.Graph`."""
+        await self._write(merges(changes))
+
+    async def repair(self, repair: Repair) -> None:
+        """Take away and merge; see `workers.graph.protocol.Graph`."""
+        await self._write(repairs(repair))
+
+    async def stored(
+        self, after: LearnerKey | None = None, limit: int = 500
+    ) -> list[StoredLearner]:
+        """A page of students; see `workers.graph.protocol.Graph`."""
+        return await reading.learners(self._read, await self.students(after, limit))
+
+    async def sessions(
+        self, after: SessionKey | None = None, limit: int = 500
+    ) -> list[StoredSession]:
+        """A page of practice sessions; see `workers.graph.protocol.Graph`."""
+        return await reading.practised(self._read, await self.session_keys(after, limit))
+
+    async def students(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """A page of students' names; see `workers.graph.protocol.Graph`."""
+        return await reading.students(self._read, after, limit)
+
+    async def session_keys(
+        self, after: SessionKey | None = None, limit: int = 500
+    ) -> list[SessionKey]:
+        """A page of sessions' names; see `workers.graph.protocol.Graph`."""
+        return await reading.session_keys(self._read, after, limit)
+
+    async def learners(self, keys: Sequence[LearnerKey]) -> list[StoredLearner]:
+        """These students; see `workers.graph.protocol.Graph`."""
+        return await reading.learners(self._read, keys)
+
+    async def practised(self, keys: Sequence[SessionKey]) -> list[StoredSession]:
+        """These practice sessions; see `workers.graph.protocol.Graph`."""
+        return await reading.practised(self._read, keys)
+
+    async def attendees(self, keys: Sequence[SessionKey]) -> dict[SessionKey, list[LearnerKey]]:
+        """Who attended; see `workers.graph.protocol.Graph`."""
+        return await reading.attendees(self._read, keys)
+
+    async def alone_students(self, keys: Sequence[LearnerKey]) -> list[LearnerKey]:
+        """Nodes without relationships; see `workers.graph.protocol.Graph`."""
+        return await reading.alone_students(self._read, keys) if keys else []
+
+    async def alone_sessions(self, keys: Sequence[SessionKey]) -> list[SessionKey]:
+        """Nodes without relationships; see `workers.graph.protocol.Graph`."""
+        return await reading.alone_sessions(self._read, keys) if keys else []
+
+    async def remove_students(self, keys: Sequence[LearnerKey]) -> None:
+        """Remove what is alone; see `workers.graph.protocol.Graph`."""
+        await self._write(student_removals(keys))
+
+    async def remove_sessions(self, keys: Sequence[SessionKey]) -> None:
+        """Remove what is alone; see `workers.graph.protocol.Graph`."""
+        await self._write(session_removals(keys))
