@@ -1,4 +1,11 @@
-"""The CloudEvents 1.0 envelope (structured mode, JSON) that every event of ours travels in."""
+"""The CloudEvents 1.0 envelope (structured mode, JSON) that every event of ours travels in.
+
+Versions of an event. ``type`` ends in the major version, which changes when what was right becomes
+wrong. A minor version adds optional fields and nothing else, so every reader of the major version
+understands it: a publisher may leave the type as it is, append the minor version
+(``practice.response.recorded.v1.3``), or name it in ``dataschema`` as CloudEvents proposes. What
+the engine itself publishes has the plain type.
+"""
 
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -19,6 +26,9 @@ class Message(BaseModel):
 
 Data = TypeVar("Data", bound=Message)
 
+MINOR_VERSION = r"(\.(0|[1-9][0-9]{0,8}))?$"
+"""What may follow a type of ours, as the end of a regular expression."""
+
 
 class CloudEvent(Message, Generic[Data]):
     """What every event has around its ``data``."""
@@ -29,6 +39,10 @@ class CloudEvent(Message, Generic[Data]):
         description="Who published it, a URI reference.", examples=["/express/practice"]
     )
     type: str = Field(description="What happened, and in which version of its description.")
+    dataschema: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        default=None,
+        description="A URI of the schema that `data` adheres to, minor version included; not read.",
+    )
     subject: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
         default=None, description="Whom or what it is about."
     )

@@ -1,12 +1,16 @@
-"""`practice.response.recorded.v1`: a student answered a practice question."""
+"""`practice.response.recorded.v1`: a student answered a practice question.
 
-from typing import Annotated, ClassVar, Literal
+Versions are explained in `contracts.envelope`; older ones that are still accepted are in
+`contracts.upcasting`.
+"""
 
-from pydantic import Field, model_validator
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints, model_validator
 
 from contracts.claims import Claims
-from contracts.envelope import CloudEvent, Message
-from contracts.primitives import Identifier, Probability, Timestamp, Uuid
+from contracts.envelope import MINOR_VERSION, CloudEvent, Message
+from contracts.primitives import Explained, Identifier, Probability, Timestamp, Uuid
 
 CORRECT_FROM = 0.5
 """The score from which an answer counts as correct where only right or wrong is asked."""
@@ -21,7 +25,10 @@ class Response(Message):
     student_id: Identifier
     session_id: Identifier | None = Field(default=None, description="The practice session.")
     item_id: Identifier
-    concept_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)] = Field(
+    # The first wrong one is enough: a list of thousands would else be as many errors.
+    concept_ids: Annotated[
+        tuple[Identifier, ...], Field(min_length=1, max_length=16, fail_fast=True)
+    ] = Field(
         description="The concepts (knowledge components) that the item exercises, distinct.",
         json_schema_extra={"uniqueItems": True},
     )
@@ -76,5 +83,16 @@ class ResponseRecorded(CloudEvent[RecordedData]):
 
     TYPE: ClassVar[str] = "practice.response.recorded.v1"
 
-    type: Literal["practice.response.recorded.v1"]
+    type: Annotated[
+        str,
+        StringConstraints(pattern=r"^practice\.response\.recorded\.v1" + MINOR_VERSION),
+        Explained(
+            "event_type",
+            "must be practice.response.recorded.v1, to which a minor version may be appended (.1); "
+            "other versions are unknown here: publish that one",
+        ),
+    ] = Field(
+        description="A minor version may follow: `practice.response.recorded.v1.3`.",
+        examples=["practice.response.recorded.v1"],
+    )
     data: RecordedData

@@ -31,12 +31,15 @@ async def test_given_the_kept_document_when_parsed_then_it_has_no_finding_of_any
     of = {(o["action"], o["address"], o["message"]) for o in parsed["operations"]}
     assert of == {
         ("receive", "practice.responses.v1", "practice.response.recorded.v1"),
+        ("receive", "practice.responses.v1", "practice.response.recorded.v0"),
         ("send", "practice.mastery.v1", "practice.mastery.changed.v1"),
         ("send", "practice.rejected.v1", "practice.response.rejected.v1"),
         ("receive", "practice.jobs.v1", "practice.job.requested.v1"),
     }
     assert {o["contentType"] for o in parsed["operations"]} == {"application/cloudevents+json"}
     assert {o["payload"] for o in parsed["operations"]} == {"object"}
+    deprecated = [o["message"] for o in parsed["operations"] if o["deprecated"]]
+    assert deprecated == ["practice.response.recorded.v0"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ async def test_given_the_kept_schemas_when_ajv_reads_them_then_they_take_events_
 
     parsed = await _parsed(node_modules, _ROOT / "asyncapi.yaml", *files)
 
-    assert len(parsed["schemas"]) == 4
+    assert len(parsed["schemas"]) == 5
     for file, schema in zip(files, parsed["schemas"], strict=True):
         assert schema["id"] == f"urn:mastery-engine:{file.stem}"
         assert schema["examples"] == [[]]

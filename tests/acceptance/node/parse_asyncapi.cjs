@@ -30,13 +30,16 @@ async function main() {
   console.log(
     JSON.stringify({
       diagnostics: diagnostics.map((d) => `${d.severity} ${d.code} ${d.path.join(".")}: ${d.message}`),
-      operations: operations.map((operation) => ({
-        action: operation.action(),
-        address: operation.channels().all()[0].address(),
-        message: operation.messages().all()[0].name(),
-        contentType: operation.messages().all()[0].contentType(),
-        payload: operation.messages().all()[0].payload().type(),
-      })),
+      operations: operations.flatMap((operation) =>
+        operation.messages().all().map((message) => ({
+          action: operation.action(),
+          address: operation.channels().all()[0].address(),
+          message: message.name(),
+          contentType: message.contentType(),
+          payload: message.payload().type(),
+          deprecated: message.payload().deprecated(),
+        })),
+      ),
       schemas: schemas.map(validated),
     }),
   );

@@ -114,8 +114,11 @@ def test_given_an_event_of_another_type_when_read_then_its_type_is_refused(
           for name in ("mastery", "previous_mastery", "probability_correct", "score")
           for value in (-0.1, 1.1, "1", True, None)),
         *((MasteryChanged, MASTERY, f"data.{name}", value)
-          for name in ("attempts", "version", "parameters_version")
+          for name in ("version", "parameters_version")
           for value in (0, 1.0, "1", True)),
+        *((MasteryChanged, MASTERY, "data.attempts", value) for value in (-1, 1.0, "1", True)),
+        (MasteryChanged, MASTERY, "data.cause", "mood"),
+        (MasteryChanged, MASTERY, "data.correction", "flip"),
         (MasteryChanged, MASTERY, "data.transition", "lost"),
         (MasteryChanged, MASTERY, "data.ability.standard_error", -1.0),
         (MasteryChanged, MASTERY, "data.ability.scale", ""),
