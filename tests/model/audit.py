@@ -1,0 +1,171 @@
+"""What must be true after a run, whatever happened in it; see the invariants of the design.
+
+The tables are read with plain SQL and the streams with plain commands, and compared with the
+decimal oracle and with what was published. Nothing here asks the engine.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from contracts.mastery import MasteryChanged
+from contracts.rejections import RejectionCode, ResponseRejected
+from contracts.streams import ENGINE_GROUP
+from tests.model.incarnation import SHARD
+from tests.model.publishing import Published
+from tests.model.replay import Replay
+from tests.model.tables import Key, Learner, Tables, answer_of
+from tests.model.world import World
+
+
+class Audit:
+    """The state of all servers after a run, compared with what was published.
+
+    Args:
+        world: whose run it was.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._tables: Tables
+        self._events: list[tuple[bytes, MasteryChanged]] = []
+        self._rejected: list[ResponseRejected] = []
+
+    async def differences(self) -> list[str]:
+        """Everything that is not as it must be."""
+        await self._look()
+        wrong = [*self._world.errors, *await self._pending(), *self._overtaken()]
+        wrong += self._log_differences()
+        if wrong:
+            return wrong
+        replay = Replay(self._tables)
+        wrong += self._rejection_differences()
+        wrong += self._event_differences()
+        wrong += self._order_differences()
+        wrong += replay.of_predictions()
+        wrong += replay.of_state()
+        wrong += replay.of_graph([event.data for _, event in self._events])
+        return wrong
+
+    async def _look(self) -> None:
+        self._tables = await Tables.read(self._world.connection)
+        events: Any = await self._world.redis.xrange(SHARD.mastery)
+        self._events = [
+            (entry_id, MasteryChanged.model_validate_json(fields[b"event"]))
+            for entry_id, fields in events
+        ]
+        letters: Any = await self._world.redis.xrange(SHARD.rejected)
+        self._rejected = [
+            ResponseRejected.model_validate_json(fields[b"event"]) for _, fields in letters
+        ]
+
+    async def _pending(self) -> list[str]:
+        pending: Any = await self._world.redis.xpending(SHARD.responses, ENGINE_GROUP)
+        return [f"{pending['pending']} entries are pending"] if pending["pending"] else []
+
+    def _overtaken(self) -> Iterator[str]:
+        for one in self._world.lives:
+            if one.overtaken:
+                yield f"worker {one.number} committed before its last commit was acknowledged"
+
+    # 2: the log is the distinct admitted responses ---------------------------------------------
+
+    def _log_differences(self) -> Iterator[str]:
+        published = self._published()
+        for key in published.keys() - self._tables.log.keys():
+            yield f"{key} was admitted and is not in the log"
+        for key in self._tables.log.keys() - published.keys():
+            yield f"{key} is in the log and was never admitted"
+        for key in self._tables.log.keys() & published.keys():
+            stored, owner = answer_of(self._tables.log[key]), self._tables.log[key]["entry"]
+            entries = {f"{SHARD.responses}/{one.entry_id}": one for one in published[key]}
+            if owner not in entries:
+                yield f"{key} is owned by {owner}, which is none of its entries"
+            elif entries[owner].answer != stored:
+                yield f"{key} is stored as {stored}, its owner says {entries[owner].answer}"
+        versions = [(*key[:2], row["version"]) for key, row in self._tables.log.items()]
+        if len(set(versions)) != len(versions):
+            yield "two responses of a learner have one version"
+
+    def _published(self) -> dict[Key, list[Published]]:
+        found: defaultdict[Key, list[Published]] = defaultdict(list)
+        for one in self._world.entries:
+            if one.answer is not None:
+                found[one.answer.key].append(one)
+        return found
+
+    # 3: each refused entry once among the rejected, each response's events once -----------------
+
+    def _rejection_differences(self) -> Iterator[str]:
+        wanted = Counter(
+            (one.entry_id, code)
+            for one in self._world.entries
+            if (code := self._code_of(one)) is not None
+        )
+        found = Counter((one.data.entry_id, one.data.code) for one in self._rejected)
+        for what in (wanted - found).elements():
+            yield f"not rejected, or too seldom: {what}"
+        for what in (found - wanted).elements():
+            yield f"rejected, or too often: {what}"
+
+    def _code_of(self, one: Published) -> RejectionCode | None:
+        if one.answer is None:
+            return one.code
+        stored = answer_of(self._tables.log[one.answer.key])
+        return None if one.answer.says_the_same_as(stored) else RejectionCode.CONFLICT
+
+    def _event_differences(self) -> Iterator[str]:
+        wanted: Counter[tuple[Any, ...]] = Counter()
+        event_of = {
+            f"{SHARD.responses}/{one.entry_id}": one.event_id for one in self._world.entries
+        }
+        for key, row in self._tables.log.items():
+            outcome = orjson.loads(row["outcome"])
+            changed = [change["concept_id"] for change in outcome["concepts"]]
+            if changed[: len(row["concept_ids"])] != row["concept_ids"]:
+                yield f"the outcome of {key} is of {changed}, not of {row['concept_ids']}"
+            for concept in changed:
+                wanted[(*key, concept, row["version"], event_of[row["entry"]])] += 1
+        found = Counter(
+            (
+                one.data.tenant_id,
+                one.data.student_id,
+                one.data.response_id,
+                one.data.concept_id,
+                one.data.version,
+                one.causationid,
+            )
+            for _, one in self._events
+        )
+        for what in (wanted - found).elements():
+            yield f"no event {what}"
+        for what in (found - wanted).elements():
+            yield f"an event too many {what}"
+        if len({one.id for _, one in self._events}) != len(self._events):
+            yield "two events have one id"
+        for _, one in self._events:
+            if one.correlationid != f"of {one.causationid}":
+                yield f"event {one.id} carries the request of another: {one.correlationid}"
+
+    def _order_differences(self) -> Iterator[str]:
+        """What one worker committed and published must be in the order of versions."""
+        boundaries = iter(self._world.published_by)
+        number, until = next(boundaries, (0, b""))
+        newest: dict[tuple[int, Learner], int] = {}
+        for entry_id, one in self._events:
+            while _order(entry_id) > _order(until):
+                number, until = next(boundaries)
+            data = one.data
+            learner = data.tenant_id, data.student_id
+            committed_by = self._world.committed_by[(*learner, data.response_id)]
+            if committed_by != number:
+                continue
+            if data.version < newest.get((number, learner), 0):
+                yield f"worker {number} published {data.version} of {learner} too late"
+            newest[number, learner] = data.version
+
+
+def _order(entry_id: bytes) -> tuple[int, ...]:
+    return tuple(map(int, entry_id.split(b"-"))) if entry_id else (0, 0)

@@ -1,0 +1,215 @@
+"""One life of a worker: the real pieces, wired as `workers.app` wires them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from contracts.streams import ENGINE_GROUP, Shard, shards
+from tests.model.held import HeldLedger, HeldOutlet, MortalRedis
+from tests.model.publishing import LARGEST_EVENT
+from tests.model.strand import Killed, Strand
+from workers.engine import Engine
+from workers.errors import Unavailable
+from workers.estimation.parameters import Parameters
+from workers.intake.acceptance import Acceptances
+from workers.intake.admission import Admission
+from workers.intake.identity import Authorisation, TrustedClaims
+from workers.intake.raw_batch import RawBatch, decode, parse
+from workers.intake.reclaiming import Reclaimer
+from workers.intake.tries import Tries
+from workers.isolation import Isolation
+from workers.ledger.direct import DirectLedger
+from workers.ledger.protocol import Commit, Committed
+from workers.meter import Meter
+from workers.patience import Patience
+from workers.recorder import Recorder
+
+SHARD: Final[Shard] = shards(0)[0]
+BATCH: Final = 4
+"""Small, so that batches overlap."""
+_CALM_TURNS: Final = 30
+"""Turns of the loop without anything new, after which nothing new can come by itself."""
+_REST_S: Final = 10.0
+_TRIES: Final = 100
+"""Of an entry alone: more than a run has steps, so that no innocent entry is condemned."""
+
+
+class Incarnation:
+    """A worker process from its start to its end.
+
+    Args:
+        number: of this life, among all workers.
+        consumer: its name in the group.
+        client: the world's Redis.
+        ledger: the world's ledger.
+        meter: the world's.
+        parameters: which it was deployed with.
+        strand: on which it hangs.
+        committed: told of each commit that was applied.
+        published: awaited after each script.
+    """
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        consumer: str,
+        client: Redis,
+        ledger: DirectLedger,
+        meter: Meter,
+        parameters: Parameters,
+        strand: Strand,
+        committed: Callable[[Commit, Committed], None],
+        published: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.number = number
+        self.strand = strand
+        self.overtaken = 0
+        """Commits made before the batch committed before them was acknowledged."""
+        self._batch_of: dict[str, int] = {}
+        self._unacknowledged: int | None = None
+        self._committed = committed
+        self._published = published
+        self._consumer = consumer
+        self._redis = MortalRedis(connection_pool=client.connection_pool)
+        self._redis.strand = strand
+        patience = Patience(first_s=0.001, longest_s=0.001)
+        self._engine = Engine(
+            admission=Admission(
+                authenticator=TrustedClaims(
+                    issuer=None, audience="authenticated", tenant_claim="tenant_id"
+                ),
+                authorisation=Authorisation(frozenset({"service_role"})),
+                max_event_bytes=LARGEST_EVENT,
+                max_token_bytes=1_024,
+            ),
+            acceptances=Acceptances(self._redis),
+            recorder=Recorder(
+                ledger=HeldLedger(ledger, strand, self._note_commit),
+                parameters=parameters,
+                patience=patience,
+                meter=meter,
+            ),
+            outlet=HeldOutlet(client, strand, self._note_script),
+            isolation=Isolation(Tries(self._redis), patience, _TRIES),
+            patience=patience,
+            meter=meter,
+        )
+        self._reclaimer = Reclaimer(
+            client=self._redis,
+            stream=SHARD.responses,
+            group=ENGINE_GROUP,
+            consumer=consumer,
+            idle_ms=0,
+            batch_size=BATCH,
+            held=lambda: self._engine.held(SHARD.responses),
+            waiting=self._engine.unsettled,
+            feed=self._submit,
+        )
+        self._intake: set[asyncio.Task[object]] = set()
+
+    async def read(self, count: int) -> RawBatch | None:
+        """Take unread entries as the subscriber takes them; None if there are none."""
+        answer: Any = await self._redis.xreadgroup(
+            ENGINE_GROUP, self._consumer, {SHARD.responses: ">"}, count=count
+        )
+        if not answer:
+            return None
+        entries = next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
+        entries = entries[0] if entries and isinstance(entries[0], list) else entries
+        ids, fields = zip(*entries, strict=True)
+        return await decode(
+            await parse(
+                {
+                    "type": "bstream",
+                    "channel": SHARD.responses,
+                    "data": list(fields),
+                    "message_ids": list(ids),
+                }
+            )
+        )
+
+    def submit(self, batch: RawBatch) -> None:
+        """Hand a batch to the engine, which may have no room for it yet."""
+        self._begin(self._submit(batch))
+
+    def inherit(self, until: str) -> None:
+        """Begin to take what the predecessor of the same name left."""
+        self._begin(self._reclaimer.inherit(until))
+
+    def claim(self) -> None:
+        """Begin to take what is pending with anybody, however short a time."""
+        self._begin(self._reclaimer.claim())
+
+    @property
+    def at_work(self) -> bool:
+        """Whether anything is on its way."""
+        return bool(self._intake or self._engine.held(SHARD.responses))
+
+    async def rest(self) -> None:
+        """Return once everything on its way is held, waits for what is held, or is done."""
+        calm = 0
+        async with asyncio.timeout(_REST_S):
+            while calm < _CALM_TURNS:
+                if self.strand.busy or (self.at_work and not self.strand.holds):
+                    # A server is at work, or a pause between two tries passes.
+                    calm = 0
+                    await asyncio.sleep(0.0002)
+                else:
+                    calm += 1
+                    await asyncio.sleep(0)
+
+    async def fail(self, error: Exception) -> None:
+        """Let the call held the longest fail; returns at rest."""
+        arrivals = self.strand.arrivals
+        self.strand.fail(error)
+        if isinstance(error, Unavailable):
+            async with asyncio.timeout(_REST_S):
+                while self.strand.arrivals == arrivals:
+                    await asyncio.sleep(0.0002)
+        await self.rest()
+
+    async def die(self, *, leaving_request: bool) -> None:
+        """End as with SIGKILL: nothing of it runs any more."""
+        self.strand.kill(leaving_request=leaving_request)
+        await self._engine.drain()
+        while self._intake:
+            await asyncio.sleep(0)
+
+    async def give_up(self) -> None:
+        """End as after the time of grace: what is on its way is cancelled."""
+        for task in self._intake:
+            task.cancel()
+        await self._engine.abandon()
+        self.strand.dead = True
+
+    def _begin(self, way: Any) -> None:
+        task = asyncio.ensure_future(way)
+        self._intake.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[object]") -> None:
+        self._intake.discard(task)
+        if not task.cancelled() and not isinstance(error := task.exception(), Killed) and error:
+            raise error
+
+    def _note_commit(self, commit: Commit, answer: Committed) -> None:
+        batch = self._batch_of[commit.entries[0].rpartition("/")[2]]
+        self.overtaken += self._unacknowledged not in (None, batch)
+        self._unacknowledged = batch
+        self._committed(commit, answer)
+
+    async def _note_script(self) -> None:
+        self._unacknowledged = None
+        await self._published()
+
+    async def _submit(self, batch: RawBatch) -> None:
+        number = len(self._batch_of)
+        self._batch_of |= {
+            entry.entry_id: number
+            for entry in batch
+            if not self._engine.holds(SHARD.responses, entry.entry_id)
+        }
+        await self._engine.submit(SHARD, batch)

@@ -1,0 +1,111 @@
+"""What the machine finds by chance, once for certain: each fault at each step of a batch."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.model.machine import Interleavings
+from tests.model.publishing import Answer
+from tests.model.strand import Point
+from tests.model.world import World
+
+_NOON_US = 1_772_452_800_000_000
+steps = pytest.mark.parametrize("step", list(Point))
+
+
+@pytest.fixture
+def scene(world: World) -> Iterator[Interleavings]:
+    """A run that a test conducts; drained and audited at its end."""
+    conducted = Interleavings(world)
+    yield conducted
+    conducted.teardown()
+
+
+def answer(second: int, concepts: str = "a", score: float = 1.0, scale: str = "math") -> Answer:
+    """One of the same learner, so many seconds after noon."""
+    at = _NOON_US + second * 1_000_000
+    return Answer("school-a", "s1", "", "x", "i1", tuple(concepts), scale, score, at)
+
+
+@steps
+@pytest.mark.parametrize("how", ["killed", "killed, its request on the way", "given up"])
+def test_given_a_worker_that_ends_at_any_step_when_another_drains_then_nothing_is_lost_or_twice(
+    scene: Interleavings, step: Point, how: str
+) -> None:
+    scene.publish([answer(1), answer(3, "ab"), answer(2, "bc", 0.25)], delegated=False)
+    scene.read("w1", 3, step)
+    scene.crash(0, how)
+
+
+@steps
+def test_given_an_entry_claimed_while_its_worker_runs_when_both_finish_then_each_event_is_once(
+    scene: Interleavings, step: Point
+) -> None:
+    scene.publish([answer(1), answer(2, "ab")], delegated=True)
+    scene.read("w1", 2, step)
+    scene.claim_from_all("w2", None)
+    scene.go_on(0, None)
+
+
+@steps
+@pytest.mark.parametrize("second", [1, 9], ids=["late", "in order"])
+def test_given_two_workers_on_one_learner_when_they_interleave_then_both_answers_count_once(
+    scene: Interleavings, step: Point, second: int
+) -> None:
+    scene.publish([answer(5, "ab"), answer(second, "bc", 0.5)], delegated=False)
+    scene.read("w1", 1, step)
+    scene.read("w2", 1, None)
+    scene.go_on(0, None)
+
+
+@steps
+@pytest.mark.parametrize("surprise", [False, True], ids=["away", "unexpected"])
+def test_given_a_failure_at_any_step_when_the_worker_goes_on_then_all_is_as_without_it(
+    scene: Interleavings, step: Point, surprise: bool
+) -> None:
+    scene.publish([answer(1), answer(3, "ab"), answer(2, "a", 0.0)], delegated=False)
+    scene.read("w1", 2, step)
+    scene.read("w1", 1, step)
+    if surprise:
+        scene.something_unexpected(0)
+    else:
+        scene.server_is_away(0)
+    scene.go_on(0, None)
+
+
+@steps
+def test_given_new_parameters_when_a_learner_is_next_seen_then_the_whole_state_is_under_them(
+    scene: Interleavings, step: Point
+) -> None:
+    scene.publish([answer(1, "ab"), answer(2, "c", 0.0, "verbal")], delegated=False)
+    scene.read("w1", 2, None)
+    scene.publish([answer(3)], delegated=False)
+    scene.read("w1", 1, step)  # still under the old ones
+    scene.new_parameters()
+    scene.publish([answer(4, "b", 0.5)], delegated=False)
+    scene.read("w2", 1, None)
+    scene.go_on(0, None)
+
+
+def test_given_new_parameters_when_a_batch_holds_old_late_and_new_learners_then_each_row_is_right(
+    scene: Interleavings,
+) -> None:
+    (first,) = scene.publish([answer(5, "ab")], delegated=False).values
+    scene.publish_again(first, "student of another tenant", delegated=False)
+    scene.read("w1", 2, None)
+    scene.new_parameters()
+    scene.publish([answer(1, "b")], delegated=False)
+    scene.publish_again(first, "another student", delegated=False)
+    scene.publish([answer(8, "c")], delegated=False)
+    scene.read("w2", 3, None)
+
+
+def test_given_something_unexpected_behind_a_commit_then_the_batch_behind_it_does_not_overtake(
+    scene: Interleavings,
+) -> None:
+    scene.publish([answer(1)], delegated=False)
+    scene.read_and_die("w2", 1)
+    scene.publish([answer(2)], delegated=False)
+    scene.read("w1", 1, Point.COMMITTED)
+    scene.claim_from_all("w1", None)
+    scene.something_unexpected(0)
