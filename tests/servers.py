@@ -246,7 +246,10 @@ async def _await_reload(project: Supabase) -> None:
     end = time.monotonic() + _RELOAD_S
     async with project.service_client() as client:
         while True:
-            answer = await client.post("/rpc/mastery_learners", json={"limit": 1})
+            # Of the newest migration: PostgREST may have read the schema before that was applied.
+            answer = await client.post(
+                "/rpc/mastery_current", json={"tenants": "{}", "students": "{}"}
+            )
             if answer.status_code == httpx.codes.OK:
                 return
             if time.monotonic() > end:

@@ -16,8 +16,9 @@ from workers.intake.embedded_redis import EmbeddedRedis
 from workers.ledger.direct import DirectLedger
 from workers.ledger.embedded import EmbeddedPostgres
 from workers.ledger.postgrest import PostgrestLedger
-from workers.ledger.protocol import Ledger
+from workers.ledger.repair import RepairLedger
 from workers.settings import Settings
+from workers.tasks import GRACE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Servers:
 
     broker: RedisBroker
     redis: Redis
-    ledger: Ledger
+    ledger: RepairLedger
     graph: Graph
 
 
@@ -55,15 +56,15 @@ async def _redis(settings: Settings, stack: AsyncExitStack) -> tuple[RedisBroker
     if settings.redis_url is None:
         embedded = EmbeddedRedis()
         stack.push_async_callback(embedded.close)
-        return embedded.broker(logger=logger), embedded.client()
+        return embedded.broker(logger=logger, graceful_timeout=GRACE_S), embedded.client()
     client = Redis.from_url(
         settings.redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
     )
     stack.push_async_callback(client.aclose)
-    return RedisBroker(settings.redis_url, logger=logger), client
+    return RedisBroker(settings.redis_url, logger=logger, graceful_timeout=GRACE_S), client
 
 
-async def open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
+async def open_ledger(settings: Settings, stack: AsyncExitStack) -> RepairLedger:
     """The ledger that the settings name, closed with the stack."""
     ledger: DirectLedger | PostgrestLedger
     if settings.database_url is not None:

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
+GRACE_S: Final = 10.0
+"""How long a process that is asked to end gives what is on its way, all of it together, seconds."""
+
 _AGAIN_S: Final = 0.1
 
 
