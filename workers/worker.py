@@ -98,6 +98,7 @@ class Worker:
         await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
+                await asyncio.gather(*(consumption.finish() for consumption in self._consumptions))
                 await self._engine.drain()
         await self._engine.abandon()
         await self._housekeeping.stop()

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from contracts.envelope import CloudEvent
+from workers.errors import StreamRefused, Unavailable
 from workers.intake.raw_batch import RawBatch
 from workers.intake.reclaiming import Reclaimer
 from workers.intake.redis_errors import redis_errors
@@ -99,6 +100,13 @@ class Consumption:
         """Take no further entries."""
         await end(self._tasks)
         await self._subscriber.stop()
+
+    async def finish(self) -> None:
+        """After `stop`, take what Redis had handed over to the read that was ended."""
+        try:
+            await self._reclaimer.inherit("+")
+        except (Unavailable, StreamRefused) as error:
+            _log.warning("entries_left_pending", stream=self.stream, error=str(error))
 
     @property
     def alive(self) -> bool:

@@ -76,7 +76,8 @@ class Reclaimer:
         """Take what a predecessor of the same name left; returns the number of entries.
 
         Args:
-            until: the id last delivered before we began: later entries are our own.
+            until: the id last delivered before we began: later entries are our own; ``+`` once
+                nothing is read any more, for what Redis handed over to a reader that was ended.
         """
         taken = 0
         after = "-"
@@ -88,10 +89,12 @@ class Reclaimer:
                 if not left:
                     return taken
                 ids = [row["message_id"].decode() for row in left]
+                held = self._held()
+                mine: list[Any] = [entry_id for entry_id in ids if entry_id not in held]
                 # By their ids: to read this consumer's history would count a delivery of each
                 # entry that it reads meanwhile.
-                entries: Any = await self._client.xclaim(
-                    self._stream, self._group, self._consumer, 0, ids
+                entries: Any = mine and await self._client.xclaim(
+                    self._stream, self._group, self._consumer, 0, mine
                 )
             after = f"({ids[-1]}"
             taken += await self._take(entries)

@@ -142,7 +142,16 @@ def differences(should: StoredLearner, held: StoredLearner) -> Iterator[Differen
         if copies != (one,):
             yield Difference(copies, one)
     for strays in found.values():
-        yield Difference(tuple(strays), None)
+        if not _keeps_a_place(strays):
+            yield Difference(tuple(strays), None)
+
+
+def _keeps_a_place(strays: list[GraphChange]) -> bool:
+    """Whether it is a concept on which nothing counts any more, every answer having been voided.
+
+    The ledger has no row of it; the graph keeps its version, so that no older event brings it back.
+    """
+    return len(strays) == 1 and isinstance(strays[0], MasteryChange) and strays[0].attempts == 0
 
 
 def repair_of(found: Iterable[Difference]) -> Repair:

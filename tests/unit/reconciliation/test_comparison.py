@@ -53,6 +53,14 @@ def test_given_equal_relationships_then_nothing_differs() -> None:
     assert compared([ONE], [ONE]) == []
 
 
+def test_given_a_concept_whose_answers_were_all_voided_then_its_place_in_the_graph_is_kept() -> (
+    None
+):
+    assert compared([], [ONE._replace(attempts=0)]) == []
+    (found,) = compared([ONE], [ONE._replace(attempts=0)])
+    assert found.kind == "altered"
+
+
 def test_given_what_the_ledger_does_not_have_then_it_is_stray_and_only_taken_away() -> None:
     (found,) = compared([], [ONE])
 
