@@ -169,7 +169,7 @@ async def test_given_a_replay_when_verified_and_then_altered_then_the_altered_va
     assert "student '1': concept_mastery.mastery of '2'" in ill.stdout
 
 
-def _answer(url: str, *, status: int, within_s: float = 30) -> Any:
+def _answer(url: str, *, status: int, within_s: float = 90) -> Any:
     until = time.monotonic() + within_s
     while True:
         try:
