@@ -18,8 +18,8 @@ from tests.faults.processes import free_port, until
 from tests.whole_run import MASTERY_COMMAND, Setting
 
 _WATCH_S = 0.2
-_READY_S = 40.0
-_GRACE_S = 20.0
+_READY_S = 120.0
+_GRACE_S = 40.0
 """Beyond the grace time of a worker's own: 10 s for batches on their way, 5 s for HTTP."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # has no types of its own
 import pytest
 
-_END_S = 20.0
+_END_S = 40.0
 
 
 def missing(reason: str) -> None:

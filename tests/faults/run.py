@@ -25,12 +25,12 @@ from tests.whole_run import (
 )
 
 TOLERANCE = 1e-12
-RECOVERED_WITHIN_S = 30.0
+RECOVERED_WITHIN_S = 60.0
 """What a test asserts of recovery on any machine; the figure to reach, 10 s, is for the command."""
 
 _STRIKE_AT = 0.25
 _DRAINED_WITHIN_S = 120.0
-_NOTICED_WITHIN_S = 20.0
+_NOTICED_WITHIN_S = 40.0
 _WINDOW_S = 0.6
 _FULL_SPEED = 0.7
 
