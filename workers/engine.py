@@ -201,7 +201,17 @@ class Engine:
             refuse=refuse,
         )
         async with self._nothing_else():
-            await self._isolation.one_by_one(shard.responses, batch, attempt)
+            # What is committed already has its versions in this order, and is published in it.
+            ordered = sorted(batch, key=self._place)
+            await self._isolation.one_by_one(shard.responses, ordered, attempt)
+
+    def _place(self, entry: RawEntry) -> tuple[int, str]:
+        """An entry's place in its learner's order; what can't be judged comes first."""
+        try:
+            judged = self._admission.judge(entry)
+        except Exception:  # noqa: BLE001  # it is told and counted when the entry is tried
+            return (0, "")
+        return judged.response.position if isinstance(judged, Admitted) else (0, "")
 
     @asynccontextmanager
     async def _nothing_else(self) -> AsyncIterator[None]:

@@ -24,9 +24,10 @@ from workers.errors import LedgerUnavailable, RedisUnavailable
 
 _MOST_ROUNDS: Final = 60
 _MOST_SURPRISES: Final = 2
+_MOST_REFUSED: Final = 3
 
 workers = st.sampled_from(("w1", "w1", "w1", "w2", "w2", "w3"))
-stops = st.sampled_from((None, *Point))
+stops = st.sampled_from((None, None, None, *Point))
 some = st.integers(0, 11)
 
 
@@ -49,6 +50,7 @@ class Interleavings(RuleBasedStateMachine):
         self._parameters_version = 1
         self._responses = 0
         self._surprises = 0
+        self._refused = 0
         self._finishing = False
         world.run(world.clear())
 
@@ -67,32 +69,31 @@ class Interleavings(RuleBasedStateMachine):
         earlier=published, change=st.sampled_from((None, None, *CHANGES)), delegated=st.booleans()
     )
     def publish_again(self, earlier: Answer, change: str | None, delegated: bool) -> None:
+        """The same answer, or another one under its id."""
         self._add(CHANGES[change](earlier) if change else earlier, delegated=delegated)
 
-    @rule(one=st.one_of(published, publishing.answers()), how=st.sampled_from(sorted(REFUSED)))
-    def publish_what_is_refused(self, one: Answer, how: str) -> None:
-        one = one if one.response_id else numbered(one, 0)
+    @precondition(lambda self: self._refused < _MOST_REFUSED)
+    @rule(earlier=published, how=st.sampled_from(sorted(REFUSED)))
+    def publish_what_is_refused(self, earlier: Answer, how: str) -> None:
+        self._refused += 1
         code, spoil = REFUSED[how]
         event_id = self._event_id()
-        entry_id = self._xadd(spoil(publishing.event(one, event_id)))
+        entry_id = self._xadd(spoil(publishing.event(earlier, event_id)))
         self._world.entries.append(Published(entry_id, event_id, None, code))
 
     # What workers do --------------------------------------------------------------------------
 
-    @rule(name=workers, count=st.integers(1, BATCH + 2), stop=stops)
-    def read(self, name: str, count: int, stop: Point | None) -> None:
+    @rule(name=workers, count=st.integers(1, BATCH + 2), stop=stops,
+          dies=st.sampled_from((False,) * 7 + (True,)))  # fmt: skip
+    def read(self, name: str, count: int, stop: Point | None, dies: bool = False) -> None:
         worker = self._started(name, stop)
         worker.strand.stop = stop
         batch = self._world.run(worker.read(count))
-        if batch is not None:
+        if dies:
+            self._end(name, "killed")
+        elif batch is not None:
             worker.submit(batch)
             self._world.run(worker.rest())
-
-    @rule(name=workers, count=st.integers(1, BATCH))
-    def read_and_die(self, name: str, count: int) -> None:
-        worker = self._started(name)
-        self._world.run(worker.read(count))
-        self._end(name, "killed")
 
     @rule(name=workers, stop=stops)
     def claim_from_all(self, name: str, stop: Point | None) -> None:
@@ -141,10 +142,13 @@ class Interleavings(RuleBasedStateMachine):
 
         self._world.run(arrive())
 
-    @precondition(lambda self: self._parameters_version == 1)
+    @precondition(lambda self: self._parameters_version == 1 and self._world.committed_by)
     @rule()
     def new_parameters(self) -> None:
+        """Idle workers are restarted with them; those at work go on under the old ones."""
         self._parameters_version = 2
+        for name in sorted(self._alive.keys() - set(self.held)):
+            self._end(name, "given up")
 
     # The end ----------------------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
 """What the machine finds by chance, once for certain: each fault at each step of a batch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from tests.factories import uuid_of
 from tests.model.machine import Interleavings
-from tests.model.publishing import Answer
+from tests.model.publishing import CHANGES, REFUSED, Answer
 from tests.model.strand import Point
 from tests.model.world import World
 
@@ -73,6 +75,36 @@ def test_given_a_failure_at_any_step_when_the_worker_goes_on_then_all_is_as_with
     scene.go_on(0, None)
 
 
+def test_given_a_batch_held_before_its_script_when_the_next_comes_then_it_is_not_overtaken(
+    scene: Interleavings,
+) -> None:
+    scene.publish([answer(1), answer(2)], delegated=False)
+    scene.read("w1", 1, Point.PUBLISH)
+    scene.read("w1", 1, None)
+
+
+@pytest.mark.parametrize("how", sorted(REFUSED))
+def test_given_an_entry_that_is_refused_for_itself_then_it_alone_is_rejected(
+    scene: Interleavings, how: str
+) -> None:
+    (one,) = scene.publish([answer(1)], delegated=False).values
+    scene.publish_what_is_refused(one, how)
+    scene.publish_what_is_refused(replace(one, response_id=uuid_of("never applied")), how)
+    scene.read("w1", 3, None)
+
+
+@pytest.mark.parametrize("change", sorted(CHANGES))
+def test_given_a_known_response_id_with_other_content_then_the_first_commit_decides(
+    scene: Interleavings, change: str
+) -> None:
+    (one,) = scene.publish([answer(1, "ab")], delegated=False).values
+    scene.publish_again(one, change, delegated=False)
+    scene.publish_again(one, None, delegated=True)
+    scene.read("w1", 1, Point.COMMIT)
+    scene.read("w2", 2, None)
+    scene.go_on(0, None)
+
+
 @steps
 def test_given_new_parameters_when_a_learner_is_next_seen_then_the_whole_state_is_under_them(
     scene: Interleavings, step: Point
@@ -104,8 +136,16 @@ def test_given_something_unexpected_behind_a_commit_then_the_batch_behind_it_doe
     scene: Interleavings,
 ) -> None:
     scene.publish([answer(1)], delegated=False)
-    scene.read_and_die("w2", 1)
+    scene.read("w2", 1, None, dies=True)
     scene.publish([answer(2)], delegated=False)
     scene.read("w1", 1, Point.COMMITTED)
     scene.claim_from_all("w1", None)
+    scene.something_unexpected(0)
+
+
+def test_given_something_unexpected_behind_a_commit_then_the_learners_order_is_kept(
+    scene: Interleavings,
+) -> None:
+    scene.publish([answer(2), answer(1)], delegated=False)
+    scene.read("w1", 2, Point.COMMITTED)
     scene.something_unexpected(0)
