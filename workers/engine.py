@@ -77,17 +77,9 @@ class Engine:
         self._failed = asyncio.Event()
         self._failure: Exception | None = None
 
-    def holds(self, stream: str, entry_id: str) -> bool:
-        """Whether the entry is on its way in this engine."""
-        return entry_id in self._in_flight[stream]
-
     def held(self, stream: str) -> AbstractSet[str]:
         """The entries of a stream that are on their way in this engine."""
         return self._in_flight[stream]
-
-    def waiting(self) -> bool:
-        """Whether a server is waited for."""
-        return bool(self._patience.waiting)
 
     def unsettled(self) -> bool:
         """Whether a server is waited for, or came back so lately that others may still wait."""

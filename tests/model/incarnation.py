@@ -210,6 +210,6 @@ class Incarnation:
         self._batch_of |= {
             entry.entry_id: number
             for entry in batch
-            if not self._engine.holds(SHARD.responses, entry.entry_id)
+            if entry.entry_id not in self._engine.held(SHARD.responses)
         }
         await self._engine.submit(SHARD, batch)

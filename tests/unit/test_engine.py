@@ -119,13 +119,13 @@ async def test_given_a_submission_given_up_while_it_waits_then_its_entries_are_n
         await work.submit(SHARD, batch(GOOD[at]))
     fourth = asyncio.create_task(work.submit(SHARD, batch(GOOD[3])))
     await asyncio.sleep(0)
-    assert work.holds(STREAM, entry_id(3))
+    assert entry_id(3) in work.held(STREAM)
 
     fourth.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fourth
 
-    assert not work.holds(STREAM, entry_id(3))
+    assert entry_id(3) not in work.held(STREAM)
     gate.set()
     await work.submit(SHARD, batch(GOOD[3]))
     await work.drain()
@@ -137,8 +137,8 @@ async def test_given_an_entry_on_its_way_then_it_is_held_and_not_taken_again() -
     outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(ledger, outlet)
     await work.submit(SHARD, batch(GOOD[0]))
-    assert work.holds(STREAM, entry_id(0))
-    assert not work.holds("another stream", entry_id(0))
+    assert entry_id(0) in work.held(STREAM)
+    assert entry_id(0) not in work.held("another stream")
 
     await work.submit(SHARD, batch(GOOD[0]))
     await work.submit(SHARD, batch(GOOD[0], GOOD[1]))
@@ -146,7 +146,7 @@ async def test_given_an_entry_on_its_way_then_it_is_held_and_not_taken_again() -
     await work.drain()
 
     assert ledger.loads == 2
-    assert not work.holds(STREAM, entry_id(0))
+    assert entry_id(0) not in work.held(STREAM)
     assert outlet.acknowledged == [entry_id(0), entry_id(1)]
 
 
@@ -175,7 +175,7 @@ async def test_given_what_nothing_will_cure_then_the_engine_says_so_and_acks_not
     with pytest.raises(type(error), match=str(error)):
         await failed
     assert outlet.pending == {entry_id(0)}
-    assert not work.holds(STREAM, entry_id(0))
+    assert entry_id(0) not in work.held(STREAM)
 
 
 async def test_given_servers_that_are_away_then_the_engine_waits_and_goes_on() -> None:
@@ -216,7 +216,7 @@ async def test_given_batches_on_their_way_when_abandoned_then_their_entries_stay
     await work.abandon()
 
     assert outlet.pending == {entry_id(0), entry_id(1)}
-    assert not work.holds(STREAM, entry_id(0))
+    assert entry_id(0) not in work.held(STREAM)
     await work.drain()
 
 
@@ -369,13 +369,13 @@ async def test_given_a_server_that_is_away_then_the_engine_says_that_it_waits() 
 
     ledger.before_load = away
     work = engine(ledger, outlet)
-    assert not work.waiting()
+    assert work.waited_for() == {}
     await work.submit(SHARD, batch(GOOD[0]))
-    await until(work.waiting)
+    await until(lambda: "ledger" in work.waited_for())
     back.set()
     await work.drain()
 
-    assert not work.waiting()
+    assert work.waited_for() == {}
 
 
 async def test_given_a_batch_that_fails_after_its_commit_then_the_next_gives_way_to_it() -> None:

@@ -60,10 +60,6 @@ class Projection:
         self._turn = asyncio.Lock()
         self.held: frozenset[str] = frozenset()
 
-    def waiting(self) -> bool:
-        """Whether a server is waited for."""
-        return bool(self._patience.waiting)
-
     def unsettled(self) -> bool:
         """Whether a server is waited for, or came back so lately that others may still wait."""
         return self._patience.unsettled
