@@ -127,8 +127,9 @@ async def _run(fault: Fault, size: Size, stage: Stage, outcome: Outcome) -> None
         await until(under_way, f"a quarter is done\n{fleet.tails()}", within_s=120)
         struck = time.monotonic()
         before = pace.rate(struck - 1.5, struck)
-        struck_ms = await _redis_ms(stage)
         await fault.strike(stage)
+        # After it: what was added while it struck is gone, and did not survive.
+        struck_ms = await _redis_ms(stage) if fault.loses else 0
         await _noticed(fault, stage, outcome, struck)
         await asyncio.sleep(max(0.0, struck + fault.hold_s - time.monotonic()))
         await fault.heal(stage)
