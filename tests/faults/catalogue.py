@@ -65,7 +65,7 @@ FAULTS = (
         fsync="everysec",
     ),
     # Publishers are refused; what the worker acknowledges, it may publish all the same.
-    Fault("redis_memory_full", acts.fill_memory, acts.free_memory),
+    Fault("redis_memory_full", acts.fill_memory, acts.free_memory, in_ci=False),
     Fault("redis_flushed", acts.flush, check="consumer", may_be_short=True, loses=True),
     Fault(
         "group_destroyed",
@@ -88,10 +88,18 @@ FAULTS = (
         in_ci=False,
     ),
     Fault("redis_silent", acts.silence, acts.speak, "redis", hold_s=7, needs=_REDIS, in_ci=False),
-    Fault("redis_forgotten", acts.silence, acts.forget, "redis", hold_s=7, needs=_REDIS),
+    Fault(
+        "redis_forgotten",
+        acts.silence,
+        acts.forget,
+        "redis",
+        hold_s=7,
+        needs=_REDIS,
+        in_ci=False,
+    ),
     Fault("redis_delayed", acts.delay, acts.no_delay, hold_s=4, needs=_REDIS, in_ci=False),
     Fault("postgres_stopped", acts.stop_postgres, acts.start_postgres, "ledger"),
-    Fault("postgres_crashed", acts.crash_postgres, acts.start_postgres, "ledger"),
+    Fault("postgres_crashed", acts.crash_postgres, acts.start_postgres, "ledger", in_ci=False),
     Fault(
         "postgres_frozen",
         acts.freeze_postgres,
@@ -165,7 +173,13 @@ FAULTS = (
     ),
     Fault("gateway_504", acts.answer(504, "Gateway Time-out"), acts.forward, "ledger", needs=_REST),
     Fault(
-        "gateway_cut", acts.cut_often, check="ledger", may_be_short=True, strikes=10, needs=_REST
+        "gateway_cut",
+        acts.cut_often,
+        check="ledger",
+        may_be_short=True,
+        strikes=10,
+        needs=_REST,
+        in_ci=False,
     ),
     Fault(
         "gateway_silent",
