@@ -193,8 +193,9 @@ class Engine:
             refuse=refuse,
         )
         async with self._nothing_else():
-            # What is committed already has its versions in this order, and is published in it.
-            ordered = sorted(batch, key=self._place)
+            # What is committed already has its versions in this order, and is published in it. One
+            # that is to be tried alone is not looked at before its try is noted.
+            ordered = batch if batch.alone else sorted(batch, key=self._place)
             await self._isolation.one_by_one(shard.responses, ordered, attempt)
 
     def _place(self, entry: RawEntry) -> tuple[int, str]:
