@@ -15,7 +15,7 @@ from tests.faults.processes import Process, free_port, missing, program, until
 from tests.faults.servers import PostgresServer
 
 _RECIPES = Path(__file__).parents[2] / ".ci" / "servers"
-_UP_S = 30.0
+_UP_S = 120.0
 
 
 class RestServers:
