@@ -390,13 +390,14 @@ async def test_given_a_worker_that_waits_for_a_server_then_it_claims_nothing(
     assert await reader.read(2) == [b"1", b"2"]
 
 
-async def test_given_a_worker_that_waits_for_long_then_what_it_holds_stays_its_own(
-    opened: Open, redis: Redis
+@pytest.mark.parametrize("waits", [True, False], ids=["waits for a server", "is slow"])
+async def test_given_a_batch_on_its_way_for_long_then_it_stays_its_workers_own(
+    opened: Open, redis: Redis, *, waits: bool
 ) -> None:
-    waiting = await opened(consumer="a", acks=False, reclaim_after_ms=400)
+    busy = await opened(consumer="a", acks=False, reclaim_after_ms=400)
     await add(redis, "1", "2")
-    await waiting.read(2)
-    waiting.waiting = True
+    await busy.read(2)
+    busy.waiting = waits
     idle = await opened(consumer="b", reclaim_after_ms=400)
 
     await asyncio.sleep(1.5)

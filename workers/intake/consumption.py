@@ -90,9 +90,10 @@ class Consumption:
         self._delivered_before = _text(group["last-delivered-id"]) if group else "0-0"
 
     def start(self) -> None:
-        """Begin to inherit, reclaim and watch; call once the broker has started."""
+        """Begin to inherit, reclaim, keep and watch; call once the broker has started."""
         self._tasks = [
             asyncio.create_task(self._reclaim()),
+            asyncio.create_task(self._keep()),
             asyncio.create_task(self._watch()),
         ]
 
@@ -141,6 +142,14 @@ class Consumption:
                 await self._reclaimer.run()
             except Exception as error:  # noqa: BLE001  # whatever it is, what is pending must not wait for ever
                 _log.warning("reclaiming_failed", stream=self.stream, error=str(error))
+                await asyncio.sleep(_WATCH_S)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self._reclaimer.keep()
+            except Exception as error:  # noqa: BLE001  # as above: what is on its way must stay ours
+                _log.warning("keeping_failed", stream=self.stream, error=str(error))
                 await asyncio.sleep(_WATCH_S)
 
     async def _watch(self) -> None:

@@ -45,7 +45,7 @@ class Reclaimer:
         batch_size: the most entries taken at once.
         held: the entries that this worker has on its way: to claim one would be to claim our own.
         waiting: whether this worker waits for a server: then it claims nothing, since those whose
-            entries it would take most likely wait as well, and it keeps what it holds.
+            entries it would take most likely wait as well.
         feed: takes a batch of entries; returns when there is room for the next.
     """
 
@@ -125,7 +125,6 @@ class Reclaimer:
             await asyncio.sleep(pause_s)
             try:
                 if self._waiting():
-                    await self._keep()
                     continue
                 taken = await self.claim()
             except Unavailable:
@@ -139,15 +138,35 @@ class Reclaimer:
             if taken:
                 _log.info("entries_claimed", stream=self._stream, entries=taken)
 
-    async def _keep(self) -> None:
-        """Say that what this worker has on its way is not idle, though it has to wait."""
-        held: list[Any] = sorted(self._held())
-        if held:
-            with redis_errors():
-                # Their ids alone: that counts no delivery.
-                await self._client.xclaim(
-                    self._stream, self._group, self._consumer, 0, held, justid=True
-                )
+    async def keep(self) -> None:
+        """Say again and again, until cancelled, that what this worker has on its way is not idle.
+
+        A batch that is slow, or waits for a server, must not look like one whose worker is dead.
+        Beside `run`, which itself may have to wait until there is room for what it claimed.
+        """
+        pause_s = min(self._idle_ms / 4000, _LONGEST_PAUSE_S)
+        while True:
+            await asyncio.sleep(pause_s)
+            held: list[Any] = sorted(self._held())
+            if not held:
+                continue
+            try:
+                with redis_errors():
+                    # Not what is fresh, which another may have claimed just now; and their ids
+                    # alone: that counts no delivery.
+                    await self._client.xclaim(
+                        self._stream,
+                        self._group,
+                        self._consumer,
+                        self._idle_ms // 4,
+                        held,
+                        justid=True,
+                    )
+            except Unavailable:
+                continue  # the subscriber reports it
+            except StreamRefused as error:
+                if not group_is_missing(error):
+                    raise
 
     async def _take(self, entries: Entries) -> int:
         # Deleted while it was pending: Redis before 7 would name it for ever.
