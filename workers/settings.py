@@ -133,9 +133,7 @@ class Settings(BaseSettings):
         description="where the issuer publishes its keys (a JWK set), `https://`; with it, or "
         "with `JWT_SECRET`, tokens are verified",
     )
-    jwt_secret: SecretStr | None = Field(
-        None, description="the secret of HS256, at least 32 bytes; not with an issuer's own keys"
-    )
+    jwt_secret: SecretStr | None = Field(None, description="the secret of HS256, at least 32 bytes")
     jwt_algorithms: Names = Field(
         (), description="algorithms that tokens may use; unset: by the type of the keys"
     )
