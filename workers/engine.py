@@ -19,12 +19,14 @@ from workers.intake.admission import Admission, Admitted, Deferred, Rejection
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.isolation import Attempt, Isolation, described
 from workers.meter import Meter
+from workers.naming import names_of, tell
 from workers.outlet.events import rejection_event
 from workers.outlet.outlet import Outlet, Settled
 from workers.patience import Patience
 from workers.recorder import Recorder, Result
 from workers.tasks import end
 from workers.tokens.parking import Parking
+from workers.turn import Turn
 
 _log = structlog.get_logger(__name__)
 
@@ -253,7 +255,7 @@ class Engine:
             if isinstance(one, Rejection)
         ]
         await self._park(shard, [one for one in judged if isinstance(one, Deferred)])
-        turn = _Turn(self._outlet_turn)
+        turn = Turn(self._outlet_turn)
 
         async def before_commit() -> None:
             if await turn.take() and beside and self._isolating:
@@ -277,7 +279,7 @@ class Engine:
     async def _publish(self, shard: Shard, batch: RawBatch, results: list[Result]) -> None:
         results.sort(key=lambda one: one.version)
         if _log.is_enabled_for(logging.DEBUG):
-            _tell(shard, results)
+            tell(shard, results)
         settled = [self._settled(shard, one, batch) for one in results]
         with self._meter.stage("publish"):
             await self._patience.until_answered(lambda: self._outlet.publish(shard, settled))
@@ -291,7 +293,7 @@ class Engine:
             "response_rejected",
             code=one.refusal.code.value,
             field=one.refusal.field,
-            **_names(shard, one),
+            **names_of(shard, one),
         )
         event = rejection_event(
             shard.responses,
@@ -305,48 +307,3 @@ class Engine:
 
 class _GiveWay(Exception):
     """A batch before this one has to be seen through first."""
-
-
-class _Turn:
-    """A lock that one batch takes once, in one place or another."""
-
-    def __init__(self, lock: asyncio.Lock) -> None:
-        self._lock = lock
-        self._taken = False
-
-    async def take(self) -> bool:
-        """Take it, if it is not taken yet; returns whether it was not."""
-        if self._taken:
-            return False
-        await self._lock.acquire()
-        self._taken = True
-        return True
-
-    def give_back(self) -> None:
-        """Let the next batch have it."""
-        if self._taken:
-            self._lock.release()
-
-
-def _tell(shard: Shard, results: Sequence[Result]) -> None:
-    for one in results:
-        _log.debug(
-            "response_settled", version=one.version, events=len(one.events), **_names(shard, one)
-        )
-
-
-def _names(shard: Shard, one: Result) -> dict[str, str | None]:
-    """What a log line about an entry is found by."""
-    names: dict[str, str | None] = {
-        "stream": shard.responses,
-        "entry_id": one.entry.entry_id,
-    }
-    if one.event is None:
-        return names
-    return {
-        **names,
-        "event_id": one.event.id,
-        "correlation_id": one.event.correlationid,
-        "tenant_id": one.tenant_id,
-        "student_id": one.event.data.response.student_id,
-    }
