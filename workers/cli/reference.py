@@ -39,7 +39,7 @@ def settings_page() -> str:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
-    if value is None:
+    if value is None or value == ():
         return "-" if SecretStr not in get_args(field.annotation) else "- (secret)"
     if isinstance(value, tuple):
         value = ",".join(value)
