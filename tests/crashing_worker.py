@@ -8,13 +8,13 @@ import signal
 import sys
 
 from workers.cli.main import main
-from workers.intake.admission import Admission, Admitted, Rejection
+from workers.intake.admission import Admission, Judged
 from workers.intake.raw_batch import RawEntry
 
 _judge = Admission.judge
 
 
-def _defective(self: Admission, entry: RawEntry, *known: int | None) -> Admitted | Rejection:
+def _defective(self: Admission, entry: RawEntry, *known: int | None) -> Judged:
     if b'"crash"' in entry.fields.get(b"event", b""):
         os.kill(os.getpid(), signal.SIGKILL)
     return _judge(self, entry, *known)

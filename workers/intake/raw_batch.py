@@ -26,6 +26,8 @@ class RawEntry(NamedTuple):
     fields: dict[bytes, bytes]
     redriven_from: str | None = None
     """Of a redriven entry, the id under which its event entered the stream for the first time."""
+    deferred_ms: int | None = None
+    """Of one that had to wait for a key, since when, by Redis's clock, milliseconds since 1970."""
 
     @property
     def first_id(self) -> str:

@@ -51,22 +51,37 @@ class JobAdmission:
         roles: the roles that may.
         max_event_bytes: largest entry, in bytes of all its fields.
         max_token_bytes: largest token, in bytes.
+        max_queue_age_s: a request that waited for longer is refused, seconds.
     """
 
     authenticator: Authenticator
     roles: Collection[str]
     max_event_bytes: int
     max_token_bytes: int
+    max_queue_age_s: int
 
-    def judge(self, entry: RawEntry) -> AdmittedJob:
+    def judge(self, entry: RawEntry, now_ms: int) -> AdmittedJob:
         """The request of an entry.
+
+        Args:
+            entry: the entry.
+            now_ms: what time it is by Redis's clock, milliseconds since 1970.
 
         Raises:
             Refused: the entry goes to the rejections.
+            KeyUnknown: a key set that is newer than the entry has to decide.
         """
         event = self._decode(entry)
         entered_at_s = int(entry.first_id.partition("-")[0]) / 1000
-        identity = self.authenticator.authenticate(event.data, entered_at_s)
+        # Publishers may choose an id, and one of a moment to come would wait for it.
+        since_ms = min(int(entry.entry_id.partition("-")[0]), now_ms)
+        if now_ms - since_ms > self.max_queue_age_s * 1000:
+            raise Refused(
+                RejectionCode.UNAUTHENTICATED,
+                f"the entry waited for longer than MAX_QUEUE_AGE_S={self.max_queue_age_s}: ask "
+                "for the job anew",
+            )
+        identity = self.authenticator.authenticate(event.data, entered_at_s, since_ms)
         require_job_role(identity, self.roles)
         data = event.data
         try:

@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 from uuid import uuid4
 
 import structlog
+from redis.asyncio import Redis
 
 from contracts.rejections import RejectionCode
 from contracts.streams import JOBS, Shard
-from workers.errors import Refused
+from workers.errors import KeyUnknown, Refused
 from workers.intake.acceptance import Acceptances
 from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.intake.redis_clock import redis_now_ms
 from workers.isolation import described
 from workers.jobs.admission import AdmittedJob, JobAdmission
 from workers.jobs.record import JobRecord, JobStatus
@@ -29,6 +31,14 @@ _log = structlog.get_logger(__name__)
 _PUTTING_BACK_S: Final = 3.0
 
 
+class NewerKeys(Protocol):
+    """The issuer's keys (`workers.tokens.keyring.KeyRing`)."""
+
+    async def newer_than(self, moment_ms: int) -> object:
+        """Return once the set was fetched after a moment; raises `Unavailable`."""
+        ...
+
+
 class JobRunner:
     """Takes requests for jobs and sees each through to its acknowledgement.
 
@@ -41,6 +51,8 @@ class JobRunner:
         work: does them.
         outlet: acknowledges and publishes.
         patience: waits for servers that are away.
+        client: a connection to Redis, whose clock says what time it is.
+        keys: the issuer's keys, fetched anew where one is unknown; None where there are none.
         rejected: the stream of rejections.
         max_attempts: so often a job is begun whose worker ends each time.
     """
@@ -54,6 +66,8 @@ class JobRunner:
         work: Work,
         outlet: Outlet,
         patience: Patience,
+        client: Redis,
+        keys: "NewerKeys | None",
         rejected: str,
         max_attempts: int,
     ) -> None:
@@ -63,13 +77,15 @@ class JobRunner:
         self._work = work
         self._outlet = outlet
         self._patience = patience
+        self._client = client
+        self._keys = keys
         # Nothing of a job goes to the stream between: only rejections are published.
         self._shard = Shard(JOBS, rejected, rejected)
         self._max_attempts = max_attempts
         self._held: set[str] = set()
         self._alone = asyncio.Lock()
         self._job: asyncio.Task[None] | None = None
-        self._stopped = False
+        self._stopping = asyncio.Event()
 
     @property
     def held(self) -> AbstractSet[str]:
@@ -86,7 +102,7 @@ class JobRunner:
 
     async def submit(self, batch: RawBatch) -> None:
         """See requests through, one after the other; returns once all are done with."""
-        if self._stopped:
+        if self._stopping.is_set():
             return
         entries = await self._patience.until_answered(lambda: self._acceptances.recall(JOBS, batch))
         for entry in entries:
@@ -95,7 +111,7 @@ class JobRunner:
             self._held.add(entry.entry_id)
             try:
                 async with self._alone:
-                    if self._stopped:
+                    if self._stopping.is_set():
                         return
                     self._job = asyncio.create_task(
                         self._guard(entry, batch.deliveries.get(entry.entry_id, 1)), name="job"
@@ -107,7 +123,7 @@ class JobRunner:
 
     async def stop(self) -> None:
         """Give up the job that runs; its entry stays pending, for any worker."""
-        self._stopped = True
+        self._stopping.set()
         if self._job is not None:
             self._job.cancel()
             await asyncio.wait({self._job}, timeout=_PUTTING_BACK_S)
@@ -121,7 +137,7 @@ class JobRunner:
 
     async def _see_through(self, entry: RawEntry, deliveries: int) -> None:
         try:
-            job = self._admission.judge(entry)
+            job = await self._judge(entry)
             record = await self._open(job)
         except Refused as refusal:
             await self._reject(entry, refusal, deliveries)
@@ -141,6 +157,20 @@ class JobRunner:
                     _log.warning("job_taken_over")
                     return
         await self._settle(Settled(entry.entry_id, []))
+
+    async def _judge(self, entry: RawEntry) -> AdmittedJob:
+        while True:
+            now_ms = await self._patience.until_answered(lambda: redis_now_ms(self._client))
+            try:
+                return self._admission.judge(entry, now_ms)
+            except KeyUnknown:
+                await self._newer_keys(now_ms)
+
+    async def _newer_keys(self, moment_ms: int) -> None:
+        keys = self._keys
+        if keys is None:
+            raise AssertionError("only keys of an issuer are ever unknown")
+        await self._patience.until_answered(lambda: keys.newer_than(moment_ms))
 
     async def _open(self, job: AdmittedJob) -> JobRecord:
         try:

@@ -1,5 +1,6 @@
 """Who asks: the bearer token of a request or socket, always verified, whatever JWT_MODE is."""
 
+import asyncio
 import re
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -12,6 +13,8 @@ from workers.intake.identity import Identity
 from workers.service.limits.rates import Rates, too_many
 
 _AGAIN_S: Final = 5
+_PATIENCE_S: Final = 10.0
+"""So long a request waits for keys or for Redis, seconds."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.~+/=-]+")
 """The characters of a bearer token (RFC 6750, section 2.1)."""
 
@@ -91,11 +94,12 @@ class Guard:
         if not _TOKEN.fullmatch(token):
             raise _unauthenticated("The token is no JWT: send it as the issuer gave it.")
         try:
-            identity = await self._verifier.identify(token)
+            async with asyncio.timeout(_PATIENCE_S):
+                identity = await self._verifier.identify(token)
         except Refused as refusal:
             reason = f"The token is refused: {refusal.reason}"
             raise _unauthenticated(reason if reason.endswith(".") else reason + ".") from None
-        except Unavailable:
+        except (Unavailable, TimeoutError):
             raise HTTPException(
                 503,
                 "The keys to verify tokens with can't be had at the moment: come again.",
