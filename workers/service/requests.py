@@ -13,6 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from workers.service.sockets.codes import Close
 
 HEADER: Final = "X-Request-ID"
 GUARDED: Final = "/v1/"
@@ -125,8 +128,13 @@ class FailureMiddleware:
 
         try:
             await self._app(scope, receive, send_and_see)
+        except WebSocketDisconnect:
+            return
         except Exception:
             _log.exception("request failed", path=scope["path"])
+            if started and scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": Close.FAILED})
+                return
             if started:
                 raise  # half an answer is out: only a broken connection tells the client
             response = error_response(

@@ -1,11 +1,15 @@
 """Uvicorn's WebSocket protocol, which also parts from those who read nothing."""
 
 import asyncio
+from typing import Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-MAX_MESSAGE_BYTES = 4_096
+MAX_MESSAGE_BYTES: Final = 4_096
 """Largest message of a client, which has nothing to say to us."""
+
+_CUT_S: Final = 10.0
+"""So long a client may take to read the rest and say goodbye, seconds."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -18,4 +22,4 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def on_task_complete(self, task: "asyncio.Task[None]") -> None:
         """See uvicorn's."""
         super().on_task_complete(task)
-        self.loop.call_later(self.close_timeout, self.transport.abort)
+        self.loop.call_later(_CUT_S, self.transport.abort)

@@ -1,5 +1,6 @@
 """How many requests a subject may send, and an address."""
 
+import asyncio
 import ipaddress
 import math
 import time
@@ -19,6 +20,8 @@ from workers.service.requests import GUARDED, error_response
 _log = structlog.get_logger(__name__)
 
 _PREFIX: Final = "mastery:http"
+_ANSWER_S: Final = 1.0
+"""So long a request waits for Redis to count it, seconds."""
 _ALONE_S: Final = 5.0
 """For so long after Redis was away nobody waits for it again, seconds."""
 
@@ -63,7 +66,8 @@ class Rates:
     async def _take(self, item: RateLimitItem, *key: str) -> int | None:
         if time.monotonic() >= self._alone_until:
             try:
-                return await _hit(self._shared, item, key)
+                async with asyncio.timeout(_ANSWER_S):
+                    return await _hit(self._shared, item, key)
             except LIBRARY_ERRORS as error:
                 self._alone_until = time.monotonic() + _ALONE_S
                 _log.warning("requests_counted_alone", reason=type(error).__name__)

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from workers.http_settings import ANY_ORIGIN
 from workers.service.guard import Caller, Guard
@@ -88,9 +88,16 @@ class Door:
 
 
 async def accept(socket: WebSocket) -> None:
-    """Accept a socket, with the subprotocol if it was offered."""
+    """Accept a socket, with the subprotocol if it was offered.
+
+    Raises:
+        WebSocketDisconnect: the client is gone.
+    """
     offered = SUBPROTOCOL in socket.scope.get("subprotocols", ())
-    await socket.accept(subprotocol=SUBPROTOCOL if offered else None)
+    try:
+        await socket.accept(subprotocol=SUBPROTOCOL if offered else None)
+    except OSError:
+        raise WebSocketDisconnect from None
 
 
 def _token(connection: HTTPConnection) -> str:

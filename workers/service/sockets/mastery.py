@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -41,6 +41,15 @@ class LiveMastery:
         self._mailboxes: defaultdict[LearnerKey, set[Mailbox]] = defaultdict(set)
         self._turn = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def reading(self) -> bool:
+        """Whether somebody follows, and the streams are read."""
+        return self._reader is not None
+
+    def followers(self, key: LearnerKey) -> Collection[Mailbox]:
+        """The mailboxes of those who follow a learner."""
+        return tuple(self._mailboxes.get(key, ()))
 
     @asynccontextmanager
     async def following(self, key: LearnerKey) -> AsyncIterator[Mailbox]:
@@ -87,11 +96,12 @@ class LiveMastery:
             for stream, entries in found or ():
                 after[stream.decode()] = entries[-1][0].decode()
                 for _, fields in entries:
-                    self._deliver(fields.get(_FIELD))
+                    self.deliver(fields.get(_FIELD))
             # The embedded Redis does not block; and those who send get their turn.
             await asyncio.sleep(0 if found else _PAUSE_S)
 
-    def _deliver(self, event: bytes | None) -> None:
+    def deliver(self, event: bytes | None) -> None:
+        """Put the data of an event into the mailboxes of those who follow its learner."""
         try:
             data = orjson.loads(event or b"")["data"]
             mailboxes = self._mailboxes.get(LearnerKey(data["tenant_id"], data["student_id"]))

@@ -34,6 +34,9 @@ class Sockets:
         live: reads the mastery streams.
         delegate_roles: may follow any student of their tenant.
         job_roles: may follow jobs of their tenant.
+
+    Attributes:
+        live: as given.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Sockets:
         self._door = door
         self._records = records
         self._watch = watch
-        self._live = live
+        self.live = live
         self._delegate_roles = frozenset(delegate_roles)
         self._job_roles = frozenset(job_roles)
 
@@ -84,7 +87,7 @@ class Sockets:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._door.inside_as(caller))
             try:
-                mailbox = await stack.enter_async_context(self._live.following(key))
+                mailbox = await stack.enter_async_context(self.live.following(key))
             except (Unavailable, StreamRefused):
                 raise HTTPException(
                     503,
