@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 from redis.asyncio import Redis
 
+from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD, JOBS
-from workers.errors import MasteryError
+from workers.errors import Refused
 from workers.intake.redis_errors import redis_errors
 from workers.jobs.record import PROGRESS_CHANNEL, JobKey, JobRecord, JobRequest, JobStatus
 from workers.moments import iso
@@ -24,14 +25,6 @@ _PREFIX: Final = f"{{{JOBS}}}"
 _OPEN, _BEGIN, _NOTE = (
     (Path(__file__).parent / f"{name}.lua").read_text() for name in ("open", "begin", "note")
 )
-
-
-class OtherJob(MasteryError):
-    """The id is that of another job of the tenant."""
-
-
-class TooManyJobs(MasteryError):
-    """As many jobs of the tenant as there may be have not ended."""
 
 
 class Run(NamedTuple):
@@ -65,8 +58,8 @@ class JobRecords:
             event: published in the same step as a new record is made; empty: it is in the stream.
 
         Raises:
-            OtherJob: something else was asked for under this id.
-            TooManyJobs: there is no room.
+            Refused: ``conflict``, something else was asked for under this id; or
+                ``rate_limited``, there is no room.
             RedisUnavailable: try again.
         """
         content = orjson.dumps(
@@ -96,13 +89,16 @@ class JobRecords:
                 ],
             )
         if answer[0] == 0:
-            raise OtherJob(
+            raise Refused(
+                RejectionCode.CONFLICT,
                 f"job_id {request.key.job_id} is that of a job with another kind or other "
-                "parameters: choose a new one"
+                "parameters: choose a new one",
+                "data.job_id",
             )
         if answer[0] < 0:
-            raise TooManyJobs(
-                f"{PER_TENANT} jobs of this tenant have not ended: wait for one of them"
+            raise Refused(
+                RejectionCode.RATE_LIMITED,
+                f"{PER_TENANT} jobs of this tenant have not ended: wait for one of them",
             )
         fields = answer[1]
         return _record(request.key, dict(zip(fields[::2], fields[1::2], strict=True)))

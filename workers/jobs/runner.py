@@ -10,7 +10,6 @@ from uuid import uuid4
 import structlog
 from redis.asyncio import Redis
 
-from contracts.rejections import RejectionCode
 from contracts.streams import JOBS, Shard
 from workers.errors import KeyUnknown, Refused
 from workers.intake.acceptance import Acceptances
@@ -19,7 +18,7 @@ from workers.intake.redis_clock import redis_now_ms
 from workers.isolation import described
 from workers.jobs.admission import AdmittedJob, JobAdmission
 from workers.jobs.record import JobRecord, JobStatus
-from workers.jobs.records import JobRecords, OtherJob, Run, TooManyJobs
+from workers.jobs.records import JobRecords, Run
 from workers.jobs.work import Work
 from workers.outlet.events import rejection_event
 from workers.outlet.outlet import Outlet, Settled
@@ -138,7 +137,7 @@ class JobRunner:
     async def _see_through(self, entry: RawEntry, deliveries: int) -> None:
         try:
             job = await self._judge(entry)
-            record = await self._open(job)
+            record = await self._patience.until_answered(lambda: self._records.open(job.request))
         except Refused as refusal:
             await self._reject(entry, refusal, deliveries)
             return
@@ -172,14 +171,6 @@ class JobRunner:
             raise AssertionError("only keys of an issuer are ever unknown")
         await self._patience.until_answered(lambda: keys.newer_than(moment_ms))
 
-    async def _open(self, job: AdmittedJob) -> JobRecord:
-        try:
-            return await self._patience.until_answered(lambda: self._records.open(job.request))
-        except OtherJob as error:
-            raise Refused(RejectionCode.CONFLICT, f"data.{error}", "data.job_id") from None
-        except TooManyJobs as error:
-            raise Refused(RejectionCode.RATE_LIMITED, str(error)) from None
-
     async def _run(self, run: Run, job: AdmittedJob, record: JobRecord) -> None:
         progress = _Progress(self._records, self._patience, run, record)
         if run.attempts > self._max_attempts:
@@ -198,6 +189,8 @@ class JobRunner:
             raise
         except _TakenOver:
             raise
+        except Refused as refusal:
+            await progress.failed(refusal.reason)
         except Exception as error:  # noqa: BLE001  # whatever it is, the job failed and says so
             await progress.failed(described(error))
         else:

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from workers.errors import Fatal
+from contracts.rejections import RejectionCode
+from workers.errors import Refused
 from workers.estimation import parameters as estimation
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
@@ -22,10 +23,6 @@ _PAGE: Final = 20
 """Learners replayed at once: some 50 ms, in which no response is looked at."""
 _COUNTED: Final = 500
 _SHOWN: Final = 20
-
-
-class NotAvailable(Fatal):
-    """This version has no such work."""
 
 
 class Work:
@@ -60,12 +57,14 @@ class Work:
             What came of it, as JSON.
 
         Raises:
-            NotAvailable: this version has no such work.
+            Refused: this version has no such work.
             Unavailable: a server is away: do it again.
             Fatal: a server refuses us.
         """
         if not isinstance(parameters, OfLearners):
-            raise NotAvailable(f"{kind} is not available in this version of the engine")
+            raise Refused(
+                RejectionCode.INVALID, f"{kind} is not available in this version of the engine"
+            )
         scope = Scope(tenant_id, parameters.student_id)
         if isinstance(parameters, VerifyParameters):
             return await self._verify(scope, told)

@@ -20,7 +20,7 @@ from workers.jobs.admission import require_job_role
 from workers.jobs.explaining import explain
 from workers.jobs.parameters import parameters_of
 from workers.jobs.record import JobKey, JobRecord, JobRequest
-from workers.jobs.records import JobRecords, OtherJob, TooManyJobs
+from workers.jobs.records import JobRecords
 from workers.service.guard import Caller, Guard
 
 SOURCE: Final = "/mastery-engine/http"
@@ -28,6 +28,7 @@ SOURCE: Final = "/mastery-engine/http"
 _PAGE: Final = 50
 _LARGEST_PAGE: Final = 200
 _AGAIN_S: Final = 60
+_TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class JobBody(BaseModel):
@@ -86,10 +87,9 @@ class Jobs:
         event = _event(asked, caller, request.state.request_id)
         try:
             record = await self._records.open(asked, event)
-        except OtherJob as error:
-            raise HTTPException(409, f"{error}.") from None
-        except TooManyJobs as error:
-            raise HTTPException(429, f"{error}.", {"Retry-After": str(_AGAIN_S)}) from None
+        except Refused as refusal:
+            again = {"Retry-After": str(_AGAIN_S)} if refusal.code.status == _TOO_MANY else None
+            raise HTTPException(refusal.code.status, f"{refusal.reason}.", again) from None
         return JSONResponse(
             record.to_jsonable(),
             HTTPStatus.ACCEPTED,
