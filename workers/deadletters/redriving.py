@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from contracts.streams import EVENT_FIELD
+from contracts.streams import EVENT_FIELD, JOBS
 from workers.deadletters.letter import Letter, LetterId, moment_of
 from workers.deadletters.outcome import Fate, Outcome, by_shard
 from workers.deadletters.reading import redriven_key
@@ -34,6 +34,8 @@ def obstacle(letter: Letter) -> str | None:
             f"it comes from {stream}, where all subscribers would see the event twice: "
             "`mastery reconcile` repairs the graph from the ledger instead"
         )
+    if stream == JOBS:
+        return f"it comes from {JOBS}: ask for the job anew, with POST /v1/jobs"
     if stream != letter.shard.responses:
         return (
             f"it comes from {stream}, not from {letter.shard.responses}: set STREAM_SHARDS as it "
