@@ -21,6 +21,6 @@ def _defective(self: Admission, entry: RawEntry, *known: int | None) -> Judged:
 
 
 if __name__ == "__main__":
-    Admission.judge = _defective  # type: ignore[method-assign]  # that is the defect
+    Admission.judge = _defective  # type: ignore[assignment, method-assign]  # that is the defect
     sys.argv = ["mastery", *sys.argv[1:]]
     main()

@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -25,8 +26,9 @@ from workers.intake.admission import Admission
 from workers.intake.consumer_name import ConsumerName
 from workers.intake.consumption import Consumption
 from workers.intake.housekeeping import Housekeeping
-from workers.intake.identity import Authenticator, Authorisation, TrustedClaims
+from workers.intake.identity import Authorisation
 from workers.intake.raw_batch import RawBatch
+from workers.intake.redis_clock import redis_now_ms
 from workers.intake.redis_errors import redis_errors
 from workers.intake.tries import Tries
 from workers.intake.trimming import Bounds, Trimmer
@@ -100,7 +102,7 @@ async def running_worker(
     try:
         async with open_servers(settings) as servers:
             metrics = EngineMetrics(package_version())
-            verification = build_verification(settings, servers.redis)
+            verification = build_verification(settings, servers.redis, consumer)
             worker = build_worker(
                 settings, servers, metrics, consumer, roles, verification=verification
             )
@@ -134,10 +136,10 @@ def build_worker(
     consumer: str,
     roles: Sequence[Role],
     *,
-    verification: Verification | None = None,
+    verification: Verification,
 ) -> Worker:
     """Wire the roles of a worker to open servers."""
-    engine = _engine(settings, servers, metrics)
+    engine = _engine(settings, servers, metrics, verification)
     # Of its own: who waits for the graph holds up nobody else.
     patience = Patience()
     projection = Projection(
@@ -186,8 +188,8 @@ def build_worker(
     jobs = build_jobs(
         settings,
         servers,
-        authenticator=_authenticator(settings, verification),
-        keys=None if verification is None else verification.ring,
+        authenticator=verification.events,
+        keys=verification.ring,
         parameters=parameters_of(settings),
     )
 
@@ -236,21 +238,21 @@ def build_worker(
         )
         if Role.ENGINE in roles
         else None,
+        keys=verification.ring,
     )
 
 
-def _engine(settings: Settings, servers: Servers, metrics: EngineMetrics) -> Engine:
+def _engine(
+    settings: Settings, servers: Servers, metrics: EngineMetrics, verification: Verification
+) -> Engine:
     patience = Patience()
     return Engine(
         admission=Admission(
-            authenticator=TrustedClaims(
-                issuer=settings.jwt_issuer,
-                audience=settings.jwt_audience,
-                tenant_claim=settings.jwt_tenant_claim,
-            ),
+            authenticator=verification.events,
             authorisation=Authorisation(frozenset(settings.jwt_delegate_roles)),
             max_event_bytes=settings.max_event_bytes,
             max_token_bytes=settings.max_token_bytes,
+            max_queue_age_s=settings.max_queue_age_s,
         ),
         acceptances=Acceptances(servers.redis),
         recorder=Recorder(
@@ -263,16 +265,8 @@ def _engine(settings: Settings, servers: Servers, metrics: EngineMetrics) -> Eng
         isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
         patience=patience,
         meter=metrics,
-    )
-
-
-def _authenticator(settings: Settings, verification: Verification | None) -> Authenticator:
-    if settings.verifies_tokens and verification is not None:
-        return verification.events
-    return TrustedClaims(
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        tenant_claim=settings.jwt_tenant_claim,
+        clock=partial(redis_now_ms, servers.redis),
+        parking=verification.parking,
     )
 
 
@@ -283,7 +277,7 @@ def build_service(
     worker: Worker,
     roles: Sequence[Role],
     *,
-    verification: Verification | None = None,
+    verification: Verification,
 ) -> HttpSide:
     """Wire the HTTP side of a worker."""
 
@@ -299,6 +293,8 @@ def build_service(
         checks.append(Check("ledger", servers.ledger.ping, required=True))
     if Role.GRAPH in roles:
         checks.append(Check("graph", servers.graph.ping, required=Role.ENGINE not in roles))
+    if Role.ENGINE in roles and verification.parking is not None:
+        checks.append(Check("keys", verification.parking.check, required=False))
     gauges = StreamGauges(
         servers.redis,
         bounds_of(settings),
@@ -322,5 +318,5 @@ def build_service(
         health=health,
         registry=metrics.registry,
         refresh=refresh,
-        bearer=None if verification is None else verification.bearer,
+        bearer=verification.bearer,
     )

@@ -3,7 +3,6 @@
 from contracts.streams import JOBS_GROUP, shards
 from workers.adapters import Servers
 from workers.estimation.parameters import Parameters
-from workers.intake.acceptance import Acceptances
 from workers.intake.identity import Authenticator
 from workers.jobs.admission import JobAdmission
 from workers.jobs.records import JobRecords
@@ -41,7 +40,6 @@ def build_jobs(
             max_token_bytes=settings.max_token_bytes,
             max_queue_age_s=settings.max_queue_age_s,
         ),
-        acceptances=Acceptances(servers.redis),
         records=JobRecords(servers.redis),
         work=Work(
             ledger=servers.ledger, graph=servers.graph, parameters=parameters, patience=patience

@@ -34,13 +34,13 @@ def obstacle(letter: Letter) -> str | None:
             f"it comes from {stream}, where all subscribers would see the event twice: "
             "`mastery reconcile` repairs the graph from the ledger instead"
         )
-    if stream == JOBS:
-        return f"it comes from {JOBS}: ask for the job anew, with POST /v1/jobs"
     if stream != letter.shard.responses:
-        return (
-            f"it comes from {stream}, not from {letter.shard.responses}: set STREAM_SHARDS as it "
-            "was when it was rejected"
+        remedy = (
+            "ask for the job anew, with POST /v1/jobs"
+            if stream == JOBS
+            else "set STREAM_SHARDS as it was when it was rejected"
         )
+        return f"it comes from {stream}, not from {letter.shard.responses}: {remedy}"
     if letter.event is None:
         return "its entry had no field `event`: publish the response anew, as a CloudEvent"
     if moment_of(first) is None:

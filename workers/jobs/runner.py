@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 
 from contracts.streams import JOBS, Shard
 from workers.errors import KeyUnknown, Refused
-from workers.intake.acceptance import Acceptances
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.intake.redis_clock import redis_now_ms
 from workers.isolation import described
@@ -45,7 +44,6 @@ class JobRunner:
 
     Args:
         admission: judges each request.
-        acceptances: knows when the event of a redriven entry was first accepted.
         records: what is known of jobs.
         work: does them.
         outlet: acknowledges and publishes.
@@ -60,7 +58,6 @@ class JobRunner:
         self,
         *,
         admission: JobAdmission,
-        acceptances: Acceptances,
         records: JobRecords,
         work: Work,
         outlet: Outlet,
@@ -71,7 +68,6 @@ class JobRunner:
         max_attempts: int,
     ) -> None:
         self._admission = admission
-        self._acceptances = acceptances
         self._records = records
         self._work = work
         self._outlet = outlet
@@ -103,8 +99,7 @@ class JobRunner:
         """See requests through, one after the other; returns once all are done with."""
         if self._stopping.is_set():
             return
-        entries = await self._patience.until_answered(lambda: self._acceptances.recall(JOBS, batch))
-        for entry in entries:
+        for entry in batch:
             if entry.entry_id in self._held:
                 continue
             self._held.add(entry.entry_id)

@@ -16,7 +16,6 @@ from tests.unit.doubles import impatient
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.graph.embedded import EmbeddedGraph
-from workers.intake.acceptance import Acceptances
 from workers.intake.embedded_redis import EmbeddedRedis
 from workers.intake.identity import Authenticator, TrustedClaims
 from workers.intake.raw_batch import RawBatch, RawEntry
@@ -95,7 +94,6 @@ def runner_of(
             max_token_bytes=512,
             max_queue_age_s=3_600,
         ),
-        acceptances=Acceptances(redis),
         records=JobRecords(redis),
         work=Work(ledger=ledger, graph=graph, parameters=Parameters(), patience=patience),
         outlet=Outlet(redis, JOBS_GROUP),
