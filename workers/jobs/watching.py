@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ class JobWatch:
             await end([self._subscription])
             self._subscription = None
 
-    async def messages(self, key: JobKey) -> AsyncIterator[str]:
+    async def messages(self, key: JobKey) -> AsyncGenerator[str, None]:
         """How far a job is: now, and after each change that the reader is quick enough to see.
 
         It ends once the job has, or its record is gone.
@@ -97,12 +97,20 @@ class JobWatch:
                 await asyncio.sleep(_AWAY_S)
 
     async def _listen(self) -> None:
-        async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        async with self._client.pubsub() as pubsub:
             await pubsub.psubscribe(f"{PROGRESS_CHANNEL}*")
             while True:
                 message: Any = await pubsub.get_message(timeout=1.0)
                 if message is None:
                     continue
-                job_id = message["channel"].decode(errors="replace").removeprefix(PROGRESS_CHANNEL)
-                for moved in self._watching.get(job_id, ()):
-                    moved.set()
+                if message["type"] != "pmessage":
+                    # Subscribed, from now on or again: what was said before was not heard.
+                    self._wake(*self._watching)
+                    continue
+                channel = message["channel"].decode(errors="replace")
+                self._wake(channel.removeprefix(PROGRESS_CHANNEL))
+
+    def _wake(self, *job_ids: str) -> None:
+        for job_id in job_ids:
+            for moved in self._watching.get(job_id, ()):
+                moved.set()

@@ -1,6 +1,7 @@
 """How large requests may be, and how many there may be."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -128,3 +129,22 @@ async def test_given_an_address_that_asks_too_often_when_refused_then_health_is_
     assert "secret" not in broken.text
     assert error_of(refused)["code"] == "rate_limited"
     assert 1 <= int(refused.headers["retry-after"]) <= 3_600
+
+
+async def test_given_what_is_neither_request_nor_socket_when_served_then_it_is_handed_on() -> None:
+    async with store() as redis:
+        rates = Rates(redis, subject="1/hour", address="1/hour")
+        sizes = Middleware(SizeMiddleware, max_body_bytes=1_024, max_token_bytes=256)
+        app = application([], [sizes, Middleware(AddressMiddleware, rates=rates)])
+        asked = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
+        said: list[str] = []
+
+        async def receive() -> Any:
+            return asked.pop()
+
+        async def send(message: Any) -> None:
+            said.append(message["type"])
+
+        await app({"type": "lifespan"}, receive, send)
+
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -113,7 +113,7 @@ class LiveMastery:
                 mailbox.put(message)
 
 
-async def messages(mailbox: Mailbox) -> AsyncIterator[str]:
+async def messages(mailbox: Mailbox) -> AsyncGenerator[str, None]:
     """What arrives in a mailbox, for ever."""
     while True:
         yield await mailbox.take()

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -23,7 +24,7 @@ _REASONS: Final = {
 
 async def serve(
     socket: WebSocket,
-    messages: AsyncIterator[str],
+    messages: AsyncGenerator[str, None],
     *,
     expires_at_s: float,
     overflowing: asyncio.Event | None = None,
@@ -59,9 +60,11 @@ async def serve(
         await end(reasons)
 
 
-async def _speak(socket: WebSocket, messages: AsyncIterator[str]) -> None:
-    async for message in messages:
-        await socket.send_text(message)
+async def _speak(socket: WebSocket, messages: AsyncGenerator[str, None]) -> None:
+    # Closed at once, so that nobody goes on writing for a socket that is gone.
+    async with aclosing(messages) as open_messages:
+        async for message in open_messages:
+            await socket.send_text(message)
 
 
 async def _listen(socket: WebSocket) -> None:
