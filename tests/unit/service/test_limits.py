@@ -81,6 +81,13 @@ async def test_given_two_workers_when_a_subject_asks_both_then_they_count_togeth
         assert await one.of_subject("another", "s") is None
 
 
+async def test_given_names_with_slashes_when_counted_then_no_tenants_are_mixed_up() -> None:
+    async with store() as redis:
+        rates = Rates(redis, subject="1/hour", address="1/hour")
+        for tenant_id, subject in (("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), ("}a", "{")):
+            assert await rates.of_subject(tenant_id, subject) is None
+
+
 async def test_given_redis_away_when_counting_then_the_process_counts_by_itself() -> None:
     async with Redis(host="127.0.0.1", port=1) as redis:
         rates = Rates(redis, subject="2/hour", address="2/hour")

@@ -5,6 +5,7 @@ import ipaddress
 import math
 import time
 from typing import Final
+from urllib.parse import quote
 
 import structlog
 from limits import RateLimitItem, parse
@@ -54,7 +55,10 @@ class Rates:
 
     async def of_subject(self, tenant_id: str, subject: str) -> int | None:
         """Count a request of a subject; None if it may pass, else when to come again, seconds."""
-        return await self._take(self._subject, "subject", tenant_id, subject)
+        # Quoted, so that no tenant's subject is counted as another's.
+        return await self._take(
+            self._subject, "subject", quote(tenant_id, safe=""), quote(subject, safe="")
+        )
 
     async def of_address(self, address: str) -> int | None:
         """Count a request from an address; None if it may pass, else when to come again, seconds.
