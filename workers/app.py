@@ -10,10 +10,13 @@ from typing import Any, Final
 
 import structlog
 
+from contracts.jobs import JobRequested
 from contracts.mastery import MasteryChanged
 from contracts.responses import ResponseRecorded
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, JOBS_GROUP, Shard, shards
 from workers.adapters import Servers, open_servers
+from workers.app_http import HttpSide, build_http_side
+from workers.app_jobs import build_jobs
 from workers.engine import Engine
 from workers.estimation.parameters import Parameters
 from workers.graph.projection import Projection
@@ -34,12 +37,9 @@ from workers.outlet.outlet import Outlet
 from workers.outlet.teller import Teller
 from workers.patience import Patience
 from workers.recorder import Recorder
-from workers.service.asyncapi import build_document
 from workers.service.health import Check, Health
-from workers.service.http import build_http
 from workers.service.metrics import EngineMetrics
 from workers.service.readiness_gauge import ReadinessGauge
-from workers.service.server import HttpServer
 from workers.service.stream_gauges import StreamGauges
 from workers.service.version import package_version
 from workers.settings import Settings
@@ -59,6 +59,8 @@ class Role(StrEnum):
     """Records responses."""
     GRAPH = "graph"
     """Projects mastery changes into the graph."""
+    JOBS = "jobs"
+    """Runs the long pieces of work that somebody asks for."""
 
 
 ROLES: Final = tuple(Role)
@@ -183,8 +185,27 @@ def build_worker(
             waiting=projection.unsettled,
         )
 
+    jobs = build_jobs(
+        settings,
+        servers,
+        authenticator=verification.events,
+        keys=verification.ring,
+        parameters=parameters_of(settings),
+    )
+
+    def running() -> Consumption:
+        return Consumption(
+            **(common | {"batch_size": 1}),
+            stream=JOBS,
+            group=JOBS_GROUP,
+            event=JobRequested,
+            handler=jobs.submit,
+            held=lambda: jobs.held,
+            waiting=jobs.busy,
+        )
+
     async def prepare() -> None:
-        if Role.ENGINE in roles:
+        if Role.ENGINE in roles or Role.JOBS in roles:
             await servers.ledger.ping()
         if Role.GRAPH in roles and Role.ENGINE not in roles:
             # Where the engine runs too, the projection waits for the graph by itself.
@@ -196,10 +217,12 @@ def build_worker(
         consumptions=[
             makers[role](shard)
             for shard in shards(settings.stream_shards)
-            for role in ROLES
+            for role in makers
             if role in roles
-        ],
+        ]
+        + ([running()] if Role.JOBS in roles else []),
         engine=engine,
+        jobs=jobs if Role.JOBS in roles else None,
         prepare=prepare,
         housekeeping=Housekeeping(
             trimmer=Trimmer(servers.redis),
@@ -255,7 +278,7 @@ def build_service(
     roles: Sequence[Role],
     *,
     verification: Verification,
-) -> HttpServer:
+) -> HttpSide:
     """Wire the HTTP side of a worker."""
 
     async def ping_redis() -> None:
@@ -266,7 +289,7 @@ def build_service(
         Check("redis", ping_redis, required=True),
         Check("consumer", worker.consuming, required=True),
     ]
-    if Role.ENGINE in roles:
+    if Role.ENGINE in roles or Role.JOBS in roles:
         checks.append(Check("ledger", servers.ledger.ping, required=True))
     if Role.GRAPH in roles:
         checks.append(Check("graph", servers.graph.ping, required=Role.ENGINE not in roles))
@@ -289,13 +312,11 @@ def build_service(
         for error in filter(None, results):
             raise error
 
-    return HttpServer(
-        build_http(
-            health=health,
-            registry=metrics.registry,
-            document=build_document(),
-            refresh=refresh,
-        ),
-        settings.http_host,
-        settings.http_port,
+    return build_http_side(
+        settings,
+        servers,
+        health=health,
+        registry=metrics.registry,
+        refresh=refresh,
+        bearer=verification.bearer,
     )

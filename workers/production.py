@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from workers.hosts import plain_text_host
+from workers.http_settings import ANY_ORIGIN
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -27,6 +28,10 @@ _NO_ISSUER: Final = (
     "JWT_ISSUER is unset: production takes no token of just any issuer; set it to the `iss` of "
     "your tokens, such as https://project.supabase.co/auth/v1"
 )
+_ANY_PAGE: Final = (
+    "CORS_ALLOWED_ORIGINS is *: production lets no page of just anybody call; list the origins, "
+    "such as https://app.example"
+)
 _NO_MODE: Final = (
     "JWT_MODE is unset: set JWT_JWKS_URL or JWT_SECRET, so that tokens are verified, or say "
     "JWT_MODE=trust if the publisher has verified each token"
@@ -38,6 +43,7 @@ def unsafe(settings: "Settings") -> list[str]:
     return [
         *_embedded(settings),
         *_tokens(settings),
+        *_any_page(settings),
         *_plain_text(settings),
         *_weak(settings),
     ]
@@ -64,6 +70,10 @@ def _tokens(settings: "Settings") -> list[str]:
     elif settings.jwt_mode is None:
         return [_NO_MODE]
     return []
+
+
+def _any_page(settings: "Settings") -> list[str]:
+    return [_ANY_PAGE] if ANY_ORIGIN in settings.cors_allowed_origins else []
 
 
 def _plain_text(settings: "Settings") -> list[str]:

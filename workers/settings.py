@@ -5,29 +5,23 @@ Nothing else reads the environment.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.errors import SettingsError
+from workers.http_settings import HttpSettings, Names, names
 from workers.production import unsafe
 from workers.token_settings import algorithms_of, contradictions
 
 Environment = Literal["development", "staging", "production"]
-Names = Annotated[tuple[str, ...], NoDecode]
 
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
 _NEO4J_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
-
-
-def _names(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(name for part in value.split(",") if (name := part.strip()))
-    return value
 
 
 def _url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | None:
@@ -49,7 +43,7 @@ def _url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | No
     return value
 
 
-class Settings(BaseSettings):
+class Settings(HttpSettings):
     """The settings of one process; see ``.env.example`` for the same list with examples."""
 
     model_config = SettingsConfigDict(
@@ -155,8 +149,6 @@ class Settings(BaseSettings):
         description="hosts on a network that nobody else can reach: production allows plain text "
         "to them",
     )
-    http_host: str = Field("127.0.0.1", description="where HTTP listens")
-    http_port: int = Field(8000, ge=0, le=65_535, description="0: any free port")
 
     log_format: Literal["json", "console"] | None = Field(
         None, description="unset: `json` outside a terminal"
@@ -168,7 +160,7 @@ class Settings(BaseSettings):
     @field_validator("jwt_delegate_roles", "jwt_algorithms", "plaintext_hosts", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        return _names(value)
+        return names(value)
 
     @field_validator("jwt_tenant_claim")
     @classmethod
@@ -279,8 +271,6 @@ class _Later(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
-    cors_allowed_origins: str | None = None
-    job_roles: str | None = None
     rate_limit: str | None = None
     strict: str | None = None
 

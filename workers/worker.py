@@ -13,6 +13,7 @@ from workers.engine import Engine
 from workers.errors import KeysUnavailable, RedisUnavailable, Unavailable
 from workers.intake.consumption import Consumption
 from workers.intake.housekeeping import Housekeeping
+from workers.jobs.runner import JobRunner
 from workers.outlet.teller import Teller
 from workers.tasks import GRACE_S, end
 from workers.tokens.keyring import KeyRing
@@ -32,6 +33,7 @@ class Worker:
         prepare: reaches the servers that cannot be done without, before anything is consumed.
         housekeeping: keeps the streams within their bounds meanwhile.
         teller: tells subscribers of corrections meanwhile; None where another role does.
+        jobs: runs jobs; None where another role does.
         keys: keeps the issuer's keys fresh meanwhile; None where there are none.
     """
 
@@ -44,6 +46,7 @@ class Worker:
         prepare: Callable[[], Awaitable[None]],
         housekeeping: Housekeeping,
         teller: Teller | None = None,
+        jobs: JobRunner | None = None,
         keys: KeyRing | None = None,
     ) -> None:
         self._broker = broker
@@ -52,6 +55,7 @@ class Worker:
         self._prepare = prepare
         self._housekeeping = housekeeping
         self._teller = teller
+        self._jobs = jobs
         self._keys = keys
         self._beside: list[asyncio.Task[None]] = []
 
@@ -102,6 +106,9 @@ class Worker:
     async def stop(self) -> None:
         """Take no more entries, finish those on their way within the grace time, let go."""
         deadline = asyncio.get_running_loop().time() + GRACE_S
+        # Its reader waits for the job that runs.
+        if self._jobs is not None:
+            await self._jobs.stop()
         # What waits for keys stays pending, for whoever starts next.
         await end(self._beside)
         # The broker has the same grace time: a batch that waits for room may use it up.
@@ -116,8 +123,9 @@ class Worker:
         _log.info("worker_stopped")
 
     def waited_for(self) -> dict[str, str]:
-        """Of each server that the engine's work waits for, why."""
-        return self._engine.waited_for()
+        """Of each server that work waits for, why."""
+        jobs = {} if self._jobs is None else self._jobs.waited_for()
+        return {**jobs, **self._engine.waited_for()}
 
     async def consuming(self) -> None:
         """Return if every stream is being read.

@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from contracts.claims import Claims
 from contracts.rejections import RejectionCode
-from contracts.responses import RecordedData
 from workers.errors import Refused
 
 _LEEWAY_S: Final = 60
@@ -26,10 +25,24 @@ class Identity(NamedTuple):
     role: str | None
 
 
+class Reported(Protocol):
+    """What an event says of who reports."""
+
+    @property
+    def claims(self) -> Claims:
+        """The claims of the token."""
+        ...
+
+    @property
+    def token(self) -> str | None:
+        """The token itself."""
+        ...
+
+
 class Authenticator(Protocol):
     """Says who reports: one checks the claims, one verifies the token that they come from."""
 
-    def authenticate(self, data: RecordedData, entered_at_s: float, since_ms: int) -> Identity:
+    def authenticate(self, data: Reported, entered_at_s: float, since_ms: int) -> Identity:
         """The identity of an event.
 
         Args:
@@ -136,7 +149,7 @@ class TrustedClaims(ClaimRules):
 
     __slots__ = ()
 
-    def authenticate(self, data: RecordedData, entered_at_s: float, _since_ms: int = 0) -> Identity:
+    def authenticate(self, data: Reported, entered_at_s: float, _since_ms: int = 0) -> Identity:
         """See `Authenticator.authenticate`; expiry is judged when the event entered the stream."""
         self.judge_parties(data.claims)
         self.judge_moment(data.claims, entered_at_s)

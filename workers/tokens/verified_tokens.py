@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from contracts.rejections import RejectionCode
-from contracts.responses import RecordedData
 from workers.errors import Refused
-from workers.intake.identity import Identity
+from workers.intake.identity import Identity, Reported
 from workers.tokens.comparison import differing_claim
 from workers.tokens.verifier import Verifier
 
@@ -20,7 +19,7 @@ class VerifiedTokens:
 
     verifier: Verifier
 
-    def authenticate(self, data: RecordedData, entered_at_s: float, since_ms: int) -> Identity:
+    def authenticate(self, data: Reported, entered_at_s: float, since_ms: int) -> Identity:
         """See `Authenticator.authenticate`; the identity is the token's."""
         if data.token is None:
             raise Refused(
