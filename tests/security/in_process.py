@@ -1,0 +1,45 @@
+"""Workers and commands inside the test's own process: no Python has to be started for them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from typer.testing import CliRunner
+
+from workers.app import ROLES, Role, running_worker
+from workers.cli.main import app
+from workers.settings import Settings, load_settings
+
+
+@contextmanager
+def only(environment: dict[str, str]) -> Iterator[None]:
+    """Let settings be read from this environment alone."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def settings_of(environment: dict[str, str], **overrides: Any) -> Settings:
+    """The settings that an environment gives."""
+    with only(environment):
+        return load_settings(**overrides)
+
+
+async def drained(settings: Settings, roles: Sequence[Role] = ROLES) -> None:
+    """Run a worker until every stream of its roles is drained."""
+    async with running_worker(settings, roles, http=False) as (worker, _):
+        await worker.run(burst=True)
+
+
+def command(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
+    """Run a command as a person does; returns what it printed."""
+    with only(environment):
+        done = CliRunner().invoke(app, [*arguments])
+    assert done.exit_code == code, (arguments, done.output, done.exception)
+    return done.stdout
