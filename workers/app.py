@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -22,8 +23,9 @@ from workers.intake.admission import Admission
 from workers.intake.consumer_name import ConsumerName
 from workers.intake.consumption import Consumption
 from workers.intake.housekeeping import Housekeeping
-from workers.intake.identity import Authorisation, TrustedClaims
+from workers.intake.identity import Authorisation
 from workers.intake.raw_batch import RawBatch
+from workers.intake.redis_clock import redis_now_ms
 from workers.intake.redis_errors import redis_errors
 from workers.intake.tries import Tries
 from workers.intake.trimming import Bounds, Trimmer
@@ -41,6 +43,7 @@ from workers.service.server import HttpServer
 from workers.service.stream_gauges import StreamGauges
 from workers.service.version import package_version
 from workers.settings import Settings
+from workers.tokens.verification import Verification, build_verification
 from workers.worker import Worker
 
 _log = structlog.get_logger(__name__)
@@ -97,8 +100,15 @@ async def running_worker(
     try:
         async with open_servers(settings) as servers:
             metrics = EngineMetrics(package_version())
-            worker = build_worker(settings, servers, metrics, consumer, roles)
-            service = build_service(settings, servers, metrics, worker, roles) if http else None
+            verification = build_verification(settings, servers.redis, consumer)
+            worker = build_worker(
+                settings, servers, metrics, consumer, roles, verification=verification
+            )
+            service = (
+                build_service(settings, servers, metrics, worker, roles, verification=verification)
+                if http
+                else None
+            )
             try:
                 if service is not None:
                     await service.start()
@@ -123,9 +133,11 @@ def build_worker(
     metrics: EngineMetrics,
     consumer: str,
     roles: Sequence[Role],
+    *,
+    verification: Verification,
 ) -> Worker:
     """Wire the roles of a worker to open servers."""
-    engine = _engine(settings, servers, metrics)
+    engine = _engine(settings, servers, metrics, verification)
     # Of its own: who waits for the graph holds up nobody else.
     patience = Patience()
     projection = Projection(
@@ -203,21 +215,21 @@ def build_worker(
         )
         if Role.ENGINE in roles
         else None,
+        keys=verification.ring,
     )
 
 
-def _engine(settings: Settings, servers: Servers, metrics: EngineMetrics) -> Engine:
+def _engine(
+    settings: Settings, servers: Servers, metrics: EngineMetrics, verification: Verification
+) -> Engine:
     patience = Patience()
     return Engine(
         admission=Admission(
-            authenticator=TrustedClaims(
-                issuer=settings.jwt_issuer,
-                audience=settings.jwt_audience,
-                tenant_claim=settings.jwt_tenant_claim,
-            ),
+            authenticator=verification.events,
             authorisation=Authorisation(frozenset(settings.jwt_delegate_roles)),
             max_event_bytes=settings.max_event_bytes,
             max_token_bytes=settings.max_token_bytes,
+            max_queue_age_s=settings.max_queue_age_s,
         ),
         acceptances=Acceptances(servers.redis),
         recorder=Recorder(
@@ -230,6 +242,8 @@ def _engine(settings: Settings, servers: Servers, metrics: EngineMetrics) -> Eng
         isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
         patience=patience,
         meter=metrics,
+        clock=partial(redis_now_ms, servers.redis),
+        parking=verification.parking,
     )
 
 
@@ -239,6 +253,8 @@ def build_service(
     metrics: EngineMetrics,
     worker: Worker,
     roles: Sequence[Role],
+    *,
+    verification: Verification,
 ) -> HttpServer:
     """Wire the HTTP side of a worker."""
 
@@ -254,6 +270,8 @@ def build_service(
         checks.append(Check("ledger", servers.ledger.ping, required=True))
     if Role.GRAPH in roles:
         checks.append(Check("graph", servers.graph.ping, required=Role.ENGINE not in roles))
+    if Role.ENGINE in roles and verification.parking is not None:
+        checks.append(Check("keys", verification.parking.check, required=False))
     gauges = StreamGauges(
         servers.redis,
         bounds_of(settings),

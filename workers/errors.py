@@ -4,7 +4,9 @@ MasteryError
  ├── Unavailable            retried: a server is away; intake pauses, no event is at fault
  │    ├── RedisUnavailable
  │    ├── LedgerUnavailable
- │    └── GraphUnavailable
+ │    ├── GraphUnavailable
+ │    └── KeysUnavailable
+ ├── KeyUnknown             waits: a newer key set has to decide; no event is at fault
  ├── Refused                rejected: this event only, whole, to the dead letters
  ├── Unstorable             retried one by one: something in a batch can't be stored
  └── Fatal                  the worker stops: a person has to act
@@ -53,6 +55,20 @@ class GraphUnavailable(Unavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__("graph", reason)
+
+
+class KeysUnavailable(Unavailable):
+    """The issuer's key set can't be fetched, or what is fetched holds no key to verify with."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("keys", reason)
+
+
+class KeyUnknown(MasteryError):
+    """The key of a token is not among those known, and a key set fetched since has to decide."""
+
+    def __init__(self) -> None:
+        super().__init__("the key of the token is not known yet")
 
 
 class Refused(MasteryError):
