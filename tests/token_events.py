@@ -16,7 +16,7 @@ def token_event(
     chance: random.Random | None = None,
     **changes: Any,
 ) -> bytes:
-    """The event of a student's answer, so many seconds after the token was issued."""
+    """The event of a student's answer, some minutes at most after the token was issued."""
     chance = chance or random.Random(f"{claims['sub']}/{number}")
     concept = chance.randrange(40)
     response = {
@@ -27,7 +27,7 @@ def token_event(
         "concept_ids": [f"concept-{concept}"],
         "scale": "math",
         "correct": chance.random() < 0.7,
-        "answered_at": iso((int(claims["iat"]) + number) * 1_000_000),
+        "answered_at": iso((int(claims["iat"]) + number % 200) * 1_000_000),
         **changes,
     }
     data: dict[str, Any] = {"claims": dict(claims), "response": response}
