@@ -1,10 +1,12 @@
 """Workers and commands inside the test's own process: no Python has to be started for them."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from workers.app import ROLES, Role, running_worker
@@ -39,7 +41,11 @@ async def drained(settings: Settings, roles: Sequence[Role] = ROLES) -> None:
 
 def command(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
     """Run a command as a person does; returns what it printed."""
-    with only(environment):
+    with only(environment), pytest.MonkeyPatch.context() as patch:
+        # The logs of the test's process stay as they are, for the tests after this one.
+        for name, module in [*sys.modules.items()]:
+            if name.startswith("workers.cli.") and hasattr(module, "configure_logs"):
+                patch.setattr(module, "configure_logs", lambda *_: None)
         done = CliRunner().invoke(app, [*arguments])
     assert done.exit_code == code, (arguments, done.output, done.exception)
     return done.stdout
