@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from workers.app import ROLES, Role, running_worker
 from workers.cli.main import app
@@ -39,13 +39,24 @@ async def drained(settings: Settings, roles: Sequence[Role] = ROLES) -> None:
         await worker.run(burst=True)
 
 
-def command(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
+def command(environment: dict[str, str], *arguments: str) -> str:
     """Run a command as a person does; returns what it printed."""
+    done = _invoked(environment, *arguments)
+    assert done.exit_code == 0, (arguments, done.output, done.exception)
+    return done.stdout
+
+
+def failure(environment: dict[str, str], *arguments: str) -> str:
+    """Run a command that fails; returns what it printed, and what it ended with."""
+    done = _invoked(environment, *arguments)
+    assert done.exit_code != 0, (arguments, done.output)
+    return f"{done.output} {done.exception}"
+
+
+def _invoked(environment: dict[str, str], *arguments: str) -> Result:
     with only(environment), pytest.MonkeyPatch.context() as patch:
         # The logs of the test's process stay as they are, for the tests after this one.
         for name, module in [*sys.modules.items()]:
             if name.startswith("workers.cli.") and hasattr(module, "configure_logs"):
                 patch.setattr(module, "configure_logs", lambda *_: None)
-        done = CliRunner().invoke(app, [*arguments])
-    assert done.exit_code == code, (arguments, done.output, done.exception)
-    return done.stdout
+        return CliRunner().invoke(app, [*arguments])
