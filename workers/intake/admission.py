@@ -29,6 +29,8 @@ _LONGEST_VALUE: Final = 80
 _LONGEST_INTEGER: Final = 256
 """Bits of an integer that a reason may quote."""
 _TYPE: Final = "type"
+_JWT: Final = "eyJ"
+"""How the header of each JWT begins: ``{"`` in base64url."""
 
 
 class Admitted(NamedTuple):
@@ -255,10 +257,12 @@ def _shown(path: str, value: object) -> str:
     """A value as a reason may quote it; what could hold a token is not quoted."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else "a list"
-    if path == "data":
+    if path in ("data", "data.response"):
         return f"of type {type(value).__name__}"
     if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER:
         # Python refuses to write very long ones, and how long is a setting of the process.
         return "a number of very many digits"
+    if isinstance(value, str) and _JWT in value:
+        return "what looks like a token"
     text = repr(value[: _LONGEST_VALUE + 1] if isinstance(value, str) else value)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
