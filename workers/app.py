@@ -31,6 +31,7 @@ from workers.isolation import Isolation
 from workers.outlet.outlet import Outlet
 from workers.outlet.teller import Teller
 from workers.patience import Patience
+from workers.rates import RateLimit
 from workers.recorder import Recorder
 from workers.service.asyncapi import build_document
 from workers.service.health import Check, Health
@@ -225,6 +226,7 @@ def _engine(settings: Settings, servers: Servers, metrics: EngineMetrics) -> Eng
             parameters=parameters_of(settings),
             patience=patience,
             meter=metrics,
+            rate_limit=RateLimit.parse(settings.rate_limit),
         ),
         outlet=Outlet(servers.redis, ENGINE_GROUP),
         isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from workers.errors import SettingsError
+from workers.rates import RateLimit
 
 Environment = Literal["development", "staging", "production"]
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -129,6 +130,12 @@ class Settings(BaseSettings):
         ("service_role",), description="roles that may report for students of their tenant"
     )
 
+    rate_limit: str = Field(
+        "600/minute",
+        description="most responses of a student that may enter in a window of time: `N/second`, "
+        "`N/minute` or `N/hour`; `off`: any number; delegated roles are exempt",
+    )
+
     mastery_threshold: float = Field(
         0.95, gt=0, lt=1, description="mastery from which a concept counts as mastered"
     )
@@ -163,6 +170,12 @@ class Settings(BaseSettings):
     def _tenant_path(cls, value: str) -> str:
         if not all(value.split(".")):
             raise ValueError("JWT_TENANT_CLAIM must be a dotted path such as app_metadata.tenant")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        RateLimit.parse(value)
         return value
 
     @field_validator("redis_url")
@@ -294,7 +307,6 @@ class _Later(BaseSettings):
     job_roles: str | None = None
     jwt_algorithms: str | None = None
     max_queue_age_s: str | None = None
-    rate_limit: str | None = None
     strict: str | None = None
 
 

@@ -30,6 +30,9 @@ FUNCTIONS = (
     "mastery_answers",
     "mastery_untold",
     "mastery_told",
+    "mastery_held",
+    "mastery_erase",
+    "mastery_forget_erasures",
 )
 CLAIM_HELPERS = {"mastery.claims", "mastery.claimed_student", "mastery.claimed_tenant"}
 
