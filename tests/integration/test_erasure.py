@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -13,11 +12,13 @@ import asyncpg
 import pytest
 from neo4j import AsyncGraphDatabase
 from redis.asyncio import Redis
+from typer.testing import CliRunner
 
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, MASTERY, REJECTED, RESPONSES
 from tests.factories import uuid_of
 from tests.servers import Neo4j
-from tests.whole_run import MASTERY_COMMAND, Setting, graph_differences, start_worker
+from tests.whole_run import Setting, graph_differences, start_worker
+from workers.cli.main import app
 from workers.moments import iso
 
 TENANT = "school-7"
@@ -80,17 +81,14 @@ class Books:
             for text in events:
                 await client.xadd(stream, {"event": text})
 
-    async def command(self, *arguments: str, code: int = 0) -> str:
-        process = await asyncio.create_subprocess_exec(
-            MASTERY_COMMAND,
-            *arguments,
-            env=self.setting.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+    async def command(self, *arguments: str) -> str:
+        """Run `mastery` within this process, beside whatever runs here; returns what it prints."""
+        environment: dict[str, str | None] = {**self.setting.environment()}
+        done = await asyncio.to_thread(
+            CliRunner().invoke, app, [*arguments], env=environment, catch_exceptions=False
         )
-        out, errors = await process.communicate()
-        assert process.returncode == code, out.decode() + errors.decode()
-        return out.decode()
+        assert done.exit_code == 0, done.output
+        return done.stdout
 
     async def drained(self) -> None:
         """Return once no group of ours has anything unread or pending."""
