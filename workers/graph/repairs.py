@@ -84,7 +84,8 @@ def erasure(key: LearnerKey, version: int) -> list[Merge]:
         Merge(statement("lock_students"), rows),
         Merge(statement("lock_attended"), rows),
         Merge(statement("erase_sessions"), of_before),
-        Merge(statement("erase_relationships"), of_before),
+        Merge(statement("erase_outgoing"), of_before),
+        Merge(statement("erase_incoming"), of_before),
         Merge(statement("remove_students"), rows),
     ]
 
