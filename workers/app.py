@@ -36,6 +36,7 @@ from workers.isolation import Isolation
 from workers.outlet.outlet import Outlet
 from workers.outlet.teller import Teller
 from workers.patience import Patience
+from workers.rates import RateLimit
 from workers.recorder import Recorder
 from workers.service.health import Check, Health
 from workers.service.metrics import EngineMetrics
@@ -260,6 +261,7 @@ def _engine(
             parameters=parameters_of(settings),
             patience=patience,
             meter=metrics,
+            rate_limit=RateLimit.parse(settings.rate_limit),
         ),
         outlet=Outlet(servers.redis, ENGINE_GROUP),
         isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),

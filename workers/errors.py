@@ -15,6 +15,7 @@ MasteryError
       ├── GraphRefused      the graph answers, but refuses our statements
       ├── StreamRefused     Redis answers, but a key or command is not what it must be
       ├── MigrationError
+      ├── StillThere        something of an erased learner came back again and again
       └── InputFileError    a file given on the command line
 Any other exception is unexpected: the entries of its batch are retried one by one, and one that
 fails `MAX_DELIVERIES` times alone is rejected as ``poison``.
@@ -113,6 +114,10 @@ class StreamRefused(Fatal):
 
 class MigrationError(Fatal):
     """A migration can't be applied or taken back."""
+
+
+class StillThere(Fatal):
+    """Something of a learner that is erased came back at each look."""
 
 
 class InputFileError(Fatal):

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from workers.errors import SettingsError
 from workers.http_settings import HttpSettings, Names, names
 from workers.production import unsafe
+from workers.rates import RateLimit
 from workers.token_settings import algorithms_of, contradictions
 
 Environment = Literal["development", "staging", "production"]
@@ -140,6 +141,12 @@ class Settings(HttpSettings):
         ("service_role",), description="roles that may report for students of their tenant"
     )
 
+    rate_limit: str = Field(
+        "600/minute",
+        description="most responses of a student that may enter in a window of time: `N/second`, "
+        "`N/minute` or `N/hour`; `off`: any number; delegated roles are exempt",
+    )
+
     mastery_threshold: float = Field(
         0.95, gt=0, lt=1, description="mastery from which a concept counts as mastered"
     )
@@ -167,6 +174,12 @@ class Settings(HttpSettings):
     def _tenant_path(cls, value: str) -> str:
         if not all(value.split(".")):
             raise ValueError("JWT_TENANT_CLAIM must be a dotted path such as app_metadata.tenant")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        RateLimit.parse(value)
         return value
 
     @field_validator("redis_url")
@@ -271,7 +284,6 @@ class _Later(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
-    rate_limit: str | None = None
     strict: str | None = None
 
 

@@ -11,6 +11,7 @@ from workers.estimation.replay import replay_many
 from workers.ledger.corrections import LOG_TABLES, Altered
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import RepairLedger
+from workers.rates import newest
 from workers.reconciliation.scope import Scope
 
 TOLERANCE: Final = 1e-9
@@ -182,6 +183,8 @@ def _values(
 ) -> Iterator[tuple[str, object, object]]:
     yield "learners.position", stored.last, replayed.last
     yield "learners.parameters_version", stored.parameters_version, parameters.version
+    if stored.kept is not None:
+        yield "learners.rate_counts", stored.kept, newest(stored.windows)
     yield from _concept_values(stored, replayed, parameters)
     yield from _ability_values(stored, replayed, parameters)
     sessions = {row.session_id: row for row in stored.sessions}

@@ -40,6 +40,8 @@ class Admitted(NamedTuple):
     event: ResponseRecorded
     key: LearnerKey
     response: Response
+    delegated: bool = False
+    """Whether somebody reports it who may report for others: not counted against a rate."""
 
 
 class Rejection(NamedTuple):
@@ -135,6 +137,7 @@ class Admission:
                 response.credit,
                 answered_at_us,
             ),
+            self.authorisation.delegated(identity),
         )
 
     def _decode(self, entry: RawEntry) -> ResponseRecorded:

@@ -214,7 +214,7 @@ class Authorisation:
         Raises:
             Refused: with ``forbidden``.
         """
-        if identity.subject == student_id or identity.role in self.delegate_roles:
+        if identity.subject == student_id or self.delegated(identity):
             return
         raise Refused(
             RejectionCode.FORBIDDEN,
@@ -223,6 +223,10 @@ class Authorisation:
             "student's own token",
             "data.response.student_id",
         )
+
+    def delegated(self, identity: Identity) -> bool:
+        """Whether the identity's role is one that may report for others."""
+        return identity.role in self.delegate_roles
 
 
 def _unauthenticated(occasion: Occasion, claim: str, problem: str) -> Refused:
