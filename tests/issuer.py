@@ -14,6 +14,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 ISSUER = "https://issuer.example/auth/v1"
+STARTED_S = int(time.time())
+"""One moment for all: between two looks at the clock a long run of tests may lie."""
 
 
 class SigningKey:
@@ -59,15 +61,14 @@ def _made(algorithm: str) -> Any:
 
 
 def token_claims(student: str = "student-42", **changes: Any) -> dict[str, Any]:
-    """Claims of a student, issued now."""
-    now = int(time.time())
+    """Claims of a student, issued when the tests began."""
     return {
         "sub": student,
         "iss": ISSUER,
         "aud": "authenticated",
         "role": "authenticated",
-        "iat": now,
-        "exp": now + 3_600,
+        "iat": STARTED_S,
+        "exp": STARTED_S + 7_200,
         "tenant_id": "school-7",
         **changes,
     }

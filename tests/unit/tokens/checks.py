@@ -1,12 +1,11 @@
 """A verifier over keys of the test, and what it says."""
 
-import time
 from typing import Any, Final
 
 import pytest
 
 from contracts.rejections import RejectionCode
-from tests.issuer import ISSUER, SigningKey
+from tests.issuer import ISSUER, STARTED_S, SigningKey
 from workers.errors import Refused
 from workers.intake.identity import ClaimRules
 from workers.tokens.algorithms import KEY_ALGORITHMS, SECRET_ALGORITHMS
@@ -18,7 +17,7 @@ RULES: Final = ClaimRules(ISSUER, "authenticated", "tenant_id")
 ES256: Final = SigningKey("es")
 EDDSA: Final = SigningKey("ed", "EdDSA")
 RS256: Final = SigningKey("rs", "RS256")
-NOW_MS: Final = int(time.time()) * 1000
+NOW_MS: Final = STARTED_S * 1000
 LATER_MS: Final = NOW_MS + 1_000
 """When the key set of `keys_of` was fetched."""
 
