@@ -2,7 +2,7 @@
 #
 #   docker build -t mastery-engine .
 #   docker run --rm mastery-engine demo          everything embedded, nothing else needed
-#   docker run --rm --env-file .env mastery-engine
+#   docker run --rm --env-file .env -e HTTP_HOST=0.0.0.0 -p 127.0.0.1:8000:8000 mastery-engine
 
 FROM python:3.13-slim-bookworm AS builder
 

@@ -64,10 +64,11 @@ def _embedded(settings: "Settings") -> list[str]:
 
 
 def _tokens(settings: "Settings") -> list[str]:
-    if settings.verifies_tokens:
-        if settings.jwt_issuer is None:
-            return [_NO_ISSUER]
-    elif settings.jwt_mode is None:
+    keyed = bool(settings.jwt_jwks_url or settings.jwt_secret)
+    if keyed and settings.jwt_issuer is None:
+        # Whatever the mode: HTTP and sockets always verify.
+        return [_NO_ISSUER]
+    if settings.jwt_mode is None and not keyed:
         return [_NO_MODE]
     return []
 

@@ -328,6 +328,7 @@ def test_given_production_when_nothing_else_is_set_then_each_unsafe_default_is_n
         ),
         ({"JWT_MODE": "verify", "JWT_SECRET": f"{SECRET}-{SECRET[::-1]}"}, "JWT_ISSUER"),
         ({"JWT_MODE": "", "JWT_JWKS_URL": "https://issuer.example/jwks.json"}, "JWT_ISSUER"),
+        ({"JWT_MODE": "trust", "JWT_JWKS_URL": "https://issuer.example/jwks.json"}, "JWT_ISSUER"),
     ],
 )
 def test_given_production_when_a_setting_is_unsafe_then_it_alone_is_named_and_no_secret_told(
