@@ -30,6 +30,7 @@ from workers.turn import Turn
 
 _log = structlog.get_logger(__name__)
 
+_SOON_S: Final = 0.05
 _IN_FLIGHT: Final = 3
 """Batches on their way at once: one admitted, one in the ledger, one in the outlet."""
 
@@ -137,7 +138,15 @@ class Engine:
     async def resume(self) -> None:
         """Take up again what waits for keys as they become known, until cancelled."""
         if self._parking is not None:
-            await self._parking.run(self.submit)
+            await self._parking.run(self._resubmit)
+
+    async def _resubmit(self, shard: Shard, batch: RawBatch) -> None:
+        """Take entries that waited, once the batch that they came in is done with."""
+        ids = {entry.entry_id for entry in batch}
+        while not ids.isdisjoint(self._in_flight[shard.responses]):
+            way = self._batches or {asyncio.create_task(asyncio.sleep(_SOON_S))}
+            await asyncio.wait(way, return_when=asyncio.FIRST_COMPLETED)
+        await self.submit(shard, batch)
 
     async def drain(self) -> None:
         """Return when every batch taken is done with."""

@@ -348,9 +348,11 @@ async def test_given_two_workers_then_they_share_and_each_entry_goes_to_one(
     assert other.events
 
 
+@pytest.mark.parametrize("page", [5_000, 7])
 async def test_given_entries_delivered_again_and_again_then_their_company_shrinks(
-    opened: Open, redis: Redis
+    opened: Open, redis: Redis, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
+    monkeypatch.setattr("workers.intake.reclaiming._PENDING_PAGE", page)
     await add(redis, *map(str, range(120)))
     await redis.xgroup_create(RESPONSES, ENGINE_GROUP, id="0")
     await redis.xreadgroup(ENGINE_GROUP, "a", {RESPONSES: ">"}, count=110)
@@ -394,13 +396,13 @@ async def test_given_a_worker_that_waits_for_a_server_then_it_claims_nothing(
 async def test_given_a_batch_on_its_way_for_long_then_it_stays_its_workers_own(
     opened: Open, redis: Redis, *, waits: bool
 ) -> None:
-    busy = await opened(consumer="a", acks=False, reclaim_after_ms=400)
+    busy = await opened(consumer="a", acks=False, reclaim_after_ms=1500)
     await add(redis, "1", "2")
     await busy.read(2)
     busy.waiting = waits
-    idle = await opened(consumer="b", reclaim_after_ms=400)
+    idle = await opened(consumer="b", reclaim_after_ms=1500)
 
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(4.0)
 
     assert idle.events == []
     found: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10)

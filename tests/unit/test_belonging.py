@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from tests.factories import MISSING, changed, event
+from tests.unit.deadletters.letters import ENTRY, PLAIN, letter
 from workers.estimation.learner import LearnerKey
 from workers.rights.belonging import Belonging, version_of
+from workers.rights.streams import entered_ms, letter_until
 
 ANN = Belonging(LearnerKey("school-7", 'ann "é" \\'), "tenant_id", frozenset({"service_role"}))
 NAME = ANN.key.student_id
@@ -37,6 +39,15 @@ DELEGATED = changed(changed(OTHERS, "data.claims.sub", NAME), "data.claims.role"
         (json.dumps(changed(HERS, "data.claims", MISSING)), True),
         (json.dumps(changed(OTHERS, "data.response.item_id", NAME)), False),
         (json.dumps({"data": {"text": NAME}}), True),
+        *(
+            (
+                json.dumps(
+                    changed(changed(OTHERS, "data.claims.sub", NAME), "data.claims.role", r)
+                ),
+                True,
+            )
+            for r in (["service_role"], {"a": 1}, 7, None)
+        ),
         (json.dumps({"data": {"parameters": {"student_id": NAME}}}), True),
         (json.dumps(HERS)[:-1], True),
         (json.dumps(OTHERS)[:-1], False),
@@ -70,3 +81,20 @@ def test_given_an_event_when_asked_for_its_version_then_it_is_a_number_or_none(
     text: bytes, version: int | None
 ) -> None:
     assert version_of(text) == version
+
+
+@pytest.mark.parametrize(
+    ("stream", "version", "until_ms", "expected"),
+    [
+        (PLAIN.responses, 8, 0, True),
+        (PLAIN.responses, 6, -1, False),  # a field of the publisher's own, which means nothing
+        (PLAIN.mastery, 7, -1, True),
+        (PLAIN.mastery, 8, 0, False),
+    ],
+)
+def test_given_a_dead_letter_when_erasing_then_its_version_counts_where_it_is_a_learners(
+    stream: str, version: int, until_ms: int, *, expected: bool
+) -> None:
+    entered = {**event(NAME), "data": {**event(NAME)["data"], "version": version}}
+    one = letter(fields={b"event": json.dumps(entered).encode()}, stream=stream)
+    assert letter_until(entered_ms(ENTRY) + until_ms, 7)(one) is expected

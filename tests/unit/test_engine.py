@@ -412,3 +412,22 @@ async def test_given_records_of_acceptance_that_are_not_ours_then_the_engine_sto
     with pytest.raises(StreamRefused):
         await work.until_failed()
     assert outlet.pending == {entry_id(0)}
+
+
+async def test_given_an_entry_that_waited_when_its_batch_is_on_its_way_then_it_is_not_dropped() -> (
+    None
+):
+    outlet, ledger, gate = FakeOutlet(*(e.entry_id for e in GOOD)), HookedLedger(), asyncio.Event()
+    outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
+    work = engine(ledger, outlet)
+    await work.submit(SHARD, batch(GOOD[0], GOOD[1]))
+    await until(lambda: ledger.committed == 1)
+
+    again = asyncio.create_task(work._resubmit(SHARD, batch(GOOD[1])))
+    await asyncio.sleep(0.02)
+    assert not again.done()
+    gate.set()
+    await again
+    await work.drain()
+
+    assert ledger.loads == 2

@@ -309,9 +309,12 @@ def test_given_production_when_nothing_else_is_set_then_each_unsafe_default_is_n
         ({"NEO4J_PASSWORD": "aaaaaaaaaaaa"}, "NEO4J_PASSWORD"),
         ({"NEO4J_PASSWORD": "abcabcabcabc"}, "NEO4J_PASSWORD"),
         ({"NEO4J_PASSWORD": "a7%c"}, "NEO4J_PASSWORD"),
-        ({"JWT_SECRET": 40 * "x"}, "JWT_SECRET"),
+        ({"JWT_ISSUER": "https://i", "JWT_SECRET": 40 * "x"}, "JWT_SECRET"),
         (
-            {"JWT_SECRET": "super-secret-jwt-token-with-at-least-32-characters-long"},
+            {
+                "JWT_ISSUER": "https://i",
+                "JWT_SECRET": "super-secret-jwt-token-with-at-least-32-characters-long",
+            },
             "JWT_SECRET",
         ),
         ({"REDIS_URL": "rediss://:Password@redis.example"}, "REDIS_URL"),
@@ -347,7 +350,11 @@ def test_given_production_when_a_setting_is_unsafe_then_it_alone_is_named_and_no
         {"REDIS_URL": "unix:///run/redis.sock", "DATABASE_URL": "postgresql://localhost/x"},
         {"DATABASE_URL": "postgresql://localhost/x?host=/run/postgresql"},
         {"REDIS_URL": "redis://Redis", "PLAINTEXT_HOSTS": "redis, gateway"},
-        {"JWT_JWKS_URL": "http://keycloak/jwks", "PLAINTEXT_HOSTS": "keycloak"},
+        {
+            "JWT_JWKS_URL": "http://keycloak/jwks",
+            "JWT_ISSUER": "http://keycloak",
+            "PLAINTEXT_HOSTS": "keycloak",
+        },
         {"JWT_MODE": "", "JWT_JWKS_URL": "https://issuer.example/j", "JWT_ISSUER": "https://i"},
     ],
 )

@@ -10,6 +10,7 @@ REDACTED: Final = "(redacted)"
 
 _TOKEN_FIELD: Final = "token"  # noqa: S105  # the name of a field
 _DEEPEST: Final = 64
+_HUGE: Final = 2**63
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*")
 """Base64url of what begins with ``{"``, as the header of each JWT does (RFC 7519, section 3)."""
 _FIELD_IN_TEXT: Final = re.compile(r'("token"\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|[^\s,}\]]+)', re.DOTALL)
@@ -49,6 +50,8 @@ def without_tokens(value: Any, depth: int = 0) -> Any:
         return [without_tokens(inner, depth + 1) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # JSON has no such number
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _HUGE:
+        return str(value)  # not every reader of JSON has such numbers
     return without_jwts(value) if isinstance(value, str) else value
 
 

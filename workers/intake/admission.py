@@ -115,7 +115,8 @@ class Admission:
                 f"is {iso(answered_at_us)}, more than 5 minutes after the event entered the "
                 f"stream ({iso(entered_ms * 1000)}): set the device's clock",
             )
-        if age_ms > self.max_queue_age_s * 1000:
+        # Who waited for a key was young enough when it began to.
+        if age_ms > self.max_queue_age_s * 1000 and entry.deferred_ms is None:
             raise Refused(
                 RejectionCode.UNAUTHENTICATED,
                 f"the entry waited for {age_ms // 1000} s, longer than "

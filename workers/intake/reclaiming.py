@@ -25,6 +25,8 @@ _LONGEST_PAUSE_S: Final = 5.0
 _SETTLING_S: Final = 10.0
 """After Redis's return those who hold entries have said so within this time."""
 _KEPT_AT_ONCE: Final = 1_000
+_PENDING_PAGE: Final = 5_000
+"""Of XPENDING: what is pending here may be many thousands while a key server is away."""
 _TOGETHER: Final = 2
 """Deliveries up to which an entry is tried in a whole batch."""
 _FEW: Final = 25
@@ -190,17 +192,27 @@ class Reclaimer:
 
     async def _deliveries(self, entries: Sequence[RawEntry]) -> dict[str, int]:
         """How often each entry was delivered, this time included."""
-        with redis_errors():
-            found: Any = await self._client.xpending_range(
-                self._stream,
-                self._group,
-                entries[0].entry_id,
-                entries[-1].entry_id,
-                # Between them lie what this worker has on its way: a few batches at most.
-                10 * self._batch_size,
-                self._consumer,
-            )
-        return {row["message_id"].decode(): int(row["times_delivered"]) for row in found}
+        wanted = {entry.entry_id for entry in entries}
+        found: dict[str, int] = {}
+        first: str = entries[0].entry_id
+        while True:
+            with redis_errors():
+                # Between them lies what this worker has on its way, and what waits in it for a key.
+                rows: Any = await self._client.xpending_range(
+                    self._stream,
+                    self._group,
+                    first,
+                    entries[-1].entry_id,
+                    _PENDING_PAGE,
+                    self._consumer,
+                )
+            for row in rows:
+                entry_id = row["message_id"].decode()
+                if entry_id in wanted:
+                    found[entry_id] = int(row["times_delivered"])
+            if len(rows) < _PENDING_PAGE:
+                return found
+            first = f"({rows[-1]['message_id'].decode()}"
 
 
 def _in_company(

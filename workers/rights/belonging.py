@@ -52,8 +52,10 @@ class Belonging:
         response = data.get("response")
         students = [_at(response, "student_id"), data.get("student_id")]
         students.append(_at(data.get("parameters"), "student_id"))
-        if isinstance(claims, dict) and claims.get("role") not in self.delegate_roles:
-            students.append(claims.get("sub"))
+        if isinstance(claims, dict):
+            role = claims.get("role")
+            if not (isinstance(role, str) and role in self.delegate_roles):
+                students.append(claims.get("sub"))
         if self.key.student_id not in students:
             return not any(isinstance(one, str) for one in students) and self._mentioned(text)
         return self._tenant(data, claims) in {self.key.tenant_id, None}

@@ -7,6 +7,7 @@ from typing import Any, Final
 import httpx
 
 from workers.errors import KeysUnavailable
+from workers.tokens.algorithms import KEY_ALGORITHMS
 from workers.tokens.keys import Key, usable_keys
 
 _TIMEOUT_S: Final = 5.0
@@ -19,7 +20,7 @@ class KeyFetch:
 
     Args:
         url: where it is.
-        algorithms: those that tokens may use: a key for others is left out.
+        algorithms: those that tokens may use: a set without a key for them is of no use.
         timeout_s: limit of one fetch as a whole, seconds.
     """
 
@@ -31,7 +32,7 @@ class KeyFetch:
         self._timeout_s = timeout_s
 
     async def __call__(self) -> tuple[Key, ...]:
-        """The keys in the set that may verify tokens; at least one.
+        """The keys in the set that can verify tokens, one of them at least by our algorithms.
 
         Raises:
             KeysUnavailable: the set can't be had, or has no such key.
@@ -46,13 +47,14 @@ class KeyFetch:
             raise KeysUnavailable(
                 f"the key set can't be fetched: {type(error).__name__}"
             ) from error
-        keys = usable_keys(_members(text), self._algorithms)
-        if not keys:
+        members = _members(text)
+        if not usable_keys(members, self._algorithms):
             raise KeysUnavailable(
                 f"the key set holds no key for {', '.join(self._algorithms)}: compare "
                 "JWT_JWKS_URL and JWT_ALGORITHMS with what the issuer signs with"
             )
-        return keys
+        # All: what is known of the set is shared with workers that use other algorithms.
+        return usable_keys(members, KEY_ALGORITHMS)
 
     async def _body(self) -> bytes:
         # Proxies and credentials of the environment are none of this fetch.

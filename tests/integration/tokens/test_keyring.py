@@ -21,12 +21,19 @@ ALGORITHMS = ("EdDSA", "ES256", "RS256")
 WITHIN_S = 60.0
 
 
-def ring(redis: Redis, issuer: KeyServer, *, keep_ms: int = 600_000, **changes: Any) -> KeyRing:
+def ring(
+    redis: Redis,
+    issuer: KeyServer,
+    *,
+    keep_ms: int = 600_000,
+    algorithms: tuple[str, ...] = ALGORITHMS,
+    **changes: Any,
+) -> KeyRing:
     """The keys as a process knows them that starts now."""
     return KeyRing(
         client=redis,
-        history=KeyHistory(redis, issuer.url, ALGORITHMS, keep_ms),
-        fetch=KeyFetch(issuer.url, ALGORITHMS),
+        history=KeyHistory(redis, issuer.url, algorithms, keep_ms),
+        fetch=KeyFetch(issuer.url, algorithms),
         **{"spacing_s": 0.01, **changes},
     )
 
@@ -119,6 +126,19 @@ async def test_given_a_fetch_that_began_earlier_when_it_ends_later_then_it_chang
     assert await history.merge(old, now_ms - 1) == newest
     assert await history.merge(old, now_ms) == newest
     assert (newest.fetched_ms, [key.key_id for key in newest.keys]) == (now_ms, ["new"])
+
+
+async def test_given_workers_with_other_algorithms_then_none_retires_the_others_keys(
+    redis: Redis, issuer: KeyServer
+) -> None:
+    issuer.keys = [SigningKey("es"), SigningKey("rs", "RS256")]
+    both = ring(redis, issuer, algorithms=("ES256", "RS256"))
+    assert await fetched(both) == {"es": True, "rs": True}
+    assert await fetched(ring(redis, issuer, algorithms=("ES256",))) == {"es": True}
+    assert await fetched(both) == {"es": True, "rs": True}
+    again = ring(redis, issuer, algorithms=("ES256", "RS256"))
+    await again.known()
+    assert in_use(again) == {"es": True, "rs": True}
 
 
 async def test_given_many_who_need_a_newer_set_then_they_share_a_fetch(

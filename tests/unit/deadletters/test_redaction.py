@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import jwt
+import orjson
 import pytest
 
 from tests.factories import event
@@ -76,3 +77,11 @@ def test_given_what_json_or_the_stack_can_not_bear_then_it_is_shown_in_words() -
 def test_given_a_reason_then_only_what_looks_like_a_jwt_goes() -> None:
     assert without_jwts("data.x is 'eye'") == "data.x is 'eye'"
     assert without_jwts(f"is '{TOKEN}': no") == f"is '{REDACTED}': no"
+
+
+def test_given_numbers_that_not_every_reader_has_then_they_are_shown_as_text() -> None:
+    found = shown(
+        b'{"huge": 123456789012345678901234567890, "large": 9007199254740993, "on": true}'
+    )
+    assert found == {"huge": "123456789012345678901234567890", "large": 2**53 + 1, "on": True}
+    assert orjson.loads(orjson.dumps(found)) == found
