@@ -26,6 +26,9 @@ _LOG_RIGHT: Final[Floats] = -np.logaddexp(0.0, -GRID)
 _LOG_WRONG: Final[Floats] = -np.logaddexp(0.0, GRID)
 
 
+_NORMAL_95: Final = 1.959963984540054
+
+
 class AbilityState(NamedTuple):
     """What is known of a learner on a scale."""
 
@@ -50,6 +53,12 @@ class AbilityEstimate(NamedTuple):
     """Posterior mean, logits."""
     standard_error: float
     """Posterior standard deviation, logits."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end of the 95 % interval, logits: normal, as the posterior nearly is."""
+        half = _NORMAL_95 * self.standard_error
+        return self.theta - half, self.theta + half
 
 
 def estimate_many(responses: Floats, score: Floats) -> tuple[Floats, Floats]:

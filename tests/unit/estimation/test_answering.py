@@ -270,3 +270,20 @@ def test_given_parameters_out_of_range_when_made_then_they_are_refused_by_name(
     }
     with pytest.raises(ValueError, match=said):
         make(**{**valid.get(make, {}), **changes})
+
+
+def test_given_simulated_learners_then_95_percent_intervals_hold_most_true_abilities() -> None:
+    draw = np.random.default_rng(1)
+    items = {
+        f"q{k}": ItemParameters(draw.normal(), float(draw.uniform(0.6, 1.5))) for k in range(30)
+    }
+    parameters = Parameters(items=items, any_scale=ScaleParameters())
+    held = 0
+    for _ in range(300):
+        theta, learner = draw.normal(), Learner()
+        for k, (name, item) in enumerate(items.items()):
+            p = 1.0 / (1.0 + math.exp(-item.discrimination * (theta - item.difficulty)))
+            apply(learner, answer(k, score=float(draw.random() < p), item=name), parameters)
+        low, high = estimates([learner.abilities["default"]])[0].interval
+        held += low <= theta <= high
+    assert 0.90 <= held / 300 <= 0.98
