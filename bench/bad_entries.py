@@ -80,7 +80,7 @@ def _start(setting: Setting, options: argparse.Namespace) -> list[subprocess.Pop
     ]
 
 
-async def _watch(
+async def watch(
     client: Redis, total: int, workers: list[subprocess.Popen[bytes]]
 ) -> tuple[float, float]:
     """Seconds, and CPU seconds, from the first entry read to the last acknowledged."""
@@ -108,7 +108,7 @@ async def _run(options: argparse.Namespace, redis_url: str, entries: Entries) ->
         setting = Setting(redis_url, {"DATABASE_URL": dsn}, dsn)
         workers = _start(setting, options)
         try:
-            seconds, cpu_s = await _watch(client, len(entries), workers)
+            seconds, cpu_s = await watch(client, len(entries), workers)
             for worker in workers:
                 worker.wait(timeout=60)
         finally:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import (
     Neo4j,
@@ -13,6 +14,10 @@ from tests.servers import (
     fresh_database,
     server_variables,
 )
+
+# A busy machine is no failure; time is measured in bench/.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture

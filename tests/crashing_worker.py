@@ -8,19 +8,19 @@ import signal
 import sys
 
 from workers.cli.main import main
-from workers.intake.admission import Admission, Admitted, Rejection
+from workers.intake.admission import Admission, Judged
 from workers.intake.raw_batch import RawEntry
 
 _judge = Admission.judge
 
 
-def _defective(self: Admission, entry: RawEntry, *known: int | None) -> Admitted | Rejection:
+def _defective(self: Admission, entry: RawEntry, *known: int | None) -> Judged:
     if b'"crash"' in entry.fields.get(b"event", b""):
         os.kill(os.getpid(), signal.SIGKILL)
     return _judge(self, entry, *known)
 
 
 if __name__ == "__main__":
-    Admission.judge = _defective  # type: ignore[method-assign]  # that is the defect
+    Admission.judge = _defective  # type: ignore[assignment, method-assign]  # that is the defect
     sys.argv = ["mastery", *sys.argv[1:]]
     main()

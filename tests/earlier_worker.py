@@ -7,14 +7,26 @@ on.
 
 import asyncio
 import sys
+from collections.abc import Sequence
+from typing import Any
 
+from workers import recorder
 from workers.cli.main import main
 from workers.ledger.contract import SqlLedger
+from workers.ledger.protocol import Commit, Touched
 from workers.outlet.teller import Teller
 
 
 async def _ping(self: SqlLedger) -> None:
     await self.learners(limit=1)
+
+
+def _touched(*fields: Any) -> Touched:
+    return Touched(*fields[:3])
+
+
+def _commit(folded: Any, entries: Sequence[str], *_: Any) -> Commit:
+    return Commit(folded, list(entries))
 
 
 async def _tell_nothing(self: Teller) -> int:  # noqa: ARG001  # in place of a method
@@ -27,6 +39,8 @@ async def _do_nothing(self: Teller) -> None:  # noqa: ARG001  # in place of a me
 
 if __name__ == "__main__":
     SqlLedger.ping = _ping  # type: ignore[method-assign]  # as it was
+    # Nobody asked how responses came, and none were counted.
+    vars(recorder).update(Touched=_touched, Commit=_commit)
     Teller.tell = _tell_nothing  # type: ignore[method-assign]  # there was none
     Teller.run = _do_nothing  # type: ignore[method-assign]  # there was none
     sys.argv = ["mastery", *sys.argv[1:]]

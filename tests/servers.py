@@ -32,7 +32,7 @@ create table if not exists supabase_migrations.schema_migrations (
   version text primary key, statements text[], name text
 );
 """
-_RELOAD_S = 20.0
+_RELOAD_S = 60.0
 
 
 def server_variables(*names: str) -> tuple[str, ...]:
@@ -220,9 +220,9 @@ async def exclusive_supabase(project: Supabase) -> AsyncIterator[Supabase]:
         connection = await asyncpg.connect(project.database_url)
         try:
             await _remake(connection)
+            await _await_reload(project, connection)
         finally:
             await connection.close()
-        await _await_reload(project)
         yield project
 
 
@@ -238,23 +238,28 @@ async def _remake(connection: "asyncpg.Connection[Any]") -> None:
     )
     await connection.execute(_SUPABASE_DATABASE.read_text(encoding="utf-8"))
     await apply_migrations(connection)
+
+
+async def _await_reload(project: Supabase, connection: "asyncpg.Connection[Any]") -> None:
+    """Wait until PostgREST has read this very schema.
+
+    It may answer from what it read before all was dropped, and then read what was there between
+    two migrations: only a name that never was before tells.
+    """
+    name = f"made_{uuid.uuid4().hex}"
+    await connection.execute(f"create function public.{name}() returns int return 1")
+    await connection.execute(f"grant execute on function public.{name}() to service_role")
     await connection.execute("notify pgrst, 'reload schema'")
-
-
-async def _await_reload(project: Supabase) -> None:
-    """Wait until PostgREST knows the functions again."""
     end = time.monotonic() + _RELOAD_S
     async with project.service_client() as client:
         while True:
-            # Of the newest migration: PostgREST may have read the schema before that was applied.
-            answer = await client.post(
-                "/rpc/mastery_current", json={"tenants": "{}", "students": "{}"}
-            )
+            answer = await client.post(f"/rpc/{name}", json={})
             if answer.status_code == httpx.codes.OK:
-                return
+                break
             if time.monotonic() > end:
                 pytest.fail(f"PostgREST did not load the schema: {answer.text}", pytrace=False)
             await asyncio.sleep(0.05)
+    await connection.execute(f"drop function public.{name}()")
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from workers.intake.embedded_redis import EmbeddedRedis
 from workers.ledger.direct import DirectLedger
 from workers.ledger.embedded import EmbeddedPostgres
 from workers.ledger.postgrest import PostgrestLedger
-from workers.ledger.repair import RepairLedger
+from workers.ledger.rights import RightsLedger
 from workers.settings import Settings
 from workers.tasks import GRACE_S
 
@@ -34,7 +34,7 @@ class Servers:
 
     broker: RedisBroker
     redis: Redis
-    ledger: RepairLedger
+    ledger: RightsLedger
     graph: Graph
 
 
@@ -64,7 +64,7 @@ async def _redis(settings: Settings, stack: AsyncExitStack) -> tuple[RedisBroker
     return RedisBroker(settings.redis_url, logger=logger, graceful_timeout=GRACE_S), client
 
 
-async def open_ledger(settings: Settings, stack: AsyncExitStack) -> RepairLedger:
+async def open_ledger(settings: Settings, stack: AsyncExitStack) -> RightsLedger:
     """The ledger that the settings name, closed with the stack."""
     ledger: DirectLedger | PostgrestLedger
     if settings.database_url is not None:

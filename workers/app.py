@@ -5,14 +5,18 @@ import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
+from contracts.jobs import JobRequested
 from contracts.mastery import MasteryChanged
 from contracts.responses import ResponseRecorded
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, JOBS_GROUP, Shard, shards
 from workers.adapters import Servers, open_servers
+from workers.app_http import HttpSide, build_http_side
+from workers.app_jobs import build_jobs
 from workers.engine import Engine
 from workers.estimation.parameters import Parameters
 from workers.graph.projection import Projection
@@ -22,8 +26,9 @@ from workers.intake.admission import Admission
 from workers.intake.consumer_name import ConsumerName
 from workers.intake.consumption import Consumption
 from workers.intake.housekeeping import Housekeeping
-from workers.intake.identity import Authorisation, TrustedClaims
+from workers.intake.identity import Authorisation
 from workers.intake.raw_batch import RawBatch
+from workers.intake.redis_clock import redis_now_ms
 from workers.intake.redis_errors import redis_errors
 from workers.intake.tries import Tries
 from workers.intake.trimming import Bounds, Trimmer
@@ -31,16 +36,15 @@ from workers.isolation import Isolation
 from workers.outlet.outlet import Outlet
 from workers.outlet.teller import Teller
 from workers.patience import Patience
+from workers.rates import RateLimit
 from workers.recorder import Recorder
-from workers.service.asyncapi import build_document
 from workers.service.health import Check, Health
-from workers.service.http import build_http
 from workers.service.metrics import EngineMetrics
 from workers.service.readiness_gauge import ReadinessGauge
-from workers.service.server import HttpServer
 from workers.service.stream_gauges import StreamGauges
 from workers.service.version import package_version
 from workers.settings import Settings
+from workers.tokens.verification import Verification, build_verification
 from workers.worker import Worker
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +60,8 @@ class Role(StrEnum):
     """Records responses."""
     GRAPH = "graph"
     """Projects mastery changes into the graph."""
+    JOBS = "jobs"
+    """Runs the long pieces of work that somebody asks for."""
 
 
 ROLES: Final = tuple(Role)
@@ -97,8 +103,15 @@ async def running_worker(
     try:
         async with open_servers(settings) as servers:
             metrics = EngineMetrics(package_version())
-            worker = build_worker(settings, servers, metrics, consumer, roles)
-            service = build_service(settings, servers, metrics, worker, roles) if http else None
+            verification = build_verification(settings, servers.redis, consumer)
+            worker = build_worker(
+                settings, servers, metrics, consumer, roles, verification=verification
+            )
+            service = (
+                build_service(settings, servers, metrics, worker, roles, verification=verification)
+                if http
+                else None
+            )
             try:
                 if service is not None:
                     await service.start()
@@ -123,9 +136,11 @@ def build_worker(
     metrics: EngineMetrics,
     consumer: str,
     roles: Sequence[Role],
+    *,
+    verification: Verification,
 ) -> Worker:
     """Wire the roles of a worker to open servers."""
-    engine = _engine(settings, servers, metrics)
+    engine = _engine(settings, servers, metrics, verification)
     # Of its own: who waits for the graph holds up nobody else.
     patience = Patience()
     projection = Projection(
@@ -171,8 +186,27 @@ def build_worker(
             waiting=projection.unsettled,
         )
 
+    jobs = build_jobs(
+        settings,
+        servers,
+        authenticator=verification.events,
+        keys=verification.ring,
+        parameters=parameters_of(settings),
+    )
+
+    def running() -> Consumption:
+        return Consumption(
+            **(common | {"batch_size": 1}),
+            stream=JOBS,
+            group=JOBS_GROUP,
+            event=JobRequested,
+            handler=jobs.submit,
+            held=lambda: jobs.held,
+            waiting=jobs.busy,
+        )
+
     async def prepare() -> None:
-        if Role.ENGINE in roles:
+        if Role.ENGINE in roles or Role.JOBS in roles:
             await servers.ledger.ping()
         if Role.GRAPH in roles and Role.ENGINE not in roles:
             # Where the engine runs too, the projection waits for the graph by itself.
@@ -184,10 +218,12 @@ def build_worker(
         consumptions=[
             makers[role](shard)
             for shard in shards(settings.stream_shards)
-            for role in ROLES
+            for role in makers
             if role in roles
-        ],
+        ]
+        + ([running()] if Role.JOBS in roles else []),
         engine=engine,
+        jobs=jobs if Role.JOBS in roles else None,
         prepare=prepare,
         housekeeping=Housekeeping(
             trimmer=Trimmer(servers.redis),
@@ -203,21 +239,21 @@ def build_worker(
         )
         if Role.ENGINE in roles
         else None,
+        keys=verification.ring,
     )
 
 
-def _engine(settings: Settings, servers: Servers, metrics: EngineMetrics) -> Engine:
+def _engine(
+    settings: Settings, servers: Servers, metrics: EngineMetrics, verification: Verification
+) -> Engine:
     patience = Patience()
     return Engine(
         admission=Admission(
-            authenticator=TrustedClaims(
-                issuer=settings.jwt_issuer,
-                audience=settings.jwt_audience,
-                tenant_claim=settings.jwt_tenant_claim,
-            ),
+            authenticator=verification.events,
             authorisation=Authorisation(frozenset(settings.jwt_delegate_roles)),
             max_event_bytes=settings.max_event_bytes,
             max_token_bytes=settings.max_token_bytes,
+            max_queue_age_s=settings.max_queue_age_s,
         ),
         acceptances=Acceptances(servers.redis),
         recorder=Recorder(
@@ -225,11 +261,14 @@ def _engine(settings: Settings, servers: Servers, metrics: EngineMetrics) -> Eng
             parameters=parameters_of(settings),
             patience=patience,
             meter=metrics,
+            rate_limit=RateLimit.parse(settings.rate_limit),
         ),
         outlet=Outlet(servers.redis, ENGINE_GROUP),
         isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
         patience=patience,
         meter=metrics,
+        clock=partial(redis_now_ms, servers.redis),
+        parking=verification.parking,
     )
 
 
@@ -239,7 +278,9 @@ def build_service(
     metrics: EngineMetrics,
     worker: Worker,
     roles: Sequence[Role],
-) -> HttpServer:
+    *,
+    verification: Verification,
+) -> HttpSide:
     """Wire the HTTP side of a worker."""
 
     async def ping_redis() -> None:
@@ -250,10 +291,12 @@ def build_service(
         Check("redis", ping_redis, required=True),
         Check("consumer", worker.consuming, required=True),
     ]
-    if Role.ENGINE in roles:
+    if Role.ENGINE in roles or Role.JOBS in roles:
         checks.append(Check("ledger", servers.ledger.ping, required=True))
     if Role.GRAPH in roles:
         checks.append(Check("graph", servers.graph.ping, required=Role.ENGINE not in roles))
+    if Role.ENGINE in roles and verification.parking is not None:
+        checks.append(Check("keys", verification.parking.check, required=False))
     gauges = StreamGauges(
         servers.redis,
         bounds_of(settings),
@@ -271,13 +314,11 @@ def build_service(
         for error in filter(None, results):
             raise error
 
-    return HttpServer(
-        build_http(
-            health=health,
-            registry=metrics.registry,
-            document=build_document(),
-            refresh=refresh,
-        ),
-        settings.http_host,
-        settings.http_port,
+    return build_http_side(
+        settings,
+        servers,
+        health=health,
+        registry=metrics.registry,
+        refresh=refresh,
+        bearer=verification.bearer,
     )

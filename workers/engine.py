@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,15 +15,18 @@ from contracts.rejections import RejectionCode
 from contracts.streams import Shard
 from workers.errors import Fatal, Refused, Unavailable
 from workers.intake.acceptance import Acceptances
-from workers.intake.admission import Admission, Admitted, Rejection
+from workers.intake.admission import Admission, Admitted, Deferred, Rejection
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.isolation import Attempt, Isolation, described
 from workers.meter import Meter
+from workers.naming import names_of, tell
 from workers.outlet.events import rejection_event
 from workers.outlet.outlet import Outlet, Settled
 from workers.patience import Patience
 from workers.recorder import Recorder, Result
 from workers.tasks import end
+from workers.tokens.parking import Parking
+from workers.turn import Turn
 
 _log = structlog.get_logger(__name__)
 
@@ -47,6 +50,9 @@ class Engine:
         isolation: finds the entry at fault where something unexpected happens.
         patience: waits for servers that are away.
         meter: counts.
+        clock: asks Redis what time it is, milliseconds since 1970; None: each entry is judged as of
+            the moment at which it was added.
+        parking: where entries wait whose key is not known; None where none ever is.
     """
 
     def __init__(
@@ -59,6 +65,8 @@ class Engine:
         isolation: Isolation,
         patience: Patience,
         meter: Meter,
+        clock: Callable[[], Awaitable[int]] | None = None,
+        parking: Parking | None = None,
     ) -> None:
         self._admission = admission
         self._acceptances = acceptances
@@ -67,6 +75,8 @@ class Engine:
         self._isolation = isolation
         self._patience = patience
         self._meter = meter
+        self._clock = clock
+        self._parking = parking
         self._room = asyncio.Semaphore(_IN_FLIGHT)
         self._alone = asyncio.Lock()
         self._ledger_turn = asyncio.Lock()
@@ -78,8 +88,9 @@ class Engine:
         self._failure: Exception | None = None
 
     def held(self, stream: str) -> AbstractSet[str]:
-        """The entries of a stream that are on their way in this engine."""
-        return self._in_flight[stream]
+        """The entries of a stream that are on their way in this engine, or wait in it for a key."""
+        on_their_way = self._in_flight[stream]
+        return on_their_way if self._parking is None else on_their_way | self._parking.held(stream)
 
     def unsettled(self) -> bool:
         """Whether a server is waited for, or came back so lately that others may still wait."""
@@ -92,9 +103,7 @@ class Engine:
     async def submit(self, shard: Shard, batch: RawBatch) -> None:
         """Take a batch; returns once there is room for the next, not when it is done."""
         try:
-            recalled = await self._patience.until_answered(
-                lambda: self._acceptances.recall(shard.responses, batch)
-            )
+            recalled = await self._patience.until_answered(lambda: self._taken_up(shard, batch))
         except Fatal as error:
             self._fail(error)
             return
@@ -116,6 +125,19 @@ class Engine:
             held.difference_update(e.entry_id for e in entries)
             raise
         self._start(self._advance(shard, batch), shard, batch)
+
+    async def _taken_up(self, shard: Shard, batch: RawBatch) -> list[RawEntry]:
+        """What has to be known of a batch before it is judged."""
+        if self._parking is not None:
+            await self._parking.ready(batch)
+        if self._clock is not None:
+            batch.now_ms = await self._clock()
+        return await self._acceptances.recall(shard.responses, batch)
+
+    async def resume(self) -> None:
+        """Take up again what waits for keys as they become known, until cancelled."""
+        if self._parking is not None:
+            await self._parking.run(self.submit)
 
     async def drain(self) -> None:
         """Return when every batch taken is done with."""
@@ -195,13 +217,13 @@ class Engine:
         async with self._nothing_else():
             # What is committed already has its versions in this order, and is published in it. One
             # that is to be tried alone is not looked at before its try is noted.
-            ordered = batch if batch.alone else sorted(batch, key=self._place)
+            ordered = batch if batch.alone else sorted(batch, key=lambda e: self._place(batch, e))
             await self._isolation.one_by_one(shard.responses, ordered, attempt)
 
-    def _place(self, entry: RawEntry) -> tuple[int, str]:
+    def _place(self, batch: RawBatch, entry: RawEntry) -> tuple[int, str]:
         """An entry's place in its learner's order; what can't be judged comes first."""
         try:
-            judged = self._admission.judge(entry)
+            judged = self._admission.judge(entry, batch.now_ms)
         except Exception:  # noqa: BLE001  # it is told and counted when the entry is tried
             return (0, "")
         return judged.response.position if isinstance(judged, Admitted) else (0, "")
@@ -225,14 +247,15 @@ class Engine:
     ) -> None:
         self._meter.batch(len(batch))
         with self._meter.stage("admit"):
-            judged = [self._admission.judge(entry) for entry in batch]
+            judged = [self._admission.judge(entry, batch.now_ms) for entry in batch]
         admitted = [one for one in judged if isinstance(one, Admitted)]
         results = [
             Result(0, one.entry, refusal=one.refusal, event=one.event)
             for one in judged
             if isinstance(one, Rejection)
         ]
-        turn = _Turn(self._outlet_turn)
+        await self._park(shard, [one for one in judged if isinstance(one, Deferred)])
+        turn = Turn(self._outlet_turn)
 
         async def before_commit() -> None:
             if await turn.take() and beside and self._isolating:
@@ -248,10 +271,15 @@ class Engine:
         finally:
             turn.give_back()
 
+    async def _park(self, shard: Shard, deferred: Sequence[Deferred]) -> None:
+        parking = self._parking
+        if deferred and parking is not None:
+            await self._patience.until_answered(lambda: parking.park(shard, deferred))
+
     async def _publish(self, shard: Shard, batch: RawBatch, results: list[Result]) -> None:
         results.sort(key=lambda one: one.version)
         if _log.is_enabled_for(logging.DEBUG):
-            _tell(shard, results)
+            tell(shard, results)
         settled = [self._settled(shard, one, batch) for one in results]
         with self._meter.stage("publish"):
             await self._patience.until_answered(lambda: self._outlet.publish(shard, settled))
@@ -265,7 +293,7 @@ class Engine:
             "response_rejected",
             code=one.refusal.code.value,
             field=one.refusal.field,
-            **_names(shard, one),
+            **names_of(shard, one),
         )
         event = rejection_event(
             shard.responses,
@@ -279,48 +307,3 @@ class Engine:
 
 class _GiveWay(Exception):
     """A batch before this one has to be seen through first."""
-
-
-class _Turn:
-    """A lock that one batch takes once, in one place or another."""
-
-    def __init__(self, lock: asyncio.Lock) -> None:
-        self._lock = lock
-        self._taken = False
-
-    async def take(self) -> bool:
-        """Take it, if it is not taken yet; returns whether it was not."""
-        if self._taken:
-            return False
-        await self._lock.acquire()
-        self._taken = True
-        return True
-
-    def give_back(self) -> None:
-        """Let the next batch have it."""
-        if self._taken:
-            self._lock.release()
-
-
-def _tell(shard: Shard, results: Sequence[Result]) -> None:
-    for one in results:
-        _log.debug(
-            "response_settled", version=one.version, events=len(one.events), **_names(shard, one)
-        )
-
-
-def _names(shard: Shard, one: Result) -> dict[str, str | None]:
-    """What a log line about an entry is found by."""
-    names: dict[str, str | None] = {
-        "stream": shard.responses,
-        "entry_id": one.entry.entry_id,
-    }
-    if one.event is None:
-        return names
-    return {
-        **names,
-        "event_id": one.event.id,
-        "correlation_id": one.event.correlationid,
-        "tenant_id": one.tenant_id,
-        "student_id": one.event.data.response.student_id,
-    }

@@ -4,7 +4,9 @@ MasteryError
  ├── Unavailable            retried: a server is away; intake pauses, no event is at fault
  │    ├── RedisUnavailable
  │    ├── LedgerUnavailable
- │    └── GraphUnavailable
+ │    ├── GraphUnavailable
+ │    └── KeysUnavailable
+ ├── KeyUnknown             waits: a newer key set has to decide; no event is at fault
  ├── Refused                rejected: this event only, whole, to the dead letters
  ├── Unstorable             retried one by one: something in a batch can't be stored
  └── Fatal                  the worker stops: a person has to act
@@ -13,6 +15,7 @@ MasteryError
       ├── GraphRefused      the graph answers, but refuses our statements
       ├── StreamRefused     Redis answers, but a key or command is not what it must be
       ├── MigrationError
+      ├── StillThere        something of an erased learner came back again and again
       └── InputFileError    a file given on the command line
 Any other exception is unexpected: the entries of its batch are retried one by one, and one that
 fails `MAX_DELIVERIES` times alone is rejected as ``poison``.
@@ -53,6 +56,20 @@ class GraphUnavailable(Unavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__("graph", reason)
+
+
+class KeysUnavailable(Unavailable):
+    """The issuer's key set can't be fetched, or what is fetched holds no key to verify with."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("keys", reason)
+
+
+class KeyUnknown(MasteryError):
+    """The key of a token is not among those known, and a key set fetched since has to decide."""
+
+    def __init__(self) -> None:
+        super().__init__("the key of the token is not known yet")
 
 
 class Refused(MasteryError):
@@ -97,6 +114,10 @@ class StreamRefused(Fatal):
 
 class MigrationError(Fatal):
     """A migration can't be applied or taken back."""
+
+
+class StillThere(Fatal):
+    """Something of a learner that is erased came back at each look."""
 
 
 class InputFileError(Fatal):

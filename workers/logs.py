@@ -6,7 +6,9 @@ from typing import Final, Literal, TextIO
 
 import structlog
 
-_LIBRARIES: Final = ("faststream", "uvicorn", "httpx", "httpcore", "neo4j", "asyncio")
+_LIBRARIES: Final = (
+    "faststream", "uvicorn", "websockets", "limits", "httpx", "httpcore", "neo4j", "asyncio",
+)  # fmt: skip
 
 
 def configure_logs(

@@ -7,8 +7,9 @@ from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import RepairLedger, Rewrite
+from workers.reconciliation.scope import Scope
 from workers.rewriting import rewriting
-from workers.verification import log_differences, pages
+from workers.verification import PAGE, log_differences, pages
 
 
 @dataclass(slots=True)
@@ -52,9 +53,11 @@ class Rebuilder:
         self._dry_run = dry_run
         self._accept_log = accept_log
 
-    async def rebuild(self, only: LearnerKey | None = None) -> AsyncIterator[Rebuilt]:
-        """Rebuild all learners, page by page, or only one."""
-        async for keys in pages(self._ledger, only):
+    async def rebuild(
+        self, only: LearnerKey | None = None, *, scope: Scope | None = None, page: int = PAGE
+    ) -> AsyncIterator[Rebuilt]:
+        """Rebuild all learners, page by page, those of a scope, or only one."""
+        async for keys in pages(self._ledger, only, scope=scope, page=page):
             done = Rebuilt(len(keys))
             waiting = keys
             while waiting:

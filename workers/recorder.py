@@ -6,16 +6,26 @@ from typing import Self
 
 from contracts.rejections import RejectionCode
 from contracts.responses import ResponseRecorded
+from workers.allotment import Allotment, Entries, allot, arrival_of, counted, over_limit
 from workers.errors import Refused
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import Folded, Work, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.intake.admission import Admitted
 from workers.intake.raw_batch import RawEntry
-from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Recorded, Touched
+from workers.ledger.protocol import (
+    Commit,
+    Committed,
+    Erasure,
+    Ledger,
+    Loaded,
+    Recorded,
+    Touched,
+)
 from workers.meter import Meter
 from workers.outlet.events import mastery_events
 from workers.patience import Impatience, Patience
+from workers.rates import RateLimit
 
 
 @dataclass(slots=True)
@@ -60,7 +70,24 @@ class _Group:
     """
 
     key: LearnerKey
-    entries: dict[str, list[Admitted]] = field(default_factory=dict)
+    entries: Entries = field(default_factory=dict)
+    over: list[Admitted] = field(default_factory=list)
+    """Those that the rate does not let through, if what was loaded is still so."""
+    later: Entries = field(default_factory=dict)
+    """Those to be judged once the ones over are settled."""
+
+    def divide(self, allotment: Allotment) -> None:
+        """Set apart what the rate does not let through."""
+        self.entries, self.over, self.later = allotment
+
+    def unite(self) -> bool:
+        """Take back what was set apart; returns whether anything was."""
+        apart = bool(self.over)
+        for one in reversed(self.over):
+            name = one.response.response_id
+            self.entries[name] = [one, *self.later.pop(name, [])]
+        self.over = []
+        return apart
 
     def responses(self) -> list[Response]:
         """Of each response what its first entry says."""
@@ -75,6 +102,7 @@ class Recorder:
         parameters: under which states are computed.
         patience: waits for the ledger while it is away.
         meter: counts.
+        rate_limit: how many responses of a learner are let through; None: all.
     """
 
     def __init__(
@@ -84,11 +112,13 @@ class Recorder:
         parameters: Parameters,
         patience: Patience,
         meter: Meter,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         self._ledger = ledger
         self._parameters = parameters
         self._patience = patience
         self._meter = meter
+        self._rate_limit = rate_limit
 
     def impatient(self) -> "Recorder":
         """The same, but raising `LedgerUnavailable` instead of waiting."""
@@ -97,6 +127,7 @@ class Recorder:
             parameters=self._parameters,
             patience=Impatience(),
             meter=self._meter,
+            rate_limit=self._rate_limit,
         )
 
     async def ping(self) -> None:
@@ -127,36 +158,74 @@ class Recorder:
         pending = await self._load(_grouped(admitted))
         results: list[Result] = []
         while pending:
-            working: list[tuple[_Group, Work]] = []
+            working: list[tuple[_Group, Loaded, Work]] = []
+            again: list[_Group] = []
             for group, state in pending:
+                if state.erasure is not None:
+                    gone = self._settle_erased(group, state.erasure)
+                    results += gone
+                    if gone:
+                        # What is left of a response may say something else than its first entry.
+                        again.append(group)
+                        continue
                 results += self._settle_recorded(stream, group, state)
+                group.divide(allot(group.entries, state.counts, self._rate_limit))
                 if new := group.responses():
-                    working.append((group, Work(group.key, state.learner, new, state.log)))
+                    work = Work(group.key, state.learner, new, state.log)
+                    working.append((group, state, work))
+                else:
+                    results += self._settle_over(group, again)
             if not working:
-                break
+                pending = await self._load([group for group in again if group.entries])
+                continue
             with self._meter.stage("fold"):
-                folded = fold([work for _, work in working], self._parameters)
+                folded = fold([work for _, _, work in working], self._parameters)
             commits = [
-                Commit(
-                    one,
-                    [self._name(stream, group.entries[r.response_id][0]) for r in one.responses],
-                )
-                for (group, _), one in zip(working, folded, strict=True)
+                self._commit_of(stream, group, state, one)
+                for (group, state, _), one in zip(working, folded, strict=True)
             ]
             await before_commit()
             answers = await self._commit(commits)
             pending = []
-            for (group, work), commit, answer in zip(working, commits, answers, strict=True):
+            conflicts = 0
+            for (group, _, work), commit, answer in zip(working, commits, answers, strict=True):
                 if isinstance(answer, Committed):
                     results += self._settle_applied(stream, group, work, commit, answer)
+                    results += self._settle_over(group, again)
+                    continue
+                conflicts += 1
+                if group.unite():
+                    again.append(group)  # the answer tells nothing of those
                 else:
                     pending.append((group, answer))
-            self._meter.conflicts.inc(len(pending))
+            self._meter.conflicts.inc(conflicts)
+            pending += await self._load([group for group in again if group.entries])
         return results
 
+    def _commit_of(self, stream: str, group: _Group, state: Loaded, folded: Folded) -> Commit:
+        owners = [group.entries[response.response_id][0] for response in folded.responses]
+        arrivals = [arrival_of(one, self._rate_limit) for one in owners]
+        added = counted(arrivals)
+        return Commit(
+            folded,
+            [self._name(stream, one) for one in owners],
+            arrivals,
+            state.counts.after(added) if added else None,
+        )
+
     async def _load(self, groups: list[_Group]) -> list[tuple[_Group, Loaded]]:
-        version = self._parameters.version
-        touched = [Touched(group.key, group.responses(), version) for group in groups]
+        if not groups:
+            return []
+        limit, version = self._rate_limit, self._parameters.version
+        touched = [
+            Touched(
+                group.key,
+                group.responses(),
+                version,
+                [arrival_of(first, limit) for first, *_ in group.entries.values()],
+            )
+            for group in groups
+        ]
         with self._meter.stage("load"):
             loaded = await self._patience.until_answered(lambda: self._ledger.load(touched))
         return list(zip(groups, loaded, strict=True))
@@ -164,6 +233,36 @@ class Recorder:
     async def _commit(self, commits: list[Commit]) -> list[Committed | Loaded]:
         with self._meter.stage("commit"):
             return await self._patience.until_answered(lambda: self._ledger.commit(commits))
+
+    @staticmethod
+    def _settle_erased(group: _Group, erasure: Erasure) -> list[Result]:
+        """Settle what the erasure of its learner leaves nothing to do about.
+
+        What entered before it ends as nothing: a dead letter would keep what was erased.
+        """
+        results = []
+        for name, entries in list(group.entries.items()):
+            left = []
+            for one in entries:
+                if arrival_of(one, None).entered_ms <= erasure.until_ms:
+                    results.append(Result.of(one))
+                elif erasure.refuse:
+                    results.append(Result.of(one, refusal=_erased()))
+                else:
+                    left.append(one)
+            group.entries[name] = left
+            if not left:
+                del group.entries[name]
+        return results
+
+    def _settle_over(self, group: _Group, again: list[_Group]) -> list[Result]:
+        """Settle what the rate does not let through: what was loaded is proven to be so."""
+        if self._rate_limit is None or not group.over:
+            return []
+        results = [Result.of(one, refusal=over_limit(one, self._rate_limit)) for one in group.over]
+        group.divide(Allotment(group.later, [], {}))
+        again.append(group)
+        return results
 
     def _settle_recorded(self, stream: str, group: _Group, state: Loaded) -> list[Result]:
         """Settle the entries whose response is in the log already."""
@@ -227,6 +326,15 @@ def _same(one: Response, other: Response) -> bool:
 def _in_any_order(response: Response) -> Response:
     """The order in which an answer names its concepts means nothing."""
     return response._replace(concept_ids=tuple(sorted(response.concept_ids)))
+
+
+def _erased() -> Refused:
+    return Refused(
+        RejectionCode.FORBIDDEN,
+        "data.response.student_id is that of a learner who was erased, and whose later responses "
+        "are refused: publish none, or let `mastery learner erase` run without --refuse",
+        "data.response.student_id",
+    )
 
 
 def _conflict(admitted: Admitted, known: Response) -> Refused:

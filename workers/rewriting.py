@@ -10,6 +10,7 @@ from workers.estimation.replay import replay
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
 from workers.ledger.repair import Rewrite
+from workers.rates import newest
 from workers.retelling import Retelling
 
 Row = TypeVar("Row", ConceptRow, AbilityRow, SessionRow)
@@ -68,10 +69,14 @@ def rewriting(
         [name for name in old.abilities if name not in new.abilities],
         [name for name in old.sessions if name not in new.sessions],
     )
+    lost = stored.kept is None and rewrite.recount and bool(stored.windows)
+    if lost or (stored.kept is not None and stored.kept != newest(stored.windows)):
+        rewrite.kept = newest(stored.windows)
     gone = rewrite.gone_concepts or rewrite.gone_scales or rewrite.gone_sessions
     right = (
         correction is None
         and not (concepts or abilities or sessions or gone or rewrite.recount)
+        and rewrite.kept is None
         and (stored.last, stored.parameters_version, stored.correction_count)
         == (rewrite.last, rewrite.parameters_version, rewrite.correction_count)
     )

@@ -5,29 +5,24 @@ Nothing else reads the environment.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.errors import SettingsError
+from workers.http_settings import HttpSettings, Names, names
+from workers.production import unsafe
+from workers.rates import RateLimit
+from workers.token_settings import algorithms_of, contradictions
 
 Environment = Literal["development", "staging", "production"]
-Names = Annotated[tuple[str, ...], NoDecode]
-
-_CLAIMS_ONLY = "is not available in this version, which checks claims only and verifies no token"
 
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
 _NEO4J_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
-
-
-def _names(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(name for part in value.split(",") if (name := part.strip()))
-    return value
 
 
 def _url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | None:
@@ -49,7 +44,7 @@ def _url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | No
     return value
 
 
-class Settings(BaseSettings):
+class Settings(HttpSettings):
     """The settings of one process; see ``.env.example`` for the same list with examples."""
 
     model_config = SettingsConfigDict(
@@ -87,6 +82,12 @@ class Settings(BaseSettings):
     )
     max_event_bytes: int = Field(65_536, ge=1024, description="largest entry accepted, bytes")
     max_token_bytes: int = Field(8_192, ge=256, description="largest token accepted, bytes")
+    max_queue_age_s: int = Field(
+        604_800,
+        ge=60,
+        description="an entry that waited for longer is refused and can be redriven, seconds; as "
+        "long a retired key serves what is older than its retirement",
+    )
     consumer_name: str | None = Field(
         None, description="name within the group; unset: host name and a free slot on this host"
     )
@@ -115,10 +116,21 @@ class Settings(BaseSettings):
         None, description="where embedded servers keep their data; unset: gone with the process"
     )
 
-    jwt_mode: Literal["trust"] | None = Field(
+    jwt_mode: Literal["verify", "trust"] | None = Field(
         None,
-        description="`trust`: the publisher has verified the token, its claims are checked here; "
-        "must be said in production",
+        description="`verify`: the token of each event is verified; `trust`: the publisher has "
+        "verified it, its claims are checked here; unset: `verify` where a key is set, else "
+        "`trust`, which must be said in production",
+    )
+    jwt_jwks_url: str | None = Field(
+        None,
+        repr=False,
+        description="where the issuer publishes its keys (a JWK set), `https://`; with it, or "
+        "with `JWT_SECRET`, tokens are verified",
+    )
+    jwt_secret: SecretStr | None = Field(None, description="the secret of HS256, at least 32 bytes")
+    jwt_algorithms: Names = Field(
+        (), description="algorithms that tokens may use; unset: by the type of the keys"
     )
     jwt_issuer: str | None = Field(None, description="the only issuer whose claims count")
     jwt_audience: str = Field("authenticated", description="the audience claims must name")
@@ -129,12 +141,21 @@ class Settings(BaseSettings):
         ("service_role",), description="roles that may report for students of their tenant"
     )
 
+    rate_limit: str = Field(
+        "600/minute",
+        description="most responses of a student that may enter in a window of time: `N/second`, "
+        "`N/minute` or `N/hour`; `off`: any number; delegated roles are exempt",
+    )
+
     mastery_threshold: float = Field(
         0.95, gt=0, lt=1, description="mastery from which a concept counts as mastered"
     )
 
-    http_host: str = Field("127.0.0.1", description="where HTTP listens")
-    http_port: int = Field(8000, ge=0, le=65_535, description="0: any free port")
+    plaintext_hosts: Names = Field(
+        (),
+        description="hosts on a network that nobody else can reach: production allows plain text "
+        "to them",
+    )
 
     log_format: Literal["json", "console"] | None = Field(
         None, description="unset: `json` outside a terminal"
@@ -143,26 +164,22 @@ class Settings(BaseSettings):
         "INFO", description="`DEBUG` adds a line for each event"
     )
 
-    @field_validator("jwt_mode", mode="before")
-    @classmethod
-    def _no_verification_yet(cls, value: Any) -> Any:
-        if value == "verify":
-            raise ValueError(
-                f"JWT_MODE=verify {_CLAIMS_ONLY}: let the publisher verify each token and set "
-                "JWT_MODE=trust"
-            )
-        return value
-
-    @field_validator("jwt_delegate_roles", mode="before")
+    @field_validator("jwt_delegate_roles", "jwt_algorithms", "plaintext_hosts", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        return _names(value)
+        return names(value)
 
     @field_validator("jwt_tenant_claim")
     @classmethod
     def _tenant_path(cls, value: str) -> str:
         if not all(value.split(".")):
             raise ValueError("JWT_TENANT_CLAIM must be a dotted path such as app_metadata.tenant")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        RateLimit.parse(value)
         return value
 
     @field_validator("redis_url")
@@ -179,6 +196,11 @@ class Settings(BaseSettings):
     def _supabase_scheme(cls, value: str | None) -> str | None:
         return _url(value, ("https", "http"), "SUPABASE_URL")
 
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _jwks_scheme(cls, value: str | None) -> str | None:
+        return _url(value, ("https", "http"), "JWT_JWKS_URL")
+
     @field_validator("neo4j_uri")
     @classmethod
     def _neo4j_scheme(cls, value: str | None) -> str | None:
@@ -193,9 +215,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        wrong = [*self._incomplete()]
+        wrong = [*self._incomplete(), *contradictions(self)]
         if self.environment == "production":
-            wrong += self._unsafe()
+            wrong += unsafe(self)
         if wrong:
             raise ValueError("\n  ".join(wrong))
         return self
@@ -212,22 +234,17 @@ class Settings(BaseSettings):
             wrong.append("NEO4J_PASSWORD is set without NEO4J_URI: set both")
         return wrong
 
-    def _unsafe(self) -> list[str]:
-        wrong = []
-        if not self.redis_url:
-            wrong.append("REDIS_URL is unset: production does not run on an embedded Redis; set it")
-        if not (self.supabase_url or self.database_url):
-            wrong.append(
-                "SUPABASE_URL and DATABASE_URL are unset: production does not run on an "
-                "embedded Postgres; set one"
-            )
-        if not self.neo4j_uri:
-            wrong.append("NEO4J_URI is unset: production does not run on an embedded graph; set it")
+    @property
+    def verifies_tokens(self) -> bool:
+        """Whether the tokens of events are verified here."""
         if self.jwt_mode is None:
-            wrong.append(
-                "JWT_MODE is unset: say JWT_MODE=trust if the publisher has verified each token"
-            )
-        return wrong
+            return self.jwt_jwks_url is not None or self.jwt_secret is not None
+        return self.jwt_mode == "verify"
+
+    @property
+    def token_algorithms(self) -> tuple[str, ...]:
+        """The algorithms that tokens may use."""
+        return algorithms_of(self)
 
 
 def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
@@ -243,14 +260,9 @@ def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
     base = directory or Path.cwd()
     try:
         layers = _layers(base, overrides.get("environment"))
-        wrong = _not_yet(layers)
-        try:
-            settings = Settings(_env_file=layers, **overrides)
-        except ValidationError as error:
-            wrong += [_explain(detail) for detail in error.errors(include_input=False)]
-        else:
-            if not wrong:
-                return settings
+        return Settings(_env_file=layers, **overrides)
+    except ValidationError as error:
+        wrong = [_explain(detail) for detail in error.errors(include_input=False)]
     except (OSError, UnicodeDecodeError) as error:
         wrong = [f"a .env file in {base} can't be read ({error}): make it readable UTF-8 text"]
     raise SettingsError("settings are wrong:\n  " + "\n  ".join(wrong))
@@ -267,34 +279,11 @@ def _environment_of(file: Path) -> str:
     return (dotenv_values(file).get("ENVIRONMENT") if file.is_file() else None) or "development"
 
 
-class _NotYet(BaseSettings):
-    """Settings of token verification: refused, since to ignore them would feign safety."""
-
-    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
-
-    jwt_secret: SecretStr | None = None
-    jwt_jwks_url: SecretStr | None = None
-
-
-def _not_yet(layers: tuple[Path, Path]) -> list[str]:
-    return [
-        f"{variable.upper()} {_CLAIMS_ONLY}: leave it out, let the publisher verify each token "
-        "and set JWT_MODE=trust"
-        for variable, value in _NotYet(_env_file=layers)
-        if value is not None
-    ]
-
-
 class _Later(BaseSettings):
     """Settings that others may give already and that do nothing in this version."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
-    cors_allowed_origins: str | None = None
-    job_roles: str | None = None
-    jwt_algorithms: str | None = None
-    max_queue_age_s: str | None = None
-    rate_limit: str | None = None
     strict: str | None = None
 
 

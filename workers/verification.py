@@ -11,10 +11,13 @@ from workers.estimation.replay import replay_many
 from workers.ledger.corrections import LOG_TABLES, Altered
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import RepairLedger
+from workers.rates import newest
+from workers.reconciliation.scope import Scope
 
 TOLERANCE: Final = 1e-9
 """Largest difference between stored and replayed numbers that counts as none."""
-_PAGE: Final = 100
+PAGE: Final = 100
+"""Learners looked at at once, with their logs."""
 
 
 class Difference(NamedTuple):
@@ -48,7 +51,12 @@ class Verified(NamedTuple):
 
 
 async def pages(
-    ledger: RepairLedger, only: LearnerKey | None = None, sample: int | None = None
+    ledger: RepairLedger,
+    only: LearnerKey | None = None,
+    sample: int | None = None,
+    *,
+    scope: Scope | None = None,
+    page: int = PAGE,
 ) -> AsyncIterator[list[LearnerKey]]:
     """Whom to look at, page by page: all who have a row in any table, unless it is said.
 
@@ -56,18 +64,18 @@ async def pages(
         ledger: the system of record.
         only: this learner.
         sample: so many learners, drawn at random.
+        scope: those of a tenant, or one of them; where nothing else is said.
+        page: how many at once.
     """
     if only is not None:
         yield [only]
     elif sample is not None:
         drawn = await ledger.sample(sample)
-        for at in range(0, len(drawn), _PAGE):
-            yield drawn[at : at + _PAGE]
+        for at in range(0, len(drawn), page):
+            yield drawn[at : at + page]
     else:
-        after: LearnerKey | None = None
-        while keys := await ledger.holders(after, _PAGE):
+        async for keys in (scope or Scope()).learners(lambda after: ledger.holders(after, page)):
             yield keys
-            after = keys[-1]
 
 
 async def verify(
@@ -76,6 +84,8 @@ async def verify(
     *,
     only: LearnerKey | None = None,
     sample: int | None = None,
+    scope: Scope | None = None,
+    page: int = PAGE,
 ) -> AsyncIterator[Verified]:
     """Compare learners, page by page; safe while workers run.
 
@@ -86,20 +96,22 @@ async def verify(
         parameters: under which all states are.
         only: see `pages`.
         sample: see `pages`.
+        scope: see `pages`.
+        page: see `pages`.
     """
-    async for keys in pages(ledger, only, sample):
-        page = await ledger.stored(keys)
-        replayed = replay_many([stored.log for stored in page], parameters)
+    async for keys in pages(ledger, only, sample, scope=scope, page=page):
+        rows = await ledger.stored(keys)
+        replayed = replay_many([stored.log for stored in rows], parameters)
         found = [
             difference
-            for stored, learner in zip(page, replayed, strict=True)
+            for stored, learner in zip(rows, replayed, strict=True)
             for difference in differences(stored, learner, parameters)
         ]
         yield Verified(
-            len(page),
-            sum(len(stored.responses) for stored in page),
+            len(rows),
+            sum(len(stored.responses) for stored in rows),
             found,
-            sum(stored.unsealed for stored in page),
+            sum(stored.unsealed for stored in rows),
         )
 
 
@@ -171,6 +183,8 @@ def _values(
 ) -> Iterator[tuple[str, object, object]]:
     yield "learners.position", stored.last, replayed.last
     yield "learners.parameters_version", stored.parameters_version, parameters.version
+    if stored.kept is not None:
+        yield "learners.rate_counts", stored.kept, newest(stored.windows)
     yield from _concept_values(stored, replayed, parameters)
     yield from _ability_values(stored, replayed, parameters)
     sessions = {row.session_id: row for row in stored.sessions}

@@ -10,11 +10,13 @@ import structlog
 from faststream.redis import RedisBroker
 
 from workers.engine import Engine
-from workers.errors import RedisUnavailable, Unavailable
+from workers.errors import KeysUnavailable, RedisUnavailable, Unavailable
 from workers.intake.consumption import Consumption
 from workers.intake.housekeeping import Housekeeping
+from workers.jobs.runner import JobRunner
 from workers.outlet.teller import Teller
 from workers.tasks import GRACE_S, end
+from workers.tokens.keyring import KeyRing
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +33,8 @@ class Worker:
         prepare: reaches the servers that cannot be done without, before anything is consumed.
         housekeeping: keeps the streams within their bounds meanwhile.
         teller: tells subscribers of corrections meanwhile; None where another role does.
+        jobs: runs jobs; None where another role does.
+        keys: keeps the issuer's keys fresh meanwhile; None where there are none.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class Worker:
         prepare: Callable[[], Awaitable[None]],
         housekeeping: Housekeeping,
         teller: Teller | None = None,
+        jobs: JobRunner | None = None,
+        keys: KeyRing | None = None,
     ) -> None:
         self._broker = broker
         self._consumptions = tuple(consumptions)
@@ -49,6 +55,9 @@ class Worker:
         self._prepare = prepare
         self._housekeeping = housekeeping
         self._teller = teller
+        self._jobs = jobs
+        self._keys = keys
+        self._beside: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Reach the servers, create what streams and groups are missing, begin to consume.
@@ -67,6 +76,9 @@ class Worker:
         for consumption in self._consumptions:
             consumption.start()
         self._housekeeping.start()
+        self._beside = [asyncio.create_task(self._engine.resume())]
+        if self._keys is not None:
+            self._beside.append(asyncio.create_task(self._keys.run()))
         _log.info("worker_started", streams=[c.stream for c in self._consumptions])
 
     async def run(self, *, burst: bool = False, stopped: asyncio.Event | None = None) -> None:
@@ -94,6 +106,11 @@ class Worker:
     async def stop(self) -> None:
         """Take no more entries, finish those on their way within the grace time, let go."""
         deadline = asyncio.get_running_loop().time() + GRACE_S
+        # Its reader waits for the job that runs.
+        if self._jobs is not None:
+            await self._jobs.stop()
+        # What waits for keys stays pending, for whoever starts next.
+        await end(self._beside)
         # The broker has the same grace time: a batch that waits for room may use it up.
         await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
         with suppress(TimeoutError):
@@ -106,15 +123,20 @@ class Worker:
         _log.info("worker_stopped")
 
     def waited_for(self) -> dict[str, str]:
-        """Of each server that the engine's work waits for, why."""
-        return self._engine.waited_for()
+        """Of each server that work waits for, why."""
+        jobs = {} if self._jobs is None else self._jobs.waited_for()
+        return {**jobs, **self._engine.waited_for()}
 
     async def consuming(self) -> None:
         """Return if every stream is being read.
 
         Raises:
             RedisUnavailable: naming those that are not.
+            KeysUnavailable: none is, for want of the issuer's keys.
         """
+        why = self.waited_for().get("keys")
+        if why is not None:
+            raise KeysUnavailable(why)
         silent = [c.stream for c in self._consumptions if not c.alive]
         if silent:
             raise RedisUnavailable(f"nothing reads {', '.join(silent)}")

@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workers.service.asyncapi import EVENT_TYPES, build_document
-from workers.service.health import Health
-from workers.service.http import build_http
+from workers.service.http import application, inner_routes
 from workers.service.metrics import EngineMetrics
 from workers.service.server import HttpServer
 
@@ -28,10 +27,8 @@ async def _seen(node_modules: Path, chromium: Path, url: str, *words: str) -> An
 async def test_given_no_network_when_the_viewer_is_opened_then_it_shows_all_messages_from_our_files(
     node_modules: Path, chromium: Path
 ) -> None:
-    app = build_http(
-        health=Health([], version="1.2.3"),
-        registry=EngineMetrics("1.2.3").registry,
-        document=build_document(),
+    app = application(
+        inner_routes(registry=EngineMetrics("1.2.3").registry, document=build_document())
     )
     server = HttpServer(app, "127.0.0.1", 0)
     await server.start()

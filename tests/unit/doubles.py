@@ -42,6 +42,7 @@ def admission(**changes: Any) -> Admission:
         authorisation=Authorisation(frozenset({"service_role"})),
         max_event_bytes=changes.pop("max_event_bytes", 65_536),
         max_token_bytes=changes.pop("max_token_bytes", 8_192),
+        **changes,
     )
 
 

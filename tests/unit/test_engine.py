@@ -277,11 +277,11 @@ class Misjudging:
         self._real, self._work, self._bad, self._error = work._admission, work, bad, error
         work._admission = self  # type: ignore[assignment]  # as a bug of ours would
 
-    def judge(self, entry: RawEntry) -> object:
+    def judge(self, entry: RawEntry, now_ms: int | None = None) -> object:
         if entry.entry_id in self._bad:
             self.together.append(len(self._work._batches))
             raise self._error
-        return self._real.judge(entry)
+        return self._real.judge(entry, now_ms)
 
 
 async def test_given_an_entry_that_fails_unexpectedly_then_it_alone_is_poison() -> None:

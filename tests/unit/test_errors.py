@@ -13,7 +13,13 @@ ALL = {
     for name, member in vars(errors).items()
     if inspect.isclass(member) and issubclass(member, errors.MasteryError)
 }
-BRANCHES = [errors.Unavailable, errors.Refused, errors.Unstorable, errors.Fatal]
+BRANCHES = [
+    errors.Unavailable,
+    errors.KeyUnknown,
+    errors.Refused,
+    errors.Unstorable,
+    errors.Fatal,
+]
 
 
 def test_given_every_error_when_classified_then_exactly_one_branch_decides() -> None:
@@ -50,6 +56,7 @@ def test_given_the_tree_at_the_top_of_the_file_when_compared_then_it_is_the_code
         (errors.RedisUnavailable("no route"), "redis"),
         (errors.LedgerUnavailable("no route"), "ledger"),
         (errors.GraphUnavailable("no route"), "graph"),
+        (errors.KeysUnavailable("no route"), "keys"),
     ],
 )
 def test_given_a_server_away_when_told_then_server_and_reason_are_named(

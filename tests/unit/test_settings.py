@@ -16,7 +16,7 @@ SECRET = "hunter2-is-secret"
 PRODUCTION = {
     "ENVIRONMENT": "production",
     "REDIS_URL": "rediss://redis.example:6379/0",
-    "DATABASE_URL": f"postgresql://engine:{SECRET}@db.example:5432/postgres",
+    "DATABASE_URL": f"postgresql://engine:{SECRET}@db.example:5432/postgres?sslmode=require",
     "NEO4J_URI": "neo4j+s://graph.example",
     "NEO4J_PASSWORD": SECRET,
     "JWT_MODE": "trust",
@@ -25,7 +25,7 @@ PRODUCTION = {
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (*Settings.model_fields, "jwt_secret", "jwt_jwks_url"):
+    for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -60,7 +60,7 @@ def test_given_the_example_as_env_file_when_loaded_then_all_is_as_by_default(
 def test_given_the_example_when_read_then_each_default_is_spelt_out_unless_unset() -> None:
     written = dotenv_values(EXAMPLE)
     for name, field in Settings.model_fields.items():
-        assert bool(written[name.upper()]) is (field.default is not None), name
+        assert bool(written[name.upper()]) is (field.default not in (None, ())), name
 
 
 def test_given_the_example_when_read_then_each_setting_stands_under_a_comment() -> None:
@@ -205,34 +205,6 @@ def test_given_half_of_a_pair_when_loaded_then_the_other_half_is_asked_for(
 @pytest.mark.parametrize(
     "environment",
     [
-        {"JWT_MODE": "verify"},
-        {"JWT_SECRET": SECRET},
-        {"JWT_JWKS_URL": f"https://{SECRET}.example/keys"},
-        {"JWT_MODE": "trust", "JWT_SECRET": SECRET},
-        {"JWT_MODE": "verify", "JWT_SECRET": SECRET, "JWT_JWKS_URL": "https://issuer.example"},
-    ],
-)
-@pytest.mark.parametrize("where", ["environment", "file"])
-def test_given_a_setting_of_token_verification_when_loaded_then_it_is_refused_and_not_ignored(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], where: str
-) -> None:
-    if where == "file":
-        text = "".join(f"{name}={value}\n" for name, value in environment.items())
-        (tmp_path / ".env").write_text(text)
-        environment_now = {}
-    else:
-        environment_now = environment
-    text = refusal(monkeypatch, environment_now)
-    named = {name for name, value in environment.items() if value != "trust"}
-    for name in named:
-        assert re.search(rf"^  {name}\b.*checks claims only.*JWT_MODE=trust", text, re.MULTILINE)
-    assert len(text.splitlines()) == 1 + len(named)
-    assert SECRET not in text
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
         {"DATABASE_URL": f"postgresql://user:{SECRET}/x@host/db"},
         {"DATABASE_URL": f"postgresql://user@host:{SECRET}/db"},
         {"DATABASE_URL": f"mysql://user:{SECRET}@host/db"},
@@ -243,6 +215,9 @@ def test_given_a_setting_of_token_verification_when_loaded_then_it_is_refused_an
         {"NEO4J_PASSWORD": SECRET},
         {"SUPABASE_SERVICE_ROLE_KEY": SECRET, "BATCH_SIZE": "x"},
         {**PRODUCTION, "JWT_MODE": ""},
+        {"JWT_SECRET": SECRET},
+        {"JWT_JWKS_URL": f"ftp://{SECRET}"},
+        {**PRODUCTION, "REDIS_URL": f"redis://:{SECRET}@elsewhere"},
     ],
 )
 def test_given_a_secret_when_anything_is_wrong_then_its_value_is_never_told(
@@ -270,7 +245,9 @@ def test_given_secrets_when_settings_are_shown_then_their_values_are_not(
 def test_given_several_faults_when_loaded_then_all_are_told_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    text = refusal(monkeypatch, {"BATCH_SIZE": "x", "HTTP_PORT": "y", "JWT_SECRET": "z"})
+    text = refusal(
+        monkeypatch, {"BATCH_SIZE": "x", "HTTP_PORT": "y", "HTTP_HOST": "h", "STREAM_SHARDS": "z"}
+    )
     assert len(text.splitlines()) == 4
 
 
@@ -311,9 +288,136 @@ def test_given_production_when_nothing_else_is_set_then_each_unsafe_default_is_n
     assert len(text.splitlines()) == 5
 
 
-def test_given_settings_of_a_later_version_when_asked_then_those_that_are_set_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"REDIS_URL": f"redis://:{SECRET}@redis.example"}, "REDIS_URL"),
+        ({"NEO4J_URI": "bolt://graph.example"}, "NEO4J_URI"),
+        ({"NEO4J_URI": "neo4j://10.0.0.7:7687"}, "NEO4J_URI"),
+        ({"DATABASE_URL": f"postgresql://engine:{SECRET}@db.example/postgres"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://db.example/x?sslmode=prefer"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://localhost/x?host=db.example"}, "DATABASE_URL"),
+        (
+            {"SUPABASE_URL": "http://supabase.example", "SUPABASE_SERVICE_ROLE_KEY": SECRET},
+            "SUPABASE_URL",
+        ),
+        (
+            {"JWT_JWKS_URL": "http://issuer.example/jwks.json", "JWT_ISSUER": "https://i.example"},
+            "JWT_JWKS_URL",
+        ),
+        ({"NEO4J_PASSWORD": "neo4j"}, "NEO4J_PASSWORD"),
+        ({"NEO4J_PASSWORD": "aaaaaaaaaaaa"}, "NEO4J_PASSWORD"),
+        ({"NEO4J_PASSWORD": "abcabcabcabc"}, "NEO4J_PASSWORD"),
+        ({"NEO4J_PASSWORD": "a7%c"}, "NEO4J_PASSWORD"),
+        ({"JWT_SECRET": 40 * "x"}, "JWT_SECRET"),
+        (
+            {"JWT_SECRET": "super-secret-jwt-token-with-at-least-32-characters-long"},
+            "JWT_SECRET",
+        ),
+        ({"REDIS_URL": "rediss://:Password@redis.example"}, "REDIS_URL"),
+        (
+            {"DATABASE_URL": "postgresql://u:p%6Fstgres@db.example/x?sslmode=require"},
+            "DATABASE_URL",
+        ),
+        (
+            {
+                "SUPABASE_URL": "https://x.supabase.co",
+                "SUPABASE_SERVICE_ROLE_KEY": "h.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6InMifQ.s",
+            },
+            "SUPABASE_SERVICE_ROLE_KEY",
+        ),
+        ({"JWT_MODE": "verify", "JWT_SECRET": f"{SECRET}-{SECRET[::-1]}"}, "JWT_ISSUER"),
+        ({"JWT_MODE": "", "JWT_JWKS_URL": "https://issuer.example/jwks.json"}, "JWT_ISSUER"),
+    ],
+)
+def test_given_production_when_a_setting_is_unsafe_then_it_alone_is_named_and_no_secret_told(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str
 ) -> None:
-    (tmp_path / ".env").write_text("RATE_LIMIT=600/minute\n")
-    monkeypatch.setenv("MAX_QUEUE_AGE_S", "5")
-    assert without_effect(tmp_path) == ["MAX_QUEUE_AGE_S", "RATE_LIMIT"]
+    text = refusal(monkeypatch, {**PRODUCTION, **changes})
+    (line,) = text.splitlines()[1:]
+    assert line.startswith(f"  {named} ")
+    assert not any(secret in text for secret in (SECRET, "Password", "aaaaaaaaaaaa", "abcabc"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"REDIS_URL": "redis://127.0.0.1:6379", "NEO4J_URI": "bolt://[::1]:7687"},
+        {"REDIS_URL": "unix:///run/redis.sock", "DATABASE_URL": "postgresql://localhost/x"},
+        {"DATABASE_URL": "postgresql://localhost/x?host=/run/postgresql"},
+        {"REDIS_URL": "redis://Redis", "PLAINTEXT_HOSTS": "redis, gateway"},
+        {"JWT_JWKS_URL": "http://keycloak/jwks", "PLAINTEXT_HOSTS": "keycloak"},
+        {"JWT_MODE": "", "JWT_JWKS_URL": "https://issuer.example/j", "JWT_ISSUER": "https://i"},
+    ],
+)
+def test_given_production_when_nobody_else_can_listen_then_it_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    assert load(monkeypatch, {**PRODUCTION, **changes}).environment == "production"
+
+
+def test_given_staging_when_keys_are_fetched_in_plain_text_then_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = {"JWT_JWKS_URL": "http://issuer.example/jwks.json"}
+    assert "JWT_JWKS_URL" in refusal(monkeypatch, {**url, "ENVIRONMENT": "staging"})
+    assert load(monkeypatch, {**url, "ENVIRONMENT": "development"}).jwt_jwks_url is not None
+
+
+# Tokens
+
+LONG = f"{SECRET}-{SECRET[::-1]}"
+JWKS = "https://issuer.example/jwks.json"
+
+
+@pytest.mark.parametrize(
+    ("environment", "verifies", "algorithms"),
+    [
+        ({}, False, ()),
+        ({"JWT_SECRET": LONG}, True, ("HS256",)),
+        ({"JWT_JWKS_URL": JWKS}, True, ("EdDSA", "ES256", "RS256")),
+        ({"JWT_JWKS_URL": JWKS, "JWT_SECRET": LONG}, True, ("EdDSA", "ES256", "RS256", "HS256")),
+        ({"JWT_JWKS_URL": JWKS, "JWT_MODE": "trust"}, False, ("EdDSA", "ES256", "RS256")),
+        ({"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "ES384, PS256"}, True, ("ES384", "PS256")),
+        ({"JWT_MODE": "verify", "JWT_SECRET": LONG}, True, ("HS256",)),
+    ],
+)
+def test_given_keys_when_loaded_then_they_say_the_mode_and_the_algorithms(
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    verifies: bool,
+    algorithms: tuple[str, ...],
+) -> None:
+    settings = load(monkeypatch, environment)
+    assert (settings.verifies_tokens, settings.token_algorithms) == (verifies, algorithms)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"JWT_MODE": "verify"}, "JWT_MODE=verify has no key.*set JWT_JWKS_URL"),
+        ({"JWT_SECRET": 31 * "x"}, "JWT_SECRET has 31 bytes.*at least 32"),
+        ({"JWT_SECRET": 15 * "é"}, "JWT_SECRET has 30 bytes"),
+        ({"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "none"}, "JWT_ALGORITHMS names none"),
+        ({"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "ES256,HS512"}, "JWT_ALGORITHMS names HS512"),
+        ({"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "ES256,HS256"}, "needs JWT_SECRET"),
+        ({"JWT_SECRET": LONG, "JWT_ALGORITHMS": "ES256,HS256"}, "needs JWT_JWKS_URL"),
+        (
+            {"JWT_JWKS_URL": JWKS, "JWT_SECRET": LONG, "JWT_ALGORITHMS": "HS256"},
+            "JWT_JWKS_URL is set, but",
+        ),
+        ({"JWT_JWKS_URL": "issuer.example/jwks"}, "JWT_JWKS_URL must be a URL"),
+        ({"MAX_QUEUE_AGE_S": "59"}, "greater than or equal to 60"),
+    ],
+)
+def test_given_settings_of_tokens_that_contradict_each_other_then_the_remedy_is_told(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], says: str
+) -> None:
+    assert re.search(says, refusal(monkeypatch, environment))
+
+
+def test_given_settings_of_a_later_version_when_asked_then_those_that_are_set_are_named(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text("STRICT=true\n")
+    assert without_effect(tmp_path) == ["STRICT"]

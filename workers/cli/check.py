@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import typer
@@ -14,6 +15,8 @@ from workers.intake.redis_errors import redis_errors
 from workers.ledger.migrations import Migrations
 from workers.logs import configure_logs
 from workers.settings import Settings, load_settings, without_effect
+from workers.tokens.keyring import KeyRing
+from workers.tokens.verification import build_ring
 
 _TIMEOUT_S: Final = 20.0
 
@@ -36,7 +39,7 @@ async def _check(settings: Settings, console: Console) -> bool:
     well = True
     try:
         async with open_servers(settings) as servers:
-            for name, probe in _probes(settings, servers):
+            for name, probe in _probes(settings, servers) + _key_probes(settings, servers):
                 well &= await _tried(console, name, probe)
     except MasteryError as error:
         console.print(f"servers   {error}", style="red")
@@ -77,6 +80,19 @@ def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
         return "Neo4j" if settings.neo4j_uri else "graph, embedded"
 
     return [("redis", redis), ("ledger", ledger), ("graph", graph)]
+
+
+def _key_probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
+    ring = build_ring(settings, servers.redis)
+    return [] if ring is None else [("keys", partial(_keys, ring))]
+
+
+async def _keys(ring: KeyRing) -> str:
+    await ring.refresh()
+    in_use = [key for key in ring.keys.keys if key.retired_ms is None]
+    retired = len(ring.keys.keys) - len(in_use)
+    algorithms = sorted({name for key in in_use for name in key.by_algorithm})
+    return f"{len(in_use)} keys for {', '.join(algorithms)}; {retired} retired"
 
 
 async def _tried(console: Console, name: str, probe: Probe) -> bool:

@@ -38,6 +38,10 @@ _EMBEDDED: Final[Mapping[str, Any]] = {
     "neo4j_uri": None,
     "neo4j_password": None,
     "embedded_directory": None,
+    "jwt_mode": "trust",
+    "jwt_jwks_url": None,
+    "jwt_secret": None,
+    "jwt_algorithms": (),
 }
 """Whatever the environment names: a demonstration touches no server, and reports on all events."""
 

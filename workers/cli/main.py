@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from workers.cli import migrate, rejected, response
+from workers.cli import learner, migrate, rejected, response
 from workers.cli.asyncapi import asyncapi
 from workers.cli.check import check
 from workers.cli.demo import demo
@@ -30,6 +30,7 @@ app.command()(check)
 app.add_typer(migrate.app)
 app.add_typer(rejected.app)
 app.add_typer(response.app)
+app.add_typer(learner.app)
 app.command()(verify)
 app.command()(rebuild)
 app.command()(reconcile)

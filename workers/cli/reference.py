@@ -8,6 +8,7 @@ import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from workers.http_settings import HttpSettings
 from workers.service.asyncapi import EVENT_TYPES, event_schema
 from workers.settings import Settings
 
@@ -20,7 +21,7 @@ def settings_page() -> str:
     """The settings, one row each."""
     rows = [
         f"| `{name.upper()}` | {_default(field)} | {field.description or ''} |"
-        for name, field in Settings.model_fields.items()
+        for name, field in _of_http_last()
     ]
     return "\n".join(
         [
@@ -37,9 +38,17 @@ def settings_page() -> str:
     )
 
 
+def _of_http_last() -> Iterator[tuple[str, FieldInfo]]:
+    fields = Settings.model_fields
+    for inherited in (False, True):
+        for name, field in fields.items():
+            if (name in HttpSettings.model_fields) is inherited:
+                yield name, field
+
+
 def _default(field: FieldInfo) -> str:
     value = field.default
-    if value is None:
+    if value is None or value == ():
         return "-" if SecretStr not in get_args(field.annotation) else "- (secret)"
     if isinstance(value, tuple):
         value = ",".join(value)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from contracts.streams import EVENT_FIELD
+from contracts.streams import EVENT_FIELD, JOBS
 from workers.deadletters.letter import Letter, LetterId, moment_of
 from workers.deadletters.outcome import Fate, Outcome, by_shard
 from workers.deadletters.reading import redriven_key
@@ -35,10 +35,12 @@ def obstacle(letter: Letter) -> str | None:
             "`mastery reconcile` repairs the graph from the ledger instead"
         )
     if stream != letter.shard.responses:
-        return (
-            f"it comes from {stream}, not from {letter.shard.responses}: set STREAM_SHARDS as it "
-            "was when it was rejected"
+        remedy = (
+            "ask for the job anew, with POST /v1/jobs"
+            if stream == JOBS
+            else "set STREAM_SHARDS as it was when it was rejected"
         )
+        return f"it comes from {stream}, not from {letter.shard.responses}: {remedy}"
     if letter.event is None:
         return "its entry had no field `event`: publish the response anew, as a CloudEvent"
     if moment_of(first) is None:

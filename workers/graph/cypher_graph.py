@@ -8,8 +8,15 @@ from workers.estimation.learner import LearnerKey
 from workers.graph import reading
 from workers.graph.changes import GraphChange
 from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
-from workers.graph.repairs import Repair, repairs, session_removals, student_removals
-from workers.graph.statements import Merge, Row, merges
+from workers.graph.repairs import (
+    Repair,
+    erasure,
+    node_rows,
+    repairs,
+    session_removals,
+    student_removals,
+)
+from workers.graph.statements import Merge, Row, merges, statement
 
 
 class CypherGraph(ABC):
@@ -72,6 +79,14 @@ class CypherGraph(ABC):
     async def alone_sessions(self, keys: Sequence[SessionKey]) -> list[SessionKey]:
         """Nodes without relationships; see `workers.graph.protocol.Graph`."""
         return await reading.alone_sessions(self._read, keys) if keys else []
+
+    async def knows(self, key: LearnerKey) -> bool:
+        """Whether there is a node; see `workers.graph.protocol.Graph`."""
+        return bool(await self._read(statement("knows_students"), {"rows": node_rows([key])}))
+
+    async def erase(self, key: LearnerKey, version: int) -> None:
+        """Remove a student; see `workers.graph.protocol.Graph`."""
+        await self._write(erasure(key, version))
 
     async def remove_students(self, keys: Sequence[LearnerKey]) -> None:
         """Remove what is alone; see `workers.graph.protocol.Graph`."""

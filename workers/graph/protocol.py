@@ -110,6 +110,21 @@ class Graph(Protocol):
         """Remove those of these practice sessions that have no relationship, likewise."""
         ...
 
+    async def knows(self, key: LearnerKey) -> bool:
+        """Whether there is a node of this student."""
+        ...
+
+    async def erase(self, key: LearnerKey, version: int) -> None:
+        """Remove a student, in one transaction, with the practice sessions nobody else attended.
+
+        What was written since stays, and with it the node.
+
+        Args:
+            key: the student.
+            version: no relationship of before has a higher one.
+        """
+        ...
+
     async def faults(self) -> list[str]:
         """What stands in the way of merging, each a sentence with its remedy; empty if nothing."""
         ...

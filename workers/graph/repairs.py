@@ -76,6 +76,20 @@ def session_removals(keys: Sequence[tuple[str, str]]) -> list[Merge]:
     return _node_removals("lock_sessions", "remove_sessions", keys)
 
 
+def erasure(key: LearnerKey, version: int) -> list[Merge]:
+    """The statements that remove a student with all that is of a version or older."""
+    rows = node_rows([key])
+    of_before = [{**row, "version": version} for row in rows]
+    return [
+        Merge(statement("lock_students"), rows),
+        Merge(statement("lock_attended"), rows),
+        Merge(statement("erase_sessions"), of_before),
+        Merge(statement("erase_outgoing"), of_before),
+        Merge(statement("erase_incoming"), of_before),
+        Merge(statement("remove_students"), rows),
+    ]
+
+
 def node_rows(keys: Iterable[tuple[str, str]]) -> list[Row]:
     """Rows that name nodes by tenant and id, in the order in which all callers lock."""
     return [{"tenant_id": tenant_id, "id": node_id} for tenant_id, node_id in sorted(set(keys))]

@@ -10,7 +10,7 @@ from contracts.rejections import RejectionCode
 from contracts.responses import ResponseRecorded
 from contracts.streams import EVENT_FIELD
 from contracts.upcasting import UPCASTERS, Document, read, type_of, upcast
-from workers.errors import Refused
+from workers.errors import KeyUnknown, Refused
 from workers.estimation.learner import LearnerKey, Response
 from workers.intake.acceptance import MARKER
 from workers.intake.identity import Authenticator, Authorisation
@@ -29,6 +29,8 @@ _LONGEST_VALUE: Final = 80
 _LONGEST_INTEGER: Final = 256
 """Bits of an integer that a reason may quote."""
 _TYPE: Final = "type"
+_JWT: Final = "eyJ"
+"""How the header of each JWT begins: ``{"`` in base64url."""
 
 
 class Admitted(NamedTuple):
@@ -38,6 +40,8 @@ class Admitted(NamedTuple):
     event: ResponseRecorded
     key: LearnerKey
     response: Response
+    delegated: bool = False
+    """Whether somebody reports it who may report for others: not counted against a rate."""
 
 
 class Rejection(NamedTuple):
@@ -49,6 +53,17 @@ class Rejection(NamedTuple):
     """What it says, if that could be read."""
 
 
+class Deferred(NamedTuple):
+    """An entry that can't be judged before the issuer's keys are fetched anew."""
+
+    entry: RawEntry
+    since_ms: int
+    """Since when it waits, by Redis's clock, milliseconds since 1970."""
+
+
+Judged = Admitted | Rejection | Deferred
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Decodes, authenticates and authorises one entry at a time.
@@ -58,23 +73,39 @@ class Admission:
         authorisation: says whether they may.
         max_event_bytes: largest entry, in bytes of all its fields.
         max_token_bytes: largest token, in bytes.
+        max_queue_age_s: an entry that waited for longer is refused, seconds.
     """
 
     authenticator: Authenticator
     authorisation: Authorisation
     max_event_bytes: int
     max_token_bytes: int
+    max_queue_age_s: int = 604_800
 
-    def judge(self, entry: RawEntry) -> Admitted | Rejection:
-        """Admit an entry or refuse it; never raises for what an entry holds."""
+    def judge(self, entry: RawEntry, now_ms: int | None = None) -> Judged:
+        """Admit an entry, refuse it, or say that it has to wait; never raises for what it holds.
+
+        Args:
+            entry: the entry.
+            now_ms: what time it is by Redis's clock, milliseconds since 1970; None: the moment at
+                which the entry was added.
+        """
         event = None
+        added_ms = _ms(entry.entry_id)
+        now_ms = added_ms if now_ms is None else now_ms
+        # Publishers may choose an id, and one of a moment to come would wait for it.
+        since_ms = min(added_ms, now_ms if entry.deferred_ms is None else entry.deferred_ms)
         try:
             event = self._decode(entry)
-            return self._admit(entry, event)
+            return self._admit(entry, event, since_ms, now_ms - added_ms)
         except Refused as refusal:
             return Rejection(entry, refusal, event)
+        except KeyUnknown:
+            return Deferred(entry, since_ms)
 
-    def _admit(self, entry: RawEntry, event: ResponseRecorded) -> Admitted:
+    def _admit(
+        self, entry: RawEntry, event: ResponseRecorded, since_ms: int, age_ms: int
+    ) -> Admitted:
         response = event.data.response
         entered_ms = _entered_ms(entry)
         answered_at_us = to_us(response.answered_at)
@@ -84,7 +115,14 @@ class Admission:
                 f"is {iso(answered_at_us)}, more than 5 minutes after the event entered the "
                 f"stream ({iso(entered_ms * 1000)}): set the device's clock",
             )
-        identity = self.authenticator.authenticate(event.data, entered_ms / 1000)
+        if age_ms > self.max_queue_age_s * 1000:
+            raise Refused(
+                RejectionCode.UNAUTHENTICATED,
+                f"the entry waited for {age_ms // 1000} s, longer than "
+                f"MAX_QUEUE_AGE_S={self.max_queue_age_s}: if it is to count all the same, send it "
+                "again with `mastery rejected redrive`",
+            )
+        identity = self.authenticator.authenticate(event.data, entered_ms / 1000, since_ms)
         self.authorisation.authorise(identity, response.student_id)
         return Admitted(
             entry,
@@ -99,6 +137,7 @@ class Admission:
                 response.credit,
                 answered_at_us,
             ),
+            self.authorisation.delegated(identity),
         )
 
     def _decode(self, entry: RawEntry) -> ResponseRecorded:
@@ -156,9 +195,13 @@ def _token_of(document: Document) -> str | None:
     return token if isinstance(token, str) else None
 
 
+def _ms(entry_id: str) -> int:
+    return int(entry_id.partition("-")[0])
+
+
 def _entered_ms(entry: RawEntry) -> int:
     """When the event first entered the stream, by Redis's clock, milliseconds since 1970."""
-    entered_ms = int(entry.first_id.partition("-")[0])
+    entered_ms = _ms(entry.first_id)
     if entered_ms > _LAST_MS:
         raise Refused(
             RejectionCode.INVALID,
@@ -217,10 +260,12 @@ def _shown(path: str, value: object) -> str:
     """A value as a reason may quote it; what could hold a token is not quoted."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else "a list"
-    if path == "data":
+    if path in ("data", "data.response"):
         return f"of type {type(value).__name__}"
     if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER:
         # Python refuses to write very long ones, and how long is a setting of the process.
         return "a number of very many digits"
+    if isinstance(value, str) and _JWT in value:
+        return "what looks like a token"
     text = repr(value[: _LONGEST_VALUE + 1] if isinstance(value, str) else value)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"

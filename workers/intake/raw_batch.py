@@ -26,6 +26,8 @@ class RawEntry(NamedTuple):
     fields: dict[bytes, bytes]
     redriven_from: str | None = None
     """Of a redriven entry, the id under which its event entered the stream for the first time."""
+    deferred_ms: int | None = None
+    """Of one that had to wait for a key, since when, by Redis's clock, milliseconds since 1970."""
 
     @property
     def first_id(self) -> str:
@@ -44,6 +46,7 @@ class RawBatch(list[RawEntry]):
         entries: the entries.
         deliveries: how often each was delivered, by entry id; of those not named, once.
         alone: whether nothing else may be on its way meanwhile.
+        now_ms: when it was taken up, by Redis's clock, milliseconds since 1970; None: nobody asked.
     """
 
     documents: ClassVar[type[CloudEvent[Any]] | None] = None
@@ -55,15 +58,23 @@ class RawBatch(list[RawEntry]):
         *,
         deliveries: Mapping[str, int] | None = None,
         alone: bool = False,
+        now_ms: int | None = None,
     ) -> None:
         super().__init__(entries)
         self.stream = stream
         self.deliveries: Mapping[str, int] = deliveries or {}
         self.alone = alone
+        self.now_ms = now_ms
 
     def part(self, entries: Sequence[RawEntry]) -> "RawBatch":
         """Some of these entries, with what is known of them."""
-        return RawBatch(self.stream, entries, deliveries=self.deliveries, alone=self.alone)
+        return RawBatch(
+            self.stream,
+            entries,
+            deliveries=self.deliveries,
+            alone=self.alone,
+            now_ms=self.now_ms,
+        )
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:

@@ -24,6 +24,7 @@ _log = structlog.get_logger(__name__)
 _LONGEST_PAUSE_S: Final = 5.0
 _SETTLING_S: Final = 10.0
 """After Redis's return those who hold entries have said so within this time."""
+_KEPT_AT_ONCE: Final = 1_000
 _TOGETHER: Final = 2
 """Deliveries up to which an entry is tried in a whole batch."""
 _FEW: Final = 25
@@ -151,17 +152,18 @@ class Reclaimer:
             if not held:
                 continue
             try:
-                with redis_errors():
-                    # Not what is fresh, which another may have claimed just now; and their ids
-                    # alone: that counts no delivery.
-                    await self._client.xclaim(
-                        self._stream,
-                        self._group,
-                        self._consumer,
-                        self._idle_ms // 4,
-                        held,
-                        justid=True,
-                    )
+                for start in range(0, len(held), _KEPT_AT_ONCE):
+                    with redis_errors():
+                        # Not what is fresh, which another may have claimed just now; and their ids
+                        # alone: that counts no delivery.
+                        await self._client.xclaim(
+                            self._stream,
+                            self._group,
+                            self._consumer,
+                            self._idle_ms // 4,
+                            held[start : start + _KEPT_AT_ONCE],
+                            justid=True,
+                        )
             except Unavailable:
                 continue  # the subscriber reports it
             except StreamRefused as error:

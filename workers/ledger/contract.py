@@ -28,6 +28,7 @@ from workers.ledger.repair_documents import (
     rewrite_request,
     seal_request,
 )
+from workers.ledger.rights import Erased, Row, erase_request, held_request
 
 
 class SqlLedger(ABC):
@@ -46,7 +47,7 @@ class SqlLedger(ABC):
         keys = [one.key for one in touched]
         answer = await self._call("mastery_load", load_request(touched))
         with _as_promised("mastery_load"):
-            return read_load(answer, keys)
+            return read_load(answer, keys, asked=any(one.arrivals for one in touched))
 
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
         """See `Ledger.commit`."""
@@ -84,7 +85,7 @@ class SqlLedger(ABC):
     async def ping(self) -> None:
         """See `Ledger.ping`."""
         # Of the newest schema, and as a write: a server that only reads is of no use.
-        await self.untold(limit=0)
+        await self.forget_erasures(0)
 
     async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
         """See `RepairLedger.holders`."""
@@ -134,6 +135,29 @@ class SqlLedger(ABC):
     async def told(self, numbers: Sequence[int]) -> None:
         """See `RepairLedger.told`."""
         await self._call("mastery_told", {"ids": plain(numbers)})
+
+    async def held(
+        self, key: LearnerKey, table: str, after: Row | None = None, limit: int = 500
+    ) -> Sequence[Row]:
+        """See `RightsLedger.held`."""
+        answer = await self._call("mastery_held", held_request(key, table, after, limit))
+        with _as_promised("mastery_held"):
+            return [dict(row) for row in answer]
+
+    async def erase(
+        self, key: LearnerKey, until_ms: int, *, refuse: bool, dry_run: bool = False
+    ) -> Erased:
+        """See `RightsLedger.erase`."""
+        request = erase_request(key, until_ms, refuse=refuse, dry_run=dry_run)
+        answer = await self._call("mastery_erase", request)
+        with _as_promised("mastery_erase"):
+            return Erased(answer["version"], dict(answer["rows"]))
+
+    async def forget_erasures(self, before_ms: int) -> int:
+        """See `RightsLedger.forget_erasures`."""
+        answer = await self._call("mastery_forget_erasures", {"before_ms": before_ms})
+        with _as_promised("mastery_forget_erasures"):
+            return int(answer[0])
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """The JSON documents of `mastery_load` and `mastery_commit`, written and read.
 
-The documents are described where the functions are, in the migration
-``20261121090100_mastery_load_and_commit.sql``. Numbers that name a learner count from 1.
+The documents are described where the functions are, in the migrations
+``20261121090100_mastery_load_and_commit.sql`` and ``20261126090000_mastery_rates_and_erasure.sql``.
+Numbers that name a learner count from 1.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -20,8 +21,10 @@ from workers.estimation.learner import (
 )
 from workers.ledger.arrays import booleans, moments, plain, texts
 from workers.ledger.protocol import (
+    Arrival,
     Commit,
     Committed,
+    Erasure,
     Loaded,
     Recorded,
     Touched,
@@ -52,6 +55,18 @@ def load_request(touched: Sequence[Touched]) -> Document:
         **_pairs("c", concepts),
         **_pairs("a", scales),
         **_pairs("s", sessions),
+        **_arrivals([arrival for one in touched for arrival in one.arrivals or ()], len(of)),
+    }
+
+
+def _arrivals(arrivals: Sequence[Arrival], responses: int) -> Document:
+    """How the responses came; all of them or none say so."""
+    if len(arrivals) < responses:
+        return {}
+    windows = ("NULL" if one.window is None else str(one.window) for one in arrivals)
+    return {
+        "r_entered": plain(one.entered_ms for one in arrivals),
+        "r_window": "{" + ",".join(windows) + "}",
     }
 
 
@@ -74,10 +89,7 @@ def commit_request(commits: Sequence[Commit], outcomes: Sequence[bytes]) -> Docu
         commits: one for each learner.
         outcomes: of each response of each commit, in order, its outcome as JSON.
     """
-    touched = [
-        Touched(c.folded.key, c.folded.responses, c.folded.learner.parameters_version)
-        for c in commits
-    ]
+    touched = [commit.touched for commit in commits]
     responses = [r for c in commits for r in c.folded.responses]
     last_by, concepts, abilities, sessions = _state_rows(commits)
     newest = [_newest(c.folded.learner) for c in commits]
@@ -96,9 +108,21 @@ def commit_request(commits: Sequence[Commit], outcomes: Sequence[bytes]) -> Docu
         "r_score": plain(r.score for r in responses),
         "r_entry": texts(entry for c in commits for entry in c.entries),
         "r_outcome": texts(o.decode() for o in outcomes),
+        **rates(commit.kept for commit in commits),
         **concepts,
         **abilities,
         **sessions,
+    }
+
+
+def rates(kept: Iterable[Mapping[int, int] | None]) -> Document:
+    """Of each learner the counts to be kept; of one that has None they stay as they are."""
+    listed = list(kept)
+    if all(one is None for one in listed):
+        return {}
+    return {
+        "w_start": texts(None if one is None else plain(one) for one in listed),
+        "w_count": texts(None if one is None else plain(one.values()) for one in listed),
     }
 
 
@@ -170,8 +194,16 @@ def _columns(rows: list[tuple[Any, ...]], last: int) -> list[tuple[Any, ...]]:
     return list(zip(*rows, strict=True)) if rows else [() for _ in range(last + 1)]
 
 
-def read_load(document: Document, keys: Sequence[LearnerKey]) -> list[Loaded]:
-    """What `mastery_load` answered, for the same learners in the same order."""
+def read_load(
+    document: Document, keys: Sequence[LearnerKey], *, asked: bool = False
+) -> list[Loaded]:
+    """What `mastery_load` answered, for the same learners in the same order.
+
+    Args:
+        document: the answer.
+        keys: the learners.
+        asked: whether the request said how responses came.
+    """
     found = [Loaded(Learner()) for _ in keys]
     for n in document["logged"]:
         found[n - 1].log = []
@@ -195,7 +227,18 @@ def read_load(document: Document, keys: Sequence[LearnerKey]) -> list[Loaded]:
         found[n - 1].learner.abilities[scale] = AbilityState(responses, float(score))
     for n, session_id, responses, correct, started, ended, _ in document["sessions"]:
         found[n - 1].learner.sessions[session_id] = SessionState(responses, correct, started, ended)
+    if asked:
+        _read_counts_and_erasures(document, found)
     return found
+
+
+def _read_counts_and_erasures(document: Document, found: list[Loaded]) -> None:
+    for n, windows, counts in document["rates"]:
+        found[n - 1].kept = dict(zip(windows, counts, strict=True))
+    for n, window, count in document["older"]:
+        found[n - 1].older[window] = count
+    for n, until_ms, refuse in document["erased"]:
+        found[n - 1].erasure = Erasure(until_ms, refuse)
 
 
 def _response(columns: Sequence[Any]) -> Response:
@@ -206,7 +249,10 @@ def _response(columns: Sequence[Any]) -> Response:
 def read_commit(document: Document, commits: Sequence[Commit]) -> list[Committed | Loaded]:
     """What `mastery_commit` answered: of each learner its versions, or the state as it is now."""
     conflicts = set(document["conflicts"])
-    current = read_load(document["current"], [c.folded.key for c in commits]) if conflicts else []
+    current: list[Loaded] = []
+    if conflicts:
+        asked = any(c.arrivals for c in commits)
+        current = read_load(document["current"], [c.folded.key for c in commits], asked=asked)
     answers: list[Committed | Loaded] = []
     first = 0
     for n, commit in enumerate(commits, 1):

@@ -46,11 +46,7 @@ class MemoryLedger(MemoryRepair):
         for commit in (one for one, agreed in zip(commits, current, strict=True) if agreed):
             self._check(commit)
         return [
-            self._apply(one)
-            if agreed
-            else self._loaded(
-                Touched(one.folded.key, one.folded.responses, one.folded.learner.parameters_version)
-            )
+            self._apply(one) if agreed else self._loaded(one.touched)
             for one, agreed in zip(commits, current, strict=True)
         ]
 
@@ -86,6 +82,11 @@ class MemoryLedger(MemoryRepair):
         """See `Ledger.close`."""
 
     def _is_current(self, commit: Commit) -> bool:
+        erasure = self._erasures.get(commit.folded.key)
+        if erasure is not None and any(
+            erasure.refuse or one.entered_ms <= erasure.until_ms for one in commit.arrivals or ()
+        ):
+            return False
         account = self._accounts.get(commit.folded.key)
         return commit.folded.learner.version == (0 if account is None else account.version)
 
@@ -106,6 +107,7 @@ class MemoryLedger(MemoryRepair):
         account = self._accounts.setdefault(folded.key, Account())
         account.version, account.last = versions[-1], learner.last
         account.parameters_version = parameters = learner.parameters_version
+        account.kept = account.kept if commit.kept is None else dict(commit.kept)
         for response, version, entry, outcome in zip(
             folded.responses, versions, commit.entries, commit.outcomes, strict=True
         ):
@@ -134,9 +136,10 @@ class MemoryLedger(MemoryRepair):
         return Committed(versions)
 
     def _loaded(self, touched: Touched) -> Loaded:
+        erasure = self._erasures.get(touched.key) if touched.arrivals else None
         account = self._accounts.get(touched.key)
         if account is None:
-            return Loaded(Learner())
+            return Loaded(Learner(), erasure=erasure)
         recorded = {
             one.response_id: account.log[one.response_id]._replace(
                 outcome=copied(account.log[one.response_id].outcome)
@@ -169,7 +172,13 @@ class MemoryLedger(MemoryRepair):
             if late or session.session_id in sessions:
                 learner.sessions[session.session_id] = SessionState(*session[1:5])
         log = account.effective() if late else None
-        return Loaded(learner, recorded, log)
+        loaded = Loaded(learner, recorded, log, erasure=erasure)
+        if touched.arrivals and account.kept:
+            loaded.kept = dict(account.kept)
+            oldest, windows = min(account.kept), account.windows()
+            asked = {one.window for one in touched.arrivals if one.window is not None}
+            loaded.older = {one: windows.get(one, 0) for one in asked if one < oldest}
+        return loaded
 
 
 def _texts(key: LearnerKey, response: Response) -> Iterable[str]:

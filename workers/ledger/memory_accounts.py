@@ -1,6 +1,7 @@
 """What a ledger in memory keeps of one learner."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ class Account:
     log: dict[str, Recorded] = field(default_factory=dict)
     recorded_at_us: dict[str, int] = field(default_factory=dict)
     corrections: list[CorrectionRow] = field(default_factory=list)
+    kept: dict[int, int] | None = None
 
     def effective(self) -> list[Response]:
         """The responses that count, as they count now."""
@@ -51,7 +53,14 @@ class Account:
             None,
             len(self.corrections),
             max(versions, default=0),
+            kept=None if self.kept is None else dict(self.kept),
+            windows=self.windows(),
         )
+
+    def windows(self) -> dict[int, int]:
+        """How many responses of the log were counted in each window."""
+        said = (one.outcome.get("window") for one in self.log.values())
+        return dict(Counter(window for window in said if window is not None))
 
     def current(self, key: LearnerKey) -> Current:
         """See `Current`."""

@@ -8,17 +8,16 @@ from itertools import count
 from workers.estimation.learner import LearnerKey
 from workers.ledger.corrections import CorrectionRow
 from workers.ledger.memory_accounts import Account, copied
+from workers.ledger.memory_rights import MemoryRights
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import Answers, ItemSpan, Rewrite, Untold
 
 
-class MemoryRepair:
+class MemoryRepair(MemoryRights):
     """The part of `RepairLedger` that goes beyond `Ledger`."""
 
     def __init__(self) -> None:
-        self._accounts: dict[LearnerKey, Account] = {}
-        self._versions = count(1)
-        self._untold: dict[int, Untold] = {}
+        super().__init__()
         self._taken_at: dict[int, float] = {}
         self._numbers = count(1)
 
@@ -67,6 +66,7 @@ class MemoryRepair:
         version, now_us = next(self._versions), time.time_ns() // 1000
         account.version, account.last = version, rewrite.last
         account.parameters_version = rewrite.parameters_version
+        account.kept = account.kept if rewrite.kept is None else dict(rewrite.kept)
         account.corrections += [CorrectionRow(*one, now_us, version) for one in rewrite.corrections]
         for name in rewrite.gone_concepts:
             del account.concepts[name]

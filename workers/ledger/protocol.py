@@ -8,9 +8,28 @@ from workers.estimation.fold import Folded
 from workers.estimation.learner import Learner, LearnerKey, Position, Response
 from workers.ledger.corrections import Altered, CorrectionRow
 from workers.ledger.outcomes import outcome_document
+from workers.rates import Counts
 
 if TYPE_CHECKING:
     from workers.ledger.current import Current  # which needs `Recorded` of this module
+
+
+class Arrival(NamedTuple):
+    """How a response came: what rates and erasures are judged by."""
+
+    entered_ms: int
+    """When the entry that owns it entered its stream, by its own id; milliseconds since 1970."""
+    window: int | None
+    """Beginning of the window in which it counts, seconds since 1970; None: it counts nowhere."""
+
+
+class Erasure(NamedTuple):
+    """A learner was erased."""
+
+    until_ms: int
+    """What entered its stream up to then is erased too; milliseconds since 1970."""
+    refuse: bool
+    """Whether what entered later is refused."""
 
 
 @dataclass(slots=True)
@@ -21,11 +40,13 @@ class Touched:
         key: who.
         responses: about to be applied.
         parameters_version: under which the state is wanted; one of another version is replayed.
+        arrivals: of each response how it came; None: rates and erasures are not asked for.
     """
 
     key: LearnerKey
     responses: list[Response]
     parameters_version: int = 1
+    arrivals: list[Arrival] | None = None
 
 
 class Recorded(NamedTuple):
@@ -48,11 +69,22 @@ class Loaded:
         recorded: those of the responses asked for that are in the log, by response id.
         log: all responses of the learner that count, as they count now; given when one asked for
             is new, and late or the state under other parameters.
+        kept: how many responses were counted in each of the newest windows (`workers.rates`).
+        older: the same of those asked for that are older.
+        erasure: that the learner was erased, if so.
     """
 
     learner: Learner
     recorded: dict[str, Recorded] = field(default_factory=dict)
     log: list[Response] | None = None
+    kept: dict[int, int] = field(default_factory=dict)
+    older: dict[int, int] = field(default_factory=dict)
+    erasure: Erasure | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """What was counted, by window."""
+        return Counts(self.kept, self.older)
 
 
 @dataclass(slots=True)
@@ -62,11 +94,15 @@ class Commit:
     Args:
         folded: the new state and the new responses with their outcomes.
         entries: of each response in ``folded.responses`` the entry that owns it.
+        arrivals: of each response how it came; None: nothing is counted, no erasure heeded.
+        kept: the counts that are to be kept from now on; None: as they are.
         outcomes: of each response its outcome, as it is stored and published.
     """
 
     folded: Folded
     entries: list[str]
+    arrivals: list[Arrival] | None = None
+    kept: dict[int, int] | None = None
     outcomes: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +110,17 @@ class Commit:
             outcome_document(response, outcome)
             for response, outcome in zip(self.folded.responses, self.folded.outcomes, strict=True)
         ]
+        for outcome, arrival in zip(self.outcomes, self.arrivals or (), strict=False):
+            if arrival.window is not None:
+                outcome["window"] = arrival.window
+
+    @property
+    def touched(self) -> Touched:
+        """What it touches, for whoever has to load it again."""
+        folded = self.folded
+        return Touched(
+            folded.key, folded.responses, folded.learner.parameters_version, self.arrivals
+        )
 
 
 @dataclass(slots=True)
@@ -134,6 +181,8 @@ class Stored:
         newest_version: the highest version of any row.
         altered: rows that are not what was written.
         unsealed: number of rows without a checksum, from before there were any.
+        kept: the counts of the newest windows; None if nothing was ever counted.
+        windows: how many responses of the log were counted in each window.
     """
 
     key: LearnerKey
@@ -151,6 +200,8 @@ class Stored:
     newest_version: int = 0
     altered: list[Altered] = field(default_factory=list)
     unsealed: int = 0
+    kept: dict[int, int] | None = None
+    windows: dict[int, int] = field(default_factory=dict)
 
 
 class Ledger(Protocol):

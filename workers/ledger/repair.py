@@ -70,6 +70,7 @@ class Rewrite:
         concepts, abilities, sessions: rows to write; the others stay as they are.
         gone_concepts, gone_scales, gone_sessions: rows to delete.
         changes: what subscribers are to be told.
+        kept: the counts of the newest windows; None: they stay as they are.
     """
 
     key: LearnerKey
@@ -86,6 +87,7 @@ class Rewrite:
     gone_scales: list[str] = field(default_factory=list)
     gone_sessions: list[str] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    kept: dict[int, int] | None = None
 
 
 class RepairLedger(Ledger, Protocol):

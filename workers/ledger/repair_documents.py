@@ -10,7 +10,7 @@ from typing import Any, Final
 from workers.estimation.learner import LearnerKey, Position, Response
 from workers.ledger.arrays import booleans, moments, plain, texts
 from workers.ledger.corrections import Altered, CorrectionRow, effective_log
-from workers.ledger.documents import Document, encoded
+from workers.ledger.documents import Document, encoded, rates
 from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
 from workers.ledger.repair import Answers, Change, ItemSpan, Rewrite, Untold
 from workers.moments import iso
@@ -66,12 +66,21 @@ def read_audit(document: Document, keys: Sequence[LearnerKey]) -> list[Stored]:
         session = SessionRow(*row[:6])
         found[n - 1].sessions.append(session)
         _newer(found[n - 1], session.version)
+    _read_counts(document, found)
     for name, table in _TABLES.items():
         for row in document[name]:
             _compare_checksum(found[row[0] - 1], table, row)
     for stored in found:
         stored.log = effective_log(stored.responses, stored.corrections)
     return found
+
+
+def _read_counts(document: Document, found: Sequence[Stored]) -> None:
+    for n, windows, counts in document["rates"]:
+        # Two columns that somebody has altered may differ in length; their checksum tells.
+        found[n - 1].kept = dict(zip(windows, counts or (), strict=False))
+    for n, window, count in document["windows"]:
+        found[n - 1].windows[window] = count
 
 
 def _read_learner(stored: Stored, row: Sequence[Any]) -> None:
@@ -123,6 +132,7 @@ def rewrite_request(rewrites: Sequence[Rewrite]) -> Document:
         "u_of": plain(n for n, _ in changes),
         "u_concept": texts(one.concept_id for _, one in changes),
         "u_data": texts(encoded(one.data).decode() for _, one in changes),
+        **rates(r.kept for r in rewrites),
     }
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+import jwt
+from pydantic import SecretStr
+
 from workers.errors import SettingsError
 from workers.settings import Settings
 
@@ -24,6 +27,7 @@ class Delegate:
         lifetime: until an event enters its stream, not until it is processed.
         tenant_id: whose students they are; None: the default tenant.
         tenant_claim: dotted path of the claim that names the tenant.
+        secret: signs the claims, for a worker that verifies tokens; None: nothing is signed.
     """
 
     subject: str
@@ -34,6 +38,7 @@ class Delegate:
     lifetime: timedelta = timedelta(days=1)
     tenant_id: str | None = None
     tenant_claim: str = "tenant_id"
+    secret: SecretStr | None = None
 
     @classmethod
     def of_settings(
@@ -42,12 +47,17 @@ class Delegate:
         """A delegate that the worker of these settings accepts.
 
         Raises:
-            SettingsError: if they allow no delegated role.
+            SettingsError: if they allow no delegated role, or only an issuer's own tokens.
         """
         if not settings.jwt_delegate_roles:
             raise SettingsError(
                 "JWT_DELEGATE_ROLES is empty: publishing for students needs a delegated role, "
                 "such as service_role"
+            )
+        if settings.verifies_tokens and "HS256" not in settings.token_algorithms:
+            raise SettingsError(
+                "JWT_MODE=verify takes tokens of the issuer alone, and nobody here can sign: set "
+                "JWT_SECRET too, or run this with JWT_MODE=trust"
             )
         return cls(
             subject=subject,
@@ -57,6 +67,7 @@ class Delegate:
             issued_at=issued_at,
             tenant_id=tenant_id,
             tenant_claim=settings.jwt_tenant_claim,
+            secret=settings.jwt_secret if settings.verifies_tokens else None,
         )
 
     @property
@@ -82,3 +93,9 @@ class Delegate:
                 holder = holder.setdefault(step, {})
             holder[name] = self.tenant_id
         return claims
+
+    def token(self) -> str | None:
+        """`data.token` of the events; None where nothing is signed."""
+        if self.secret is None:
+            return None
+        return jwt.encode(self.claims(), self.secret.get_secret_value(), "HS256")

@@ -42,6 +42,8 @@ def entries(
     streams = [shard.responses for shard in shards(shard_count)]
     # Alike in all events: encoded once.
     claims, tenant = orjson.Fragment(orjson.dumps(delegate.claims())), delegate.tenant
+    token = delegate.token()
+    identity = {"claims": claims} if token is None else {"claims": claims, "token": token}
     envelope = {
         "specversion": "1.0",
         "source": SOURCE,
@@ -56,7 +58,7 @@ def entries(
             **envelope,
             "id": str(uuid5(_EVENT_IDS, name)),
             "subject": student,
-            "data": {"claims": claims, "response": response},
+            "data": {**identity, "response": response},
         }
         yield Entry(
             streams[shard_of(tenant, student, shard_count)],

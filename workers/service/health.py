@@ -27,7 +27,7 @@ class Check:
     """A part that is asked.
 
     Args:
-        name: ``redis``, ``ledger``, ``graph`` or ``consumer``.
+        name: ``redis``, ``ledger``, ``graph``, ``keys`` or ``consumer``.
         probe: asks it.
         required: whether nothing works without it.
     """

@@ -1,9 +1,9 @@
-"""The HTTP application: health, metrics, the AsyncAPI document and its viewer."""
+"""The HTTP applications, and what they show without asking who looks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from workers.errors import MasteryError
 from workers.service.asyncapi import Document
 from workers.service.health import Health
-from workers.service.requests import RequestMiddleware, on_http_exception
+from workers.service.requests import FailureMiddleware, RequestMiddleware, on_http_exception
 
 STATIC: Final = Path(__file__).with_name("static")
 
@@ -46,25 +46,23 @@ _log = structlog.get_logger(__name__)
 Refresh = Callable[[], Awaitable[None]]
 
 
-def build_http(
-    *,
-    health: Health,
-    registry: CollectorRegistry,
-    document: Document,
-    refresh: Refresh | None = None,
-    routes: tuple[BaseRoute, ...] = (),
-) -> Starlette:
-    """The application.
+def application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware] = ()) -> Starlette:
+    """An application in which all requests have their id, and all errors our shape.
 
     Args:
-        health: is asked by ``/health`` and ``/health/ready``.
-        registry: what ``/metrics`` shows.
-        document: what ``/docs`` and ``/asyncapi.*`` show.
-        refresh: brings gauges up to date before ``/metrics`` answers; it may fail.
-        routes: further ones.
+        routes: what it serves.
+        middleware: what is asked before the routes, the first first.
     """
-    page = (STATIC / "docs.html").read_text(encoding="utf-8")
-    as_yaml, as_json = document.to_yaml(), document.to_json()
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(RequestMiddleware), *middleware, Middleware(FailureMiddleware)],
+        # Starlette's types know nothing of a handler that serves sockets too.
+        exception_handlers={HTTPException: cast("Any", on_http_exception)},
+    )
+
+
+def health_routes(health: Health) -> list[BaseRoute]:
+    """How the engine is: ``/health``, ``/health/live`` and ``/health/ready``."""
 
     async def whole(_: Request) -> Response:
         report = await health.report()
@@ -75,6 +73,26 @@ def build_http(
         uptime_s = round(health.uptime_s, 3)
         alive = {"status": "alive", "version": health.version, "uptime_s": uptime_s}
         return JSONResponse(alive, headers=_NO_STORE)
+
+    return [
+        Route("/health", whole),
+        Route("/health/live", live),
+        Route("/health/ready", whole),
+    ]
+
+
+def inner_routes(
+    *, registry: CollectorRegistry, document: Document, refresh: Refresh | None = None
+) -> list[BaseRoute]:
+    """What may be for operators alone: metrics, the AsyncAPI document and its viewer.
+
+    Args:
+        registry: what ``/metrics`` shows.
+        document: what ``/docs`` and ``/asyncapi.*`` show.
+        refresh: brings gauges up to date before ``/metrics`` answers; it may fail.
+    """
+    page = (STATIC / "docs.html").read_text(encoding="utf-8")
+    as_yaml, as_json = document.to_yaml(), document.to_json()
 
     async def metrics(_: Request) -> Response:
         if refresh is not None:
@@ -90,21 +108,13 @@ def build_http(
     async def json(_: Request) -> Response:
         return Response(as_json, media_type="application/json")
 
-    return Starlette(
-        routes=[
-            Route("/health", whole),
-            Route("/health/live", live),
-            Route("/health/ready", whole),
-            Route("/metrics", metrics),
-            Route("/docs", viewer),
-            Mount("/docs/static", StaticFiles(directory=STATIC)),
-            Route("/asyncapi.yaml", yaml),
-            Route("/asyncapi.json", json),
-            *routes,
-        ],
-        middleware=[Middleware(RequestMiddleware)],
-        exception_handlers={HTTPException: on_http_exception},
-    )
+    return [
+        Route("/metrics", metrics),
+        Route("/docs", viewer),
+        Mount("/docs/static", StaticFiles(directory=STATIC)),
+        Route("/asyncapi.yaml", yaml),
+        Route("/asyncapi.json", json),
+    ]
 
 
 async def _refreshed(refresh: Refresh) -> None:

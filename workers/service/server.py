@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -11,9 +11,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from workers.errors import SettingsError
+from workers.service.socket_protocol import MAX_MESSAGE_BYTES, SocketProtocol
 
 _BACKLOG: Final = 128
 _GRACE_S: Final = 5
+_PING_S: Final = 20.0
+_PONG_S: Final = 20.0
+"""A socket that does not answer a ping within this time is closed, seconds."""
 
 
 class _Server(uvicorn.Server):
@@ -30,20 +34,38 @@ class HttpServer:
         app: an ASGI application.
         host: a name or an address, IPv4 or IPv6.
         port: 0 for any free one.
+        trusted_proxies: whose ``X-Forwarded-For`` is believed.
+        variable: the beginning of the names of the settings that host and port come from.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        trusted_proxies: Sequence[str] = (),
+        variable: str = "HTTP",
+    ) -> None:
         self._host = host
         self._wanted = port
+        self._variable = variable
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http="h11",
+                ws=SocketProtocol,
+                ws_max_size=MAX_MESSAGE_BYTES,
+                ws_ping_interval=_PING_S,
+                ws_ping_timeout=_PONG_S,
+                ws_per_message_deflate=False,
                 lifespan="off",
                 log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=bool(trusted_proxies),
+                forwarded_allow_ips=list(trusted_proxies),
                 timeout_graceful_shutdown=_GRACE_S,
             )
         )
@@ -63,7 +85,7 @@ class HttpServer:
         Raises:
             SettingsError: host and port can't be had.
         """
-        self._socket = _bound(self._host, self._wanted)
+        self._socket = _bound(self._host, self._wanted, self._variable)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
         while not self._server.started:
             await asyncio.wait((self._serving,), timeout=0.01)
@@ -80,14 +102,16 @@ class HttpServer:
         self._serving = None
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, variable: str) -> socket.socket:
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listening = socket.socket(family, kind)
     except OSError as error:
-        raise SettingsError(f"HTTP_HOST {host} is no address of this machine: {error}") from error
+        raise SettingsError(
+            f"{variable}_HOST {host} is no address of this machine: {error}"
+        ) from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
@@ -95,16 +119,18 @@ def _bound(host: str, port: int) -> socket.socket:
         listening.setblocking(False)
     except OSError as error:
         listening.close()
-        raise SettingsError(_why(error, host, port)) from error
+        raise SettingsError(_why(error, host, port, variable)) from error
     return listening
 
 
-def _why(error: OSError, host: str, port: int) -> str:
+def _why(error: OSError, host: str, port: int, variable: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"HTTP_PORT {port} on {host} is in use by another process: end it, set HTTP_PORT to a "
-            "free port, or to 0 for any"
+            f"{variable}_PORT {port} on {host} is in use by another process: end it, set "
+            f"{variable}_PORT to a free port, or to 0 for any"
         )
     if error.errno == errno.EACCES:
-        return f"HTTP_PORT {port} needs privileges: set HTTP_PORT to 1024 or more"
-    return f"HTTP_HOST {host} can't be listened on: {error.strerror}; set it to an own address"
+        return f"{variable}_PORT {port} needs privileges: set it to 1024 or more"
+    return (
+        f"{variable}_HOST {host} can't be listened on: {error.strerror}; set it to an own address"
+    )

@@ -4,15 +4,26 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from workers.allotment import counted
 from workers.estimation.fold import Folded, Work, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
-from workers.ledger.outcomes import outcome_document
-from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Recorded, Stored, Touched
+from workers.ledger.protocol import (
+    Arrival,
+    Commit,
+    Committed,
+    Ledger,
+    Loaded,
+    Recorded,
+    Stored,
+    Touched,
+)
+from workers.rates import RateLimit
 from workers.verification import differences
 
 PARAMETERS = Parameters()
+LIMIT = RateLimit(600, "minute")
 
 
 def entry_of(response: Response) -> str:
@@ -20,19 +31,35 @@ def entry_of(response: Response) -> str:
     return f"practice.responses.v1/{response.answered_at_us // 1000}-{response.response_id[:4]}"
 
 
-async def load(ledger: Ledger, key: LearnerKey, responses: Sequence[Response]) -> Loaded:
-    """What the ledger has of one learner."""
-    (loaded,) = await ledger.load([Touched(key, list(responses))])
+async def load(
+    ledger: Ledger, key: LearnerKey, responses: Sequence[Response], *, earlier: bool = False
+) -> Loaded:
+    """What the ledger has of one learner; `earlier`: as a worker before rates asks."""
+    touched = Touched(key, list(responses), arrivals=None if earlier else arrivals(responses))
+    (loaded,) = await ledger.load([touched])
     return loaded
 
 
-def folded(key: LearnerKey, state: Loaded, responses: Sequence[Response]) -> Commit:
+def folded(
+    key: LearnerKey, state: Loaded, responses: Sequence[Response], *, earlier: bool = False
+) -> Commit:
     """The commit of responses onto a loaded state."""
     (one,) = fold([Work(key, state.learner, list(responses), state.log)], PARAMETERS)
-    return commit_of(one)
+    if earlier:
+        return commit_of(one)
+    came = arrivals(one.responses)
+    entries = [entry_of(response) for response in one.responses]
+    return Commit(one, entries, came, state.counts.after(counted(came)))
+
+
+def arrivals(responses: Sequence[Response]) -> list[Arrival]:
+    """Responses that entered their stream when they were answered, counted by the minute."""
+    moments = [response.answered_at_us // 1000 for response in responses]
+    return [Arrival(entered_ms, LIMIT.window_of(entered_ms)) for entered_ms in moments]
 
 
 def commit_of(one: Folded) -> Commit:
+    """One that says nothing of how its responses came, as a worker of an earlier version."""
     return Commit(one, [entry_of(response) for response in one.responses])
 
 
@@ -48,14 +75,16 @@ async def record(ledger: Ledger, key: LearnerKey, responses: Sequence[Response])
     return answer.versions
 
 
-async def persist(ledger: Ledger, key: LearnerKey, responses: Sequence[Response]) -> int:
+async def persist(
+    ledger: Ledger, key: LearnerKey, responses: Sequence[Response], *, earlier: bool = False
+) -> int:
     """Load, fold and commit until it is done, as a worker does; returns the number of conflicts."""
-    state, conflicts = await load(ledger, key, responses), 0
+    state, conflicts = await load(ledger, key, responses, earlier=earlier), 0
     while True:
         new = [one for one in responses if one.response_id not in state.recorded]
         if not new:
             return conflicts
-        (answer,) = await ledger.commit([folded(key, state, new)])
+        (answer,) = await ledger.commit([folded(key, state, new, earlier=earlier)])
         if isinstance(answer, Committed):
             return conflicts
         known, state = state.recorded, answer
@@ -100,8 +129,4 @@ def recorded_of(commit_: Commit, versions: Sequence[int]) -> dict[str, Recorded]
 
 def documents(commit_: Commit) -> list[dict[str, Any]]:
     """The outcomes of a commit as JSON carries them."""
-    one = commit_.folded
-    return [
-        json.loads(json.dumps(outcome_document(response, outcome)))
-        for response, outcome in zip(one.responses, one.outcomes, strict=True)
-    ]
+    return [json.loads(json.dumps(outcome)) for outcome in commit_.outcomes]

@@ -91,6 +91,8 @@ def alterations(value: Any, kind: str) -> list[Any]:  # noqa: PLR0911  # one for
         at = places[-1]
         other = "7" if value[at] != "7" else "8"
         return [value[:at] + other + value[at + 1 :]]
+    if kind in {"integer[]", "bigint[]"}:
+        return [[value[0] + 1, *value[1:]]]
     if kind == "text[]":
         return [[*alterations(value[0], "text"), *value[1:]]]
     if kind == "double precision":

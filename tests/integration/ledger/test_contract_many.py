@@ -8,6 +8,7 @@ import pytest
 from tests.factories import answer, learner_log, uuid_of
 from tests.integration.ledger.conftest import OpenLedger
 from tests.integration.ledger.steps import (
+    arrivals,
     assert_stored,
     by_id,
     commit,
@@ -168,7 +169,12 @@ async def test_given_batches_that_overlap_in_other_orders_when_committed_then_no
             pending = dict(
                 zip(
                     chosen,
-                    await writers[number].load([Touched(k, [responses[k]]) for k in chosen]),
+                    await writers[number].load(
+                        [
+                            Touched(k, [responses[k]], arrivals=arrivals([responses[k]]))
+                            for k in chosen
+                        ]
+                    ),
                     strict=True,
                 )
             )

@@ -20,6 +20,7 @@ from workers.verification import verify
 
 BEFORE, CORRECTIONS = "20261121090100", "20261121100000"
 FILES = [file for file in migration_files() if file.version <= CORRECTIONS]
+ALL_FILES = migration_files()
 
 
 async def work(ledger: DirectLedger, key: LearnerKey, log: list[Response], done: list[int]) -> None:
@@ -27,7 +28,7 @@ async def work(ledger: DirectLedger, key: LearnerKey, log: list[Response], done:
     patience = Patience(first_s=0.005, longest_s=0.02)
     for at in range(0, len(log), 3):
         part = log[at : at + 3]
-        await patience.until_answered(lambda part=part: persist(ledger, key, part))  # type: ignore[misc]  # mypy knows no default of a lambda
+        await patience.until_answered(lambda part=part: persist(ledger, key, part, earlier=True))  # type: ignore[misc]  # mypy knows no default of a lambda
         done.append(len(part))
         await asyncio.sleep(0)
 
@@ -35,7 +36,7 @@ async def work(ledger: DirectLedger, key: LearnerKey, log: list[Response], done:
 async def test_given_workers_under_load_when_up_and_down_again_and_again_then_nothing_is_lost(
     empty_database_url: str,
 ) -> None:
-    runner = Migrations(empty_database_url, files=FILES)
+    runner = Migrations(empty_database_url, files=ALL_FILES)
     await runner.up(BEFORE)
     keys = [LearnerKey("t", f"s{n}") for n in range(6)]
     logs = [random.Random(n).sample(learner_log(150, seed=n), 150) for n in range(6)]
@@ -49,7 +50,7 @@ async def test_given_workers_under_load_when_up_and_down_again_and_again_then_no
         while not all(worker.done() for worker in workers):
             await runner.up()
             await asyncio.sleep(0.05)
-            await runner.down()
+            await runner.down(target=BEFORE)
             times += 1
             await asyncio.sleep(0.05)
         await asyncio.gather(*workers)
@@ -76,7 +77,7 @@ async def test_given_workers_under_load_when_up_and_down_again_and_again_then_no
 async def test_given_a_correction_when_taken_back_then_it_is_refused_and_nothing_changes(
     empty_database_url: str,
 ) -> None:
-    runner = Migrations(empty_database_url, files=FILES)
+    runner = Migrations(empty_database_url, files=ALL_FILES)
     await runner.up()
     ledger = DirectLedger(empty_database_url)
     key, log = LearnerKey("t", "s"), learner_log(3)
@@ -84,6 +85,7 @@ async def test_given_a_correction_when_taken_back_then_it_is_refused_and_nothing
         await persist(ledger, key, log)
         corrector = Corrector(ledger=ledger, parameters=PARAMETERS, verdict=Verdict("void", "why"))
         await corrector.correct([(key, log[0].response_id)])
+        await runner.down(target=CORRECTIONS)
         with pytest.raises(MigrationError, match="response_corrections holds 1 corrections"):
             await runner.down()
         connection = await asyncpg.connect(empty_database_url)

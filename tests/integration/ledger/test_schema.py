@@ -18,21 +18,6 @@ from workers.ledger.postgrest import PostgrestLedger
 from workers.ledger.schema_files import migration_files
 
 TABLES = ("student_responses", "concept_mastery", "student_ability", "practice_sessions")
-FUNCTIONS = (
-    "mastery_load",
-    "mastery_commit",
-    "mastery_learners",
-    "mastery_current",
-    "mastery_audit",
-    "mastery_rewrite",
-    "mastery_seal",
-    "mastery_holders",
-    "mastery_answers",
-    "mastery_untold",
-    "mastery_told",
-)
-CLAIM_HELPERS = {"mastery.claims", "mastery.claimed_student", "mastery.claimed_tenant"}
-
 CATALOGUE = {
     "tables": """
         select c.oid::regclass::text, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
@@ -137,56 +122,7 @@ async def test_given_each_version_when_taken_back_and_applied_then_the_schema_is
         assert await catalogue(empty_database_url) == after
 
 
-# Rights, as the catalogue has them
-
-
-async def test_given_supabase_when_migrated_then_every_table_has_row_level_security(
-    supabase: Supabase,
-) -> None:
-    found = await rows(
-        supabase.database_url,
-        "select oid::regclass::text, relrowsecurity from pg_class where relkind in ('r', 'p') "
-        "and relnamespace in ('public'::regnamespace, 'mastery'::regnamespace)",
-    )
-    assert len(found) >= len(TABLES) + 16 + 2
-    assert [table for table, secured in found if not secured] == []
-
-
-async def test_given_supabase_when_migrated_then_only_the_claims_are_for_everyone_to_read(
-    supabase: Supabase,
-) -> None:
-    found = await rows(
-        supabase.database_url,
-        "select r.rolname, p.pronamespace::regnamespace || '.' || p.proname from pg_proc p, "
-        "pg_roles r where p.pronamespace in ('public'::regnamespace, 'mastery'::regnamespace) and "
-        "r.rolname in ('anon', 'authenticated') "
-        "and has_function_privilege(r.oid, p.oid, 'execute')",
-    )
-    assert {function for role, function in found if role == "authenticated"} == CLAIM_HELPERS
-    assert [function for role, function in found if role == "anon"] == []
-    public = await rows(
-        supabase.database_url,
-        "select p.proname from pg_proc p, "
-        "aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a "
-        "where p.pronamespace in ('public'::regnamespace, 'mastery'::regnamespace) "
-        "and a.grantee = 0",
-    )
-    assert public == []
-
-
-async def test_given_supabase_when_migrated_then_nobody_may_write_but_the_service(
-    supabase: Supabase,
-) -> None:
-    found = await rows(
-        supabase.database_url,
-        "select r.rolname, c.oid::regclass::text, p.right from pg_class c, pg_roles r, "
-        "unnest(array['select','insert','update','delete','truncate','references','trigger']) "
-        "p(\"right\") where c.relkind in ('r', 'p') and c.relnamespace in "
-        "('public'::regnamespace, 'mastery'::regnamespace) and r.rolname in ('anon', "
-        "'authenticated') and has_table_privilege(r.oid, c.oid, p.right)",
-    )
-    readable = {*TABLES, "response_corrections", "mastery.settings"}
-    assert set(found) == {("authenticated", table, "select") for table in readable}
+# Rights: the rules of every object are in tests/security/schema_rules.py
 
 
 async def test_given_a_publication_for_realtime_when_migrated_then_it_holds_mastery_alone(
@@ -359,38 +295,6 @@ async def test_given_nobody_or_the_service_when_read_then_it_is_nothing_or_all(
     assert await seen(supabase, supabase.mint("ann", role="anon")) == set()
     everything = of("default", "ann") | of("school-7", "bob")
     assert await seen(supabase, supabase.mint("", role="service_role")) == everything
-
-
-@pytest.mark.parametrize("role", ["authenticated", "anon"])
-async def test_given_a_student_or_nobody_when_writing_then_it_is_refused_and_nothing_changes(
-    supabase: Supabase, role: str
-) -> None:
-    await answered(supabase, "default", "ann")
-    before = {table: await rows(supabase.database_url, f"table {table}") for table in TABLES}
-    async with supabase.client(supabase.mint("ann", role=role)) as client:
-        for table in TABLES:
-            mine = {"tenant_id": "eq.default", "student_id": "eq.ann"}
-            tries = (
-                await client.post(f"/{table}", json={"tenant_id": "default", "student_id": "ann"}),
-                await client.patch(f"/{table}", params=mine, json={"student_id": "bob"}),
-                await client.delete(f"/{table}", params=mine),
-            )
-            assert {answer.status_code for answer in tries} <= {401, 403}
-            assert {answer.json()["code"] for answer in tries} == {"42501"}
-    assert before == {
-        table: await rows(supabase.database_url, f"table {table}") for table in TABLES
-    }
-
-
-@pytest.mark.parametrize("role", ["authenticated", "anon"])
-@pytest.mark.parametrize("function", FUNCTIONS)
-async def test_given_a_student_or_nobody_when_calling_the_engine_then_it_is_refused(
-    supabase: Supabase, role: str, function: str
-) -> None:
-    async with supabase.client(supabase.mint("ann", role=role)) as client:
-        answer = await client.post(f"/rpc/{function}", json={"limit": 1})
-    assert answer.status_code in (401, 403)
-    assert answer.json()["code"] == "42501"
 
 
 async def test_given_any_role_when_the_private_schema_is_asked_for_then_it_is_not_exposed(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.streams import shards
+from contracts.streams import JOBS, shards
 from tests.unit.deadletters.letters import PLAIN, letter
 from workers.deadletters.letter import Letter
 from workers.deadletters.outcome import Fate
@@ -22,6 +22,7 @@ def test_given_a_refused_response_then_nothing_is_in_its_way() -> None:
         (letter(b"?"), "no rejection of this engine's"),
         (letter(b'{"data": {"stream": "s", "entry_id": "7"}}'), "no rejection of this engine's"),
         (letter(stream=PLAIN.mastery), "mastery reconcile"),
+        (letter(stream=JOBS), "POST /v1/jobs"),
         (letter(stream="practice.responses.v1.{3}"), "STREAM_SHARDS"),
         (letter(shard=shards(2)[1]), "STREAM_SHARDS"),
         (letter(fields={b"data": b"{}"}), "no field `event`"),

@@ -240,3 +240,13 @@ def test_given_a_byte_altered_anywhere_then_it_is_judged_and_never_raises(
     text = event_json()
     one = admission().judge(raw(text[:at] + by + text[at + len(by) :]))
     assert isinstance(one, Admitted | Rejection)
+
+
+def test_given_a_token_or_an_answer_in_the_wrong_place_then_the_reason_does_not_quote_it() -> None:
+    token = "eyJhbGciOiJFUzI1NiJ9." + "e30" * 60 + ".c2ln"
+    for path in ("data.response.student_id", "data.response.answered_at", "id", "correlationid"):
+        reason = refused(json.dumps(changed(event(), path, token)).encode()).reason
+        assert "eyJ" not in reason
+        assert "what looks like a token" in reason
+    answer = refused(json.dumps(changed(event(), "data.response", "forty-two")).encode())
+    assert "forty-two" not in answer.reason

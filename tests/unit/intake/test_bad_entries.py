@@ -15,7 +15,7 @@ from tests.factories import MISSING, START_US, changed, claims, event, event_jso
 from tests.fuzzed_entries import FUZZED
 from tests.unit.doubles import admission, entry_id, raw
 from tests.whole_run import simulated_rows
-from workers.intake.admission import Admitted, Rejection
+from workers.intake.admission import Admitted, Judged, Rejection
 from workers.intake.raw_batch import RawEntry
 from workers.moments import from_us
 from workers.outlet.events import rejection_event
@@ -24,11 +24,11 @@ SLOWEST_S = 0.1
 """Far more than the slowest takes, on a machine that does something else meanwhile."""
 
 
-def judged(bad: BadEntry) -> Admitted | Rejection:
+def judged(bad: BadEntry) -> Judged:
     return admission(issuer=ISSUER).judge(RawEntry(entry_id(0), bad.fields))
 
 
-def code(one: Admitted | Rejection) -> str:
+def code(one: Judged) -> str:
     return one.refusal.code.value if isinstance(one, Rejection) else "admitted"
 
 

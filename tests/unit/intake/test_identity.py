@@ -9,12 +9,12 @@ from contracts.rejections import RejectionCode
 from tests.factories import ISSUER, MISSING, START_US, event_json
 from tests.unit.doubles import admission, raw
 from workers.errors import Refused
-from workers.intake.admission import Admitted, Rejection
+from workers.intake.admission import Admitted, Judged, Rejection
 
 START_S = START_US // 1_000_000
 
 
-def judge(claim_changes: dict[str, Any], **settings: Any) -> Admitted | Rejection:
+def judge(claim_changes: dict[str, Any], **settings: Any) -> Judged:
     return admission(**settings).judge(raw(event_json(claim_changes=claim_changes)))
 
 

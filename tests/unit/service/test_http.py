@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from workers.errors import RedisUnavailable
 from workers.service.asyncapi import build_document
 from workers.service.health import Check, Health
-from workers.service.http import STATIC, build_http
+from workers.service.http import STATIC, application, health_routes, inner_routes
 from workers.service.metrics import EngineMetrics
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -54,12 +54,17 @@ def _client(
     refresh: Callable[[], Awaitable[None]] | None = None,
     registry: CollectorRegistry | None = None,
 ) -> httpx.AsyncClient:
-    app = build_http(
-        health=Health([Check("redis", probe, required)], version="1.2.3"),
-        registry=registry or EngineMetrics("1.2.3").registry,
-        document=_DOCUMENT,
-        refresh=refresh,
-        routes=(Route("/broken", _broken), Route("/half", _half)),
+    app = application(
+        [
+            *health_routes(Health([Check("redis", probe, required)], version="1.2.3")),
+            *inner_routes(
+                registry=registry or EngineMetrics("1.2.3").registry,
+                document=_DOCUMENT,
+                refresh=refresh,
+            ),
+            Route("/broken", _broken),
+            Route("/half", _half),
+        ]
     )
     transport = httpx.ASGITransport(app=app)
     return httpx.AsyncClient(transport=transport, base_url="http://engine")

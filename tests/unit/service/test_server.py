@@ -79,3 +79,33 @@ async def test_given_a_host_that_is_not_ours_when_started_then_the_setting_is_na
 def test_given_a_server_not_started_when_its_port_is_asked_then_that_is_said() -> None:
     with pytest.raises(RuntimeError, match="not started"):
         _ = HttpServer(_APP, "127.0.0.1", 0).port
+
+
+async def test_given_another_variable_when_a_port_is_in_use_then_that_one_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        server = HttpServer(_APP, "127.0.0.1", port, variable="HTTP_INNER")
+
+        with pytest.raises(SettingsError, match=f"HTTP_INNER_PORT {port} .* set HTTP_INNER_PORT"):
+            await server.start()
+
+
+@pytest.mark.parametrize(("trusted", "seen"), [((), "127.0.0.1"), (("127.0.0.0/8",), "192.0.2.7")])
+async def test_given_a_proxy_when_it_says_who_asks_then_only_a_trusted_one_is_believed(
+    trusted: tuple[str, ...], seen: str
+) -> None:
+    async def who(request: Request) -> Response:
+        return PlainTextResponse(request.client.host if request.client else "")
+
+    server = HttpServer(
+        Starlette(routes=[Route("/", who)]), "127.0.0.1", 0, trusted_proxies=trusted
+    )
+    await server.start()
+    try:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(
+                f"http://127.0.0.1:{server.port}/", headers={"X-Forwarded-For": "192.0.2.7"}
+            )
+    finally:
+        await server.stop()
+    assert answer.text == seen

@@ -1,0 +1,121 @@
+"""What counting responses costs: load, fold and commit with `RATE_LIMIT` on against off.
+
+    eval "$(.ci/servers.sh start)"
+    uv run python -m bench.rates
+
+Batches of 500 responses of 250 learners are recorded in turn with and without a limit, each side
+into a fresh database of its own. Counted is processor time, of this process and of the database's
+own processes, which a busy machine changes less than it does the clock's; Linux only.
+"""
+
+import argparse
+import asyncio
+import os
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from tests.factories import event_json
+from tests.servers import fresh_database, server_variables
+from tests.unit.doubles import PARAMETERS, STREAM, admission, raw
+from workers.intake.admission import Admitted
+from workers.ledger.direct import DirectLedger
+from workers.patience import Patience
+from workers.rates import RateLimit
+from workers.recorder import Recorder
+from workers.service.metrics import EngineMetrics
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Side:
+    """A recorder with a database of its own."""
+
+    dsn: str
+    ledger: DirectLedger
+    recorder: Recorder
+    ours_s: float = 0.0
+    theirs_s: float = 0.0
+
+    async def database_s(self) -> float:
+        """Processor time of the database's processes so far, seconds."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            rows = await connection.fetch(
+                "select pid from pg_stat_activity where datname = current_database() "
+                "and pid <> pg_backend_pid()"
+            )
+        finally:
+            await connection.close()
+        used = [_used(row["pid"]) for row in rows]
+        return sum(used)
+
+
+def _used(pid: int) -> float:
+    """Processor time of a process so far, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+async def _at_once() -> None:
+    return
+
+
+def _batch(number: int, size: int) -> list[Admitted]:
+    judge = admission()
+    found = []
+    for place in range(size):
+        at = number * 2 + place // (size // 2)
+        judged = judge.judge(raw(event_json(f"s-{place % (size // 2)}", at), at))
+        if not isinstance(judged, Admitted):
+            raise SystemExit(f"a good event is not admitted: {judged}")
+        found.append(judged)
+    return found
+
+
+async def _main(options: argparse.Namespace) -> None:
+    (admin,) = server_variables("TEST_DATABASE_URL")
+    async with AsyncExitStack() as stack:
+        sides = {}
+        for name, limit in (("on", RateLimit(600, "minute")), ("off", None)):
+            dsn = await stack.enter_async_context(fresh_database(admin, migrated=True))
+            ledger = DirectLedger(dsn, connections=1)
+            stack.push_async_callback(ledger.close)
+            recorder = Recorder(
+                ledger=ledger,
+                parameters=PARAMETERS,
+                patience=Patience(),
+                meter=EngineMetrics("0"),
+                rate_limit=limit,
+            )
+            sides[name] = Side(dsn, ledger, recorder)
+        for number in range(options.rounds + options.warm):
+            batch = _batch(number, options.batch_size)
+            if number == options.warm:
+                for side in sides.values():
+                    side.ours_s, side.theirs_s = 0.0, -await side.database_s()
+            for name in ("on", "off") if number % 2 else ("off", "on"):
+                began = time.process_time()
+                await sides[name].recorder.record(STREAM, batch, _at_once)
+                sides[name].ours_s += time.process_time() - began
+        for side in sides.values():
+            side.theirs_s += await side.database_s()
+    responses = options.rounds * options.batch_size
+    print("processor time, ms per 1,000 responses")
+    for name, side in sides.items():
+        ours, theirs = (1e6 * s / responses for s in (side.ours_s, side.theirs_s))
+        print(f"{name:4} worker {ours:6.1f}  database {theirs:6.1f}  both {ours + theirs:6.1f}")
+    on, off = (sides[name].ours_s + sides[name].theirs_s for name in ("on", "off"))
+    print(f"with a limit against without: {on / off - 1:+.1%}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--warm", type=int, default=10)
+    parser.add_argument("--batch-size", type=int, default=500)
+    asyncio.run(_main(parser.parse_args()))

@@ -1,0 +1,135 @@
+"""Counts of responses by window: part of the learner's state, the same in every ledger."""
+
+import asyncio
+
+import pytest
+
+from tests.factories import answer
+from tests.integration.ledger.conftest import OpenLedger
+from tests.integration.ledger.steps import PARAMETERS, commit_of, folded, load, record, stored
+from workers.estimation.fold import Work, fold
+from workers.estimation.learner import LearnerKey, Response
+from workers.ledger.protocol import Arrival, Commit, Committed, Ledger, Loaded, Touched
+from workers.ledger.repair import RepairLedger
+from workers.rates import KEPT_WINDOWS, Counts
+from workers.rebuilding import Rebuilder
+from workers.verification import verify
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MINUTE = 60
+
+
+async def load_at(ledger: Ledger, key: LearnerKey, response: Response, window: int) -> Loaded:
+    (loaded,) = await ledger.load(
+        [Touched(key, [response], arrivals=[Arrival(window * 1000, window)])]
+    )
+    return loaded
+
+
+def commit_at(key: LearnerKey, state: Loaded, response: Response, window: int) -> Commit:
+    (one,) = fold([Work(key, state.learner, [response], state.log)], PARAMETERS)
+    kept = state.counts.after({window: 1})
+    return Commit(one, [f"s/{window * 1000}-0"], [Arrival(window * 1000, window)], kept)
+
+
+async def record_at(ledger: Ledger, key: LearnerKey, number: int, window: int) -> None:
+    response = answer(number)
+    state = await load_at(ledger, key, response, window)
+    (done,) = await ledger.commit([commit_at(key, state, response, window)])
+    assert isinstance(done, Committed)
+
+
+async def test_given_responses_in_more_windows_than_are_kept_then_older_ones_come_from_the_log(
+    ledger: RepairLedger, key: LearnerKey
+) -> None:
+    windows = [MINUTE * n for n in range(1, KEPT_WINDOWS + 4)]
+    number = 0
+    for window in windows:
+        for _ in range(2):
+            await record_at(ledger, key, number, window)
+            number += 1
+
+    newest = await load_at(ledger, key, answer(99), windows[-1])
+    oldest = await load_at(ledger, key, answer(99), windows[0])
+    never = await load_at(ledger, key, answer(99), windows[0] - MINUTE)
+
+    assert newest.kept == dict.fromkeys(windows[-KEPT_WINDOWS:], 2)
+    assert newest.older == {}
+    assert (oldest.older, oldest.counts.of(windows[0])) == ({windows[0]: 2}, 2)
+    assert never.counts.of(windows[0] - MINUTE) == 0
+
+    await record_at(ledger, key, number, windows[0])
+
+    again = await load_at(ledger, key, answer(99), windows[0])
+    assert again.kept == newest.kept
+    assert again.counts.of(windows[0]) == 3
+    one = await stored(ledger, key)
+    assert (one.kept, one.windows[windows[0]]) == (newest.kept, 3)
+    assert [page.differences async for page in verify(ledger, PARAMETERS, only=key)] == [[]]
+
+
+async def test_given_two_who_count_at_once_when_one_commits_then_the_other_is_told_the_count(
+    open_ledger: OpenLedger, key: LearnerKey
+) -> None:
+    one, other = open_ledger(), open_ledger()
+    await record_at(one, key, 0, MINUTE)
+    states = await asyncio.gather(
+        load_at(one, key, answer(1), MINUTE), load_at(other, key, answer(2), MINUTE)
+    )
+    await one.commit([commit_at(key, states[0], answer(1), MINUTE)])
+
+    (conflict,) = await other.commit([commit_at(key, states[1], answer(2), MINUTE)])
+
+    assert isinstance(conflict, Loaded)
+    assert conflict.kept == {MINUTE: 2}
+
+
+async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_sealed(
+    ledger: RepairLedger, key: LearnerKey
+) -> None:
+    await record(ledger, key, [answer(0)])
+    before = (await stored(ledger, key)).kept
+    assert before is not None
+
+    (loaded,) = await ledger.load([Touched(key, [answer(1)])])
+    (one,) = fold([Work(key, loaded.learner, [answer(1)], loaded.log)], PARAMETERS)
+    (done,) = await ledger.commit([commit_of(one)])
+
+    assert isinstance(done, Committed)
+    assert (loaded.kept, loaded.older) == ({}, {})
+    after = await stored(ledger, key)
+    assert (after.kept, after.windows) == (before, before)
+    assert (after.altered, after.unsealed) == ([], 0)
+
+
+async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
+    ledger: RepairLedger, key: LearnerKey
+) -> None:
+    state = await load(ledger, key, [answer(0)])
+    (one,) = fold([Work(key, state.learner, [answer(0)], state.log)], PARAMETERS)
+    (done,) = await ledger.commit([Commit(one, ["s/1-0"], [Arrival(1, None)], None)])
+
+    assert isinstance(done, Committed)
+    found = await load(ledger, key, [answer(0)])
+    assert "window" not in found.recorded[answer(0).response_id].outcome
+    assert (await stored(ledger, key)).kept is None
+
+
+async def test_given_kept_counts_that_are_not_the_logs_then_verify_says_so_and_rebuild_mends_them(
+    ledger: RepairLedger, key: LearnerKey
+) -> None:
+    state = await load(ledger, key, [answer(0)])
+    wrong = folded(key, state, [answer(0)])
+    assert wrong.kept is not None
+    right = dict(wrong.kept)
+    wrong.kept = Counts(wrong.kept, {}).after({0: 7})
+    await ledger.commit([wrong])
+    (page,) = [page async for page in verify(ledger, PARAMETERS, only=key)]
+    assert [one.what for one in page.differences] == ["learners.rate_counts"]
+
+    rebuilder = Rebuilder(ledger=ledger, parameters=PARAMETERS)
+    assert [one.repaired async for one in rebuilder.rebuild(key)] == [[key]]
+
+    assert (await stored(ledger, key)).kept == right
+    assert [one.differences async for one in verify(ledger, PARAMETERS, only=key)] == [[]]

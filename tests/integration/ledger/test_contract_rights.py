@@ -1,0 +1,195 @@
+"""All that is held of a learner, and its erasure: the same in every ledger."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.factories import answer, learner_log
+from tests.integration.ledger.conftest import OpenLedger
+from tests.integration.ledger.steps import PARAMETERS, folded, load, record, stored
+from workers.correcting import Corrector, Verdict
+from workers.estimation.learner import LearnerKey
+from workers.ledger.protocol import Committed, Erasure, Loaded
+from workers.ledger.rights import TABLES, RightsLedger
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LOG = learner_log(12, seed=3)
+NOW_MS = LOG[-1].answered_at_us // 1000
+"""When the last of them entered its stream."""
+
+
+async def held(ledger: RightsLedger, key: LearnerKey, page: int = 500) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for table in TABLES:
+        found[table] = []
+        after = None
+        while rows := await ledger.held(key, table, after, page):
+            assert len(rows) <= page
+            found[table] += rows
+            after = rows[-1]
+            if table == "learners":
+                assert not await ledger.held(key, table, after, page)
+    return found
+
+
+async def with_history(ledger: RightsLedger, key: LearnerKey) -> None:
+    await record(ledger, key, LOG)
+    for number in (2, 5):
+        verdict = Verdict("rescore", "miskeyed", 0.25)
+        corrector = Corrector(ledger=ledger, parameters=PARAMETERS, verdict=verdict)
+        await corrector.correct([(key, LOG[number].response_id)])
+
+
+@pytest.fixture(params=["s", "a \"quoted' \\ {,}; drop table mastery.learners --", "ünï/\u2028 %"])
+def odd(request: pytest.FixtureRequest, tenant: str) -> LearnerKey:
+    return LearnerKey(tenant + request.param, request.param)
+
+
+async def test_given_a_learner_when_exported_by_pages_then_every_row_is_there_once(
+    open_ledger: OpenLedger, odd: LearnerKey
+) -> None:
+    ledger: Any = open_ledger()
+    await with_history(ledger, odd)
+    neighbour = LearnerKey(odd.tenant_id, odd.student_id + "x")
+    await with_history(ledger, neighbour)
+
+    found = await held(ledger, odd)
+    paged = await held(ledger, odd, page=2)
+
+    assert paged == found
+    one = await stored(ledger, odd)
+    assert [row["response_id"] for row in found["student_responses"]] == [
+        response.response_id for response in LOG
+    ]
+    assert {row["kind"] for row in found["response_corrections"]} == {"rescore"}
+    assert [len(found[table]) for table in TABLES] == [
+        1,
+        12,
+        2,
+        len(one.concepts),
+        len(one.abilities),
+        len(one.sessions),
+        len(found["untold"]),
+    ]
+    assert found["untold"]
+    rows = [row for table in TABLES for row in found[table]]
+    assert {(row["tenant_id"], row["student_id"]) for row in rows} == {tuple(odd)}
+    assert all("outcome" in row for row in found["student_responses"])
+
+
+async def test_given_a_learner_when_erased_then_nothing_is_left_and_others_stay(
+    open_ledger: OpenLedger, odd: LearnerKey
+) -> None:
+    ledger: Any = open_ledger()
+    neighbour = LearnerKey(odd.tenant_id, odd.student_id + "x")
+    await with_history(ledger, odd)
+    await with_history(ledger, neighbour)
+    before = await held(ledger, neighbour)
+    expected = {table: len(rows) for table, rows in (await held(ledger, odd)).items()}
+
+    counted = await ledger.erase(odd, NOW_MS, refuse=False, dry_run=True)
+    assert (counted.version, counted.rows) == (None, expected)
+    assert (await stored(ledger, odd)).version > 0
+    erased = await ledger.erase(odd, NOW_MS, refuse=False)
+
+    assert erased.rows == expected
+    assert erased.version > max(row["version"] for row in before["response_corrections"]), (
+        "newer than all that was"
+    )
+    assert not any((await held(ledger, odd)).values())
+    assert await held(ledger, neighbour) == before
+    again = await ledger.erase(odd, NOW_MS, refuse=False)
+    assert not any(again.rows.values())
+
+
+async def test_given_an_erasure_in_between_when_committed_then_it_is_a_conflict_that_tells(
+    open_ledger: OpenLedger, key: LearnerKey
+) -> None:
+    ledger: Any = open_ledger()
+    await record(ledger, key, LOG[:6])
+    stranger = LearnerKey(key.tenant_id, "no row yet")
+    late = [folded(one, await load(ledger, one, LOG[6:8]), LOG[6:8]) for one in (key, stranger)]
+    for one in (key, stranger):
+        await ledger.erase(one, NOW_MS, refuse=False)
+
+    answers = await ledger.commit(late)
+
+    for answered in answers:
+        assert isinstance(answered, Loaded)
+        assert answered.erasure == Erasure(NOW_MS, refuse=False)
+        assert answered.learner.version == 0
+    for one in (key, stranger):
+        assert not any((await held(ledger, one)).values())
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+async def test_given_an_erased_learner_when_something_enters_later_then_it_is_new_or_refused(
+    open_ledger: OpenLedger, key: LearnerKey, *, refuse: bool
+) -> None:
+    ledger: Any = open_ledger()
+    await record(ledger, key, LOG[:6])
+    erased = await ledger.erase(key, NOW_MS, refuse=refuse)
+    new = answer(1000)
+    state = await load(ledger, key, [new])
+    assert state.erasure == Erasure(NOW_MS, refuse=refuse)
+
+    (answered,) = await ledger.commit([folded(key, state, [new])])
+
+    if refuse:
+        assert isinstance(answered, Loaded)
+        assert not any((await held(ledger, key)).values())
+        await ledger.erase(key, NOW_MS, refuse=False)
+        return
+    assert isinstance(answered, Committed)
+    assert answered.versions[0] > erased.version
+    assert len((await held(ledger, key))["student_responses"]) == 1
+
+
+async def test_given_erasures_when_they_are_old_then_they_are_forgotten_unless_they_refuse(
+    open_ledger: OpenLedger, tenant: str
+) -> None:
+    ledger: Any = open_ledger()
+    old, refusing, recent = (LearnerKey(tenant, name) for name in ("old", "refusing", "recent"))
+    await ledger.erase(old, 1000, refuse=False)
+    await ledger.erase(refusing, 1000, refuse=True)
+    await ledger.erase(recent, 2000, refuse=False)
+
+    assert await ledger.forget_erasures(2000) == 1
+
+    told = [(await load(ledger, one, [answer(0)])).erasure for one in (old, refusing, recent)]
+    assert told == [None, Erasure(1000, refuse=True), Erasure(2000, refuse=False)]
+    await ledger.erase(refusing, 1000, refuse=False)
+    assert await ledger.forget_erasures(2**60) >= 2
+
+
+async def test_given_commits_and_an_erasure_at_once_then_nothing_of_before_is_left(
+    open_ledger: OpenLedger, tenant: str
+) -> None:
+    keys = [LearnerKey(tenant, f"s{n}") for n in range(4)]
+
+    async def write(key: LearnerKey) -> None:
+        ledger: Any = open_ledger()
+        for number in range(30):
+            new = [answer(number)]
+            state = await load(ledger, key, new)
+            while state.erasure is None:
+                (answered,) = await ledger.commit([folded(key, state, new)])
+                if isinstance(answered, Committed):
+                    break
+                state = answered
+
+    async def erase(key: LearnerKey) -> None:
+        ledger: Any = open_ledger()
+        await asyncio.sleep(0.01)
+        await asyncio.gather(*(ledger.erase(key, 2**50, refuse=False) for _ in range(3)))
+
+    await asyncio.gather(*map(write, keys), *map(write, keys), *map(erase, keys))
+
+    ledger: Any = open_ledger()
+    for key in keys:
+        assert not any((await held(ledger, key)).values())
+        assert (await stored(ledger, key)).version == 0
+    holders = await ledger.holders(LearnerKey(tenant, ""))
+    assert [one for one in holders if one.tenant_id == tenant] == []

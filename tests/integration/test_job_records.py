@@ -1,0 +1,98 @@
+"""Records of jobs in a real Redis."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from contracts.rejections import RejectionCode
+from contracts.streams import JOBS
+from tests.factories import uuid_of
+from workers.errors import Refused
+from workers.jobs import records as module
+from workers.jobs.record import JobKey, JobRequest, JobStatus
+from workers.jobs.records import JobRecords
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+def _asked(number: int, tenant_id: str = "t", **parameters: Any) -> JobRequest:
+    return JobRequest(JobKey(tenant_id, uuid_of("job", number)), "verify", parameters, "operator")
+
+
+async def test_given_requests_when_opened_then_each_id_is_one_job_and_one_entry(
+    redis: Redis,
+) -> None:
+    records = JobRecords(redis)
+    first = await records.open(_asked(1, x=1, y=2), b"{}")
+    assert await records.open(_asked(1, y=2, x=1), b"{}") == first
+    with pytest.raises(Refused) as refused:
+        await records.open(_asked(1, x=2), b"{}")
+    assert refused.value.code is RejectionCode.CONFLICT
+    await records.open(_asked(1, "another", x=2), b"{}")
+    await records.open(_asked(2))
+
+    assert await redis.xlen(JOBS) == 2
+    assert await records.find(_asked(1).key) == first
+    assert await records.find(JobKey("nobody", _asked(1).key.job_id)) is None
+    keys: Any = await redis.keys("{*")
+    assert len(keys) == 5
+    for key in keys:
+        assert 0 < await redis.ttl(key) <= module.KEPT_S
+
+
+async def test_given_a_full_tenant_when_another_is_asked_then_the_oldest_ended_goes(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PER_TENANT", 3)
+    records = JobRecords(redis)
+    opened = [await records.open(_asked(number)) for number in range(3)]
+    with pytest.raises(Refused) as refused:
+        await records.open(_asked(3))
+    assert refused.value.code is RejectionCode.RATE_LIMITED
+    await records.open(_asked(3, "another"))
+    run = await records.begin(opened[1].key, "run")
+    assert run is not None
+    await records.note(run, replace(opened[1], status=JobStatus.FAILED))
+    await records.open(_asked(3))
+
+    page, following = await records.page("t", 2)
+    assert [one.key for one in page] == [_asked(3).key, opened[2].key]
+    assert following is not None
+    page, following = await records.page("t", 2, following)
+    assert [one.key for one in page] == [opened[0].key]
+    assert following is None
+
+
+async def test_given_two_runs_when_the_first_goes_on_then_it_changes_nothing(
+    redis: Redis,
+) -> None:
+    records = JobRecords(redis)
+    opened = await records.open(_asked(1))
+    first = await records.begin(opened.key, "first")
+    second = await records.begin(opened.key, "second")
+    assert first is not None
+    assert second is not None
+    assert (first.attempts, second.attempts) == (1, 2)
+    done = replace(opened, status=JobStatus.SUCCEEDED, progress=1.0, result={"learners": 3})
+
+    async with redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(f"job_progress:{opened.key.job_id}")
+        assert await channel.get_message(timeout=5) is None
+        assert not await records.note(first, replace(done, result={"learners": 0}))
+        assert not await records.put_back(first, opened)
+        assert await records.put_back(second, opened)
+        third = await records.begin(opened.key, "third")
+        assert third is not None
+        assert third.attempts == 2
+        assert await records.note(third, done)
+        said = [await channel.get_message(timeout=5) for _ in range(2)]
+    assert b'"learners":3' in said[1]["data"]
+    assert await records.find(opened.key) == done
+    assert await records.begin(opened.key, "fourth") is None

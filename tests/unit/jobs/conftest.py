@@ -1,0 +1,121 @@
+"""A runner of jobs without a server beside it."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from redis.asyncio import Redis
+
+from contracts.streams import JOBS, JOBS_GROUP, REJECTED
+from tests.factories import claims, learner_log, uuid_of
+from tests.integration.ledger.steps import record
+from tests.unit.doubles import impatient
+from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import Parameters
+from workers.graph.embedded import EmbeddedGraph
+from workers.intake.embedded_redis import EmbeddedRedis
+from workers.intake.identity import Authenticator, TrustedClaims
+from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.intake.subscribers import ensure_groups
+from workers.jobs.admission import JobAdmission
+from workers.jobs.record import JobKey, JobRecord
+from workers.jobs.records import JobRecords
+from workers.jobs.runner import JobRunner, NewerKeys
+from workers.jobs.work import Work
+from workers.ledger.memory import MemoryLedger
+from workers.outlet.outlet import Outlet
+
+TENANT: Final = "school-7"
+JOB: Final = JobKey(TENANT, uuid_of("job", 1))
+TRUSTED: Final = TrustedClaims(issuer=None, audience="authenticated", tenant_claim="tenant_id")
+
+
+def request(kind: str = "verify", number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A valid request; `changes` are fields of its data."""
+    asked = {
+        "job_id": uuid_of("job", number),
+        "kind": kind,
+        "claims": claims("operator-1", TENANT, role="service_role", exp=4_102_444_800),
+    }
+    return {
+        "specversion": "1.0",
+        "id": uuid_of("request", number),
+        "source": "/scheduler",
+        "type": "practice.job.requested.v1",
+        "correlationid": "req-7",
+        "data": asked | changes,
+    }
+
+
+@dataclass
+class World:
+    redis: Redis
+    ledger: MemoryLedger
+    graph: EmbeddedGraph
+    records: JobRecords
+    runner: JobRunner
+
+    async def ask(self, event: dict[str, Any] | bytes, field_name: str = "event") -> None:
+        text = event if isinstance(event, bytes) else json.dumps(event).encode()
+        await self.redis.xadd(JOBS, {field_name: text})
+
+    async def delivered(self) -> RawBatch:
+        found: Any = await self.redis.xreadgroup(JOBS_GROUP, "w", {JOBS: ">"}, count=10)
+        entries = [RawEntry(one.decode(), fields) for one, fields in found[0][1]]
+        return RawBatch(JOBS, entries)
+
+    async def pending(self) -> int:
+        return int((await self.redis.xpending(JOBS, JOBS_GROUP))["pending"])
+
+    async def job(self, number: int = 1, tenant_id: str = TENANT) -> JobRecord | None:
+        return await self.records.find(JobKey(tenant_id, uuid_of("job", number)))
+
+    async def rejected(self) -> list[dict[str, Any]]:
+        entries: Any = await self.redis.xrange(REJECTED)
+        return [json.loads(fields[b"event"])["data"] for _, fields in entries]
+
+
+def runner_of(
+    redis: Redis,
+    ledger: MemoryLedger,
+    graph: EmbeddedGraph,
+    authenticator: Authenticator = TRUSTED,
+    keys: NewerKeys | None = None,
+) -> JobRunner:
+    patience = impatient()
+    return JobRunner(
+        admission=JobAdmission(
+            authenticator=authenticator,
+            roles=("service_role",),
+            max_event_bytes=4_096,
+            max_token_bytes=512,
+            max_queue_age_s=3_600,
+        ),
+        records=JobRecords(redis),
+        work=Work(ledger=ledger, graph=graph, parameters=Parameters(), patience=patience),
+        outlet=Outlet(redis, JOBS_GROUP),
+        patience=patience,
+        client=redis,
+        keys=keys,
+        rejected=REJECTED,
+        max_attempts=2,
+    )
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """Two tenants with learners, and a runner."""
+    store, graph, ledger = EmbeddedRedis(), EmbeddedGraph(tmp_path / "graph"), MemoryLedger()
+    redis = store.client()
+    await ensure_groups(redis, [(JOBS, JOBS_GROUP)])
+    for number in range(50):
+        key = LearnerKey("school-7" if number % 2 else "school-8", f"s{number:03}")
+        await record(ledger, key, learner_log(2, seed=number, concepts=2))
+    try:
+        yield World(redis, ledger, graph, JobRecords(redis), runner_of(redis, ledger, graph))
+    finally:
+        await graph.close()
+        await store.close()

@@ -1,0 +1,397 @@
+"""Jobs from their request to their end."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from contracts.streams import JOBS, REJECTED
+from tests.factories import MISSING, claims, uuid_of
+from tests.unit.jobs.conftest import JOB, TRUSTED, World, request, runner_of
+from workers.errors import KeyUnknown, LedgerRefused, LedgerUnavailable
+from workers.estimation.learner import LearnerKey
+from workers.intake.identity import Identity
+from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.jobs.record import JobRequest, JobStatus
+from workers.jobs.records import Run
+from workers.ledger.memory import MemoryLedger
+
+_WITHIN_S = 30.0
+
+
+async def _run(world: World, event: Any = None) -> None:
+    await world.ask(request() if event is None else event)
+    with capture_logs() as logs:
+        await world.runner.submit(await world.delivered())
+    assert "job_left_pending" not in str(logs)
+
+
+async def test_given_a_request_to_verify_when_run_then_only_its_tenant_is_looked_at(
+    world: World,
+) -> None:
+    async with world.redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(f"job_progress:{JOB.job_id}")
+        await _run(world)
+        said: list[Any] = []
+        async with asyncio.timeout(_WITHIN_S):
+            while len(said) < 4:
+                if (message := await channel.get_message(timeout=1.0)) is not None:
+                    said.append(json.loads(message["data"]))
+
+    job = await world.job()
+    assert job is not None
+    assert job.status is JobStatus.SUCCEEDED
+    assert job.result == {
+        "learners": 25,
+        "responses": 50,
+        "rows_without_checksum": 0,
+        "differences": 0,
+        "examples": [],
+    }
+    assert (job.progress, job.step, job.total_steps, job.requested_by) == (1, 25, 25, "operator-1")
+    assert job.started_at is not None
+    assert job.ended_at is not None
+    assert await world.pending() == 0
+    assert [(one["progress"], one["step"]) for one in said] == [(0, 0), (0.8, 20), (1, 25), (1, 25)]
+    assert set(said[0]) == {"job_id", "progress", "step", "total_steps", "payload"}
+    assert said[-1]["payload"]["status"] == "succeeded"
+
+
+async def test_given_a_damaged_state_when_verified_and_rebuilt_then_it_is_found_and_repaired(
+    world: World,
+) -> None:
+    for tenant_id, student_id in (("school-7", "s001"), ("school-8", "s000")):
+        state = world.ledger._accounts[LearnerKey(tenant_id, student_id)]
+        concept_id = next(iter(state.concepts))
+        state.concepts[concept_id] = state.concepts[concept_id]._replace(attempts=99)
+    await _run(world)
+    await _run(world, request("rebuild", 2, parameters={"dry_run": True}))
+    await _run(world, request("rebuild", 3))
+    await _run(world, request("verify", 4, parameters={"student_id": "s001"}))
+    found = [job.result for n in range(1, 5) if (job := await world.job(n)) and job.result]
+
+    assert found[0]["differences"] >= 1
+    assert "'s001'" in found[0]["examples"][0]
+    assert (found[1]["repaired"], found[1]["dry_run"]) == (1, True)
+    assert (found[2]["repaired"], found[2]["learners"]) == (1, 25)
+    assert (found[3]["differences"], found[3]["learners"]) == (0, 1)
+    (other,) = await world.ledger.stored([LearnerKey("school-8", "s000")])
+    assert 99 in {row.attempts for row in other.concepts}
+
+
+async def test_given_an_empty_graph_when_reconciled_then_the_tenant_is_in_it_and_no_other(
+    world: World,
+) -> None:
+    await _run(world, request("reconcile", 1, parameters={"dry_run": True}))
+    await _run(world, request("reconcile", 2))
+    await _run(world, request("reconcile", 3))
+    found = [job.result for n in range(1, 4) if (job := await world.job(n)) and job.result]
+
+    assert found[0]["differences"] == found[0]["not_repaired"] == found[1]["differences"] > 25
+    assert (found[1]["not_repaired"], found[1]["learners"]) == (0, 25)
+    assert found[2]["differences"] == 0
+    students = await world.graph.students(LearnerKey("", ""), 100)
+    assert {key.tenant_id for key in students} == {"school-7"}
+
+
+async def test_given_calibration_when_asked_for_then_the_job_fails_with_that_reason(
+    world: World,
+) -> None:
+    await _run(world, request("calibrate", parameters={"anything": [1]}))
+
+    job = await world.job()
+    assert job is not None
+    assert (job.status, job.result) == (JobStatus.FAILED, None)
+    assert "not available in this version" in str(job.problem)
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "words"),
+    [
+        (b"{", "invalid", "no JSON"),
+        (request(kind="erase"), "invalid", "data.kind is 'erase'"),
+        (request(job_id="7"), "invalid", "data.job_id is '7'"),
+        (request("verify", parameters={"dry_run": True}), "invalid", "data.parameters.dry_run"),
+        ({**request(), "type": "another"}, "invalid", "type"),
+        (request(claims={}), "unauthenticated", "data.claims.sub is missing"),
+        (request(claims=claims(aud="x")), "unauthenticated", "audience"),
+        (request(claims=claims(exp=1)), "unauthenticated", "exp"),
+        (request(claims=claims(exp=4_102_444_800)), "forbidden", "JOB_ROLES"),
+        (request(claims=claims(role=MISSING, exp=4_102_444_800)), "forbidden", "JOB_ROLES"),
+        (request(token="x" * 600), "too_large", "MAX_TOKEN_BYTES"),
+        (request(parameters={"x": "y" * 5_000}), "too_large", "MAX_EVENT_BYTES"),
+    ],
+)
+async def test_given_a_request_that_is_refused_when_taken_then_it_is_kept_whole_and_acked(
+    world: World, event: Any, code: str, words: str
+) -> None:
+    await _run(world, event)
+
+    (rejected,) = await world.rejected()
+    assert (rejected["code"], rejected["stream"]) == (code, JOBS)
+    assert words in rejected["reason"]
+    assert "eyJ" not in rejected["reason"]
+    text = event if isinstance(event, bytes) else json.dumps(event).encode()
+    assert rejected["event"] == text.decode()
+    assert await world.pending() == 0
+    assert await world.job() is None
+
+
+async def test_given_an_entry_without_an_event_when_taken_then_it_is_rejected(
+    world: World,
+) -> None:
+    await world.ask(b"{}", "other")
+    await world.runner.submit(await world.delivered())
+
+    (rejected,) = await world.rejected()
+    assert (rejected["code"], rejected["field"]) == ("invalid", "event")
+
+
+async def test_given_an_entry_that_waited_too_long_when_taken_then_it_is_rejected(
+    world: World,
+) -> None:
+    await world.redis.xadd(JOBS, {"event": json.dumps(request())}, id="1000-0")
+    await world.runner.submit(await world.delivered())
+
+    (rejected,) = await world.rejected()
+    assert rejected["code"] == "unauthenticated"
+    assert "MAX_QUEUE_AGE_S" in rejected["reason"]
+
+
+async def test_given_one_id_for_two_things_when_taken_then_the_second_is_a_conflict(
+    world: World,
+) -> None:
+    await _run(world)
+    await _run(world, request("rebuild"))
+    await _run(world)
+
+    assert [one["code"] for one in await world.rejected()] == ["conflict"]
+    assert uuid_of("job", 1) in (await world.rejected())[0]["reason"]
+
+
+async def test_given_too_many_jobs_when_one_more_is_taken_then_it_is_rejected(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.jobs.records.PER_TENANT", 1)
+    await world.records.open(JobRequest(JOB._replace(job_id=uuid_of("job", 9)), "verify"))
+    await _run(world)
+
+    assert [one["code"] for one in await world.rejected()] == ["rate_limited"]
+
+
+async def test_given_a_job_that_has_ended_when_delivered_again_then_it_is_acked_and_not_done(
+    world: World,
+) -> None:
+    await _run(world)
+    before = await world.job()
+    await _run(world)
+
+    assert await world.job() == before
+    assert await world.pending() == 0
+
+
+class _Ledger(MemoryLedger):
+    """Does something else when learners are looked at."""
+
+    def __init__(self, what: Any) -> None:
+        super().__init__()
+        self.what = what
+
+    async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        await self.what()
+        return await super().holders(after, limit)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (LedgerRefused("no such function"), "no such function"),
+        (ValueError("secret detail"), "ValueError"),
+    ],
+)
+async def test_given_work_that_fails_when_run_then_the_job_says_why_and_no_more(
+    world: World, error: Exception, words: str
+) -> None:
+    async def fail() -> None:
+        raise error
+
+    world.runner = runner_of(world.redis, _Ledger(fail), world.graph)
+    await _run(world)
+
+    job = await world.job()
+    assert job is not None
+    assert job.status is JobStatus.FAILED
+    assert words in str(job.problem)
+    assert "secret" not in str(job.problem)
+
+
+async def test_given_a_server_away_when_run_then_the_job_waits_and_is_done(world: World) -> None:
+    times: list[int] = []
+
+    async def away_twice() -> None:
+        times.append(1)
+        if len(times) < 3:
+            raise LedgerUnavailable("not there")
+
+    world.runner = runner_of(world.redis, _Ledger(away_twice), world.graph)
+    await _run(world)
+
+    job = await world.job()
+    assert job is not None
+    assert job.status is JobStatus.SUCCEEDED
+
+
+async def _started(world: World, *, what: Any = None) -> "asyncio.Task[None]":
+    """A job that is in the middle of its work."""
+    reached = asyncio.Event()
+
+    async def wait() -> None:
+        reached.set()
+        await (asyncio.Event().wait() if what is None else what())
+
+    world.runner = runner_of(world.redis, _Ledger(wait), world.graph)
+    await world.ask(request())
+    task = asyncio.create_task(world.runner.submit(await world.delivered()))
+    await asyncio.wait_for(reached.wait(), _WITHIN_S)
+    return task
+
+
+async def test_given_a_job_that_runs_when_stopped_then_it_is_left_to_another_as_it_was(
+    world: World,
+) -> None:
+    task = await _started(world)
+    assert world.runner.busy()
+    (held,) = world.runner.held
+    await world.runner.stop()
+    await asyncio.wait_for(task, _WITHIN_S)
+
+    job = await world.job()
+    assert job is not None
+    assert (job.status, job.started_at) == (JobStatus.QUEUED, None)
+    assert await world.pending() == 1
+    assert held
+    assert not world.runner.held
+    # What comes after that is not begun.
+    await world.ask(request("verify", 2))
+    await world.runner.submit(await world.delivered())
+    assert await world.job(2) is None
+    # Being stopped is no failure of the job: it may be begun as often as before.
+    run = await world.records.begin(JOB, "another")
+    assert run is not None
+    assert run.attempts == 1
+
+
+async def test_given_a_job_that_runs_when_another_comes_then_it_waits(world: World) -> None:
+    release = asyncio.Event()
+    task = await _started(world, what=release.wait)
+    await world.ask(request("verify", 2))
+    second = asyncio.create_task(world.runner.submit(await world.delivered()))
+    while len(world.runner.held) < 2:
+        await asyncio.sleep(0)
+    assert await world.job(2) is None
+    release.set()
+    await asyncio.wait_for(asyncio.gather(task, second), _WITHIN_S)
+
+    job = await world.job(2)
+    assert job is not None
+    assert job.status is JobStatus.SUCCEEDED
+    assert await world.pending() == 0
+
+
+async def test_given_a_job_that_waits_its_turn_when_stopped_then_it_is_never_begun(
+    world: World,
+) -> None:
+    task = await _started(world)
+    await world.ask(request("verify", 2))
+    second = asyncio.create_task(world.runner.submit(await world.delivered()))
+    while len(world.runner.held) < 2:
+        await asyncio.sleep(0)
+    await world.runner.stop()
+    await asyncio.wait_for(asyncio.gather(task, second), _WITHIN_S)
+
+    assert await world.job(2) is None
+    assert await world.pending() == 2
+
+
+async def test_given_a_job_taken_over_when_it_has_something_to_say_then_it_is_given_up(
+    world: World,
+) -> None:
+    release = asyncio.Event()
+    task = await _started(world, what=release.wait)
+    other = await world.records.begin(JOB, "another")
+    release.set()
+    await asyncio.wait_for(task, _WITHIN_S)
+
+    assert isinstance(other, Run)
+    job = await world.job()
+    assert job is not None
+    assert job.status is JobStatus.RUNNING
+    assert await world.pending() == 1
+
+
+async def test_given_a_job_whose_worker_ends_each_time_when_taken_up_again_then_it_fails(
+    world: World,
+) -> None:
+    await world.records.open(JobRequest(JOB, "verify"))
+    for number in range(2):
+        await world.records.begin(JOB, f"run {number}")
+    await _run(world)
+
+    job = await world.job()
+    assert job is not None
+    assert job.status is JobStatus.FAILED
+    assert "ended 2 times" in str(job.problem)
+
+
+async def test_given_an_entry_on_its_way_when_delivered_again_then_it_is_not_taken_twice(
+    world: World,
+) -> None:
+    release = asyncio.Event()
+    task = await _started(world, what=release.wait)
+    (entry_id,) = world.runner.held
+    entries: Any = await world.redis.xrange(JOBS, entry_id, entry_id)
+    again = RawBatch(JOBS, [RawEntry(one.decode(), fields) for one, fields in entries])
+    await asyncio.wait_for(world.runner.submit(again), _WITHIN_S)
+    release.set()
+    await asyncio.wait_for(task, _WITHIN_S)
+
+
+async def test_given_a_key_not_known_yet_when_taken_then_the_job_waits_for_newer_keys(
+    world: World,
+) -> None:
+    class Keys:
+        asked: int | None = None
+
+        async def newer_than(self, moment_ms: int) -> object:
+            self.asked = moment_ms
+            return None
+
+    class Tokens:
+        def authenticate(self, data: Any, entered_at_s: float, since_ms: int) -> Identity:
+            if keys.asked is None:
+                raise KeyUnknown
+            assert keys.asked >= since_ms
+            return TRUSTED.authenticate(data, entered_at_s)
+
+    keys = Keys()
+    world.runner = runner_of(world.redis, world.ledger, world.graph, Tokens(), keys)
+    await _run(world)
+
+    job = await world.job()
+    assert job is not None
+    assert job.status is JobStatus.SUCCEEDED
+
+
+async def test_given_redis_that_refuses_when_acked_then_the_entry_stays_pending(
+    world: World,
+) -> None:
+    await world.redis.set(REJECTED, "no stream")
+    await world.ask(request())
+    with capture_logs() as logs:
+        await world.runner.submit(await world.delivered())
+
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["job_left_pending"]
+    assert await world.pending() == 1
+    assert world.runner.waited_for() == {}

@@ -1,0 +1,53 @@
+"""The jobs of the composition root."""
+
+from contracts.streams import JOBS_GROUP, shards
+from workers.adapters import Servers
+from workers.estimation.parameters import Parameters
+from workers.intake.identity import Authenticator
+from workers.jobs.admission import JobAdmission
+from workers.jobs.records import JobRecords
+from workers.jobs.runner import JobRunner, NewerKeys
+from workers.jobs.work import Work
+from workers.outlet.outlet import Outlet
+from workers.patience import Patience
+from workers.settings import Settings
+
+
+def build_jobs(
+    settings: Settings,
+    servers: Servers,
+    *,
+    authenticator: Authenticator,
+    keys: NewerKeys | None,
+    parameters: Parameters,
+) -> JobRunner:
+    """Wire what runs jobs.
+
+    Args:
+        settings: the settings.
+        servers: open.
+        authenticator: says who asks, as for responses.
+        keys: the issuer's; None where there are none.
+        parameters: under which states are computed.
+    """
+    # Of its own: who waits in a job holds up nobody else.
+    patience = Patience()
+    return JobRunner(
+        admission=JobAdmission(
+            authenticator=authenticator,
+            roles=frozenset(settings.job_roles),
+            max_event_bytes=settings.max_event_bytes,
+            max_token_bytes=settings.max_token_bytes,
+            max_queue_age_s=settings.max_queue_age_s,
+        ),
+        records=JobRecords(servers.redis),
+        work=Work(
+            ledger=servers.ledger, graph=servers.graph, parameters=parameters, patience=patience
+        ),
+        outlet=Outlet(servers.redis, JOBS_GROUP),
+        patience=patience,
+        client=servers.redis,
+        keys=keys,
+        rejected=shards(settings.stream_shards)[0].rejected,
+        max_attempts=settings.max_deliveries,
+    )

@@ -1,0 +1,47 @@
+"""Which servers a URL reaches, and whether anybody on the way could listen."""
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+_PROTECTED: Final = frozenset(
+    ("https", "rediss", "unix", "neo4j+s", "neo4j+ssc", "bolt+s", "bolt+ssc")
+)
+_POSTGRES: Final = frozenset(("postgres", "postgresql"))
+_PROTECTED_POSTGRES: Final = frozenset(("require", "verify-ca", "verify-full"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def plain_text_host(url: str, allowed: Iterable[str] = ()) -> str | None:
+    """The host that a URL reaches in plain text over a network; None if there is none.
+
+    Args:
+        url: of a server; a scheme that is not known counts as plain text.
+        allowed: hosts for which plain text is meant.
+    """
+    parts = urlsplit(url)
+    options = parse_qs(parts.query)
+    if parts.scheme in _PROTECTED:
+        return None
+    if parts.scheme in _POSTGRES and options.get("sslmode", [""])[-1] in _PROTECTED_POSTGRES:
+        return None
+    hosts = [parts.hostname or "", *options.get("host", [])]
+    fine = {host.lower() for host in allowed}
+    return next(
+        (
+            host
+            for host in hosts
+            if host and not host.startswith("/") and host not in fine and not is_loopback(host)
+        ),
+        None,
+    )

@@ -1,0 +1,1 @@
+"""Jobs: long pieces of work that somebody whose role may asks for."""

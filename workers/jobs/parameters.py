@@ -1,0 +1,57 @@
+"""What a job may be told, by its kind."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.jobs import JobKind
+from contracts.primitives import Identifier
+from workers.jobs.explaining import explain
+
+
+class Parameters(BaseModel):
+    """Base of all: a name nobody knows is refused, for it is a mistake with consequences."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class OfLearners(Parameters):
+    """Whom it is about: all learners of the tenant, or one."""
+
+    student_id: Identifier | None = None
+
+
+class VerifyParameters(OfLearners):
+    """Of ``verify``: it changes nothing."""
+
+
+class RepairParameters(OfLearners):
+    """Of ``rebuild`` and ``reconcile``."""
+
+    dry_run: bool = Field(default=False, description="Find out, and change nothing.")
+
+
+class CalibrateParameters(Parameters):
+    """Of ``calibrate``, which this version does not have: whatever it is told."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+_BY_KIND: Final[dict[str, type[Parameters]]] = {
+    "verify": VerifyParameters,
+    "rebuild": RepairParameters,
+    "reconcile": RepairParameters,
+    "calibrate": CalibrateParameters,
+}
+
+
+def parameters_of(kind: JobKind, given: dict[str, Any]) -> Parameters:
+    """The parameters of a kind.
+
+    Raises:
+        ValueError: naming field, value and remedy.
+    """
+    try:
+        return _BY_KIND[kind].model_validate(given)
+    except ValidationError as error:
+        raise ValueError(explain(error, "parameters").sentence) from None

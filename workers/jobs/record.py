@@ -1,0 +1,112 @@
+"""What is known of a job."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+PROGRESS_CHANNEL: Final = "job_progress:"
+"""Followed by the job's id: the Redis channel on which its progress is published."""
+
+
+class JobStatus(StrEnum):
+    """How far a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it will never change again."""
+        return self in {JobStatus.SUCCEEDED, JobStatus.FAILED}
+
+
+class JobKey(NamedTuple):
+    """Whose job, and which: tenants never share one, whatever id they choose."""
+
+    tenant_id: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job, as its tenant sees it.
+
+    Args:
+        key: whose, and which.
+        kind: `contracts.jobs.JobKind`.
+        parameters: by kind.
+        requested_by: the subject that asked.
+        requested_at, started_at, ended_at: RFC 3339; None: not yet.
+        status: how far it is.
+        progress: from 0 to 1.
+        step: learners done.
+        total_steps: learners to do; 0: not known yet.
+        result: what came of it, once it succeeded.
+        problem: why it failed.
+    """
+
+    key: JobKey
+    kind: str
+    parameters: dict[str, Any]
+    requested_by: str
+    requested_at: str
+    status: JobStatus = JobStatus.QUEUED
+    progress: float = 0.0
+    step: int = 0
+    total_steps: int = 0
+    result: dict[str, Any] | None = None
+    problem: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+
+    def to_jsonable(self) -> dict[str, Any]:
+        """As HTTP answers it."""
+        return {
+            "job_id": self.key.job_id,
+            "kind": self.kind,
+            "parameters": self.parameters,
+            "status": self.status.value,
+            "progress": self.progress,
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "result": self.result,
+            "problem": self.problem,
+            "requested_by": self.requested_by,
+            "requested_at": self.requested_at,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+        }
+
+    def progress_message(self) -> dict[str, Any]:
+        """As its channel and its socket say it."""
+        payload: dict[str, Any] = {"kind": self.kind, "status": self.status.value}
+        if self.result is not None:
+            payload["result"] = self.result
+        if self.problem is not None:
+            payload["problem"] = self.problem
+        return {
+            "job_id": self.key.job_id,
+            "progress": self.progress,
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "payload": payload,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What is asked for; two requests of one id are one job if they agree in this.
+
+    Args:
+        key: whose, and which.
+        kind: `contracts.jobs.JobKind`.
+        parameters: as they were given.
+        requested_by: the subject that asks.
+    """
+
+    key: JobKey
+    kind: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    requested_by: str = ""

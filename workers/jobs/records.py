@@ -1,0 +1,225 @@
+"""The records of jobs, kept in Redis: a hash per job, and an index per tenant."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import orjson
+from redis.asyncio import Redis
+
+from contracts.rejections import RejectionCode
+from contracts.streams import EVENT_FIELD, JOBS
+from workers.errors import Refused
+from workers.intake.redis_errors import redis_errors
+from workers.jobs.record import PROGRESS_CHANNEL, JobKey, JobRecord, JobRequest, JobStatus
+from workers.moments import iso
+
+KEPT_S: Final = 30 * 86_400
+"""For so long a record is kept after its last change, seconds."""
+PER_TENANT: Final = 1_000
+"""Records of a tenant; the oldest that have ended make room."""
+
+# The braces put all of it into the slot of the stream in a Redis Cluster.
+_PREFIX: Final = f"{{{JOBS}}}"
+_OPEN, _BEGIN, _NOTE = (
+    (Path(__file__).parent / f"{name}.lua").read_text() for name in ("open", "begin", "note")
+)
+
+
+class Run(NamedTuple):
+    """A job that was begun."""
+
+    key: JobKey
+    name: str
+    """Of this run alone: who took the job over has another."""
+    attempts: int
+    """How often it was begun and not put back, this time included."""
+
+
+class JobRecords:
+    """Reads and writes records; nothing of one tenant is found under another.
+
+    Args:
+        client: a connection to the Redis of the streams.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._open = client.register_script(_OPEN)
+        self._begin = client.register_script(_BEGIN)
+        self._note = client.register_script(_NOTE)
+
+    async def open(self, request: JobRequest, event: bytes = b"") -> JobRecord:
+        """The record of a request, which is made and published if there is none.
+
+        Args:
+            request: what is asked for.
+            event: published in the same step as a new record is made; empty: it is in the stream.
+
+        Raises:
+            Refused: ``conflict``, something else was asked for under this id; or
+                ``rate_limited``, there is no room.
+            RedisUnavailable: try again.
+        """
+        content = orjson.dumps(
+            {"kind": request.kind, "parameters": request.parameters}, option=orjson.OPT_SORT_KEYS
+        )
+        asked = orjson.dumps(
+            {
+                "kind": request.kind,
+                "parameters": request.parameters,
+                "requested_by": request.requested_by,
+            }
+        )
+        head, tail = f"{_PREFIX}:record:", f":{request.key.tenant_id}"
+        with redis_errors():
+            answer: Any = await self._open(
+                keys=[_record_key(request.key), _index_key(request.key.tenant_id), JOBS],
+                args=[
+                    hashlib.sha256(content).hexdigest(),
+                    asked,
+                    KEPT_S,
+                    PER_TENANT,
+                    head,
+                    tail,
+                    request.key.job_id,
+                    EVENT_FIELD,
+                    event,
+                ],
+            )
+        if answer[0] == 0:
+            raise Refused(
+                RejectionCode.CONFLICT,
+                f"job_id {request.key.job_id} is that of a job with another kind or other "
+                "parameters: choose a new one",
+                "data.job_id",
+            )
+        if answer[0] < 0:
+            raise Refused(
+                RejectionCode.RATE_LIMITED,
+                f"{PER_TENANT} jobs of this tenant have not ended: wait for one of them",
+            )
+        fields = answer[1]
+        return _record(request.key, dict(zip(fields[::2], fields[1::2], strict=True)))
+
+    async def find(self, key: JobKey) -> JobRecord | None:
+        """A record; None if the tenant has none of that id.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            fields: Any = await self._client.hgetall(_record_key(key))
+        return _record(key, fields) if fields else None
+
+    async def page(
+        self, tenant_id: str, limit: int, before: tuple[int, str] | None = None
+    ) -> tuple[list[JobRecord], tuple[int, str] | None]:
+        """Records of a tenant, the newest first, and where the next page begins.
+
+        Args:
+            tenant_id: whose.
+            limit: how many at most.
+            before: what the page before gave: a moment in microseconds and an id.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        newest = "+inf" if before is None else str(before[0])
+        found: list[tuple[int, str]] = []
+        with redis_errors():
+            # All of them: there are few, and those of one microsecond are told apart by their ids.
+            rows: Any = await self._client.zrange(
+                _index_key(tenant_id), newest, "-inf", desc=True, byscore=True, withscores=True,
+                offset=0, num=PER_TENANT,
+            )  # fmt: skip
+            for job_id, score in rows:
+                place = (int(score), job_id.decode())
+                if before is None or place < before:
+                    found.append(place)
+            page = found[:limit]
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for _, job_id in page:
+                    pipeline.hgetall(_record_key(JobKey(tenant_id, job_id)))
+                held = await pipeline.execute()
+        records = [
+            _record(JobKey(tenant_id, place[1]), fields)
+            for place, fields in zip(page, held, strict=True)
+            if fields
+        ]
+        return records, page[-1] if len(found) > limit else None
+
+    async def begin(self, key: JobKey, name: str) -> Run | None:
+        """Take a job that is opened; None if it has ended.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            attempts = int(await self._begin(keys=[_record_key(key)], args=[name, KEPT_S]))
+        return Run(key, name, attempts) if attempts else None
+
+    async def note(self, run: Run, record: JobRecord) -> bool:
+        """Note how far a job is, and publish it; False if the job is no longer this run's.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        return await self._write(run, record, run.attempts)
+
+    async def put_back(self, run: Run, record: JobRecord) -> bool:
+        """Leave a job to another run, as if this one had not been.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        return await self._write(run, replace(record, status=JobStatus.QUEUED), run.attempts - 1)
+
+    async def _write(self, run: Run, record: JobRecord, attempts: int) -> bool:
+        state = {
+            "progress": record.progress,
+            "step": record.step,
+            "total_steps": record.total_steps,
+            "result": record.result,
+            "problem": record.problem,
+            "started_at": record.started_at,
+            "ended_at": record.ended_at,
+        }
+        with redis_errors():
+            written = await self._note(
+                keys=[_record_key(run.key)],
+                args=[
+                    run.name,
+                    KEPT_S,
+                    PROGRESS_CHANNEL + run.key.job_id,
+                    orjson.dumps(record.progress_message()),
+                    "status",
+                    record.status.value,
+                    "attempts",
+                    attempts,
+                    "state",
+                    orjson.dumps(state),
+                ],
+            )
+        return bool(written)
+
+
+def _record_key(key: JobKey) -> str:
+    # The id first: it is a UUID, so that no tenant's name can look like another's key.
+    return f"{_PREFIX}:record:{key.job_id}:{key.tenant_id}"
+
+
+def _index_key(tenant_id: str) -> str:
+    return f"{_PREFIX}:jobs:{tenant_id}"
+
+
+def _record(key: JobKey, fields: dict[bytes, bytes]) -> JobRecord:
+    request = orjson.loads(fields[b"request"])
+    return JobRecord(
+        key=key,
+        requested_at=iso(int(fields[b"requested_us"])),
+        status=JobStatus(fields[b"status"].decode()),
+        **request,
+        **orjson.loads(fields.get(b"state", b"{}")),
+    )

@@ -1,0 +1,266 @@
+"""Running jobs: one at a time, beside the engine, each once."""
+
+import asyncio
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, Protocol
+from uuid import uuid4
+
+import structlog
+from redis.asyncio import Redis
+
+from contracts.streams import JOBS, Shard
+from workers.errors import KeyUnknown, Refused
+from workers.intake.raw_batch import RawBatch, RawEntry
+from workers.intake.redis_clock import redis_now_ms
+from workers.isolation import described
+from workers.jobs.admission import AdmittedJob, JobAdmission
+from workers.jobs.record import JobRecord, JobStatus
+from workers.jobs.records import JobRecords, Run
+from workers.jobs.work import Work
+from workers.outlet.events import rejection_event
+from workers.outlet.outlet import Outlet, Settled
+from workers.patience import Patience
+from workers.tasks import end
+
+_log = structlog.get_logger(__name__)
+
+_PUTTING_BACK_S: Final = 3.0
+
+
+class NewerKeys(Protocol):
+    """The issuer's keys (`workers.tokens.keyring.KeyRing`)."""
+
+    async def newer_than(self, moment_ms: int) -> object:
+        """Return once the set was fetched after a moment; raises `Unavailable`."""
+        ...
+
+
+class JobRunner:
+    """Takes requests for jobs and sees each through to its acknowledgement.
+
+    The reader waits while a job runs, so that other workers take the next one.
+
+    Args:
+        admission: judges each request.
+        records: what is known of jobs.
+        work: does them.
+        outlet: acknowledges and publishes.
+        patience: waits for servers that are away.
+        client: a connection to Redis, whose clock says what time it is.
+        keys: the issuer's keys, fetched anew where one is unknown; None where there are none.
+        rejected: the stream of rejections.
+        max_attempts: so often a job is begun whose worker ends each time.
+    """
+
+    def __init__(
+        self,
+        *,
+        admission: JobAdmission,
+        records: JobRecords,
+        work: Work,
+        outlet: Outlet,
+        patience: Patience,
+        client: Redis,
+        keys: "NewerKeys | None",
+        rejected: str,
+        max_attempts: int,
+    ) -> None:
+        self._admission = admission
+        self._records = records
+        self._work = work
+        self._outlet = outlet
+        self._patience = patience
+        self._client = client
+        self._keys = keys
+        # Nothing of a job goes to the stream between: only rejections are published.
+        self._shard = Shard(JOBS, rejected, rejected)
+        self._max_attempts = max_attempts
+        self._held: set[str] = set()
+        self._alone = asyncio.Lock()
+        self._job: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+
+    @property
+    def held(self) -> AbstractSet[str]:
+        """The entries that are on their way here."""
+        return self._held
+
+    def busy(self) -> bool:
+        """Whether a job runs or a server is waited for: then nothing is claimed from others."""
+        return self._alone.locked() or self._patience.unsettled
+
+    def waited_for(self) -> dict[str, str]:
+        """Of each server that is waited for, why."""
+        return dict(self._patience.waiting)
+
+    async def submit(self, batch: RawBatch) -> None:
+        """See requests through, one after the other; returns once all are done with."""
+        if self._stopping.is_set():
+            return
+        for entry in batch:
+            if entry.entry_id in self._held:
+                continue
+            self._held.add(entry.entry_id)
+            try:
+                async with self._alone:
+                    if self._stopping.is_set():
+                        return
+                    self._job = asyncio.create_task(
+                        self._guard(entry, batch.deliveries.get(entry.entry_id, 1)), name="job"
+                    )
+                    # Not cancelled with its reader.
+                    await asyncio.wait({self._job})
+            finally:
+                self._held.discard(entry.entry_id)
+
+    async def stop(self) -> None:
+        """Give up the job that runs; its entry stays pending, for any worker."""
+        self._stopping.set()
+        if self._job is not None:
+            self._job.cancel()
+            await asyncio.wait({self._job}, timeout=_PUTTING_BACK_S)
+            await end([self._job])
+
+    async def _guard(self, entry: RawEntry, deliveries: int) -> None:
+        try:
+            await self._see_through(entry, deliveries)
+        except Exception as error:  # noqa: BLE001  # the entry stays pending and is claimed again
+            _log.error("job_left_pending", entry_id=entry.entry_id, error=described(error))
+
+    async def _see_through(self, entry: RawEntry, deliveries: int) -> None:
+        try:
+            job = await self._judge(entry)
+            record = await self._patience.until_answered(lambda: self._records.open(job.request))
+        except Refused as refusal:
+            await self._reject(entry, refusal, deliveries)
+            return
+        run = await self._patience.until_answered(
+            lambda: self._records.begin(record.key, str(uuid4()))
+        )
+        if run is not None:
+            with structlog.contextvars.bound_contextvars(
+                job_id=record.key.job_id,
+                tenant_id=record.key.tenant_id,
+                correlation_id=job.correlation_id,
+            ):
+                try:
+                    await self._run(run, job, record)
+                except _TakenOver:
+                    _log.warning("job_taken_over")
+                    return
+        await self._settle(Settled(entry.entry_id, []))
+
+    async def _judge(self, entry: RawEntry) -> AdmittedJob:
+        while True:
+            now_ms = await self._patience.until_answered(lambda: redis_now_ms(self._client))
+            try:
+                return self._admission.judge(entry, now_ms)
+            except KeyUnknown:
+                await self._newer_keys(now_ms)
+
+    async def _newer_keys(self, moment_ms: int) -> None:
+        keys = self._keys
+        if keys is None:
+            raise AssertionError("only keys of an issuer are ever unknown")
+        await self._patience.until_answered(lambda: keys.newer_than(moment_ms))
+
+    async def _run(self, run: Run, job: AdmittedJob, record: JobRecord) -> None:
+        progress = _Progress(self._records, self._patience, run, record)
+        if run.attempts > self._max_attempts:
+            times = run.attempts - 1
+            await progress.failed(f"its worker ended {times} times while it ran: look at the logs")
+            return
+        await progress.started()
+        try:
+            result = await self._patience.until_answered(
+                lambda: self._work.do(
+                    job.request.kind, run.key.tenant_id, job.parameters, progress.told
+                )
+            )
+        except asyncio.CancelledError:
+            await progress.put_back()
+            raise
+        except _TakenOver:
+            raise
+        except Refused as refusal:
+            await progress.failed(refusal.reason)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the job failed and says so
+            await progress.failed(described(error))
+        else:
+            await progress.succeeded(result)
+
+    async def _reject(self, entry: RawEntry, refusal: Refused, deliveries: int) -> None:
+        _log.info(
+            "job_rejected",
+            code=refusal.code.value,
+            field=refusal.field,
+            stream=JOBS,
+            entry_id=entry.entry_id,
+        )
+        event = rejection_event(JOBS, entry, refusal, deliveries, datetime.now(UTC))
+        await self._settle(Settled(entry.entry_id, [event], rejected=True))
+
+    async def _settle(self, settled: Settled) -> None:
+        await self._patience.until_answered(lambda: self._outlet.publish(self._shard, [settled]))
+
+
+class _TakenOver(Exception):
+    """Another worker has the job now, or Redis has lost it."""
+
+
+class _Progress:
+    """A run's record, kept up to date."""
+
+    def __init__(
+        self, records: JobRecords, patience: Patience, run: Run, record: JobRecord
+    ) -> None:
+        self._records = records
+        self._patience = patience
+        self._run = run
+        self._record = record
+
+    async def started(self) -> None:
+        self._record = replace(
+            self._record,
+            status=JobStatus.RUNNING,
+            progress=0.0,
+            step=0,
+            started_at=_now(),
+        )
+        await self._note()
+        _log.info("job_started", kind=self._record.kind, attempts=self._run.attempts)
+
+    async def told(self, step: int, total_steps: int) -> None:
+        """How many learners are done; new ones may come while it runs."""
+        total_steps = max(step, total_steps)
+        progress = step / total_steps if total_steps else 0.0
+        self._record = replace(self._record, progress=progress, step=step, total_steps=total_steps)
+        await self._note()
+
+    async def succeeded(self, result: dict[str, object]) -> None:
+        self._record = replace(self._record, progress=1.0, result=result)
+        await self._ended(JobStatus.SUCCEEDED)
+
+    async def failed(self, problem: str) -> None:
+        self._record = replace(self._record, problem=problem)
+        await self._ended(JobStatus.FAILED)
+
+    async def put_back(self) -> None:
+        await self._records.put_back(self._run, replace(self._record, started_at=None))
+
+    async def _ended(self, status: JobStatus) -> None:
+        self._record = replace(self._record, status=status, ended_at=_now())
+        await self._note()
+        _log.info("job_ended", kind=self._record.kind, status=status.value)
+
+    async def _note(self) -> None:
+        if not await self._patience.until_answered(
+            lambda: self._records.note(self._run, self._record)
+        ):
+            raise _TakenOver
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

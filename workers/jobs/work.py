@@ -1,0 +1,145 @@
+"""What the kinds of jobs do: the work of the commands of the same names, for one tenant."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from contracts.rejections import RejectionCode
+from workers.errors import Refused
+from workers.estimation import parameters as estimation
+from workers.estimation.learner import LearnerKey
+from workers.graph.protocol import Graph
+from workers.jobs.parameters import OfLearners, Parameters, RepairParameters, VerifyParameters
+from workers.ledger.repair import RepairLedger
+from workers.patience import Patience
+from workers.rebuilding import Rebuilder
+from workers.reconciliation.graph_repair import GraphRepair
+from workers.reconciliation.scope import NextPage, Scope
+from workers.verification import verify
+
+Told = Callable[[int, int], Awaitable[None]]
+"""Told how many learners are done, and of how many; 0: not known."""
+
+_PAGE: Final = 20
+"""Learners replayed at once: some 50 ms, in which no response is looked at."""
+_COUNTED: Final = 500
+_SHOWN: Final = 20
+
+
+class Work:
+    """Does jobs, one at a time.
+
+    Args:
+        ledger: the system of record.
+        graph: the learners' graph.
+        parameters: under which all states are.
+        patience: waits for servers that are away.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: RepairLedger,
+        graph: Graph,
+        parameters: estimation.Parameters,
+        patience: Patience,
+    ) -> None:
+        self._ledger = ledger
+        self._graph = graph
+        self._parameters = parameters
+        self._patience = patience
+
+    async def do(
+        self, kind: str, tenant_id: str, parameters: Parameters, told: Told
+    ) -> dict[str, Any]:
+        """Do the work; safe to do again from the beginning.
+
+        Returns:
+            What came of it, as JSON.
+
+        Raises:
+            Refused: this version has no such work.
+            Unavailable: a server is away: do it again.
+            Fatal: a server refuses us.
+        """
+        if not isinstance(parameters, OfLearners):
+            raise Refused(
+                RejectionCode.INVALID, f"{kind} is not available in this version of the engine"
+            )
+        scope = Scope(tenant_id, parameters.student_id)
+        if isinstance(parameters, VerifyParameters):
+            return await self._verify(scope, told)
+        dry_run = isinstance(parameters, RepairParameters) and parameters.dry_run
+        if kind == "rebuild":
+            return await self._rebuild(scope, dry_run, told)
+        return await self._reconcile(scope, dry_run, told)
+
+    async def _verify(self, scope: Scope, told: Told) -> dict[str, Any]:
+        total = await self._count(scope, self._holders)
+        learners = responses = unsealed = differences = 0
+        shown: list[str] = []
+        async for page in verify(self._ledger, self._parameters, scope=scope, page=_PAGE):
+            learners += page.learners
+            responses += page.responses
+            unsealed += page.unsealed
+            differences += len(page.differences)
+            shown += map(str, page.differences[: _SHOWN - len(shown)])
+            await told(learners, total)
+        return {
+            "learners": learners,
+            "responses": responses,
+            "rows_without_checksum": unsealed,
+            "differences": differences,
+            "examples": shown,
+        }
+
+    async def _rebuild(self, scope: Scope, dry_run: bool, told: Told) -> dict[str, Any]:
+        total = await self._count(scope, self._holders)
+        rebuilder = Rebuilder(ledger=self._ledger, parameters=self._parameters, dry_run=dry_run)
+        learners = repaired = damaged = sealed = 0
+        async for page in rebuilder.rebuild(scope=scope, page=_PAGE):
+            learners += page.learners
+            repaired += len(page.repaired)
+            damaged += len(page.damaged)
+            sealed += page.sealed
+            await told(learners, total)
+        return {
+            "learners": learners,
+            "repaired": repaired,
+            "damaged": damaged,
+            "rows_sealed": sealed,
+            "dry_run": dry_run,
+        }
+
+    async def _reconcile(self, scope: Scope, dry_run: bool, told: Told) -> dict[str, Any]:
+        await self._graph.prepare()
+        total = await self._count(scope, self._learners)
+        repair = GraphRepair(
+            ledger=self._ledger,
+            graph=self._graph,
+            patience=self._patience,
+            scope=scope,
+            dry_run=dry_run,
+        )
+        learners = found = left = nodes = 0
+        async for page in repair.run():
+            learners += page.learners
+            found += len(page.found)
+            left += len(page.left)
+            nodes += len(page.nodes)
+            await told(learners, total)
+        return {
+            "learners": learners,
+            "differences": found,
+            "not_repaired": found if dry_run else left,
+            "nodes_removed": 0 if dry_run else nodes,
+            "dry_run": dry_run,
+        }
+
+    async def _count(self, scope: Scope, following: NextPage[LearnerKey]) -> int:
+        return sum([len(page) async for page in scope.learners(following)])
+
+    async def _holders(self, after: LearnerKey) -> list[LearnerKey]:
+        return await self._ledger.holders(after, _COUNTED)
+
+    async def _learners(self, after: LearnerKey) -> list[LearnerKey]:
+        return await self._ledger.learners(after, _COUNTED)

@@ -1,0 +1,86 @@
+"""How many responses of a student may enter the stream in a window of time. Pure.
+
+Windows are those of Redis's clock in which entries entered their stream, so that a backlog, a
+redelivery or a second worker changes nothing. What was counted is part of the learner's state and
+is decided and stored under its version.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Self
+
+KEPT_WINDOWS: Final = 8
+"""So many of the newest windows are kept beside a learner; of older ones the log tells."""
+
+_UNITS: Final = {"second": 1, "minute": 60, "hour": 3600}
+_LIMIT: Final = re.compile(r"([1-9]\d{0,8})/(second|minute|hour)")
+
+
+class RateLimit(NamedTuple):
+    """At most so many responses of a student in each window.
+
+    Args:
+        most: how many, 1 or more.
+        unit: `second`, `minute` or `hour`: the length of a window.
+    """
+
+    most: int
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """A limit such as ``600/minute``; None for ``off``.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if text == "off":
+            return None
+        found = _LIMIT.fullmatch(text)
+        if found is None:
+            raise ValueError(
+                f"RATE_LIMIT is {text[:40]!r}: write a number above 0 per second, minute or hour, "
+                "such as 600/minute, or off"
+            )
+        return cls(int(found[1]), found[2])
+
+    def __str__(self) -> str:
+        """As it is written in the settings."""
+        return f"{self.most}/{self.unit}"
+
+    def window_of(self, entered_ms: int) -> int:
+        """The beginning of the window of a moment, seconds since 1970.
+
+        Args:
+            entered_ms: when an entry entered its stream, milliseconds since 1970.
+        """
+        length = _UNITS[self.unit]
+        return entered_ms // 1000 // length * length
+
+
+class Counts(NamedTuple):
+    """How many responses of a learner were counted, by window.
+
+    Args:
+        kept: the newest windows, by their beginnings in seconds since 1970.
+        older: of the older ones that were asked for, what the log says.
+    """
+
+    kept: Mapping[int, int]
+    older: Mapping[int, int]
+
+    def of(self, window: int) -> int:
+        """How many there are in a window."""
+        return self.kept.get(window, 0) or self.older.get(window, 0)
+
+    def after(self, added: Mapping[int, int]) -> dict[int, int]:
+        """What is to be kept once these are counted as well, ascending."""
+        counts = dict(self.kept)
+        for window, more in added.items():
+            counts[window] = self.of(window) + more
+        return newest(counts)
+
+
+def newest(counts: Mapping[int, int]) -> dict[int, int]:
+    """Of all windows those that are kept, ascending."""
+    return dict(sorted(counts.items())[-KEPT_WINDOWS:])

@@ -1,0 +1,1 @@
+"""Live sockets: the progress of a job, and the mastery of a student."""

@@ -1,0 +1,1 @@
+"""Verifying tokens: the issuer's keys, their rotation, and what a token proves."""

@@ -1,0 +1,158 @@
+"""Keys that verify tokens, as an immutable snapshot of what is known of the issuer's key set."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+Jwk = Mapping[str, Any]
+"""A JSON Web Key (RFC 7517) as JSON gives it."""
+
+_RSA_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_SAME: Final = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
+"""Names of RFC 9864 for what is `EdDSA` in the header of a token."""
+_SHORTEST_RSA: Final = 2048
+_LONGEST_RSA: Final = 8192
+"""A longer one makes each forged token dear."""
+_LONGEST_ID: Final = 256
+_PUBLIC: Final = ("kty", "kid", "alg", "use", "key_ops", "crv", "x", "y", "n", "e")
+_MATERIAL: Final = ("kty", "crv", "x", "y", "n", "e")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key of the issuer.
+
+    Args:
+        identity: what tells it from every other key: its id and its material.
+        key_id: the `kid`; None where the set gives none.
+        by_algorithm: PyJWT's key for each algorithm that it may be used with.
+        jwk: its public members.
+        retired_ms: before this moment of Redis's clock began the first fetch of the key set that
+            lacked it; None while it is in the set.
+    """
+
+    identity: str
+    key_id: str | None
+    by_algorithm: Mapping[str, jwt.PyJWK] = field(repr=False)
+    jwk: Jwk = field(repr=False)
+    retired_ms: int | None = None
+
+    def serves(self, entered_ms: int) -> bool:
+        """Whether it may verify what entered the stream at a moment of Redis's clock."""
+        return self.retired_ms is None or entered_ms < self.retired_ms
+
+    def retired(self, at_ms: int | None) -> Self:
+        """The same key, retired at a moment, or in use."""
+        return self if at_ms == self.retired_ms else replace(self, retired_ms=at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """What is known of the issuer's keys.
+
+    Args:
+        keys: those in the key set, and those that were and still serve what is older.
+        fetched_ms: the moment of Redis's clock at which the newest successful fetch began; None
+            before the first.
+    """
+
+    keys: tuple[Key, ...] = ()
+    fetched_ms: int | None = None
+    _by_identity: Mapping[str, Key] = field(init=False, repr=False, compare=False)
+    _by_id: Mapping[str | None, tuple[Key, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_id: dict[str | None, tuple[Key, ...]] = {}
+        for key in self.keys:
+            by_id[key.key_id] = (*by_id.get(key.key_id, ()), key)
+        object.__setattr__(self, "_by_identity", {key.identity: key for key in self.keys})
+        object.__setattr__(self, "_by_id", by_id)
+
+    def get(self, identity: str) -> Key | None:
+        """A certain key, if it is still known."""
+        return self._by_identity.get(identity)
+
+    def named(self, key_id: str | None) -> tuple[Key, ...]:
+        """The keys that a token may mean: those of its `kid`, or any if it names none."""
+        return self.keys if key_id is None else self._by_id.get(key_id, ())
+
+    def newer_than(self, moment_ms: int) -> bool:
+        """Whether it was fetched after a moment of Redis's clock."""
+        return self.fetched_ms is not None and self.fetched_ms > moment_ms
+
+
+def usable_keys(jwks: Iterable[Any], allowed: Iterable[str]) -> tuple[Key, ...]:
+    """The keys of a key set that may verify tokens; what else is in it is left out.
+
+    Args:
+        jwks: the members of a JWK set's ``keys``.
+        allowed: the algorithms that tokens may use.
+    """
+    keys: dict[str, Key] = {}
+    for jwk in jwks:
+        if isinstance(jwk, dict) and (key := usable_key(jwk, allowed)) is not None:
+            keys.setdefault(key.identity, key)
+    return tuple(keys.values())
+
+
+def usable_key(jwk: Jwk, allowed: Iterable[str]) -> Key | None:
+    """A key that may verify tokens; None for any other.
+
+    Secrets, private keys, keys that are for something else than verifying, curves other than the
+    standard's and RSA keys of less than 2048 bits are none of ours.
+    """
+    key_id = jwk.get("kid")
+    if not (key_id is None or (isinstance(key_id, str) and 0 < len(key_id) <= _LONGEST_ID)):
+        return None
+    if jwk.get("kty") not in ("RSA", "EC", "OKP") or "d" in jwk or not _verifies(jwk):
+        return None
+    public = {name: jwk[name] for name in _PUBLIC if name in jwk}
+    own = jwk.get("alg")
+    fitting = {}
+    for algorithm in allowed:
+        if own is not None and algorithm != _SAME.get(own, own):
+            continue
+        try:
+            found = jwt.PyJWK(public, algorithm)
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+            continue
+        if algorithm in _algorithms_of(found.key):
+            fitting[algorithm] = found
+    if not fitting:
+        return None
+    return Key(_identity(public), key_id, MappingProxyType(fitting), MappingProxyType(public))
+
+
+def _verifies(jwk: Jwk) -> bool:
+    use, operations = jwk.get("use", "sig"), jwk.get("key_ops", ["verify"])
+    alg = jwk.get("alg")
+    return (
+        use == "sig"
+        and isinstance(operations, list)
+        and "verify" in operations
+        and (alg is None or isinstance(alg, str))
+    )
+
+
+def _algorithms_of(key: Any) -> tuple[str, ...]:
+    match key:
+        case RSAPublicKey() if _SHORTEST_RSA <= key.key_size <= _LONGEST_RSA:
+            return _RSA_ALGORITHMS
+        case EllipticCurvePublicKey() if key.curve.name in _CURVES:
+            return (_CURVES[key.curve.name],)
+        case Ed25519PublicKey() | Ed448PublicKey():
+            return ("EdDSA",)
+    return ()
+
+
+def _identity(public: Jwk) -> str:
+    """The key's id and material, the latter as in RFC 7638; another use is another key."""
+    return "\n".join(f"{name}={public.get(name)}" for name in ("kid", "alg", *_MATERIAL))
