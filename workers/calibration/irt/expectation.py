@@ -1,0 +1,104 @@
+"""Expected counts of answers at each ability: the E step, on a fixed grid under N(0, 1)."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from workers.calibration.irt.answers import Answers, Floats
+from workers.calibration.irt.bank import Bank
+
+_REACH = 6.0
+_CHUNK = 4096
+"""Persons at once: bounds the memory of posteriors."""
+_DENSE = 0.15
+"""Share of filled cells from which on a plain matrix is multiplied faster."""
+_DENSE_CELLS = 20_000_000
+
+
+class Grid(NamedTuple):
+    """Equally spaced abilities and the log of their weights under N(0, 1)."""
+
+    theta: Floats
+    log_weight: Floats
+
+
+def grid_of(points: int) -> Grid:
+    """A grid over [-6, 6].
+
+    The rectangular rule errs by about 2·exp(-2·π²·(σ / step)²) on a posterior of deviation σ.
+    """
+    theta = np.linspace(-_REACH, _REACH, points)
+    log_weight = -0.5 * theta**2
+    return Grid(theta, log_weight - np.log(np.exp(log_weight).sum()))
+
+
+def points_for(answers: Answers) -> int:
+    """Points enough for the person with most answers: steps no wider than the posterior."""
+    most = int(np.bincount(answers.person, minlength=1).max()) if answers.person.size else 0
+    narrowest = 1.0 / np.sqrt(1.0 + 0.5 * most)
+    return int(np.clip(2 * np.ceil(_REACH / narrowest) + 1, 49, 401))
+
+
+class Expected(NamedTuple):
+    """What an E step finds."""
+
+    log_likelihood: float
+    """Of all answers, nats, abilities integrated out."""
+    counts: Floats
+    """Expected weight of each cell at each ability, shape (cells, abilities)."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The E step of one set of answers.
+
+    Args:
+        weights: of the persons' answers in the cells, shape (persons, cells).
+        persons: how many persons each row stands for.
+        grid: the abilities.
+    """
+
+    weights: csr_array
+    persons: Floats
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        rows, columns = self.weights.shape
+        dense = (
+            rows * columns <= _DENSE_CELLS and self.weights.nnz >= _DENSE * rows * columns
+        )
+        chunks = []
+        for start in range(0, rows, _CHUNK):
+            part = self.weights[start : start + _CHUNK]
+            forth = part.toarray() if dense else part
+            back = forth.T if dense else part.T.tocsr()
+            chunks.append((forth, back, self.persons[start : start + _CHUNK]))
+        object.__setattr__(self, "_chunks", chunks)
+
+    def posteriors(self, bank: Bank) -> "list[tuple[Floats, Floats]]":
+        """Of each chunk of persons: posterior at each ability, and log likelihood of each."""
+        return [(p, e) for p, e, _ in self._walk(bank)]
+
+    def run(self, bank: Bank) -> Expected:
+        """Posteriors under a bank's parameters, summed up."""
+        counts = np.zeros((bank.cells, self.grid.theta.size))
+        log_likelihood = 0.0
+        for posterior, evidence, (_, back, persons) in self._walk(bank):
+            log_likelihood += float(persons @ evidence)
+            posterior *= persons[:, None]
+            counts += back @ posterior
+        return Expected(log_likelihood, counts)
+
+    def _walk(self, bank: Bank):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        logs = np.maximum(bank.log_cells(self.grid.theta), -1e6)
+        for chunk in self._chunks:  # type: ignore[attr-defined]
+            posterior = chunk[0] @ logs
+            posterior += self.grid.log_weight
+            most = posterior.max(axis=1)
+            posterior -= most[:, None]
+            np.exp(posterior, out=posterior)
+            total = posterior.sum(axis=1)
+            posterior /= total[:, None]
+            yield posterior, most + np.log(total), chunk
