@@ -41,6 +41,17 @@ def standard_errors(
     return [_outer(g, c) for g, c in zip(bank.groups, covariances, strict=True)]
 
 
+def rough_errors(
+    bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]
+) -> list[Floats]:
+    """The same as if abilities were known: too small, and cheap."""
+    complete = _complete(bank, theta, expected, holds)
+    return [
+        _outer(g, np.array([_inverse(one) for one in block]))[:, : 1 + g.steps]
+        for g, block in zip(bank.groups, complete, strict=True)
+    ]
+
+
 def _complete(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]) -> list[Floats]:
     """Minus the second derivatives of the expected log likelihood, shape (n, p, p) a group."""
     found = []

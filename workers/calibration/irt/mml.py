@@ -17,11 +17,13 @@ from workers.calibration.irt.bank import MODELS, Bank, Group, Item, Model
 from workers.calibration.irt.degenerate import Degenerate, degenerate, doubts
 from workers.calibration.irt.expectation import Expectation, Expected, grid_of, points_for
 from workers.calibration.irt.fit_statistics import MeanSquares, mean_squares
-from workers.calibration.irt.information import standard_errors
+from workers.calibration.irt.information import rough_errors, standard_errors
 from workers.calibration.irt.maximisation import maximise
-from workers.calibration.irt.priors import NO_PRIORS, Hold, Priors
+from workers.calibration.irt.priors import NO_PRIORS, Hold, Priors, learned
 
 _FARTHEST = 64.0
+_ROUGHLY = 1e-3
+"""How near to rest a fit comes that only priors are learnt from."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Calibration:
         items: in the order of the answers' items.
         bank: the same, to go on computing with.
         log_likelihood: of the answers, nats, abilities integrated out, without the priors.
+        priors: under which the items were found.
         history: log likelihood plus log prior density after each round; never falls.
         converged: whether the parameters came to rest.
         points: of the grid.
@@ -60,6 +63,7 @@ class Calibration:
     items: list[CalibratedItem]
     bank: Bank
     log_likelihood: float
+    priors: Priors
     history: list[float]
     converged: bool
     points: int
@@ -85,6 +89,7 @@ def calibrate(
     tolerance: float = 1e-4,
     rounds: int = 500,
     errors: bool = True,
+    learn_priors: bool = False,
 ) -> Calibration:
     """Fit the items of a scale.
 
@@ -99,6 +104,8 @@ def calibrate(
         tolerance: at rest once no parameter moves farther in a round.
         rounds: of EM at most.
         errors: whether standard errors are wanted.
+        learn_priors: whether the means and deviations of log a and of b are learnt from the items
+            in a first fit without them: shrinks what few answers say to what is usual here.
 
     Raises:
         ValueError: if there is no answer, or models and steps do not fit the items.
@@ -110,6 +117,13 @@ def calibrate(
     holds = [Hold(priors, found.held) for found in degenerates]
     grid = grid_of(points or points_for(answers))
     expectation = Expectation(bank.weights(answers), answers.weights, grid)
+    if learn_priors:
+        bank, _ = _Climb(expectation, holds, _ROUGHLY).run(bank, rounds)
+        spreads = rough_errors(bank, grid.theta, expectation.run(bank), holds)
+        for spread, about in zip(spreads, degenerates, strict=True):
+            spread[about.held] = np.nan
+        priors = learned(priors, bank.groups, spreads)
+        holds = [Hold(priors, found.held) for found in degenerates]
     climb = _Climb(expectation, holds, tolerance)
     bank, converged = climb.run(bank, rounds)
     expected = expectation.run(bank)
@@ -118,6 +132,7 @@ def calibrate(
         _items(bank, expected, of_errors, degenerates, grid.theta),
         bank,
         expected.log_likelihood,
+        priors,
         climb.history,
         converged,
         grid.theta.size,

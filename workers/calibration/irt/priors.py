@@ -1,21 +1,26 @@
 """What is known of items before they are answered: densities of their parameters.
 
-A maximum of likelihood times these is what is found: slope lognormal, difficulties normal, lower
-asymptote and slip beta, each density as one of the parameter itself. Source: Mislevy (1986),
-"Bayes modal estimation in item response models", Psychometrika 51, 177-195.
+A maximum of likelihood times these is what is found: log slope and difficulties normal, lower
+asymptote and slip beta. Source: Mislevy (1986), "Bayes modal estimation in item response models",
+Psychometrika 51, 177-195.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from scipy.special import expit, log_expit
 
 from workers.calibration.irt.answers import Floats
-from workers.calibration.irt.bank import Group
+from workers.calibration.irt.bank import Group, difficulties
 
 Pair = tuple[float, float]
+_ENOUGH = 10
+"""Estimates from which on their spread is worth estimating."""
+_NARROWEST = 0.05
+_FLAT = 0.05
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Hold:
         on = weight > 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
             log_a = np.log(a)
-            found += np.where(on, -log_a - 0.5 * weight * (log_a - mean) ** 2, 0.0)
+            found += np.where(on, -0.5 * weight * (log_a - mean) ** 2, 0.0)
         found[on & ~(a > 0.0)] = -np.inf
         mean, weight = self._normal("difficulty")
         b = -d / _away(a)[:, None]
@@ -97,9 +102,9 @@ class Hold:
         with np.errstate(divide="ignore", invalid="ignore"):
             beyond = np.log(a) - mean
             on = weight > 0.0
-            first[:, 0] += np.where(on, -(1.0 + weight * beyond) / a, 0.0)
+            first[:, 0] += np.where(on, -weight * beyond / a, 0.0)
             information[:, 0, 0] += np.where(
-                on, np.maximum(weight * (1.0 - beyond) - 1.0, weight * 0.1) / a**2, 0.0
+                on, weight * np.maximum(1.0 - beyond, 0.1) / a**2, 0.0
             )
         mean, weight = self._normal("difficulty")
         slope = _away(a)
@@ -129,6 +134,50 @@ class Hold:
         if usual is not None:
             return np.full(self.held.size, usual[0] - 1.0), np.full(self.held.size, usual[1] - 1.0)
         return np.where(self.held, weak[0] - 1.0, 0.0), np.where(self.held, weak[1] - 1.0, 0.0)
+
+
+def learned(prior: Priors, groups: Sequence[Group], spreads: Sequence[Floats]) -> Priors:
+    """Priors whose discrimination and difficulty are those of the items found without.
+
+    Means and deviations are what is common to the items once each one's own error is taken out.
+    Source: DerSimonian & Laird (1986), "Meta-analysis in clinical trials", Controlled Clinical
+    Trials 7, 177-188, iterated.
+
+    Args:
+        prior: the rest.
+        groups: items with estimates of their own.
+        spreads: of each group's a and b of each step the standard errors, shape (n, 1 + steps).
+    """
+    slopes, slope_errors, places, place_errors = [], [], [], []
+    for group, errors in zip(groups, spreads, strict=True):
+        a = group.parameters[:, 0]
+        fit = (a > _FLAT) & np.isfinite(errors).all(axis=1)
+        if group.model != "1PL":
+            slopes.append(np.log(a[fit]))
+            slope_errors.append(errors[fit, 0] / a[fit])
+        places.append(difficulties(group)[fit].ravel())
+        place_errors.append(errors[fit, 1 : 1 + group.steps].ravel())
+    return replace(
+        prior,
+        discrimination=_common(slopes, slope_errors, prior.discrimination),
+        difficulty=_common(places, place_errors, prior.difficulty),
+    )
+
+
+def _common(values: list[Floats], errors: list[Floats], otherwise: Pair | None) -> Pair | None:
+    """Mean and deviation of what scatters beyond its errors."""
+    x = np.concatenate([np.empty(0), *values])
+    variance = np.concatenate([np.empty(0), *errors]) ** 2
+    if x.size < _ENOUGH:
+        return otherwise
+    spread = float(x.var())
+    for _ in range(50):
+        weight = 1.0 / (spread + variance)
+        mean = float(weight @ x / weight.sum())
+        spread = max(
+            float(weight**2 @ ((x - mean) ** 2 - variance) / (weight**2).sum()), _NARROWEST**2
+        )
+    return mean, math.sqrt(spread)
 
 
 def _asymptotes(group: Group) -> list[tuple[int, str]]:
