@@ -7,13 +7,13 @@ whole history on a grid of its own), `online` is `workers.estimation.moments` an
 
 import numpy as np
 
-from workers.calibration.irt.abilities import abilities
+from workers.calibration.irt.abilities import Abilities, abilities
 from workers.calibration.irt.answers import Answers, Floats, Ints
 from workers.calibration.irt.bank import Bank, Item, Model, bank_of
 from workers.estimation.moments import Curves, Moments, after_answers, after_steps, start
 
 ITEMS, LEARNERS, STEPS = 300, 2_000, 3
-LENGTHS = {5: LEARNERS, 30: LEARNERS, 200: LEARNERS, 1_000: 1_000, 10_000: 200}
+LENGTHS = {5: LEARNERS, 30: LEARNERS, 200: LEARNERS, 1_000: 1_000, 10_000: 500}
 MODELS: tuple[Model, ...] = ("1PL", "2PL", "3PL", "4PL", "graded", "partial_credit")
 
 
@@ -30,7 +30,8 @@ def bank_for(model: Model, draw: np.random.Generator) -> list[Item]:
     return found
 
 
-def report(title: str, mean: Floats, error: Floats, low: Floats, high: Floats, theta: Floats) -> None:
+def report(title: str, found: Abilities, theta: Floats) -> None:
+    mean, error, low, high = found
     off = mean - theta
     inside = ((low < theta) & (theta < high)).mean()
     print(
@@ -50,17 +51,16 @@ def main() -> None:
             step = steps_of(bank, item, theta, draw)
             score = step / bank.groups[0].steps
             person = np.tile(np.arange(learners), length)
-            whole = abilities(
-                bank, Answers(person, item.ravel(), score.ravel(), learners, ITEMS)
-            )
+            whole = abilities(bank, Answers(person, item.ravel(), score.ravel(), learners, ITEMS))
             state = online(items, item, step, model)
             error = np.sqrt(state.variance)
             print(f"{model}, {length} answers each, {learners} learners")
-            report("batch", *whole, theta)
+            report("batch", whole, theta)
             report(
-                "online", state.mean, error, state.mean - 1.96 * error,
-                state.mean + 1.96 * error, theta,
-            )  # fmt: skip
+                "online",
+                Abilities(state.mean, error, state.mean - 1.96 * error, state.mean + 1.96 * error),
+                theta,
+            )
             apart = np.abs(state.mean - whole.theta) / whole.standard_error
             ratio = error / whole.standard_error
             print(

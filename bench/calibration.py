@@ -88,7 +88,9 @@ def main(arguments: Sequence[str]) -> None:
                 rows[name].append((float(rmse[0]), float(rmse[1]), seconds))
         print(f"\n{title}, seeds {SEEDS.start} to {SEEDS.stop - 1}: mean (each seed)")
         for name, runs in rows.items():
-            columns = zip(("RMSE of a", "RMSE of b", "seconds"), zip(*runs, strict=True), strict=True)
+            columns = zip(
+                ("RMSE of a", "RMSE of b", "seconds"), zip(*runs, strict=True), strict=True
+            )
             print(f"  {name:14}", end="")
             for what, values in columns:
                 each = " ".join(f"{v:.4f}" if what != "seconds" else f"{v:.2f}" for v in values)

@@ -80,9 +80,7 @@ def ours() -> float:
         np.full(population, 0.2),
     ]
     a, b = draw.lognormal(0.0, 0.3, ITEMS), draw.normal(0.0, 1.0, ITEMS)
-    tables = [
-        np.full(CONCEPTS, x) for x in (-1.0, 1.5, 0.8, 0.1, 0.02, 0.001, 0.001, 0.02)
-    ]
+    tables = [np.full(CONCEPTS, x) for x in (-1.0, 1.5, 0.8, 0.1, 0.02, 0.001, 0.001, 0.02)]
     batches = [
         (
             draw.permutation(population)[:LEARNERS],
@@ -123,9 +121,7 @@ def moments() -> float:
 
 def beside(python: str, script: str) -> Callable[[], float]:
     def run() -> float:
-        done = subprocess.run(
-            [python, "-c", script], check=True, capture_output=True, text=True
-        )
+        done = subprocess.run([python, "-c", script], check=True, capture_output=True, text=True)
         return float(done.stdout.split()[-1])
 
     return run
@@ -155,7 +151,7 @@ def main() -> None:
         middle = statistics.median(found)
         print(
             f"{name:18} {middle:12,.0f} {min(found):12,.0f} {max(found):12,.0f} "
-            f"{first / middle:9,.0f}×"
+            f"{first / middle:9,.0f}x"
         )
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_POINTS: Final = 17
-_REACH: Final = 4.8
+_POINTS: Final = 25
+_REACH: Final = 6.0
 NODES: Final[Floats] = np.linspace(-_REACH, _REACH, _POINTS)
 """Points of integration, in deviations from the mean."""
 _LOG_WEIGHT: Final[Floats] = -0.5 * NODES**2

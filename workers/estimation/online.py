@@ -98,9 +98,7 @@ def answer_many(learners: Learners, questions: Questions, score: Floats) -> Answ
     probability = (right_low + odds * right_high) / (1.0 + odds)
     # P(right | known) / P(right | unknown); the ratio of wrong is that times exp(low - high).
     ratio = right_high / right_low * (down_high / down_low) ** (1.0 - score)
-    mantissa, exponent = update_many(
-        learners.mantissa, learners.exponent, ratio, q.learn, q.forget
-    )
+    mantissa, exponent = update_many(learners.mantissa, learners.exponent, ratio, q.learn, q.forget)
     p = expit(z)
     gradient = slope * (score - p)
     curvature = slope * slope * p * (1.0 - p)

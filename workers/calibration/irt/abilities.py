@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from workers.calibration.irt.answers import Answers, Floats, Ints
 from workers.calibration.irt.bank import Bank
@@ -26,6 +27,8 @@ _NEGLIGIBLE = 30.0
 """Log density below the top from which on nothing counts."""
 _ZOOMS = 12
 _STEP = 1e-4
+_FINER = 16
+_NEAR = 1e-6
 
 
 class Abilities(NamedTuple):
@@ -85,9 +88,7 @@ class _Prior:
 class _Record:
     """One person's answers, group by group, equal ones together."""
 
-    def __init__(
-        self, bank: Bank, places: tuple[Ints, Ints], item: Ints, score: Floats
-    ) -> None:
+    def __init__(self, bank: Bank, places: tuple[Ints, Ints], item: Ints, score: Floats) -> None:
         self.parts = []
         of, at = places[0][item], places[1][item]
         for number, group in enumerate(bank.groups):
@@ -146,17 +147,21 @@ def _rates(
 
 
 def _eap(record: _Record, prior: _Prior) -> tuple[float, float, float, float]:
-    theta, weight = _zoomed(record, prior)
+    theta, log_density = _zoomed(record, prior)
+    weight = np.exp(log_density)
+    weight /= weight.sum()
     mean = float(weight @ theta)
     error = float(np.sqrt(weight @ (theta - mean) ** 2))
-    # The distribution function at the middle between points.
-    below = np.cumsum(weight) - 0.5 * weight
-    low, high = np.interp([0.025, 0.975], below, theta).tolist()
+    # Quantiles need a finer grid than moments do.
+    fine = np.linspace(theta[0], theta[-1], _FINER * _POINTS)
+    density = np.exp(CubicSpline(theta, log_density)(fine))
+    below = np.cumsum(density) - 0.5 * density
+    low, high = np.interp([0.025, 0.975], below / density.sum(), fine).tolist()
     return mean, error, low, high
 
 
 def _zoomed(record: _Record, prior: _Prior) -> tuple[Floats, Floats]:
-    """A grid that fits the posterior, and the posterior on it."""
+    """A grid that fits the posterior, and the log density on it, its top 0."""
     low = prior.mean - _REACH * prior.deviation
     high = prior.mean + _REACH * prior.deviation
     for _ in range(_ZOOMS):
@@ -168,21 +173,16 @@ def _zoomed(record: _Record, prior: _Prior) -> tuple[Floats, Floats]:
         if last - first > _POINTS // 2:
             break
         low, high = theta[first], theta[last]
-    weight = np.exp(log_density)
-    return theta, weight / weight.sum()
+    return theta, log_density
 
 
 def _mode(record: _Record, prior: _Prior) -> tuple[float, float]:
-    theta, weight = _zoomed(record, prior)
-    for _ in range(_ZOOMS):
-        top = int(np.clip(weight.argmax(), 1, _POINTS - 2))
-        low, high = theta[top - 1], theta[top + 1]
-        if high - low < 1e-8:
-            break
-        theta = np.linspace(low, high, _POINTS)
+    theta, log_density = _zoomed(record, prior)
+    while theta[1] - theta[0] > _NEAR:
+        top = int(np.clip(log_density.argmax(), 1, _POINTS - 2))
+        theta = np.linspace(theta[top - 1], theta[top + 1], _POINTS)
         log_density = record.log_likelihood(theta) + prior.log_density(theta)
-        weight = log_density - log_density.max()
-    mode = float(theta[weight.argmax()])
+    mode = float(theta[log_density.argmax()])
     near = mode + np.array([-1.0, 0.0, 1.0]) * 1e-3 * prior.deviation
     value = record.log_likelihood(near) + prior.log_density(near)
     curvature = -(value[0] - 2.0 * value[1] + value[2]) / (1e-3 * prior.deviation) ** 2

@@ -43,7 +43,7 @@ class Answers:
             ("person", self.person, self.persons),
             ("item", self.item, self.items),
         ):
-            if column.size and not (0 <= column.min() and column.max() < number):
+            if column.size and (column.min() < 0 or column.max() >= number):
                 raise ValueError(
                     f"{name} must lie in 0 to {number - 1}, not {column.min()} to {column.max()}"
                 )
@@ -65,4 +65,4 @@ def answers_of_table(table: NDArray[Any], weight: Floats | None = None) -> Answe
     """Answers of a dense table of scores, persons by items; NaN where there is none."""
     scores = np.asarray(table, dtype=np.float64)
     person, item = np.nonzero(~np.isnan(scores))
-    return Answers(person, item, scores[person, item], *scores.shape, weight)
+    return Answers(person, item, scores[person, item], scores.shape[0], scores.shape[1], weight)

@@ -11,6 +11,7 @@ and of 1 - its upper one: the likelihood is smooth in them, a slope of 0 include
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -83,14 +84,12 @@ class Bank:
     def slices(self) -> list[slice]:
         """The cells of each group."""
         ends = np.cumsum([0] + [g.items.size * (g.steps + 1) for g in self.groups]).tolist()
-        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [slice(a, b) for a, b in pairwise(ends)]
 
     def with_parameters(self, parameters: Sequence[Floats]) -> "Bank":
         """The same items with other parameters, group by group."""
         return Bank(
-            tuple(
-                replace(g, parameters=p) for g, p in zip(self.groups, parameters, strict=True)
-            )
+            tuple(replace(g, parameters=p) for g, p in zip(self.groups, parameters, strict=True))
         )
 
     def items(self) -> list[Item]:
@@ -137,7 +136,7 @@ class Bank:
 
 
 def difficulties(group: Group) -> Floats:
-    """b of each step of each item, logits, shape (n, steps)."""
+    """Each step's b of each item, logits, shape (n, steps)."""
     a = group.parameters[:, :1]
     safe = np.where(np.abs(a) < _LEAST, np.copysign(_LEAST, a), a)
     return -group.parameters[:, 1 : 1 + group.steps] / safe

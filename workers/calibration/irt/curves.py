@@ -40,13 +40,14 @@ def log_curves(model: str, steps: int, parameters: Floats, theta: Floats) -> Flo
     return np.stack([down, up], axis=1)
 
 
-def derivatives(
-    model: str, steps: int, parameters: Floats, theta: Floats, logs: Floats
-) -> Floats:
+def derivatives(model: str, steps: int, parameters: Floats, theta: Floats, logs: Floats) -> Floats:
     """Of `log_curves` by each parameter, shape (n, parameters, steps + 1, abilities).
 
     Args:
-        model, steps, parameters, theta: as there.
+        model: as there.
+        steps: as there.
+        parameters: as there.
+        theta: as there.
         logs: what it gave.
     """
     a, d = parameters[:, 0], parameters[:, 1 : 1 + steps]

@@ -37,7 +37,7 @@ def degenerate(group: Group, answers: Answers) -> Degenerate:
     place[group.items] = np.arange(group.items.size)
     here = place[answers.item] >= 0
     item, score, weight = place[answers.item[here]], answers.score[here], weight[here]
-    total = np.bincount(item, weight, group.items.size)
+    total: Floats = np.bincount(item, weight, group.items.size).astype(np.float64)
     stepped = group.model in {"graded", "partial_credit"}
     steps = group.steps
     if stepped:

@@ -1,7 +1,7 @@
 """Expected counts of answers at each ability: the E step, on a fixed grid under N(0, 1)."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -15,6 +15,8 @@ _CHUNK = 4096
 _DENSE = 0.15
 """Share of filled cells from which on a plain matrix is multiplied faster."""
 _DENSE_CELLS = 20_000_000
+_DEEPEST = -1e6
+"""Log probability of what can't be: weight 0 times it is 0 still."""
 
 
 class Grid(NamedTuple):
@@ -27,7 +29,7 @@ class Grid(NamedTuple):
 def grid_of(points: int) -> Grid:
     """A grid over [-6, 6].
 
-    The rectangular rule errs by about 2·exp(-2·π²·(σ / step)²) on a posterior of deviation σ.
+    The rectangular rule errs by about 2·exp(-2·π²·(s / step)²) on a posterior of deviation s.
     """
     theta = np.linspace(-_REACH, _REACH, points)
     log_weight = -0.5 * theta**2
@@ -50,7 +52,14 @@ class Expected(NamedTuple):
     """Expected weight of each cell at each ability, shape (cells, abilities)."""
 
 
-@dataclass(frozen=True)
+class _Chunk(NamedTuple):
+    """Some persons' weights in the cells, the same transposed, and how many each stands for."""
+
+    weights: Any
+    transposed: Any
+    persons: Floats
+
+
 class Expectation:
     """The E step of one set of answers.
 
@@ -60,41 +69,34 @@ class Expectation:
         grid: the abilities.
     """
 
-    weights: csr_array
-    persons: Floats
-    grid: Grid
-
-    def __post_init__(self) -> None:
-        rows, columns = self.weights.shape
-        dense = (
-            rows * columns <= _DENSE_CELLS and self.weights.nnz >= _DENSE * rows * columns
-        )
-        chunks = []
+    def __init__(self, weights: csr_array, persons: Floats, grid: Grid) -> None:
+        self.weights, self.persons, self.grid = weights, persons, grid
+        rows, columns = weights.shape
+        dense = rows * columns <= _DENSE_CELLS and weights.nnz >= _DENSE * rows * columns
+        self._chunks = []
         for start in range(0, rows, _CHUNK):
-            part = self.weights[start : start + _CHUNK]
+            part = weights[start : start + _CHUNK]
             forth = part.toarray() if dense else part
             back = forth.T if dense else part.T.tocsr()
-            chunks.append((forth, back, self.persons[start : start + _CHUNK]))
-        object.__setattr__(self, "_chunks", chunks)
+            self._chunks.append(_Chunk(forth, back, persons[start : start + _CHUNK]))
 
-    def posteriors(self, bank: Bank) -> "list[tuple[Floats, Floats]]":
-        """Of each chunk of persons: posterior at each ability, and log likelihood of each."""
-        return [(p, e) for p, e, _ in self._walk(bank)]
+    def posteriors(self, bank: Bank) -> Iterator[Floats]:
+        """Of each chunk of persons the posterior at each ability, shape (persons, abilities)."""
+        return (posterior for posterior, _, _ in self._walk(bank))
 
     def run(self, bank: Bank) -> Expected:
         """Posteriors under a bank's parameters, summed up."""
         counts = np.zeros((bank.cells, self.grid.theta.size))
         log_likelihood = 0.0
-        for posterior, evidence, (_, back, persons) in self._walk(bank):
-            log_likelihood += float(persons @ evidence)
-            posterior *= persons[:, None]
-            counts += back @ posterior
+        for posterior, evidence, chunk in self._walk(bank):
+            log_likelihood += float(chunk.persons @ evidence)
+            counts += chunk.transposed @ (posterior * chunk.persons[:, None])
         return Expected(log_likelihood, counts)
 
-    def _walk(self, bank: Bank):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        logs = np.maximum(bank.log_cells(self.grid.theta), -1e6)
-        for chunk in self._chunks:  # type: ignore[attr-defined]
-            posterior = chunk[0] @ logs
+    def _walk(self, bank: Bank) -> Iterator[tuple[Floats, Floats, _Chunk]]:
+        logs = np.maximum(bank.log_cells(self.grid.theta), _DEEPEST)
+        for chunk in self._chunks:
+            posterior = chunk.weights @ logs
             posterior += self.grid.log_weight
             most = posterior.max(axis=1)
             posterior -= most[:, None]

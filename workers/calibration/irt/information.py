@@ -12,10 +12,11 @@ from scipy.special import expit
 
 from workers.calibration.irt.answers import Floats
 from workers.calibration.irt.bank import Bank, Group, difficulties
-from workers.calibration.irt.curves import derivatives
 from workers.calibration.irt.expectation import Expectation, Expected
+from workers.calibration.irt.item_information import each_by_itself
 from workers.calibration.irt.maximisation import slope_of
 from workers.calibration.irt.priors import Hold
+from workers.calibration.irt.scores import inverse_or_nan, score_curves
 
 TOGETHER = 600
 _STEP = 1e-5
@@ -37,17 +38,17 @@ def standard_errors(
     if sum(g.parameters.size for g in bank.groups) <= TOGETHER:
         covariances = _together(bank, expectation, complete)
     else:
-        covariances = _each(bank, expectation, complete)
+        covariances = each_by_itself(bank, expectation, complete)
     return [_outer(g, c) for g, c in zip(bank.groups, covariances, strict=True)]
 
 
-def rough_errors(
-    bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]
-) -> list[Floats]:
+def rough_errors(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]) -> list[Floats]:
     """The same as if abilities were known: too small, and cheap."""
     complete = _complete(bank, theta, expected, holds)
     return [
-        _outer(g, np.array([_inverse(one) for one in block]))[:, : 1 + g.steps]
+        _outer(g, np.array([inverse_or_nan(one, one.diagonal()) for one in block]))[
+            :, : 1 + g.steps
+        ]
         for g, block in zip(bank.groups, complete, strict=True)
     ]
 
@@ -75,16 +76,8 @@ def _moved(group: Group, by: Floats) -> Group:
     return Group(group.model, group.steps, group.items, group.parameters + by)
 
 
-def _scores(bank: Bank, theta: Floats) -> list[Floats]:
-    """Derivatives of each cell's log probability, shape (n, p, steps + 1, abilities) a group."""
-    return [
-        derivatives(g.model, g.steps, g.parameters, theta, g.log_curves(theta))
-        for g in bank.groups
-    ]
-
-
 def _together(bank: Bank, expectation: Expectation, complete: list[Floats]) -> list[Floats]:
-    scores = _scores(bank, expectation.grid.theta)
+    scores = score_curves(bank, expectation.grid.theta)
     total = sum(g.parameters.size for g in bank.groups)
     information = np.zeros((total, total))
     begin = 0
@@ -94,7 +87,7 @@ def _together(bank: Bank, expectation: Expectation, complete: list[Floats]) -> l
             information[own, own] += one
             begin = own.stop
     start = 0
-    for posterior, _ in expectation.posteriors(bank):
+    for posterior in expectation.posteriors(bank):
         rows = slice(start, start + posterior.shape[0])
         start = rows.stop
         weights = expectation.weights[rows].toarray()
@@ -107,7 +100,8 @@ def _together(bank: Bank, expectation: Expectation, complete: list[Floats]) -> l
             score *= np.sqrt(persons * posterior[:, q])[:, None]
             information -= score.T @ score
         information += mean.T @ (persons[:, None] * mean)
-    return _cut(bank, _inverse_with_shared_slopes(bank, information))
+    scale = np.concatenate([np.diagonal(one, 0, 1, 2).ravel() for one in complete])
+    return _cut(bank, _inverse_with_shared_slopes(bank, information, scale))
 
 
 def _fill(score: Floats, bank: Bank, weights: Floats, scores: list[Floats], q: int) -> None:
@@ -124,7 +118,7 @@ def _fill(score: Floats, bank: Bank, weights: Floats, scores: list[Floats], q: i
         begin += n * p
 
 
-def _inverse_with_shared_slopes(bank: Bank, information: Floats) -> Floats:
+def _inverse_with_shared_slopes(bank: Bank, information: Floats, scale: Floats) -> Floats:
     """Covariance of all parameters; 1PL items have one slope among them."""
     total = information.shape[0]
     column = np.arange(total)
@@ -137,22 +131,8 @@ def _inverse_with_shared_slopes(bank: Bank, information: Floats) -> Floats:
     kept, place = np.unique(column, return_inverse=True)
     spread = np.zeros((total, kept.size))
     spread[np.arange(total), place] = 1.0
-    return np.asarray(spread @ _inverse(spread.T @ information @ spread) @ spread.T)
-
-
-def _inverse(information: Floats) -> Floats:
-    """The inverse; of a matrix with no positive eigenvalue in a direction NaN."""
-    try:
-        np.linalg.cholesky(information)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(information)
-        bad = values <= 1e-9 * max(float(np.abs(values).max()), 1e-300)
-        found = (vectors[:, ~bad] / values[~bad]) @ vectors[:, ~bad].T
-        # Only those parameters are without an error that lie in a flat direction.
-        flat = (vectors[:, bad] ** 2).sum(axis=1) > 1e-6
-        found[flat], found[:, flat] = np.nan, np.nan
-        return found
-    return np.asarray(np.linalg.inv(information))
+    inverse = inverse_or_nan(spread.T @ information @ spread, spread.T @ scale)
+    return np.asarray(spread @ inverse @ spread.T)
 
 
 def _cut(bank: Bank, covariance: Floats) -> list[Floats]:
@@ -165,79 +145,12 @@ def _cut(bank: Bank, covariance: Floats) -> list[Floats]:
     return found
 
 
-def _each(bank: Bank, expectation: Expectation, complete: list[Floats]) -> list[Floats]:
-    theta = expectation.grid.theta
-    scores = _scores(bank, theta)
-    information = [block.copy() for block in complete]
-    group_of, item_of, step_of = _index(bank)
-    start = 0
-    for posterior, _ in expectation.posteriors(bank):
-        part = expectation.weights[start : start + posterior.shape[0]].tocoo()
-        persons = expectation.persons[start : start + posterior.shape[0]]
-        start += posterior.shape[0]
-        row, cell = part.coords
-        for number, group in enumerate(bank.groups):
-            here = group_of[cell] == number
-            # An answer's cells belong together: a score between 0 and 1 has two.
-            key = row[here] * group.items.size + item_of[cell[here]]
-            answer, place = np.unique(key, return_inverse=True)
-            _take_variance(
-                information[number],
-                scores[number],
-                posterior,
-                persons,
-                (answer // group.items.size, answer % group.items.size, place),
-                (step_of[cell[here]], part.data[here]),
-            )
-    return [np.array([_inverse(one) for one in block]) for block in information]
-
-
-_ROWS = 20_000
-"""Answers at once."""
-
-
-def _take_variance(  # noqa: PLR0917  # a loop body, given its arrays
-    information: Floats,
-    scores: Floats,
-    posterior: Floats,
-    persons: Floats,
-    answers: tuple[np.ndarray, np.ndarray, np.ndarray],  # type: ignore[type-arg]
-    cells: tuple[np.ndarray, Floats],  # type: ignore[type-arg]
-) -> None:
-    """Take the variance of each answer's score over its person's posterior from its item's."""
-    person, item, place = answers
-    step, weight = cells
-    table = np.zeros((person.size, scores.shape[2]))
-    np.add.at(table, (place, step), weight)
-    for begin in range(0, person.size, _ROWS):
-        rows = slice(begin, begin + _ROWS)
-        who, what = person[rows], item[rows]
-        chance = posterior[who]
-        score = np.einsum("rk,rpkq->rpq", table[rows], scores[what])
-        weighted = score * chance[:, None, :]
-        mean = weighted.sum(axis=2)
-        square = np.matmul(weighted, score.transpose(0, 2, 1))
-        spread = (square - mean[:, :, None] * mean[:, None, :]) * persons[who][:, None, None]
-        np.subtract.at(information, what, spread)
-
-
-def _index(bank: Bank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """Of each cell its group, its item's place in the group and its step."""
-    group, item, step = [], [], []
-    for number, g in enumerate(bank.groups):
-        n, k = g.items.size, g.steps + 1
-        group.append(np.full(n * k, number))
-        item.append(np.repeat(np.arange(n), k))
-        step.append(np.tile(np.arange(k), n))
-    return np.concatenate(group), np.concatenate(item), np.concatenate(step)
-
-
 def _outer(group: Group, covariance: Floats) -> Floats:
     """From the inner parameters' covariance to the outer ones' errors, by the delta method."""
     a, k = group.parameters[:, 0], group.steps
     b = difficulties(group)
     found = np.empty(group.parameters.shape)
-    variance = np.diagonal(covariance, axis1=1, axis2=2)
+    variance = np.einsum("npp->np", covariance)
     with np.errstate(invalid="ignore", divide="ignore"):
         found[:, 0] = np.sqrt(variance[:, 0])
         for j in range(k):
@@ -245,7 +158,7 @@ def _outer(group: Group, covariance: Floats) -> Floats:
                 variance[:, 1 + j] + 2.0 * b[:, j] * covariance[:, 0, 1 + j]
                 + b[:, j] ** 2 * variance[:, 0]
             ) / np.abs(a)  # fmt: skip
-        for column in range(1 + k, found.shape[1]):
+        for column in range(1 + k, group.parameters.shape[1]):
             chance = expit(group.parameters[:, column])
             found[:, column] = chance * (1.0 - chance) * np.sqrt(variance[:, column])
     return found

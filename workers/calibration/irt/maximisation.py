@@ -31,11 +31,21 @@ class Slope(NamedTuple):
     information: Floats
 
 
-def _value(group: Group, counts: Floats, theta: Floats, hold: Hold) -> Floats:
-    logs = group.log_curves(theta)
+class _Wanted(NamedTuple):
+    """What parameters are to fit."""
+
+    counts: Floats
+    theta: Floats
+    hold: Hold
+
+
+def _value(group: Group, wanted: _Wanted) -> Floats:
+    """Expected log likelihood and log prior of each item, shape (n,); -inf where impossible."""
+    counts = wanted.counts
+    logs = group.log_curves(wanted.theta)
     with np.errstate(invalid="ignore"):
         value = np.where(counts > 0.0, counts * logs, 0.0).sum(axis=(1, 2))
-    value += hold.log_density(group)
+    value += wanted.hold.log_density(group)
     impossible = ~np.isfinite(logs).all(axis=(1, 2)) | ~np.isfinite(value)
     return np.where(impossible, -np.inf, value)
 
@@ -64,26 +74,27 @@ def maximise(group: Group, counts: Floats, theta: Floats, hold: Hold, enough: fl
         hold: the priors.
         enough: a step shorter than that ends the rounds.
     """
-    value = _value(group, counts, theta, hold)
+    wanted = _Wanted(counts, theta, hold)
+    value = _value(group, wanted)
     for _ in range(_ROUNDS):
         step = _step(group, slope_of(group, counts, theta, hold))
         length = np.abs(step).max(axis=1, keepdims=True)
         step *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
-        group, value, moved = _climb(group, step, value, counts, theta, hold)
+        group, value, moved = _climb(group, step, value, wanted)
         if moved <= enough:
             break
     return group
 
 
 def _climb(
-    group: Group, step: Floats, value: Floats, counts: Floats, theta: Floats, hold: Hold
+    group: Group, step: Floats, value: Floats, wanted: _Wanted
 ) -> tuple[Group, Floats, float]:
     """Go along a step as far as the objective rises; returns how far at most."""
     together = group.model == "1PL"
     scale = np.ones((step.shape[0], 1))
     for _ in range(_HALVINGS):
         tried = replace(group, parameters=group.parameters + scale * step)
-        reached = _value(tried, counts, theta, hold)
+        reached = _value(tried, wanted)
         if together:
             worse = np.full(value.shape, not reached.sum() >= value.sum())
         else:
@@ -93,7 +104,7 @@ def _climb(
         scale[worse] *= 0.25
     scale[worse] = 0.0
     tried = replace(group, parameters=group.parameters + scale * step)
-    return tried, _value(tried, counts, theta, hold), float(np.abs(scale * step).max(initial=0.0))
+    return tried, _value(tried, wanted), float(np.abs(scale * step).max(initial=0.0))
 
 
 def _step(group: Group, slope: Slope) -> Floats:
@@ -101,7 +112,7 @@ def _step(group: Group, slope: Slope) -> Floats:
     n, p = group.parameters.shape
     information = slope.information + _FLOOR * np.eye(p)
     if group.model != "1PL":
-        return np.linalg.solve(information, slope.gradient[:, :, None])[:, :, 0]
+        return np.asarray(np.linalg.solve(information, slope.gradient[:, :, None])[:, :, 0])
     # One slope and an intercept each: what the intercepts take up goes first.
     cross, own = information[:, 0, 1], information[:, 1, 1]
     left = (information[:, 0, 0] - cross**2 / own).sum()

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logit
 
 from workers.calibration.irt.answers import Answers, Floats
 from workers.calibration.irt.bank import MODELS, Bank, Group, Item, Model
@@ -20,6 +19,7 @@ from workers.calibration.irt.fit_statistics import MeanSquares, mean_squares
 from workers.calibration.irt.information import rough_errors, standard_errors
 from workers.calibration.irt.maximisation import maximise
 from workers.calibration.irt.priors import NO_PRIORS, Hold, Priors, learned
+from workers.calibration.irt.starting import starting_bank
 
 _FARTHEST = 64.0
 _ROUGHLY = 1e-3
@@ -70,12 +70,12 @@ class Calibration:
 
     @property
     def discrimination(self) -> Floats:
-        """a of each item."""
+        """Of each item a."""
         return np.array([one.item.discrimination for one in self.items])
 
     @property
     def difficulty(self) -> Floats:
-        """b of each item, logits; of one with steps the mean of its thresholds."""
+        """Of each item b, logits; of one with steps the mean of its thresholds."""
         return np.array([np.mean(one.item.thresholds) for one in self.items])
 
 
@@ -112,7 +112,7 @@ def calibrate(
     """
     if not answers.person.size:
         raise ValueError("answers must be at least one")
-    bank = _start(answers, _models(model, answers.items), _steps(steps, answers.items))
+    bank = starting_bank(answers, _models(model, answers.items), _steps(steps, answers.items))
     degenerates = [degenerate(group, answers) for group in bank.groups]
     holds = [Hold(priors, found.held) for found in degenerates]
     grid = grid_of(points or points_for(answers))
@@ -182,9 +182,7 @@ class _Climb:
                     hold,
                     self._tolerance,
                 )
-                for group, cells, hold in zip(
-                    bank.groups, bank.slices(), self._holds, strict=True
-                )
+                for group, cells, hold in zip(bank.groups, bank.slices(), self._holds, strict=True)
             )
         )
 
@@ -222,7 +220,7 @@ def _distance(a: Bank, b: Bank) -> float:
 
 
 def _models(model: Model | Sequence[Model], items: int) -> list[Model]:
-    models: list[Model] = [model] * items if isinstance(model, str) else list(model)  # type: ignore[list-item]
+    models: list[Model] = [model] * items if isinstance(model, str) else list(model)
     if len(models) != items or not set(models) <= set(MODELS):
         raise ValueError(f"model must be one of {', '.join(MODELS)}, or one of them for each item")
     return models
@@ -235,48 +233,6 @@ def _steps(steps: Sequence[int] | None, items: int) -> list[int]:
     return found
 
 
-def _start(answers: Answers, models: list[Model], steps: list[int]) -> Bank:
-    """Slopes of 1, and intercepts that give each item the mean it has."""
-    weight = answers.weights[answers.person]
-    kinds = [
-        (m, k if m in {"graded", "partial_credit"} else 1)
-        for m, k in zip(models, steps, strict=True)
-    ]
-    groups = []
-    for model, number in dict.fromkeys(kinds):
-        items = np.array([j for j, kind in enumerate(kinds) if kind == (model, number)])
-        total = np.bincount(answers.item, weight, answers.items)[items]
-        rows = [np.ones(items.size)]
-        for k in range(1, number + 1):
-            # A score between steps is rounded, and counts in full for one step only.
-            reached = (
-                answers.score
-                if number == 1 and model not in {"graded", "partial_credit"}
-                else np.rint(answers.score * number) >= k
-            )
-            right = np.bincount(answers.item, weight * reached, answers.items)[items]
-            rows.append(1.16 * logit((right + 0.5) / (total + 1.0)))
-        if model == "partial_credit":
-            rows[1:] = _adjacent(rows[1:])
-        if model in {"3PL", "4PL"}:
-            rows.append(np.full(items.size, float(logit(0.1))))
-        if model == "4PL":
-            rows.append(np.full(items.size, float(logit(0.05))))
-        parameters = np.column_stack(rows)
-        if model == "graded":
-            parameters[:, 1:] -= 1e-3 * np.arange(number)
-        groups.append(Group(model, number, items, parameters))
-    return Bank(tuple(groups))
-
-
-def _adjacent(cumulative: list[Floats]) -> list[Floats]:
-    """From logits of at least k to logits of k against k - 1, roughly."""
-    above = [1.0 / (1.0 + np.exp(-d)) for d in cumulative]
-    chance = -np.diff(np.array([np.ones_like(above[0]), *above, np.zeros_like(above[0])]), axis=0)
-    logs = np.log(np.maximum(chance, 1e-3))
-    return list(logs[1:] - logs[:-1])
-
-
 def _items(
     bank: Bank,
     expected: Expected,
@@ -287,9 +243,7 @@ def _items(
     nothing = [np.full(g.parameters.shape, np.nan) for g in bank.groups]
     found: dict[int, CalibratedItem] = {}
     items = bank.items()
-    groups = zip(
-        bank.groups, bank.slices(), errors or nothing, degenerates, strict=True
-    )
+    groups = zip(bank.groups, bank.slices(), errors or nothing, degenerates, strict=True)
     for group, cells, of_errors, about in groups:
         counts = expected.counts[cells].reshape(group.items.size, -1, theta.size)
         fit: MeanSquares = mean_squares(group, counts, theta)

@@ -30,8 +30,8 @@ class Priors:
     Args:
         discrimination: mean and standard deviation of log a.
         difficulty: mean and standard deviation of each b, logits.
-        lower: α and β of the chance to guess, 1 or more each.
-        slip: α and β of 1 - upper, 1 or more each.
+        lower: both counts of the beta of the chance to guess, 1 or more each.
+        slip: both counts of the beta of 1 - upper, 1 or more each.
 
     Raises:
         ValueError: if a number lies outside its range.
@@ -103,9 +103,7 @@ class Hold:
             beyond = np.log(a) - mean
             on = weight > 0.0
             first[:, 0] += np.where(on, -weight * beyond / a, 0.0)
-            information[:, 0, 0] += np.where(
-                on, weight * np.maximum(1.0 - beyond, 0.1) / a**2, 0.0
-            )
+            information[:, 0, 0] += np.where(on, weight * np.maximum(1.0 - beyond, 0.1) / a**2, 0.0)
         mean, weight = self._normal("difficulty")
         slope = _away(a)
         for k in range(group.steps):
@@ -129,7 +127,7 @@ class Hold:
         return np.where(self.held, weak[0], 0.0), np.where(self.held, weak[1] ** -2.0, 0.0)
 
     def _beta(self, name: str) -> tuple[Floats, Floats]:
-        """α - 1 and β - 1 of each item."""
+        """Both counts of each item, less 1."""
         usual, weak = getattr(self.usual, name), getattr(WEAK_PRIORS, name)
         if usual is not None:
             return np.full(self.held.size, usual[0] - 1.0), np.full(self.held.size, usual[1] - 1.0)
