@@ -242,6 +242,9 @@ def test_given_items_that_say_nothing_when_calibrated_then_they_are_finite_and_w
     table[:, 6] = np.nan
     found = calibrate(answers_of_table(table))
     assert np.isfinite(numbers(found)).all()
+    rasch = calibrate(answers_of_table(table), "1PL", learn_priors=True)
+    assert np.isfinite(numbers(rasch)).all()
+    assert len({one.item.discrimination for one in rasch.items}) == 1
     words = [" ".join(one.warnings) for one in found.items]
     assert not any(words[0:1] + words[7:])
     assert "all answers are right" in words[1]
@@ -282,6 +285,16 @@ def test_given_few_answers_when_priors_are_learnt_then_items_come_nearer_the_tru
         np.sqrt(((numbers(found)[:, :2] - truth) ** 2).mean(axis=0)) for found in (alone, together)
     ]
     assert (rmse[1] < rmse[0]).all()
+
+
+def test_given_items_with_hardly_an_answer_when_priors_are_learnt_then_all_stays_finite() -> None:
+    items = some_items("2PL", 150, 22)
+    answers = drawn(items, np.random.default_rng(23).normal(size=100), 24, missing=0.93)
+    found = calibrate(answers, learn_priors=True)
+    assert found.converged
+    assert np.isfinite(numbers(found)).all()
+    assert (found.discrimination > 0.0).all()
+    assert np.abs(found.difficulty).max() < 5.0
 
 
 def test_given_too_few_items_when_priors_are_to_be_learnt_then_those_given_stay() -> None:

@@ -78,7 +78,11 @@ def maximise(group: Group, counts: Floats, theta: Floats, hold: Hold, enough: fl
     value = _value(group, wanted)
     for _ in range(_ROUNDS):
         step = _step(group, slope_of(group, counts, theta, hold))
+        step[~np.isfinite(step)] = 0.0
         length = np.abs(step).max(axis=1, keepdims=True)
+        if group.model == "1PL":
+            # A slope in common takes one step.
+            length[:] = length.max()
         step *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
         group, value, moved = _climb(group, step, value, wanted)
         if moved <= enough:

@@ -7,7 +7,7 @@ and one that lands lower than the plain step is not taken.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,12 +18,15 @@ from workers.calibration.irt.expectation import Expectation, Expected, grid_of, 
 from workers.calibration.irt.fit_statistics import MeanSquares, mean_squares
 from workers.calibration.irt.information import rough_errors, standard_errors
 from workers.calibration.irt.maximisation import maximise
-from workers.calibration.irt.priors import NO_PRIORS, Hold, Priors, learned
+from workers.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS, Hold, Priors, learned
 from workers.calibration.irt.starting import starting_bank
 
 _FARTHEST = 64.0
 _ROUGHLY = 1e-3
 """How near to rest a fit comes that only priors are learnt from."""
+_LEARNING = 6
+"""Times that priors are learnt anew."""
+_FEW_ROUNDS = 12
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,8 @@ def calibrate(
         tolerance: at rest once no parameter moves farther in a round.
         rounds: of EM at most.
         errors: whether standard errors are wanted.
-        learn_priors: whether the means and deviations of log a and of b are learnt from the items
-            in a first fit without them: shrinks what few answers say to what is usual here.
+        learn_priors: whether means and deviations of log a and of b are learnt from the items,
+            from `priors` (or `WEAK_PRIORS`) on: shrinks what few answers say to what is usual here.
 
     Raises:
         ValueError: if there is no answer, or models and steps do not fit the items.
@@ -118,11 +121,7 @@ def calibrate(
     grid = grid_of(points or points_for(answers))
     expectation = Expectation(bank.weights(answers), answers.weights, grid)
     if learn_priors:
-        bank, _ = _Climb(expectation, holds, _ROUGHLY).run(bank, rounds)
-        spreads = rough_errors(bank, grid.theta, expectation.run(bank), holds)
-        for spread, about in zip(spreads, degenerates, strict=True):
-            spread[about.held] = np.nan
-        priors = learned(priors, bank.groups, spreads)
+        bank, priors = _with_priors(bank, expectation, priors, degenerates)
         holds = [Hold(priors, found.held) for found in degenerates]
     climb = _Climb(expectation, holds, tolerance)
     bank, converged = climb.run(bank, rounds)
@@ -137,6 +136,23 @@ def calibrate(
         converged,
         grid.theta.size,
     )
+
+
+def _with_priors(
+    bank: Bank, expectation: Expectation, priors: Priors, degenerates: list[Degenerate]
+) -> tuple[Bank, Priors]:
+    """Priors learnt from the items, and the items under them, roughly."""
+    priors = replace(
+        priors,
+        discrimination=priors.discrimination or WEAK_PRIORS.discrimination,
+        difficulty=priors.difficulty or WEAK_PRIORS.difficulty,
+    )
+    for _ in range(_LEARNING):
+        holds = [Hold(priors, found.held) for found in degenerates]
+        bank, _ = _Climb(expectation, holds, _ROUGHLY).run(bank, _FEW_ROUNDS)
+        errors = rough_errors(bank, expectation.grid.theta, expectation.run(bank), holds)
+        priors = learned(priors, bank.groups, errors)
+    return bank, priors
 
 
 class _Climb:

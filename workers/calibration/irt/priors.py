@@ -20,7 +20,6 @@ Pair = tuple[float, float]
 _ENOUGH = 10
 """Estimates from which on their spread is worth estimating."""
 _NARROWEST = 0.05
-_FLAT = 0.05
 
 
 @dataclass(frozen=True)
@@ -134,48 +133,42 @@ class Hold:
         return np.where(self.held, weak[0] - 1.0, 0.0), np.where(self.held, weak[1] - 1.0, 0.0)
 
 
-def learned(prior: Priors, groups: Sequence[Group], spreads: Sequence[Floats]) -> Priors:
-    """Priors whose discrimination and difficulty are those of the items found without.
+def learned(prior: Priors, groups: Sequence[Group], errors: Sequence[Floats]) -> Priors:
+    """Priors with means and deviations of log a and of b as the items found under `prior` have.
 
-    Means and deviations are what is common to the items once each one's own error is taken out.
-    Source: DerSimonian & Laird (1986), "Meta-analysis in clinical trials", Controlled Clinical
-    Trials 7, 177-188, iterated.
+    One step of EM for a normal population whose members are known up to their errors: the mean of
+    what was found, and the variance of that plus the mean squared error. Source: Dempster, Laird &
+    Rubin (1977), Journal of the Royal Statistical Society B 39, 1-38, section 4.6.
 
     Args:
-        prior: the rest.
-        groups: items with estimates of their own.
-        spreads: of each group's a and b of each step the standard errors, shape (n, 1 + steps).
+        prior: under which the items were found.
+        groups: the items.
+        errors: of each group's a and b of each step the standard errors, shape (n, 1 + steps).
     """
-    slopes, slope_errors, places, place_errors = [], [], [], []
-    for group, errors in zip(groups, spreads, strict=True):
+    slopes, places = [], []
+    for group, error in zip(groups, errors, strict=True):
         a = group.parameters[:, 0]
-        fit = (a > _FLAT) & np.isfinite(errors).all(axis=1)
         if group.model != "1PL":
-            slopes.append(np.log(a[fit]))
-            slope_errors.append(errors[fit, 0] / a[fit])
-        places.append(difficulties(group)[fit].ravel())
-        place_errors.append(errors[fit, 1 : 1 + group.steps].ravel())
+            slopes.append(np.array([np.log(a), error[:, 0] / a]))
+        places.append(
+            np.array([difficulties(group).ravel(), error[:, 1 : 1 + group.steps].ravel()])
+        )
     return replace(
         prior,
-        discrimination=_common(slopes, slope_errors, prior.discrimination),
-        difficulty=_common(places, place_errors, prior.difficulty),
+        discrimination=_population(slopes, prior.discrimination),
+        difficulty=_population(places, prior.difficulty),
     )
 
 
-def _common(values: list[Floats], errors: list[Floats], otherwise: Pair | None) -> Pair | None:
-    """Mean and deviation of what scatters beyond its errors."""
-    x = np.concatenate([np.empty(0), *values])
-    variance = np.concatenate([np.empty(0), *errors]) ** 2
-    if x.size < _ENOUGH:
+def _population(found: list[Floats], otherwise: Pair | None) -> Pair | None:
+    """Mean and deviation of a population of values and errors."""
+    values, errors = np.concatenate([np.empty((2, 0)), *found], axis=1)
+    known = np.isfinite(values) & np.isfinite(errors)
+    if known.sum() < _ENOUGH:
         return otherwise
-    spread = float(x.var())
-    for _ in range(50):
-        weight = 1.0 / (spread + variance)
-        mean = float(weight @ x / weight.sum())
-        spread = max(
-            float(weight**2 @ ((x - mean) ** 2 - variance) / (weight**2).sum()), _NARROWEST**2
-        )
-    return mean, math.sqrt(spread)
+    mean = float(values[known].mean())
+    variance = float(((values[known] - mean) ** 2 + errors[known] ** 2).mean())
+    return mean, max(math.sqrt(variance), _NARROWEST)
 
 
 def _asymptotes(group: Group) -> list[tuple[int, str]]:
