@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.estimation.bkt import probability, update
+from workers.estimation.informed import InformedParameters
+from workers.estimation.items import ItemParameters
 from workers.estimation.online import Learners, Questions, answer_many
+from workers.estimation.scales import evidence
 
 LOGITS = st.floats(-4.0, 4.0)
 CHANCES = st.floats(0.001, 0.6)
@@ -88,3 +91,24 @@ def test_given_endless_right_or_wrong_answers_when_taken_then_nothing_overflows_
     for _ in range(200):
         learners, predicted = answer_many(learners, asked, 1.0 - scores)
     assert predicted[0] < predicted[1]
+
+
+@given(st.lists(st.tuples(STATES, ASKED, st.sampled_from([0.0, 1.0, 0.3])), min_size=1, max_size=5))
+def test_given_learners_when_answered_together_then_each_is_as_the_engine_takes_them(
+    cases: list[tuple[tuple[float, int, float, float, float, float], tuple[float, ...], float]],
+) -> None:
+    for state, asked, score in cases:
+        mantissa, exponent, theta, variance, deviation, looseness = state
+        a, b, unknown, known, weight, learn, forget, *_ = asked
+        column = [np.array([x]) for x in state]
+        seen = evidence(ItemParameters(b, a), theta + deviation, variance + looseness, score)
+        model = InformedParameters(unknown, unknown + known, weight, 0.0, 0.0, learn, forget)
+        numbers = (a, b, unknown, unknown + known, *asked[4:])
+        found = answer_many(
+            Learners(*column), Questions(*(np.array([x]) for x in numbers)), np.array([score])
+        )
+        odds, power = update(mantissa, exponent, model.ratio(seen.z, score), learn, forget)
+        assert found.learners.theta[0] == pytest.approx(theta + variance * seen.gradient, abs=1e-12)
+        assert math.log(found.learners.mantissa[0]) + found.learners.exponent[0] * math.log(
+            2.0
+        ) == pytest.approx(math.log(odds) + power * math.log(2.0), abs=1e-12)
