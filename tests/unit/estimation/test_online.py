@@ -21,7 +21,8 @@ STATES = st.tuples(
 )  # fmt: skip
 ASKED = st.tuples(
     st.floats(0.1, 3.0), LOGITS, st.floats(-3.0, 0.0), st.floats(0.1, 3.0), st.floats(0.0, 1.5),
-    CHANCES, st.one_of(st.just(0.0), st.floats(0.001, 0.3)), st.floats(0.0, 0.1), st.floats(0.0, 0.1), st.floats(-0.1, 0.1),
+    CHANCES, st.one_of(st.just(0.0), st.floats(0.001, 0.3)), st.floats(0.0, 0.1),
+    st.floats(0.0, 0.1), st.floats(-0.1, 0.1),
 )  # fmt: skip
 
 
