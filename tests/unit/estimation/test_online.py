@@ -21,7 +21,8 @@ STATES = st.tuples(
 )  # fmt: skip
 ASKED = st.tuples(
     st.floats(0.1, 3.0), LOGITS, st.floats(-3.0, 0.0), st.floats(0.1, 3.0), st.floats(0.0, 1.5),
-    CHANCES, st.floats(0.0, 0.3), st.floats(0.0, 0.1), st.floats(0.0, 0.1), st.floats(-0.1, 0.1),
+    CHANCES, st.one_of(st.just(0.0), st.floats(0.001, 0.3)), st.floats(0.0, 0.1),
+    st.floats(0.0, 0.1), st.floats(-0.1, 0.1),
 )  # fmt: skip
 
 
@@ -38,10 +39,11 @@ def by_hand(
     z = slope * (theta + deviation - b)
     low, high = sigmoid(unknown + weight * z), sigmoid(known + weight * z)
     mastery = probability(mantissa, exponent)
-    right, wrong = high / low, (1.0 - high) / (1.0 - low)
+    right = high / low
+    wrong = sigmoid(-known - weight * z) / sigmoid(-unknown - weight * z)
     odds = update(mantissa, exponent, right**score * wrong ** (1.0 - score), learn, forget)
     gradient = slope * (score - sigmoid(z))
-    curvature = slope**2 * sigmoid(z) * (1.0 - sigmoid(z))
+    curvature = slope**2 * sigmoid(z) * sigmoid(-z)
     return [
         math.log(odds[0]) + odds[1] * math.log(2.0),
         theta + variance * gradient,
@@ -51,7 +53,7 @@ def by_hand(
     ], mastery * high + (1.0 - mastery) * low
 
 
-@given(st.lists(st.tuples(STATES, ASKED, st.sampled_from([0.0, 1.0, 0.3])), min_size=1))
+@given(st.lists(st.tuples(STATES, ASKED, st.sampled_from([0.0, 1.0, 0.3])), min_size=1, max_size=8))
 def test_given_learners_when_answered_together_then_each_is_as_by_hand(
     cases: list[tuple[tuple[float, int, float, float, float, float], tuple[float, ...], float]],
 ) -> None:
@@ -69,7 +71,7 @@ def test_given_learners_when_answered_together_then_each_is_as_by_hand(
         after = found.learners
         log_odds = math.log(after.mantissa[n]) + after.exponent[n] * math.log(2.0)
         assert [log_odds, *(column[n] for column in after[2:])] == pytest.approx(
-            numbers, rel=1e-12, abs=1e-12
+            numbers, rel=1e-11, abs=1e-11
         )
         assert found.probability[n] == pytest.approx(predicted, abs=1e-13)
 
@@ -111,4 +113,4 @@ def test_given_learners_when_answered_together_then_each_is_as_the_engine_takes_
         assert found.learners.theta[0] == pytest.approx(theta + variance * seen.gradient, abs=1e-12)
         assert math.log(found.learners.mantissa[0]) + found.learners.exponent[0] * math.log(
             2.0
-        ) == pytest.approx(math.log(odds) + power * math.log(2.0), abs=1e-12)
+        ) == pytest.approx(math.log(odds) + power * math.log(2.0), abs=1e-11)
