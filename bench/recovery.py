@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from workers.calibration.bkt_fit import NO_PRIORS, fit_bkt
 from workers.calibration.table import Table
 

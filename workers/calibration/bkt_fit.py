@@ -171,29 +171,28 @@ def _expected(tree: Prefixes, parameters: Floats) -> tuple[Floats, Floats, Float
     unknown = np.power(guess[of], score) * np.power(1.0 - guess[of], 1.0 - score)
     t, f = learn[of], forget[of]
     chance, after = _forward(tree, parameters, known, unknown)
-    # As much of each learner's later answers as stands for knowing, and for not knowing.
-    into_known, into_unknown = _backward(tree, (known / chance, unknown / chance), t, f)
-    ends = tree.ends
-    at_known = after * (ends + (1.0 - f) * into_known + f * into_unknown)
-    at_unknown = (1.0 - after) * (ends + t * into_known + (1.0 - t) * into_unknown)
     first = slice(0, int(tree.level[1]))
+    moves = _backward(tree, after, t, f)
+    ends = tree.ends
+    at_known = ends * after + moves.forgot + moves.stayed_known
+    at_unknown = ends * (1.0 - after) + moves.learned + moves.stayed_unknown
 
     def sums(each: Floats) -> Floats:
         return summed(of, each, concepts)
 
     events = [
         summed(of[first], at_known[first], concepts),
-        sums((1.0 - after) * t * into_known),
+        sums(moves.learned),
         sums(at_unknown * score),
         sums(at_known * (1.0 - score)),
-        sums(after * f * into_unknown),
+        sums(moves.forgot),
     ]
     others = [
         summed(of[first], at_unknown[first], concepts),
-        sums((1.0 - after) * (1.0 - t) * into_unknown),
+        sums(moves.stayed_unknown),
         sums(at_unknown * (1.0 - score)),
         sums(at_known * score),
-        sums(after * (1.0 - f) * into_known),
+        sums(moves.stayed_known),
     ]
     return sums(tree.count * np.log(chance)), np.array(events), np.array(others)
 
@@ -216,19 +215,39 @@ def _forward(
     return chance, after
 
 
-def _backward(
-    tree: Prefixes, weight: tuple[Floats, Floats], t: Floats, f: Floats
-) -> tuple[Floats, Floats]:
-    """Of each node the sum of its children's messages into "known" and into "unknown"."""
-    into_known, into_unknown = np.zeros_like(t), np.zeros_like(t)
-    ends = tree.ends
+class _Moves(NamedTuple):
+    """Expected transitions after each node, of all learners who answered on."""
+
+    learned: Floats
+    forgot: Floats
+    stayed_known: Floats
+    stayed_unknown: Floats
+
+
+def _backward(tree: Prefixes, after: Floats, t: Floats, f: Floats) -> _Moves:
+    """Smooth from the newest answers back; all quotients are shares, and none overflows.
+
+    Source: the two-state form of Rauch, Tung & Striebel (1965), AIAA Journal 3, 1445-1450.
+    """
+    q, u = after, 1.0 - after
+    to_known = q * (1.0 - f) + u * t
+    to_unknown = q * f + u * (1.0 - t)
+    # Of those who know, or do not know, afterwards: the shares by what they were before.
+    by_known = 1.0 / np.maximum(to_known, 1e-300)
+    by_unknown = 1.0 / np.maximum(to_unknown, 1e-300)
+    kept, learned = q * (1.0 - f) * by_known, u * t * by_known
+    forgot, stayed = q * f * by_unknown, u * (1.0 - t) * by_unknown
+    known, unknown = tree.ends * q, tree.ends * u
+    into_known, into_unknown = np.zeros_like(q), np.zeros_like(q)
     levels = tree.levels
     for k in range(len(levels) - 1, 0, -1):
         nodes, parents = levels[k], levels[k - 1]
-        a, b, tn, fn = into_known[nodes], into_unknown[nodes], t[nodes], f[nodes]
-        sent_known = weight[0][nodes] * (ends[nodes] + (1.0 - fn) * a + fn * b)
-        sent_unknown = weight[1][nodes] * (ends[nodes] + tn * a + (1.0 - tn) * b)
         place, n = tree.parent[nodes] - parents.start, parents.stop - parents.start
-        into_known[parents] = summed(place, sent_known, n)
-        into_unknown[parents] = summed(place, sent_unknown, n)
-    return into_known, into_unknown
+        a = summed(place, known[nodes], n)
+        b = summed(place, unknown[nodes], n)
+        into_known[parents], into_unknown[parents] = a, b
+        known[parents] += kept[parents] * a + forgot[parents] * b
+        unknown[parents] += learned[parents] * a + stayed[parents] * b
+    return _Moves(
+        learned * into_known, forgot * into_unknown, kept * into_known, stayed * into_unknown
+    )
