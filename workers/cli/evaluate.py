@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from workers.calibration.fitting import MODELS
+from workers.calibration.fitting import MODELS, fit
 from workers.cli.progress import progress_bar
 from workers.errors import InputFileError
 from workers.evaluation.protocol import FOLDS, Logs, Predictions
 from workers.evaluation.protocol import evaluate as run
 from workers.evaluation.reading import logs_of
+from workers.evaluation.report import render_evaluation
+from workers.evaluation.report_data import Evaluation, Tallies, best
 from workers.publishing.csv_responses import Columns, CsvResponses
 
 
@@ -25,6 +27,14 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
         typer.Option(help=f"Of {', '.join(MODELS)}; repeat it for several. All, if not given."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write a page of curves and of the best model's parameters here.",
+            dir_okay=False,
+            writable=True,
+        ),
+    ] = None,
     student: Annotated[str, typer.Option(help="Column of the student.")] = "student",
     item: Annotated[str, typer.Option(help="Column of the item.")] = "item",
     concept: Annotated[str, typer.Option(help="Column of the concept or concepts.")] = "concept",
@@ -44,6 +54,10 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
             raise typer.BadParameter(
                 f"{name!r} is none; choose from {', '.join(MODELS)}", param_hint="--model"
             )
+    if report is not None and not report.parent.is_dir():
+        raise typer.BadParameter(
+            f"{report.parent} is no directory; make it or name another", param_hint="--report"
+        )
     rows = CsvResponses(
         file,
         Columns(student, item, concept, correct, order, time_column),
@@ -62,6 +76,9 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
         typer.echo(orjson.dumps(measures, option=orjson.OPT_INDENT_2).decode())
     else:
         Console().print(_table(file, measures))
+    if report is not None:
+        report.write_text(_page(file, logs, found), encoding="utf-8")
+        typer.echo(f"The page with its curves: {report.resolve()}", err=True)
 
 
 def _run(chosen: list[str], logs: Logs) -> dict[str, Predictions]:
@@ -76,6 +93,20 @@ def _run(chosen: list[str], logs: Logs) -> dict[str, Predictions]:
 
             found[name] = run(name, logs, advance)
     return found
+
+
+def _page(file: Path, logs: Logs, predictions: dict[str, Predictions]) -> str:
+    chosen = best(predictions)
+    return render_evaluation(
+        Evaluation(
+            file.name,
+            datetime.now(UTC),
+            predictions,
+            chosen,
+            fit(chosen, logs.values()),
+            Tallies.of(logs.values()),
+        )
+    )
 
 
 def _table(file: Path, measures: dict[str, dict[str, float]]) -> Table:

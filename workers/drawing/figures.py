@@ -30,12 +30,9 @@ def learning_curve(
         score: what happened, in [0, 1].
         probability: what was predicted.
     """
-    count = np.bincount(attempt)
-    enough = np.flatnonzero(count >= min(_FEWEST, int(count.max())))
-    drawn = enough[:_MOST_ATTEMPTS].tolist()
-    n = count[drawn].astype(np.float64)
-    observed = np.bincount(attempt, weights=score)[drawn] / n
-    predicted = np.bincount(attempt, weights=probability)[drawn] / n
+    drawn = attempts_drawn(attempt)
+    n = np.bincount(attempt)[drawn].astype(np.float64)
+    observed, predicted = by_attempt(attempt, score, drawn), by_attempt(attempt, probability, drawn)
     low, high = wilson_interval(observed, n)
     first, last = drawn[0], drawn[-1]
     plot = Plot(
@@ -69,6 +66,17 @@ def learning_curve(
     return plot.render()
 
 
+def attempts_drawn(attempt: NDArray[np.int64], most: int = _MOST_ATTEMPTS) -> list[int]:
+    """Attempt numbers that have answers enough to show their mean, at most so many."""
+    count = np.bincount(attempt)
+    return [int(k) for k in np.flatnonzero(count >= min(_FEWEST, int(count.max())))[:most]]
+
+
+def by_attempt(attempt: NDArray[np.int64], values: Floats, drawn: list[int]) -> Floats:
+    """The mean of values at each of some attempt numbers."""
+    return np.bincount(attempt, weights=values)[drawn] / np.bincount(attempt)[drawn]
+
+
 def calibration_curve(
     name: str,
     title: str,
@@ -77,8 +85,19 @@ def calibration_curve(
     *,
     x_label: str,
     y_label: str,
+    small: bool = False,
 ) -> str:
-    """What happened against what was predicted, in ten bins, with their counts below."""
+    """What happened against what was predicted, in ten bins, with their counts below.
+
+    Args:
+        name: of the figure, unique in its page.
+        title: what it shows.
+        outcomes: what happened, in [0, 1].
+        predictions: what was predicted.
+        x_label: what lies along the bottom.
+        y_label: what stands at the side.
+        small: whether it stands beside several others; counts then show under the pointer only.
+    """
     bins = calibration_bins(outcomes, predictions)
     filled = np.flatnonzero(bins.size)
     size = bins.size[filled]
@@ -94,18 +113,18 @@ def calibration_curve(
             strict=True,
         )
     )
+    tall = 34.0 if small else 66.0
     plot = Plot(
         name,
         title,
         "; ".join(f"{percent(p)} predicted, {percent(o)} happened" for _, p, o, *_ in rows) + ".",
-        480,
-        470,
+        *((330, 330) if small else (480, 470)),
         (0.0, 1.0),
         (0.0, 1.0),
         left=58,
         right=20,
         top=14,
-        bottom=128,
+        bottom=tall + (46 if small else 62),
     )
     plot.grid(_TENTHS, _TENTHS, y_label=y_label)
     plot.curve((0.0, 1.0), (0.0, 1.0), "ideal")
@@ -113,16 +132,18 @@ def calibration_curve(
         x = plot.at_x(predicted)
         plot.line(x, plot.at_y(lower), x, plot.at_y(upper), "observed-error")
         hint = f"{percent(predicted, 1)} predicted, {percent(happened, 1)} happened, {of:,} cases"
-        plot.dot(predicted, happened, 4.5, "observed-dot", hint)
-    floor, tall = 448.0, 66.0
+        plot.dot(predicted, happened, 3.5 if small else 4.5, "observed-dot", hint)
+    floor = plot.height - 22.0
     most = int(size.max())
     for index, *_, of in rows:
         left, right = plot.at_x(index / bins.size.size), plot.at_x((index + 1) / bins.size.size)
         height = max(1.0, tall * of / most)
         plot.rectangle((left + 1.5, right - 1.5), (floor - height, floor), "count", f"{of:,}")
-        plot.text((left + right) / 2, floor - height - 4, f"{of:,}", "tick middle")
+        if not small:
+            plot.text((left + right) / 2, floor - height - 4, f"{of:,}", "tick middle")
     plot.line(plot.left, floor, plot.width - plot.right, floor, "axis")
-    plot.text((plot.left + plot.width - plot.right) / 2, 465, x_label, "label middle")
+    middle = (plot.left + plot.width - plot.right) / 2
+    plot.text(middle, plot.height - 5, x_label, "label middle")
     return plot.render()
 
 

@@ -31,6 +31,7 @@ class Predictions:
         probability: its expected score before it, in [0, 1].
         concept: the concept that it names first.
         attempt: its number among the learner's answers on that concept, from 1.
+        history: how many answers of the learner came before it.
         fitted: what each fold's fit found.
     """
 
@@ -38,6 +39,7 @@ class Predictions:
     probability: Floats
     concept: Sequence[str]
     attempt: NDArray[np.int64]
+    history: NDArray[np.int64]
     fitted: Sequence[Fitted]
 
     def measures(self) -> dict[str, float]:
@@ -73,6 +75,7 @@ def evaluate(model: str, logs: Logs, advance: Callable[[int], None]) -> Predicti
     all_logs = list(logs.values())
     score, probability, attempt = [], [], []
     concept: list[str] = []
+    history: list[int] = []
     found = []
     for held_out in range(FOLDS):
         trained = fit(
@@ -85,8 +88,16 @@ def evaluate(model: str, logs: Logs, advance: Callable[[int], None]) -> Predicti
                 probability.append(expected)
                 concept.append(response.concept_ids[0])
                 attempt.append(number)
+            history.extend(range(len(log)))
             advance(len(log))
-    return Predictions(np.array(score), np.array(probability), concept, np.array(attempt), found)
+    return Predictions(
+        np.array(score),
+        np.array(probability),
+        concept,
+        np.array(attempt),
+        np.array(history),
+        found,
+    )
 
 
 def predict(log: Sequence[Response], parameters: Parameters) -> list[tuple[Response, float, int]]:
