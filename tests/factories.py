@@ -10,8 +10,11 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from workers.estimation.informed import InformedParameters
+from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
-from workers.estimation.parameters import BktParameters
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.estimation.scales import Deviation, ScaleParameters
 
 MISSING: Final = object()
 """Given as the value of a field, it takes the field out."""
@@ -139,13 +142,14 @@ def answer(
     scale: str = "default",
     session: str | None = None,
     at: int | None = None,
+    item: str | None = None,
 ) -> Response:
     """One answer as the fold sees it: number k, k seconds after `START`, or at second `at`."""
     second = number if at is None else at
     return Response(
         uuid_of("answer", number),
         session,
-        f"item-{number % 7}",
+        item or f"item-{number % 7}",
         tuple(concepts),
         scale,
         score,
@@ -216,3 +220,83 @@ def bkt_parameters(draw: st.DrawFn) -> BktParameters:
     guess = draw(st.floats(1e-6, 0.99))
     slip = draw(st.floats(1e-6, 0.999)) * (1.0 - guess)
     return BktParameters(draw(inside), draw(chance), guess, slip, draw(chance))
+
+
+@st.composite
+def informed_parameters(draw: st.DrawFn) -> InformedParameters:
+    """Any valid ability-informed knowledge tracing."""
+    unknown = draw(st.floats(-6.0, 3.0))
+    chance = st.one_of(st.just(0.0), st.floats(1e-6, 0.999))
+    return InformedParameters(
+        unknown,
+        unknown + draw(st.floats(1e-3, 8.0)),
+        draw(st.floats(0.0, 3.0)),
+        draw(st.floats(-4.0, 4.0)),
+        draw(st.floats(0.0, 3.0)),
+        draw(chance),
+        draw(chance),
+        draw(st.sampled_from((0.0, 0.01, 5.0))),
+    )
+
+
+@st.composite
+def item_parameters(draw: st.DrawFn) -> ItemParameters:
+    """Any valid item: one to four parameters, steps of credit, own guess and slip."""
+    lower = draw(st.sampled_from((0.0, 0.25)))
+    upper = draw(st.sampled_from((1.0, 0.9)))
+    steps = draw(st.lists(st.floats(-4.0, 4.0), max_size=3, unique_by=lambda b: round(b, 3)))
+    guess = draw(st.one_of(st.none(), st.floats(1e-6, 0.9)))
+    return ItemParameters(
+        draw(st.floats(-5.0, 5.0)),
+        draw(st.floats(0.05, 5.0)),
+        lower,
+        upper,
+        tuple(sorted(steps)),
+        draw(st.sampled_from(("graded", "partial_credit"))),
+        guess,
+        None if guess is None else draw(st.floats(1e-6, 0.999)) * (1.0 - guess),
+    )
+
+
+@st.composite
+def deviations(draw: st.DrawFn) -> Deviation:
+    """Any valid deviation of a concept."""
+    return Deviation(
+        draw(st.one_of(st.just(0.0), st.floats(1e-4, 4.0))),
+        draw(st.sampled_from((0.0, 0.02, 1.0))),
+        draw(st.floats(-0.5, 0.5)),
+    )
+
+
+@st.composite
+def scale_parameters(draw: st.DrawFn) -> ScaleParameters:
+    """Any valid calibrated scale."""
+    return ScaleParameters(
+        draw(st.floats(-3.0, 3.0)),
+        draw(st.floats(0.01, 9.0)),
+        draw(st.sampled_from((0.0, 0.01, 1.0))),
+        draw(item_parameters()),
+        draw(deviations()),
+        draw(st.booleans()),
+    )
+
+
+@st.composite
+def calibrated_parameters(draw: st.DrawFn) -> Parameters:
+    """Any valid parameters of the concepts, items and scales of `logs`, some left to the means."""
+    mastery = st.one_of(bkt_parameters(), informed_parameters())
+    concept = st.builds(
+        ConceptParameters,
+        st.one_of(st.none(), mastery),
+        st.one_of(st.none(), item_parameters()),
+        st.one_of(st.none(), deviations()),
+    )
+    return Parameters(
+        draw(st.integers(1, 9)),
+        draw(st.floats(0.1, 0.99)),
+        draw(mastery),
+        draw(st.dictionaries(st.sampled_from("abc"), concept)),
+        draw(st.dictionaries(st.just("i1"), item_parameters())),
+        draw(st.dictionaries(st.just("math"), scale_parameters())),
+        draw(st.one_of(st.none(), scale_parameters())),
+    )

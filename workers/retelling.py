@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from workers.estimation.ability import GRID, AbilityState, estimates
-from workers.estimation.bkt import prediction
-from workers.estimation.fold import unseen
+from workers.estimation.ability import GRID, estimates
+from workers.estimation.answering import concept_prediction, unseen, unseen_ability
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
@@ -13,8 +12,6 @@ from workers.ledger.corrections import Correction
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import Change
 from workers.moments import iso
-
-_NO_ABILITY = AbilityState()
 
 
 class Retelling:
@@ -149,12 +146,11 @@ class Retelling:
         if before is None:
             earlier = [one for one in self._log if one.position < response.position]
             before = self._before[response.response_id] = replay(earlier, self._parameters)
-        state = before.concepts.get(concept_id) or unseen(concept_id, self._parameters)
-        return prediction(state.mastery, self._parameters.of_concept(concept_id))
+        return concept_prediction(before, concept_id, response, self._parameters)
 
     def _ability(self, scale: str) -> dict[str, Any]:
-        state = self._learner.abilities.get(scale, _NO_ABILITY)
-        now, prior = estimates([state, _NO_ABILITY])
+        none = unseen_ability(scale, self._parameters)
+        now, prior = estimates([self._learner.abilities.get(scale, none), none])
         previous = self._theta.get(scale, prior.theta)
         return {
             "scale": scale,

@@ -8,6 +8,7 @@ from workers.cli import learner, migrate, rejected, response
 from workers.cli.asyncapi import asyncapi
 from workers.cli.check import check
 from workers.cli.demo import demo
+from workers.cli.evaluate import evaluate
 from workers.cli.rebuild import rebuild
 from workers.cli.reconcile import reconcile
 from workers.cli.replay import replay
@@ -33,6 +34,7 @@ app.add_typer(learner.app)
 app.command()(verify)
 app.command()(rebuild)
 app.command()(reconcile)
+app.command()(evaluate)
 app.command()(asyncapi)
 
 

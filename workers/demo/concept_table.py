@@ -1,18 +1,16 @@
 """The section of a report that gives the figures of each concept."""
 
-from html import escape
 from typing import Final
 
 import numpy as np
 
 from workers.demo.report_data import ReportData
 from workers.demo.selection import concepts_by_use
-from workers.demo.wording import DASH, decimal, percent
+from workers.drawing.pieces import table
+from workers.drawing.wording import DASH, decimal, percent
 from workers.estimation.metrics import auc
 
 _HEADS: Final = ("Concept", "Answers", "Right", "Predicted", "AUC", "Learners", "Mean mastery")
-_LONG: Final = 40
-"""Rows from which on the table is folded away."""
 
 
 def concept_table(data: ReportData) -> str:
@@ -30,22 +28,11 @@ def concept_table(data: ReportData) -> str:
             decimal(auc(score, probability)),
             *_knowledge_cells(data, concept_id),
         ]
-        body.append(
-            f'<tr><th scope="row">{escape(data.title_of(concept_id))}</th>'
-            + "".join(f"<td>{cell}</td>" for cell in cells)
-            + "</tr>"
-        )
+        body.append([data.title_of(concept_id), *cells])
     heads = [*_HEADS, f"At {percent(data.mastery_threshold)}"]
     if knowledge.known is not None:
         heads.append("Known in truth")
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    table = (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-    if len(body) >= _LONG:
-        table = f"<details><summary>All {len(body)} concepts</summary>{table}</details>"
-    return f"<section><h2>Concepts</h2>{table}</section>"
+    return f"<section><h2>Concepts</h2>{table(heads, body, of='concepts')}</section>"
 
 
 def _knowledge_cells(data: ReportData, concept_id: str) -> list[str]:

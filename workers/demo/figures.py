@@ -1,130 +1,16 @@
-"""The figures of a report, each one `svg` element."""
+"""The figures that only this report has, each one `svg` element."""
 
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.demo.svg import Plot
-from workers.demo.wording import percent
-from workers.estimation.metrics import calibration_bins, wilson_interval
+from workers.drawing.figures import histogram, number_ticks
+from workers.drawing.svg import Plot
 
 Floats = NDArray[np.float64]
 
-_SHARES: Final = tuple((share / 4, f"{share * 25}%") for share in range(5))
-_TENTHS: Final = tuple((share / 5, f"{share * 20}%") for share in range(6))
-_FEWEST: Final = 10
-"""Answers at an attempt number from which its mean is drawn."""
-_MOST_ATTEMPTS: Final = 25
 _LEVELS: Final = 10
-
-
-def learning_curve(
-    name: str, title: str, attempt: NDArray[np.int64], score: Floats, probability: Floats
-) -> str:
-    """Mean correctness and mean prediction of one concept by attempt number, with a 95% band.
-
-    Args:
-        name: of the figure, unique in its page.
-        title: of the concept.
-        attempt: attempt numbers, from 1.
-        score: what happened, in [0, 1].
-        probability: what was predicted.
-    """
-    count = np.bincount(attempt)
-    enough = np.flatnonzero(count >= min(_FEWEST, int(count.max())))
-    drawn = enough[:_MOST_ATTEMPTS].tolist()
-    n = count[drawn].astype(np.float64)
-    observed = np.bincount(attempt, weights=score)[drawn] / n
-    predicted = np.bincount(attempt, weights=probability)[drawn] / n
-    low, high = wilson_interval(observed, n)
-    first, last = drawn[0], drawn[-1]
-    plot = Plot(
-        name,
-        f"Learning curve of {title}",
-        f"Right answers go from {percent(observed[0])} at attempt {first} to "
-        f"{percent(observed[-1])} at attempt {last}; predicted were {percent(predicted[0])} and "
-        f"{percent(predicted[-1])}.",
-        300,
-        190,
-        (float(first), max(first + 1.0, float(last))),
-        (0.0, 1.0),
-        left=44,
-        bottom=34,
-    )
-    step = max(1, -(-(last - first) // 6))
-    plot.grid(
-        [(float(k), str(k)) for k in range(first, last + 1, step)], _SHARES, x_label="attempt"
-    )
-    xs = [float(k) for k in drawn]
-    plot.band(xs, low.tolist(), high.tolist(), "observed-band")
-    plot.curve(xs, predicted.tolist(), "predicted")
-    plot.curve(xs, observed.tolist(), "observed")
-    for k, mean, expected, of in zip(
-        drawn, observed.tolist(), predicted.tolist(), n.tolist(), strict=True
-    ):
-        hint = (
-            f"attempt {k}: {percent(mean)} right, {percent(expected)} predicted, {of:.0f} answers"
-        )
-        plot.dot(float(k), mean, 2.2, "observed-dot", hint)
-    return plot.render()
-
-
-def calibration_curve(
-    name: str,
-    title: str,
-    outcomes: Floats,
-    predictions: Floats,
-    *,
-    x_label: str,
-    y_label: str,
-) -> str:
-    """What happened against what was predicted, in ten bins, with their counts below."""
-    bins = calibration_bins(outcomes, predictions)
-    filled = np.flatnonzero(bins.size)
-    size = bins.size[filled]
-    low, high = wilson_interval(bins.outcome[filled], size.astype(np.float64))
-    rows = list(
-        zip(
-            filled.tolist(),
-            bins.prediction[filled].tolist(),
-            bins.outcome[filled].tolist(),
-            low.tolist(),
-            high.tolist(),
-            size.tolist(),
-            strict=True,
-        )
-    )
-    plot = Plot(
-        name,
-        title,
-        "; ".join(f"{percent(p)} predicted, {percent(o)} happened" for _, p, o, *_ in rows) + ".",
-        480,
-        470,
-        (0.0, 1.0),
-        (0.0, 1.0),
-        left=58,
-        right=20,
-        top=14,
-        bottom=128,
-    )
-    plot.grid(_TENTHS, _TENTHS, y_label=y_label)
-    plot.curve((0.0, 1.0), (0.0, 1.0), "ideal")
-    for _, predicted, happened, lower, upper, of in rows:
-        x = plot.at_x(predicted)
-        plot.line(x, plot.at_y(lower), x, plot.at_y(upper), "observed-error")
-        hint = f"{percent(predicted, 1)} predicted, {percent(happened, 1)} happened, {of:,} cases"
-        plot.dot(predicted, happened, 4.5, "observed-dot", hint)
-    floor, tall = 448.0, 66.0
-    most = int(size.max())
-    for index, *_, of in rows:
-        left, right = plot.at_x(index / bins.size.size), plot.at_x((index + 1) / bins.size.size)
-        height = max(1.0, tall * of / most)
-        plot.rectangle((left + 1.5, right - 1.5), (floor - height, floor), "count", f"{of:,}")
-        plot.text((left + right) / 2, floor - height - 4, f"{of:,}", "tick middle")
-    plot.line(plot.left, floor, plot.width - plot.right, floor, "axis")
-    plot.text((plot.left + plot.width - plot.right) / 2, 465, x_label, "label middle")
-    return plot.render()
 
 
 def heat_map(name: str, title: str, description: str, labels: list[str], values: Floats) -> str:
@@ -165,31 +51,14 @@ def heat_map(name: str, title: str, description: str, labels: list[str], values:
 
 def ability_histogram(name: str, theta: Floats) -> str:
     """How abilities are distributed, in bins of a quarter logit."""
-    low = float(np.floor(theta.min() * 2) / 2)
-    high = float(max(np.ceil(theta.max() * 2) / 2, low + 1.0))
-    edges = np.linspace(low, high, round((high - low) * 4) + 1)
-    count, _ = np.histogram(theta, edges)
-    most = int(count.max())
-    mean, deviation = float(theta.mean()), float(theta.std())
-    plot = Plot(
+    return histogram(
         name,
         "Distribution of ability",
-        f"{theta.size:,} learners; mean {mean:.2f} logits, standard deviation {deviation:.2f}.",
-        480,
-        300,
-        (low, high),
-        (0.0, most * 1.08),
-        left=54,
+        theta,
+        width=0.25,
+        x_label="ability, logits",
+        y_label="learners",
     )
-    plot.grid(_logits(low, high), _counts(most), "ability, logits", "learners")
-    for left, right, of in zip(edges[:-1], edges[1:], count.tolist(), strict=True):
-        hint = f"{left:.2f} to {right:.2f}: {of:,}"
-        x = (plot.at_x(left) + 1, plot.at_x(right) - 1)
-        plot.rectangle(x, (plot.at_y(of), plot.at_y(0)), "count", hint)
-    middle = plot.at_x(mean)
-    plot.line(middle, plot.top, middle, plot.at_y(0), "marker")
-    plot.text(middle + 5, plot.top + 9, f"mean {mean:.2f}", "tick")
-    return plot.render()
 
 
 def ability_errors(name: str, theta: Floats, standard_error: Floats) -> str:
@@ -210,21 +79,12 @@ def ability_errors(name: str, theta: Floats, standard_error: Floats) -> str:
         left=54,
         bottom=28,
     )
-    plot.grid([], _logits(low, high), "learners, by ability", "ability ± standard error, logits")
+    plot.grid(
+        [], number_ticks(low, high), "learners, by ability", "ability ± standard error, logits"
+    )
     for place, (value, spread) in enumerate(zip(middle.tolist(), error.tolist(), strict=True)):
         x = plot.at_x(place)
         plot.line(x, plot.at_y(value - spread), x, plot.at_y(value + spread), "observed-error thin")
     for place, value in enumerate(middle.tolist()):
         plot.dot(place, value, 1.4, "predicted-dot")
     return plot.render()
-
-
-def _logits(low: float, high: float) -> list[tuple[float, str]]:
-    step = 0.5 if high - low <= 4.0 else 1.0
-    ticks = np.arange(np.ceil(low / step) * step, high + 1e-9, step).tolist()
-    return [(tick, f"{tick:g}".replace("-", "\N{MINUS SIGN}")) for tick in ticks]
-
-
-def _counts(most: int) -> list[tuple[float, str]]:
-    step = max(1, int(float(f"{most / 4:.0e}")))
-    return [(float(tick), f"{tick:,}") for tick in range(0, most + 1, step)]

@@ -3,26 +3,29 @@
 Both are pure functions of `ReportData`.
 """
 
-from html import escape
-from importlib.resources import files
-from string import Template
+from typing import Final
 
 from rich.table import Table
 
 from workers.demo.report_data import Measures, ReportData
 from workers.demo.sections import sections
-from workers.demo.wording import decimal, percent
+from workers.drawing.page import page
+from workers.drawing.wording import decimal, percent
+
+_FOOTER: Final = (
+    "Predictions are those stored before each answer was seen; nothing was fitted "
+    "afterwards. Bands and bars are 95% intervals (Wilson 1927). Metrics: AUC (Hanley &amp; McNeil "
+    "1982), log loss in nats, Brier score (Brier 1950), expected calibration error over ten "
+    "equal-width bins (Naeini et al. 2015). Model: Bayesian knowledge tracing (Corbett &amp; "
+    "Anderson 1995) and two-parameter logistic ability, expected a posteriori (Bock &amp; Mislevy "
+    "1982)."
+)
 
 
 def render_report(data: ReportData) -> str:
     """The report as one self-contained HTML document: no network, no script, no outside font."""
-    here = files("workers.demo")
-    return Template(here.joinpath("report.html").read_text(encoding="utf-8")).substitute(
-        title=escape(data.title),
-        source=escape(data.source),
-        style=here.joinpath("report.css").read_text(encoding="utf-8"),
-        sections="\n".join(sections(data, Measures.of(data))),
-        generated_at=escape(data.generated_at.strftime("%d %B %Y, %H:%M %Z").strip(" ,")),
+    return page(
+        data.title, data.source, sections(data, Measures.of(data)), _FOOTER, data.generated_at
     )
 
 

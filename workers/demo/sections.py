@@ -7,16 +7,13 @@ from typing import Final
 import numpy as np
 
 from workers.demo.concept_table import concept_table
-from workers.demo.figures import (
-    ability_errors,
-    ability_histogram,
-    calibration_curve,
-    learning_curve,
-)
+from workers.demo.figures import ability_errors, ability_histogram
 from workers.demo.mastery_maps import mastery_maps
 from workers.demo.report_data import Knowledge, Measures, ReportData, Truth
 from workers.demo.selection import concepts_by_use, evenly
-from workers.demo.wording import decimal, percent
+from workers.drawing.figures import calibration_curve, learning_curve
+from workers.drawing.pieces import LEARNING_LEGEND, tiles
+from workers.drawing.wording import decimal, percent
 
 _MOST_PANELS: Final = 12
 _MOST_ERROR_BARS: Final = 240
@@ -39,7 +36,7 @@ def sections(data: ReportData, measures: Measures) -> Iterator[str]:
 
 def _tiles(data: ReportData, measures: Measures) -> str:
     quality = measures.predictions
-    tiles = [
+    return tiles(
         ("Responses", f"{data.responses:,}", "each counted once"),
         ("Learners", f"{measures.learners:,}", f"{measures.concepts:,} concepts"),
         (
@@ -52,13 +49,7 @@ def _tiles(data: ReportData, measures: Measures) -> str:
         ("Calibration error", decimal(quality.ece, 3), "mean gap of prediction and outcome"),
         ("Log loss", decimal(quality.log_loss, 3), "nats per prediction"),
         ("Brier score", decimal(quality.brier, 3), f"RMSE {decimal(quality.rmse, 3)}"),
-    ]
-    cells = "".join(
-        f'<dl class="tile"><dt>{escape(label)}</dt>'
-        f'<dd>{escape(value)}<span class="what">{escape(what)}</span></dd></dl>'
-        for label, value, what in tiles
     )
-    return f'<section class="tiles" aria-label="Summary">{cells}</section>'
 
 
 def _learning_curves(data: ReportData) -> str:
@@ -83,11 +74,7 @@ def _learning_curves(data: ReportData) -> str:
         '<section><h2>Learning curves</h2><p class="note">Share of right answers at the first, '
         "second, third … attempt at a concept, and what was predicted before each of them. Later "
         f"attempts come from those who practise most.{most}</p>"
-        '<p class="legend"><span><svg viewBox="0 0 26 12" aria-hidden="true"><rect class='
-        '"observed-band" width="26" height="12"/><line class="observed" x2="26" y1="6" y2="6"/>'
-        "</svg>right answers, with 95% band</span><span>"
-        '<svg viewBox="0 0 26 12" aria-hidden="true"><line class="predicted" x2="26" y1="6" '
-        'y2="6"/></svg>predicted</span></p>'
+        f"{LEARNING_LEGEND}"
         f'<div class="panels">{"".join(panels)}</div></section>'
     )
 

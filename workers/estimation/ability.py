@@ -3,12 +3,14 @@
 For items without calibrated parameters (discrimination a = 1, difficulty b = 0, logistic with
 D = 1) the likelihood of all answers is P^S · (1 - P)^(n - S), with P = 1 / (1 + exp(-θ)), n their
 number and S the sum of their scores: those two numbers are the whole state, whatever the history's
-length, and the posterior is computed from them alone: nothing accumulates, nothing drifts.
+length, and the posterior is computed from them alone: nothing accumulates, nothing drifts. On a
+calibrated scale the state holds the posterior's mean and variance (`workers.estimation.scales`).
 
 Source: Bock & Mislevy (1982), "Adaptive EAP estimation of ability in a microcomputer
 environment", Applied Psychological Measurement 6, 431-444, equations 5 and 6.
 """
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,6 +26,9 @@ _LOG_RIGHT: Final[Floats] = -np.logaddexp(0.0, -GRID)
 _LOG_WRONG: Final[Floats] = -np.logaddexp(0.0, GRID)
 
 
+_NORMAL_95: Final = 1.959963984540054
+
+
 class AbilityState(NamedTuple):
     """What is known of a learner on a scale."""
 
@@ -31,9 +36,13 @@ class AbilityState(NamedTuple):
     """Number of answers."""
     score: float = 0.0
     """Sum of their scores, in [0, responses]."""
+    mean: float = 0.0
+    """On a calibrated scale the posterior mean, logits; else 0."""
+    variance: float = 0.0
+    """On a calibrated scale the posterior variance, above 0; else 0."""
 
     def after(self, score: float) -> "AbilityState":
-        """The state after one more answer with a score in [0, 1]."""
+        """The state after one more answer with a score in [0, 1], on an uncalibrated scale."""
         return AbilityState(self.responses + 1, self.score + score)
 
 
@@ -44,6 +53,12 @@ class AbilityEstimate(NamedTuple):
     """Posterior mean, logits."""
     standard_error: float
     """Posterior standard deviation, logits."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end of the 95 % interval, logits: normal, as the posterior nearly is."""
+        half = _NORMAL_95 * self.standard_error
+        return self.theta - half, self.theta + half
 
 
 def estimate_many(responses: Floats, score: Floats) -> tuple[Floats, Floats]:
@@ -70,7 +85,7 @@ def estimate_many(responses: Floats, score: Floats) -> tuple[Floats, Floats]:
 
 def estimates(states: "list[AbilityState]") -> list[AbilityEstimate]:
     """The estimate of each state, equal ones computed once."""
-    distinct = list(dict.fromkeys(states))
+    distinct = list(dict.fromkeys(state for state in states if state.variance == 0.0))
     theta, error = estimate_many(
         np.array([s.responses for s in distinct], dtype=np.float64),
         np.array([s.score for s in distinct], dtype=np.float64),
@@ -79,4 +94,9 @@ def estimates(states: "list[AbilityState]") -> list[AbilityEstimate]:
         state: AbilityEstimate(t, e)
         for state, t, e in zip(distinct, theta.tolist(), error.tolist(), strict=True)
     }
-    return [found[state] for state in states]
+    return [
+        found[state]
+        if state.variance == 0.0
+        else AbilityEstimate(state.mean, math.sqrt(state.variance))
+        for state in states
+    ]

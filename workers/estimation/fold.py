@@ -6,13 +6,18 @@ the learner's whole log be replayed. Either way the state is the one that a repl
 order gives, to the last bit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workers.estimation.ability import AbilityEstimate, AbilityState, estimates
-from workers.estimation.bkt import likelihood_ratio, prediction, update
+from workers.estimation.answering import (
+    Prediction,
+    apply,
+    concept_prediction,
+    unseen,
+    unseen_ability,
+)
 from workers.estimation.learner import (
-    EMPTY_SESSION,
     AbilityOutcome,
     ConceptOutcome,
     ConceptState,
@@ -23,8 +28,6 @@ from workers.estimation.learner import (
     SessionState,
 )
 from workers.estimation.parameters import Parameters
-
-_UNSEEN_ABILITY = AbilityState()
 
 
 @dataclass(slots=True)
@@ -73,31 +76,6 @@ class Folded:
     under_new_parameters: bool = False
 
 
-def apply(learner: Learner, response: Response, parameters: Parameters) -> None:
-    """Fold one answer into a learner's state, in place; it must follow all those before."""
-    concepts, score = learner.concepts, response.score
-    for concept_id in response.concept_ids:
-        bkt = parameters.of_concept(concept_id)
-        old = concepts.get(concept_id) or unseen(concept_id, parameters)
-        mantissa, exponent = update(
-            old.mantissa, old.exponent, likelihood_ratio(bkt, score), bkt.learn, bkt.forget
-        )
-        concepts[concept_id] = ConceptState(
-            mantissa, exponent, old.attempts + 1, response.answered_at_us
-        )
-    scale = response.scale
-    learner.abilities[scale] = (learner.abilities.get(scale) or _UNSEEN_ABILITY).after(score)
-    if response.session_id is not None:
-        session = learner.sessions.get(response.session_id) or EMPTY_SESSION
-        learner.sessions[response.session_id] = session.after(response)
-    learner.last = response.position
-
-
-def unseen(concept_id: str, parameters: Parameters) -> ConceptState:
-    """The state of a concept before its first answer: the prior."""
-    return ConceptState(*parameters.of_concept(concept_id).prior_odds, 0, 0)
-
-
 def fold(works: Sequence[Work], parameters: Parameters) -> list[Folded]:
     """Fold new answers of many learners; their abilities are estimated all at once.
 
@@ -115,15 +93,19 @@ def fold(works: Sequence[Work], parameters: Parameters) -> list[Folded]:
 
 @dataclass(slots=True)
 class _Moment:
-    """What surrounds one new answer: the states before and after it, concept by concept."""
+    """What surrounds one new answer: the states before and after it, concept by concept.
+
+    ``others`` are concepts that changed although they are none of the answer's: name, state before
+    and after, and what was expected on them.
+    """
 
     before: list[ConceptState]
     after: list[ConceptState]
     ability_before: AbilityState
     ability_after: AbilityState
     session: SessionState | None
-    predicted_from: list[ConceptState]
-    others: list[tuple[str, ConceptState, ConceptState]] = field(default_factory=list)
+    prediction: Prediction
+    others: list[tuple[str, ConceptState, ConceptState, float]] = field(default_factory=list)
 
 
 class _Pass:
@@ -160,19 +142,27 @@ class _Pass:
     def _observe(self, response: Response) -> _Moment:
         """Apply an answer and keep what surrounds it."""
         learner = self._learner
-        before = [
-            learner.concepts.get(c) or unseen(c, self._parameters) for c in response.concept_ids
-        ]
-        ability = learner.abilities.get(response.scale) or _UNSEEN_ABILITY
-        apply(learner, response, self._parameters)
+        ability = learner.abilities.get(response.scale) or self._unseen_ability(response)
+        before = self._states(learner.concepts, response, ability)
+        prediction = apply(learner, response, self._parameters)
         return _Moment(
             before,
             [learner.concepts[c] for c in response.concept_ids],
             ability,
             learner.abilities[response.scale],
             None if response.session_id is None else learner.sessions[response.session_id],
-            before,
+            prediction,
         )
+
+    def _states(
+        self, of: Mapping[str, ConceptState], response: Response, ability: AbilityState
+    ) -> list[ConceptState]:
+        return [
+            of.get(c) or unseen(c, self._parameters, ability.mean) for c in response.concept_ids
+        ]
+
+    def _unseen_ability(self, response: Response) -> AbilityState:
+        return unseen_ability(response.scale, self._parameters)
 
     def _replay(self, stored: Learner, log: list[Response], late: list[Response]) -> list[_Moment]:
         """Replay the log with the late answers in their places.
@@ -190,21 +180,31 @@ class _Pass:
         now = self._learner
         told, scales = dict(stored.concepts), dict(stored.abilities)
         for response, moment in zip(late, moments, strict=True):
-            moment.before = [
-                told.get(c) or unseen(c, self._parameters) for c in response.concept_ids
-            ]
+            moment.ability_before = scales.get(response.scale) or self._unseen_ability(response)
+            moment.before = self._states(told, response, moment.ability_before)
             moment.after = [now.concepts[c] for c in response.concept_ids]
             told.update(zip(response.concept_ids, moment.after, strict=True))
-            moment.ability_before = scales.get(response.scale) or _UNSEEN_ABILITY
             moment.ability_after = scales[response.scale] = now.abilities[response.scale]
             if response.session_id is not None:
                 moment.session = now.sessions[response.session_id]
-        moments[-1].others = [
-            (c, told.get(c) or unseen(c, self._parameters), state)
-            for c, state in now.concepts.items()
-            if told.get(c) != state
-        ]
+        for concept_id, state in now.concepts.items():
+            if told.get(concept_id) != state:
+                self._add_other(moments[-1], late[-1], concept_id, told.get(concept_id), state)
         return moments
+
+    def _add_other(
+        self,
+        moment: _Moment,
+        response: Response,
+        concept_id: str,
+        told: ConceptState | None,
+        now: ConceptState,
+    ) -> None:
+        ability = moment.ability_before
+        before = told or unseen(concept_id, self._parameters, ability.mean)
+        known = Learner(concepts={concept_id: before}, abilities={response.scale: ability})
+        expected = concept_prediction(known, concept_id, response, self._parameters)
+        moment.others.append((concept_id, before, now, expected))
 
     def ability_states(self) -> Iterator[AbilityState]:
         """The states whose estimates the outcomes need: before and after each new answer."""
@@ -225,17 +225,18 @@ class _Pass:
                     response.concept_ids,
                     moment.before,
                     moment.after,
-                    moment.predicted_from,
+                    moment.prediction.concepts,
                     strict=True,
                 )
             ]
-            changes += [self._outcome(c, old, new, old) for c, old, new in moment.others]
+            changes += [self._outcome(*other) for other in moment.others]
             folded.outcomes.append(
                 Outcome(
                     tuple(changes),
                     AbilityOutcome(current, previous.theta),
                     moment.session,
                     self._parameters.version,
+                    moment.prediction.probability_correct,
                 )
             )
             for change in changes:
@@ -251,7 +252,7 @@ class _Pass:
         concept_id: str,
         before: ConceptState,
         after: ConceptState,
-        predicted_from: ConceptState,
+        expected: float,
     ) -> ConceptOutcome:
         threshold = self._parameters.mastery_threshold
         previous_mastery, mastery = before.mastery, after.mastery
@@ -263,7 +264,7 @@ class _Pass:
             is_now,
             "none" if was == is_now else ("mastered" if is_now else "lapsed"),
             after.attempts,
-            prediction(predicted_from.mastery, self._parameters.of_concept(concept_id)),
+            expected,
             after.answered_at_us,
         )
 

@@ -56,6 +56,10 @@ class ConceptState(NamedTuple):
     attempts: int
     answered_at_us: int
     """Newest answer on it; 0 where there is none."""
+    deviation: float = 0.0
+    """On a calibrated scale, how far ability on it lies from ability on the scale: mean, logits."""
+    deviation_variance: float = 0.0
+    """Variance of the same; 0 before the first answer on a calibrated scale."""
 
     @property
     def mastery(self) -> float:
@@ -132,3 +136,6 @@ class Outcome(NamedTuple):
     ability: AbilityOutcome
     session: SessionState | None
     parameters_version: int
+    probability_correct: float
+    """The response's expected score before it was seen, in [0, 1]; those of its concepts are what
+    each of them alone makes expect."""

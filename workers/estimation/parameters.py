@@ -1,12 +1,15 @@
 """The parameters under which a state is computed, and the version that names them."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-LEAST: Final = 1e-100
-"""The smallest probability, other than 0, that a parameter may be."""
+from workers.estimation.informed import InformedParameters
+from workers.estimation.items import ItemParameters
+from workers.estimation.ranges import check_chance, check_decay, check_evidence
+from workers.estimation.scales import Deviation, ScaleParameters
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,8 @@ class BktParameters:
     knowledge", User Modeling and User-Adapted Interaction 4, 253-278; forgetting after
     Khajah, Lindsey & Mozer (2016).
 
-    None may be positive and below `LEAST`: odds then stay within what one float spans, in every
-    step of the update.
+    None may be positive and below `ranges.LEAST`: odds then stay within what one float spans, in
+    every step of the update.
 
     Args:
         prior: P(known before the first answer), in (0, 1).
@@ -26,9 +29,13 @@ class BktParameters:
         guess: P(correct | unknown), in (0, 1).
         slip: P(wrong | known), in (0, 1); guess + slip < 1.
         forget: P(known → unknown) after an answer, in [0, 1).
+        decay_per_day: rate at which knowledge is lost between two answers on the concept, 0 or
+            more: P(known) · exp(-decay_per_day · days). Source: Wang & Beck (2012), "Incorporating
+            factors influencing knowledge retention into a student model", EDM 5, in the continuous
+            form of Ebbinghaus (1885).
 
     Raises:
-        ValueError: if a probability lies outside its range or within (0, `LEAST`), or
+        ValueError: if a probability lies outside its range or within (0, `ranges.LEAST`), or
             guess + slip ≥ 1.
     """
 
@@ -37,22 +44,15 @@ class BktParameters:
     guess: float
     slip: float
     forget: float = 0.0
+    decay_per_day: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("prior", "guess", "slip"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must lie in (0, 1), not {getattr(self, name)}")
+            check_chance(name, getattr(self, name))
         for name in ("learn", "forget"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
-        for name in ("prior", "learn", "guess", "slip", "forget"):
-            if 0.0 < getattr(self, name) < LEAST:
-                raise ValueError(f"{name} must be {LEAST} or more, not {getattr(self, name)}")
-        if self.guess + self.slip >= 1.0:
-            raise ValueError(
-                f"guess + slip must be below 1, not {self.guess + self.slip}: else a right answer "
-                "speaks against knowing"
-            )
+            check_chance(name, getattr(self, name), zero=True)
+        check_evidence(self.guess, self.slip)
+        check_decay(self.decay_per_day)
 
     @cached_property
     def prior_odds(self) -> tuple[float, int]:
@@ -74,14 +74,41 @@ CLASSICAL: Final = BktParameters(prior=0.25, learn=0.10, guess=0.20, slip=0.10, 
 """What a concept without calibrated parameters has."""
 
 
-@dataclass(frozen=True, slots=True)
+Mastery = BktParameters | InformedParameters
+"""Whatever model says how answers on a concept and its mastery go together."""
+
+
+@dataclass(frozen=True)
+class ConceptParameters:
+    """What is particular about one concept; what is None is as for any other.
+
+    Args:
+        mastery: its knowledge tracing.
+        item: the mean of its items, which an item never seen takes.
+        deviation: how far a learner's ability on it lies from the learner's ability on its scale.
+    """
+
+    mastery: Mastery | None = None
+    item: ItemParameters | None = None
+    deviation: Deviation | None = None
+
+
+@dataclass(frozen=True)
 class Parameters:
     """One version of all parameters; a learner's state always says of which version it is.
+
+    What is not named is as its mean: an item as its concept's, a concept as the default, a scale as
+    any other.
 
     Args:
         version: 1 or more.
         mastery_threshold: mastery from which a concept counts as mastered, in (0, 1).
-        default: BKT parameters of a concept that has none of its own.
+        default: knowledge tracing of a concept that has none of its own.
+        concepts: parameters of concepts by their ids.
+        items: parameters of items by their ids.
+        scales: parameters of scales by their names.
+        any_scale: parameters of a scale that has none of its own; None: it is not calibrated, its
+            abilities are estimated as `workers.estimation.ability` says.
 
     Raises:
         ValueError: if version or threshold lies outside its range.
@@ -89,7 +116,11 @@ class Parameters:
 
     version: int = 1
     mastery_threshold: float = 0.95
-    default: BktParameters = CLASSICAL
+    default: Mastery = CLASSICAL
+    concepts: Mapping[str, ConceptParameters] = field(default_factory=dict)
+    items: Mapping[str, ItemParameters] = field(default_factory=dict)
+    scales: Mapping[str, ScaleParameters] = field(default_factory=dict)
+    any_scale: ScaleParameters | None = None
 
     def __post_init__(self) -> None:
         if self.version < 1:
@@ -97,6 +128,29 @@ class Parameters:
         if not 0.0 < self.mastery_threshold < 1.0:
             raise ValueError(f"mastery_threshold must lie in (0, 1), not {self.mastery_threshold}")
 
-    def of_concept(self, concept_id: str) -> BktParameters:  # noqa: ARG002  # all alike until calibrated
-        """The BKT parameters of a concept."""
-        return self.default
+    def of_concept(self, concept_id: str) -> Mastery:
+        """The knowledge tracing of a concept."""
+        own = self.concepts.get(concept_id)
+        return self.default if own is None or own.mastery is None else own.mastery
+
+    def of_scale(self, scale: str) -> ScaleParameters | None:
+        """The parameters of a scale, None where it is not calibrated."""
+        return self.scales.get(scale, self.any_scale)
+
+    def deviation_of(self, concept_id: str, scale: ScaleParameters) -> Deviation:
+        """How ability on a concept lies around ability on its scale."""
+        own = self.concepts.get(concept_id)
+        return scale.deviation if own is None or own.deviation is None else own.deviation
+
+    def item_of(
+        self, item_id: str, concept_ids: tuple[str, ...], scale: ScaleParameters
+    ) -> ItemParameters:
+        """The parameters of an item; of one never seen those of its first known concept's mean."""
+        item = self.items.get(item_id)
+        if item is not None:
+            return item
+        for concept_id in concept_ids:
+            own = self.concepts.get(concept_id)
+            if own is not None and own.item is not None:
+                return own.item
+        return scale.item

@@ -2,7 +2,8 @@
 
 One learner's log is replayed answer by answer; the logs of many learners are replayed all at
 once, the mastery chains of all learners and concepts advancing together through numpy. Both give
-the same bits.
+the same bits. Under calibrated parameters, where one answer moves ability and mastery together,
+each log is replayed answer by answer.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ from typing import Final
 import numpy as np
 
 from workers.estimation.ability import AbilityState
+from workers.estimation.answering import apply, unseen
 from workers.estimation.bkt import likelihood_ratio, update_many
-from workers.estimation.fold import apply, unseen
 from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
-from workers.estimation.parameters import Parameters
+from workers.estimation.parameters import BktParameters, Parameters
 
 _WIDE: Final = 8
 """Mean number of chains advanced at once from which numpy is the faster (`bench/replay.py`)."""
@@ -36,9 +37,28 @@ def replay_many(logs: Sequence[Sequence[Response]], parameters: Parameters) -> l
         parameters: under which the states are wanted.
     """
     longest = max((len(log) for log in logs), default=0)
-    if not longest or sum(map(len, logs)) / longest < _WIDE:
+    narrow = not longest or sum(map(len, logs)) / longest < _WIDE
+    if narrow or not _all_classical(parameters):
         return [replay(log, parameters) for log in logs]
     return _replay_wide(logs, parameters)
+
+
+def _all_classical(parameters: Parameters) -> bool:
+    """Whether mastery is all there is to advance, and its ratios known before."""
+    models = [parameters.default, *(parameters.of_concept(c) for c in parameters.concepts)]
+    return (
+        parameters.any_scale is None
+        and not parameters.scales
+        and not parameters.items
+        and all(isinstance(one, BktParameters) and not one.decay_per_day for one in models)
+    )
+
+
+def _bkt(parameters: Parameters, concept_id: str) -> BktParameters:
+    model = parameters.of_concept(concept_id)
+    if not isinstance(model, BktParameters):
+        raise TypeError(f"{concept_id!r} is not classical: its log is replayed answer by answer")
+    return model
 
 
 def _in_order(log: Sequence[Response]) -> list[Response]:
@@ -60,7 +80,7 @@ def _replay_wide(logs: Sequence[Sequence[Response]], parameters: Parameters) -> 
                     newest.append(0)
                 newest[link] = response.answered_at_us
                 chain.append(link)
-                ratio.append(likelihood_ratio(parameters.of_concept(concept_id), response.score))
+                ratio.append(likelihood_ratio(_bkt(parameters, concept_id), response.score))
             scale = response.scale
             ability = learner.abilities.get(scale) or AbilityState()
             learner.abilities[scale] = ability.after(response.score)
@@ -85,7 +105,7 @@ def _run(
     starts = [unseen(concept_id, parameters) for concept_id in concepts]
     mantissa = np.array([start.mantissa for start in starts])
     exponent = np.array([start.exponent for start in starts], dtype=np.int64)
-    bkt = [parameters.of_concept(concept_id) for concept_id in concepts]
+    bkt = [_bkt(parameters, concept_id) for concept_id in concepts]
     learn = np.array([p.learn for p in bkt])
     forget = np.array([p.forget for p in bkt])
     links, ratios = np.array(chain), np.array(ratio)

@@ -146,10 +146,10 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
         }
         for concept_id, by in folded.concepts.items():
             state, told = learner.concepts[concept_id], newest[concept_id]
-            concepts.append((n, concept_id, told.mastery, told.mastered, *state, first + by))
+            concepts.append((n, concept_id, told.mastery, told.mastered, *state[:4], first + by))
         for scale, by in folded.abilities.items():
             abilities.append(
-                (n, scale, *folded.estimates[scale], *learner.abilities[scale], first + by)
+                (n, scale, *folded.estimates[scale], *learner.abilities[scale][:2], first + by)
             )
         for session_id, by in folded.sessions.items():
             sessions.append((n, session_id, *learner.sessions[session_id], first + by))

@@ -115,13 +115,13 @@ class MemoryLedger(MemoryRepair):
             account.recorded_at_us[response.response_id] = time.time_ns() // 1_000
         told = {change.concept_id: change for one in folded.outcomes for change in one.concepts}
         for name, by in folded.concepts.items():
-            mantissa, exponent, attempts, at_us = learner.concepts[name]
+            mantissa, exponent, attempts, at_us = learner.concepts[name][:4]
             state = (attempts, told[name].mastered, at_us, versions[by], parameters)
             account.concepts[name] = ConceptRow(
                 name, told[name].mastery, *state, mantissa, exponent
             )
         for name, by in folded.abilities.items():
-            responses, score = learner.abilities[name]
+            responses, score = learner.abilities[name][:2]
             account.abilities[name] = AbilityRow(
                 name, *folded.estimates[name], responses, versions[by], parameters, score
             )

@@ -11,11 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
-from tests.factories import START_US, answer, bkt_parameters, learner_log, logs, rows
+from tests.factories import (
+    START_US,
+    answer,
+    bkt_parameters,
+    calibrated_parameters,
+    learner_log,
+    logs,
+    rows,
+)
+from workers.estimation.answering import apply, concept_prediction
 from workers.estimation.fold import Folded, Work, fold
 from workers.estimation.learner import Learner, LearnerKey, Outcome, Response, SessionState
 from workers.estimation.parameters import BktParameters, Parameters
-from workers.estimation.replay import replay
+from workers.estimation.replay import replay, replay_many
 
 CLASSICAL = Parameters()
 KEY = LearnerKey("school-7", "student-42")
@@ -98,6 +107,46 @@ def test_given_any_arrival_when_folded_then_the_state_is_the_replay_to_the_last_
     for batch in batches:
         ledger.feed(batch)
     assert ledger.learner == replay(list(ledger.log.values()), parameters)
+
+
+@given(deliveries(), calibrated_parameters())
+def test_given_calibrated_parameters_when_folded_in_any_order_then_the_state_is_the_replay(
+    batches: list[list[Response]], parameters: Parameters
+) -> None:
+    ledger = DictLedger(parameters)
+    for batch in batches:
+        ledger.feed(batch)
+    log = list(ledger.log.values())
+    assert ledger.learner == replay(log, parameters)
+    assert replay_many([log] * 9, parameters) == [ledger.learner] * 9
+    told = {c.concept_id: c.mastery for _, o in ledger.told for c in o.concepts}
+    assert told == {c: state.mastery for c, state in ledger.learner.concepts.items()}
+
+
+@given(deliveries(), calibrated_parameters())
+def test_given_calibrated_parameters_when_folded_then_each_answer_is_predicted_from_those_before(
+    batches: list[list[Response]], parameters: Parameters
+) -> None:
+    ledger = DictLedger(parameters)
+    for batch in batches:
+        known = list(ledger.log.values())
+        folded = ledger.feed(batch)
+        if folded is None:
+            continue
+        for response, outcome in zip(folded.responses, folded.outcomes, strict=True):
+            new = folded.responses[: folded.responses.index(response)]
+            earlier = [r for r in [*known, *new] if r.position < response.position]
+            before = replay(earlier, parameters)
+            alone = [
+                concept_prediction(before, concept, response, parameters)
+                for concept in response.concept_ids
+            ]
+            own = outcome.concepts[: len(alone)]
+            assert [c.probability_correct for c in own] == alone
+            expected = apply(before, response, parameters)
+            assert outcome.probability_correct == expected.probability_correct
+            assert list(expected.concepts) == alone
+            assert 0.0 <= outcome.probability_correct <= 1.0
 
 
 @given(deliveries(), st.lists(bkt_parameters(), min_size=1, max_size=3), st.data())
@@ -233,7 +282,8 @@ def test_given_any_batch_when_folded_then_it_names_the_newest_answer_of_whatever
 
 def test_given_a_first_answer_when_folded_then_the_outcome_is_the_hand_computed() -> None:
     (folded,) = fold([Work(KEY, Learner(), [answer(0, session="s")])], CLASSICAL)
-    ((change,), ability, session, version) = folded.outcomes[0]
+    ((change,), ability, session, version, probability) = folded.outcomes[0]
+    assert probability == change.probability_correct
     assert change.previous_mastery == 0.25
     assert change.mastery == pytest.approx(0.64, abs=1e-15)
     assert change.probability_correct == pytest.approx(0.375, abs=1e-15)

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from tests.factories import answer
+from workers.estimation.answering import apply
 from workers.estimation.bkt import probability
-from workers.estimation.fold import apply
 from workers.estimation.learner import Learner
-from workers.estimation.parameters import CLASSICAL, LEAST, BktParameters, Parameters
+from workers.estimation.parameters import CLASSICAL, BktParameters, Parameters
+from workers.estimation.ranges import LEAST
 
 VALID = {"prior": 0.25, "learn": 0.1, "guess": 0.2, "slip": 0.1, "forget": 0.0}
 OUTSIDE = (-0.1, 1.0, 1.1, math.nan, math.inf, -math.inf, 5e-324, LEAST / 2)

@@ -1,0 +1,103 @@
+"""Abilities in simulation: bias, RMSE, and how often 95 % intervals hold the truth.
+
+Run: ``OMP_NUM_THREADS=1 uv run python bench/abilities.py``. Abilities are N(0, 1); each model has a
+bank of 300 items, each learner answers as many, drawn at random. `batch` is `abilities` (EAP of the
+whole history on a grid of its own), `online` is `workers.estimation.moments` answer by answer.
+"""
+
+import numpy as np
+
+from workers.calibration.irt.abilities import Abilities, abilities
+from workers.calibration.irt.answers import Answers, Floats, Ints
+from workers.calibration.irt.bank import Bank, Item, Model, bank_of
+from workers.estimation.moments import Curves, Moments, after_answers, after_steps, start
+
+ITEMS, LEARNERS, STEPS = 300, 2_000, 3
+LENGTHS = {5: LEARNERS, 30: LEARNERS, 200: LEARNERS, 1_000: 1_000, 10_000: 500}
+MODELS: tuple[Model, ...] = ("1PL", "2PL", "3PL", "4PL", "graded", "partial_credit")
+
+
+def bank_for(model: Model, draw: np.random.Generator) -> list[Item]:
+    found = []
+    for _ in range(ITEMS):
+        a = 1.0 if model == "1PL" else float(draw.lognormal(0.0, 0.3))
+        b = float(draw.normal())
+        lower = float(draw.uniform(0.05, 0.3)) if model in {"3PL", "4PL"} else 0.0
+        upper = float(draw.uniform(0.85, 0.98)) if model == "4PL" else 1.0
+        stepped = model in {"graded", "partial_credit"}
+        thresholds = tuple(b + np.array([-0.9, 0.0, 0.9]) * stepped)[: STEPS if stepped else 1]
+        found.append(Item(a, thresholds, lower, upper, model))
+    return found
+
+
+def report(title: str, found: Abilities, theta: Floats) -> None:
+    mean, error, low, high = found
+    off = mean - theta
+    inside = ((low < theta) & (theta < high)).mean()
+    print(
+        f"  {title:7} bias {off.mean():+.4f}  RMSE {np.sqrt((off**2).mean()):.4f}  "
+        f"mean error {np.sqrt((error**2).mean()):.4f}  95 % interval {100.0 * inside:5.1f}"
+    )
+
+
+def main() -> None:
+    for model in MODELS:
+        draw = np.random.default_rng(7)
+        items = bank_for(model, draw)
+        bank = bank_of(items)
+        for length, learners in LENGTHS.items():
+            theta = draw.normal(size=learners)
+            item = draw.integers(0, ITEMS, (length, learners))
+            step = steps_of(bank, item, theta, draw)
+            score = step / bank.groups[0].steps
+            person = np.tile(np.arange(learners), length)
+            whole = abilities(bank, Answers(person, item.ravel(), score.ravel(), learners, ITEMS))
+            state = online(items, item, step, model)
+            error = np.sqrt(state.variance)
+            print(f"{model}, {length} answers each, {learners} learners")
+            report("batch", whole, theta)
+            report(
+                "online",
+                Abilities(state.mean, error, state.mean - 1.96 * error, state.mean + 1.96 * error),
+                theta,
+            )
+            apart = np.abs(state.mean - whole.theta) / whole.standard_error
+            ratio = error / whole.standard_error
+            print(
+                f"  apart   by {np.mean(apart):.3f} errors on average, 99 of 100 below "
+                f"{np.quantile(apart, 0.99):.3f}; error online / batch {ratio.mean():.3f}, "
+                f"{ratio.min():.3f} to {ratio.max():.3f}"
+            )
+
+
+def steps_of(bank: Bank, item: Ints, theta: Floats, draw: np.random.Generator) -> Ints:
+    """The step that each learner reaches on each item, shape (length, learners)."""
+    (group,) = bank.groups
+    chance = np.exp(group.log_curves(theta))
+    reached = np.cumsum(chance, axis=1)[:, :-1]
+    learner = np.arange(theta.size)
+    luck = draw.random(item.shape)
+    return np.array(
+        [
+            (luck[k][:, None] > reached[item[k], :, learner]).sum(axis=1)
+            for k in range(item.shape[0])
+        ]
+    )
+
+
+def online(items: list[Item], item: Ints, step: Ints, model: Model) -> Moments:
+    a = np.array([one.discrimination for one in items])
+    b = np.array([one.thresholds for one in items])
+    lower, upper = np.array([one.lower for one in items]), np.array([one.upper for one in items])
+    state = start(item.shape[1])
+    for given, reached in zip(item, step, strict=True):
+        if model in {"graded", "partial_credit"}:
+            state = after_steps(state, a[given], b[given], reached, model)
+        else:
+            curves = Curves(a[given], b[given, 0], lower[given], upper[given])
+            state = after_answers(state, curves, reached.astype(np.float64))
+    return state
+
+
+if __name__ == "__main__":
+    main()

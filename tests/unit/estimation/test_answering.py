@@ -1,0 +1,289 @@
+"""One answer under calibrated parameters: against quadrature, and never out of bounds."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.factories import (
+    answer,
+    calibrated_parameters,
+    informed_parameters,
+    item_parameters,
+    scores,
+)
+from workers.estimation.ability import Floats, estimates
+from workers.estimation.answering import apply, unseen
+from workers.estimation.informed import InformedParameters
+from workers.estimation.items import ItemParameters
+from workers.estimation.learner import Learner
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.estimation.scales import Deviation, ScaleParameters, evidence
+from workers.estimation.steps import step_probabilities
+
+FINE = np.linspace(-30.0, 30.0, 60_001)
+INFORMED = InformedParameters(-0.8, 0.9, 1.1, -0.2, 0.5, 0.1, 0.02)
+DAY_S = 86_400
+
+
+def chance(item: ItemParameters, score: float, theta: Floats) -> Floats:
+    if item.thresholds:
+        steps: Floats = step_probabilities(item, theta)[round(score * len(item.thresholds))]
+        return steps
+    p = item.lower + (item.upper - item.lower) / (
+        1.0 + np.exp(-item.discrimination * (theta - item.difficulty))
+    )
+    weighted: Floats = np.power(p, score) * np.power(1.0 - p, 1.0 - score)
+    return weighted
+
+
+def moments(item: ItemParameters, mean: float, variance: float, score: float) -> Any:
+    weight = np.exp(-((FINE - mean) ** 2) / (2.0 * variance)) * chance(item, score, FINE)
+    weight /= weight.sum()
+    middle = weight @ FINE
+    return middle, weight @ (FINE - middle) ** 2
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        ItemParameters(0.5),
+        ItemParameters(-0.5, 1.3),
+        ItemParameters(0.5, 1.2, 0.2),
+        ItemParameters(0.0, 1.5, 0.15, 0.95),
+        ItemParameters(0.0, 1.3, thresholds=(-1.0, 0.2, 0.9)),
+        ItemParameters(0.0, 0.9, thresholds=(0.4, -0.3), steps="partial_credit"),
+    ],
+)
+@pytest.mark.parametrize("mean", [-1.0, 0.0, 1.0])
+@pytest.mark.parametrize("variance", [0.1, 0.4, 1.0])
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_given_any_item_when_answered_then_the_posterior_is_that_of_quadrature(
+    item: ItemParameters, mean: float, variance: float, score: float
+) -> None:
+    seen = evidence(item, mean, variance, score)
+    middle, spread = moments(item, mean, variance, score)
+    deviation = math.sqrt(variance)
+    # Steps are exact; the others are as good as the logistic integral's approximation.
+    near, like = (1e-6, 1e-5) if item.thresholds else (0.08, 0.2)
+    assert mean + variance * seen.gradient == pytest.approx(middle, abs=near * deviation)
+    assert variance * (1 - variance * seen.curvature) == pytest.approx(spread, rel=like)
+
+
+@given(item_parameters(), st.floats(-50.0, 50.0), st.floats(1e-6, 100.0), scores())
+def test_given_any_answer_then_ability_keeps_a_positive_variance_and_finite_mean(
+    item: ItemParameters, mean: float, variance: float, score: float
+) -> None:
+    seen = evidence(item, mean, variance, score)
+    assert all(map(math.isfinite, seen))
+    assert 0.0 <= seen.probability <= 1.0 + 1e-12
+    assert seen.curvature * variance < 1.0
+
+
+@pytest.mark.parametrize("steps", ["graded", "partial_credit"])
+def test_given_steps_when_ability_rises_then_chances_sum_to_1_and_credit_rises(
+    steps: Any,
+) -> None:
+    item = ItemParameters(0.0, 1.4, thresholds=(-1.0, 0.0, 2.0), steps=steps)
+    chances = step_probabilities(item, np.linspace(-30, 30, 201))
+    assert chances.sum(axis=0) == pytest.approx(np.ones(201), abs=1e-12)
+    assert (chances >= 0).all()
+    assert (np.diff(np.arange(4) @ chances) >= -1e-12).all()
+    rasch = step_probabilities(ItemParameters(thresholds=(0.7,), steps=steps), np.array([0.2]))
+    assert rasch[1] == pytest.approx(1 / (1 + math.exp(0.5)))
+
+
+@settings(max_examples=40)
+@given(calibrated_parameters(), st.sampled_from([0.0, 1.0, 0.5]), st.integers(1, 60))
+def test_given_a_record_all_of_one_kind_then_all_numbers_stay_finite_and_inside(
+    parameters: Parameters, score: float, length: int
+) -> None:
+    learner = Learner()
+    for k in range(length):
+        expected = apply(
+            learner, answer(k, score=score, concepts=["a", "d"], scale="math"), parameters
+        )
+        assert 0.0 <= expected.probability_correct <= 1.0
+    for state in learner.concepts.values():
+        assert 0.0 <= state.mastery <= 1.0
+        assert 0.5 <= state.mantissa < 1.0
+        assert math.isfinite(state.deviation)
+        assert state.deviation_variance >= 0.0
+    (found,) = estimates([learner.abilities["math"]])
+    assert math.isfinite(found.theta)
+    assert 0.0 < found.standard_error < 100.0
+
+
+def test_given_all_wrong_or_all_right_on_a_bank_then_ability_has_their_sign() -> None:
+    items = {f"q{k}": ItemParameters(k / 10 - 2, 1.5) for k in range(40)}
+    parameters = Parameters(items=items, any_scale=ScaleParameters())
+    found = {}
+    for score in (0.0, 1.0):
+        learner = Learner()
+        for k in range(40):
+            apply(learner, answer(k, score=score, item=f"q{k}"), parameters)
+        found[score] = learner.abilities["default"].mean
+    assert -6.0 < found[0.0] < -2.0
+    assert 2.0 < found[1.0] < 6.0
+
+
+def test_given_concepts_that_deviate_when_answered_then_each_takes_its_share() -> None:
+    parameters = Parameters(
+        any_scale=ScaleParameters(variance=1.0, walk=0.01, deviation=Deviation(0.4, 0.02, 0.03))
+    )
+    learner = Learner()
+    apply(learner, answer(0, score=1.0, concepts=["a", "b"]), parameters)
+    seen = evidence(ItemParameters(), 0.0, 1.0 + 0.8 / 4, 1.0)
+    ability = learner.abilities["default"]
+    assert ability.mean == pytest.approx(seen.gradient)
+    assert ability.variance == pytest.approx(1.0 - seen.curvature + 0.01)
+    assert learner.concepts["a"][4:] == learner.concepts["b"][4:]
+    assert learner.concepts["a"].deviation == pytest.approx(0.2 * seen.gradient + 0.03)
+    assert learner.concepts["a"].deviation_variance == pytest.approx(
+        0.4 - 0.04 * seen.curvature + 0.02
+    )
+
+
+def test_given_items_and_concepts_never_seen_then_their_means_stand_in() -> None:
+    easy, hard, mean = ItemParameters(-1.0), ItemParameters(2.0), ItemParameters(0.3)
+    parameters = Parameters(
+        concepts={"known": ConceptParameters(item=hard)},
+        items={"q": easy},
+        any_scale=ScaleParameters(item=mean, predicts=True),
+    )
+    expected = {
+        name: apply(Learner(), answer(0, item=item, concepts=[concept]), parameters)
+        for name, item, concept in (
+            ("item", "q", "other"),
+            ("concept", "new", "known"),
+            ("scale", "new", "other"),
+        )
+    }
+    assert expected["item"].probability_correct == evidence(easy, 0.0, 1.0, 1.0).probability
+    assert expected["concept"].probability_correct == evidence(hard, 0.0, 1.0, 1.0).probability
+    assert expected["scale"].probability_correct == evidence(mean, 0.0, 1.0, 1.0).probability
+
+
+def test_given_an_informed_concept_when_answered_then_the_numbers_are_the_hand_computed() -> None:
+    parameters = Parameters(default=INFORMED, any_scale=ScaleParameters(mean=0.6))
+    z = 0.6 / math.sqrt(1 + math.pi / 8)
+    prior = 1 / (1 + math.exp(-(-0.2 + 0.5 * 0.6)))
+    unknown, known = (1 / (1 + math.exp(-(i + 1.1 * z))) for i in (-0.8, 0.9))
+    assert unseen("c", parameters, 0.6).mastery == pytest.approx(prior)
+    learner = Learner()
+    expected = apply(learner, answer(0, score=0.0), parameters)
+    assert expected.concepts == (expected.probability_correct,)
+    assert expected.probability_correct == pytest.approx(prior * known + (1 - prior) * unknown)
+    posterior = prior * (1 - known) / (prior * (1 - known) + (1 - prior) * (1 - unknown))
+    assert learner.concepts["c"].mastery == pytest.approx(posterior * 0.98 + (1 - posterior) * 0.1)
+
+
+def test_given_an_informed_concept_on_an_uncalibrated_scale_then_ability_says_nothing() -> None:
+    parameters = Parameters(default=INFORMED)
+    assert apply(Learner(), answer(0), parameters).probability_correct == pytest.approx(
+        sum(
+            weight / (1 + math.exp(-i))
+            for i, weight in (
+                (-0.8, 1 / (1 + math.exp(-0.2))),
+                (0.9, 1 / (1 + math.exp(0.2))),
+            )
+        )
+    )
+
+
+@given(informed_parameters(), st.floats(-300.0, 300.0))
+def test_given_any_ability_then_a_right_answer_never_speaks_against_knowing(
+    informed: InformedParameters, z: float
+) -> None:
+    assert informed.ratio(z, 1.0) >= 1.0 >= informed.ratio(z, 0.0)
+    assert informed.ratio(z, 0.0) <= informed.ratio(z, 0.5) <= informed.ratio(z, 1.0)
+    unknown, known = informed.right(z)
+    assert 0.0 < unknown <= known < 1.0
+
+
+def test_given_an_items_own_guess_and_slip_then_they_take_the_concepts_place() -> None:
+    own = replace(BktParameters(0.25, 0.1, 0.2, 0.1), guess=0.4, slip=0.05)
+    parameters = Parameters(items={"q": ItemParameters(guess=0.4, slip=0.05)})
+    for score in (0.0, 0.5, 1.0):
+        learner, expected = Learner(), Learner()
+        seen = apply(learner, answer(0, score=score, item="q"), parameters)
+        told = apply(expected, answer(0, score=score, item="q"), Parameters(default=own))
+        assert seen == told
+        assert learner.concepts == expected.concepts
+
+
+def test_given_days_without_an_answer_when_knowledge_decays_then_less_is_expected() -> None:
+    parameters = Parameters(default=BktParameters(0.5, 0.1, 0.2, 0.1, decay_per_day=0.1))
+    learner = Learner()
+    apply(learner, answer(0), parameters)
+    before = learner.concepts["c"].mastery
+    expected = apply(learner, answer(1, at=7 * DAY_S), parameters)
+    left = before * math.exp(-0.7)
+    assert expected.probability_correct == pytest.approx(left * 0.9 + (1 - left) * 0.2)
+    for k in range(2, 5):
+        apply(learner, answer(k, at=10**7 * k), parameters)
+        assert 0.0 < learner.concepts["c"].mastery < 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "said"),
+    [
+        (InformedParameters, {"known": -0.8}, "known must lie above unknown"),
+        (InformedParameters, {"weight": -0.1}, "weight must lie"),
+        (InformedParameters, {"prior_slope": -0.1}, "prior_slope must lie"),
+        (InformedParameters, {"learn": 1.0}, "learn must lie"),
+        (InformedParameters, {"prior": math.nan}, "prior must lie"),
+        (BktParameters, {"decay_per_day": -1.0}, "decay_per_day must lie"),
+        (ItemParameters, {"discrimination": 0.0}, "discrimination must lie"),
+        (ItemParameters, {"difficulty": math.inf}, "difficulty must lie"),
+        (ItemParameters, {"lower": 0.5, "upper": 0.4}, "lower < upper"),
+        (ItemParameters, {"thresholds": (1.0, 0.0)}, "must rise"),
+        (ItemParameters, {"thresholds": (math.nan,)}, "thresholds must lie"),
+        (ItemParameters, {"guess": 0.2}, "both or not at all"),
+        (ItemParameters, {"guess": 0.6, "slip": 0.4}, r"guess \+ slip"),
+        (ItemParameters, {"guess": 0.0, "slip": 0.4}, "guess must lie"),
+        (ScaleParameters, {"variance": 0.0}, "variance must lie"),
+        (ScaleParameters, {"walk": -1.0}, "walk must lie"),
+        (ScaleParameters, {"mean": math.nan}, "mean must lie"),
+        (Deviation, {"variance": -1.0}, "variance of a deviation must lie"),
+        (Deviation, {"walk": -1.0}, "walk of a deviation must lie"),
+        (Deviation, {"drift": 11.0}, "drift must lie"),
+    ],
+)
+def test_given_parameters_out_of_range_when_made_then_they_are_refused_by_name(
+    make: Any, changes: dict[str, Any], said: str
+) -> None:
+    valid: dict[Any, dict[str, Any]] = {
+        InformedParameters: {
+            "unknown": -0.8,
+            "known": 0.9,
+            "weight": 1.0,
+            "prior": 0.0,
+            "prior_slope": 0.3,
+            "learn": 0.1,
+        },
+        BktParameters: {"prior": 0.25, "learn": 0.1, "guess": 0.2, "slip": 0.1},
+    }
+    with pytest.raises(ValueError, match=said):
+        make(**{**valid.get(make, {}), **changes})
+
+
+def test_given_simulated_learners_then_95_percent_intervals_hold_most_true_abilities() -> None:
+    draw = np.random.default_rng(1)
+    items = {
+        f"q{k}": ItemParameters(draw.normal(), float(draw.uniform(0.6, 1.5))) for k in range(30)
+    }
+    parameters = Parameters(items=items, any_scale=ScaleParameters())
+    held = 0
+    for _ in range(300):
+        theta, learner = draw.normal(), Learner()
+        for k, (name, item) in enumerate(items.items()):
+            p = 1.0 / (1.0 + math.exp(-item.discrimination * (theta - item.difficulty)))
+            apply(learner, answer(k, score=float(draw.random() < p), item=name), parameters)
+        low, high = estimates([learner.abilities["default"]])[0].interval
+        held += low <= theta <= high
+    assert 0.90 <= held / 300 <= 0.98

@@ -1,0 +1,42 @@
+"""Parameters as JSON: what comes back is what went in, and what is no parameter is refused."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from tests.factories import calibrated_parameters
+from workers.estimation.documents import parameters_document, parameters_of
+from workers.estimation.parameters import Parameters
+
+
+@settings(max_examples=40)
+@given(calibrated_parameters())
+def test_given_any_parameters_when_written_and_read_then_they_are_the_same_to_the_last_bit(
+    parameters: Parameters,
+) -> None:
+    assert parameters_of(json.loads(json.dumps(parameters_document(parameters)))) == parameters
+
+
+def test_given_the_default_when_written_then_only_empty_tables_are_left() -> None:
+    assert parameters_document(Parameters()) == {"concepts": {}, "items": {}, "scales": {}}
+    assert parameters_of({}) == Parameters()
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"version": 0}, "version must be 1 or more"),
+        ({"versoin": 2}, "versoin"),
+        ({"items": {"q": {"discrimination": -1}}}, r"items\.q.*discrimination must lie in"),
+        ({"items": {"q": {"difficulty": float("nan")}}}, r"items\.q\.difficulty"),
+        ({"concepts": {"c": {"mastery": {"prior": 0.5}}}}, r"concepts\.c\.mastery"),
+        ("version", "parameters: "),
+    ],
+)
+def test_given_what_is_no_parameter_when_read_then_it_is_refused_by_name(
+    document: Any, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        parameters_of(document)

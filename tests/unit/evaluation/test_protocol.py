@@ -1,0 +1,105 @@
+"""The protocol: folds by learner, every answer predicted once from what came before it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.calibration.simulated import simulated
+from workers.calibration.fitting import fit
+from workers.cli.main import app
+from workers.errors import InputFileError
+from workers.estimation.answering import apply
+from workers.estimation.learner import Learner, Response
+from workers.estimation.metrics import auc
+from workers.evaluation.protocol import evaluate, fold_of
+from workers.evaluation.reading import logs_of
+from workers.publishing.csv_responses import CsvResponses
+
+
+def a_file(directory: Path, learners: int = 25) -> Path:
+    path = directory / "responses.csv"
+    rows = ["student,item,concept,correct,order"]
+    for student, log in enumerate(simulated(learners, 2, most=10)):
+        rows += [
+            f"s{student},{one.item_id},{one.concept_ids[0]},{one.score:g},{k}"
+            for k, one in enumerate(log)
+        ]
+    # Students come back later in the file, and their answers in no order.
+    path.write_text("\n".join([rows[0], *rows[1::2], *rows[2::2]]) + "\n", encoding="utf-8")
+    return path
+
+
+def by_hand(logs: dict[str, list[Response]]) -> tuple[list[float], list[float]]:
+    fold = np.random.default_rng(42).permutation(len(logs)) % 5
+    score, told = [], []
+    for held_out in range(5):
+        train = [log for n, log in enumerate(logs.values()) if fold[n] != held_out]
+        parameters = fit("bkt", train).parameters
+        for n, log in enumerate(logs.values()):
+            if fold[n] == held_out:
+                learner = Learner()
+                for response in log:
+                    score.append(response.score)
+                    told.append(apply(learner, response, parameters).probability_correct)
+    return score, told
+
+
+def test_given_a_file_when_evaluated_then_each_answer_is_predicted_once_by_the_other_folds(
+    tmp_path: Path,
+) -> None:
+    logs = logs_of(CsvResponses(a_file(tmp_path)))
+    assert list(logs)[:2] == ["s0", "s1"]
+    for log in logs.values():
+        assert log == sorted(log, key=lambda one: one.position)
+    told: list[int] = []
+    found = evaluate("bkt", logs, told.append)
+    score, expected = by_hand(logs)
+    assert found.score.tolist() == score
+    assert found.probability.tolist() == expected
+    assert sum(told) == len(score) == found.measures()["responses"]
+    assert found.measures()["auc"] == auc(np.array(score), np.array(expected))
+    assert found.attempt.min() == 1
+    assert len(found.concept) == len(score)
+    assert len(found.fitted) == 5
+
+
+def test_given_learners_when_folded_then_folds_are_those_of_the_protocol() -> None:
+    assert fold_of(12).tolist() == (np.random.default_rng(42).permutation(12) % 5).tolist()
+
+
+def test_given_too_few_learners_when_evaluated_then_it_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 learners or more"):
+        evaluate("bkt", {}, lambda _: None)
+
+
+def test_given_a_file_when_the_command_runs_then_json_has_the_measures(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app,
+        ["evaluate", str(a_file(tmp_path)), "--json", "--model", "classical", "--model", "bkt"],
+    )
+    assert done.exit_code == 0, done.output
+    measures = json.loads(done.stdout)
+    assert list(measures) == ["classical", "bkt"]
+    for one in measures.values():
+        assert list(one) == ["auc", "rmse", "ece", "log_loss", "responses"]
+        assert 0.0 <= one["auc"] <= 1.0
+        assert one["responses"] == sum(map(len, simulated(25, 2, most=10)))
+
+
+def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["evaluate", str(a_file(tmp_path))], env={"COLUMNS": "120"})
+    assert done.exit_code == 0, done.output
+    for name in ("classical", "bkt", "bkt-forgets", "kt-idem", "irt", "informed", "AUC", "ECE"):
+        assert name in done.stdout
+
+
+def test_given_no_such_model_or_too_few_students_when_run_then_it_says_so(tmp_path: Path) -> None:
+    wrong = CliRunner().invoke(app, ["evaluate", str(a_file(tmp_path)), "--model", "dkt"])
+    assert wrong.exit_code == 2
+    assert "dkt" in wrong.output
+    few = CliRunner().invoke(app, ["evaluate", str(a_file(tmp_path, 4))])
+    assert isinstance(few.exception, InputFileError)
+    assert "4 students" in str(few.exception)

@@ -1,0 +1,1 @@
+"""Fitting parameters to responses, pure: arrays in, parameters and diagnostics out."""

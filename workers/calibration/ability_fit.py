@@ -1,0 +1,144 @@
+"""The ability filter of one scale, fitted to predict each answer one step ahead.
+
+Coordinate ascent on the predictive likelihood of all answers, penalised by priors whose variances
+are estimated too: items given the filter (`item_fit`), what all concepts have in common given the
+items (L-BFGS on five numbers), and each concept's own deviation around that.
+
+A concept's numbers work on its own answers nearly alone. So one pass of the filter with all
+concepts moved by the same small step gives, concept by concept, the change of the likelihood, and
+three passes a Newton step for all of them.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from scipy.optimize import minimize
+
+from workers.calibration.ability_kernel import AbilityModel, Walk, logits, loss, walk
+from workers.calibration.item_fit import Items, first_guess, fit_items, place_unseen
+from workers.calibration.table import Floats, Table, summed
+
+_START: Final = np.array([np.log(1.0), np.log(0.01), np.log(0.5), np.log(0.02), 0.0])
+_BOUNDS: Final = ((-4.0, 3.0), (-12.0, 0.0), (-6.0, 2.0), (-12.0, 0.0), (-0.5, 0.5))
+_ROUNDS: Final = 6
+_SHARED_IN: Final = frozenset({1, 2, 4})
+"""Rounds that fit the shared numbers: in between the items settle."""
+_OWN_IN: Final = frozenset({2, 3, 4})
+_DRIFT, _VARIANCE, _WALK = 2, 0, 1
+_STEP: Final = {_DRIFT: 0.02, _VARIANCE: 0.2, _WALK: 0.3}
+"""Steps of the numerical derivatives: drift in logits, variances in their logarithm."""
+_PRIOR: Final = {_DRIFT: 0.02**2, _VARIANCE: 0.3, _WALK: 0.5}
+"""Variances of concepts around what they share, in the same units."""
+
+
+@dataclass(frozen=True)
+class AbilityFit:
+    """What a fit found.
+
+    Args:
+        model: the filter's parameters.
+        items: with their prior and standard errors.
+        shared: logarithms of variance, walk, deviation variance and deviation walk; drift.
+        own: each concept's departure from the shared: log deviation variance, log deviation walk,
+            drift; shape (3, concepts).
+        log_likelihood: of each concept's answers, nats.
+    """
+
+    model: AbilityModel
+    items: Items
+    shared: Floats
+    own: Floats
+    log_likelihood: Floats
+
+
+def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
+    """Fit a scale to a table of at least one response.
+
+    Args:
+        table: the responses.
+        like: take from this fit all but the items, as cross-fitting may: a handful of numbers
+            fitted to thousands of learners tell next to nothing of any one of them, an item's do.
+    """
+    items = first_guess(table)
+    shared = _START if like is None else like.shared
+    own = np.zeros((3, len(table.concepts))) if like is None else like.own
+    for turn in range(_ROUNDS):
+        walked = walk(table, _model(shared, own, items))
+        items = fit_items(table, walked, fit_items(table, walked, items))
+        if like is None and turn in _SHARED_IN:
+            shared = _fit_shared(table, shared, own, items)
+        if like is None and turn in _OWN_IN:
+            for what in (_DRIFT, _VARIANCE, _WALK):
+                own = _fit_own(table, shared, own, items, what)
+    model = _model(shared, own, items)
+    return AbilityFit(
+        model, items, shared, own, -_by_concept(table, losses(table, model, walk(table, model)))
+    )
+
+
+def losses(table: Table, model: AbilityModel, walked: Walk) -> Floats:
+    """Cross-entropy of each answer, nats."""
+    z = logits(table, model, walked)
+    each: Floats = np.logaddexp(0.0, z) - table.score * z
+    return each
+
+
+def _model(shared: Floats, own: Floats, items: Items) -> AbilityModel:
+    variance, step, deviation, deviation_step = np.exp(shared[:4])
+    return AbilityModel(
+        0.0,
+        float(variance),
+        float(step),
+        deviation * np.exp(own[_VARIANCE]),
+        deviation_step * np.exp(own[_WALK]),
+        shared[4] + own[_DRIFT],
+        items.difficulty,
+        np.exp(items.log_discrimination),
+    )
+
+
+def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floats:
+    def mean_loss(numbers: Floats) -> float:
+        model = _model(numbers, own, items)
+        return loss(table.score, logits(table, model, walk(table, model)))
+
+    found = minimize(
+        mean_loss, shared, method="L-BFGS-B", bounds=_BOUNDS, options={"maxiter": 15, "ftol": 1e-7}
+    )
+    best: Floats = found.x
+    return best
+
+
+def _fit_own(table: Table, shared: Floats, own: Floats, items: Items, what: int) -> Floats:
+    step, prior = _STEP[what], _PRIOR[what]
+
+    def by_concept(moved: float) -> Floats:
+        other = own.copy()
+        other[what] += moved
+        model = _model(shared, other, items)
+        return _by_concept(table, losses(table, model, walk(table, model)))
+
+    here, above, below = by_concept(0.0), by_concept(step), by_concept(-step)
+    slope = (above - below) / (2.0 * step) + own[what] / prior
+    bend = np.maximum((above + below - 2.0 * here) / step**2, 0.0) + 1.0 / prior
+    moved = own.copy()
+    moved[what] -= np.clip(slope / bend, -3.0 * step, 3.0 * step)
+    # Walks and variances stay where the filter is a filter.
+    moved[what] = np.clip(moved[what], -3.0, 3.0) if what != _DRIFT else moved[what]
+    return moved
+
+
+def _by_concept(table: Table, each: Floats) -> Floats:
+    """Sums over the answers of each concept; one of several concepts counts in equal shares."""
+    return summed(table.concept, table.share * each[table.link], len(table.concepts))
+
+
+def on_table(fit: AbilityFit, table: Table) -> AbilityModel:
+    """The model for a table that names items and concepts the fit never saw."""
+    items = place_unseen(fit.items, table.concept_of_item)
+    return replace(
+        fit.model,
+        difficulty=items.difficulty,
+        discrimination=np.exp(items.log_discrimination),
+    )

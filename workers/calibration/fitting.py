@@ -1,0 +1,272 @@
+"""From the logs of many learners to parameters: one recipe for each model, for any data."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from workers.calibration.ability_fit import AbilityFit, fit_ability, on_table
+from workers.calibration.ability_kernel import logits, walk
+from workers.calibration.bkt_fit import FORGET, GUESS, LEARN, PRIOR, SLIP, BktFit, fit_bkt
+from workers.calibration.informed_fit import Informed, fit_informed
+from workers.calibration.item_guesses import fit_item_guesses
+from workers.calibration.table import Floats, Table, summed, table_of
+from workers.estimation.informed import InformedParameters
+from workers.estimation.items import ItemParameters
+from workers.estimation.learner import Response
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.estimation.scales import Deviation, ScaleParameters
+
+_SEED: Final = 1
+_DULL: Final = 0.1
+"""1 - guess - slip below which answers on a concept say next to nothing of mastery."""
+_RARE: Final = 30
+"""Answers below which a concept's parameters are mostly those of the others."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Parameters and how good they are.
+
+    Args:
+        parameters: what was fitted.
+        log_likelihood: of each concept's answers, predicted one step ahead, nats.
+        warnings: what to know before they are used, one sentence each.
+    """
+
+    parameters: Parameters
+    log_likelihood: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+
+def fit(model: str, logs: Iterable[Sequence[Response]]) -> Fitted:
+    """Fit a model to whole logs of answers on one scale, each in its learner's order.
+
+    Args:
+        model: one of `MODELS`.
+        logs: one for each learner.
+
+    Raises:
+        ValueError: if the model is none, or there is no answer.
+    """
+    if model not in MODELS:
+        raise ValueError(f"model must be one of {', '.join(MODELS)}, not {model!r}")
+    table, _ = table_of(logs)
+    if not table.score.size:
+        raise ValueError("there is nothing to fit: no answer is given")
+    return MODELS[model](table)
+
+
+def _classical(_: Table) -> Fitted:
+    return Fitted(Parameters())
+
+
+def _bkt(table: Table) -> Fitted:
+    return _of_bkt(table, fit_bkt(table, forgets=False))
+
+
+def _bkt_forgets(table: Table) -> Fitted:
+    return _of_bkt(table, fit_bkt(table, forgets=True))
+
+
+def _kt_idem(table: Table) -> Fitted:
+    found = fit_item_guesses(table, fit_bkt(table, forgets=True))
+    items = {
+        table.items[at]: ItemParameters(guess=float(found.guess[at]), slip=float(found.slip[at]))
+        for at in np.flatnonzero(table.responses_of_item).tolist()
+    }
+    return Fitted(
+        Parameters(
+            default=_bkt_of(found.parameters.mean(axis=1)),
+            concepts={
+                name: ConceptParameters(_bkt_of(found.parameters[:, at]))
+                for at, name in _seen(table)
+            },
+            items=items,
+        ),
+        _named(table, found.log_likelihood),
+        _warnings(table, 1.0 - found.parameters[GUESS] - found.parameters[SLIP]),
+    )
+
+
+def _irt(table: Table) -> Fitted:
+    found = fit_ability(table)
+    return Fitted(
+        Parameters(
+            concepts=_concepts(table, found, None),
+            items=_items(table, found),
+            any_scale=_scale(found, predicts=True),
+        ),
+        _named(table, found.log_likelihood),
+        _warnings(table),
+    )
+
+
+def _informed(table: Table) -> Fitted:
+    """Cross-fitting: ability before each answer by items fitted on the other half of the learners.
+
+    On the learners that they were fitted on, items explain too much, and emissions fitted on that
+    would trust ability more than it deserves with a new learner.
+    """
+    ability = fit_ability(table)
+    z, theta = np.empty_like(table.score), np.empty_like(table.score)
+    half = np.random.default_rng(_SEED).permutation(table.learners) % 2 == 0
+    for here in (half, ~half):
+        there = table.of(~here)
+        other = table.of(here)
+        model = on_table(fit_ability(other, like=ability) if other.learners else ability, table)
+        if there.learners:
+            walked, rows = walk(there, model), ~here[table.learner]
+            z[rows], theta[rows] = logits(there, model, walked), walked.theta
+    found = fit_informed(table, z, theta)
+    return Fitted(
+        Parameters(
+            default=_informed_mean(table, found.informed),
+            concepts=_concepts(table, ability, found.informed),
+            items=_items(table, ability),
+            any_scale=_scale(ability, predicts=False),
+        ),
+        _named(table, found.log_likelihood),
+        _warnings(table),
+    )
+
+
+MODELS: Final[Mapping[str, Callable[[Table], Fitted]]] = MappingProxyType(
+    {
+        "classical": _classical,
+        "bkt": _bkt,
+        "bkt-forgets": _bkt_forgets,
+        "kt-idem": _kt_idem,
+        "irt": _irt,
+        "informed": _informed,
+    }
+)
+"""The models by name, from the plainest to the best."""
+
+
+def _seen(table: Table) -> list[tuple[int, str]]:
+    answered = np.unique(table.concept).tolist()
+    return [(at, table.concepts[at]) for at in answered]
+
+
+def _named(table: Table, values: Floats) -> dict[str, float]:
+    return {name: float(values[at]) for at, name in _seen(table)}
+
+
+def _of_bkt(table: Table, found: BktFit) -> Fitted:
+    return Fitted(
+        Parameters(
+            default=_bkt_of(found.parameters.mean(axis=1)),
+            concepts={
+                name: ConceptParameters(_bkt_of(found.parameters[:, at]))
+                for at, name in _seen(table)
+            },
+        ),
+        _named(table, found.log_likelihood),
+        [
+            *_warnings(table, 1.0 - found.parameters[GUESS] - found.parameters[SLIP]),
+            *(
+                f"concept {name!r}: the fit did not come to rest"
+                for at, name in _seen(table)
+                if not found.converged[at]
+            ),
+        ],
+    )
+
+
+def _bkt_of(column: Floats) -> BktParameters:
+    prior, learn, guess, slip, forget = (
+        float(column[at]) for at in (PRIOR, LEARN, GUESS, SLIP, FORGET)
+    )
+    return BktParameters(prior, learn, guess, slip, forget)
+
+
+def _scale(found: AbilityFit, *, predicts: bool) -> ScaleParameters:
+    model = found.model
+    _, _, deviation, step = np.exp(found.shared[:4])
+    return ScaleParameters(
+        model.mean,
+        model.variance,
+        model.walk,
+        ItemParameters(float(found.items.of_concept.mean())),
+        Deviation(float(deviation), float(step), float(found.shared[4])),
+        predicts,
+    )
+
+
+def _items(table: Table, found: AbilityFit) -> dict[str, ItemParameters]:
+    model = found.model
+    return {
+        table.items[at]: ItemParameters(
+            float(model.difficulty[at]), float(model.discrimination[at])
+        )
+        for at in np.flatnonzero(table.responses_of_item).tolist()
+    }
+
+
+def _concepts(
+    table: Table, found: AbilityFit, informed: Informed | None
+) -> dict[str, ConceptParameters]:
+    model = found.model
+    return {
+        name: ConceptParameters(
+            None if informed is None else _informed_of(informed, at),
+            ItemParameters(float(found.items.of_concept[at])),
+            Deviation(
+                float(model.deviation[at]),
+                float(model.deviation_walk[at]),
+                float(model.drift[at]),
+            ),
+        )
+        for at, name in _seen(table)
+    }
+
+
+def _informed_of(informed: Informed, at: int) -> InformedParameters:
+    return InformedParameters(
+        float(informed.unknown[at]),
+        float(informed.known[at]),
+        float(informed.weight[at]),
+        float(informed.prior[at]),
+        informed.prior_slope,
+        float(informed.learn[at]),
+        float(informed.forget[at]),
+    )
+
+
+def _informed_mean(table: Table, informed: Informed) -> InformedParameters:
+    at = np.unique(table.concept)
+    return InformedParameters(
+        float(informed.unknown[at].mean()),
+        float(informed.known[at].mean()),
+        float(informed.weight[at].mean()),
+        float(informed.prior[at].mean()),
+        informed.prior_slope,
+        float(informed.learn[at].mean()),
+        float(informed.forget[at].mean()),
+    )
+
+
+def _warnings(table: Table, told: Floats | None = None) -> list[str]:
+    answers = np.bincount(table.concept, minlength=len(table.concepts))
+    right = summed(table.concept, table.score[table.link], len(table.concepts))
+    found = []
+    for at, name in _seen(table):
+        if answers[at] < _RARE:
+            found.append(
+                f"concept {name!r}: {answers[at]} answers, so its parameters are mostly those "
+                "of the others"
+            )
+        if right[at] in (0.0, answers[at]):
+            found.append(
+                f"concept {name!r}: all {answers[at]} answers are alike, so nothing tells guess, "
+                "slip and knowing apart but what is usual"
+            )
+        if told is not None and told[at] < _DULL:
+            found.append(
+                f"concept {name!r}: guess + slip is {1.0 - told[at]:.2f}, so answers say next to "
+                "nothing of mastery"
+            )
+    return found

@@ -1,0 +1,1 @@
+"""Item response theory: items calibrated by marginal maximum likelihood, abilities from them."""

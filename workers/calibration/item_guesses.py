@@ -1,0 +1,110 @@
+"""Guess and slip of each item (KT-IDEM), drawn to those of its concept.
+
+Source: Pardos & Heffernan (2011), "KT-IDEM: introducing item difficulty to the knowledge tracing
+model", UMAP, 243-254; the shrinkage is a Beta prior at the concept's own guess and slip.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from workers.calibration.bkt_fit import FORGET, GUESS, LEARN, PRIOR, SLIP, BktFit
+from workers.calibration.chains import chains_of, expected_states
+from workers.calibration.table import Floats, Ints, Table, summed
+
+_ROUNDS: Final = 30
+_ANSWERS: Final = 10.0
+"""As many answers at the concept's own guess (or slip) are added to an item's."""
+_TRANSITIONS: Final = 20.0
+_LEAST: Final = 1e-4
+_MOST_TOGETHER: Final = 1.0 - 1e-3
+
+
+@dataclass(frozen=True)
+class ItemGuesses:
+    """What a fit found.
+
+    Args:
+        parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
+        guess: of each item.
+        slip: of each item.
+        log_likelihood: of each concept's answers, nats.
+    """
+
+    parameters: Floats
+    guess: Floats
+    slip: Floats
+    log_likelihood: Floats
+
+
+def fit_item_guesses(table: Table, concepts: BktFit) -> ItemGuesses:
+    """EM over all chains at once, from concepts fitted without regard to items."""
+    chains = chains_of(table)
+    of, item, score = chains.concept_of_place, table.item[chains.row], table.score[chains.row]
+    count, items = len(table.concepts), len(table.items)
+    parameters = concepts.parameters.copy()
+    concept = np.maximum(table.concept_of_item, 0)
+    guess, slip = parameters[GUESS][concept], parameters[SLIP][concept]
+    first = slice(0, chains.concept.size)
+
+    def likelihoods() -> tuple[Floats, Floats]:
+        g, s = guess[item], slip[item]
+        return (
+            np.asarray(g**score * (1.0 - g) ** (1.0 - score)),
+            np.asarray((1.0 - s) ** score * s ** (1.0 - score)),
+        )
+
+    for _ in range(_ROUNDS):
+        prior, learn, _, _, forget = parameters
+        states = expected_states(
+            chains, likelihoods(), prior[chains.concept], learn[of], forget[of]
+        )
+        known = states.known
+
+        def drawn(events: Floats, chances: Floats, to: Floats) -> Floats:
+            by_item = summed(item, events, items) + _ANSWERS * to[concept]
+            return by_item / (summed(item, chances, items) + _ANSWERS)
+
+        def rate(events: Floats, chances: Floats, own: Floats, at: Ints) -> Floats:
+            found = summed(at, events, count) + _TRANSITIONS * own
+            return found / (summed(at, chances, count) + _TRANSITIONS)
+
+        guess = drawn((1.0 - known) * score, 1.0 - known, parameters[GUESS])
+        slip = drawn(known * (1.0 - score), known, parameters[SLIP])
+        guess, slip = _inside(guess, slip)
+        unknown_chances = states.learned + states.stayed_unknown
+        known_chances = states.forgot + states.stayed_known
+        forget_now = rate(states.forgot, known_chances, concepts.parameters[FORGET], of)
+        parameters = np.array(
+            [
+                rate(
+                    known[first],
+                    np.ones(chains.concept.size),
+                    concepts.parameters[PRIOR],
+                    chains.concept,
+                ),
+                rate(states.learned, unknown_chances, concepts.parameters[LEARN], of),
+                *_inside(
+                    rate((1.0 - known) * score, 1.0 - known, concepts.parameters[GUESS], of),
+                    rate(known * (1.0 - score), known, concepts.parameters[SLIP], of),
+                ),
+                np.where(forget == 0.0, 0.0, forget_now),
+            ]
+        )
+    low, high = likelihoods()
+    states = expected_states(
+        chains,
+        (low, high),
+        parameters[PRIOR][chains.concept],
+        parameters[LEARN][of],
+        parameters[FORGET][of],
+    )
+    chance = states.before * high + (1.0 - states.before) * low
+    return ItemGuesses(parameters, guess, slip, summed(of, np.log(chance), count))
+
+
+def _inside(guess: Floats, slip: Floats) -> tuple[Floats, Floats]:
+    guess, slip = np.clip(guess, _LEAST, 1.0 - _LEAST), np.clip(slip, _LEAST, 1.0 - _LEAST)
+    shrink = np.minimum(1.0, _MOST_TOGETHER / (guess + slip))
+    return guess * shrink, slip * shrink

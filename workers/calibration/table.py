@@ -1,0 +1,161 @@
+"""Responses of many learners as arrays, in the order in which a filter walks through them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.estimation.learner import Response
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+def summed(index: Ints, each: Floats, count: int) -> Floats:
+    """Sums of values by an index below `count`."""
+    return np.bincount(index, each, count).astype(np.float64, copy=False)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Responses sorted by their number in the learner's own order, then by learner.
+
+    Learners are numbered by falling number of responses: those who have a k-th response are 0 to
+    n - 1, and their k-th responses lie side by side.
+
+    A *link* is a response together with one of its concepts; links are sorted as their responses.
+    A *pair* is a learner together with a concept that this learner met.
+
+    Args:
+        items: ids of items; arrays hold their indices.
+        concepts: ids of concepts, likewise.
+        learner: of each response.
+        item: of each response.
+        score: of each response, in [0, 1].
+        step: where the k-th responses begin, one more entry than there are steps.
+        link: of each link its response.
+        concept: of each link.
+    """
+
+    items: Sequence[str]
+    concepts: Sequence[str]
+    learner: Ints
+    item: Ints
+    score: Floats
+    step: Ints
+    link: Ints
+    concept: Ints
+
+    @property
+    def learners(self) -> int:
+        """Number of learners."""
+        return int(self.step[1]) if self.step.size > 1 else 0
+
+    @cached_property
+    def share(self) -> Floats:
+        """Of each link, one over the number of its response's concepts."""
+        return 1.0 / np.bincount(self.link, minlength=self.learner.size)[self.link]
+
+    @cached_property
+    def link_step(self) -> Ints:
+        """Where the links of the k-th responses begin, as `step`."""
+        return np.searchsorted(self.link, self.step)
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether each response has one concept."""
+        return self.link.size == self.learner.size
+
+    @cached_property
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Of each link the number of its pair; of each pair its concept."""
+        key = self.learner[self.link] * len(self.concepts) + self.concept
+        distinct, pair = np.unique(key, return_inverse=True)
+        return pair, distinct % max(1, len(self.concepts))
+
+    @cached_property
+    def concept_of_item(self) -> Ints:
+        """The concept that an item's responses name first, -1 where there is none."""
+        found = np.full(len(self.items), -1)
+        first = np.unique(self.link, return_index=True)[1]
+        found[self.item] = self.concept[first]
+        return found
+
+    @cached_property
+    def responses_of_item(self) -> Ints:
+        """Number of responses of each item."""
+        return np.bincount(self.item, minlength=len(self.items))
+
+    def of(self, chosen: Bools) -> "Table":
+        """The responses of some learners, items and concepts keeping their numbers.
+
+        Args:
+            chosen: of each learner, whether it is one of them.
+        """
+        number = np.cumsum(chosen) - 1
+        kept = chosen[self.learner]
+        row = np.cumsum(kept) - 1
+        of_step = np.repeat(np.arange(self.step.size - 1), np.diff(self.step))[kept]
+        steps = int(of_step[-1]) + 1 if of_step.size else 0
+        linked = kept[self.link]
+        return Table(
+            self.items,
+            self.concepts,
+            number[self.learner[kept]],
+            self.item[kept],
+            self.score[kept],
+            np.searchsorted(of_step, np.arange(steps + 1)),
+            row[self.link[linked]],
+            self.concept[linked],
+        )
+
+
+def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
+    """The table of whole logs, one per learner, each in the learner's order.
+
+    Returns:
+        The table, and for each of its learners the place of the log that it came from.
+    """
+    kept = list(logs)
+    order = sorted(range(len(kept)), key=lambda n: -len(kept[n]))
+    items: dict[str, int] = {}
+    concepts: dict[str, int] = {}
+    learner: list[int] = []
+    item: list[int] = []
+    score: list[float] = []
+    link: list[int] = []
+    concept: list[int] = []
+    step = [0]
+    running = sum(map(bool, kept))
+    k = 0
+    while running:
+        while running and len(kept[order[running - 1]]) <= k:
+            running -= 1
+        if not running:
+            break
+        for n in range(running):
+            response = kept[order[n]][k]
+            for name in response.concept_ids:
+                link.append(len(learner))
+                concept.append(concepts.setdefault(name, len(concepts)))
+            learner.append(n)
+            item.append(items.setdefault(response.item_id, len(items)))
+            score.append(response.score)
+        step.append(len(learner))
+        k += 1
+    return (
+        Table(
+            list(items),
+            list(concepts),
+            np.array(learner, dtype=np.int64),
+            np.array(item, dtype=np.int64),
+            np.array(score, dtype=np.float64),
+            np.array(step, dtype=np.int64),
+            np.array(link, dtype=np.int64),
+            np.array(concept, dtype=np.int64),
+        ),
+        [n for n in order if kept[n]],
+    )

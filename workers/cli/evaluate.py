@@ -1,0 +1,126 @@
+"""`mastery evaluate FILE`: how well each model predicts a CSV of responses."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from workers.calibration.fitting import MODELS, fit
+from workers.cli.progress import progress_bar
+from workers.errors import InputFileError
+from workers.evaluation.protocol import FOLDS, Logs, Predictions
+from workers.evaluation.protocol import evaluate as run
+from workers.evaluation.reading import logs_of
+from workers.evaluation.report import render_evaluation
+from workers.evaluation.report_data import Evaluation, Tallies, best
+from workers.publishing.csv_responses import Columns, CsvResponses
+
+
+def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
+    file: Annotated[Path, typer.Argument(help="A CSV of responses, plain or .gz.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Of {', '.join(MODELS)}; repeat it for several. All, if not given."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write a page of curves and of the best model's parameters here.",
+            dir_okay=False,
+            writable=True,
+        ),
+    ] = None,
+    student: Annotated[str, typer.Option(help="Column of the student.")] = "student",
+    item: Annotated[str, typer.Option(help="Column of the item.")] = "item",
+    concept: Annotated[str, typer.Option(help="Column of the concept or concepts.")] = "concept",
+    correct: Annotated[str, typer.Option(help="Column of 0/1 or of a score.")] = "correct",
+    order: Annotated[
+        str, typer.Option(help="Column of the place in the student's order.")
+    ] = "order",
+    time_column: Annotated[
+        str | None, typer.Option("--time", help="Column of the time; then order is not read.")
+    ] = None,
+    separator: Annotated[str, typer.Option(help="Between the concepts of one cell.")] = "~~",
+) -> None:
+    """Cross-validate models on a CSV: fit on some learners, predict the others' every answer."""
+    chosen = list(dict.fromkeys(model or MODELS))
+    for name in chosen:
+        if name not in MODELS:
+            raise typer.BadParameter(
+                f"{name!r} is none; choose from {', '.join(MODELS)}", param_hint="--model"
+            )
+    if report is not None and not report.parent.is_dir():
+        raise typer.BadParameter(
+            f"{report.parent} is no directory; make it or name another", param_hint="--report"
+        )
+    rows = CsvResponses(
+        file,
+        Columns(student, item, concept, correct, order, time_column),
+        separator=separator,
+        latest=datetime.now(UTC),
+    )
+    logs = logs_of(rows)
+    if len(logs) < FOLDS:
+        raise InputFileError(
+            f"{file}: it has {len(logs)} students, and {FOLDS} or more are needed: each fifth is "
+            "predicted by what the others taught"
+        )
+    found = _run(chosen, logs)
+    measures = {name: predictions.measures() for name, predictions in found.items()}
+    if json:
+        typer.echo(orjson.dumps(measures, option=orjson.OPT_INDENT_2).decode())
+    else:
+        Console().print(_table(file, measures))
+    if report is not None:
+        report.write_text(_page(file, logs, found), encoding="utf-8")
+        typer.echo(f"The page with its curves: {report.resolve()}", err=True)
+
+
+def _run(chosen: list[str], logs: Logs) -> dict[str, Predictions]:
+    total = sum(map(len, logs.values()))
+    found = {}
+    with progress_bar() as bar:
+        for name in chosen:
+            task = bar.add_task(name, total=total)
+
+            def advance(answers: int, task: object = task) -> None:
+                bar.update(task, advance=answers)  # type: ignore[arg-type]
+
+            found[name] = run(name, logs, advance)
+    return found
+
+
+def _page(file: Path, logs: Logs, predictions: dict[str, Predictions]) -> str:
+    chosen = best(predictions)
+    return render_evaluation(
+        Evaluation(
+            file.name,
+            datetime.now(UTC),
+            predictions,
+            chosen,
+            fit(chosen, logs.values()),
+            Tallies.of(logs.values()),
+        )
+    )
+
+
+def _table(file: Path, measures: dict[str, dict[str, float]]) -> Table:
+    table = Table(title=f"{file.name}: each answer predicted one step ahead", title_justify="left")
+    table.add_column("model")
+    for name in ("AUC", "RMSE", "ECE", "log loss", "responses"):
+        table.add_column(name, justify="right")
+    for model, of in measures.items():
+        table.add_row(
+            model,
+            f"{of['auc']:.4f}",
+            f"{of['rmse']:.4f}",
+            f"{of['ece']:.4f}",
+            f"{of['log_loss']:.4f}",
+            f"{of['responses']:,}",
+        )
+    return table

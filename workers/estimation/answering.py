@@ -1,0 +1,176 @@
+"""One answer: predicted from all that came before it, then folded into the learner's state."""
+
+import math
+from typing import Final, NamedTuple
+
+from workers.estimation.ability import AbilityState
+from workers.estimation.bkt import likelihood_ratio, prediction, probability, update
+from workers.estimation.informed import InformedParameters
+from workers.estimation.items import ItemParameters
+from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
+from workers.estimation.parameters import Mastery, Parameters
+from workers.estimation.scales import ScaleParameters, evidence
+
+_DAY_US: Final = 86_400_000_000
+_UNCALIBRATED: Final = AbilityState()
+
+
+class Prediction(NamedTuple):
+    """What was expected of an answer before it was seen."""
+
+    probability_correct: float
+    """Expected score, in [0, 1]."""
+    concepts: tuple[float, ...]
+    """What each concept of the response alone makes expect, in the response's order, in [0, 1]."""
+
+
+def unseen(concept_id: str, parameters: Parameters, theta: float = 0.0) -> ConceptState:
+    """The state of a concept before its first answer: the prior of a learner of that ability."""
+    model = parameters.of_concept(concept_id)
+    if isinstance(model, InformedParameters):
+        return ConceptState(*model.prior_odds_at(theta), 0, 0)
+    return ConceptState(*model.prior_odds, 0, 0)
+
+
+def unseen_ability(scale: str, parameters: Parameters) -> AbilityState:
+    """The state of an ability before its first answer."""
+    of_scale = parameters.of_scale(scale)
+    if of_scale is None:
+        return _UNCALIBRATED
+    return AbilityState(0, 0.0, of_scale.mean, of_scale.variance)
+
+
+def apply(learner: Learner, response: Response, parameters: Parameters) -> Prediction:
+    """Fold one answer into a learner's state, in place; it must follow all those before.
+
+    Returns:
+        What the state before it made expect.
+    """
+    concepts, score = learner.concepts, response.score
+    ability = learner.abilities.get(response.scale) or unseen_ability(response.scale, parameters)
+    before = [
+        concepts.get(concept_id) or unseen(concept_id, parameters, ability.mean)
+        for concept_id in response.concept_ids
+    ]
+    scale = parameters.of_scale(response.scale)
+    z = 0.0
+    by_ability: float | None = None
+    moved: list[tuple[float, float]] | None = None
+    if scale is None:
+        learner.abilities[response.scale] = ability.after(score)
+    else:
+        learner.abilities[response.scale], moved, z, by_ability = _move(
+            ability, before, response, scale, parameters
+        )
+    item = parameters.items.get(response.item_id)
+    expected = []
+    for at, (concept_id, old) in enumerate(zip(response.concept_ids, before, strict=True)):
+        model = parameters.of_concept(concept_id)
+        mantissa, exponent = _kept(old, model, response.answered_at_us)
+        mastery = probability(mantissa, exponent)
+        expected.append(_expected(mastery, model, item, z))
+        mantissa, exponent = update(
+            mantissa, exponent, _ratio(model, item, z, score), model.learn, model.forget
+        )
+        concepts[concept_id] = ConceptState(
+            mantissa,
+            exponent,
+            old.attempts + 1,
+            response.answered_at_us,
+            *(old[4:] if moved is None else moved[at]),
+        )
+    if response.session_id is not None:
+        session = learner.sessions.get(response.session_id) or EMPTY_SESSION
+        learner.sessions[response.session_id] = session.after(response)
+    learner.last = response.position
+    by_mastery = sum(expected) / len(expected)
+    alone = by_ability is not None and scale is not None and scale.predicts
+    return Prediction(
+        by_ability if alone and by_ability is not None else by_mastery, tuple(expected)
+    )
+
+
+def concept_prediction(
+    learner: Learner, concept_id: str, response: Response, parameters: Parameters
+) -> float:
+    """What a concept alone makes expect of an answer, from the state as it is, in [0, 1].
+
+    The concept need not be one of the response's: then it is a concept that it might have had.
+    """
+    ability = learner.abilities.get(response.scale) or unseen_ability(response.scale, parameters)
+    names = response.concept_ids if concept_id in response.concept_ids else (concept_id,)
+    states = [
+        learner.concepts.get(name) or unseen(name, parameters, ability.mean) for name in names
+    ]
+    asked = response._replace(concept_ids=names)
+    scale = parameters.of_scale(response.scale)
+    z = 0.0 if scale is None else _move(ability, states, asked, scale, parameters)[2]
+    model = parameters.of_concept(concept_id)
+    state = states[names.index(concept_id)]
+    mastery = probability(*_kept(state, model, response.answered_at_us))
+    return _expected(mastery, model, parameters.items.get(response.item_id), z)
+
+
+def _move(
+    ability: AbilityState,
+    states: list[ConceptState],
+    response: Response,
+    scale: ScaleParameters,
+    parameters: Parameters,
+) -> tuple[AbilityState, list[tuple[float, float]], float, float]:
+    """Ability and deviations after an answer; then the filter's logit and expectation before it.
+
+    Formulas and their source: `workers.estimation.scales`.
+    """
+    share = 1.0 / len(states)
+    around = [parameters.deviation_of(c, scale) for c in response.concept_ids]
+    variances = [
+        # A concept that so far was answered on uncalibrated scales only is new to this one.
+        state.deviation_variance or spread.variance
+        for state, spread in zip(states, around, strict=True)
+    ]
+    mean = ability.mean + share * sum(state.deviation for state in states)
+    variance = ability.variance + share * share * sum(variances)
+    item = parameters.item_of(response.item_id, response.concept_ids, scale)
+    seen = evidence(item, mean, variance, response.score)
+    after = AbilityState(
+        ability.responses + 1,
+        ability.score + response.score,
+        ability.mean + ability.variance * seen.gradient,
+        ability.variance * (1.0 - seen.curvature * ability.variance) + scale.walk,
+    )
+    moved = [
+        (
+            state.deviation + share * own * seen.gradient + spread.drift,
+            own * (1.0 - seen.curvature * share * share * own) + spread.walk,
+        )
+        for state, own, spread in zip(states, variances, around, strict=True)
+    ]
+    return after, moved, seen.z, seen.probability
+
+
+def _kept(state: ConceptState, model: Mastery, now_us: int) -> tuple[float, int]:
+    """The odds that are left of a concept's state at a moment."""
+    if model.decay_per_day == 0.0 or state.attempts == 0:
+        return state.mantissa, state.exponent
+    days = (now_us - state.answered_at_us) / _DAY_US
+    lost = -math.expm1(-model.decay_per_day * days)
+    return update(state.mantissa, state.exponent, 1.0, 0.0, min(lost, 1.0 - 2.0**-53))
+
+
+def _expected(mastery: float, model: Mastery, item: ItemParameters | None, z: float) -> float:
+    if isinstance(model, InformedParameters):
+        unknown, known = model.right(z)
+        return mastery * known + (1.0 - mastery) * unknown
+    if item is not None and item.guess is not None and item.slip is not None:
+        return mastery * (1.0 - item.slip) + (1.0 - mastery) * item.guess
+    return prediction(mastery, model)
+
+
+def _ratio(model: Mastery, item: ItemParameters | None, z: float, score: float) -> float:
+    if isinstance(model, InformedParameters):
+        return model.ratio(z, score)
+    if item is not None and item.ratios is not None:
+        right, wrong = item.ratios
+        return float(right**score * wrong ** (1.0 - score))
+    return likelihood_ratio(model, score)

@@ -1,0 +1,57 @@
+"""Items that give credit in steps: the moments of an answer by Gauss-Hermite quadrature."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.estimation.items import ItemParameters
+
+Floats = NDArray[np.float64]
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
+_WEIGHT: Final[Floats] = _WEIGHTS / _WEIGHTS.sum()
+_SMALLEST: Final = 1e-300
+
+
+def step_probabilities(item: ItemParameters, theta: Floats) -> Floats:
+    """P(step = k | θ), shape (thresholds + 1, abilities).
+
+    Source: as in `ItemParameters`.
+    """
+    distance = item.discrimination * (theta - np.array(item.thresholds)[:, None])
+    if item.steps == "graded":
+        # Differences of two such chances lose all digits in the tail where both are near 1.
+        reached = np.exp(-np.logaddexp(0.0, -distance))
+        missed = np.exp(-np.logaddexp(0.0, distance))
+        between = np.where(reached[1:] > 0.5, missed[1:] - missed[:-1], reached[:-1] - reached[1:])
+        return np.vstack([missed[:1], between, reached[-1:]])
+    sums = np.vstack([np.zeros_like(distance[:1]), np.cumsum(distance, axis=0)])
+    sums -= sums.max(axis=0)
+    weight = np.exp(sums)
+    return np.asarray(weight / weight.sum(axis=0))
+
+
+def evidence_of_steps(
+    item: ItemParameters, mean: float, variance: float, score: float
+) -> tuple[float, float, float]:
+    """Expected score, and first and negative second derivative of the answer's log Z.
+
+    The derivatives are those that give the posterior's moments by quadrature: 41 points suffice
+    while a²·variance is below some 30; a posterior that falls between points keeps their spacing.
+
+    Args:
+        item: with thresholds.
+        mean: of the ability before the answer, logits.
+        variance: of the same, above 0.
+        score: in [0, 1]; the step nearest to it counts.
+    """
+    deviation = np.sqrt(variance)
+    chances = step_probabilities(item, mean + deviation * _NODES)
+    count = len(item.thresholds)
+    expected = float((np.arange(count + 1) / count) @ (chances @ _WEIGHT))
+    posterior = _WEIGHT * np.maximum(chances[round(score * count)], _SMALLEST)
+    posterior /= posterior.sum()
+    shift = float(posterior @ _NODES)
+    spread = max(float(posterior @ (_NODES - shift) ** 2), 1e-3)
+    return expected, shift / float(deviation), (1.0 - spread) / variance

@@ -1,0 +1,1 @@
+"""How well each model predicts answers: the protocol of `docs/evaluation.md`."""

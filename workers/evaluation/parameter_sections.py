@@ -1,0 +1,83 @@
+"""The sections of an evaluation's page that show parameters, each a piece of HTML."""
+
+from html import escape
+from typing import Final
+
+from workers.drawing.figures import histogram
+from workers.drawing.pieces import table
+from workers.estimation.informed import InformedParameters
+from workers.estimation.parameters import BktParameters
+from workers.evaluation.degenerate import degenerate
+from workers.evaluation.parameter_rows import concept_rows, extreme_rows, item_numbers
+from workers.evaluation.report_data import Evaluation
+
+_MOST_WARNINGS: Final = 12
+
+_MEANING: Final = {
+    BktParameters: "Prior: known before the first answer. Learn and forget: at each answer. Guess: "
+    "right though unknown. Slip: wrong though known.",
+    InformedParameters: "Prior: known before the first answer, at ability 0. Learn and forget: at "
+    "each answer. Unknown and known: logits of a right answer in either state, at weight times the "
+    "logit that ability expects. Difficulty: mean of its items. Spread: standard deviation of "
+    "ability on it around ability at large. Drift: what an answer adds to it. All in logits.",
+}
+_OF_ABILITY: Final = (
+    "Difficulty: mean of its items. Spread: standard deviation of ability on it around ability at "
+    "large. Drift: what an answer adds to it. All in logits."
+)
+
+
+def concept_parameters(data: Evaluation) -> str:
+    """A row for each concept."""
+    found = concept_rows(data.fitted.parameters, data.tallies)
+    if not found.rows:
+        return (
+            '<section><h2>Concept parameters</h2><p class="note">Nothing is fitted: every concept '
+            "has the same parameters, those of the default.</p></section>"
+        )
+    first = next(iter(data.fitted.parameters.concepts.values()))
+    meaning = _OF_ABILITY if first.mastery is None else _MEANING[type(first.mastery)]
+    return (
+        f'<section><h2>Concept parameters</h2><p class="note">Of {escape(data.chosen)}, fitted on '
+        f"all answers. {meaning}</p>{table(found.heads, found.rows, of='concepts')}</section>"
+    )
+
+
+def item_parameters(data: Evaluation) -> str:
+    """How the parameters of items are distributed, and which lie at the ends."""
+    parameters, tallies = data.fitted.parameters, data.tallies
+    figures = "".join(
+        f"<figure><h3>{of.label.capitalize()}</h3>"
+        + histogram(
+            f"item-{of.label}",
+            f"Distribution of {of.label}",
+            of.values,
+            width=of.width,
+            x_label=of.label,
+            y_label="items",
+        )
+        + "</figure>"
+        for of in item_numbers(list(parameters.items.values()))
+    )
+    extreme = extreme_rows(parameters, tallies)
+    return (
+        f'<section><h2>Item parameters</h2><p class="note">Of {escape(data.chosen)}, fitted on all '
+        f'answers: {len(parameters.items):,} items, and those at either end.</p><div class="pair">'
+        f"{figures}</div>{table(extreme.heads, extreme.rows, of='rows')}</section>"
+    )
+
+
+def parameter_warnings(data: Evaluation) -> str:
+    """What to know before these parameters are used."""
+    found = [f"<li>{escape(one)}</li>" for one in degenerate(data.fitted, data.tallies)]
+    if not found:
+        text = '<p class="note">No parameter looks degenerate.</p>'
+    else:
+        first, rest = found[:_MOST_WARNINGS], found[_MOST_WARNINGS:]
+        text = f'<ul class="warnings">{"".join(first)}</ul>'
+        if rest:
+            text += (
+                f"<details><summary>{len(rest):,} more</summary>"
+                f'<ul class="warnings">{"".join(rest)}</ul></details>'
+            )
+    return f"<section><h2>What to look at before use</h2>{text}</section>"
