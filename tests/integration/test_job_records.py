@@ -47,6 +47,23 @@ async def test_given_requests_when_opened_then_each_id_is_one_job_and_one_entry(
         assert 0 < await redis.ttl(key) <= module.KEPT_S
 
 
+async def test_given_names_that_look_alike_when_found_then_each_has_its_own(redis: Redis) -> None:
+    records = JobRecords(redis)
+    job_id = uuid_of("job", 1)
+    key = JobKey("urn:school:7", job_id)
+    opened = await records.open(JobRequest(key, "verify"))
+
+    assert await records.find(key) == opened
+    for tenant_id, other in (
+        ("7", f"{job_id}:urn:school"),
+        ("school:7", f"{job_id}:urn"),
+        ("urn%3Aschool%3A7", job_id),
+    ):
+        assert await records.find(JobKey(tenant_id, other)) is None
+    page, _ = await records.page(key.tenant_id, 1)
+    assert page == [opened]
+
+
 async def test_given_a_full_tenant_when_another_is_asked_then_the_oldest_ended_goes(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import orjson
 from redis.asyncio import Redis
@@ -72,7 +73,7 @@ class JobRecords:
                 "requested_by": request.requested_by,
             }
         )
-        head, tail = f"{_PREFIX}:record:", f":{request.key.tenant_id}"
+        head, tail = f"{_PREFIX}:record:", _tail(request.key.tenant_id)
         with redis_errors():
             answer: Any = await self._open(
                 keys=[_record_key(request.key), _index_key(request.key.tenant_id), JOBS],
@@ -206,8 +207,12 @@ class JobRecords:
 
 
 def _record_key(key: JobKey) -> str:
-    # The id first: it is a UUID, so that no tenant's name can look like another's key.
-    return f"{_PREFIX}:record:{key.job_id}:{key.tenant_id}"
+    return f"{_PREFIX}:record:{key.job_id}{_tail(key.tenant_id)}"
+
+
+def _tail(tenant_id: str) -> str:
+    # Quoted it has no colon, so that no id and tenant look like others, whatever either holds.
+    return f":{quote(tenant_id, safe='')}"
 
 
 def _index_key(tenant_id: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -29,6 +29,7 @@ _PAGE: Final = 50
 _LARGEST_PAGE: Final = 200
 _AGAIN_S: Final = 60
 _TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
+_UUID: Final[TypeAdapter[str]] = TypeAdapter(Uuid)
 
 
 class JobBody(BaseModel):
@@ -133,7 +134,11 @@ async def find_job(records: JobRecords, caller: Caller, job_id: str) -> JobRecor
         HTTPException: 404, the tenant has none of that id; 503.
     """
     try:
-        record = await records.find(JobKey(caller.identity.tenant_id, job_id.lower()))
+        record = await records.find(
+            JobKey(caller.identity.tenant_id, _UUID.validate_python(job_id))
+        )
+    except ValidationError:
+        record = None
     except Unavailable:
         raise _away() from None
     if record is None:

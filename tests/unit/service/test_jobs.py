@@ -175,6 +175,23 @@ async def test_given_jobs_of_two_tenants_when_listed_then_each_sees_its_own_page
 
 
 @pytest.mark.parametrize(
+    "path", [f"{_JOB}:urn:school", f"{_JOB}%3Aurn%3Aschool", "7", "%00", f"urn:uuid:{_JOB}", "é"]
+)
+async def test_given_a_tenant_with_colons_when_another_asks_around_them_then_there_is_nothing(
+    path: str,
+) -> None:
+    async with store() as redis, _served(redis) as client:
+        theirs = bearer(operator("urn:school:7"))
+        body = {"kind": "verify", "job_id": _JOB}
+        made = await client.post("/v1/jobs", json=body, headers=theirs)
+        own = await client.get(f"/v1/jobs/{_JOB}", headers=theirs)
+        answer = await client.get(f"/v1/jobs/{path}", headers=bearer(operator("7")))
+
+    assert (made.status_code, own.status_code) == (202, 200)
+    assert error_of(answer)["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=201", "limit=x", "limit=9999", "cursor=x", "cursor=W10=", "cursor=%C3%A4"],
 )
