@@ -1,6 +1,7 @@
 """The records of jobs, kept in Redis: a hash per job, and an index per tenant."""
 
 import hashlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,7 @@ KEPT_S: Final = 30 * 86_400
 """For so long a record is kept after its last change, seconds."""
 PER_TENANT: Final = 1_000
 """Records of a tenant; the oldest that have ended make room."""
+_PAGE: Final = 200
 
 # The braces put all of it into the slot of the stream in a Redis Cluster.
 _PREFIX: Final = f"{{{JOBS}}}"
@@ -51,12 +53,16 @@ class JobRecords:
         self._begin = client.register_script(_BEGIN)
         self._note = client.register_script(_NOTE)
 
-    async def open(self, request: JobRequest, event: bytes = b"") -> JobRecord:
+    async def open(
+        self, request: JobRequest, event: bytes = b"", *, entry_id: str = ""
+    ) -> JobRecord:
         """The record of a request, which is made and published if there is none.
 
         Args:
             request: what is asked for.
-            event: published in the same step as a new record is made; empty: it is in the stream.
+            event: published in the same step as a new record is made, and again where the entry
+                of a job that nobody has begun is lost; empty: it is in the stream.
+            entry_id: the entry in which it is.
 
         Raises:
             Refused: ``conflict``, something else was asked for under this id; or
@@ -87,6 +93,7 @@ class JobRecords:
                     request.key.job_id,
                     EVENT_FIELD,
                     event,
+                    entry_id,
                 ],
             )
         if answer[0] == 0:
@@ -151,8 +158,34 @@ class JobRecords:
         ]
         return records, page[-1] if len(found) > limit else None
 
+    async def of_student(self, tenant_id: str, student_id: str) -> AsyncIterator[list[JobRecord]]:
+        """The records that are about a student or were asked for by them, in pages.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        before: tuple[int, str] | None = None
+        while True:
+            page, before = await self.page(tenant_id, _PAGE, before)
+            yield [one for one in page if one.of_student(student_id)]
+            if before is None:
+                return
+
+    async def remove(self, keys: Sequence[JobKey]) -> None:
+        """Forget jobs; a run that is at one of them finds that it is no longer its own.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                for key in keys:
+                    pipeline.delete(_record_key(key))
+                    pipeline.zrem(_index_key(key.tenant_id), key.job_id)
+                await pipeline.execute()
+
     async def begin(self, key: JobKey, name: str) -> Run | None:
-        """Take a job that is opened; None if it has ended.
+        """Take a job that is opened; None if it has ended, or its record is gone.
 
         Raises:
             RedisUnavailable: try again.
@@ -225,6 +258,7 @@ def _record(key: JobKey, fields: dict[bytes, bytes]) -> JobRecord:
         key=key,
         requested_at=iso(int(fields[b"requested_us"])),
         status=JobStatus(fields[b"status"].decode()),
+        entry_id=fields.get(b"entry", b"").decode(),
         **request,
         **orjson.loads(fields.get(b"state", b"{}")),
     )

@@ -132,7 +132,9 @@ class JobRunner:
     async def _see_through(self, entry: RawEntry, deliveries: int) -> None:
         try:
             job = await self._judge(entry)
-            record = await self._patience.until_answered(lambda: self._records.open(job.request))
+            record = await self._patience.until_answered(
+                lambda: self._records.open(job.request, entry_id=entry.entry_id)
+            )
         except Refused as refusal:
             await self._reject(entry, refusal, deliveries)
             return

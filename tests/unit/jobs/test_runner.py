@@ -48,7 +48,6 @@ async def test_given_a_request_to_verify_when_run_then_only_its_tenant_is_looked
         "responses": 50,
         "rows_without_checksum": 0,
         "differences": 0,
-        "examples": [],
     }
     assert (job.progress, job.step, job.total_steps, job.requested_by) == (1, 25, 25, "operator-1")
     assert job.started_at is not None
@@ -73,7 +72,8 @@ async def test_given_a_damaged_state_when_verified_and_rebuilt_then_it_is_found_
     found = [job.result for n in range(1, 5) if (job := await world.job(n)) and job.result]
 
     assert found[0]["differences"] >= 1
-    assert "'s001'" in found[0]["examples"][0]
+    # What it tells of students is how many: the record outlives what it is about.
+    assert all(isinstance(value, int) for job in found for value in job.values())
     assert (found[1]["repaired"], found[1]["dry_run"]) == (1, True)
     assert (found[2]["repaired"], found[2]["learners"]) == (1, 25)
     assert (found[3]["differences"], found[3]["learners"]) == (0, 1)
@@ -382,6 +382,16 @@ async def test_given_a_key_not_known_yet_when_taken_then_the_job_waits_for_newer
     job = await world.job()
     assert job is not None
     assert job.status is JobStatus.SUCCEEDED
+
+
+async def test_given_a_record_erased_meanwhile_when_begun_then_there_is_none_again(
+    world: World,
+) -> None:
+    opened = await world.records.open(JobRequest(JOB, "verify"))
+    await world.records.remove([opened.key])
+
+    assert await world.records.begin(JOB, "run") is None
+    assert await world.job() is None
 
 
 async def test_given_redis_that_refuses_when_acked_then_the_entry_stays_pending(
