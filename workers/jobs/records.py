@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -25,8 +26,9 @@ _PAGE: Final = 200
 
 # The braces put all of it into the slot of the stream in a Redis Cluster.
 _PREFIX: Final = f"{{{JOBS}}}"
-_OPEN, _BEGIN, _NOTE = (
-    (Path(__file__).parent / f"{name}.lua").read_text() for name in ("open", "begin", "note")
+_OPEN, _BEGIN, _NOTE, _REFUSE = (
+    (Path(__file__).parent / f"{name}.lua").read_text()
+    for name in ("open", "begin", "note", "refuse")
 )
 
 
@@ -52,6 +54,7 @@ class JobRecords:
         self._open = client.register_script(_OPEN)
         self._begin = client.register_script(_BEGIN)
         self._note = client.register_script(_NOTE)
+        self._refuse = client.register_script(_REFUSE)
 
     async def open(
         self, request: JobRequest, event: bytes = b"", *, entry_id: str = ""
@@ -210,16 +213,30 @@ class JobRecords:
         """
         return await self._write(run, replace(record, status=JobStatus.QUEUED), run.attempts - 1)
 
+    async def refuse(self, key: JobKey, entry_id: str, problem: str) -> bool:
+        """End a job whose request is refused; False if another entry asked for it, or it has ended.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        record = await self.find(key)
+        if record is None or record.entry_id != entry_id:
+            return False
+        record = replace(record, status=JobStatus.FAILED, problem=problem, ended_at=now_iso())
+        with redis_errors():
+            ended = await self._refuse(
+                keys=[_record_key(key)],
+                args=[
+                    entry_id,
+                    KEPT_S,
+                    PROGRESS_CHANNEL + key.job_id,
+                    orjson.dumps(record.progress_message()),
+                    orjson.dumps(_state(record)),
+                ],
+            )
+        return bool(ended)
+
     async def _write(self, run: Run, record: JobRecord, attempts: int) -> bool:
-        state = {
-            "progress": record.progress,
-            "step": record.step,
-            "total_steps": record.total_steps,
-            "result": record.result,
-            "problem": record.problem,
-            "started_at": record.started_at,
-            "ended_at": record.ended_at,
-        }
         with redis_errors():
             written = await self._note(
                 keys=[_record_key(run.key)],
@@ -233,7 +250,7 @@ class JobRecords:
                     "attempts",
                     attempts,
                     "state",
-                    orjson.dumps(state),
+                    orjson.dumps(_state(record)),
                 ],
             )
         return bool(written)
@@ -250,6 +267,23 @@ def _tail(tenant_id: str) -> str:
 
 def _index_key(tenant_id: str) -> str:
     return f"{_PREFIX}:jobs:{tenant_id}"
+
+
+def now_iso() -> str:
+    """This moment as records say it: RFC 3339 in UTC, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _state(record: JobRecord) -> dict[str, Any]:
+    return {
+        "progress": record.progress,
+        "step": record.step,
+        "total_steps": record.total_steps,
+        "result": record.result,
+        "problem": record.problem,
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+    }
 
 
 def _record(key: JobKey, fields: dict[bytes, bytes]) -> JobRecord:
