@@ -93,7 +93,12 @@ def build_http_side(
         servers.redis, subject=settings.http_subject_limit, address=settings.http_address_limit
     )
     guard = Guard(bearer, rates, max_token_bytes=settings.max_token_bytes)
-    jobs = Jobs(guard=guard, records=records, roles=settings.job_roles)
+    jobs = Jobs(
+        guard=guard,
+        records=records,
+        roles=settings.job_roles,
+        max_event_bytes=settings.max_event_bytes,
+    )
     sockets = Sockets(
         door=Door(
             guard,

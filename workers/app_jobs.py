@@ -4,6 +4,7 @@ from contracts.streams import JOBS_GROUP, shards
 from workers.adapters import Servers
 from workers.estimation.parameters import Parameters
 from workers.intake.identity import Authenticator
+from workers.intake.tries import Tries
 from workers.jobs.admission import JobAdmission
 from workers.jobs.records import JobRecords
 from workers.jobs.runner import JobRunner, NewerKeys
@@ -36,6 +37,7 @@ def build_jobs(
         admission=JobAdmission(
             authenticator=authenticator,
             roles=frozenset(settings.job_roles),
+            tenant_claim=settings.jwt_tenant_claim,
             max_event_bytes=settings.max_event_bytes,
             max_token_bytes=settings.max_token_bytes,
             max_queue_age_s=settings.max_queue_age_s,
@@ -44,6 +46,7 @@ def build_jobs(
         work=Work(
             ledger=servers.ledger, graph=servers.graph, parameters=parameters, patience=patience
         ),
+        tries=Tries(servers.redis),
         outlet=Outlet(servers.redis, JOBS_GROUP),
         patience=patience,
         client=servers.redis,

@@ -134,7 +134,7 @@ class Worker:
             RedisUnavailable: naming those that are not.
             KeysUnavailable: none is, for want of the issuer's keys.
         """
-        why = self.waited_for().get("keys")
+        why = self._engine.waited_for().get("keys")
         if why is not None:
             raise KeysUnavailable(why)
         silent = [c.stream for c in self._consumptions if not c.alive]

@@ -14,7 +14,15 @@ from neo4j import AsyncGraphDatabase
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
-from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, MASTERY, REJECTED, RESPONSES
+from contracts.streams import (
+    ENGINE_GROUP,
+    GRAPH_GROUP,
+    JOBS,
+    JOBS_GROUP,
+    MASTERY,
+    REJECTED,
+    RESPONSES,
+)
 from tests.factories import uuid_of
 from tests.servers import Neo4j
 from tests.whole_run import Setting, graph_differences, start_worker
@@ -26,6 +34,7 @@ CORE = "zq7victim"
 STUDENT = f'{CORE} "o\'Neil" \\ {{}} ;ü drop table mastery.learners --'
 SESSION = "zq7session"
 OTHERS = ("bob", "cy")
+GROUPS = ((RESPONSES, ENGINE_GROUP), (MASTERY, GRAPH_GROUP), (JOBS, JOBS_GROUP))
 _PATIENCE_S = 60.0
 
 
@@ -69,6 +78,20 @@ def response_id(student: str, number: int) -> str:
     return uuid_of("response", student, number)
 
 
+def verification(student: str) -> bytes:
+    """A job about a student, which an operator asks for."""
+    wanted = json.loads(event(student, 0, sub="operator"))
+    claims = wanted["data"]["claims"] | {"role": "service_role"}
+    data = {"job_id": job_id(student), "kind": "verify", "parameters": {"student_id": student}}
+    return json.dumps(
+        wanted | {"type": "practice.job.requested.v1", "data": data | {"claims": claims}}
+    ).encode()
+
+
+def job_id(student: str) -> str:
+    return uuid_of("job", student)
+
+
 class Books:
     """All servers of a run, and everything that they hold."""
 
@@ -96,7 +119,7 @@ class Books:
         async with Redis.from_url(self.setting.redis_url) as client:
             while True:
                 left = []
-                for stream, name in ((RESPONSES, ENGINE_GROUP), (MASTERY, GRAPH_GROUP)):
+                for stream, name in GROUPS:
                     if not await client.exists(stream):
                         continue
                     groups: Any = await client.xinfo_groups(stream)
@@ -108,7 +131,7 @@ class Books:
                         for group in groups
                         if group["name"] == name.encode()
                     ]
-                if len(left) == 2 and not any(left):
+                if len(left) == len(GROUPS) and not any(left):
                     return
                 assert time.monotonic() < deadline, left
                 await asyncio.sleep(0.05)
@@ -159,6 +182,8 @@ async def _value(client: Redis, key: bytes) -> Any:
         groups: Any = await client.xinfo_groups(key)
         pending = [await client.xpending(key, group["name"]) for group in groups]
         return [key, await client.xrange(key), groups, pending]
+    if kind == b"zset":
+        return [key, await client.zrange(key, 0, -1)]
     reads: Any = {b"hash": client.hgetall, b"set": client.smembers, b"string": client.get}
     return [key, await reads[kind](key)]
 
@@ -210,6 +235,7 @@ async def prepared(books: Books) -> None:
     await books.publish(*odd)
     await books.publish(*(event(one, number) for number in range(40) for one in (STUDENT, *OTHERS)))
     await books.publish(event(STUDENT, 0), event(STUDENT, 1, item_id="other"))  # repeat, conflict
+    await books.publish(verification(STUDENT), verification("bob"), stream=JOBS)
 
 
 async def test_given_a_learner_of_many_traces_when_erased_then_nothing_remains_and_others_stay(
@@ -253,12 +279,16 @@ async def test_given_a_learner_of_many_traces_when_erased_then_nothing_remains_a
         "rate_limited",
     }
     assert len(exported["streams"][MASTERY]) == 30
-    assert done["rows"] == planned["rows"]
-    assert done["rows"]["student_responses"] == 30
+    jobs = [(one["job_id"], one["status"]) for one in exported["job_records"]]
+    assert jobs == [(job_id(STUDENT), "succeeded")]
+    assert done["job_records"] == planned["job_records"] == 1
+    assert done["rows"] == planned["rows"] == done["rows"] | {"student_responses": 30}
     assert done["letters"] == planned["letters"] == len(exported["dead_letters"]) >= 15
     assert done["mastery"] == planned["mastery"] == 30
     dump = await books.dump()
     assert traces(dump, numbers) == []
+    assert job_id(STUDENT) in before
+    assert (job_id(STUDENT) in dump, job_id("bob") in dump) == (False, True)
     assert "shared" in dump
     assert f"{SESSION}-bob" in dump
     assert await graph_differences(books.setting) == []

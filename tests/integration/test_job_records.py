@@ -47,6 +47,51 @@ async def test_given_requests_when_opened_then_each_id_is_one_job_and_one_entry(
         assert 0 < await redis.ttl(key) <= module.KEPT_S
 
 
+async def test_given_the_entry_that_asked_when_refused_then_its_job_has_failed_and_no_other(
+    redis: Redis,
+) -> None:
+    records = JobRecords(redis)
+    opened = await records.open(_asked(1), b"{}")
+    ((entry_id, _),) = await redis.xrange(JOBS)
+    assert opened.entry_id == entry_id.decode()
+    assert not await records.refuse(opened.key, "1-0", "another")
+    assert not await records.refuse(_asked(2).key, opened.entry_id, "none")
+    run = await records.begin(opened.key, "run")
+    assert run is not None
+    assert await records.refuse(opened.key, opened.entry_id, "too late")
+    found = await records.find(opened.key)
+    assert found is not None
+    assert (found.status, found.problem) == (JobStatus.FAILED, "too late")
+    assert not await records.refuse(opened.key, opened.entry_id, "again")
+    assert not await records.note(run, opened)
+
+    lost = await records.open(_asked(3), b"{}")
+    await redis.xdel(JOBS, lost.entry_id)
+    assert (await records.open(_asked(3), b"{}")).entry_id > lost.entry_id
+    await redis.delete(JOBS)
+    assert (await records.open(_asked(3), entry_id="7-1")).entry_id == "7-1"
+    await records.remove([opened.key, lost.key])
+    assert await records.page("t", 9) == ([], None)
+    assert await records.begin(lost.key, "run") is None
+
+
+async def test_given_names_that_look_alike_when_found_then_each_has_its_own(redis: Redis) -> None:
+    records = JobRecords(redis)
+    job_id = uuid_of("job", 1)
+    key = JobKey("urn:school:7", job_id)
+    opened = await records.open(JobRequest(key, "verify"))
+
+    assert await records.find(key) == opened
+    for tenant_id, other in (
+        ("7", f"{job_id}:urn:school"),
+        ("school:7", f"{job_id}:urn"),
+        ("urn%3Aschool%3A7", job_id),
+    ):
+        assert await records.find(JobKey(tenant_id, other)) is None
+    page, _ = await records.page(key.tenant_id, 1)
+    assert page == [opened]
+
+
 async def test_given_a_full_tenant_when_another_is_asked_then_the_oldest_ended_goes(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

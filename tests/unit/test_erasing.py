@@ -8,13 +8,15 @@ import pytest
 from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, MASTERY, RESPONSES
-from tests.factories import answer, event_json
+from tests.factories import answer, event_json, uuid_of
 from tests.integration.ledger.steps import record
 from workers.errors import StillThere
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import AbilityChange, AttendanceChange, GraphChange, PractisedChange
 from workers.graph.embedded import EmbeddedGraph
 from workers.intake.embedded_redis import EmbeddedRedis
+from workers.jobs.record import JobKey, JobRequest
+from workers.jobs.records import JobRecords
 from workers.ledger.memory import MemoryLedger
 from workers.rights.belonging import Belonging
 from workers.rights.erasing import Eraser
@@ -70,6 +72,17 @@ async def place() -> AsyncIterator[Place]:
         await client.xadd(
             JOBS, {"event": json.dumps({"data": {"parameters": {"student_id": KEY.student_id}}})}
         )
+        records = JobRecords(client)
+        for number, (subject, student_id, tenant_id) in enumerate(
+            [
+                ("operator", KEY.student_id, KEY.tenant_id),
+                (KEY.student_id, None, KEY.tenant_id),
+                ("operator", OTHER.student_id, KEY.tenant_id),
+                ("operator", KEY.student_id, "school-8"),
+            ]
+        ):
+            job = JobKey(tenant_id, uuid_of("job", number))
+            await records.open(JobRequest(job, "verify", {"student_id": student_id}, subject))
         yield Place(client, graph, ledger)
     finally:
         await graph.close()
@@ -95,6 +108,12 @@ async def test_given_two_learners_when_one_is_erased_then_the_other_keeps_all(
     assert await place.client.xlen(RESPONSES) == await place.client.xlen(MASTERY) == 1
     assert await place.client.xlen(JOBS) == 0
     assert (await place.ledger.stored([OTHER]))[0].version > 0
+    assert planned.job_records == report.job_records == 2
+    left = [await JobRecords(place.client).page(tenant, 9) for tenant in ("school-7", "school-8")]
+    assert [[one.key.job_id for one in page] for page, _ in left] == [
+        [uuid_of("job", 2)],
+        [uuid_of("job", 3)],
+    ]
 
 
 async def test_given_what_is_newer_when_erased_then_it_stays(place: Place) -> None:
@@ -148,3 +167,7 @@ async def test_given_a_learner_when_exported_then_it_is_one_document(place: Plac
         MASTERY: 1,
         JOBS: 1,
     }
+    assert [one["job_id"] for one in document["job_records"]] == [
+        uuid_of("job", 1),
+        uuid_of("job", 0),
+    ]

@@ -4,17 +4,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from contracts.jobs import JobRequested
+from contracts.primitives import Uuid
 from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD
 from workers.errors import Refused
-from workers.intake.identity import Authenticator, Identity
+from workers.intake.identity import Authenticator, Identity, tenant_of
 from workers.intake.raw_batch import RawEntry
 from workers.jobs.explaining import explain
 from workers.jobs.parameters import Parameters, parameters_of
 from workers.jobs.record import JobKey, JobRequest
+
+UUID: Final[TypeAdapter[str]] = TypeAdapter(Uuid)
 
 _FIELD: Final = EVENT_FIELD.encode()
 _IDENTITY: Final = ("data.claims", "data.token")
@@ -49,6 +53,7 @@ class JobAdmission:
     Args:
         authenticator: says who asks.
         roles: the roles that may.
+        tenant_claim: dotted path of the claim that names the tenant.
         max_event_bytes: largest entry, in bytes of all its fields.
         max_token_bytes: largest token, in bytes.
         max_queue_age_s: a request that waited for longer is refused, seconds.
@@ -56,6 +61,7 @@ class JobAdmission:
 
     authenticator: Authenticator
     roles: Collection[str]
+    tenant_claim: str
     max_event_bytes: int
     max_token_bytes: int
     max_queue_age_s: int
@@ -98,6 +104,15 @@ class JobAdmission:
             parameters,
             event.correlationid,
         )
+
+    def key_of(self, entry: RawEntry) -> JobKey | None:
+        """Which job an entry says that it asks for, whoever wrote it; None if it says none."""
+        try:
+            data = from_json(entry.fields[_FIELD])["data"]
+            tenant_id = tenant_of(data["claims"], self.tenant_claim)
+            return JobKey(tenant_id, UUID.validate_python(data["job_id"]))
+        except (LookupError, TypeError, AttributeError, ValueError, Refused):
+            return None
 
     def _decode(self, entry: RawEntry) -> JobRequested:
         size = sum(len(name) + len(value) for name, value in entry.fields.items())

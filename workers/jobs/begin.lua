@@ -1,11 +1,11 @@
--- Gives a job to a run, unless it has ended.
+-- Gives a job to a run, unless it has ended or its record is gone.
 --
 -- KEYS: 1 the record
 -- ARGV: 1 the run, 2 the time to live in seconds
--- Returns how often it was begun, this time included; 0 if it has ended.
+-- Returns how often it was begun, this time included; 0 if it has ended or is gone.
 
 local status = redis.call('HGET', KEYS[1], 'status')
-if status == 'succeeded' or status == 'failed' then
+if not status or status == 'succeeded' or status == 'failed' then
   return 0
 end
 redis.call('HSET', KEYS[1], 'status', 'running', 'run', ARGV[1])

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.jobs import JobKind
@@ -51,6 +52,12 @@ def parameters_of(kind: JobKind, given: dict[str, Any]) -> Parameters:
     Raises:
         ValueError: naming field, value and remedy.
     """
+    try:
+        orjson.dumps(given)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(
+            f"parameters can't be kept ({error}): write integers of at most 64 bits, and nest less"
+        ) from None
     try:
         return _BY_KIND[kind].model_validate(given)
     except ValidationError as error:

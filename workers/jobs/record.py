@@ -45,6 +45,7 @@ class JobRecord:
         total_steps: learners to do; 0: not known yet.
         result: what came of it, once it succeeded.
         problem: why it failed.
+        entry_id: the entry of the stream that asks for it.
     """
 
     key: JobKey
@@ -60,6 +61,11 @@ class JobRecord:
     problem: str | None = None
     started_at: str | None = None
     ended_at: str | None = None
+    entry_id: str = ""
+
+    def of_student(self, student_id: str) -> bool:
+        """Whether it is about this student, or was asked for by them."""
+        return student_id in {self.requested_by, self.parameters.get("student_id")}
 
     def to_jsonable(self) -> dict[str, Any]:
         """As HTTP answers it."""

@@ -1,9 +1,12 @@
 """The records of jobs, kept in Redis: a hash per job, and an index per tenant."""
 
 import hashlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import orjson
 from redis.asyncio import Redis
@@ -19,11 +22,13 @@ KEPT_S: Final = 30 * 86_400
 """For so long a record is kept after its last change, seconds."""
 PER_TENANT: Final = 1_000
 """Records of a tenant; the oldest that have ended make room."""
+_PAGE: Final = 200
 
 # The braces put all of it into the slot of the stream in a Redis Cluster.
 _PREFIX: Final = f"{{{JOBS}}}"
-_OPEN, _BEGIN, _NOTE = (
-    (Path(__file__).parent / f"{name}.lua").read_text() for name in ("open", "begin", "note")
+_OPEN, _BEGIN, _NOTE, _REFUSE = (
+    (Path(__file__).parent / f"{name}.lua").read_text()
+    for name in ("open", "begin", "note", "refuse")
 )
 
 
@@ -49,13 +54,18 @@ class JobRecords:
         self._open = client.register_script(_OPEN)
         self._begin = client.register_script(_BEGIN)
         self._note = client.register_script(_NOTE)
+        self._refuse = client.register_script(_REFUSE)
 
-    async def open(self, request: JobRequest, event: bytes = b"") -> JobRecord:
+    async def open(
+        self, request: JobRequest, event: bytes = b"", *, entry_id: str = ""
+    ) -> JobRecord:
         """The record of a request, which is made and published if there is none.
 
         Args:
             request: what is asked for.
-            event: published in the same step as a new record is made; empty: it is in the stream.
+            event: published in the same step as a new record is made, and again where the entry
+                of a job that nobody has begun is lost; empty: it is in the stream.
+            entry_id: the entry in which it is.
 
         Raises:
             Refused: ``conflict``, something else was asked for under this id; or
@@ -72,7 +82,7 @@ class JobRecords:
                 "requested_by": request.requested_by,
             }
         )
-        head, tail = f"{_PREFIX}:record:", f":{request.key.tenant_id}"
+        head, tail = f"{_PREFIX}:record:", _tail(request.key.tenant_id)
         with redis_errors():
             answer: Any = await self._open(
                 keys=[_record_key(request.key), _index_key(request.key.tenant_id), JOBS],
@@ -86,6 +96,7 @@ class JobRecords:
                     request.key.job_id,
                     EVENT_FIELD,
                     event,
+                    entry_id,
                 ],
             )
         if answer[0] == 0:
@@ -150,8 +161,34 @@ class JobRecords:
         ]
         return records, page[-1] if len(found) > limit else None
 
+    async def of_student(self, tenant_id: str, student_id: str) -> AsyncIterator[list[JobRecord]]:
+        """The records that are about a student or were asked for by them, in pages.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        before: tuple[int, str] | None = None
+        while True:
+            page, before = await self.page(tenant_id, _PAGE, before)
+            yield [one for one in page if one.of_student(student_id)]
+            if before is None:
+                return
+
+    async def remove(self, keys: Sequence[JobKey]) -> None:
+        """Forget jobs; a run that is at one of them finds that it is no longer its own.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                for key in keys:
+                    pipeline.delete(_record_key(key))
+                    pipeline.zrem(_index_key(key.tenant_id), key.job_id)
+                await pipeline.execute()
+
     async def begin(self, key: JobKey, name: str) -> Run | None:
-        """Take a job that is opened; None if it has ended.
+        """Take a job that is opened; None if it has ended, or its record is gone.
 
         Raises:
             RedisUnavailable: try again.
@@ -176,16 +213,30 @@ class JobRecords:
         """
         return await self._write(run, replace(record, status=JobStatus.QUEUED), run.attempts - 1)
 
+    async def refuse(self, key: JobKey, entry_id: str, problem: str) -> bool:
+        """End a job whose request is refused; False if another entry asked for it, or it has ended.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        record = await self.find(key)
+        if record is None or record.entry_id != entry_id:
+            return False
+        record = replace(record, status=JobStatus.FAILED, problem=problem, ended_at=now_iso())
+        with redis_errors():
+            ended = await self._refuse(
+                keys=[_record_key(key)],
+                args=[
+                    entry_id,
+                    KEPT_S,
+                    PROGRESS_CHANNEL + key.job_id,
+                    orjson.dumps(record.progress_message()),
+                    orjson.dumps(_state(record)),
+                ],
+            )
+        return bool(ended)
+
     async def _write(self, run: Run, record: JobRecord, attempts: int) -> bool:
-        state = {
-            "progress": record.progress,
-            "step": record.step,
-            "total_steps": record.total_steps,
-            "result": record.result,
-            "problem": record.problem,
-            "started_at": record.started_at,
-            "ended_at": record.ended_at,
-        }
         with redis_errors():
             written = await self._note(
                 keys=[_record_key(run.key)],
@@ -199,19 +250,40 @@ class JobRecords:
                     "attempts",
                     attempts,
                     "state",
-                    orjson.dumps(state),
+                    orjson.dumps(_state(record)),
                 ],
             )
         return bool(written)
 
 
 def _record_key(key: JobKey) -> str:
-    # The id first: it is a UUID, so that no tenant's name can look like another's key.
-    return f"{_PREFIX}:record:{key.job_id}:{key.tenant_id}"
+    return f"{_PREFIX}:record:{key.job_id}{_tail(key.tenant_id)}"
+
+
+def _tail(tenant_id: str) -> str:
+    # Quoted it has no colon, so that no id and tenant look like others, whatever either holds.
+    return f":{quote(tenant_id, safe='')}"
 
 
 def _index_key(tenant_id: str) -> str:
     return f"{_PREFIX}:jobs:{tenant_id}"
+
+
+def now_iso() -> str:
+    """This moment as records say it: RFC 3339 in UTC, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _state(record: JobRecord) -> dict[str, Any]:
+    return {
+        "progress": record.progress,
+        "step": record.step,
+        "total_steps": record.total_steps,
+        "result": record.result,
+        "problem": record.problem,
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+    }
 
 
 def _record(key: JobKey, fields: dict[bytes, bytes]) -> JobRecord:
@@ -220,6 +292,7 @@ def _record(key: JobKey, fields: dict[bytes, bytes]) -> JobRecord:
         key=key,
         requested_at=iso(int(fields[b"requested_us"])),
         status=JobStatus(fields[b"status"].decode()),
+        entry_id=fields.get(b"entry", b"").decode(),
         **request,
         **orjson.loads(fields.get(b"state", b"{}")),
     )

@@ -10,14 +10,16 @@ from uuid import uuid4
 import structlog
 from redis.asyncio import Redis
 
+from contracts.rejections import RejectionCode
 from contracts.streams import JOBS, Shard
-from workers.errors import KeyUnknown, Refused
+from workers.errors import Fatal, KeyUnknown, Refused, Unavailable
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.intake.redis_clock import redis_now_ms
+from workers.intake.tries import Tries
 from workers.isolation import described
 from workers.jobs.admission import AdmittedJob, JobAdmission
 from workers.jobs.record import JobRecord, JobStatus
-from workers.jobs.records import JobRecords, Run
+from workers.jobs.records import JobRecords, Run, now_iso
 from workers.jobs.work import Work
 from workers.outlet.events import rejection_event
 from workers.outlet.outlet import Outlet, Settled
@@ -27,6 +29,8 @@ from workers.tasks import end
 _log = structlog.get_logger(__name__)
 
 _PUTTING_BACK_S: Final = 3.0
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 5.0
 
 
 class NewerKeys(Protocol):
@@ -46,12 +50,14 @@ class JobRunner:
         admission: judges each request.
         records: what is known of jobs.
         work: does them.
+        tries: where requests that fail unexpectedly are counted.
         outlet: acknowledges and publishes.
         patience: waits for servers that are away.
         client: a connection to Redis, whose clock says what time it is.
         keys: the issuer's keys, fetched anew where one is unknown; None where there are none.
         rejected: the stream of rejections.
-        max_attempts: so often a job is begun whose worker ends each time.
+        max_attempts: so often a job is begun whose worker ends each time, and a request tried that
+            fails unexpectedly.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class JobRunner:
         admission: JobAdmission,
         records: JobRecords,
         work: Work,
+        tries: Tries,
         outlet: Outlet,
         patience: Patience,
         client: Redis,
@@ -70,6 +77,7 @@ class JobRunner:
         self._admission = admission
         self._records = records
         self._work = work
+        self._tries = tries
         self._outlet = outlet
         self._patience = patience
         self._client = client
@@ -79,7 +87,7 @@ class JobRunner:
         self._max_attempts = max_attempts
         self._held: set[str] = set()
         self._alone = asyncio.Lock()
-        self._job: asyncio.Task[None] | None = None
+        self._job: asyncio.Task[bool] | None = None
         self._stopping = asyncio.Event()
 
     @property
@@ -103,17 +111,27 @@ class JobRunner:
             if entry.entry_id in self._held:
                 continue
             self._held.add(entry.entry_id)
+            deliveries = batch.deliveries.get(entry.entry_id, 1)
             try:
-                async with self._alone:
-                    if self._stopping.is_set():
-                        return
-                    self._job = asyncio.create_task(
-                        self._guard(entry, batch.deliveries.get(entry.entry_id, 1)), name="job"
-                    )
-                    # Not cancelled with its reader.
-                    await asyncio.wait({self._job})
+                known = await self._in_turn(entry, deliveries)
+                # Fetched while other jobs may run; at the second look the key set decides.
+                if not known and not (
+                    await self._newer_keys() and await self._in_turn(entry, deliveries)
+                ):
+                    # As what a dead worker left behind, it is taken again in a while.
+                    _log.warning("job_set_aside", entry_id=entry.entry_id, reason="key unknown")
             finally:
                 self._held.discard(entry.entry_id)
+
+    async def _in_turn(self, entry: RawEntry, deliveries: int) -> bool:
+        """See a request through once no job runs; False if its key is not known yet."""
+        async with self._alone:
+            if self._stopping.is_set():
+                return True
+            self._job = job = asyncio.create_task(self._guard(entry, deliveries), name="job")
+            # Not cancelled with its reader.
+            await asyncio.wait({job})
+            return job.cancelled() or job.result()
 
     async def stop(self) -> None:
         """Give up the job that runs; its entry stays pending, for any worker."""
@@ -123,16 +141,57 @@ class JobRunner:
             await asyncio.wait({self._job}, timeout=_PUTTING_BACK_S)
             await end([self._job])
 
-    async def _guard(self, entry: RawEntry, deliveries: int) -> None:
+    async def _guard(self, entry: RawEntry, deliveries: int) -> bool:
+        """See a request through; False if its key is not known yet."""
         try:
-            await self._see_through(entry, deliveries)
+            await self._try(entry, deliveries)
+        except KeyUnknown:
+            return False
         except Exception as error:  # noqa: BLE001  # the entry stays pending and is claimed again
             _log.error("job_left_pending", entry_id=entry.entry_id, error=described(error))
+        return True
+
+    async def _try(self, entry: RawEntry, deliveries: int) -> None:
+        """Try until the request is seen through or has failed too often; its job counts for itself.
+
+        Raises:
+            KeyUnknown: a newer key set has to decide.
+            Fatal: a server refuses us; the request is not at fault.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                await self._see_through(entry, deliveries)
+                break
+            except (Fatal, Unavailable, KeyUnknown):
+                raise
+            except Exception as error:  # noqa: BLE001  # counted, and named in the rejection
+                reason = described(error)
+            if await self._failed_too_often(entry):
+                sentence = (
+                    f"the request failed {self._max_attempts} times ({reason}): report it, and "
+                    "ask for the job anew once that is mended"
+                )
+                await self._reject(entry, Refused(RejectionCode.POISON, sentence), deliveries)
+                break
+            _log.warning("job_request_failed", entry_id=entry.entry_id, error=reason)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        await self._patience.until_answered(lambda: self._tries.forget(JOBS, entry.entry_id))
+
+    async def _failed_too_often(self, entry: RawEntry) -> bool:
+        ask, entry_id = self._patience.until_answered, entry.entry_id
+        made = 1 + await ask(lambda: self._tries.made(JOBS, entry_id))
+        await ask(lambda: self._tries.note(JOBS, entry_id, made))
+        return made >= self._max_attempts
 
     async def _see_through(self, entry: RawEntry, deliveries: int) -> None:
         try:
-            job = await self._judge(entry)
-            record = await self._patience.until_answered(lambda: self._records.open(job.request))
+            now_ms = await self._patience.until_answered(lambda: redis_now_ms(self._client))
+            job = self._admission.judge(entry, now_ms)
+            record = await self._patience.until_answered(
+                lambda: self._records.open(job.request, entry_id=entry.entry_id)
+            )
         except Refused as refusal:
             await self._reject(entry, refusal, deliveries)
             return
@@ -152,19 +211,16 @@ class JobRunner:
                     return
         await self._settle(Settled(entry.entry_id, []))
 
-    async def _judge(self, entry: RawEntry) -> AdmittedJob:
-        while True:
-            now_ms = await self._patience.until_answered(lambda: redis_now_ms(self._client))
-            try:
-                return self._admission.judge(entry, now_ms)
-            except KeyUnknown:
-                await self._newer_keys(now_ms)
-
-    async def _newer_keys(self, moment_ms: int) -> None:
-        keys = self._keys
-        if keys is None:
+    async def _newer_keys(self) -> bool:
+        """Fetch the issuer's keys; whether they could be had."""
+        if self._keys is None:
             raise AssertionError("only keys of an issuer are ever unknown")
-        await self._patience.until_answered(lambda: keys.newer_than(moment_ms))
+        try:
+            await self._keys.newer_than(await redis_now_ms(self._client))
+        except Unavailable as error:
+            _log.warning("job_keys_away", reason=str(error))
+            return False
+        return True
 
     async def _run(self, run: Run, job: AdmittedJob, record: JobRecord) -> None:
         progress = _Progress(self._records, self._patience, run, record)
@@ -199,6 +255,12 @@ class JobRunner:
             stream=JOBS,
             entry_id=entry.entry_id,
         )
+        key = self._admission.key_of(entry)
+        if key is not None:
+            # Whoever asked over HTTP was told that it is queued.
+            await self._patience.until_answered(
+                lambda: self._records.refuse(key, entry.entry_id, refusal.reason)
+            )
         event = rejection_event(JOBS, entry, refusal, deliveries, datetime.now(UTC))
         await self._settle(Settled(entry.entry_id, [event], rejected=True))
 
@@ -227,7 +289,7 @@ class _Progress:
             status=JobStatus.RUNNING,
             progress=0.0,
             step=0,
-            started_at=_now(),
+            started_at=now_iso(),
         )
         await self._note()
         _log.info("job_started", kind=self._record.kind, attempts=self._run.attempts)
@@ -251,7 +313,7 @@ class _Progress:
         await self._records.put_back(self._run, replace(self._record, started_at=None))
 
     async def _ended(self, status: JobStatus) -> None:
-        self._record = replace(self._record, status=status, ended_at=_now())
+        self._record = replace(self._record, status=status, ended_at=now_iso())
         await self._note()
         _log.info("job_ended", kind=self._record.kind, status=status.value)
 
@@ -260,7 +322,3 @@ class _Progress:
             lambda: self._records.note(self._run, self._record)
         ):
             raise _TakenOver
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -33,6 +33,7 @@ class Report:
     Args:
         rows: of each table of the ledger how many rows.
         responses, mastery, jobs: how many entries of those streams.
+        job_records: how many records of jobs.
         letters: how many dead letters.
         relationships: how many of the graph.
         looks: how often everything was looked at; at the last look nothing was found.
@@ -42,6 +43,7 @@ class Report:
     responses: int = 0
     mastery: int = 0
     jobs: int = 0
+    job_records: int = 0
     letters: int = 0
     relationships: int = 0
     looks: int = 0
@@ -49,7 +51,8 @@ class Report:
     @property
     def found(self) -> int:
         """How much there was outside the ledger."""
-        return self.responses + self.mastery + self.jobs + self.letters + self.relationships
+        jobs = self.jobs + self.job_records
+        return self.responses + self.mastery + jobs + self.letters + self.relationships
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ class Eraser:
         streams = self._streams
         report.responses += await streams.take_responses(moment.until_ms, dry_run=dry_run)
         report.jobs += await streams.take_jobs(moment.until_ms, dry_run=dry_run)
+        # After their entries, of which a worker would make them again.
+        report.job_records += await streams.take_job_records(moment.until_ms, dry_run=dry_run)
         report.letters += await streams.take_letters(
             letter_until(moment.until_ms, moment.version), dry_run=dry_run
         )

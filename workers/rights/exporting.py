@@ -63,7 +63,10 @@ class Exporter:
             async for piece in _listed(_entries(pages)):
                 yield piece
             yield b"]"
-        yield b"}}\n"
+        yield b'},\n"job_records": ['
+        async for piece in _listed(self._job_records()):
+            yield piece
+        yield b"]}\n"
 
     async def _rows(self, key: LearnerKey, table: str) -> AsyncIterator[Iterable[Any]]:
         after = None
@@ -79,6 +82,10 @@ class Exporter:
             "has_ability": [one._asdict() for one in stored.abilities],
             "attended": [one._asdict() for one in stored.attendance],
         }
+
+    async def _job_records(self) -> AsyncIterator[Iterable[Any]]:
+        async for page in self._streams.job_records():
+            yield [one.to_jsonable() for one in page]
 
     async def _letters(self) -> AsyncIterator[Iterable[Any]]:
         async for page in self._streams.letters():

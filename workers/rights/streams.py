@@ -21,6 +21,8 @@ from workers.deadletters.selection import Selection
 from workers.intake.acceptance import accepted_key
 from workers.intake.redis_errors import redis_errors
 from workers.intake.tries import tries_key
+from workers.jobs.record import JobRecord
+from workers.jobs.records import JobRecords
 from workers.rights.belonging import Belonging, version_of
 
 _SCRIPT: Final = (Path(__file__).parent / "remove.lua").read_text()
@@ -62,6 +64,7 @@ class LearnerStreams:
         self._client = client
         self._belonging = belonging
         self._letters = DeadLetters(client, shard_count, belonging.tenant_claim)
+        self._records = JobRecords(client)
         self._remove = client.register_script(_SCRIPT)
         self.shards: tuple[Shard, ...] = shards(shard_count)
 
@@ -92,6 +95,12 @@ class LearnerStreams:
         async for page in self._pages(JOBS):
             yield page
 
+    async def job_records(self) -> AsyncIterator[list[JobRecord]]:
+        """The records of jobs about the learner, or asked for by them, likewise."""
+        key = self._belonging.key
+        async for page in self._records.of_student(key.tenant_id, key.student_id):
+            yield page
+
     async def letters(self) -> AsyncIterator[list[Letter]]:
         """The dead letters whose event is the learner's, likewise."""
         async for page in self._letters.pages(Selection()):
@@ -120,6 +129,19 @@ class LearnerStreams:
             gone += len(ids)
             if not dry_run:
                 await self._take(JOBS, JOBS_GROUP, ids, [], force=True)
+        return gone
+
+    async def take_job_records(self, until_ms: int, *, dry_run: bool = False) -> int:
+        """Take out the records of such jobs of which the request entered up to a moment.
+
+        A worker that is at one of them gives it up. Returns how many there were.
+        """
+        gone = 0
+        async for page in self.job_records():
+            keys = [one.key for one in page if entered_ms(one.entry_id or "0") <= until_ms]
+            gone += len(keys)
+            if keys and not dry_run:
+                await self._records.remove(keys)
         return gone
 
     async def take_mastery(

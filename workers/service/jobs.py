@@ -15,8 +15,9 @@ from starlette.routing import BaseRoute, Route
 
 from contracts.jobs import JobKind, JobRequested
 from contracts.primitives import Uuid
+from contracts.streams import EVENT_FIELD
 from workers.errors import Refused, Unavailable
-from workers.jobs.admission import require_job_role
+from workers.jobs.admission import UUID, require_job_role
 from workers.jobs.explaining import explain
 from workers.jobs.parameters import parameters_of
 from workers.jobs.record import JobKey, JobRecord, JobRequest
@@ -48,12 +49,21 @@ class Jobs:
         guard: says who asks.
         records: what is known of jobs.
         roles: those that may ask.
+        max_event_bytes: largest entry of the stream of requests, in bytes of all its fields.
     """
 
-    def __init__(self, *, guard: Guard, records: JobRecords, roles: Collection[str]) -> None:
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        records: JobRecords,
+        roles: Collection[str],
+        max_event_bytes: int,
+    ) -> None:
         self._guard = guard
         self._records = records
         self._roles = frozenset(roles)
+        self._max_event_bytes = max_event_bytes
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -85,6 +95,12 @@ class Jobs:
         key = JobKey(caller.identity.tenant_id, job_id)
         asked = JobRequest(key, body.kind, body.parameters, caller.identity.subject)
         event = _event(asked, caller, request.state.request_id)
+        if len(EVENT_FIELD) + len(event) > self._max_event_bytes:
+            raise HTTPException(
+                413,
+                f"The request and its token make an event of {len(event)} bytes, more than "
+                f"MAX_EVENT_BYTES={self._max_event_bytes}: send fewer parameters.",
+            )
         try:
             record = await self._records.open(asked, event)
         except Refused as refusal:
@@ -133,7 +149,9 @@ async def find_job(records: JobRecords, caller: Caller, job_id: str) -> JobRecor
         HTTPException: 404, the tenant has none of that id; 503.
     """
     try:
-        record = await records.find(JobKey(caller.identity.tenant_id, job_id.lower()))
+        record = await records.find(JobKey(caller.identity.tenant_id, UUID.validate_python(job_id)))
+    except ValidationError:
+        record = None
     except Unavailable:
         raise _away() from None
     if record is None:

@@ -20,6 +20,7 @@ from workers.intake.embedded_redis import EmbeddedRedis
 from workers.intake.identity import Authenticator, TrustedClaims
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.intake.subscribers import ensure_groups
+from workers.intake.tries import Tries
 from workers.jobs.admission import JobAdmission
 from workers.jobs.record import JobKey, JobRecord
 from workers.jobs.records import JobRecords
@@ -90,12 +91,14 @@ def runner_of(
         admission=JobAdmission(
             authenticator=authenticator,
             roles=("service_role",),
+            tenant_claim="tenant_id",
             max_event_bytes=4_096,
             max_token_bytes=512,
             max_queue_age_s=3_600,
         ),
         records=JobRecords(redis),
         work=Work(ledger=ledger, graph=graph, parameters=Parameters(), patience=patience),
+        tries=Tries(redis),
         outlet=Outlet(redis, JOBS_GROUP),
         patience=patience,
         client=redis,

@@ -34,11 +34,22 @@ _JOB = uuid_of("job", 1)
 _ORIGIN = "https://app.example"
 
 
+def jobs_of(
+    redis: Redis, records: JobRecords | None = None, verifier: Verifier | None = None
+) -> Jobs:
+    return Jobs(
+        guard=guard(redis, verifier),
+        records=records or JobRecords(redis),
+        roles=("service_role",),
+        max_event_bytes=4_096,
+    )
+
+
 @asynccontextmanager
 async def _served(
     redis: Redis, *, middleware: tuple[Middleware, ...] = (), verifier: Verifier | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
-    jobs = Jobs(guard=guard(redis, verifier), records=JobRecords(redis), roles=("service_role",))
+    jobs = jobs_of(redis, verifier=verifier)
     async with client_of(application(jobs.routes, middleware)) as client:
         client.headers.update(bearer(operator()))
         yield client
@@ -76,6 +87,31 @@ async def test_given_a_request_when_posted_then_it_is_recorded_and_published_onc
     assert (event.data.job_id, event.correlationid) == (_JOB, "req-7")
     assert sent == f"Bearer {event.data.token}"
     assert (event.data.claims.sub, event.data.claims.role) == ("operator-1", "service_role")
+
+
+async def test_given_more_than_an_event_may_hold_when_posted_then_it_is_refused_at_once() -> None:
+    async with store() as redis, _served(redis) as client:
+        body = {"kind": "calibrate", "parameters": {"x": "y" * 4_000}}
+        answer = await client.post("/v1/jobs", json=body)
+        assert not await redis.exists(JOBS)
+        assert (await client.get("/v1/jobs")).json()["jobs"] == []
+
+    assert error_of(answer)["code"] == "too_large"
+    assert "MAX_EVENT_BYTES=4096" in error_of(answer)["message"]
+
+
+async def test_given_a_queued_job_whose_entry_is_lost_when_posted_again_then_it_is_published_again(
+) -> None:  # fmt: skip
+    async with store() as redis, _served(redis) as client:
+        body = {"kind": "verify", "job_id": _JOB}
+        first = await client.post("/v1/jobs", json=body)
+        await redis.delete(JOBS)
+        again = await client.post("/v1/jobs", json=body)
+        once_more = await client.post("/v1/jobs", json=body)
+        published = await redis.xlen(JOBS)
+
+    assert first.json() == again.json() == once_more.json()
+    assert published == 1
 
 
 async def test_given_no_id_when_posted_then_one_is_made_each_time() -> None:
@@ -119,6 +155,7 @@ async def test_given_an_id_in_use_when_something_else_is_asked_then_it_is_a_conf
         ({"kind": "rebuild", "parameters": {"dry_run": "yes"}}, "parameters.dry_run is 'yes'"),
         ({"kind": "verify", "parameters": {"student_id": ""}}, "parameters.student_id is ''"),
         ({"kind": "x" * 500, "job_id": "y"}, "…"),
+        ({"kind": "calibrate", "parameters": {"x": 10**30}}, "at most 64 bits"),
         (b'{"kind": ' + b"9" * 300 + b"}", "very many digits"),
     ],
 )
@@ -175,6 +212,23 @@ async def test_given_jobs_of_two_tenants_when_listed_then_each_sees_its_own_page
 
 
 @pytest.mark.parametrize(
+    "path", [f"{_JOB}:urn:school", f"{_JOB}%3Aurn%3Aschool", "7", "%00", f"urn:uuid:{_JOB}", "é"]
+)
+async def test_given_a_tenant_with_colons_when_another_asks_around_them_then_there_is_nothing(
+    path: str,
+) -> None:
+    async with store() as redis, _served(redis) as client:
+        theirs = bearer(operator("urn:school:7"))
+        body = {"kind": "verify", "job_id": _JOB}
+        made = await client.post("/v1/jobs", json=body, headers=theirs)
+        own = await client.get(f"/v1/jobs/{_JOB}", headers=theirs)
+        answer = await client.get(f"/v1/jobs/{path}", headers=bearer(operator("7")))
+
+    assert (made.status_code, own.status_code) == (202, 200)
+    assert error_of(answer)["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=201", "limit=x", "limit=9999", "cursor=x", "cursor=W10=", "cursor=%C3%A4"],
 )
@@ -222,7 +276,7 @@ async def test_given_redis_away_when_asked_then_it_is_said_and_not_a_failure() -
             raise RedisUnavailable("away")
 
     async with store() as redis:
-        jobs = Jobs(guard=guard(redis), records=Away(redis), roles=("service_role",))
+        jobs = jobs_of(redis, Away(redis))
         async with client_of(application(jobs.routes)) as client:
             client.headers.update(bearer(operator()))
             answers = [
