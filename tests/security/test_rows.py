@@ -114,9 +114,11 @@ async def test_given_a_delegated_role_of_the_database_when_reading_then_it_sees_
 ) -> None:
     everything = await _fill(supabase)
     nothing = _each(everything, set())
+    # By itself it has no right; as one of those who are logged in, those of its subject. (Not one
+    # role before and after the grant: its statements stay planned as they were for a while.)
     async with _role(supabase) as role:
-        # By itself it has no right; as one of those who are logged in, those of its subject.
         assert await _seen(supabase, supabase.mint("ann", "school-7", role=role)) == nothing
+    async with _role(supabase) as role:
         await _execute(supabase, f"grant authenticated to {role}")
         own = _each(everything, {("school-7", "ann")})
         assert await _seen(supabase, supabase.mint("ann", "school-7", role=role)) == own
