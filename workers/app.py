@@ -1,6 +1,5 @@
 """The composition root: settings become servers, roles and HTTP. Wiring only."""
 
-import asyncio
 import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -41,6 +40,7 @@ from workers.recorder import Recorder
 from workers.service.health import Check, Health
 from workers.service.metrics import EngineMetrics
 from workers.service.readiness_gauge import ReadinessGauge
+from workers.service.refreshing import Refreshing
 from workers.service.stream_gauges import StreamGauges
 from workers.service.version import package_version
 from workers.settings import Settings
@@ -307,18 +307,11 @@ def build_service(
     metrics.registry.register(gauges)
     metrics.registry.register(readiness)
 
-    async def refresh() -> None:
-        results = await asyncio.gather(
-            readiness.refresh(), gauges.refresh(), return_exceptions=True
-        )
-        for error in filter(None, results):
-            raise error
-
     return build_http_side(
         settings,
         servers,
         health=health,
         registry=metrics.registry,
-        refresh=refresh,
+        refresh=Refreshing([readiness.refresh, gauges.refresh]).refresh,
         bearer=verification.bearer,
     )

@@ -1,6 +1,7 @@
 """The HTTP side of the composition root: applications, sockets, and where they listen."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -26,6 +27,9 @@ from workers.service.sockets.door import Door
 from workers.service.sockets.mastery import LiveMastery
 from workers.service.sockets.routes import Sockets
 from workers.settings import Settings
+
+_BESIDE_SOCKETS: Final = 1_000
+"""Connections of a process that are no sockets."""
 
 _log = structlog.get_logger(__name__)
 
@@ -128,6 +132,7 @@ def build_http_side(
             settings.http_host,
             settings.http_port,
             trusted_proxies=settings.http_trusted_proxies,
+            max_connections=settings.sockets_max + _BESIDE_SOCKETS,
         ),
         HttpServer(
             application([*health_routes(health), *inner]),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.ledger.protocol import Stored
-from workers.ledger.repair import RepairLedger, Rewrite
+from workers.ledger.repair import AuditLedger, Rewrite
 from workers.reconciliation.scope import Scope
 from workers.rewriting import rewriting
 from workers.verification import PAGE, log_differences, pages
@@ -43,7 +43,7 @@ class Rebuilder:
     def __init__(
         self,
         *,
-        ledger: RepairLedger,
+        ledger: AuditLedger,
         parameters: Parameters,
         dry_run: bool = False,
         accept_log: bool = False,

@@ -10,7 +10,7 @@ from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay_many
 from workers.ledger.corrections import LOG_TABLES, Altered
 from workers.ledger.protocol import Stored
-from workers.ledger.repair import RepairLedger
+from workers.ledger.repair import AuditLedger
 from workers.rates import newest
 from workers.reconciliation.scope import Scope
 
@@ -51,7 +51,7 @@ class Verified(NamedTuple):
 
 
 async def pages(
-    ledger: RepairLedger,
+    ledger: AuditLedger,
     only: LearnerKey | None = None,
     sample: int | None = None,
     *,
@@ -79,7 +79,7 @@ async def pages(
 
 
 async def verify(
-    ledger: RepairLedger,
+    ledger: AuditLedger,
     parameters: Parameters,
     *,
     only: LearnerKey | None = None,

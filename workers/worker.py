@@ -91,10 +91,11 @@ class Worker:
             (stopped or asyncio.Event()).wait(),
             self._engine.until_failed(),
         ]
-        if self._teller is not None:
-            ends.append(self._teller.run())
         if burst:
+            # Which tells by itself: what two tellers have taken, one of them has not told yet.
             ends.append(self._until_drained())
+        elif self._teller is not None:
+            ends.append(self._teller.run())
         tasks = [asyncio.create_task(one) for one in ends]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -144,17 +145,21 @@ class Worker:
     async def _until_drained(self) -> None:
         while True:
             try:
-                if self._teller is not None:
-                    await self._teller.tell()
-                # In the order of the flow: once the engine's stream is drained, all that it
-                # publishes is in the projector's.
-                for consumption in self._consumptions:
-                    while not await consumption.drained():  # noqa: ASYNC110  # Redis tells nobody
-                        await asyncio.sleep(_DRAIN_POLL_S)
+                if not await self._drain():
+                    return
             except Unavailable:
                 await asyncio.sleep(_DRAIN_POLL_S)
-            else:
-                return
+
+    async def _drain(self) -> int:
+        """See each stream drained, then tell; returns how many changes were told.
+
+        In the order of the flow: once the engine's stream is drained, all that it publishes is in
+        the projector's. What jobs change is told last, and is in the projector's stream again.
+        """
+        for consumption in self._consumptions:
+            while not await consumption.drained():  # noqa: ASYNC110  # Redis tells nobody
+                await asyncio.sleep(_DRAIN_POLL_S)
+        return 0 if self._teller is None else await self._teller.tell()
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -52,7 +52,8 @@ async def test_given_the_entry_that_asked_when_refused_then_its_job_has_failed_a
 ) -> None:
     records = JobRecords(redis)
     opened = await records.open(_asked(1), b"{}")
-    ((entry_id, _),) = await redis.xrange(JOBS)
+    entries: Any = await redis.xrange(JOBS)
+    ((entry_id, _),) = entries
     assert opened.entry_id == entry_id.decode()
     assert not await records.refuse(opened.key, "1-0", "another")
     assert not await records.refuse(_asked(2).key, opened.entry_id, "none")

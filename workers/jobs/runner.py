@@ -230,10 +230,8 @@ class JobRunner:
             return
         await progress.started()
         try:
-            result = await self._patience.until_answered(
-                lambda: self._work.do(
-                    job.request.kind, run.key.tenant_id, job.parameters, progress.told
-                )
+            result = await self._work.do(
+                job.request.kind, run.key.tenant_id, job.parameters, progress.told
             )
         except asyncio.CancelledError:
             await progress.put_back()

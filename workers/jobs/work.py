@@ -9,6 +9,7 @@ from workers.estimation import parameters as estimation
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
 from workers.jobs.parameters import OfLearners, Parameters, RepairParameters, VerifyParameters
+from workers.jobs.patient_ledger import PatientLedger
 from workers.ledger.repair import RepairLedger
 from workers.patience import Patience
 from workers.rebuilding import Rebuilder
@@ -43,6 +44,7 @@ class Work:
         patience: Patience,
     ) -> None:
         self._ledger = ledger
+        self._audited = PatientLedger(ledger, patience)
         self._graph = graph
         self._parameters = parameters
         self._patience = patience
@@ -52,13 +54,14 @@ class Work:
     ) -> dict[str, Any]:
         """Do the work; safe to do again from the beginning.
 
+        Where a server is away it waits, and goes on where it was.
+
         Returns:
             What came of it, as JSON: counts alone, for a record tells of no student's values;
             `mastery verify` has the details.
 
         Raises:
             Refused: this version has no such work.
-            Unavailable: a server is away: do it again.
             Fatal: a server refuses us.
         """
         if not isinstance(parameters, OfLearners):
@@ -76,7 +79,7 @@ class Work:
     async def _verify(self, scope: Scope, told: Told) -> dict[str, Any]:
         total = await self._count(scope, self._holders)
         learners = responses = unsealed = differences = 0
-        async for page in verify(self._ledger, self._parameters, scope=scope, page=_PAGE):
+        async for page in verify(self._audited, self._parameters, scope=scope, page=_PAGE):
             learners += page.learners
             responses += page.responses
             unsealed += page.unsealed
@@ -91,7 +94,7 @@ class Work:
 
     async def _rebuild(self, scope: Scope, dry_run: bool, told: Told) -> dict[str, Any]:
         total = await self._count(scope, self._holders)
-        rebuilder = Rebuilder(ledger=self._ledger, parameters=self._parameters, dry_run=dry_run)
+        rebuilder = Rebuilder(ledger=self._audited, parameters=self._parameters, dry_run=dry_run)
         learners = repaired = damaged = sealed = 0
         async for page in rebuilder.rebuild(scope=scope, page=_PAGE):
             learners += page.learners
@@ -108,7 +111,7 @@ class Work:
         }
 
     async def _reconcile(self, scope: Scope, dry_run: bool, told: Told) -> dict[str, Any]:
-        await self._graph.prepare()
+        await self._patience.until_answered(self._graph.prepare)
         total = await self._count(scope, self._learners)
         repair = GraphRepair(
             ledger=self._ledger,
@@ -136,7 +139,7 @@ class Work:
         return sum([len(page) async for page in scope.learners(following)])
 
     async def _holders(self, after: LearnerKey) -> list[LearnerKey]:
-        return await self._ledger.holders(after, _COUNTED)
+        return await self._audited.holders(after, _COUNTED)
 
     async def _learners(self, after: LearnerKey) -> list[LearnerKey]:
-        return await self._ledger.learners(after, _COUNTED)
+        return await self._audited.learners(after, _COUNTED)

@@ -90,6 +90,34 @@ class Rewrite:
     kept: dict[int, int] | None = None
 
 
+class AuditLedger(Protocol):
+    """What verifying and rebuilding alone ask of it; see `RepairLedger` and `Ledger`."""
+
+    async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """See `RepairLedger.holders`."""
+        ...
+
+    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """See `Ledger.learners`."""
+        ...
+
+    async def sample(self, count: int) -> list[LearnerKey]:
+        """See `RepairLedger.sample`."""
+        ...
+
+    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        """See `Ledger.stored`."""
+        ...
+
+    async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
+        """See `RepairLedger.rewrite`."""
+        ...
+
+    async def seal(self, audited: Sequence[Stored], *, accept: bool = False) -> list[int | None]:
+        """See `RepairLedger.seal`."""
+        ...
+
+
 class RepairLedger(Ledger, Protocol):
     """The system of record for those who audit, correct and repair."""
 

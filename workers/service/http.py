@@ -53,12 +53,15 @@ def application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware] = 
         routes: what it serves.
         middleware: what is asked before the routes, the first first.
     """
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(RequestMiddleware), *middleware, Middleware(FailureMiddleware)],
         # Starlette's types know nothing of a handler that serves sockets too.
         exception_handlers={HTTPException: cast("Any", on_http_exception)},
     )
+    # Its answer would have neither our shape nor, behind a proxy, an address to rely on.
+    app.router.redirect_slashes = False
+    return app
 
 
 def health_routes(health: Health) -> list[BaseRoute]:

@@ -20,9 +20,13 @@ class ReadinessGauge(Collector):
         self._report: Report | None = None
 
     async def refresh(self) -> None:
-        """Ask every part; meanwhile, and if it is given up, the worker counts as not ready."""
-        self._report = None
-        self._report = await self._health.report()
+        """Ask every part; if it is given up, the worker counts as not ready."""
+        report = None
+        try:
+            report = await self._health.report()
+        finally:
+            # At the end, and in one step: who looks meanwhile sees what was before.
+            self._report = report
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges as of the last refresh."""

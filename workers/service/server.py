@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from workers.errors import SettingsError
+from workers.service.head_deadline import HeadDeadline
 from workers.service.socket_protocol import MAX_MESSAGE_BYTES, SocketProtocol
 
 _BACKLOG: Final = 128
@@ -35,6 +36,7 @@ class HttpServer:
         host: a name or an address, IPv4 or IPv6.
         port: 0 for any free one.
         trusted_proxies: whose ``X-Forwarded-For`` is believed.
+        max_connections: with so many, open sockets included, requests are answered 503.
         variable: the beginning of the names of the settings that host and port come from.
     """
 
@@ -45,6 +47,7 @@ class HttpServer:
         port: int,
         *,
         trusted_proxies: Sequence[str] = (),
+        max_connections: int | None = None,
         variable: str = "HTTP",
     ) -> None:
         self._host = host
@@ -53,7 +56,8 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=HeadDeadline,
+                limit_concurrency=max_connections,
                 ws=SocketProtocol,
                 ws_max_size=MAX_MESSAGE_BYTES,
                 ws_ping_interval=_PING_S,

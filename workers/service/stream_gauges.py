@@ -20,6 +20,11 @@ class _Group(NamedTuple):
     age_s: float
 
 
+class _Seen(NamedTuple):
+    groups: list[_Group]
+    lengths: dict[str, int]
+
+
 class StreamGauges(Collector):
     """Gauges as of the last `refresh`; register it with a registry.
 
@@ -40,9 +45,7 @@ class StreamGauges(Collector):
             one.stream: one.retention_ms / 1000 for one in bounds if one.retention_ms is not None
         }
         self._dead_letters = tuple(dead_letters)
-        self._answered = False
-        self._found: list[_Group] = []
-        self._lengths: dict[str, int] = {}
+        self._seen: _Seen | None = None
 
     async def refresh(self) -> None:
         """Ask Redis, in two round trips.
@@ -51,8 +54,15 @@ class StreamGauges(Collector):
             RedisUnavailable: Redis is away; until the next refresh there are no values.
             StreamRefused: Redis refuses to tell.
         """
-        # An old number would look like a present one.
-        self._answered, self._found, self._lengths = False, [], {}
+        seen = None
+        try:
+            seen = await self._look()
+        finally:
+            # In one step, so that who scrapes meanwhile sees all of what was before. Where it
+            # failed or was given up there is nothing: an old number would look like a present one.
+            self._seen = seen
+
+    async def _look(self) -> _Seen:
         lengths = list(dict.fromkeys([*self._streams, *self._dead_letters]))
         with redis_errors():
             pipeline = self._client.pipeline(transaction=False)
@@ -72,9 +82,7 @@ class StreamGauges(Collector):
                 for info in (infos if isinstance(infos, list) else [])
             ]
             found = await self._ages(groups, seconds * 1000 + microseconds // 1000)
-        self._lengths = dict(zip(lengths, answers[2 * many :], strict=True))
-        self._found = found
-        self._answered = True
+        return _Seen(found, dict(zip(lengths, answers[2 * many :], strict=True)))
 
     async def _ages(self, groups: list[tuple[str, Any, Any]], now_ms: int) -> list[_Group]:
         """Each group with the age of the oldest entry that it has not acknowledged."""
@@ -103,14 +111,15 @@ class StreamGauges(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges as of the last refresh."""
         up = GaugeMetricFamily("mastery_streams_up", "Whether Redis answered the last time.")
-        up.add_metric([], float(self._answered))
+        up.add_metric([], float(self._seen is not None))
+        groups, lengths = self._seen or _Seen([], {})
         lag = _family("lag", "Entries that a group has not read yet; absent if Redis can't tell.")
         pending = _family("pending", "Entries that a group has read and not acknowledged.")
         age = _family(
             "oldest_age_seconds",
             "Since when the oldest entry that a group has not acknowledged is there; 0: none is.",
         )
-        for found in self._found:
+        for found in groups:
             labels = [found.stream, found.group]
             pending.add_metric(labels, found.pending)
             age.add_metric(labels, found.age_s)
@@ -129,7 +138,7 @@ class StreamGauges(Collector):
         dead = GaugeMetricFamily(
             "mastery_dead_letters", "Rejected entries that wait for a person.", labels=["stream"]
         )
-        for stream, length in self._lengths.items():
+        for stream, length in lengths.items():
             (dead if stream in self._dead_letters else entries).add_metric([stream], length)
         return [up, lag, pending, age, retention, entries, dead]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,8 @@ from workers.intake.tries import Tries, tries_key
 from workers.jobs.record import JobRequest, JobStatus
 from workers.jobs.records import JobRecords, Run
 from workers.ledger.memory import MemoryLedger
+from workers.ledger.protocol import Stored
+from workers.ledger.repair import Rewrite
 
 _WITHIN_S = 30.0
 
@@ -244,6 +247,62 @@ async def test_given_a_server_away_when_run_then_the_job_waits_and_is_done(world
     job = await world.job()
     assert job is not None
     assert job.status is JobStatus.SUCCEEDED
+
+
+class _Flaky(MemoryLedger):
+    """Away at every other call; notes whose logs were read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.read: list[str] = []
+
+    def _maybe(self) -> None:
+        self.calls += 1
+        if self.calls % 2:
+            raise LedgerUnavailable("not there")
+
+    async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        self._maybe()
+        return await super().holders(after, limit)
+
+    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        self._maybe()
+        return await super().learners(after, limit)
+
+    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        self._maybe()
+        self.read += [key.student_id for key in keys]
+        return await super().stored(keys)
+
+    async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
+        self._maybe()
+        return await super().rewrite(rewrites)
+
+    async def seal(self, audited: Sequence[Stored], *, accept: bool = False) -> list[int | None]:
+        self._maybe()
+        return await super().seal(audited, accept=accept)
+
+
+@pytest.mark.parametrize("kind", ["verify", "rebuild", "reconcile"])
+async def test_given_a_server_away_again_and_again_when_run_then_no_learner_is_looked_at_anew(
+    world: World, kind: str
+) -> None:
+    ledger = _Flaky()
+    ledger.__dict__.update({k: v for k, v in vars(world.ledger).items() if k != "calls"})
+    state = ledger._accounts[LearnerKey("school-7", "s003")]
+    concept_id = next(iter(state.concepts))
+    state.concepts[concept_id] = state.concepts[concept_id]._replace(attempts=99)
+    world.runner = runner_of(world.redis, ledger, world.graph)
+    await _run(world, request(kind))
+
+    job = await world.job()
+    assert job is not None
+    assert (job.status, job.step) == (JobStatus.SUCCEEDED, 25)
+    again = ["s003"] if kind == "rebuild" else []
+    if kind != "reconcile":
+        assert sorted(ledger.read) == sorted([f"s{n:03}" for n in range(1, 50, 2)] + again)
+    assert world.runner.waited_for() == {}
 
 
 async def _started(world: World, *, what: Any = None) -> "asyncio.Task[None]":

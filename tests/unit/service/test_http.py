@@ -196,6 +196,8 @@ async def test_given_no_request_id_when_asked_twice_then_each_is_another() -> No
     ("method", "path", "status", "code"),
     [
         ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/health/", 404, "not_found"),
+        ("GET", "/docs/", 404, "not_found"),
         ("GET", "/docs/static/nothing.js", 404, "not_found"),
         ("GET", "/docs/static/../http.py", 404, "not_found"),
         ("GET", "/docs/static/%2e%2e/http.py", 404, "not_found"),

@@ -1,5 +1,7 @@
 """How large requests may be, and how many there may be."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from structlog.testing import capture_logs
 
 from tests.unit.service.callers import client_of, error_of, store
 from workers.service.http import application
+from workers.service.limits import sizes
 from workers.service.limits.rates import AddressMiddleware, Rates
 from workers.service.limits.sizes import SizeMiddleware
 
@@ -53,6 +56,34 @@ async def test_given_a_request_when_it_is_too_large_then_it_is_refused_unread(
         assert error_of(answer)["code"] == code
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_given_a_body_that_does_not_come_when_its_time_is_over_then_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sizes, "BODY_S", 0.01)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    async def receive() -> dict[str, Any]:
+        async for part in body:
+            return {"type": "http.request", "body": part, "more_body": True}
+        raise AssertionError
+
+    body, said = slow(), []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    routes = [Route("/v1/echo", _echo, methods=["POST"])]
+    app = application(routes, [Middleware(SizeMiddleware, max_body_bytes=9, max_token_bytes=9)])
+    scope = {"type": "http", "method": "POST", "path": "/v1/echo", "headers": [], "state": {}}
+    async with asyncio.timeout(30):
+        await app(scope, receive, send)
+    assert said[0]["status"] == 408
+    assert json.loads(said[1]["body"])["error"]["code"] == "request_timeout"
 
 
 async def test_given_a_body_that_does_not_say_its_length_when_too_large_then_it_is_refused() -> (

@@ -1,5 +1,6 @@
 """Counts of the engine, and gauges of the streams."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from workers.meter import Meter, Stage
 from workers.service.health import Check, Health
 from workers.service.metrics import EngineMetrics
 from workers.service.readiness_gauge import ReadinessGauge
+from workers.service.refreshing import Refreshing
 from workers.service.stream_gauges import StreamGauges
 
 _LABELS = {"stream": "responses", "group": "engine"}
@@ -231,3 +233,55 @@ async def test_given_a_part_away_when_refreshed_then_readiness_and_the_part_are_
     away["ledger"] = True
     await gauge.refresh()
     assert (value("mastery_ready"), value("mastery_part_up", {"part": "ledger"})) == (0, 0)
+
+
+async def test_given_a_refresh_on_its_way_when_scraped_then_the_values_before_are_shown(
+    client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.xadd("responses", {"event": "{}"})
+    await client.xgroup_create("responses", "engine", id="0")
+    gauges, registry = _gauges(client)
+    readiness = ReadinessGauge(Health([], version="1", cache_s=0))
+    registry.register(readiness)
+    await asyncio.gather(gauges.refresh(), readiness.refresh())
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: object) -> Any:
+        reached.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(gauges, "_look", wait)
+    monkeypatch.setattr(readiness._health, "report", wait)
+    value = registry.get_sample_value
+    refreshing = asyncio.gather(gauges.refresh(), readiness.refresh())
+    await asyncio.wait_for(reached.wait(), 30)
+    await asyncio.sleep(0)
+    assert (value("mastery_streams_up"), value("mastery_ready")) == (1, 1)
+    assert value("mastery_stream_lag", _LABELS) == 1
+    refreshing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await refreshing
+    # Given up, nothing is known any more.
+    assert (value("mastery_streams_up"), value("mastery_ready")) == (0, 0)
+    assert value("mastery_stream_lag", _LABELS) is None
+
+
+async def test_given_many_scrapes_when_refreshed_then_one_refresh_serves_all_for_a_while() -> None:
+    now, asked = [100.0], {"good": 0, "bad": 0}
+
+    async def good() -> None:
+        asked["good"] += 1
+        await asyncio.sleep(0)
+
+    async def bad() -> None:
+        asked["bad"] += 1
+        if asked["bad"] == 1:
+            raise RedisUnavailable("away")
+
+    refreshing = Refreshing([bad, good], clock=lambda: now[0])
+    found = await asyncio.gather(*(refreshing.refresh() for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in found] == [RedisUnavailable] * 5
+    assert asked == {"good": 1, "bad": 1}
+    now[0] += 1.0
+    await asyncio.gather(*(refreshing.refresh() for _ in range(5)))
+    assert asked == {"good": 2, "bad": 2}

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from workers.errors import SettingsError
+from workers.service import head_deadline
 from workers.service.server import HttpServer
 
 
@@ -109,3 +110,41 @@ async def test_given_a_proxy_when_it_says_who_asks_then_only_a_trusted_one_is_be
     finally:
         await server.stop()
     assert answer.text == seen
+
+
+@pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_given_a_head_that_never_ends_when_its_time_is_over_then_the_connection_is_closed(
+    monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
+    monkeypatch.setattr(head_deadline, "HEAD_S", 0.05)
+    server = HttpServer(_APP, "127.0.0.1", 0)
+    await server.start()
+    try:
+        for start in (b"", b"GET /slow HTTP/1.1\r\nX-A: b\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            async with asyncio.timeout(30):
+                if before:
+                    writer.write(before)
+                    assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+                writer.write(start)
+                assert await reader.read() == b""
+            writer.close()
+        # A whole head may take its answer as long as it likes.
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{server.port}/slow")
+        assert answer.text == "done"
+    finally:
+        await server.stop()
+
+
+async def test_given_as_many_connections_as_may_be_when_one_more_asks_then_it_is_told_so() -> None:
+    server = HttpServer(_APP, "127.0.0.1", 0, max_connections=2)
+    await server.start()
+    try:
+        _, idle = await asyncio.open_connection("127.0.0.1", server.port)
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{server.port}/")
+        assert answer.status_code == 503
+        idle.close()
+    finally:
+        await server.stop()

@@ -1,5 +1,6 @@
-"""How large a request's address, headers and body may be."""
+"""How large a request's address, headers and body may be, and how slow its body."""
 
+import asyncio
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -12,8 +13,12 @@ _BESIDE_THE_TOKEN: Final = 8_192
 """What an address, or all headers together, may hold besides one token, bytes."""
 
 
+BODY_S: Final = 20.0
+"""So long after its head a request's body may take, seconds."""
+
+
 class SizeMiddleware:
-    """Refuses what is too large before anybody reads it.
+    """Refuses what is too large before anybody reads it, and bodies that do not come.
 
     Args:
         app: what is guarded.
@@ -38,10 +43,21 @@ class SizeMiddleware:
             return
         read = 0
 
+        whole = scope["type"] == "websocket"
+        deadline = asyncio.get_running_loop().time() + BODY_S
+
         async def receive_some() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            try:
+                # Once it is whole, what is waited for is that the client goes.
+                async with asyncio.timeout_at(None if whole else deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(
+                    408, f"The body was not there within {BODY_S:g} s: send it at once."
+                ) from None
             if message["type"] == "http.request":
+                whole = not message.get("more_body", False)
                 read += len(message.get("body", b""))
                 if read > self._max_body:
                     raise HTTPException(*self._body_too_large())

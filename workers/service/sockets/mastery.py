@@ -87,18 +87,27 @@ class LiveMastery:
     async def _read(self, after: dict[Any, Any]) -> None:
         while True:
             try:
-                with redis_errors():
-                    found: Any = await self._client.xread(after, count=_AT_ONCE, block=_BLOCK_MS)
+                found = await self._read_some(after)
             except (Unavailable, StreamRefused) as error:
                 _log.warning("live_mastery_waits", reason=str(error))
                 await asyncio.sleep(_AWAY_S)
-                continue
-            for stream, entries in found or ():
-                after[stream.decode()] = entries[-1][0].decode()
-                for _, fields in entries:
-                    self.deliver(fields.get(_FIELD))
-            # The embedded Redis does not block; and those who send get their turn.
-            await asyncio.sleep(0 if found else _PAUSE_S)
+            except Exception:  # noqa: BLE001  # whatever it is, all who follow depend on this reader
+                _log.exception("live_mastery_failed")
+                await asyncio.sleep(_AWAY_S)
+            else:
+                # The embedded Redis does not block; and those who send get their turn.
+                await asyncio.sleep(0 if found else _PAUSE_S)
+
+    async def _read_some(self, after: dict[Any, Any]) -> bool:
+        """Deliver what there is after these entries; whether there was anything."""
+        with redis_errors():
+            found: Any = await self._client.xread(after, count=_AT_ONCE, block=_BLOCK_MS)
+        for stream, entries in found or ():
+            for entry_id, fields in entries:
+                # Before it is delivered: one that fails must not come again for ever.
+                after[stream.decode()] = entry_id.decode()
+                self.deliver(fields.get(_FIELD))
+        return bool(found)
 
     def deliver(self, event: bytes | None) -> None:
         """Put the data of an event into the mailboxes of those who follow its learner."""
