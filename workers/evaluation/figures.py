@@ -16,7 +16,10 @@ from workers.evaluation.histories import Group
 from workers.evaluation.protocol import Predictions
 
 _SIZE: Final = (520.0, 320.0)
+_WIDE: Final = (1070.0, 340.0)
 _MOST_ATTEMPTS: Final = 40
+_FEWEST: Final = 30
+"""Answers at an attempt number from which all models are compared on it."""
 
 
 def colour_of(model: str) -> int:
@@ -51,7 +54,7 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
         predictions: of each model, all of the same answers.
     """
     one = next(iter(predictions.values()))
-    drawn = attempts_drawn(one.attempt, _MOST_ATTEMPTS)
+    drawn = attempts_drawn(one.attempt, _MOST_ATTEMPTS, _FEWEST)
     n = np.bincount(one.attempt)[drawn]
     observed = by_attempt(one.attempt, one.score, drawn)
     low, high = wilson_interval(observed, n.astype(np.float64))
@@ -65,12 +68,12 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
         "Learning curve over all concepts",
         f"Right answers go from {percent(observed[0])} at attempt {first} to "
         f"{percent(observed[-1])} at attempt {last}.",
-        *_SIZE,
+        *_WIDE,
         (float(first), max(first + 1.0, float(last))),
         (bottom, top),
         left=54,
     )
-    step = max(1, -(-(last - first) // 10))
+    step = max(1, -(-(last - first) // 20))
     plot.grid(
         [(float(k), str(k)) for k in range(first, last + 1, step)],
         [(tick, percent(tick)) for tick in ticks],
@@ -85,7 +88,7 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
         predicted = ", ".join(
             f"{model} {percent(line[k - first])}" for model, line in lines.items()
         )
-        plot.dot(k, mean, 2.4, "tick", f"attempt {k}: {percent(mean)} of {of:,}; {predicted}")
+        plot.dot(k, mean, 3.4, "happened", f"attempt {k}: {percent(mean)} of {of:,}; {predicted}")
     return plot.render()
 
 
