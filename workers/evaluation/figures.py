@@ -31,7 +31,7 @@ def legend(models: Sequence[str], *, observed: bool) -> str:
     """Which colour is which model, and the band of what was observed."""
     band = (
         '<span><svg viewBox="0 0 26 12" aria-hidden="true"><rect class="gap" width="26" '
-        'height="12"/></svg>right answers, with 95% interval</span>'
+        'height="12"/><circle class="happened" cx="13" cy="6" r="3.4"/></svg>right answers, with 95% interval</span>'
         if observed
         else ""
     )

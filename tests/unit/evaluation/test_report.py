@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from workers.evaluation.report import render_evaluation
 from workers.evaluation.report_data import Evaluation, Tallies, Tally, best
 
 LOGS: dict[str, list[Response]] = {
-    f"s{n}": log for n, log in enumerate(simulated(80, 3, concepts=3))
+    f"s{n}": log for n, log in enumerate(simulated(40, 3, concepts=3))
 }
 EVIL = "<script>alert('1')</script>&"
 
@@ -43,15 +44,23 @@ def predictions(probability: list[float], score: list[float], **columns: Any) ->
     return Predictions(np.array(score), np.array(probability), **{**whole, **columns})
 
 
+@cache
+def evaluated(model: str) -> Predictions:
+    return evaluate(model, LOGS, lambda _: None)
+
+
+@cache
+def fitted_on_all(model: str) -> Fitted:
+    return fit(model, LOGS.values())
+
+
 def evaluation(chosen: str, **fields: Any) -> Evaluation:
     whole: dict[str, Any] = {
         "source": "a.csv",
         "generated_at": datetime(2026, 11, 21, 9, 30, tzinfo=UTC),
-        "predictions": {
-            name: evaluate(name, LOGS, lambda _: None) for name in dict.fromkeys(("bkt", chosen))
-        },
+        "predictions": {name: evaluated(name) for name in dict.fromkeys(("bkt", chosen))},
         "chosen": chosen,
-        "fitted": fit(chosen, LOGS.values()),
+        "fitted": fitted_on_all(chosen),
         "tallies": Tallies.of(LOGS.values()),
     }
     return Evaluation(**{**whole, **fields})
@@ -123,10 +132,10 @@ def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:
     }
     html = render_evaluation(
         evaluation(
-            "irt",
+            "kt-idem",
             source=EVIL,
-            predictions={"irt": evaluate("irt", logs, lambda _: None)},
-            fitted=fit("irt", logs.values()),
+            predictions={"kt-idem": evaluate("kt-idem", logs, lambda _: None)},
+            fitted=fit("kt-idem", logs.values()),
             tallies=Tallies.of(logs.values()),
         )
     )
@@ -231,6 +240,9 @@ def test_given_warnings_when_rendered_then_many_are_folded_and_none_is_said() ->
     html = render_evaluation(evaluation("classical", fitted=fitted))
     assert "<summary>3 more</summary>" in html
     assert all(f"<li>warning {n}</li>" in html for n in range(15))
+    few = render_evaluation(evaluation("classical", fitted=Fitted(Parameters(), {}, ["one"])))
+    assert "<li>one</li>" in few
+    assert "more</summary>" not in few
     none = render_evaluation(evaluation("classical", fitted=Fitted(Parameters())))
     assert "No parameter looks degenerate." in none
 
