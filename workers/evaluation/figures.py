@@ -31,7 +31,8 @@ def legend(models: Sequence[str], *, observed: bool) -> str:
     """Which colour is which model, and the band of what was observed."""
     band = (
         '<span><svg viewBox="0 0 26 12" aria-hidden="true"><rect class="gap" width="26" '
-        'height="12"/><circle class="happened" cx="13" cy="6" r="3.4"/></svg>right answers, with 95% interval</span>'
+        'height="12"/><circle class="happened" cx="13" cy="6" r="3.4"/></svg>'
+        "right answers, with 95% interval</span>"
         if observed
         else ""
     )
@@ -84,11 +85,9 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
     plot.band(xs, low.tolist(), high.tolist(), "gap")
     for model, line in lines.items():
         plot.curve(xs, line.tolist(), f"model m{colour_of(model)}")
-    for k, mean, of in zip(drawn, observed.tolist(), n.tolist(), strict=True):
-        predicted = ", ".join(
-            f"{model} {percent(line[k - first])}" for model, line in lines.items()
-        )
-        plot.dot(k, mean, 3.4, "happened", f"attempt {k}: {percent(mean)} of {of:,}; {predicted}")
+    for place, (k, mean, of) in enumerate(zip(drawn, observed.tolist(), n.tolist(), strict=True)):
+        told = ", ".join(f"{model} {percent(line[place])}" for model, line in lines.items())
+        plot.dot(k, mean, 3.4, "happened", f"attempt {k}: {percent(mean)} of {of:,}; {told}")
     return plot.render()
 
 

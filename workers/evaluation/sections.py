@@ -110,7 +110,8 @@ def _learning(data: Evaluation) -> str:
     return (
         '<section><h2>Learning curves</h2><p class="note">Share of right answers at the first, '
         "second, third … attempt at a concept, and what was predicted before each of them. Later "
-        "attempts come from those who practise most.</p>"
+        "attempts come from those who practise most. An answer on several concepts stands with the "
+        "first.</p>"
         f"{legend(list(data.predictions), observed=True)}"
         f"<figure>{learning_of_all('learning', data.predictions)}</figure>"
         f'<h3 class="apart">The {len(shown)} concepts with most answers, predicted by '

@@ -22,6 +22,7 @@ from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, ece
 from workers.estimation.parameters import BktParameters, ConceptParameters, Mastery, Parameters
 from workers.evaluation.degenerate import degenerate
+from workers.evaluation.figures import learning_of_all
 from workers.evaluation.histories import by_history
 from workers.evaluation.protocol import Predictions, evaluate
 from workers.evaluation.report import render_evaluation
@@ -168,6 +169,17 @@ def test_given_histories_when_grouped_then_each_group_is_measured_alone() -> Non
     chosen = (history == 1) | (history == 2)
     assert groups[1].auc == auc(score[chosen], probability[chosen])
     assert groups[1].ece == ece(score[chosen], probability[chosen])
+
+
+def test_given_attempts_left_out_when_drawn_then_each_dot_has_its_own_numbers() -> None:
+    attempt = np.repeat([1, 2, 3], [40, 5, 40])
+    probability = np.repeat([0.25, 0.5, 0.75], [40, 5, 40])
+    told = predictions(probability.tolist(), [0.0, 1.0] * 42 + [0.0], attempt=attempt)
+    svg = learning_of_all("learning", {"bkt": told})
+    assert re.findall("<title>(attempt.*?)</title>", svg) == [
+        "attempt 1: 50% of 40; bkt 25%",
+        "attempt 3: 50% of 40; bkt 75%",
+    ]
 
 
 def test_given_models_when_the_best_is_asked_then_log_loss_decides() -> None:
