@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.drawing.svg import Plot
-from workers.drawing.wording import percent
+from workers.drawing.wording import percent, signed
 from workers.estimation.metrics import calibration_bins, wilson_interval
 
 Floats = NDArray[np.float64]
@@ -66,10 +66,18 @@ def learning_curve(
     return plot.render()
 
 
-def attempts_drawn(attempt: NDArray[np.int64], most: int = _MOST_ATTEMPTS) -> list[int]:
-    """Attempt numbers that have answers enough to show their mean, at most so many."""
+def attempts_drawn(
+    attempt: NDArray[np.int64], most: int = _MOST_ATTEMPTS, fewest: int = _FEWEST
+) -> list[int]:
+    """Attempt numbers that have answers enough to show their mean.
+
+    Args:
+        attempt: of all answers.
+        most: how many at most.
+        fewest: answers that are enough, where any number has as many.
+    """
     count = np.bincount(attempt)
-    return [int(k) for k in np.flatnonzero(count >= min(_FEWEST, int(count.max())))[:most]]
+    return [int(k) for k in np.flatnonzero(count >= min(fewest, int(count.max())))[:most]]
 
 
 def by_attempt(attempt: NDArray[np.int64], values: Floats, drawn: list[int]) -> Floats:
@@ -177,7 +185,7 @@ def histogram(
     plot = Plot(
         name,
         title,
-        f"{values.size:,} {y_label}; mean {mean:.2f}, standard deviation {deviation:.2f}.",
+        f"{values.size:,} {y_label}; mean {signed(mean)}, standard deviation {deviation:.2f}.",
         *size,
         (low, high),
         (0.0, most * 1.08),
@@ -190,7 +198,7 @@ def histogram(
         plot.rectangle(x, (plot.at_y(of), plot.at_y(0)), "count", hint)
     middle = plot.at_x(mean)
     plot.line(middle, plot.top, middle, plot.at_y(0), "marker")
-    plot.text(middle + 5, plot.top + 9, f"mean {mean:.2f}", "tick")
+    plot.text(middle + 5, plot.top + 9, f"mean {signed(mean)}", "tick")
     return plot.render()
 
 
@@ -205,5 +213,6 @@ def number_ticks(low: float, high: float) -> list[tuple[float, str]]:
 
 def count_ticks(most: int) -> list[tuple[float, str]]:
     """Places of an axis of counts from 0."""
-    step = max(1, int(float(f"{most / 4:.0e}")))
+    size = 10 ** max(0, len(str(most)) - 2)
+    step = next(size * times for times in (1, 2, 5, 10, 20) if most / (size * times) <= 6.0)
     return [(float(tick), f"{tick:,}") for tick in range(0, most + 1, step)]

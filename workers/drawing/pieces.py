@@ -28,17 +28,25 @@ def tiles(*of: Tile) -> str:
     return f'<section class="tiles" aria-label="Summary">{cells}</section>'
 
 
-def table(heads: Iterable[str], rows: Sequence[Sequence[str]], *, of: str = "rows") -> str:
+def table(
+    heads: Iterable[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    of: str = "rows",
+    marked: str | None = None,
+) -> str:
     """A table, the first cell of each row its head; a long one is folded away.
 
     Args:
         heads: of the columns.
         rows: plain text, escaped here.
         of: what the rows are, for the line that unfolds them.
+        marked: first cell of the row that stands out.
     """
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>'
+        ('<tr class="marked">' if first == marked else "<tr>")
+        + f'<th scope="row">{escape(first)}</th>'
         + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + "</tr>"
         for first, *cells in rows

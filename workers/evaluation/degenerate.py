@@ -46,7 +46,7 @@ def degenerate(fitted: Fitted, tallies: Tallies) -> list[str]:
     if alike:
         found.append(
             f"{alike:,} of {len(answered):,} items have {_RARE} answers or more, all alike, so "
-            "only the others keep their difficulty finite"
+            "only what is usual keeps their parameters from running off"
         )
     return found
 

@@ -16,7 +16,10 @@ from workers.evaluation.histories import Group
 from workers.evaluation.protocol import Predictions
 
 _SIZE: Final = (520.0, 320.0)
+_WIDE: Final = (1070.0, 340.0)
 _MOST_ATTEMPTS: Final = 40
+_FEWEST: Final = 30
+"""Answers at an attempt number from which all models are compared on it."""
 
 
 def colour_of(model: str) -> int:
@@ -28,7 +31,8 @@ def legend(models: Sequence[str], *, observed: bool) -> str:
     """Which colour is which model, and the band of what was observed."""
     band = (
         '<span><svg viewBox="0 0 26 12" aria-hidden="true"><rect class="gap" width="26" '
-        'height="12"/></svg>right answers, with 95% interval</span>'
+        'height="12"/><circle class="happened" cx="13" cy="6" r="3.4"/></svg>'
+        "right answers, with 95% interval</span>"
         if observed
         else ""
     )
@@ -51,7 +55,7 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
         predictions: of each model, all of the same answers.
     """
     one = next(iter(predictions.values()))
-    drawn = attempts_drawn(one.attempt, _MOST_ATTEMPTS)
+    drawn = attempts_drawn(one.attempt, _MOST_ATTEMPTS, _FEWEST)
     n = np.bincount(one.attempt)[drawn]
     observed = by_attempt(one.attempt, one.score, drawn)
     low, high = wilson_interval(observed, n.astype(np.float64))
@@ -65,12 +69,12 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
         "Learning curve over all concepts",
         f"Right answers go from {percent(observed[0])} at attempt {first} to "
         f"{percent(observed[-1])} at attempt {last}.",
-        *_SIZE,
+        *_WIDE,
         (float(first), max(first + 1.0, float(last))),
         (bottom, top),
         left=54,
     )
-    step = max(1, -(-(last - first) // 10))
+    step = max(1, -(-(last - first) // 20))
     plot.grid(
         [(float(k), str(k)) for k in range(first, last + 1, step)],
         [(tick, percent(tick)) for tick in ticks],
@@ -81,11 +85,9 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
     plot.band(xs, low.tolist(), high.tolist(), "gap")
     for model, line in lines.items():
         plot.curve(xs, line.tolist(), f"model m{colour_of(model)}")
-    for k, mean, of in zip(drawn, observed.tolist(), n.tolist(), strict=True):
-        predicted = ", ".join(
-            f"{model} {percent(line[k - first])}" for model, line in lines.items()
-        )
-        plot.dot(k, mean, 2.4, "tick", f"attempt {k}: {percent(mean)} of {of:,}; {predicted}")
+    for place, (k, mean, of) in enumerate(zip(drawn, observed.tolist(), n.tolist(), strict=True)):
+        told = ", ".join(f"{model} {percent(line[place])}" for model, line in lines.items())
+        plot.dot(k, mean, 3.4, "happened", f"attempt {k}: {percent(mean)} of {of:,}; {told}")
     return plot.render()
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.drawing.wording import decimal, percent
+from workers.drawing.wording import decimal, percent, signed
 from workers.estimation.items import ItemParameters
 from workers.estimation.logistic import sigmoid
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
@@ -56,15 +56,15 @@ def _of_concept(concept: ConceptParameters) -> dict[str, str]:
             "Prior": decimal(sigmoid(mastery.prior)),
             "Learn": decimal(mastery.learn),
             "Forget": decimal(mastery.forget),
-            "Unknown": _signed(mastery.unknown),
-            "Known": _signed(mastery.known),
+            "Unknown": signed(mastery.unknown),
+            "Known": signed(mastery.known),
             "Weight": decimal(mastery.weight, 2),
         }
     if concept.item is not None:
-        told["Difficulty"] = _signed(concept.item.difficulty)
+        told["Difficulty"] = signed(concept.item.difficulty)
     if concept.deviation is not None:
         told["Spread"] = decimal(math.sqrt(concept.deviation.variance), 2)
-        told["Drift"] = _signed(concept.deviation.drift, 3)
+        told["Drift"] = signed(concept.deviation.drift, 3)
     return told
 
 
@@ -90,8 +90,16 @@ def item_numbers(items: Sequence[ItemParameters]) -> list[ItemNumbers]:
     """The parameters by which items differ: those of ability, or guess and slip."""
     if all(item.guess is not None for item in items):
         return [
-            ItemNumbers("guess", _array([item.guess for item in items]), "", "Most guessed", 0.05),
-            ItemNumbers("slip", _array([item.slip for item in items]), "", "Most slips", 0.05),
+            ItemNumbers(
+                "guess",
+                _array([item.guess for item in items]),
+                "Least guessed",
+                "Most guessed",
+                0.05,
+            ),
+            ItemNumbers(
+                "slip", _array([item.slip for item in items]), "Fewest slips", "Most slips", 0.05
+            ),
         ]
     return [
         ItemNumbers(
@@ -102,36 +110,34 @@ def item_numbers(items: Sequence[ItemParameters]) -> list[ItemNumbers]:
             _array([item.discrimination for item in items]),
             "Least telling",
             "Most telling",
-            0.1,
+            0.05,
         ),
     ]
 
 
-def extreme_rows(parameters: Parameters, tallies: Tallies) -> Rows:
-    """The items at either end of each parameter."""
+def extreme_rows(parameters: Parameters, tallies: Tallies) -> dict[str, Rows]:
+    """The items at either end of each parameter, by what they are."""
     names = list(parameters.items)
     numbers = item_numbers(list(parameters.items.values()))
-    rows = []
+    heads = ["Item", "Answers", "Right", *(of.label.capitalize() for of in numbers)]
+    ends = {}
     for number in numbers:
         order = np.argsort(number.values, kind="stable")
         for label, places in ((number.high, order[::-1]), (number.low, order)):
-            for rank, at in enumerate(places[:_EXTREME].tolist() if label else []):
-                tally = tallies.items[names[at]]
-                rows.append(
+            ends[label] = Rows(
+                heads,
+                [
                     [
-                        label if not rank else "",
                         names[at],
-                        f"{tally.answers:,}",
-                        percent(tally.right),
-                        *(_signed(of.values[at]) for of in numbers),
+                        f"{tallies.items[names[at]].answers:,}",
+                        percent(tallies.items[names[at]].right),
+                        *(signed(of.values[at]) for of in numbers),
                     ]
-                )
-    return Rows(["", "Item", "Answers", "Right", *(of.label.capitalize() for of in numbers)], rows)
+                    for at in places[:_EXTREME].tolist()
+                ],
+            )
+    return ends
 
 
 def _array(values: Sequence[float | None]) -> NDArray[np.float64]:
     return np.array(values, dtype=np.float64)
-
-
-def _signed(value: float, digits: int = 2) -> str:
-    return decimal(value, digits).replace("-", "\N{MINUS SIGN}")

@@ -13,18 +13,17 @@ from workers.evaluation.report_data import Evaluation
 
 _MOST_WARNINGS: Final = 12
 
-_MEANING: Final = {
+_OF_ABILITY: Final = (
+    "Difficulty: mean of its items. Spread: standard deviation of ability on it around ability at "
+    "large. Drift: what an answer adds to it. These in logits."
+)
+_OF_MASTERY: Final = {
     BktParameters: "Prior: known before the first answer. Learn and forget: at each answer. Guess: "
     "right though unknown. Slip: wrong though known.",
     InformedParameters: "Prior: known before the first answer, at ability 0. Learn and forget: at "
-    "each answer. Unknown and known: logits of a right answer in either state, at weight times the "
-    "logit that ability expects. Difficulty: mean of its items. Spread: standard deviation of "
-    "ability on it around ability at large. Drift: what an answer adds to it. All in logits.",
+    "each answer. Unknown and known: logits of a right answer in either state, added to weight "
+    f"times the logit that ability expects. {_OF_ABILITY}",
 }
-_OF_ABILITY: Final = (
-    "Difficulty: mean of its items. Spread: standard deviation of ability on it around ability at "
-    "large. Drift: what an answer adds to it. All in logits."
-)
 
 
 def concept_parameters(data: Evaluation) -> str:
@@ -36,10 +35,11 @@ def concept_parameters(data: Evaluation) -> str:
             "has the same parameters, those of the default.</p></section>"
         )
     first = next(iter(data.fitted.parameters.concepts.values()))
-    meaning = _OF_ABILITY if first.mastery is None else _MEANING[type(first.mastery)]
+    meaning = _OF_ABILITY if first.mastery is None else _OF_MASTERY[type(first.mastery)]
     return (
-        f'<section><h2>Concept parameters</h2><p class="note">Of {escape(data.chosen)}, fitted on '
-        f"all answers. {meaning}</p>{table(found.heads, found.rows, of='concepts')}</section>"
+        f'<section><h2>Concept parameters</h2><p class="note">Of the model '
+        f"{escape(data.chosen)}, fitted on all answers. {meaning}</p>"
+        f"{table(found.heads, found.rows, of='concepts')}</section>"
     )
 
 
@@ -59,11 +59,15 @@ def item_parameters(data: Evaluation) -> str:
         + "</figure>"
         for of in item_numbers(list(parameters.items.values()))
     )
-    extreme = extreme_rows(parameters, tallies)
+    ends = "".join(
+        f"<div><h3>{label}</h3>{table(of.heads, of.rows)}</div>"
+        for label, of in extreme_rows(parameters, tallies).items()
+    )
     return (
-        f'<section><h2>Item parameters</h2><p class="note">Of {escape(data.chosen)}, fitted on all '
-        f'answers: {len(parameters.items):,} items, and those at either end.</p><div class="pair">'
-        f"{figures}</div>{table(extreme.heads, extreme.rows, of='rows')}</section>"
+        f'<section><h2>Item parameters</h2><p class="note">Of the model '
+        f"{escape(data.chosen)}, fitted on all answers: "
+        f'{len(parameters.items):,} items, and those at either end.</p><div class="pair">'
+        f'{figures}</div><div class="pair">{ends}</div></section>'
     )
 
 

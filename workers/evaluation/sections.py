@@ -26,7 +26,7 @@ def sections(data: Evaluation) -> Iterator[str]:
     """All sections of the page, in their order."""
     measures = {model: of.measures() for model, of in data.predictions.items()}
     yield _tiles(data, measures[data.chosen])
-    yield _models(measures)
+    yield _models(data.chosen, measures)
     yield _calibration(data, measures)
     yield _learning(data)
     yield from _histories(data)
@@ -50,7 +50,7 @@ def _tiles(data: Evaluation, of: dict[str, float]) -> str:
     )
 
 
-def _models(measures: dict[str, dict[str, float]]) -> str:
+def _models(chosen: str, measures: dict[str, dict[str, float]]) -> str:
     rows = [
         [
             model,
@@ -64,7 +64,7 @@ def _models(measures: dict[str, dict[str, float]]) -> str:
         '<section><h2>Models</h2><p class="note">Each model was fitted on four fifths of the '
         "learners and then predicted every answer of the other fifth, one step ahead. AUC: higher "
         "is better; the others: lower is.</p>"
-        f"{table(heads, rows, of='models')}</section>"
+        f"{table(heads, rows, of='models', marked=chosen)}</section>"
     )
 
 
@@ -110,9 +110,10 @@ def _learning(data: Evaluation) -> str:
     return (
         '<section><h2>Learning curves</h2><p class="note">Share of right answers at the first, '
         "second, third … attempt at a concept, and what was predicted before each of them. Later "
-        "attempts come from those who practise most.</p>"
+        "attempts come from those who practise most. An answer on several concepts stands with the "
+        "first.</p>"
         f"{legend(list(data.predictions), observed=True)}"
-        f'<div class="whole"><figure>{learning_of_all("learning", data.predictions)}</figure></div>'
+        f"<figure>{learning_of_all('learning', data.predictions)}</figure>"
         f'<h3 class="apart">The {len(shown)} concepts with most answers, predicted by '
         f"{escape(data.chosen)}</h3>{LEARNING_LEGEND}"
         f'<div class="panels">{"".join(panels)}</div></section>'

@@ -1,13 +1,12 @@
 import re
-import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from tests.unit.pages import check_figures, check_page, parsed
 from workers.demo.report import render_report, summary_table
 from workers.demo.report_data import Knowledge, Measures, Predictions, ReportData
 
@@ -75,65 +74,18 @@ def large(students: int, concepts: int, answers: int) -> ReportData:
     )
 
 
-class _Outside(HTMLParser):
-    """Collects whatever a page would load or run, and checks that all tags are closed."""
-
-    void = frozenset(("meta", "br", "link", "img"))
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.open: list[str] = []
-        self.ids: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.void:
-            self.open.append(tag)
-        if tag in {"script", "link", "img", "iframe", "object", "embed", "image", "use"}:
-            self.found.append(tag)
-        for name, value in attrs:
-            if name in {"src", "href", "xlink:href"} or name.startswith("on"):
-                self.found.append(f"{tag} {name}={value}")
-            if name == "id":
-                self.ids.append(str(value))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def parsed(html: str) -> _Outside:
-    parser = _Outside()
-    parser.feed(html)
-    assert parser.open == []
-    return parser
-
-
 @pytest.mark.parametrize("data", [report_data(), large(900, 60, 20_000)], ids=["small", "large"])
 def test_given_data_when_rendered_then_one_well_formed_page_that_loads_nothing(
     data: ReportData,
 ) -> None:
     html = render_report(data)
-    page = parsed(html)
-    assert page.found == []
-    assert len(page.ids) == len(set(page.ids))
-    assert "url(" not in html
-    assert "@import" not in html
-    assert "//" not in re.sub(r"<!doctype.*?>", "", html)
-    assert "nan" not in html.lower().replace("nanum", "")
+    check_page(html)
     assert len(html) < 2_000_000
 
 
 @pytest.mark.parametrize("data", [report_data(), large(900, 60, 20_000)], ids=["small", "large"])
 def test_given_figures_when_drawn_then_each_has_title_and_description(data: ReportData) -> None:
-    figures = re.findall(r'<svg [^>]*role="img".*?</svg>', render_report(data), flags=re.DOTALL)
-    assert len(figures) >= 5
-    for figure in figures:
-        svg = ET.fromstring(figure)  # noqa: S314  # our own text
-        title, description = svg[0], svg[1]
-        assert (title.tag, description.tag) == ("title", "desc")
-        assert title.text
-        assert description.text
-        assert svg.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+    check_figures(render_report(data), 5)
 
 
 def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:

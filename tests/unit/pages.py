@@ -1,0 +1,62 @@
+"""What holds of every page that we draw."""
+
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+
+class _Outside(HTMLParser):
+    """Collects whatever a page would load or run, and checks that all tags are closed."""
+
+    void = frozenset(("meta", "br", "link", "img"))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.void:
+            self.open.append(tag)
+        if tag in {"script", "link", "img", "iframe", "object", "embed", "image", "use"}:
+            self.found.append(tag)
+        for name, value in attrs:
+            if name in {"src", "href", "xlink:href"} or name.startswith("on"):
+                self.found.append(f"{tag} {name}={value}")
+            if name == "id":
+                self.ids.append(str(value))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def parsed(html: str) -> _Outside:
+    parser = _Outside()
+    parser.feed(html)
+    assert parser.open == []
+    return parser
+
+
+def check_page(html: str) -> None:
+    """It is well-formed, its ids are unique, and it loads and runs nothing."""
+    page = parsed(html)
+    assert page.found == []
+    assert len(page.ids) == len(set(page.ids))
+    assert "url(" not in html
+    assert "@import" not in html
+    assert "//" not in re.sub(r"<!doctype.*?>", "", html)
+    assert "nan" not in html.lower().replace("nanum", "")
+
+
+def check_figures(html: str, fewest: int) -> None:
+    """Each figure has a title and a description that stand for it."""
+    figures = re.findall(r'<svg [^>]*role="img".*?</svg>', html, flags=re.DOTALL)
+    assert len(figures) >= fewest
+    for figure in figures:
+        svg = ET.fromstring(figure)  # noqa: S314  # our own text
+        title, description = svg[0], svg[1]
+        assert (title.tag, description.tag) == ("title", "desc")
+        assert title.text
+        assert description.text
+        assert svg.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
