@@ -8,7 +8,8 @@ import pytest
 
 from tests.factories import answer
 from tests.unit.calibration.simulated import simulated
-from workers.calibration.bkt_fit import NO_PRIORS, WEAK_PRIORS, _em, _starts, fit_bkt
+from workers.calibration.bkt_fit import NO_PRIORS, WEAK_PRIORS, _starts, fit_bkt
+from workers.calibration.bkt_step import em
 from workers.calibration.fitting import MODELS, fit
 from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import table_of
@@ -101,7 +102,7 @@ def test_given_many_learners_then_classical_parameters_are_found_again() -> None
     found = fit_bkt(table, forgets=True, priors=NO_PRIORS)
     assert found.converged.all()
     assert found.parameters == pytest.approx(truth, abs=0.05)
-    assert found.log_likelihood >= _em(prefixes_of(table), truth, np.array(NO_PRIORS))[1]
+    assert found.log_likelihood >= em(prefixes_of(table), truth, np.array(NO_PRIORS))[1]
 
 
 def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
@@ -110,7 +111,7 @@ def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
         for start in _starts(2, forgets=True, restarts=3, seed=1):
             here, values = start, []
             for _ in range(20):
-                step = _em(tree, here, np.array(priors))
+                step = em(tree, here, np.array(priors))
                 values.append(step.objective)
                 here = step.parameters
             assert (np.diff(values, axis=0) >= -1e-9).all()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.calibration.simulated import simulated
 from workers.calibration.ability_kernel import AbilityModel, logits, loss, walk
-from workers.calibration.bkt_fit import _expected
+from workers.calibration.bkt_step import expected
 from workers.calibration.chains import chains_of, expected_states
 from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import Floats, Table, table_of
@@ -150,6 +150,6 @@ def test_given_short_chains_when_smoothed_then_it_is_what_enumeration_gives() ->
     # The same of the tree of prefixes, where learners who answered alike are one.
     tree = prefixes_of(table)
     assert tree.concept.size < table.score.size
-    found, events, _ = _expected(tree, BKT)
+    found, events, _ = expected(tree, BKT)
     assert found == pytest.approx(likelihood)
     assert events[[0, 1, 2, 4]] == pytest.approx(np.array([known_first, learned, guessed, forgot]))
