@@ -22,9 +22,11 @@ from workers.calibration.table import Bools, Floats, Ints
 _MEMORY: Final = 4
 _SHRINK: Final = 0.05
 """The least share of a probability, or of its complement, that one jump leaves."""
-_LOOK: Final = 8
+_LOOK: Final = 4
 """Steps between looks at who has no hope."""
-_HOPE: Final = 40.0
+_REACH: Final = 1024.0
+"""Largest factor of a step where only one is known."""
+_HOPE: Final = 200.0
 """Steps as good as the last that a place may be behind the best of its concept."""
 _SAME: Final = 1e-3
 """Distance of places that climb the same hill."""
@@ -43,6 +45,7 @@ class _Climbers:
     gain: Floats
     calm: Ints
     fell: Bools
+    reach: Floats
     moved: Floats
     turned: Floats
 
@@ -68,7 +71,14 @@ class Climb:
 
 
 def climb(
-    tree: Prefixes, start: Floats, counts: Floats, *, hills: int, enough: float, most: int
+    tree: Prefixes,
+    start: Floats,
+    counts: Floats,
+    *,
+    hills: int,
+    crowd: int,
+    enough: float,
+    most: int,
 ) -> Climb:
     """Climb until two steps in a row win less than `enough`.
 
@@ -77,6 +87,7 @@ def climb(
         start: the places, shape (5, climbers).
         counts: as of `em`.
         hills: number of concepts; climber n is on hill `n % hills`.
+        crowd: how many go on on each hill after the first steps.
         enough: nats.
         most: steps.
     """
@@ -94,6 +105,7 @@ def climb(
         np.full(n, np.inf),
         np.zeros(n, dtype=np.int64),
         np.zeros(n, dtype=np.bool_),
+        np.full(n, 32.0),
         history,
         history.copy(),
     )
@@ -105,7 +117,7 @@ def climb(
         rest = team.calm > 1
         settled[team.number[rest]] = True
         look = rounds % _LOOK == 0
-        leaves = rest | _hopeless(team, objective, found, hills) if look else rest
+        leaves = rest | _hopeless(team, objective, found, (hills, crowd)) if look else rest
         if leaves.all():
             break
         if look or leaves.mean() > 0.1:
@@ -116,20 +128,18 @@ def climb(
 def _advance(tree: Prefixes, team: _Climbers, counts: Floats, number: int, enough: float) -> None:
     stepped = em(tree, team.here, counts)
     # Rounding alone makes no place a lower one.
-    good = stepped.objective >= team.value - 2e-12 * np.abs(team.value) if number else ~team.fell
+    good = stepped.objective >= team.value - 2e-12 * np.abs(team.value)
     step = stepped.parameters - team.here
     moved, turned = team.here - team.last, step - team.step
     at = number % _MEMORY
-    used = good if number else team.fell
+    used = good & (number > 0)
     team.moved[at], team.turned[at] = np.where(used, moved, 0.0), np.where(used, turned, 0.0)
     team.moved[:, :, ~good] = 0.0
     team.turned[:, :, ~good] = 0.0
     low, high = _SHRINK * stepped.parameters, 1.0 - _SHRINK * (1.0 - stepped.parameters)
     forward = (np.abs(team.moved).sum(axis=1) > 0.0).sum(axis=0) == 1
     forward &= team.fell
-    jump = np.where(
-        forward, _squared(team.last, team.step, turned), _combined(team, stepped.parameters, step)
-    )
+    jump = np.where(forward, _squared(team, turned), _combined(team, stepped.parameters, step))
     jump = inside(np.clip(jump, low, high), team.here[FORGET])
     team.last = np.where(good, team.here, team.last)
     team.here = np.where(good, jump, team.plain)
@@ -138,14 +148,16 @@ def _advance(tree: Prefixes, team: _Climbers, counts: Floats, number: int, enoug
     team.calm = np.where(good, np.where(gain < enough, team.calm + 1, 0), team.calm)
     team.gain = np.where(good, gain, team.gain)
     team.step = np.where(good, step, team.step)
-    team.value = np.where(good, stepped.objective, team.value)
+    team.value = np.maximum(team.value, stepped.objective)
     team.fell = ~good
+    # What fell goes half as far after the plain step that follows.
+    team.reach = np.clip(np.where(good, 2.0, 0.25) * team.reach, 1.0, _REACH)
 
 
-def _squared(last: Floats, step: Floats, turned: Floats) -> Floats:
+def _squared(team: _Climbers, turned: Floats) -> Floats:
     size = np.maximum((turned**2).sum(axis=0), 1e-300)
-    far = np.clip(np.sqrt((step**2).sum(axis=0) / size), 1.0, 1000.0)
-    return np.asarray(last + 2.0 * far * step + far**2 * turned)
+    far = np.clip(np.sqrt((team.step**2).sum(axis=0) / size), 1.0, team.reach)
+    return np.asarray(team.last + 2.0 * far * team.step + far**2 * turned)
 
 
 def _combined(team: _Climbers, stepped: Floats, step: Floats) -> Floats:
@@ -157,12 +169,14 @@ def _combined(team: _Climbers, stepped: Floats, step: Floats) -> Floats:
     return np.asarray(stepped - np.einsum("ikc,ci->kc", team.moved + team.turned, weight))
 
 
-def _hopeless(team: _Climbers, objective: Floats, found: Floats, hills: int) -> Bools:
-    """Who climbs the hill that a higher one is on, or is too far behind the highest."""
+def _hopeless(team: _Climbers, objective: Floats, found: Floats, room: tuple[int, int]) -> Bools:
+    """Who climbs beside a higher one, is too far behind the highest, or finds no room."""
+    hills, crowd = room
     hill = team.number % hills
     values = objective.reshape(-1, hills)
+    rank = np.argsort(np.argsort(-values, axis=0), axis=0).ravel()[team.number]
     best = values.argmax(axis=0)[hill] * hills + hill
     behind = objective[best] - team.value
     near = np.abs(found[:, best] - team.last).max(axis=0) < _SAME
     other = best != team.number
-    return np.asarray(other & (near | (behind > _HOPE * team.gain)))
+    return np.asarray(other & (near | (behind > _HOPE * team.gain) | (rank >= crowd)))

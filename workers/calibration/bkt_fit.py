@@ -14,6 +14,14 @@ from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import Floats, Table
 
 _MOST_ROUNDS: Final = 400
+_LOOKED_AT: Final = 2
+"""Places looked at for each that is climbed from, where there are several."""
+_PLACES: Final = (
+    (0.4, 0.15, 0.2, 0.1, 0.03),
+    (0.5, 0.5, 0.02, 0.5, 0.03),
+    (0.3, 0.03, 0.6, 0.05, 0.03),
+)
+"""What is usual; whoever is right knows; most are right without knowing."""
 
 
 class BetaPriors(NamedTuple):
@@ -63,34 +71,36 @@ def fit_bkt(
         table: the responses.
         forgets: whether knowledge may be lost after an answer.
         priors: of the parameters.
-        restarts: how many places to start from, 1 or more.
+        restarts: how many places to climb from, 1 or more; the best of twice as many.
         tolerance: a concept is at rest once two steps in a row win less than that, nats.
         seed: of the places to start from.
     """
     tree = prefixes_of(table)
     counts = np.array(priors)
     hills = tree.concepts
-    starts = _starts(hills, forgets, restarts, seed)
+    places = _LOOKED_AT * restarts if restarts > 1 else 1
+    starts = _starts(hills, forgets, places, seed)
     done = climb(
-        tree.repeated(restarts),
+        tree.repeated(places),
         np.hstack(starts),
         counts,
         hills=hills,
+        crowd=restarts,
         enough=tolerance,
         most=_MOST_ROUNDS,
     )
-    best = done.objective.reshape(restarts, hills).argmax(axis=0) * hills + np.arange(hills)
+    best = done.objective.reshape(places, hills).argmax(axis=0) * hills + np.arange(hills)
     found = done.parameters[:, best]
     return BktFit(found, em(tree, found, counts).log_likelihood, done.rounds, done.settled[best])
 
 
-def _starts(concepts: int, forgets: bool, restarts: int, seed: int) -> list[Floats]:
+def _starts(concepts: int, forgets: bool, places: int, seed: int) -> list[Floats]:
     draw = np.random.default_rng(seed)
-    usual = np.array([0.4, 0.15, 0.2, 0.1, 0.03])
     found = []
-    for number in range(restarts):
-        start = np.tile(usual[:, None], concepts)
-        if number:
+    for number in range(places):
+        if number < len(_PLACES):
+            start = np.tile(np.array(_PLACES[number])[:, None], concepts)
+        else:
             start = draw.uniform(0.02, [[0.95], [0.5], [0.48], [0.48], [0.3]], (5, concepts))
         if not forgets:
             start[FORGET] = 0.0
