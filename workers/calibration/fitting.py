@@ -9,7 +9,8 @@ import numpy as np
 
 from workers.calibration.ability_fit import AbilityFit, fit_ability, on_table
 from workers.calibration.ability_kernel import logits, walk
-from workers.calibration.bkt_fit import FORGET, GUESS, LEARN, PRIOR, SLIP, BktFit, fit_bkt
+from workers.calibration.bkt_fit import BktFit, fit_bkt
+from workers.calibration.bkt_step import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.calibration.informed_fit import Informed, fit_informed
 from workers.calibration.item_guesses import fit_item_guesses
 from workers.calibration.table import Floats, Table, summed, table_of

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from workers.calibration.bkt_fit import FORGET, GUESS, LEARN, PRIOR, SLIP, BktFit
+from workers.calibration.bkt_fit import BktFit
+from workers.calibration.bkt_step import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.calibration.chains import chains_of, expected_states
 from workers.calibration.table import Floats, Ints, Table, summed
 

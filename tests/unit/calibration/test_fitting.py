@@ -8,7 +8,9 @@ import pytest
 
 from tests.factories import answer
 from tests.unit.calibration.simulated import simulated
-from workers.calibration.bkt_fit import NO_PRIORS, WEAK_PRIORS, _em, _starts, fit_bkt
+from workers.calibration.bkt_climb import climb
+from workers.calibration.bkt_fit import NO_PRIORS, WEAK_PRIORS, _starts, fit_bkt
+from workers.calibration.bkt_step import em
 from workers.calibration.fitting import MODELS, fit
 from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import table_of
@@ -101,19 +103,47 @@ def test_given_many_learners_then_classical_parameters_are_found_again() -> None
     found = fit_bkt(table, forgets=True, priors=NO_PRIORS)
     assert found.converged.all()
     assert found.parameters == pytest.approx(truth, abs=0.05)
-    assert found.log_likelihood >= _em(prefixes_of(table), truth, np.array(NO_PRIORS))[1]
+    assert found.log_likelihood >= em(prefixes_of(table), truth, np.array(NO_PRIORS))[1]
 
 
 def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
     tree = prefixes_of(table_of(LOGS)[0])
     for priors in (NO_PRIORS, WEAK_PRIORS):
-        for start in _starts(2, forgets=True, restarts=3, seed=1):
+        for start in _starts(2, forgets=True, places=5, seed=1):
             here, values = start, []
             for _ in range(20):
-                step = _em(tree, here, np.array(priors))
+                step = em(tree, here, np.array(priors))
                 values.append(step.objective)
                 here = step.parameters
             assert (np.diff(values, axis=0) >= -1e-9).all()
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_given_no_priors_when_fitted_then_long_plain_em_from_any_start_is_no_higher(
+    *, forgets: bool
+) -> None:
+    table = table_of(LOGS)[0]
+    tree, counts = prefixes_of(table), np.array(NO_PRIORS)
+    found = fit_bkt(table, forgets=forgets, priors=NO_PRIORS)
+    for start in _starts(tree.concepts, forgets, places=6, seed=5):
+        here = start
+        for _ in range(400):
+            here = em(tree, here, counts).parameters
+        assert (found.log_likelihood >= em(tree, here, counts).log_likelihood - 1e-6).all()
+
+
+def test_given_too_few_steps_when_climbing_then_nothing_is_said_to_be_at_rest() -> None:
+    tree = prefixes_of(table_of(LOGS)[0])
+    (start,) = _starts(tree.concepts, forgets=False, places=1, seed=0)
+    hills = tree.concepts
+    two, many = (
+        climb(tree, start, np.array(NO_PRIORS), hills=hills, crowd=1, enough=1e-8, most=most)
+        for most in (2, 400)
+    )
+    assert two.rounds == 2
+    assert not two.settled.any()
+    assert many.settled.all()
+    assert (many.objective > two.objective).all()
 
 
 def test_given_answers_that_say_nothing_then_the_fit_warns() -> None:

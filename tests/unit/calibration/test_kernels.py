@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.calibration.simulated import simulated
 from workers.calibration.ability_kernel import AbilityModel, logits, loss, walk
-from workers.calibration.bkt_fit import _expected
+from workers.calibration.bkt_step import expected
 from workers.calibration.chains import chains_of, expected_states
 from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import Floats, Table, table_of
@@ -150,6 +150,21 @@ def test_given_short_chains_when_smoothed_then_it_is_what_enumeration_gives() ->
     # The same of the tree of prefixes, where learners who answered alike are one.
     tree = prefixes_of(table)
     assert tree.concept.size < table.score.size
-    found, events, _ = _expected(tree, BKT)
+    found, events, _ = expected(tree, BKT)
     assert found == pytest.approx(likelihood)
     assert events[[0, 1, 2, 4]] == pytest.approx(np.array([known_first, learned, guessed, forgot]))
+
+
+def test_given_a_tree_when_repeated_or_cut_then_each_concept_counts_as_before() -> None:
+    tree = prefixes_of(table_of(simulated(60, 7, most=12))[0])
+    other = np.array([[0.3, 0.1], [0.3, 0.4], [0.1, 0.2], [0.2, 0.1], [0.0, 0.2]])
+    alone = [expected(tree, parameters) for parameters in (BKT, other)]
+    both = expected(tree.repeated(2), np.hstack([BKT, other]))
+    for together, one, two in zip(both, *alone, strict=True):
+        assert together == pytest.approx(np.concatenate([one, two], axis=-1), abs=1e-12)
+    kept = np.array([3, 0])
+    cut = expected(tree.repeated(2).of(kept), np.hstack([BKT, other])[:, kept])
+    for some, whole in zip(cut, both, strict=True):
+        assert some == pytest.approx(whole[..., kept], abs=1e-12)
+    nothing = tree.of(np.array([], dtype=np.int64))
+    assert nothing.concept.size == nothing.concepts == 0
