@@ -11,12 +11,14 @@ from structlog.testing import capture_logs
 
 from contracts.streams import JOBS, REJECTED
 from tests.factories import MISSING, claims, uuid_of
+from tests.unit.doubles import impatient
 from tests.unit.jobs.conftest import JOB, TENANT, TRUSTED, World, request, runner_of
 from workers.errors import KeysUnavailable, KeyUnknown, LedgerRefused, LedgerUnavailable
 from workers.estimation.learner import LearnerKey
 from workers.intake.identity import Identity
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.intake.tries import Tries, tries_key
+from workers.jobs.patient_ledger import PatientLedger
 from workers.jobs.record import JobRequest, JobStatus
 from workers.jobs.records import JobRecords, Run
 from workers.ledger.memory import MemoryLedger
@@ -299,6 +301,7 @@ async def test_given_a_server_away_again_and_again_when_run_then_no_learner_is_l
     job = await world.job()
     assert job is not None
     assert (job.status, job.step) == (JobStatus.SUCCEEDED, 25)
+    assert len(await PatientLedger(ledger, impatient()).sample(3)) == 3
     again = ["s003"] if kind == "rebuild" else []
     if kind != "reconcile":
         assert sorted(ledger.read) == sorted([f"s{n:03}" for n in range(1, 50, 2)] + again)
