@@ -1,8 +1,10 @@
 """Fixtures that lend a real server to one test: its own, empty, and given back afterwards."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.servers import (
@@ -18,6 +20,24 @@ from tests.servers import (
 # A busy machine is no failure; time is measured in bench/.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Keep what a command sets up for its logs from the tests after it."""
+    configured, config, root = (
+        structlog.is_configured(),
+        structlog.get_config(),
+        logging.getLogger(),
+    )
+    handlers, level = root.handlers[:], root.level
+    yield
+    if configured:
+        structlog.configure(**config)
+    else:
+        structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

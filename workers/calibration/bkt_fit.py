@@ -13,15 +13,16 @@ from workers.calibration.bkt_step import FORGET, em
 from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import Floats, Table
 
-_MOST_ROUNDS: Final = 400
+_MOST_ROUNDS: Final = 200
 _LOOKED_AT: Final = 2
 """Places looked at for each that is climbed from, where there are several."""
 _PLACES: Final = (
     (0.4, 0.15, 0.2, 0.1, 0.03),
     (0.5, 0.5, 0.02, 0.5, 0.03),
     (0.3, 0.03, 0.6, 0.05, 0.03),
+    (0.05, 0.8, 0.45, 0.2, 0.03),
 )
-"""What is usual; whoever is right knows; most are right without knowing."""
+"""What is usual; whoever is right knows; most are right without knowing; all learn at once."""
 
 
 class BetaPriors(NamedTuple):
