@@ -15,9 +15,10 @@ from workers.graph.changes import AbilityChange, AttendanceChange, MasteryChange
 from workers.moments import to_us
 
 TOLERANCE: Final = 1e-12
+_OTHER = PARAMETERS[2].default
 _BKT: Final = {
     1: oracle.CLASSICAL,
-    2: oracle.Bkt.of_floats(*vars(PARAMETERS[2].default).values()),
+    2: oracle.Bkt.of_floats(_OTHER.prior, _OTHER.learn, _OTHER.guess, _OTHER.slip, _OTHER.forget),
 }
 _THRESHOLD: Final = 0.95
 
