@@ -10,15 +10,14 @@ import orjson
 from contracts.mastery import MasteryData
 from tests import oracle
 from tests.model.tables import Key, Learner, Tables, answer_of
-from tests.model.world import PARAMETERS
+from tests.model.world import OTHER
 from workers.graph.changes import AbilityChange, AttendanceChange, MasteryChange, changes_of
 from workers.moments import to_us
 
 TOLERANCE: Final = 1e-12
-_OTHER = PARAMETERS[2].default
 _BKT: Final = {
     1: oracle.CLASSICAL,
-    2: oracle.Bkt.of_floats(_OTHER.prior, _OTHER.learn, _OTHER.guess, _OTHER.slip, _OTHER.forget),
+    2: oracle.Bkt.of_floats(OTHER.prior, OTHER.learn, OTHER.guess, OTHER.slip, OTHER.forget),
 }
 _THRESHOLD: Final = 0.95
 

@@ -20,9 +20,10 @@ from workers.service.metrics import EngineMetrics
 
 Found = TypeVar("Found")
 
+OTHER: Final = BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)
 PARAMETERS: Final = {
     1: Parameters(version=1),
-    2: Parameters(version=2, default=BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)),
+    2: Parameters(version=2, default=OTHER),
 }
 _CLEAR: Final = """
 delete from public.student_responses; delete from public.concept_mastery;
