@@ -383,8 +383,8 @@ async def test_given_a_batch_that_fails_after_its_commit_then_the_next_gives_way
     work, failures = engine(ledger, outlet), iter([RuntimeError("answer lost")])
 
     async def fail(_: Sequence[object]) -> None:
-        await until(lambda: len(work._batches) == 3)
         for error in failures:
+            await until(lambda: len(work._batches) == 3)
             raise error
 
     ledger.after_commit = fail

@@ -18,9 +18,12 @@ from workers.ledger import embedded
 from workers.ledger.embedded import EmbeddedPostgres
 
 OWNER = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from workers.ledger.embedded import EmbeddedPostgres
+
+# What a shell starts in the background ignores it, and hands that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     directory = Path(sys.argv[1]) if sys.argv[1] else None
@@ -183,6 +186,7 @@ def test_given_a_running_server_when_its_owner_is_ended_then_the_server_ends_too
         directory = home(owner.stdout.readline().decode().strip())
         assert servers(directory)
         owner.send_signal(number)
+    assert owner.returncode == -number
     assert gone(directory)
     if temporary:
         assert not directory.parent.exists()
