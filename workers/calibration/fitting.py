@@ -13,7 +13,7 @@ from workers.calibration.ability_kernel import logits, walk
 from workers.calibration.bkt_fit import WEAK_PRIORS, BktFit, fit_bkt
 from workers.calibration.bkt_step import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.calibration.information import around_mean, bkt_covariance
-from workers.calibration.informed_fit import Informed, fit_informed
+from workers.calibration.informed_fit import InformedFit, fit_informed
 from workers.calibration.item_guesses import fit_item_guesses
 from workers.calibration.table import Floats, Table, summed, table_of
 from workers.estimation.informed import InformedParameters
@@ -127,8 +127,8 @@ def _informed(table: Table) -> Fitted:
     found = fit_informed(table, z, theta)
     return Fitted(
         Parameters(
-            default=_informed_mean(table, found.informed),
-            concepts=_concepts(table, ability, found.informed),
+            default=_informed_mean(table, found),
+            concepts=_concepts(table, ability, found),
             items=_items(table, ability),
             any_scale=_scale(ability, predicts=False),
         ),
@@ -223,7 +223,7 @@ def _items(table: Table, found: AbilityFit) -> dict[str, ItemParameters]:
 
 
 def _concepts(
-    table: Table, found: AbilityFit, informed: Informed | None
+    table: Table, found: AbilityFit, informed: InformedFit | None
 ) -> dict[str, ConceptParameters]:
     model = found.model
     return {
@@ -240,7 +240,8 @@ def _concepts(
     }
 
 
-def _informed_of(informed: Informed, at: int) -> InformedParameters:
+def _informed_of(found: InformedFit, at: int) -> InformedParameters:
+    informed = found.informed
     return InformedParameters(
         float(informed.unknown[at]),
         float(informed.known[at]),
@@ -249,11 +250,23 @@ def _informed_of(informed: Informed, at: int) -> InformedParameters:
         informed.prior_slope,
         float(informed.learn[at]),
         float(informed.forget[at]),
+        covariance=_rows(found.covariance[at]),
     )
 
 
-def _informed_mean(table: Table, informed: Informed) -> InformedParameters:
-    at = np.unique(table.concept)
+def _informed_mean(table: Table, found: InformedFit) -> InformedParameters:
+    at, informed = np.unique(table.concept), found.informed
+    numbers = np.array(
+        [
+            informed.unknown,
+            informed.known,
+            informed.weight,
+            informed.prior,
+            np.full_like(informed.prior, informed.prior_slope),
+            logit(informed.learn),
+            logit(informed.forget),
+        ]
+    )[:, at]
     return InformedParameters(
         float(informed.unknown[at].mean()),
         float(informed.known[at].mean()),
@@ -262,6 +275,7 @@ def _informed_mean(table: Table, informed: Informed) -> InformedParameters:
         informed.prior_slope,
         float(informed.learn[at].mean()),
         float(informed.forget[at].mean()),
+        covariance=_rows(around_mean(numbers, found.covariance[at])),
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from workers.calibration.chains import Chains, Smoothed, chains_of, expected_states
+from workers.calibration.information import information, inverse
 from workers.calibration.table import Floats, Ints, Table, summed
 
 _ROUNDS: Final = 40
@@ -27,6 +28,8 @@ _LEAST_GAP: Final = 0.05
 _LEAST_CHANCE: Final = 1e-4
 _MOST_CHANCE: Final = 0.999
 _LOGIT: Final = 30.0
+_SLOPE: Final = 4
+"""Place of the slope of the prior among a concept's numbers."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,18 @@ class Informed:
 
 @dataclass(frozen=True)
 class InformedFit:
-    """What a fit found: the parameters, and the log likelihood of each concept's answers, nats."""
+    """What a fit found.
+
+    Args:
+        informed: the parameters.
+        log_likelihood: of each concept's answers, nats.
+        covariance: of each concept's unknown, known, weight, prior, prior_slope and logits of
+            learn and forget, ability taken as known; shape (concepts, 7, 7).
+    """
 
     informed: Informed
     log_likelihood: Floats
+    covariance: Floats
 
 
 def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
@@ -86,7 +97,9 @@ def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
     for _ in range(_ROUNDS):
         states = _states(data, fitted)
         fitted = _emissions(data, _priors(data, _transitions(data, fitted, states), states), states)
-    return InformedFit(fitted, data.by_concept(_log_likelihoods(data, fitted)))
+    return InformedFit(
+        fitted, data.by_concept(_log_likelihoods(data, fitted)), _covariance(data, fitted)
+    )
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,65 @@ def _known_at_first(data: _Data, fitted: Informed) -> Floats:
     x = fitted.prior[data.chains.concept] + fitted.prior_slope * data.theta
     p: Floats = expit(np.clip(x, -_LOGIT, _LOGIT))
     return p
+
+
+def _covariance(data: _Data, fitted: Informed) -> Floats:
+    """From the score by Fisher's identity, and the precisions of what draws concepts together.
+
+    The slope belongs to all concepts: it is eliminated from each one's information and put back
+    with the variance that all of them leave it.
+    """
+    count = data.concepts
+    # Around a mean that they make themselves, n numbers are held by n - 1 of the prior's.
+    held = 1.0 - 1.0 / count
+    drawn = np.array([_INTERCEPT, _INTERCEPT, _WEIGHT, _PRIOR]) * held
+    chances = np.array([fitted.learn, fitted.forget])
+    of = data.chains.concept
+
+    def score(x: Floats) -> Floats:
+        unknown, gap, weight, prior, slope, learn, forget = x
+        # The slope is the same for all.
+        common = float(slope[0])
+        here = Informed(unknown, gap, weight, prior, common, expit(learn), expit(forget))
+        states = _states(data, here)
+        low, high = _chances(data, here)
+        known, sums = states.known, data.by_concept
+        of_low, of_high = (1.0 - known) * (data.score - low), known * (data.score - high)
+        first = known[: of.size] - _known_at_first(data, here)
+        learned, forgot = sums(states.learned), sums(states.forgot)
+        return np.array(
+            [
+                sums(of_low + of_high),
+                sums(of_high),
+                sums((of_low + of_high) * data.z),
+                summed(of, first, count),
+                summed(of, first * data.theta, count),
+                learned - here.learn * (learned + sums(states.stayed_unknown)),
+                forgot - here.forget * (forgot + sums(states.stayed_known)),
+            ]
+        )
+
+    slopes = np.full(count, fitted.prior_slope)
+    at = np.array(
+        [fitted.unknown, fitted.gap, fitted.weight, fitted.prior, slopes, *logit(chances)]
+    )
+    observed = information(score, at)
+    observed[:, range(4), range(4)] += drawn
+    observed[:, range(5, 7), range(5, 7)] += (_TRANSITIONS * chances * (1.0 - chances)).T
+    own = [0, 1, 2, 3, 5, 6]
+    alone = inverse(observed[:, own][:, :, own], np.zeros((6, count), dtype=np.bool_))
+    along = np.einsum("cij,cj->ci", alone, observed[:, own, _SLOPE])
+    left = observed[:, _SLOPE, _SLOPE] - np.einsum("ci,ci->c", along, observed[:, own, _SLOPE])
+    variance = 1.0 / max(float(left.sum()), 1.0)
+    # How the others follow the slope, the slope itself among them.
+    follows = np.insert(-along, _SLOPE, 1.0, axis=1)
+    found = variance * follows[:, :, None] * follows[:, None, :]
+    found[np.ix_(range(count), own, own)] += alone
+    # From unknown and the gap to unknown and known.
+    to = np.eye(7)
+    to[1, 0] = 1.0
+    rotated = to @ found @ to.T
+    return np.asarray((rotated + rotated.swapaxes(1, 2)) / 2.0)
 
 
 def _log_likelihoods(data: _Data, fitted: Informed) -> Floats:

@@ -34,6 +34,15 @@ def mastery_interval(state: ConceptState, model: Mastery) -> tuple[float, float]
         Lower and upper end; None where the parameters have no covariance, or had none when the
         state was computed.
     """
+    found = log_odds_interval(state, model)
+    if found is None:
+        return None
+    mastery = state.mastery
+    return min(_expit(found[0]), mastery), max(_expit(found[1]), mastery)
+
+
+def log_odds_interval(state: ConceptState, model: Mastery) -> tuple[float, float] | None:
+    """`mastery_interval` as log-odds, which tell apart what is all but certain."""
     g = state.gradient
     if not model.covariance or len(g) != len(model.covariance):
         return None
@@ -43,10 +52,14 @@ def mastery_interval(state: ConceptState, model: Mastery) -> tuple[float, float]
     )
     # By rounding it may be below 0; by overflow it may be no number, and then nothing is known.
     deviation = math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else _MOST
-    logit = math.log(state.mantissa) + state.exponent * _LOG_2
+    middle = log_odds(state)
     reach = _REACH * min(deviation, _MOST)
-    mastery = state.mastery
-    return min(_expit(logit - reach), mastery), max(_expit(logit + reach), mastery)
+    return middle - reach, middle + reach
+
+
+def log_odds(state: ConceptState) -> float:
+    """The natural logarithm of the odds of knowing."""
+    return math.log(state.mantissa) + state.exponent * _LOG_2
 
 
 def _expit(x: float) -> float:
