@@ -228,7 +228,7 @@ def _concepts(
     model = found.model
     return {
         name: ConceptParameters(
-            None if informed is None else _informed_of(informed, at),
+            None if informed is None else informed_parameters(informed, at),
             ItemParameters(float(found.items.of_concept[at])),
             Deviation(
                 float(model.deviation[at]),
@@ -240,7 +240,8 @@ def _concepts(
     }
 
 
-def _informed_of(found: InformedFit, at: int) -> InformedParameters:
+def informed_parameters(found: InformedFit, at: int) -> InformedParameters:
+    """What a fit found for one of its concepts."""
     informed = found.informed
     return InformedParameters(
         float(informed.unknown[at]),
