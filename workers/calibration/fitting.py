@@ -6,18 +6,21 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from scipy.special import logit
 
 from workers.calibration.ability_fit import AbilityFit, fit_ability, on_table
 from workers.calibration.ability_kernel import logits, walk
-from workers.calibration.bkt_fit import BktFit, fit_bkt
+from workers.calibration.bkt_fit import WEAK_PRIORS, BktFit, fit_bkt
 from workers.calibration.bkt_step import FORGET, GUESS, LEARN, PRIOR, SLIP
-from workers.calibration.informed_fit import Informed, fit_informed
+from workers.calibration.information import around_mean, bkt_covariance
+from workers.calibration.informed_fit import InformedFit, fit_informed
 from workers.calibration.item_guesses import fit_item_guesses
 from workers.calibration.table import Floats, Table, summed, table_of
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.estimation.ranges import Covariance
 from workers.estimation.scales import Deviation, ScaleParameters
 
 _SEED: Final = 1
@@ -124,8 +127,8 @@ def _informed(table: Table) -> Fitted:
     found = fit_informed(table, z, theta)
     return Fitted(
         Parameters(
-            default=_informed_mean(table, found.informed),
-            concepts=_concepts(table, ability, found.informed),
+            default=_informed_mean(table, found),
+            concepts=_concepts(table, ability, found),
             items=_items(table, ability),
             any_scale=_scale(ability, predicts=False),
         ),
@@ -157,11 +160,13 @@ def _named(table: Table, values: Floats) -> dict[str, float]:
 
 
 def _of_bkt(table: Table, found: BktFit) -> Fitted:
+    covariance = bkt_covariance(table, found, WEAK_PRIORS)
+    at_all = _logits(found.parameters)
     return Fitted(
         Parameters(
-            default=_bkt_of(found.parameters.mean(axis=1)),
+            default=_bkt_of(found.parameters.mean(axis=1), around_mean(at_all, covariance)),
             concepts={
-                name: ConceptParameters(_bkt_of(found.parameters[:, at]))
+                name: ConceptParameters(_bkt_of(found.parameters[:, at], covariance[at]))
                 for at, name in _seen(table)
             },
         ),
@@ -177,11 +182,21 @@ def _of_bkt(table: Table, found: BktFit) -> Fitted:
     )
 
 
-def _bkt_of(column: Floats) -> BktParameters:
+def _bkt_of(column: Floats, covariance: Floats | None = None) -> BktParameters:
     prior, learn, guess, slip, forget = (
         float(column[at]) for at in (PRIOR, LEARN, GUESS, SLIP, FORGET)
     )
-    return BktParameters(prior, learn, guess, slip, forget)
+    return BktParameters(prior, learn, guess, slip, forget, covariance=_rows(covariance))
+
+
+def _rows(covariance: Floats | None) -> Covariance:
+    return () if covariance is None else tuple(map(tuple, covariance.tolist()))
+
+
+def _logits(chances: Floats) -> Floats:
+    """What is 0, and so not fitted, stays 0."""
+    fitted = chances > 0.0
+    return np.where(fitted, logit(np.where(fitted, chances, 0.5)), 0.0)
 
 
 def _scale(found: AbilityFit, *, predicts: bool) -> ScaleParameters:
@@ -208,12 +223,12 @@ def _items(table: Table, found: AbilityFit) -> dict[str, ItemParameters]:
 
 
 def _concepts(
-    table: Table, found: AbilityFit, informed: Informed | None
+    table: Table, found: AbilityFit, informed: InformedFit | None
 ) -> dict[str, ConceptParameters]:
     model = found.model
     return {
         name: ConceptParameters(
-            None if informed is None else _informed_of(informed, at),
+            None if informed is None else informed_parameters(informed, at),
             ItemParameters(float(found.items.of_concept[at])),
             Deviation(
                 float(model.deviation[at]),
@@ -225,7 +240,9 @@ def _concepts(
     }
 
 
-def _informed_of(informed: Informed, at: int) -> InformedParameters:
+def informed_parameters(found: InformedFit, at: int) -> InformedParameters:
+    """What a fit found for one of its concepts."""
+    informed = found.informed
     return InformedParameters(
         float(informed.unknown[at]),
         float(informed.known[at]),
@@ -234,11 +251,23 @@ def _informed_of(informed: Informed, at: int) -> InformedParameters:
         informed.prior_slope,
         float(informed.learn[at]),
         float(informed.forget[at]),
+        covariance=_rows(found.covariance[at]),
     )
 
 
-def _informed_mean(table: Table, informed: Informed) -> InformedParameters:
-    at = np.unique(table.concept)
+def _informed_mean(table: Table, found: InformedFit) -> InformedParameters:
+    at, informed = np.unique(table.concept), found.informed
+    numbers = np.array(
+        [
+            informed.unknown,
+            informed.known,
+            informed.weight,
+            informed.prior,
+            np.full_like(informed.prior, informed.prior_slope),
+            logit(informed.learn),
+            logit(informed.forget),
+        ]
+    )[:, at]
     return InformedParameters(
         float(informed.unknown[at].mean()),
         float(informed.known[at].mean()),
@@ -247,6 +276,7 @@ def _informed_mean(table: Table, informed: Informed) -> InformedParameters:
         informed.prior_slope,
         float(informed.learn[at].mean()),
         float(informed.forget[at].mean()),
+        covariance=_rows(around_mean(numbers, found.covariance[at])),
     )
 
 

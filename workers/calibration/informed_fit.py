@@ -11,10 +11,30 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
-from workers.calibration.chains import Chains, Smoothed, chains_of, expected_states
-from workers.calibration.table import Floats, Ints, Table, summed
+from workers.calibration.chains import Smoothed
+from workers.calibration.informed_chains import (
+    Informed,
+    InformedAnswers,
+    chances,
+    informed_answers,
+    log_likelihoods,
+    states_of,
+)
+from workers.calibration.informed_curvature import (
+    Draw,
+    informed_covariance,
+    informed_of,
+    newton,
+    numbers_of,
+)
+from workers.calibration.table import Floats, Table
 
-_ROUNDS: Final = 40
+_ROUNDS: Final = 25
+_FINISHES: Final = 8
+"""Newton steps, each followed by one of EM, for where EM creeps."""
+_MOST_STEP: Final = 0.7
+_AT_REST: Final = 3e-3
+"""Largest change of a number, logits, with which a fit is done."""
 _NEWTON: Final = 2
 _TRANSITIONS: Final = 20.0
 """As many transitions at the common rate are added to those of a concept."""
@@ -26,33 +46,23 @@ _LEAST_GAP: Final = 0.05
 """Least difference of the states' intercepts, logits."""
 _LEAST_CHANCE: Final = 1e-4
 _MOST_CHANCE: Final = 0.999
-_LOGIT: Final = 30.0
-
-
-@dataclass(frozen=True)
-class Informed:
-    """Parameters of all concepts as arrays; see `InformedParameters`."""
-
-    unknown: Floats
-    gap: Floats
-    weight: Floats
-    prior: Floats
-    prior_slope: float
-    learn: Floats
-    forget: Floats
-
-    @property
-    def known(self) -> Floats:
-        """Intercept of "known"."""
-        return self.unknown + self.gap
+_DRAW: Final = Draw((_INTERCEPT, _INTERCEPT, _WEIGHT, _PRIOR), _TRANSITIONS)
 
 
 @dataclass(frozen=True)
 class InformedFit:
-    """What a fit found: the parameters, and the log likelihood of each concept's answers, nats."""
+    """What a fit found.
+
+    Args:
+        informed: the parameters.
+        log_likelihood: of each concept's answers, nats.
+        covariance: of each concept's unknown, known, weight, prior, prior_slope and logits of
+            learn and forget, ability taken as known; shape (concepts, 7, 7).
+    """
 
     informed: Informed
     log_likelihood: Floats
+    covariance: Floats
 
 
 def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
@@ -63,16 +73,7 @@ def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
         z: the filter's logit before each of them, by a filter fitted on other learners.
         theta: ability before each of them, by the same.
     """
-    chains = chains_of(table)
-    concept = chains.concept_of_place
-    data = _Data(
-        chains,
-        concept,
-        table.score[chains.row],
-        np.clip(z[chains.row], -_LOGIT, _LOGIT),
-        theta[chains.row[: chains.concept.size]],
-        len(table.concepts),
-    )
+    data = informed_answers(table, z, theta)
     count = data.concepts
     fitted = Informed(
         np.full(count, -0.7),
@@ -84,69 +85,34 @@ def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
         np.full(count, 0.02),
     )
     for _ in range(_ROUNDS):
-        states = _states(data, fitted)
-        fitted = _emissions(data, _priors(data, _transitions(data, fitted, states), states), states)
-    return InformedFit(fitted, data.by_concept(_log_likelihoods(data, fitted)))
-
-
-@dataclass(frozen=True)
-class _Data:
-    chains: Chains
-    concept: Ints
-    score: Floats
-    z: Floats
-    theta: Floats
-    """At the first place of each chain."""
-    concepts: int
-
-    def by_concept(self, each: Floats) -> Floats:
-        return summed(self.concept, each, self.concepts)
-
-
-def _chances(data: _Data, fitted: Informed) -> tuple[Floats, Floats]:
-    of = data.concept
-    low = fitted.unknown[of] + fitted.weight[of] * data.z
-    return (
-        expit(np.clip(low, -_LOGIT, _LOGIT)),
-        expit(np.clip(low + fitted.gap[of], -_LOGIT, _LOGIT)),
+        fitted = _round(data, fitted)
+    for _ in range(_FINISHES):
+        before = numbers_of(fitted)
+        numbers = newton(data, fitted, _DRAW, _MOST_STEP)
+        fitted = _round(data, _inside(informed_of(numbers)))
+        if np.abs(numbers_of(fitted) - before).max() < _AT_REST:
+            break
+    return InformedFit(
+        fitted, log_likelihoods(data, fitted), informed_covariance(data, fitted, _DRAW)
     )
 
 
-def _states(data: _Data, fitted: Informed) -> Smoothed:
-    unknown, known = _chances(data, fitted)
-    of, score = data.concept, data.score
-    whole = bool(((score == 0.0) | (score == 1.0)).all())
+def _round(data: InformedAnswers, fitted: Informed) -> Informed:
+    """One step of EM."""
+    states = states_of(data, fitted)
+    return _emissions(data, _priors(data, _transitions(data, fitted, states), states), states)
 
-    def likelihood(p: Floats) -> Floats:
-        if whole:
-            return np.where(score == 1.0, p, 1.0 - p)
-        weighted: Floats = np.power(p, score) * np.power(1.0 - p, 1.0 - score)
-        return weighted
 
-    return expected_states(
-        data.chains,
-        (likelihood(unknown), likelihood(known)),
-        _known_at_first(data, fitted),
-        fitted.learn[of],
-        fitted.forget[of],
+def _inside(fitted: Informed) -> Informed:
+    return replace(
+        fitted,
+        gap=np.maximum(fitted.gap, _LEAST_GAP),
+        learn=np.clip(fitted.learn, _LEAST_CHANCE, _MOST_CHANCE),
+        forget=np.clip(fitted.forget, _LEAST_CHANCE, _MOST_CHANCE),
     )
 
 
-def _known_at_first(data: _Data, fitted: Informed) -> Floats:
-    x = fitted.prior[data.chains.concept] + fitted.prior_slope * data.theta
-    p: Floats = expit(np.clip(x, -_LOGIT, _LOGIT))
-    return p
-
-
-def _log_likelihoods(data: _Data, fitted: Informed) -> Floats:
-    states = _states(data, fitted)
-    unknown, known = _chances(data, fitted)
-    p = states.before * known + (1.0 - states.before) * unknown
-    each: Floats = data.score * np.log(p) + (1.0 - data.score) * np.log1p(-p)
-    return each
-
-
-def _transitions(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
+def _transitions(data: InformedAnswers, fitted: Informed, states: Smoothed) -> Informed:
     learned, forgot = data.by_concept(states.learned), data.by_concept(states.forgot)
     unknown = learned + data.by_concept(states.stayed_unknown)
     known = forgot + data.by_concept(states.stayed_known)
@@ -160,7 +126,7 @@ def _transitions(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
     return replace(fitted, learn=rate(learned, unknown), forget=rate(forgot, known))
 
 
-def _priors(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
+def _priors(data: InformedAnswers, fitted: Informed, states: Smoothed) -> Informed:
     of, count = data.chains.concept, data.concepts
     known = states.known[: of.size]
     prior, slope = fitted.prior, fitted.prior_slope
@@ -176,11 +142,11 @@ def _priors(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
     return replace(fitted, prior=prior, prior_slope=slope)
 
 
-def _emissions(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
+def _emissions(data: InformedAnswers, fitted: Informed, states: Smoothed) -> Informed:
     """Newton steps on the expected likelihood: intercepts of both states, then the weight."""
     known, z, sums = states.known, data.z, data.by_concept
     for _ in range(_NEWTON):
-        low, high = _chances(data, fitted)
+        low, high = chances(data, fitted)
         of_low, of_high = (1.0 - known) * (data.score - low), known * (data.score - high)
         w_low, w_high = (1.0 - known) * low * (1.0 - low), known * high * (1.0 - high)
         g_a = sums(of_low + of_high) - _INTERCEPT * (fitted.unknown - fitted.unknown.mean())
@@ -195,7 +161,7 @@ def _emissions(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
             unknown=fitted.unknown + np.clip(by_a, -0.5, 0.5),
             gap=np.maximum(_LEAST_GAP, fitted.gap + np.clip(by_d, -0.5, 0.5)),
         )
-        low, high = _chances(data, fitted)
+        low, high = chances(data, fitted)
         residual = (1.0 - known) * (data.score - low) + known * (data.score - high)
         spread = (1.0 - known) * low * (1.0 - low) + known * high * (1.0 - high)
         g_w = sums(residual * z) - _WEIGHT * (fitted.weight - fitted.weight.mean())

@@ -1,0 +1,166 @@
+"""The log posterior of ability-informed knowledge tracing near its mode: Newton steps, covariance.
+
+A concept's numbers are its intercept of "unknown", the gap up to "known", the weight, the prior,
+the slope of the prior (the same for all) and the logits of learn and forget, in that order: rows
+of arrays of shape (7, concepts). The score is exact, by Fisher's identity.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.special import expit, logit
+
+from workers.calibration.information import information, inverse
+from workers.calibration.informed_chains import (
+    Informed,
+    InformedAnswers,
+    chances,
+    known_at_first,
+    log_likelihoods,
+    states_of,
+)
+from workers.calibration.table import Floats, summed
+
+SLOPE: Final = 4
+_OWN: Final = (0, 1, 2, 3, 5, 6)
+_DRAWN: Final = slice(0, 4)
+_CHANCES: Final = slice(5, 7)
+_LEAST_SLOPE: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What draws a concept's numbers together with those of the others.
+
+    Args:
+        precision: of unknown, gap, weight and prior around their means.
+        transitions: imagined at the common rate.
+    """
+
+    precision: tuple[float, float, float, float]
+    transitions: float
+
+
+def numbers_of(fitted: Informed) -> Floats:
+    """All numbers of all concepts, shape (7, concepts)."""
+    return np.array(
+        [
+            fitted.unknown,
+            fitted.gap,
+            fitted.weight,
+            fitted.prior,
+            np.full_like(fitted.prior, fitted.prior_slope),
+            logit(fitted.learn),
+            logit(fitted.forget),
+        ]
+    )
+
+
+def informed_of(numbers: Floats) -> Informed:
+    """The parameters that have these numbers."""
+    unknown, gap, weight, prior, slope, learn, forget = numbers
+    return Informed(unknown, gap, weight, prior, float(slope[0]), expit(learn), expit(forget))
+
+
+def newton(data: InformedAnswers, fitted: Informed, draw: Draw, most: float) -> Floats:
+    """Numbers one Newton step on, of each concept that it does not lower.
+
+    Args:
+        data: the answers.
+        fitted: from where.
+        draw: the prior.
+        most: how far a number may go.
+    """
+    here = numbers_of(fitted)
+    centre, rate = here[_DRAWN].mean(axis=1, keepdims=True), _rates(data, fitted)
+    precision = np.array(draw.precision)[:, None]
+    step = _score(data, here)
+    p = expit(here[_CHANCES])
+    step[_DRAWN] -= precision * (here[_DRAWN] - centre)
+    step[_CHANCES] += draw.transitions * (rate - p)
+    own = list(_OWN)
+    covariance = inverse(
+        _held(data, here, draw, 1.0)[:, own][:, :, own],
+        np.zeros((len(own), data.concepts), dtype=np.bool_),
+    )
+    there = here.copy()
+    there[own] += np.clip(np.einsum("cij,jc->ic", covariance, step[own]), -most, most)
+
+    def value(x: Floats) -> Floats:
+        q = expit(x[_CHANCES])
+        drawn = -0.5 * (precision * (x[_DRAWN] - centre) ** 2).sum(axis=0)
+        counted = rate * np.log(q) + (1.0 - rate) * np.log1p(-q)
+        of_prior = drawn + draw.transitions * counted.sum(axis=0)
+        return np.asarray(log_likelihoods(data, informed_of(x)) + of_prior)
+
+    inside = (there[1] > 0.0) & (there[2] >= 0.0)
+    better = inside & (value(np.where(inside, there, here)) >= value(here))
+    return np.where(better, there, here)
+
+
+def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
+    """Covariance of unknown, known, weight, prior, slope and the logits of learn and forget.
+
+    The slope belongs to all concepts: it is eliminated from each one's information and put back
+    with the variance that all of them leave it.
+
+    Returns:
+        Shape (concepts, 7, 7).
+    """
+    count, own = data.concepts, list(_OWN)
+    # Around a mean that they make themselves, n numbers are held by n - 1 of the prior's.
+    observed = _held(data, numbers_of(fitted), draw, 1.0 - 1.0 / count)
+    alone = inverse(observed[:, own][:, :, own], np.zeros((len(own), count), dtype=np.bool_))
+    along = np.einsum("cij,cj->ci", alone, observed[:, own, SLOPE])
+    left = observed[:, SLOPE, SLOPE] - np.einsum("ci,ci->c", along, observed[:, own, SLOPE])
+    variance = 1.0 / max(float(left.sum()), _LEAST_SLOPE)
+    # How the others follow the slope, the slope itself among them.
+    follows = np.insert(-along, SLOPE, 1.0, axis=1)
+    found = variance * follows[:, :, None] * follows[:, None, :]
+    found[np.ix_(range(count), own, own)] += alone
+    to = np.eye(len(own) + 1)
+    to[1, 0] = 1.0
+    known = to @ found @ to.T
+    return np.asarray((known + known.swapaxes(1, 2)) / 2.0)
+
+
+def _held(data: InformedAnswers, numbers: Floats, draw: Draw, share: float) -> Floats:
+    """Information with that of the prior."""
+    observed = information(lambda x: _score(data, x), numbers)
+    p = expit(numbers[_CHANCES])
+    observed[:, range(4), range(4)] += share * np.array(draw.precision)
+    observed[:, range(5, 7), range(5, 7)] += (draw.transitions * p * (1.0 - p)).T
+    return observed
+
+
+def _rates(data: InformedAnswers, fitted: Informed) -> Floats:
+    """How often the unknown is learned and the known forgotten, over all concepts."""
+    states = states_of(data, fitted)
+    learned, forgot = float(states.learned.sum()), float(states.forgot.sum())
+    unknown = learned + float(states.stayed_unknown.sum())
+    known = forgot + float(states.stayed_known.sum())
+    return np.array([[learned / max(unknown, 1e-9)], [forgot / max(known, 1e-9)]])
+
+
+def _score(data: InformedAnswers, numbers: Floats) -> Floats:
+    """Derivatives of each concept's log likelihood by its numbers."""
+    here, sums = informed_of(numbers), data.by_concept
+    states = states_of(data, here)
+    low, high = chances(data, here)
+    of_low = (1.0 - states.known) * (data.score - low)
+    of_high = states.known * (data.score - high)
+    of = data.chains.concept
+    first = states.known[: of.size] - known_at_first(data, here)
+    learned, forgot = sums(states.learned), sums(states.forgot)
+    return np.array(
+        [
+            sums(of_low + of_high),
+            sums(of_high),
+            sums((of_low + of_high) * data.z),
+            summed(of, first, data.concepts),
+            summed(of, first * data.theta, data.concepts),
+            learned - here.learn * (learned + sums(states.stayed_unknown)),
+            forgot - here.forget * (forgot + sums(states.stayed_known)),
+        ]
+    )
