@@ -4,9 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from workers.errors import Unstorable
-from workers.estimation.ability import AbilityState
 from workers.estimation.learner import (
-    ConceptState,
     Learner,
     LearnerKey,
     Response,
@@ -115,15 +113,36 @@ class MemoryLedger(MemoryRepair):
             account.recorded_at_us[response.response_id] = time.time_ns() // 1_000
         told = {change.concept_id: change for one in folded.outcomes for change in one.concepts}
         for name, by in folded.concepts.items():
-            mantissa, exponent, attempts, at_us = learner.concepts[name][:4]
-            state = (attempts, told[name].mastered, at_us, versions[by], parameters)
+            state = learner.concepts[name]
+            low, high = told[name].interval or (None, None)
             account.concepts[name] = ConceptRow(
-                name, told[name].mastery, *state, mantissa, exponent
+                name,
+                told[name].mastery,
+                state.attempts,
+                told[name].mastered,
+                state.answered_at_us,
+                versions[by],
+                parameters,
+                state.mantissa,
+                state.exponent,
+                state.deviation,
+                state.deviation_variance,
+                state.gradient,
+                low,
+                high,
             )
         for name, by in folded.abilities.items():
-            responses, score = learner.abilities[name][:2]
+            now = learner.abilities[name]
             account.abilities[name] = AbilityRow(
-                name, *folded.estimates[name], responses, versions[by], parameters, score
+                name,
+                *folded.estimates[name],
+                now.responses,
+                versions[by],
+                parameters,
+                now.score,
+                now.variance,
+                now.surprise,
+                now.surprise_variance,
             )
         for name, by in folded.sessions.items():
             account.sessions[name] = SessionRow(name, *learner.sessions[name], versions[by])
@@ -159,15 +178,10 @@ class MemoryLedger(MemoryRepair):
         sessions = {one.session_id for one in touched.responses}
         for concept in account.concepts.values():
             if late or concept.concept_id in concepts:
-                learner.concepts[concept.concept_id] = ConceptState(
-                    concept.odds_mantissa,
-                    concept.odds_exponent,
-                    concept.attempts,
-                    concept.answered_at_us,
-                )
+                learner.concepts[concept.concept_id] = concept.state
         for ability in account.abilities.values():
             if late or ability.scale in scales:
-                learner.abilities[ability.scale] = AbilityState(ability.responses, ability.score)
+                learner.abilities[ability.scale] = ability.state
         for session in account.sessions.values():
             if late or session.session_id in sessions:
                 learner.sessions[session.session_id] = SessionState(*session[1:5])

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from workers.estimation.ability import AbilityState
 from workers.estimation.fold import Folded
-from workers.estimation.learner import Learner, LearnerKey, Position, Response
+from workers.estimation.learner import ConceptState, Learner, LearnerKey, Position, Response
 from workers.ledger.corrections import Altered, CorrectionRow
 from workers.ledger.outcomes import outcome_document
 from workers.rates import Counts
@@ -142,6 +143,25 @@ class ConceptRow(NamedTuple):
     parameters_version: int
     odds_mantissa: float
     odds_exponent: int
+    deviation: float = 0.0
+    deviation_variance: float = 0.0
+    gradient: tuple[float, ...] = ()
+    mastery_low: float | None = None
+    """Lower end of the 95 % credible interval of the mastery; None where it is not known."""
+    mastery_high: float | None = None
+
+    @property
+    def state(self) -> ConceptState:
+        """The state that the row is of."""
+        return ConceptState(
+            self.odds_mantissa,
+            self.odds_exponent,
+            self.attempts,
+            self.answered_at_us,
+            self.deviation,
+            self.deviation_variance,
+            self.gradient,
+        )
 
 
 class AbilityRow(NamedTuple):
@@ -154,6 +174,31 @@ class AbilityRow(NamedTuple):
     version: int
     parameters_version: int
     score: float
+    variance: float = 0.0
+    """Above 0 on a calibrated scale, of whose state `theta` is the mean."""
+    surprise: float = 0.0
+    surprise_variance: float = 0.0
+
+    @property
+    def state(self) -> AbilityState:
+        """The state that the row is of."""
+        return ability_state(self.responses, self.score, self.theta, self[7:])
+
+
+def ability_state(
+    responses: int, score: float, theta: float, spread: Sequence[float | None]
+) -> AbilityState:
+    """The state of an ability whose estimate is theta.
+
+    Args:
+        responses: as in the state.
+        score: as in the state.
+        theta: of a calibrated scale its mean.
+        spread: variance, surprise and its variance; None: 0.
+    """
+    variance, surprise, surprise_variance = (value or 0.0 for value in spread)
+    mean = theta if variance else 0.0
+    return AbilityState(responses, score, mean, variance, surprise, surprise_variance)
 
 
 class SessionRow(NamedTuple):
