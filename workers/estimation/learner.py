@@ -60,6 +60,9 @@ class ConceptState(NamedTuple):
     """On a calibrated scale, how far ability on it lies from ability on the scale: mean, logits."""
     deviation_variance: float = 0.0
     """Variance of the same; 0 before the first answer on a calibrated scale."""
+    gradient: tuple[float, ...] = ()
+    """Derivatives of the log-odds by the concept's parameters, in the order and coordinates that
+    `workers.estimation.uncertainty` says; empty where these have no covariance."""
 
     @property
     def mastery(self) -> float:
