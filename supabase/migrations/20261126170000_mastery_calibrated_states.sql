@@ -74,11 +74,15 @@ end;
 --
 -- Out: concepts   their rows end with deviation, deviation_variance, gradient
 --      abilities  their rows end with variance, surprise, surprise_variance
+--      active     the version of the parameters that states are wanted under: a learner whose
+--                 state is under another is logged, whatever version the request names
 --
 -- New in commit, and in rewrite alike:
 --
 -- In:  c_deviation, c_deviation_variance, c_gradient, c_low, c_high; a_variance, a_surprise,
 --      a_surprise_variance: null, or left out where all of them are
+--      load.active: who asks knows that another version may be active than it computed under.
+--                 Then all of its learners are conflicts; one that does not know is refused.
 
 create or replace function public.mastery_load(jsonb) returns json
 language plpgsql stable security invoker
@@ -98,7 +102,7 @@ declare
     then (request ->> 'only')::int[]
     else array(select generate_series(1, cardinality((request ->> 'tenants')::text[]))) end;
   chosen boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
-  wanted constant int := (request ->> 'parameters_version')::int;
+  wanted int;
   logged int[];
   full_state boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
   n int;
@@ -125,6 +129,7 @@ begin
          lateral (select * from mastery.learners l
                    where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
                   offset 0) as l;
+  wanted := mastery.active_version();
 
   if request ? 'r_window' then
     -- Windows older than those that are kept: a batch that was left behind for long.
@@ -267,7 +272,8 @@ begin
     'logged', to_json(logged), 'log', coalesce(log, '[]'),
     'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'rates', coalesce(rates, '[]'),
-    'older', coalesce(older, '[]'), 'erased', coalesce(erased, '[]'));
+    'older', coalesce(older, '[]'), 'erased', coalesce(erased, '[]'),
+    'active', wanted);
 exception when undefined_table or undefined_column or undefined_function then
   if not exists (select from pg_catalog.pg_attribute
                   where attrelid = to_regclass('public.concept_mastery') and attname = 'gradient'
@@ -298,6 +304,8 @@ declare
   w_start constant text[] := (request ->> 'w_start')::text[];
   w_count constant text[] := (request ->> 'w_count')::text[];
   agreed boolean[] := array_fill(false, array[cardinality(tenants)]);
+  parameters constant int := (request ->> 'parameters_version')::int;
+  active int;
   conflicts int[];
   versions bigint[];
   n int;
@@ -321,6 +329,22 @@ begin
   loop
     agreed[n] := true;
   end loop;
+
+  -- Under the locks, so that whoever sees the next version sees these learners as they are left.
+  active := mastery.active_version();
+  if parameters <> active then
+    if not load ? 'active' then
+      -- It would try again at once, for ever.
+      raise exception 'parameters of version % are active, this worker knows those of version % '
+        'alone: replace it by one of the version of this schema', active, parameters
+        using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    agreed := array_fill(false, array[cardinality(tenants)]);
+    delete from mastery.learners l
+     using unnest(tenants, students, expected) as t(tenant_id, student_id, version)
+     where t.version = 0 and l.tenant_id = t.tenant_id and l.student_id = t.student_id
+       and l.version = 0;
+  end if;
 
   -- Under the locks, so that an erasure is either seen here or waits until this is stored.
   if load ? 'r_entered' and exists (select from mastery.erasures) then
@@ -370,7 +394,7 @@ begin
     tenant_id, student_id, version, answered_at, response_id, parameters_version, responses,
     rate_windows, rate_counts)
   select w.tenant_id, w.student_id, versions[w.last_by], w.last_at, w.last_id,
-         (request ->> 'parameters_version')::int, w.last_by - coalesce(last[w.n - 1], 0),
+         parameters, w.last_by - coalesce(last[w.n - 1], 0),
          w_start[w.n]::bigint[], w_count[w.n]::int[]
     from unnest(tenants, students, last,
                 (request ->> 'last_at')::timestamptz[], (request ->> 'last_id')::uuid[])
@@ -398,7 +422,7 @@ begin
            t.deviation, t.deviation_variance, t.gradient, t.mastery_low, t.mastery_high)
     from (select tenants[c.learner] as tenant_id, students[c.learner] as student_id, c.concept_id,
                  c.mastery, c.attempts, c.mastered, c.at as answered_at, versions[c.by] as version,
-                 (request ->> 'parameters_version')::int as parameters_version,
+                 parameters as parameters_version,
                  c.mantissa as odds_mantissa, c.exponent as odds_exponent, c.deviation,
                  c.deviation_variance, c.gradient::float8[] as gradient, c.low as mastery_low,
                  c.high as mastery_high
@@ -432,7 +456,7 @@ begin
            t.parameters_version, t.score, t.variance, t.surprise, t.surprise_variance)
     from (select tenants[a.learner] as tenant_id, students[a.learner] as student_id, a.scale,
                  a.theta, a.standard_error, a.responses, versions[a.by] as version,
-                 (request ->> 'parameters_version')::int as parameters_version, a.score,
+                 parameters as parameters_version, a.score,
                  a.variance, a.surprise, a.surprise_variance
             from unnest((request ->> 'a_of')::int[], (request ->> 'a_scale')::text[],
                         (request ->> 'a_theta')::float8[],
@@ -477,22 +501,22 @@ begin
   -- What came out under new parameters as it was says so too.
   for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
     update public.concept_mastery as m
-       set parameters_version = (request ->> 'parameters_version')::int,
+       set parameters_version = parameters,
            checksum = mastery.concept_checksum(
              m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
-             m.answered_at, m.version, (request ->> 'parameters_version')::int, m.odds_mantissa,
+             m.answered_at, m.version, parameters, m.odds_mantissa,
              m.odds_exponent, m.deviation, m.deviation_variance, m.gradient, m.mastery_low,
              m.mastery_high)
      where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> (request ->> 'parameters_version')::int;
+       and m.parameters_version <> parameters;
     update public.student_ability as m
-       set parameters_version = (request ->> 'parameters_version')::int,
+       set parameters_version = parameters,
            checksum = mastery.ability_checksum(
              m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses,
-             m.version, (request ->> 'parameters_version')::int, m.score, m.variance, m.surprise,
+             m.version, parameters, m.score, m.variance, m.surprise,
              m.surprise_variance)
      where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> (request ->> 'parameters_version')::int;
+       and m.parameters_version <> parameters;
   end loop;
 
   return json_build_object(

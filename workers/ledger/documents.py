@@ -52,6 +52,7 @@ def load_request(touched: Sequence[Touched]) -> Document:
     return {
         **_keys(one.key for one in touched),
         "parameters_version": touched[0].parameters_version if touched else 1,
+        "active": True,
         "r_of": plain(of),
         "r_id": texts(r.response_id for r in responses),
         "r_at": moments(r.answered_at_us for r in responses),
@@ -237,7 +238,7 @@ def read_load(
         keys: the learners.
         asked: whether the request said how responses came.
     """
-    found = [Loaded(Learner()) for _ in keys]
+    found = [Loaded(Learner(), active_version=document.get("active")) for _ in keys]
     for n in document["logged"]:
         found[n - 1].log = []
     for n, version, at, response_id, parameters_version in document["learners"]:
@@ -268,8 +269,11 @@ def read_load(
 
 
 def deviation_of(columns: Sequence[Any]) -> tuple[float, float, tuple[float, ...]]:
-    """Deviation, its variance and the gradient of a concept, as they are in its state."""
-    deviation, variance, gradient = columns
+    """Deviation, its variance and the gradient of a concept, as they are in its state.
+
+    A schema of before has none of these columns.
+    """
+    deviation, variance, gradient = columns or (None, None, None)
     return float(deviation or 0), float(variance or 0), tuple(map(float, gradient or ()))
 
 

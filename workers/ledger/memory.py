@@ -85,6 +85,8 @@ class MemoryLedger(MemoryRepair):
             erasure.refuse or one.entered_ms <= erasure.until_ms for one in commit.arrivals or ()
         ):
             return False
+        if commit.folded.learner.parameters_version != self._activation.version:
+            return False
         account = self._accounts.get(commit.folded.key)
         return commit.folded.learner.version == (0 if account is None else account.version)
 
@@ -158,7 +160,7 @@ class MemoryLedger(MemoryRepair):
         erasure = self._erasures.get(touched.key) if touched.arrivals else None
         account = self._accounts.get(touched.key)
         if account is None:
-            return Loaded(Learner(), erasure=erasure)
+            return Loaded(Learner(), erasure=erasure, active_version=self._activation.version)
         recorded = {
             one.response_id: account.log[one.response_id]._replace(
                 outcome=copied(account.log[one.response_id].outcome)
@@ -167,7 +169,8 @@ class MemoryLedger(MemoryRepair):
             if one.response_id in account.log
         }
         last = account.last
-        other_parameters = account.parameters_version != touched.parameters_version
+        active = self._activation.version
+        other_parameters = account.parameters_version != active
         late = last is not None and any(
             one.response_id not in recorded and (one.position < last or other_parameters)
             for one in touched.responses
@@ -186,7 +189,7 @@ class MemoryLedger(MemoryRepair):
             if late or session.session_id in sessions:
                 learner.sessions[session.session_id] = SessionState(*session[1:5])
         log = account.effective() if late else None
-        loaded = Loaded(learner, recorded, log, erasure=erasure)
+        loaded = Loaded(learner, recorded, log, erasure=erasure, active_version=active)
         if touched.arrivals and account.kept:
             loaded.kept = dict(account.kept)
             oldest, windows = min(account.kept), account.windows()

@@ -40,7 +40,7 @@ class Touched:
     Args:
         key: who.
         responses: about to be applied.
-        parameters_version: under which the state is wanted; one of another version is replayed.
+        parameters_version: of who asks; the ledger goes by the active version, whatever it is.
         arrivals: of each response how it came; None: rates and erasures are not asked for.
     """
 
@@ -69,10 +69,11 @@ class Loaded:
         learner: the concepts, scales and sessions touched; all of them where a log is given.
         recorded: those of the responses asked for that are in the log, by response id.
         log: all responses of the learner that count, as they count now; given when one asked for
-            is new, and late or the state under other parameters.
+            is new, and late or the state under other parameters than the active ones.
         kept: how many responses were counted in each of the newest windows (`workers.rates`).
         older: the same of those asked for that are older.
         erasure: that the learner was erased, if so.
+        active_version: of the parameters under which the state is wanted.
     """
 
     learner: Learner
@@ -81,6 +82,7 @@ class Loaded:
     kept: dict[int, int] = field(default_factory=dict)
     older: dict[int, int] = field(default_factory=dict)
     erasure: Erasure | None = None
+    active_version: int | None = None
 
     @property
     def counts(self) -> Counts:
@@ -194,9 +196,9 @@ def ability_state(
         responses: as in the state.
         score: as in the state.
         theta: of a calibrated scale its mean.
-        spread: variance, surprise and its variance; None: 0.
+        spread: variance, surprise and its variance; None: 0. A schema of before has none of them.
     """
-    variance, surprise, surprise_variance = (value or 0.0 for value in spread)
+    variance, surprise, surprise_variance = (value or 0.0 for value in spread or (None,) * 3)
     mean = theta if variance else 0.0
     return AbilityState(responses, score, mean, variance, surprise, surprise_variance)
 
@@ -259,6 +261,7 @@ class Ledger(Protocol):
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
         """Store what is current, in one transaction; of a conflict the state as it is now.
 
+        What was computed under other parameters than the active ones is a conflict, all of it.
         Repeating a commit whose outcome is unknown is safe: it then is a conflict in which the
         responses are recorded.
         """
