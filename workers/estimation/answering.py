@@ -15,6 +15,7 @@ from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
 from workers.estimation.parameters import Mastery, Parameters
+from workers.estimation.person_fit import Surprise, surprise_of
 from workers.estimation.scales import ScaleParameters, evidence
 
 _DAY_US: Final = 86_400_000_000
@@ -101,10 +102,20 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
         session = learner.sessions.get(response.session_id) or EMPTY_SESSION
         learner.sessions[response.session_id] = session.after(response)
     learner.last = response.position
-    by_mastery = sum(expected) / len(expected)
-    alone = by_ability is not None and scale is not None and scale.predicts
-    return Prediction(
-        by_ability if alone and by_ability is not None else by_mastery, tuple(expected)
+    probability_correct = sum(expected) / len(expected)
+    if scale is not None and scale.predicts and by_ability is not None:
+        probability_correct = by_ability
+    if scale is not None:
+        learner.abilities[response.scale] = _surprised(
+            learner.abilities[response.scale], ability, surprise_of(score, probability_correct)
+        )
+    return Prediction(probability_correct, tuple(expected))
+
+
+def _surprised(after: AbilityState, before: AbilityState, added: Surprise) -> AbilityState:
+    return after._replace(
+        surprise=before.surprise + added.surprise,
+        surprise_variance=before.surprise_variance + added.variance,
     )
 
 
