@@ -145,10 +145,12 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self._parameters_version == 1 and self._world.committed_by)
     @rule()
     def new_parameters(self) -> None:
-        """Idle workers are restarted with them; those at work go on under the old ones."""
+        """All workers are restarted with them; requests on the way are under the old ones."""
         self._parameters_version = 2
-        for name in sorted(self._alive.keys() - set(self.held)):
-            self._end(name, "given up")
+        self._world.run(self._world.activate(2))
+        for name in sorted(self._alive):
+            busy = name in self.held
+            self._end(name, "killed, its request on the way" if busy else "given up")
 
     # The end ----------------------------------------------------------------------------------
 

@@ -112,11 +112,10 @@ def test_given_new_parameters_when_a_learner_is_next_seen_then_the_whole_state_i
     scene.publish([answer(1, "ab"), answer(2, "c", 0.0, "verbal")], delegated=False)
     scene.read("w1", 2, None)
     scene.publish([answer(3)], delegated=False)
-    scene.read("w1", 1, step)  # still under the old ones
+    scene.read("w1", 1, step)  # still under the old ones, as is its request on the way
     scene.new_parameters()
     scene.publish([answer(4, "b", 0.5)], delegated=False)
     scene.read("w2", 1, None)
-    scene.go_on(0, None)
 
 
 def test_given_new_parameters_when_a_batch_holds_old_late_and_new_learners_then_each_row_is_right(

@@ -11,6 +11,7 @@ from contracts.streams import ENGINE_GROUP, EVENT_FIELD
 from tests.model.incarnation import SHARD, Incarnation
 from tests.model.publishing import Published
 from tests.model.strand import Killed, Strand, Stray
+from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.intake.subscribers import ensure_groups
 from workers.ledger.direct import DirectLedger
@@ -28,7 +29,7 @@ PARAMETERS: Final = {
 _CLEAR: Final = """
 delete from public.student_responses; delete from public.concept_mastery;
 delete from public.student_ability; delete from public.practice_sessions;
-delete from mastery.learners;
+delete from mastery.learners; delete from mastery.active_parameters;
 """
 
 
@@ -58,8 +59,14 @@ class World:
         """Connect; once."""
         asyncio.get_running_loop().set_exception_handler(self._note_error)
         self.connection = await asyncpg.connect(self._dsn)
+        document = parameters_document(PARAMETERS[2])
+        assert await self.ledger.store("classical", document, {}, "") == 2
         # Redis then knows the script: how often it is sent does not differ between runs.
         await Outlet(self.redis, ENGINE_GROUP).publish(SHARD, [Settled("0-1", [])])
+
+    async def activate(self, version: int) -> None:
+        """Say that other parameters count from now on."""
+        await self.ledger.activate(version, "new")
 
     async def close(self) -> None:
         await self.connection.close()
