@@ -21,8 +21,10 @@ from tests.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
 from workers.cli.main import app
 from workers.errors import InputFileError, ParametersRefused
 from workers.estimation.documents import parameters_document
+from workers.estimation.informed import InformedParameters
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.scales import Deviation, ScaleParameters
 from workers.ledger.direct import DirectLedger
 from workers.patience import Patience
 from workers.replaying import Replayer
@@ -34,6 +36,22 @@ from workers.versions import ParametersSource
 _PATIENCE_S: Final = 60.0
 _SHARDS: Final = 2
 OTHER: Final = parameters_document(Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)))
+CALIBRATED: Final = parameters_document(
+    Parameters(
+        default=InformedParameters(
+            -0.8,
+            1.1,
+            0.9,
+            -0.2,
+            0.4,
+            0.1,
+            0.03,
+            decay_per_day=0.05,
+            covariance=tuple(tuple(0.01 * (i == j) for j in range(7)) for i in range(7)),
+        ),
+        any_scale=ScaleParameters(0.2, 1.5, 0.01, deviation=Deviation(0.5, 0.01, 0.02)),
+    )
+)
 NEWER: Final = {"of_a_newer_engine": {"a": 1}}
 
 
@@ -129,7 +147,7 @@ async def test_given_responses_flowing_when_versions_change_then_all_ends_under_
     ]
     ledger = DirectLedger(database_url)
     try:
-        first = await ledger.store("bkt", OTHER, {}, "")
+        first = await ledger.store("informed", CALIBRATED, {}, "")
         await publish(redis_url, idle)
         workers.start("engine")
         workers.start("engine", "jobs")

@@ -17,7 +17,9 @@ from tests.unit.doubles import (
 )
 from workers.errors import ParametersRefused
 from workers.estimation.documents import parameters_document
+from workers.estimation.informed import InformedParameters
 from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.scales import Deviation, ScaleParameters
 from workers.ledger.memory import MemoryLedger
 from workers.rates import RateLimit
 from workers.recorder import Recorder, Result
@@ -27,7 +29,22 @@ from workers.verification import verify
 from workers.versions import ParametersSource
 
 OTHER = parameters_document(Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05)))
-THIRD = parameters_document(Parameters(default=BktParameters(0.6, 0.1, 0.2, 0.1, 0.05)))
+CALIBRATED = parameters_document(
+    Parameters(
+        default=InformedParameters(
+            -0.8,
+            1.1,
+            0.9,
+            -0.2,
+            0.4,
+            0.1,
+            0.03,
+            decay_per_day=0.05,
+            covariance=tuple(tuple(0.01 * (i == j) for j in range(7)) for i in range(7)),
+        ),
+        any_scale=ScaleParameters(0.2, 1.5, 0.01, deviation=Deviation(0.5, 0.01, 0.02)),
+    )
+)
 STUDENTS = ("s1", "s2", "s3")
 
 
@@ -87,6 +104,20 @@ async def test_given_an_activation_nobody_noticed_when_recorded_then_it_is_under
     assert worker.source.present.version == version
     assert worker.ledger.loads == worker.ledger.commits == 2
     await office.assert_all_under(version)
+
+
+async def test_given_parameters_with_a_covariance_when_recorded_then_no_concept_is_told_twice() -> (
+    None
+):
+    office = Office()
+    worker = office.worker()
+    await worker.record(admitted("s1", 0), admitted("s1", 1))
+    await office.memory.activate(await office.store(CALIBRATED), "better")
+
+    results = await worker.record(admitted("s1", 2), admitted("s1", 3))
+
+    assert [len(one.events) for one in results] == [1, 1]
+    assert all(json.loads(e)["data"]["mastery_interval"] for one in results for e in one.events)
 
 
 async def test_given_an_activation_after_the_load_when_committed_then_all_is_folded_again() -> None:
@@ -161,7 +192,7 @@ async def test_given_workers_replays_and_activations_at_once_then_the_last_versi
 ) -> None:
     draw = random.Random(seed)
     office = Office()
-    versions = [1, await office.store(), await office.store(THIRD)]
+    versions = [1, await office.store(), await office.store(CALIBRATED)]
     workers = [office.worker(), office.worker()]
 
     async def moment(_: object) -> None:
