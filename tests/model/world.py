@@ -33,6 +33,23 @@ delete from mastery.learners; delete from mastery.active_parameters;
 """
 
 
+class _Known:
+    """What a worker knows of the parameters: it has read them all, and may be late to notice."""
+
+    def __init__(self) -> None:
+        self.present = PARAMETERS[1]
+
+    async def of(self, version: int) -> Parameters:
+        return PARAMETERS[version]
+
+    async def reach(self, version: int) -> Parameters:
+        self.present = PARAMETERS[version]
+        return self.present
+
+    async def refresh(self) -> Parameters:
+        return self.present
+
+
 class World:
     """Real servers, empty at the beginning of each run, and a loop that stands still between steps.
 
@@ -91,7 +108,7 @@ class World:
         """What nobody caught."""
         self.lives: list[Incarnation] = []
 
-    def start(self, consumer: str, parameters_version: int) -> Incarnation:
+    def start(self, consumer: str) -> Incarnation:
         """A worker's new life."""
         number = len(self.lives) + 1
 
@@ -111,7 +128,7 @@ class World:
             client=self.redis,
             ledger=self.ledger,
             meter=self._meter,
-            parameters=PARAMETERS[parameters_version],
+            parameters=_Known(),
             strand=Strand(self.strays),
             committed=committed,
             published=published,

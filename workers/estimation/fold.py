@@ -202,9 +202,11 @@ class _Pass:
             moment.ability_after = scales[response.scale] = now.abilities[response.scale]
             if response.session_id is not None:
                 moment.session = now.sessions[response.session_id]
+        answered = {concept_id for response in late for concept_id in response.concept_ids}
         for concept_id, state in now.concepts.items():
             # The same state under another covariance has another interval.
-            if told.get(concept_id) != state or (self._new_parameters and state.gradient):
+            uncertain = self._new_parameters and state.gradient and concept_id not in answered
+            if told.get(concept_id) != state or uncertain:
                 self._add_other(moments[-1], late[-1], concept_id, told.get(concept_id), state)
         # A concept answered on two scales hands on to each what it learns on the other.
         for scale, ability in now.abilities.items():
