@@ -7,6 +7,8 @@ from typing import Any, Final
 
 OPEN_TABLES: Final = frozenset({"mastery.settings"})
 """Tables that hold nothing of any tenant: everybody who is logged in may read them whole."""
+DEPLOYMENT_TABLES: Final = frozenset({"mastery.calibration_stages"})
+"""Tables that hold nothing of any tenant, and that nobody but the service may read."""
 KEYED_BY_NUMBER: Final = frozenset({"mastery.untold"})
 """Tables whose primary key is a number that the database gives, the same for all tenants."""
 KEYED_BY_DIGEST: Final = frozenset({"mastery.erasures"})
@@ -150,7 +152,7 @@ async def _of_table(connection: Any, table: Any, *, readable: bool) -> list[str]
         for policy in policies
         if not _own_rows(policy["condition"])
     ]
-    if table["name"] in KEYED_BY_DIGEST:
+    if table["name"] in KEYED_BY_DIGEST | DEPLOYMENT_TABLES:
         return wrong
     return wrong + await _without_tenant(connection, table)
 

@@ -1,11 +1,9 @@
 """The ledger over its SQL functions, whatever carries the call."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
-from workers.errors import LedgerRefused
 from workers.estimation.learner import LearnerKey
 from workers.ledger.arrays import plain
 from workers.ledger.current import Current, current_request, read_current
@@ -17,6 +15,7 @@ from workers.ledger.documents import (
     read_commit,
     read_load,
 )
+from workers.ledger.promise import as_promised as _as_promised
 from workers.ledger.protocol import Commit, Committed, Loaded, Stored, Touched
 from workers.ledger.repair import Answers, ItemSpan, Rewrite, Untold
 from workers.ledger.repair_documents import (
@@ -29,9 +28,10 @@ from workers.ledger.repair_documents import (
     seal_request,
 )
 from workers.ledger.rights import Erased, Row, erase_request, held_request
+from workers.ledger.sql_calibration import SqlCalibration
 
 
-class SqlLedger(ABC):
+class SqlLedger(SqlCalibration):
     """`workers.ledger.protocol.Ledger` on the functions of the migrations."""
 
     @abstractmethod
@@ -158,15 +158,3 @@ class SqlLedger(ABC):
         answer = await self._call("mastery_forget_erasures", {"before_ms": before_ms})
         with _as_promised("mastery_forget_erasures"):
             return int(answer[0])
-
-
-@contextmanager
-def _as_promised(function: str) -> Iterator[None]:
-    """Stop at an answer of another shape: else it would look like the fault of each event."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError) as error:
-        raise LedgerRefused(
-            f"{function} answers in another shape ({type(error).__name__}); run `mastery migrate "
-            "up`: the schema is not that of this version"
-        ) from error
