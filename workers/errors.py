@@ -12,6 +12,7 @@ MasteryError
  └── Fatal                  the worker stops: a person has to act
       ├── SettingsError
       ├── LedgerRefused     the database answers, but not as the migrations promise
+      ├── ParametersRefused  a version of parameters is not there, or can't be read
       ├── GraphRefused      the graph answers, but refuses our statements
       ├── StreamRefused     Redis answers, but a key or command is not what it must be
       ├── MigrationError
@@ -103,6 +104,10 @@ class SettingsError(Fatal):
 
 class LedgerRefused(Fatal):
     """The database refuses what the migrations promise: schema, grants or key are not ours."""
+
+
+class ParametersRefused(Fatal):
+    """A version of parameters is not there, was altered, or is more than this engine can read."""
 
 
 class GraphRefused(Fatal):

@@ -29,9 +29,10 @@ from workers.ledger.repair_documents import (
 )
 from workers.ledger.rights import Erased, Row, erase_request, held_request
 from workers.ledger.sql_calibration import SqlCalibration
+from workers.ledger.sql_parameters import SqlParameters
 
 
-class SqlLedger(SqlCalibration):
+class SqlLedger(SqlParameters, SqlCalibration):
     """`workers.ledger.protocol.Ledger` on the functions of the migrations."""
 
     @abstractmethod

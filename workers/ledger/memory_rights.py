@@ -6,17 +6,18 @@ from typing import Any
 
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory_accounts import Account, copied
+from workers.ledger.memory_parameters import MemoryParameters
 from workers.ledger.protocol import Erasure
 from workers.ledger.repair import Untold
 from workers.ledger.rights import TABLES, Erased, Row
 from workers.moments import iso
 
 
-class MemoryRights:
+class MemoryRights(MemoryParameters):
     """The part of `RightsLedger` that goes beyond `RepairLedger`."""
 
     def __init__(self) -> None:
-        self._accounts: dict[LearnerKey, Account] = {}
+        super().__init__()
         self._erasures: dict[LearnerKey, Erasure] = {}
         self._versions = count(1)
         self._untold: dict[int, Untold] = {}

@@ -1,0 +1,147 @@
+"""Versions of parameters: kept as they were stored, one of them active, and who is under others."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.factories import answer
+from tests.integration.ledger.steps import commit_of, record
+from workers.errors import ParametersRefused
+from workers.estimation.documents import parameters_document, parameters_of
+from workers.estimation.fold import Work, fold
+from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.estimation.scales import ScaleParameters
+from workers.ledger.parameters import Outdated
+from workers.ledger.protocol import Touched
+from workers.ledger.repair import RepairLedger
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PARAMETERS = Parameters(
+    version=7,
+    mastery_threshold=0.5,
+    default=BktParameters(1 / 3, 1e-100, 0.1 + 0.2, 5e-9),
+    concepts={'a "quoted" \\ {one}': ConceptParameters(BktParameters(0.4, 0.2, 0.15, 0.05))},
+    any_scale=ScaleParameters(mean=-0.1, variance=2.0, predicts=True),
+)
+DOCUMENT = parameters_document(PARAMETERS)
+DIAGNOSTICS = {"log_likelihood": -1234.5678901234567, "warnings": ["ö"], "nested": {"a": [1, None]}}
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def _built_in(ledger: RepairLedger) -> AsyncIterator[None]:
+    """The module's tests share a ledger: each leaves the built-in version active."""
+    yield
+    await ledger.activate(1, "as it was")
+
+
+async def store(ledger: RepairLedger, note: str = "a note", **fields: Any) -> int:
+    return await ledger.store("informed", DOCUMENT | fields, DIAGNOSTICS, note)
+
+
+async def outdated(ledger: RepairLedger, tenant: str) -> list[Outdated]:
+    """Of one tenant, page by page."""
+    found: list[Outdated] = []
+    after = None
+    while page := await ledger.outdated(after, 2):
+        found += page
+        after = page[-1]
+    assert found == sorted(found)
+    return [one for one in found if one.key.tenant_id == tenant]
+
+
+async def test_given_a_stored_version_when_read_then_it_has_the_bits_that_were_stored(
+    ledger: RepairLedger,
+) -> None:
+    version = await store(ledger)
+
+    stored = await ledger.version(version)
+    assert (stored.version, stored.model, stored.note) == (version, "informed", "a note")
+    assert stored.diagnostics == DIAGNOSTICS
+    assert stored.created_at is not None
+    assert stored.created_at.endswith("Z")
+    # Version and threshold are not the document's to say.
+    assert stored.document == {
+        k: v for k, v in DOCUMENT.items() if k not in {"version", "mastery_threshold"}
+    }
+    assert parameters_of(dict(stored.document)) == replace(
+        PARAMETERS, version=1, mastery_threshold=0.95
+    )
+
+
+async def test_given_more_versions_when_listed_then_each_has_a_higher_number_and_no_document(
+    ledger: RepairLedger,
+) -> None:
+    first, second = await store(ledger, "one"), await store(ledger, "two")
+
+    listed = await ledger.versions()
+    assert 2 <= first < second
+    assert [one.version for one in listed] == sorted(one.version for one in listed)
+    by_number = {one.version: one for one in listed}
+    assert by_number[1].model == "classical"
+    assert (by_number[first].note, by_number[second].note) == ("one", "two")
+    assert by_number[second].diagnostics == DIAGNOSTICS
+    assert not hasattr(by_number[second], "document")
+
+
+async def test_given_the_built_in_version_when_read_then_it_is_the_classical_parameters(
+    ledger: RepairLedger,
+) -> None:
+    stored = await ledger.version(1)
+
+    assert (stored.model, stored.created_at) == ("classical", None)
+    assert parameters_of(dict(stored.document)) == Parameters(version=1)
+
+
+async def test_given_a_version_when_activated_and_another_again_then_the_last_one_counts(
+    ledger: RepairLedger,
+) -> None:
+    version = await store(ledger)
+
+    await ledger.activate(version, "better by 0.01")
+    active = await ledger.activation()
+    assert (await ledger.active_version(), active.version) == (version, version)
+    assert active.reason == "better by 0.01"
+    assert active.activated_at is not None
+
+    await ledger.activate(1, "no, it was not")
+    back = await ledger.activation()
+    assert (back.version, back.reason) == (1, "no, it was not")
+    assert back.activated_at is not None
+    assert back.activated_at > active.activated_at
+
+
+async def test_given_no_such_version_when_read_or_activated_then_it_is_refused_and_nothing_changes(
+    ledger: RepairLedger,
+) -> None:
+    with pytest.raises(ParametersRefused, match=r"no version 999999.*parameters list"):
+        await ledger.version(999_999)
+    with pytest.raises(ParametersRefused, match="no version 999999"):
+        await ledger.activate(999_999, "a slip")
+
+    assert await ledger.active_version() == 1
+
+
+async def test_given_learners_under_a_version_when_another_is_activated_then_they_are_outdated(
+    ledger: RepairLedger, tenant: str
+) -> None:
+    version = await store(ledger)
+    keys = [LearnerKey(tenant, name) for name in ("a", "b", "c", "d", "e")]
+    for key in keys[1:]:
+        await record(ledger, key, [answer(1)])
+    await ledger.activate(version, "now")
+    # As a worker that has noticed records a learner that it never saw.
+    (loaded,) = await ledger.load([Touched(keys[0], [answer(1)], version)])
+    new = replace(PARAMETERS, version=version)
+    (folded,) = fold([Work(keys[0], loaded.learner, [answer(1)])], new)
+    await ledger.commit([commit_of(folded)])
+
+    assert await outdated(ledger, tenant) == [Outdated(1, key) for key in keys[1:]]
+    assert await ledger.outdated_count() >= len(keys) - 1
+
+    await ledger.activate(1, "back")
+    assert await outdated(ledger, tenant) == [Outdated(version, keys[0])]
