@@ -74,6 +74,11 @@ def fit_name(scale: int) -> str:
     return f"{_FIT} {scale}"
 
 
+def is_fit(step: Step) -> bool:
+    """Whether it is one of those that `fit_name` names."""
+    return step.name.startswith(f"{_FIT} ")
+
+
 def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -> str:
     """Do a step.
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from workers.calibrating.workspace import Workspace
 from workers.calibration.steps import Step
-from workers.calibration.workspace import Workspace
 from workers.errors import CalibrationFailed
 from workers.tasks import end
 
@@ -69,7 +69,7 @@ async def _run(workspace: Workspace, name: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "workers.calibration.step_process",
+        "workers.calibrating.step_process",
         str(workspace.directory),
         name,
         stdin=asyncio.subprocess.PIPE,

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from workers.calibration.workspace import Workspace
+from workers.calibrating.workspace import Workspace
 
 _LOWER: Final = 10
 """Steps of priority below the engine's: answers come first."""
