@@ -17,7 +17,6 @@ from workers.adapters import Servers, open_servers
 from workers.app_http import HttpSide, build_http_side
 from workers.app_jobs import build_jobs
 from workers.engine import Engine
-from workers.estimation.parameters import Parameters
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
 from workers.intake.acceptance import Acceptances
@@ -32,11 +31,13 @@ from workers.intake.redis_errors import redis_errors
 from workers.intake.tries import Tries
 from workers.intake.trimming import Bounds, Trimmer
 from workers.isolation import Isolation
+from workers.ledger.parameters import ParametersLedger
 from workers.outlet.outlet import Outlet
 from workers.outlet.teller import Teller
 from workers.patience import Patience
 from workers.rates import RateLimit
 from workers.recorder import Recorder
+from workers.replaying import Replayer
 from workers.service.health import Check, Health
 from workers.service.metrics import EngineMetrics
 from workers.service.readiness_gauge import ReadinessGauge
@@ -45,6 +46,7 @@ from workers.service.stream_gauges import StreamGauges
 from workers.service.version import package_version
 from workers.settings import Settings
 from workers.tokens.verification import Verification, build_verification
+from workers.versions import ParametersSource, Versions
 from workers.worker import Worker
 
 _log = structlog.get_logger(__name__)
@@ -67,9 +69,9 @@ class Role(StrEnum):
 ROLES: Final = tuple(Role)
 
 
-def parameters_of(settings: Settings) -> Parameters:
-    """The parameters under which the settings want states computed."""
-    return Parameters(version=1, mastery_threshold=settings.mastery_threshold)
+def versions_of(settings: Settings, ledger: ParametersLedger) -> ParametersSource:
+    """The versions of the parameters under which states are computed."""
+    return ParametersSource(ledger, settings.mastery_threshold)
 
 
 def bounds_of(settings: Settings) -> tuple[Bounds, ...]:
@@ -140,7 +142,8 @@ def build_worker(
     verification: Verification,
 ) -> Worker:
     """Wire the roles of a worker to open servers."""
-    engine = _engine(settings, servers, metrics, verification)
+    versions = versions_of(settings, servers.ledger)
+    engine = _engine(settings, servers, metrics, verification, versions)
     # Of its own: who waits for the graph holds up nobody else.
     patience = Patience()
     projection = Projection(
@@ -191,7 +194,7 @@ def build_worker(
         servers,
         authenticator=verification.events,
         keys=verification.ring,
-        parameters=parameters_of(settings),
+        versions=versions,
     )
 
     def running() -> Consumption:
@@ -208,6 +211,8 @@ def build_worker(
     async def prepare() -> None:
         if Role.ENGINE in roles or Role.JOBS in roles:
             await servers.ledger.ping()
+            # Those that this engine can't read stop it before it has taken anything.
+            await versions.refresh()
         if Role.GRAPH in roles and Role.ENGINE not in roles:
             # Where the engine runs too, the projection waits for the graph by itself.
             await servers.graph.prepare()
@@ -239,12 +244,19 @@ def build_worker(
         )
         if Role.ENGINE in roles
         else None,
+        replayer=Replayer(ledger=servers.ledger, versions=versions, meter=metrics)
+        if Role.ENGINE in roles or Role.JOBS in roles
+        else None,
         keys=verification.ring,
     )
 
 
 def _engine(
-    settings: Settings, servers: Servers, metrics: EngineMetrics, verification: Verification
+    settings: Settings,
+    servers: Servers,
+    metrics: EngineMetrics,
+    verification: Verification,
+    versions: Versions,
 ) -> Engine:
     patience = Patience()
     return Engine(
@@ -258,7 +270,7 @@ def _engine(
         acceptances=Acceptances(servers.redis),
         recorder=Recorder(
             ledger=servers.ledger,
-            parameters=parameters_of(settings),
+            parameters=versions,
             patience=patience,
             meter=metrics,
             rate_limit=RateLimit.parse(settings.rate_limit),

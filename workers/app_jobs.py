@@ -2,7 +2,6 @@
 
 from contracts.streams import JOBS_GROUP, shards
 from workers.adapters import Servers
-from workers.estimation.parameters import Parameters
 from workers.intake.identity import Authenticator
 from workers.intake.tries import Tries
 from workers.jobs.admission import JobAdmission
@@ -12,6 +11,7 @@ from workers.jobs.work import Work
 from workers.outlet.outlet import Outlet
 from workers.patience import Patience
 from workers.settings import Settings
+from workers.versions import Versions
 
 
 def build_jobs(
@@ -20,7 +20,7 @@ def build_jobs(
     *,
     authenticator: Authenticator,
     keys: NewerKeys | None,
-    parameters: Parameters,
+    versions: Versions,
 ) -> JobRunner:
     """Wire what runs jobs.
 
@@ -29,7 +29,7 @@ def build_jobs(
         servers: open.
         authenticator: says who asks, as for responses.
         keys: the issuer's; None where there are none.
-        parameters: under which states are computed.
+        versions: of the parameters under which states are computed.
     """
     # Of its own: who waits in a job holds up nobody else.
     patience = Patience()
@@ -43,9 +43,7 @@ def build_jobs(
             max_queue_age_s=settings.max_queue_age_s,
         ),
         records=JobRecords(servers.redis),
-        work=Work(
-            ledger=servers.ledger, graph=servers.graph, parameters=parameters, patience=patience
-        ),
+        work=Work(ledger=servers.ledger, graph=servers.graph, versions=versions, patience=patience),
         tries=Tries(servers.redis),
         outlet=Outlet(servers.redis, JOBS_GROUP),
         patience=patience,

@@ -11,6 +11,7 @@ from workers.ledger.protocol import Stored
 from workers.ledger.repair import ItemSpan, RepairLedger, Rewrite
 from workers.rewriting import rewriting
 from workers.verification import log_differences
+from workers.versions import Versions, versions_of
 
 _LEARNERS_AT_ONCE: Final = 50
 _LEARNERS_OF_A_PAGE: Final = 500
@@ -60,7 +61,7 @@ class Corrector:
 
     Args:
         ledger: the system of record.
-        parameters: under which learners are replayed.
+        parameters: under which learners are replayed; of those of a ledger the active ones.
         verdict: what is to count.
         dry_run: find out, and change nothing.
     """
@@ -69,12 +70,12 @@ class Corrector:
         self,
         *,
         ledger: RepairLedger,
-        parameters: Parameters,
+        parameters: Parameters | Versions,
         verdict: Verdict,
         dry_run: bool = False,
     ) -> None:
         self._ledger = ledger
-        self._parameters = parameters
+        self._versions = versions_of(parameters)
         self._verdict = verdict
         self._dry_run = dry_run
 
@@ -117,6 +118,7 @@ class Corrector:
         done: list[Corrected] = []
         while waiting:
             due: list[tuple[Corrected, Rewrite]] = []
+            await self._versions.refresh()
             for stored in await self._ledger.stored(list(waiting)):
                 settled, next_one = self._judge(stored, waiting[stored.key])
                 done += settled
@@ -159,7 +161,7 @@ class Corrector:
             else:
                 corrected = Corrected(key, response_id, "corrected", before, correction.score)
                 if not self._dry_run:
-                    rewrite = rewriting(stored, self._parameters, correction)
+                    rewrite = rewriting(stored, self._versions.present, correction)
                     if rewrite is not None:  # a correction always is one
                         return settled, (corrected, rewrite)
                 settled.append(corrected)

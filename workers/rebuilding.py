@@ -10,6 +10,7 @@ from workers.ledger.repair import AuditLedger, Rewrite
 from workers.reconciliation.scope import Scope
 from workers.rewriting import rewriting
 from workers.verification import PAGE, log_differences, pages
+from workers.versions import Versions, versions_of
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Rebuilder:
 
     Args:
         ledger: the system of record.
-        parameters: under which learners are replayed.
+        parameters: under which learners are replayed; of those of a ledger the active ones.
         dry_run: find out, and change nothing.
         accept_log: take altered rows of a log for right as they are. Else nothing is computed from
             such a log, which would make an estimate of the alteration.
@@ -44,12 +45,12 @@ class Rebuilder:
         self,
         *,
         ledger: AuditLedger,
-        parameters: Parameters,
+        parameters: Parameters | Versions,
         dry_run: bool = False,
         accept_log: bool = False,
     ) -> None:
         self._ledger = ledger
-        self._parameters = parameters
+        self._versions = versions_of(parameters)
         self._dry_run = dry_run
         self._accept_log = accept_log
 
@@ -68,13 +69,14 @@ class Rebuilder:
         """Rebuild learners as they are now; returns those that somebody else changed meanwhile."""
         rewrites: list[Rewrite] = []
         unsealed: list[Stored] = []
+        parameters = await self._versions.refresh()
         for stored in await self._ledger.stored(keys):
             damaged = any(log_differences(stored))
             if damaged and not self._accept_log:
                 done.damaged.append(stored.key)
                 continue
             again = stored.key in done.repaired
-            rewrite = None if again else rewriting(stored, self._parameters)
+            rewrite = None if again else rewriting(stored, parameters)
             if rewrite is not None:
                 rewrites.append(rewrite)
             elif stored.unsealed or stored.altered:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from contracts.rejections import RejectionCode
@@ -26,6 +27,7 @@ from workers.meter import Meter
 from workers.outlet.events import mastery_events
 from workers.patience import Impatience, Patience
 from workers.rates import RateLimit
+from workers.versions import Versions, versions_of
 
 
 @dataclass(slots=True)
@@ -99,7 +101,8 @@ class Recorder:
 
     Args:
         ledger: the system of record.
-        parameters: under which states are computed.
+        parameters: under which states are computed; of those of a ledger the active ones, which
+            each of its answers names.
         patience: waits for the ledger while it is away.
         meter: counts.
         rate_limit: how many responses of a learner are let through; None: all.
@@ -109,13 +112,13 @@ class Recorder:
         self,
         *,
         ledger: Ledger,
-        parameters: Parameters,
+        parameters: Parameters | Versions,
         patience: Patience,
         meter: Meter,
         rate_limit: RateLimit | None = None,
     ) -> None:
         self._ledger = ledger
-        self._parameters = parameters
+        self._versions = versions_of(parameters)
         self._patience = patience
         self._meter = meter
         self._rate_limit = rate_limit
@@ -124,7 +127,7 @@ class Recorder:
         """The same, but raising `LedgerUnavailable` instead of waiting."""
         return Recorder(
             ledger=self._ledger,
-            parameters=self._parameters,
+            parameters=self._versions,
             patience=Impatience(),
             meter=self._meter,
             rate_limit=self._rate_limit,
@@ -158,6 +161,7 @@ class Recorder:
         pending = await self._load(_grouped(admitted))
         results: list[Result] = []
         while pending:
+            pending, parameters = await self._of_one_version(pending)
             working: list[tuple[_Group, Loaded, Work]] = []
             again: list[_Group] = []
             for group, state in pending:
@@ -179,7 +183,7 @@ class Recorder:
                 pending = await self._load([group for group in again if group.entries])
                 continue
             with self._meter.stage("fold"):
-                folded = fold([work for _, _, work in working], self._parameters)
+                folded = fold([work for _, _, work in working], parameters)
             commits = [
                 self._commit_of(stream, group, state, one)
                 for (group, state, _), one in zip(working, folded, strict=True)
@@ -216,7 +220,7 @@ class Recorder:
     async def _load(self, groups: list[_Group]) -> list[tuple[_Group, Loaded]]:
         if not groups:
             return []
-        limit, version = self._rate_limit, self._parameters.version
+        limit, version = self._rate_limit, self._versions.present.version
         touched = [
             Touched(
                 group.key,
@@ -229,6 +233,22 @@ class Recorder:
         with self._meter.stage("load"):
             loaded = await self._patience.until_answered(lambda: self._ledger.load(touched))
         return list(zip(groups, loaded, strict=True))
+
+    async def _of_one_version(
+        self, pending: list[tuple[_Group, Loaded]]
+    ) -> tuple[list[tuple[_Group, Loaded]], Parameters]:
+        """What was loaded, and the parameters that were active then.
+
+        Answers between which another version was activated are asked for anew: a log is only in
+        those by which the state is under another version.
+        """
+        while len(named := {state.active_version for _, state in pending}) > 1:
+            pending = await self._load([group for group, _ in pending])
+        (active,) = named
+        if active is None:
+            return pending, self._versions.present
+        reach = partial(self._versions.reach, active)
+        return pending, await self._patience.until_answered(reach)
 
     async def _commit(self, commits: list[Commit]) -> list[Committed | Loaded]:
         with self._meter.stage("commit"):

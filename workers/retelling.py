@@ -1,13 +1,13 @@
 """What subscribers are told when a learner's state was rewritten: one change per concept. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from contracts.mastery import Cause
 from workers.estimation.ability import GRID, estimates
-from workers.estimation.answering import concept_prediction, unseen, unseen_ability
+from workers.estimation.answering import apply, concept_prediction, unseen, unseen_ability
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import Parameters
-from workers.estimation.replay import replay
 from workers.ledger.corrections import Correction
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import Change
@@ -49,7 +49,7 @@ class Retelling:
         )
         self._mastery = {row.concept_id: row.mastery for row in stored.concepts}
         self._theta = {row.scale: row.theta for row in stored.abilities}
-        self._before: dict[str, Learner] = {}
+        self._predicted: dict[str, float] = {}
 
     def changes(
         self, *, concepts: Iterable[str], scales: Iterable[str], sessions: Iterable[str]
@@ -76,6 +76,7 @@ class Retelling:
             self._cover(about, _on_scale(scale))
         for session in sessions:
             self._cover(about, _in_session(session))
+        self._predict(about)
         return [
             Change(concept_id, self._data(concept_id, one)) for concept_id, one in about.items()
         ]
@@ -106,7 +107,7 @@ class Retelling:
             "mastered": is_now,
             "transition": "none" if was == is_now else ("mastered" if is_now else "lapsed"),
             "attempts": now.attempts,
-            "probability_correct": self._predicted(concept_id, response),
+            "probability_correct": self._predicted[concept_id],
             "ability": self._ability(response.scale),
             "response_id": response.response_id,
             "item_id": response.item_id,
@@ -117,7 +118,7 @@ class Retelling:
                 response.answered_at_us if state is None else now.answered_at_us
             ),
             "parameters_version": self._parameters.version,
-            "cause": "rebuild" if self._correction is None else "correction",
+            "cause": self._cause(),
         }
         if self._correction is not None:
             data["correction"] = self._correction.kind
@@ -130,6 +131,13 @@ class Retelling:
             }
         return data
 
+    def _cause(self) -> Cause:
+        if self._correction is not None:
+            return "correction"
+        under_others = self._stored.parameters_version != self._parameters.version
+        # Of a learner whose own row was lost nothing says under which it was.
+        return "parameters" if under_others and self._stored.version else "rebuild"
+
     def _as_it_counts(self, published: Response) -> Response:
         """With the score that counts; of a voided response that which it was published with."""
         return self._counting.get(published.response_id, published)
@@ -141,12 +149,22 @@ class Retelling:
             return unseen(concept_id, self._parameters).mastery
         return stored
 
-    def _predicted(self, concept_id: str, response: Response) -> float:
-        before = self._before.get(response.response_id)
-        if before is None:
-            earlier = [one for one in self._log if one.position < response.position]
-            before = self._before[response.response_id] = replay(earlier, self._parameters)
-        return concept_prediction(before, concept_id, response, self._parameters)
+    def _predict(self, about: Mapping[str, Response]) -> None:
+        """Predict each of these answers from what counts before it: one replay for all."""
+        learner = Learner(parameters_version=self._parameters.version)
+        due = sorted(
+            (self._as_it_counts(one).position, concept_id) for concept_id, one in about.items()
+        )
+        log = sorted(self._log, key=lambda one: one.position)
+        at = 0
+        for position, concept_id in due:
+            while at < len(log) and log[at].position < position:
+                apply(learner, log[at], self._parameters)
+                at += 1
+            response = self._as_it_counts(about[concept_id])
+            self._predicted[concept_id] = concept_prediction(
+                learner, concept_id, response, self._parameters
+            )
 
     def _ability(self, scale: str) -> dict[str, Any]:
         none = unseen_ability(scale, self._parameters)

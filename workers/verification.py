@@ -1,8 +1,10 @@
 """Comparing what is stored with what was written, and with what a replay of the log gives."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
+from workers.errors import ParametersRefused
 from workers.estimation.ability import estimates
 from workers.estimation.bkt import probability
 from workers.estimation.learner import Learner, LearnerKey
@@ -13,6 +15,7 @@ from workers.ledger.protocol import Stored
 from workers.ledger.repair import AuditLedger
 from workers.rates import newest
 from workers.reconciliation.scope import Scope
+from workers.versions import Versions, versions_of
 
 TOLERANCE: Final = 1e-9
 """Largest difference between stored and replayed numbers that counts as none."""
@@ -48,6 +51,8 @@ class Verified(NamedTuple):
     differences: list[Difference]
     unsealed: int = 0
     """Rows without a checksum, from before there were any: altered, only a replay would tell."""
+    outdated: int = 0
+    """Learners who wait to be replayed under the active version of the parameters."""
 
 
 async def pages(
@@ -80,7 +85,7 @@ async def pages(
 
 async def verify(
     ledger: AuditLedger,
-    parameters: Parameters,
+    parameters: Parameters | Versions,
     *,
     only: LearnerKey | None = None,
     sample: int | None = None,
@@ -89,30 +94,53 @@ async def verify(
 ) -> AsyncIterator[Verified]:
     """Compare learners, page by page; safe while workers run.
 
-    A learner's log and state are read in one snapshot, so a commit in between changes both.
+    A learner's log and state are read in one snapshot, so a commit in between changes both. A state
+    is compared with what the log gives under the version that the state says it is of.
 
     Args:
         ledger: the system of record.
-        parameters: under which all states are.
+        parameters: those of a ledger; or those alone under which all states are to be.
         only: see `pages`.
         sample: see `pages`.
         scope: see `pages`.
         page: see `pages`.
     """
+    versions = versions_of(parameters)
     async for keys in pages(ledger, only, sample, scope=scope, page=page):
         rows = await ledger.stored(keys)
-        replayed = replay_many([stored.log for stored in rows], parameters)
-        found = [
-            difference
-            for stored, learner in zip(rows, replayed, strict=True)
-            for difference in differences(stored, learner, parameters)
-        ]
+        found: list[Difference] = []
+        for under, some in await _by_version(rows, versions):
+            replayed = replay_many([stored.log for stored in some], under)
+            found += [
+                difference
+                for stored, learner in zip(some, replayed, strict=True)
+                for difference in differences(stored, learner, under)
+            ]
+        active = versions.present.version
         yield Verified(
             len(rows),
             sum(len(stored.responses) for stored in rows),
             found,
             sum(stored.unsealed for stored in rows),
+            sum(stored.version > 0 and stored.parameters_version != active for stored in rows),
         )
+
+
+async def _by_version(
+    rows: list[Stored], versions: Versions
+) -> list[tuple[Parameters, list[Stored]]]:
+    """Learners by the parameters that their states are to be under, in the order of the rows.
+
+    Whose state says that it is of a version that can't be had is compared with what it should be.
+    """
+    found: dict[int, tuple[Parameters, list[Stored]]] = {}
+    for stored in rows:
+        under = versions.present
+        if stored.version and stored.parameters_version != under.version:
+            with suppress(ParametersRefused):
+                under = await versions.of(stored.parameters_version)
+        found.setdefault(under.version, (under, []))[1].append(stored)
+    return list(found.values())
 
 
 def differences(stored: Stored, replayed: Learner, parameters: Parameters) -> Iterator[Difference]:

@@ -15,6 +15,7 @@ from workers.intake.consumption import Consumption
 from workers.intake.housekeeping import Housekeeping
 from workers.jobs.runner import JobRunner
 from workers.outlet.teller import Teller
+from workers.replaying import Replayer
 from workers.tasks import GRACE_S, end
 from workers.tokens.keyring import KeyRing
 
@@ -34,6 +35,8 @@ class Worker:
         housekeeping: keeps the streams within their bounds meanwhile.
         teller: tells subscribers of corrections meanwhile; None where another role does.
         jobs: runs jobs; None where another role does.
+        replayer: replays meanwhile who is under other parameters than the active ones; None where
+            another role does.
         keys: keeps the issuer's keys fresh meanwhile; None where there are none.
     """
 
@@ -47,6 +50,7 @@ class Worker:
         housekeeping: Housekeeping,
         teller: Teller | None = None,
         jobs: JobRunner | None = None,
+        replayer: Replayer | None = None,
         keys: KeyRing | None = None,
     ) -> None:
         self._broker = broker
@@ -56,6 +60,7 @@ class Worker:
         self._housekeeping = housekeeping
         self._teller = teller
         self._jobs = jobs
+        self._replayer = replayer
         self._keys = keys
         self._beside: list[asyncio.Task[None]] = []
 
@@ -94,8 +99,8 @@ class Worker:
         if burst:
             # Which tells by itself: what two tellers have taken, one of them has not told yet.
             ends.append(self._until_drained())
-        elif self._teller is not None:
-            ends.append(self._teller.run())
+        else:
+            ends += [one.run() for one in (self._teller, self._replayer) if one is not None]
         tasks = [asyncio.create_task(one) for one in ends]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -151,14 +156,17 @@ class Worker:
                 await asyncio.sleep(_DRAIN_POLL_S)
 
     async def _drain(self) -> int:
-        """See each stream drained, then tell; returns how many changes were told.
+        """See each stream drained, then replay and tell; returns how many changes were told.
 
         In the order of the flow: once the engine's stream is drained, all that it publishes is in
-        the projector's. What jobs change is told last, and is in the projector's stream again.
+        the projector's. What jobs and replays change is told last, and is in the projector's stream
+        again.
         """
         for consumption in self._consumptions:
             while not await consumption.drained():  # noqa: ASYNC110  # Redis tells nobody
                 await asyncio.sleep(_DRAIN_POLL_S)
+        if self._replayer is not None:
+            await self._replayer.replay()
         return 0 if self._teller is None else await self._teller.tell()
 
 

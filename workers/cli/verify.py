@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from workers.adapters import open_ledger
-from workers.app import parameters_of
+from workers.app import versions_of
 from workers.cli.one_learner import Student, Tenant, one_learner, require_known
 from workers.cli.progress import progress_bar
 from workers.estimation.learner import LearnerKey
@@ -29,6 +29,7 @@ class Comparison:
     learners: int = 0
     responses: int = 0
     unsealed: int = 0
+    outdated: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
@@ -37,6 +38,7 @@ class Comparison:
             "learners": self.learners,
             "responses": self.responses,
             "rows_without_checksum": self.unsealed,
+            "learners_outdated": self.outdated,
             "differences": [
                 {
                     **one.key._asdict(),
@@ -58,6 +60,11 @@ class Comparison:
             lines.append(
                 f"{self.unsealed} rows have no checksum, being from before there were any: "
                 "`mastery rebuild` gives them one"
+            )
+        if self.outdated:
+            lines.append(
+                f"{self.outdated} learners wait to be replayed under the active version of the "
+                "parameters: workers do it in the background"
             )
         lines.append(
             f"{self.learners} learners, {self.responses} responses: "
@@ -115,12 +122,15 @@ async def _compared(
 ) -> Comparison:
     found = Comparison()
     total = 1 if only is not None else await ledger.count()
+    versions = versions_of(settings, ledger)
+    await versions.refresh()
     with progress_bar() as bar:
         task = bar.add_task("verifying", total=total if sample is None else min(sample, total))
-        async for page in verified(ledger, parameters_of(settings), only=only, sample=sample):
+        async for page in verified(ledger, versions, only=only, sample=sample):
             found.learners += page.learners
             found.responses += page.responses
             found.unsealed += page.unsealed
+            found.outdated += page.outdated
             found.differences += page.differences
             bar.update(task, completed=found.learners)
     return found

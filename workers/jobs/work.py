@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from contracts.rejections import RejectionCode
 from workers.errors import Refused
-from workers.estimation import parameters as estimation
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
 from workers.jobs.parameters import OfLearners, Parameters, RepairParameters, VerifyParameters
@@ -16,6 +15,7 @@ from workers.rebuilding import Rebuilder
 from workers.reconciliation.graph_repair import GraphRepair
 from workers.reconciliation.scope import NextPage, Scope
 from workers.verification import verify
+from workers.versions import PatientVersions, Versions
 
 Told = Callable[[int, int], Awaitable[None]]
 """Told how many learners are done, and of how many; 0: not known."""
@@ -31,7 +31,7 @@ class Work:
     Args:
         ledger: the system of record.
         graph: the learners' graph.
-        parameters: under which all states are.
+        versions: of the parameters.
         patience: waits for servers that are away.
     """
 
@@ -40,13 +40,13 @@ class Work:
         *,
         ledger: RepairLedger,
         graph: Graph,
-        parameters: estimation.Parameters,
+        versions: Versions,
         patience: Patience,
     ) -> None:
         self._ledger = ledger
         self._audited = PatientLedger(ledger, patience)
         self._graph = graph
-        self._parameters = parameters
+        self._versions = PatientVersions(versions, patience)
         self._patience = patience
 
     async def do(
@@ -78,23 +78,26 @@ class Work:
 
     async def _verify(self, scope: Scope, told: Told) -> dict[str, Any]:
         total = await self._count(scope, self._holders)
-        learners = responses = unsealed = differences = 0
-        async for page in verify(self._audited, self._parameters, scope=scope, page=_PAGE):
+        await self._versions.refresh()
+        learners = responses = unsealed = outdated = differences = 0
+        async for page in verify(self._audited, self._versions, scope=scope, page=_PAGE):
             learners += page.learners
             responses += page.responses
             unsealed += page.unsealed
+            outdated += page.outdated
             differences += len(page.differences)
             await told(learners, total)
         return {
             "learners": learners,
             "responses": responses,
             "rows_without_checksum": unsealed,
+            "learners_outdated": outdated,
             "differences": differences,
         }
 
     async def _rebuild(self, scope: Scope, dry_run: bool, told: Told) -> dict[str, Any]:
         total = await self._count(scope, self._holders)
-        rebuilder = Rebuilder(ledger=self._audited, parameters=self._parameters, dry_run=dry_run)
+        rebuilder = Rebuilder(ledger=self._audited, parameters=self._versions, dry_run=dry_run)
         learners = repaired = damaged = sealed = 0
         async for page in rebuilder.rebuild(scope=scope, page=_PAGE):
             learners += page.learners

@@ -72,6 +72,7 @@ class Loaded:
         kept: how many responses were counted in each of the newest windows (`workers.rates`).
         older: the same of those asked for that are older.
         erasure: that the learner was erased, if so.
+        active_version: of the parameters under which the state is wanted.
     """
 
     learner: Learner
@@ -80,6 +81,7 @@ class Loaded:
     kept: dict[int, int] = field(default_factory=dict)
     older: dict[int, int] = field(default_factory=dict)
     erasure: Erasure | None = None
+    active_version: int | None = None
 
     @property
     def counts(self) -> Counts:

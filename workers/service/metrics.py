@@ -59,6 +59,17 @@ class EngineMetrics:
             buckets=_ENTRIES,
             registry=self.registry,
         )
+        self._version = Gauge(
+            "mastery_parameters_version",
+            "Version of the parameters under which this worker computes.",
+            registry=self.registry,
+        )
+        self._outdated = Gauge(
+            "mastery_learners_outdated",
+            "Learners whose state is under another version of the parameters than the active one.",
+            registry=self.registry,
+        )
+        self._version.set(1)
         for code in RejectionCode:
             self._rejected.labels(code.value)
         for stage in get_args(Stage):
@@ -71,6 +82,14 @@ class EngineMetrics:
     def trimmed(self, stream: str, entries: int) -> None:
         """Count entries removed from a stream."""
         self._trimmed.labels(stream).inc(entries)
+
+    def computing_under(self, version: int) -> None:
+        """Show the version of the parameters under which this process computes."""
+        self._version.set(version)
+
+    def outdated(self, learners: int) -> None:
+        """Show how many learners are under another version than the active one."""
+        self._outdated.set(learners)
 
     def batch(self, entries: int) -> None:
         """Count a batch.

@@ -14,7 +14,6 @@ from tests.factories import claims, learner_log, uuid_of
 from tests.integration.ledger.steps import record
 from tests.unit.doubles import impatient
 from workers.estimation.learner import LearnerKey
-from workers.estimation.parameters import Parameters
 from workers.graph.embedded import EmbeddedGraph
 from workers.intake.embedded_redis import EmbeddedRedis
 from workers.intake.identity import Authenticator, TrustedClaims
@@ -28,6 +27,7 @@ from workers.jobs.runner import JobRunner, NewerKeys
 from workers.jobs.work import Work
 from workers.ledger.memory import MemoryLedger
 from workers.outlet.outlet import Outlet
+from workers.versions import ParametersSource
 
 TENANT: Final = "school-7"
 JOB: Final = JobKey(TENANT, uuid_of("job", 1))
@@ -97,7 +97,9 @@ def runner_of(
             max_queue_age_s=3_600,
         ),
         records=JobRecords(redis),
-        work=Work(ledger=ledger, graph=graph, parameters=Parameters(), patience=patience),
+        work=Work(
+            ledger=ledger, graph=graph, versions=ParametersSource(ledger, 0.95), patience=patience
+        ),
         tries=Tries(redis),
         outlet=Outlet(redis, JOBS_GROUP),
         patience=patience,

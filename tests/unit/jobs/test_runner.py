@@ -54,6 +54,7 @@ async def test_given_a_request_to_verify_when_run_then_only_its_tenant_is_looked
         "learners": 25,
         "responses": 50,
         "rows_without_checksum": 0,
+        "learners_outdated": 0,
         "differences": 0,
     }
     assert (job.progress, job.step, job.total_steps, job.requested_by) == (1, 25, 25, "operator-1")

@@ -1,0 +1,198 @@
+"""Learners whose state is under other parameters than the active ones are replayed.
+
+A learner who answers is replayed with the answer (`workers.estimation.fold`); the others are
+replayed here, in the background. Any number of workers do it side by side: each takes some of the
+learners that are left, at random; a rewrite that somebody else was faster with is a conflict, and
+changes nothing. One that is killed leaves nothing behind.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from workers.estimation.learner import LearnerKey
+from workers.ledger.parameters import Outdated
+from workers.ledger.protocol import Stored
+from workers.ledger.repair import Rewrite
+from workers.patience import Patience
+from workers.rewriting import rewriting
+from workers.verification import log_differences
+from workers.versions import PatientVersions, Versions
+
+_log = structlog.get_logger(__name__)
+
+_PERIOD_S: Final = 4.0
+_AT_ONCE: Final = 20
+"""Learners read and rewritten at once, with their logs."""
+_WINDOW: Final = 400
+"""Of so many that are left some are taken: two workers seldom take the same."""
+_TOLD_EVERY_S: Final = 10.0
+_LOOK_AGAIN_S: Final = 60.0
+"""So long a learner is left alone whose log is not what was written."""
+
+
+class ReplayMeter(Protocol):
+    """What is shown of it (`workers.service.metrics`)."""
+
+    def computing_under(self, version: int) -> None:
+        """Under which version of the parameters this process computes."""
+        ...
+
+    def outdated(self, learners: int) -> None:
+        """How many learners are left whose state is under another one."""
+        ...
+
+
+class ReplayLedger(Protocol):
+    """What is asked of the ledger; see `workers.ledger.repair.RepairLedger`."""
+
+    async def outdated(self, after: Outdated | None = None, limit: int = 500) -> list[Outdated]:
+        """See `ParametersLedger.outdated`."""
+        ...
+
+    async def outdated_count(self) -> int:
+        """See `ParametersLedger.outdated_count`."""
+        ...
+
+    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        """See `Ledger.stored`."""
+        ...
+
+    async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
+        """See `RepairLedger.rewrite`."""
+        ...
+
+
+class Replayer:
+    """Replays, in the background, who is not seen otherwise.
+
+    Args:
+        ledger: the system of record.
+        versions: of the parameters.
+        meter: is told how far it is.
+        patience: waits for a ledger that is away.
+        period_s: between two looks of `run`, at most, seconds.
+        clock: seconds of a clock that never goes back.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: ReplayLedger,
+        versions: Versions,
+        meter: ReplayMeter,
+        patience: Patience | None = None,
+        period_s: float = _PERIOD_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger = ledger
+        self._patience = patience or Patience()
+        self._versions = PatientVersions(versions, self._patience)
+        self._meter = meter
+        self._period_s = period_s
+        self._clock = clock
+        self._left_alone: dict[LearnerKey, float] = {}
+        self._told_at = clock()
+
+    async def run(self) -> None:
+        """Notice which version is active, and replay who is under another; for ever.
+
+        Raises:
+            Fatal: a server refuses us, or the active version can't be read.
+        """
+        while True:
+            await self.replay()
+            # Workers that were started together should not all look at one moment.
+            await asyncio.sleep(self._period_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+
+    async def replay(self) -> int:
+        """Replay all learners there are now whose state is under another version.
+
+        Returns:
+            How many this worker replayed.
+
+        Raises:
+            Fatal: a server refuses us, or the active version can't be read.
+        """
+        present = await self._versions.refresh()
+        self._meter.computing_under(present.version)
+        window = await self._outdated(None)
+        if not window:
+            self._meter.outdated(0)
+            return 0
+        replayed, told = 0, False
+        while window:
+            now = self._clock()
+            free = [one.key for one in window if self._left_alone.get(one.key, now) <= now]
+            if free:
+                if not told:
+                    told = True
+                    await self._tell("replay_started", replayed)
+                some = random.sample(free, min(len(free), _AT_ONCE))
+                replayed += await self._replay(some)
+                if self._clock() - self._told_at >= _TOLD_EVERY_S:
+                    await self._tell("replay_progress", replayed)
+            # Who is done is in the window no more.
+            window = await self._outdated(None if free else window[-1])
+        if told:
+            await self._tell("replay_ended", replayed)
+        else:
+            self._meter.outdated(await self._count())
+        return replayed
+
+    async def _replay(self, keys: list[LearnerKey]) -> int:
+        """Replay these learners, whoever else writes them; returns how many were."""
+        replayed = 0
+        while rewrites := await self._rewrites(keys):
+            versions = await self._rewritten(rewrites)
+            keys = [
+                one.key for one, version in zip(rewrites, versions, strict=True) if version is None
+            ]
+            replayed += len(rewrites) - len(keys)
+        return replayed
+
+    async def _rewrites(self, keys: list[LearnerKey]) -> list[Rewrite]:
+        """What makes these learners' states ones under the active version, as they are now."""
+        if not keys:
+            return []
+        parameters = await self._versions.refresh()
+        rewrites: list[Rewrite] = []
+        for stored in await self._patience.until_answered(lambda: self._ledger.stored(keys)):
+            # Replaying one may take a while, and responses wait.
+            await asyncio.sleep(0)
+            if stored.parameters_version == parameters.version or not stored.version:
+                continue
+            if any(log_differences(stored)):
+                self._leave_alone(stored.key)
+                continue
+            rewrite = rewriting(stored, parameters)
+            if rewrite is not None:  # another version always is one
+                rewrites.append(rewrite)
+        return rewrites
+
+    async def _rewritten(self, rewrites: list[Rewrite]) -> list[int | None]:
+        return await self._patience.until_answered(lambda: self._ledger.rewrite(rewrites))
+
+    def _leave_alone(self, key: LearnerKey) -> None:
+        """Compute nothing from a log that was altered: it would make an estimate of that."""
+        if key not in self._left_alone:
+            _log.warning("learner_not_replayed", remedy="`mastery verify` says what was altered")
+        self._left_alone[key] = self._clock() + _LOOK_AGAIN_S
+
+    async def _outdated(self, after: Outdated | None) -> list[Outdated]:
+        return await self._patience.until_answered(lambda: self._ledger.outdated(after, _WINDOW))
+
+    async def _count(self) -> int:
+        return await self._patience.until_answered(self._ledger.outdated_count)
+
+    async def _tell(self, event: str, replayed: int) -> None:
+        self._told_at = self._clock()
+        left = await self._count()
+        version = self._versions.present.version
+        self._meter.computing_under(version)
+        self._meter.outdated(left)
+        _log.info(event, parameters_version=version, replayed=replayed, learners_left=left)
