@@ -108,7 +108,7 @@ class Calibrator:
             # Other answers, or some of them were erased since: nothing that was kept is theirs.
             known = {}
             await self._begin(run_id, request.model, until_us, answers)
-        with TemporaryDirectory(prefix="calibration-", dir=self._directory) as directory:
+        with _working_directory(self._directory) as directory:
             workspace = Workspace(Path(directory))
             await asyncio.to_thread(workspace.lay_out, request.model, answers)
             run = Run(
@@ -212,6 +212,11 @@ class Calibrator:
             return False
         await self._ask(lambda: self._ledger.activate(version, reason))
         return True
+
+
+def _working_directory(inside: Path | None) -> "TemporaryDirectory[str]":
+    # A process that is being ended may still write into it.
+    return TemporaryDirectory(prefix="calibration-", dir=inside, ignore_cleanup_errors=True)
 
 
 def _begun(known: Mapping[str, str], model: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ Activate = Literal["if-better", "always", "never"]
 """When a new version becomes the active one."""
 
 DEFAULT_MODEL: Final = "informed"
+LONGEST_NOTE: Final = 1_000
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,10 @@ class Request:
         model: one of `workers.calibration.fitting.MODELS`.
         activate: when the new version becomes the active one.
         dry_run: find out, store and activate nothing.
-        note: what a person should know of the version.
+        note: what a person should know of the version: one line of at most 1000 characters.
 
     Raises:
-        ValueError: if the model is none.
+        ValueError: if the model is none, or the note no such line.
     """
 
     model: str = DEFAULT_MODEL
@@ -36,6 +38,10 @@ class Request:
     def __post_init__(self) -> None:
         if self.model not in MODELS:
             raise ValueError(f"model is {self.model!r}: choose one of {', '.join(MODELS)}")
+        if len(self.note) > LONGEST_NOTE or not self.note.isprintable():
+            raise ValueError(
+                f"note must be one line of at most {LONGEST_NOTE} characters: shorten it"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def calibrate(  # noqa: PLR0917  # typer reads the parameters by name
     try:
         request = Request(model, activate, dry_run, note)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--model") from None
+        raise typer.BadParameter(str(error)) from None
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     found = asyncio.run(_until_stopped(settings, request, fresh=fresh, processes=processes))
