@@ -15,7 +15,7 @@ from uuid import uuid4
 import orjson
 import structlog
 
-from workers.calibrating.processes import cores
+from workers.calibrating.processes import Hands, cores, in_a_process
 from workers.calibrating.progress import Progress, Told
 from workers.calibrating.reading import read_answers
 from workers.calibrating.request import Calibrated, Request
@@ -59,7 +59,7 @@ class Calibrator:
         ledger: the system of record. The logs of all tenants are read: parameters belong to the
             deployment.
         patience: waits for it where it is away.
-        processes: at most so many at the same time; None: one for each core.
+        hands: do its steps; None: a process for each, as many as there are cores.
         directory: where to work; None: where temporary files go. It takes some 50 bytes an answer.
     """
 
@@ -68,13 +68,13 @@ class Calibrator:
         *,
         ledger: Ledger,
         patience: Patience,
-        processes: int | None = None,
+        hands: Hands | None = None,
         directory: Path | None = None,
     ) -> None:
         self._ledger = ledger
         self._patience = patience
         self._ask = patience.until_answered
-        self._processes = processes or cores()
+        self._hands = hands or Hands(cores(), in_a_process)
         self._directory = directory
 
     async def latest_run(self, model: str) -> str | None:
@@ -117,7 +117,7 @@ class Calibrator:
                 patience=self._patience,
                 workspace=workspace,
                 answers=answers,
-                processes=self._processes,
+                hands=self._hands,
                 progress=progress,
             )
             found = await run.fit(request.model, known)

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from workers.calibrating.workspace import Workspace
@@ -22,22 +23,35 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Who does steps.
+
+    Args:
+        most: so many steps at the same time.
+        do: does a step, named, in a workspace; given up, it has ended when it returns.
+    """
+
+    most: int
+    do: Callable[[Workspace, str], Awaitable[None]]
+
+
 async def do_all(
     workspace: Workspace,
     steps: Sequence[Step],
     done: Iterable[str],
-    processes: int,
+    hands: Hands,
     ended: Callable[[Step], Awaitable[None]],
 ) -> None:
     """Do steps, as many at the same time as there may be; each as soon as what it needs is there.
 
-    Given up, it ends all processes before it returns.
+    Given up, it has ended all of them when it returns.
 
     Args:
         workspace: laid out.
         steps: in an order in which they can be done.
         done: names of those whose documents are there already.
-        processes: at most so many.
+        hands: who does them.
         ended: told of each that was done.
 
     Raises:
@@ -46,13 +60,13 @@ async def do_all(
     ready = {step.name: asyncio.Event() for step in steps}
     for name in done:
         ready[name].set()
-    free = asyncio.Semaphore(processes)
+    free = asyncio.Semaphore(hands.most)
 
     async def see_through(step: Step) -> None:
         for needed in step.needs:
             await ready[needed].wait()
         async with free:
-            await _run(workspace, step.name)
+            await hands.do(workspace, step.name)
         await ended(step)
         ready[step.name].set()
 
@@ -65,7 +79,12 @@ async def do_all(
         await end(tasks)
 
 
-async def _run(workspace: Workspace, name: str) -> None:
+async def in_a_process(workspace: Workspace, name: str) -> None:
+    """Do a step in a process of its own.
+
+    Raises:
+        CalibrationFailed: it failed.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from workers.calibrating.processes import do_all
+from workers.calibrating.processes import Hands, do_all
 from workers.calibrating.progress import Progress
 from workers.calibrating.workspace import Workspace, span_name
 from workers.calibration.answers import Answers, chunks
@@ -32,7 +32,7 @@ class Run:
         patience: waits for the ledger.
         workspace: laid out for the same answers.
         answers: all.
-        processes: at most so many at the same time.
+        hands: do its steps.
         progress: told how far it is.
     """
 
@@ -44,7 +44,7 @@ class Run:
         patience: Patience,
         workspace: Workspace,
         answers: Answers,
-        processes: int,
+        hands: Hands,
         progress: Progress,
     ) -> None:
         self._id = run_id
@@ -52,7 +52,7 @@ class Run:
         self._patience = patience
         self._workspace = workspace
         self._answers = answers
-        self._processes = processes
+        self._hands = hands
         self._progress = progress
 
     async def fit(self, model: str, known: Mapping[str, str]) -> Merged:
@@ -78,7 +78,7 @@ class Run:
             await self._patience.until_answered(lambda: self._ledger.keep_stage(stage))
             await self._progress.fitted()
 
-        await do_all(workspace, steps, done, self._processes, ended)
+        await do_all(workspace, steps, done, self._hands, ended)
         fits = {
             scale: unpacked_fit(workspace.taken(fit_name(scale)))
             for scale in scales_to_fit(self._answers)
@@ -102,7 +102,7 @@ class Run:
             await self._progress.predicted()
 
         self._workspace.compare(new, present)
-        await do_all(self._workspace, steps, (), self._processes, ended)
+        await do_all(self._workspace, steps, (), self._hands, ended)
         return together([self._workspace.predicted(one.name) for one in steps]) if steps else None
 
 

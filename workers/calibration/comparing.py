@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from workers.calibration.answers import Answers
 from workers.calibration.table import Floats, Ints
@@ -111,7 +111,7 @@ class Comparison:
         """
         if self.learners < 2 or not self.standard_error > 0.0:
             return False
-        bound = float(student_t.ppf(CONFIDENCE, self.learners - 1))
+        bound = float(stdtrit(self.learners - 1, CONFIDENCE))
         return self.gain > bound * self.standard_error
 
     def document(self) -> dict[str, Any]:

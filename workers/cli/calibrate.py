@@ -11,6 +11,7 @@ from rich.table import Table
 
 from workers.adapters import open_ledger
 from workers.calibrating.calibrator import Calibrator
+from workers.calibrating.processes import Hands, cores, in_a_process
 from workers.calibrating.request import DEFAULT_MODEL, Activate, Calibrated, Request
 from workers.calibration.fitting import MODELS
 from workers.cli.progress import progress_bar
@@ -83,7 +84,8 @@ async def _calibrate(
 ) -> Calibrated:
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings, stack)
-        calibrator = Calibrator(ledger=ledger, patience=Impatience(), processes=processes)
+        hands = Hands(processes or cores(), in_a_process)
+        calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=hands)
         bar = stack.enter_context(progress_bar())
         task = bar.add_task("calibrating", total=None)
 
