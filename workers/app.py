@@ -15,7 +15,7 @@ from contracts.responses import ResponseRecorded
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, JOBS_GROUP, Shard, shards
 from workers.adapters import Servers, open_servers
 from workers.app_http import HttpSide, build_http_side
-from workers.app_jobs import build_jobs
+from workers.app_jobs import build_jobs, build_scheduler
 from workers.engine import Engine
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
@@ -229,6 +229,7 @@ def build_worker(
         + ([running()] if Role.JOBS in roles else []),
         engine=engine,
         jobs=jobs if Role.JOBS in roles else None,
+        scheduler=build_scheduler(settings, servers) if Role.JOBS in roles else None,
         prepare=prepare,
         housekeeping=Housekeeping(
             trimmer=Trimmer(servers.redis),

@@ -166,7 +166,7 @@ def cors(origins: Sequence[str]) -> Middleware:
     return Middleware(
         CORSMiddleware,
         allow_origins=list(origins),
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["Authorization", "Content-Type", HEADER],
         expose_headers=["Location", "Retry-After", HEADER],
         max_age=600,

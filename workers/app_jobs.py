@@ -7,11 +7,32 @@ from workers.intake.tries import Tries
 from workers.jobs.admission import JobAdmission
 from workers.jobs.records import JobRecords
 from workers.jobs.runner import JobRunner, NewerKeys
+from workers.jobs.schedule import Schedule
+from workers.jobs.scheduler import Scheduler
 from workers.jobs.work import Work
 from workers.outlet.outlet import Outlet
 from workers.patience import Patience
 from workers.settings import Settings
 from workers.versions import Versions
+
+
+def schedule_of(settings: Settings) -> Schedule:
+    """The jobs that the settings ask for."""
+    return Schedule(
+        settings.schedules,
+        settings.schedule_tenants,
+        settings.jwt_tenant_claim,
+        settings.max_queue_age_s,
+    )
+
+
+def build_scheduler(settings: Settings, servers: Servers) -> Scheduler:
+    """Wire what asks for them."""
+    return Scheduler(
+        schedule=schedule_of(settings),
+        records=JobRecords(servers.redis),
+        client=servers.redis,
+    )
 
 
 def build_jobs(
@@ -41,6 +62,7 @@ def build_jobs(
             max_event_bytes=settings.max_event_bytes,
             max_token_bytes=settings.max_token_bytes,
             max_queue_age_s=settings.max_queue_age_s,
+            schedule=schedule_of(settings),
         ),
         records=JobRecords(servers.redis),
         work=Work(ledger=servers.ledger, graph=servers.graph, versions=versions, patience=patience),

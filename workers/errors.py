@@ -17,6 +17,7 @@ MasteryError
       ├── StreamRefused     Redis answers, but a key or command is not what it must be
       ├── MigrationError
       ├── StillThere        something of an erased learner came back again and again
+      ├── CalibrationFailed parameters can't be fitted
       └── InputFileError    a file given on the command line
 Any other exception is unexpected: the entries of its batch are retried one by one, and one that
 fails `MAX_DELIVERIES` times alone is rejected as ``poison``.
@@ -123,6 +124,10 @@ class MigrationError(Fatal):
 
 class StillThere(Fatal):
     """Something of a learner that is erased came back at each look."""
+
+
+class CalibrationFailed(Fatal):
+    """Parameters can't be fitted: there is no answer, or a process that fits was ended."""
 
 
 class InputFileError(Fatal):

@@ -16,6 +16,7 @@ from workers.errors import SettingsError
 from workers.http_settings import HttpSettings, Names, names
 from workers.production import unsafe
 from workers.rates import RateLimit
+from workers.schedule_settings import ScheduleSettings
 from workers.token_settings import algorithms_of, contradictions
 
 Environment = Literal["development", "staging", "production"]
@@ -44,7 +45,7 @@ def _url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | No
     return value
 
 
-class Settings(HttpSettings):
+class Settings(HttpSettings, ScheduleSettings):
     """The settings of one process; see ``.env.example`` for the same list with examples."""
 
     model_config = SettingsConfigDict(

@@ -14,6 +14,7 @@ from workers.errors import KeysUnavailable, RedisUnavailable, Unavailable
 from workers.intake.consumption import Consumption
 from workers.intake.housekeeping import Housekeeping
 from workers.jobs.runner import JobRunner
+from workers.jobs.scheduler import Scheduler
 from workers.outlet.teller import Teller
 from workers.replaying import Replayer
 from workers.tasks import GRACE_S, end
@@ -35,6 +36,7 @@ class Worker:
         housekeeping: keeps the streams within their bounds meanwhile.
         teller: tells subscribers of corrections meanwhile; None where another role does.
         jobs: runs jobs; None where another role does.
+        scheduler: asks meanwhile for those that are due; None where another role does.
         replayer: replays meanwhile who is under other parameters than the active ones; None where
             another role does.
         keys: keeps the issuer's keys fresh meanwhile; None where there are none.
@@ -50,6 +52,7 @@ class Worker:
         housekeeping: Housekeeping,
         teller: Teller | None = None,
         jobs: JobRunner | None = None,
+        scheduler: Scheduler | None = None,
         replayer: Replayer | None = None,
         keys: KeyRing | None = None,
     ) -> None:
@@ -60,6 +63,7 @@ class Worker:
         self._housekeeping = housekeeping
         self._teller = teller
         self._jobs = jobs
+        self._scheduler = scheduler
         self._replayer = replayer
         self._keys = keys
         self._beside: list[asyncio.Task[None]] = []
@@ -84,6 +88,8 @@ class Worker:
         self._beside = [asyncio.create_task(self._engine.resume())]
         if self._keys is not None:
             self._beside.append(asyncio.create_task(self._keys.run()))
+        if self._scheduler is not None:
+            self._beside.append(asyncio.create_task(self._scheduler.run()))
         _log.info("worker_started", streams=[c.stream for c in self._consumptions])
 
     async def run(self, *, burst: bool = False, stopped: asyncio.Event | None = None) -> None:

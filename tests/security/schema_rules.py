@@ -7,7 +7,9 @@ from typing import Any, Final
 
 OPEN_TABLES: Final = frozenset({"mastery.settings"})
 """Tables that hold nothing of any tenant: everybody who is logged in may read them whole."""
-DEPLOYMENT_TABLES: Final = frozenset({"mastery.parameters", "mastery.active_parameters"})
+DEPLOYMENT_TABLES: Final = frozenset(
+    {"mastery.parameters", "mastery.active_parameters", "mastery.calibration_stages"}
+)
 """Tables that hold nothing of any tenant, and that nobody but the service may read."""
 KEYED_BY_NUMBER: Final = frozenset({"mastery.untold"})
 """Tables whose primary key is a number that the database gives, the same for all tenants."""

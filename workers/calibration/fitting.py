@@ -15,13 +15,16 @@ from workers.calibration.bkt_step import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.calibration.information import around_mean, bkt_covariance
 from workers.calibration.informed_fit import InformedFit, fit_informed
 from workers.calibration.item_guesses import fit_item_guesses
-from workers.calibration.table import Floats, Table, summed, table_of
+from workers.calibration.table import Bools, Floats, Table, summed, table_of
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.ranges import Covariance
 from workers.estimation.scales import Deviation, ScaleParameters
+
+HALVES: Final = (1, 0)
+"""The halves of the learners, each of which is predicted by what the other one taught."""
 
 _SEED: Final = 1
 _DULL: Final = 0.1
@@ -109,21 +112,46 @@ def _irt(table: Table) -> Fitted:
 
 
 def _informed(table: Table) -> Fitted:
+    ability = fit_ability(table)
+    return informed_by(table, ability, [fit_half(table, ability, number) for number in HALVES])
+
+
+def fit_half(table: Table, ability: AbilityFit, number: int) -> AbilityFit | None:
+    """The ability filter that predicts one half of the learners, fitted on the other half.
+
+    Args:
+        table: all.
+        ability: fitted on all.
+        number: of the half that is predicted, one of `HALVES`.
+
+    Returns:
+        None where nobody is in the other half.
+    """
+    other = table.of(~_half(table, number))
+    return fit_ability(other, like=ability) if other.learners else None
+
+
+def informed_by(
+    table: Table, ability: AbilityFit, of_halves: Sequence[AbilityFit | None]
+) -> Fitted:
     """Cross-fitting: ability before each answer by items fitted on the other half of the learners.
 
     On the learners that they were fitted on, items explain too much, and emissions fitted on that
     would trust ability more than it deserves with a new learner.
+
+    Args:
+        table: all.
+        ability: fitted on all.
+        of_halves: what `fit_half` found for each.
     """
-    ability = fit_ability(table)
     z, theta = np.empty_like(table.score), np.empty_like(table.score)
-    half = np.random.default_rng(_SEED).permutation(table.learners) % 2 == 0
-    for here in (half, ~half):
-        there = table.of(~here)
-        other = table.of(here)
-        model = on_table(fit_ability(other, like=ability) if other.learners else ability, table)
-        if there.learners:
-            walked, rows = walk(there, model), ~here[table.learner]
-            z[rows], theta[rows] = logits(there, model, walked), walked.theta
+    for number, of_half in zip(HALVES, of_halves, strict=True):
+        here = _half(table, number)
+        predicted = table.of(here)
+        model = on_table(ability if of_half is None else of_half, table)
+        if predicted.learners:
+            walked, rows = walk(predicted, model), here[table.learner]
+            z[rows], theta[rows] = logits(predicted, model, walked), walked.theta
     found = fit_informed(table, z, theta)
     return Fitted(
         Parameters(
@@ -135,6 +163,12 @@ def _informed(table: Table) -> Fitted:
         _named(table, found.log_likelihood),
         _warnings(table),
     )
+
+
+def _half(table: Table, number: int) -> Bools:
+    """Of each learner, whether it is in a half."""
+    chosen: Bools = np.random.default_rng(_SEED).permutation(table.learners) % 2 == number
+    return chosen
 
 
 MODELS: Final[Mapping[str, Callable[[Table], Fitted]]] = MappingProxyType(

@@ -6,6 +6,7 @@ import typer
 
 from workers.cli import learner, migrate, parameters, rejected, response
 from workers.cli.asyncapi import asyncapi
+from workers.cli.calibrate import calibrate
 from workers.cli.check import check
 from workers.cli.demo import demo
 from workers.cli.evaluate import evaluate
@@ -35,6 +36,7 @@ app.add_typer(parameters.app)
 app.command()(verify)
 app.command()(rebuild)
 app.command()(reconcile)
+app.command()(calibrate)
 app.command()(evaluate)
 app.command()(asyncapi)
 

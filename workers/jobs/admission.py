@@ -17,6 +17,8 @@ from workers.intake.raw_batch import RawEntry
 from workers.jobs.explaining import explain
 from workers.jobs.parameters import Parameters, parameters_of
 from workers.jobs.record import JobKey, JobRequest
+from workers.jobs.schedule import SOURCE as SCHEDULED
+from workers.jobs.schedule import Schedule
 
 UUID: Final[TypeAdapter[str]] = TypeAdapter(Uuid)
 
@@ -57,6 +59,7 @@ class JobAdmission:
         max_event_bytes: largest entry, in bytes of all its fields.
         max_token_bytes: largest token, in bytes.
         max_queue_age_s: a request that waited for longer is refused, seconds.
+        schedule: says which jobs the settings themselves ask for; None: none.
     """
 
     authenticator: Authenticator
@@ -65,6 +68,7 @@ class JobAdmission:
     max_event_bytes: int
     max_token_bytes: int
     max_queue_age_s: int
+    schedule: Schedule | None = None
 
     def judge(self, entry: RawEntry, now_ms: int) -> AdmittedJob:
         """The request of an entry.
@@ -87,6 +91,9 @@ class JobAdmission:
                 f"the entry waited for longer than MAX_QUEUE_AGE_S={self.max_queue_age_s}: ask "
                 "for the job anew",
             )
+        if self.schedule is not None and event.source == SCHEDULED:
+            asked = self.schedule.admit(event, now_ms)
+            return AdmittedJob(asked, parameters_of(event.data.kind, {}), event.correlationid)
         identity = self.authenticator.authenticate(event.data, entered_at_s, since_ms)
         require_job_role(identity, self.roles)
         data = event.data

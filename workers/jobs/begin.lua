@@ -5,7 +5,7 @@
 -- Returns how often it was begun, this time included; 0 if it has ended or is gone.
 
 local status = redis.call('HGET', KEYS[1], 'status')
-if not status or status == 'succeeded' or status == 'failed' then
+if status ~= 'queued' and status ~= 'running' then
   return 0
 end
 redis.call('HSET', KEYS[1], 'status', 'running', 'run', ARGV[1])

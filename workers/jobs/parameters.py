@@ -1,12 +1,13 @@
 """What a job may be told, by its kind."""
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.jobs import JobKind
 from contracts.primitives import Identifier
+from workers.calibrating.request import DEFAULT_MODEL, Activate, Request
 from workers.jobs.explaining import explain
 
 
@@ -33,9 +34,24 @@ class RepairParameters(OfLearners):
 
 
 class CalibrateParameters(Parameters):
-    """Of ``calibrate``, which this version does not have: whatever it is told."""
+    """Of ``calibrate``, which is about the whole deployment: parameters belong to no tenant."""
 
-    model_config = ConfigDict(extra="allow")
+    model: str = Field(default=DEFAULT_MODEL, description="The model that is fitted.")
+    activate: Activate = Field(
+        default="if-better", description="When the new version becomes the active one."
+    )
+    dry_run: bool = Field(default=False, description="Find out, and store nothing.")
+    note: str = Field(default="", description="What a person should know of the version.")
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> Self:
+        _ = self.request
+        return self
+
+    @property
+    def request(self) -> Request:
+        """What is asked of the calibrator."""
+        return Request(self.model, self.activate, self.dry_run, self.note)
 
 
 _BY_KIND: Final[dict[str, type[Parameters]]] = {

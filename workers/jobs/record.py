@@ -15,11 +15,12 @@ class JobStatus(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
     @property
     def finished(self) -> bool:
         """Whether it will never change again."""
-        return self in {JobStatus.SUCCEEDED, JobStatus.FAILED}
+        return self not in {JobStatus.QUEUED, JobStatus.RUNNING}
 
 
 class JobKey(NamedTuple):
@@ -41,10 +42,10 @@ class JobRecord:
         requested_at, started_at, ended_at: RFC 3339; None: not yet.
         status: how far it is.
         progress: from 0 to 1.
-        step: learners done.
-        total_steps: learners to do; 0: not known yet.
+        step: learners done; of a calibration: steps of the work.
+        total_steps: to do; 0: not known yet.
         result: what came of it, once it succeeded.
-        problem: why it failed.
+        problem: why it failed, or who cancelled it.
         entry_id: the entry of the stream that asks for it.
     """
 

@@ -26,9 +26,9 @@ _PAGE: Final = 200
 
 # The braces put all of it into the slot of the stream in a Redis Cluster.
 _PREFIX: Final = f"{{{JOBS}}}"
-_OPEN, _BEGIN, _NOTE, _REFUSE = (
+_OPEN, _BEGIN, _NOTE, _REFUSE, _CANCEL = (
     (Path(__file__).parent / f"{name}.lua").read_text()
-    for name in ("open", "begin", "note", "refuse")
+    for name in ("open", "begin", "note", "refuse", "cancel")
 )
 
 
@@ -55,6 +55,7 @@ class JobRecords:
         self._begin = client.register_script(_BEGIN)
         self._note = client.register_script(_NOTE)
         self._refuse = client.register_script(_REFUSE)
+        self._cancel = client.register_script(_CANCEL)
 
     async def open(
         self, request: JobRequest, event: bytes = b"", *, entry_id: str = ""
@@ -235,6 +236,46 @@ class JobRecords:
                 ],
             )
         return bool(ended)
+
+    async def cancel(self, key: JobKey, by: str) -> JobRecord | None:
+        """End a job that nobody wants any more, queued or running; whoever runs it gives it up.
+
+        Args:
+            key: which.
+            by: the subject that asks.
+
+        Returns:
+            The job as it is then: cancelled, unless it had ended before; None if there is none.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        record = await self.find(key)
+        if record is None or record.status.finished:
+            return record
+        problem = f"cancelled by {by}"
+        record = replace(record, status=JobStatus.CANCELLED, problem=problem, ended_at=now_iso())
+        with redis_errors():
+            await self._cancel(
+                keys=[_record_key(key)],
+                args=[
+                    KEPT_S,
+                    PROGRESS_CHANNEL + key.job_id,
+                    orjson.dumps(record.progress_message()),
+                    orjson.dumps(_state(record)),
+                ],
+            )
+        return await self.find(key)
+
+    async def owns(self, run: Run) -> bool:
+        """Whether a job is still this run's.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            name: Any = await self._client.hget(_record_key(run.key), "run")
+        return name is not None and name.decode() == run.name
 
     async def _write(self, run: Run, record: JobRecord, attempts: int) -> bool:
         with redis_errors():

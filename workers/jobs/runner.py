@@ -1,10 +1,11 @@
 """Running jobs: one at a time, beside the engine, each once."""
 
 import asyncio
+from collections.abc import Coroutine
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import structlog
@@ -18,7 +19,7 @@ from workers.intake.redis_clock import redis_now_ms
 from workers.intake.tries import Tries
 from workers.isolation import described
 from workers.jobs.admission import AdmittedJob, JobAdmission
-from workers.jobs.record import JobRecord, JobStatus
+from workers.jobs.record import JobKey, JobRecord, JobStatus
 from workers.jobs.records import JobRecords, Run, now_iso
 from workers.jobs.work import Work
 from workers.outlet.events import rejection_event
@@ -29,6 +30,8 @@ from workers.tasks import end
 _log = structlog.get_logger(__name__)
 
 _PUTTING_BACK_S: Final = 3.0
+_LOOK_S: Final = 1.0
+"""How often a run looks whether its job is still its own: cancelled, it ends within that time."""
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 
@@ -207,8 +210,10 @@ class JobRunner:
                 try:
                     await self._run(run, job, record)
                 except _TakenOver:
-                    _log.warning("job_taken_over")
-                    return
+                    if not await self._cancelled(record.key):
+                        _log.warning("job_taken_over")
+                        return
+                    _log.info("job_cancelled", kind=record.kind)
         await self._settle(Settled(entry.entry_id, []))
 
     async def _newer_keys(self) -> bool:
@@ -230,8 +235,8 @@ class JobRunner:
             return
         await progress.started()
         try:
-            result = await self._work.do(
-                job.request.kind, run.key.tenant_id, job.parameters, progress.told
+            result = await self._while_own(
+                run, self._work.do(job.request.kind, run.key, job.parameters, progress.told)
             )
         except asyncio.CancelledError:
             await progress.put_back()
@@ -244,6 +249,33 @@ class JobRunner:
             await progress.failed(described(error))
         else:
             await progress.succeeded(result)
+
+    async def _while_own(
+        self, run: Run, work: Coroutine[Any, Any, dict[str, Any]]
+    ) -> dict[str, Any]:
+        """See work through.
+
+        Raises:
+            _TakenOver: the job is no longer this run's; the work was given up.
+        """
+        working = asyncio.create_task(work)
+        losing = asyncio.create_task(self._until_lost(run))
+        try:
+            await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            losing.result()
+            raise _TakenOver
+        finally:
+            await end([working, losing])
+
+    async def _until_lost(self, run: Run) -> None:
+        while await self._patience.until_answered(lambda: self._records.owns(run)):  # noqa: ASYNC110  # Redis tells nobody
+            await asyncio.sleep(_LOOK_S)
+
+    async def _cancelled(self, key: JobKey) -> bool:
+        record = await self._patience.until_answered(lambda: self._records.find(key))
+        return record is not None and record.status is JobStatus.CANCELLED
 
     async def _reject(self, entry: RawEntry, refusal: Refused, deliveries: int) -> None:
         _log.info(
@@ -267,7 +299,7 @@ class JobRunner:
 
 
 class _TakenOver(Exception):
-    """Another worker has the job now, or Redis has lost it."""
+    """Another worker has the job now, it was cancelled, or Redis has lost it."""
 
 
 class _Progress:
@@ -293,7 +325,7 @@ class _Progress:
         _log.info("job_started", kind=self._record.kind, attempts=self._run.attempts)
 
     async def told(self, step: int, total_steps: int) -> None:
-        """How many learners are done; new ones may come while it runs."""
+        """How many learners or steps are done; new ones may come while it runs."""
         total_steps = max(step, total_steps)
         progress = step / total_steps if total_steps else 0.0
         self._record = replace(self._record, progress=progress, step=step, total_steps=total_steps)

@@ -2,13 +2,22 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 from contracts.rejections import RejectionCode
+from workers.calibrating.calibrator import Calibrator
 from workers.errors import Refused
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
-from workers.jobs.parameters import OfLearners, Parameters, RepairParameters, VerifyParameters
+from workers.jobs.parameters import (
+    CalibrateParameters,
+    OfLearners,
+    Parameters,
+    RepairParameters,
+    VerifyParameters,
+)
 from workers.jobs.patient_ledger import PatientLedger
+from workers.jobs.record import JobKey
 from workers.ledger.repair import RepairLedger
 from workers.patience import Patience
 from workers.rebuilding import Rebuilder
@@ -18,11 +27,14 @@ from workers.verification import verify
 from workers.versions import PatientVersions, Versions
 
 Told = Callable[[int, int], Awaitable[None]]
-"""Told how many learners are done, and of how many; 0: not known."""
+"""Told how many learners or steps are done, and of how many; 0: not known."""
 
 _PAGE: Final = 20
 """Learners replayed at once: some 50 ms, in which no response is looked at."""
 _COUNTED: Final = 500
+
+
+_RUNS: Final = UUID("6d617374-6572-4579-8000-63616c696272")
 
 
 class Work:
@@ -50,9 +62,9 @@ class Work:
         self._patience = patience
 
     async def do(
-        self, kind: str, tenant_id: str, parameters: Parameters, told: Told
+        self, kind: str, key: JobKey, parameters: Parameters, told: Told
     ) -> dict[str, Any]:
-        """Do the work; safe to do again from the beginning.
+        """Do the work; safe to do again from the beginning, or from where a calibration was.
 
         Where a server is away it waits, and goes on where it was.
 
@@ -64,17 +76,37 @@ class Work:
             Refused: this version has no such work.
             Fatal: a server refuses us.
         """
+        if isinstance(parameters, CalibrateParameters):
+            return await self._calibrate(key, parameters, told)
         if not isinstance(parameters, OfLearners):
             raise Refused(
                 RejectionCode.INVALID, f"{kind} is not available in this version of the engine"
             )
-        scope = Scope(tenant_id, parameters.student_id)
+        scope = Scope(key.tenant_id, parameters.student_id)
         if isinstance(parameters, VerifyParameters):
             return await self._verify(scope, told)
         dry_run = isinstance(parameters, RepairParameters) and parameters.dry_run
         if kind == "rebuild":
             return await self._rebuild(scope, dry_run, told)
         return await self._reconcile(scope, dry_run, told)
+
+    async def _calibrate(
+        self, key: JobKey, parameters: CalibrateParameters, told: Told
+    ) -> dict[str, Any]:
+        """Figures alone: items and concepts may be those of another tenant."""
+        calibrator = Calibrator(ledger=self._ledger, patience=self._patience)
+        # Of the job: who takes it over goes on where it was.
+        found = await calibrator.calibrate(parameters.request, told, run_id=run_of(key))
+        return {
+            "version": found.version,
+            "active": found.active,
+            "compared_with": found.compared_with,
+            "learners": found.learners,
+            "responses": found.responses,
+            "warnings": len(found.diagnostics["warnings"]),
+            "held_out": found.comparison.document(),
+            "dry_run": parameters.dry_run,
+        }
 
     async def _verify(self, scope: Scope, told: Told) -> dict[str, Any]:
         total = await self._count(scope, self._holders)
@@ -146,3 +178,8 @@ class Work:
 
     async def _learners(self, after: LearnerKey) -> list[LearnerKey]:
         return await self._audited.learners(after, _COUNTED)
+
+
+def run_of(key: JobKey) -> str:
+    """The run of a job that calibrates: always the same one."""
+    return str(uuid5(_RUNS, f"{len(key.tenant_id)}:{key.tenant_id}{key.job_id}"))

@@ -28,10 +28,11 @@ from workers.ledger.repair_documents import (
     seal_request,
 )
 from workers.ledger.rights import Erased, Row, erase_request, held_request
+from workers.ledger.sql_calibration import SqlCalibration
 from workers.ledger.sql_parameters import SqlParameters
 
 
-class SqlLedger(SqlParameters):
+class SqlLedger(SqlParameters, SqlCalibration):
     """`workers.ledger.protocol.Ledger` on the functions of the migrations."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from workers.estimation.learner import (
 )
 from workers.ledger.current import Current
 from workers.ledger.memory_accounts import Account, copied
-from workers.ledger.memory_repair import MemoryRepair
+from workers.ledger.memory_calibration import MemoryCalibration
 from workers.ledger.protocol import (
     AbilityRow,
     Commit,
@@ -26,7 +26,7 @@ from workers.ledger.protocol import (
 )
 
 
-class MemoryLedger(MemoryRepair):
+class MemoryLedger(MemoryCalibration):
     """`workers.ledger.protocol.Ledger` in the memory of one process.
 
     Each call is one step that nothing interrupts, as a transaction is. It passes the contract's

@@ -33,9 +33,17 @@ class Account:
     corrections: list[CorrectionRow] = field(default_factory=list)
     kept: dict[int, int] | None = None
 
-    def effective(self) -> list[Response]:
-        """The responses that count, as they count now."""
-        return effective_log((one.response for one in self.log.values()), self.corrections)
+    def effective(self, until_us: int | None = None) -> list[Response]:
+        """The responses that count, as they count now, or did at a moment."""
+        log = [
+            one.response
+            for one in self.log.values()
+            if until_us is None or self.recorded_at_us[one.response.response_id] <= until_us
+        ]
+        made = [
+            one for one in self.corrections if until_us is None or one.corrected_at_us <= until_us
+        ]
+        return effective_log(log, made)
 
     def stored(self, key: LearnerKey) -> Stored:
         """See `Stored`."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from workers.estimation.learner import LearnerKey, Position
+from workers.ledger.calibration import CalibrationLedger
 from workers.ledger.corrections import Correction
 from workers.ledger.parameters import ParametersLedger
 from workers.ledger.protocol import AbilityRow, ConceptRow, Ledger, SessionRow, Stored
@@ -119,7 +120,7 @@ class AuditLedger(Protocol):
         ...
 
 
-class RepairLedger(Ledger, ParametersLedger, Protocol):
+class RepairLedger(Ledger, ParametersLedger, CalibrationLedger, Protocol):
     """The system of record for those who audit, correct and repair."""
 
     async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:

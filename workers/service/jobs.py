@@ -20,7 +20,7 @@ from workers.errors import Refused, Unavailable
 from workers.jobs.admission import UUID, require_job_role
 from workers.jobs.explaining import explain
 from workers.jobs.parameters import parameters_of
-from workers.jobs.record import JobKey, JobRecord, JobRequest
+from workers.jobs.record import JobKey, JobRecord, JobRequest, JobStatus
 from workers.jobs.records import JobRecords
 from workers.service.guard import Caller, Guard
 
@@ -70,7 +70,7 @@ class Jobs:
         """As Starlette takes them."""
         return [
             Route("/v1/jobs", self._all, methods=["GET", "POST"]),
-            Route("/v1/jobs/{job_id}", self._one),
+            Route("/v1/jobs/{job_id}", self._one, methods=["GET", "DELETE"]),
         ]
 
     async def _all(self, request: Request) -> Response:
@@ -127,7 +127,20 @@ class Jobs:
         caller = await self._guard.of_request(request)
         require_role(caller, self._roles)
         record = await find_job(self._records, caller, request.path_params["job_id"])
+        if request.method == "DELETE":
+            record = await self._cancel(record, caller)
         return JSONResponse(record.to_jsonable())
+
+    async def _cancel(self, record: JobRecord, caller: Caller) -> JobRecord:
+        try:
+            found = await self._records.cancel(record.key, caller.identity.subject)
+        except Unavailable:
+            raise _away() from None
+        if found is None:
+            raise _no_such_job()
+        if found.status is not JobStatus.CANCELLED:
+            raise HTTPException(409, f"The job has ended, it {found.status.value}.")
+        return found
 
 
 def require_role(caller: Caller, roles: Collection[str]) -> None:
@@ -155,8 +168,12 @@ async def find_job(records: JobRecords, caller: Caller, job_id: str) -> JobRecor
     except Unavailable:
         raise _away() from None
     if record is None:
-        raise HTTPException(404, "There is no job of this id: POST /v1/jobs makes one.")
+        raise _no_such_job()
     return record
+
+
+def _no_such_job() -> HTTPException:
+    return HTTPException(404, "There is no job of this id: POST /v1/jobs makes one.")
 
 
 def _event(asked: JobRequest, caller: Caller, request_id: str) -> bytes:

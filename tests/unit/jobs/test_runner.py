@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 
 from contracts.streams import JOBS, REJECTED
 from tests.factories import MISSING, claims, uuid_of
+from tests.integration.ledger.steps import record
+from tests.unit.calibration.simulated import simulated
 from tests.unit.doubles import impatient
 from tests.unit.jobs.conftest import JOB, TENANT, TRUSTED, World, request, runner_of
 from workers.errors import KeysUnavailable, KeyUnknown, LedgerRefused, LedgerUnavailable
@@ -19,8 +21,9 @@ from workers.intake.identity import Identity
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.intake.tries import Tries, tries_key
 from workers.jobs.patient_ledger import PatientLedger
-from workers.jobs.record import JobRequest, JobStatus
+from workers.jobs.record import JobKey, JobRequest, JobStatus
 from workers.jobs.records import JobRecords, Run
+from workers.jobs.work import run_of
 from workers.ledger.memory import MemoryLedger
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import Rewrite
@@ -104,15 +107,39 @@ async def test_given_an_empty_graph_when_reconciled_then_the_tenant_is_in_it_and
     assert {key.tenant_id for key in students} == {"school-7"}
 
 
-async def test_given_calibration_when_asked_for_then_the_job_fails_with_that_reason(
+async def test_given_calibration_when_asked_for_then_a_version_is_stored_and_figures_are_told(
     world: World,
 ) -> None:
-    await _run(world, request("calibrate", parameters={"anything": [1]}))
+    for number, log in enumerate(simulated(40, 5)):
+        tenant_id = "school-7" if number % 2 else "school-8"
+        await record(world.ledger, LearnerKey(tenant_id, f"c{number}"), log)
+    asked = {"model": "bkt", "activate": "always", "note": "as a test"}
+    await _run(world, request("calibrate", parameters=asked))
 
     job = await world.job()
     assert job is not None
-    assert (job.status, job.result) == (JobStatus.FAILED, None)
-    assert "not available in this version" in str(job.problem)
+    assert job.status is JobStatus.SUCCEEDED, job.problem
+    assert job.result is not None
+    # Of all tenants, and no name of any: what it is of may be another tenant's.
+    assert job.result["learners"] == 90
+    assert (job.result["version"], job.result["active"]) == (2, True)
+    assert job.result["held_out"]["learners"] > 0
+    assert "c0" not in json.dumps(job.result)
+    assert job.step == job.total_steps > 100
+    stored = await world.ledger.version(2)
+    assert (stored.model, stored.note) == ("bkt", "as a test")
+    assert stored.diagnostics["run"] == run_of(JOB)
+    assert await world.ledger.active_version() == 2
+    assert await world.ledger.stages(run_of(JOB)) == {}
+
+
+async def test_given_no_answers_when_calibrated_then_the_job_says_so(world: World) -> None:
+    world.runner = runner_of(world.redis, MemoryLedger(), world.graph)
+    await _run(world, request("calibrate"))
+    job = await world.job()
+    assert job is not None
+    assert job.status is JobStatus.FAILED
+    assert "nothing to calibrate by" in str(job.problem)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +156,8 @@ async def test_given_calibration_when_asked_for_then_the_job_fails_with_that_rea
         (request(claims=claims(exp=4_102_444_800)), "forbidden", "JOB_ROLES"),
         (request(claims=claims(role=MISSING, exp=4_102_444_800)), "forbidden", "JOB_ROLES"),
         (request("calibrate", parameters={"x": 10**30}), "invalid", "at most 64 bits"),
+        (request("calibrate", parameters={"model": "x"}), "invalid", "choose one of classical"),
+        (request("calibrate", parameters={"activate": "now"}), "invalid", "parameters.activate"),
         (request(token="x" * 600), "too_large", "MAX_TOKEN_BYTES"),
         (request(parameters={"x": "y" * 5_000}), "too_large", "MAX_EVENT_BYTES"),
     ],
@@ -395,6 +424,50 @@ async def test_given_a_job_taken_over_when_it_has_something_to_say_then_it_is_gi
     assert job is not None
     assert job.status is JobStatus.RUNNING
     assert await world.pending() == 1
+
+
+async def test_given_a_job_that_runs_when_cancelled_then_it_is_given_up_and_never_begun_again(
+    world: World,
+) -> None:
+    task = await _started(world)
+    cancelled = await world.records.cancel(JOB, "operator-2")
+    with capture_logs() as logs:
+        await asyncio.wait_for(task, _WITHIN_S)
+
+    job = await world.job()
+    assert job == cancelled
+    assert job is not None
+    assert (job.status, job.problem) == (JobStatus.CANCELLED, "cancelled by operator-2")
+    assert job.ended_at is not None
+    assert "job_cancelled" in str(logs)
+    assert await world.pending() == 0
+    await _run(world)
+    assert await world.job() == job
+    assert await world.pending() == 0
+
+
+async def test_given_a_job_taken_over_when_it_says_nothing_then_it_is_given_up_all_the_same(
+    world: World,
+) -> None:
+    task = await _started(world)
+    await world.records.begin(JOB, "another")
+    await asyncio.wait_for(task, _WITHIN_S)
+    job = await world.job()
+    assert job is not None
+    assert job.status is JobStatus.RUNNING
+    assert await world.pending() == 1
+
+
+async def test_given_a_queued_job_when_cancelled_then_it_is_not_begun(world: World) -> None:
+    asked = JobRequest(JOB, "verify", {}, "operator-1")
+    await world.records.open(asked, json.dumps(request()).encode())
+    await world.records.cancel(JOB, "operator-2")
+    await world.runner.submit(await world.delivered())
+    job = await world.job()
+    assert job is not None
+    assert (job.status, job.started_at) == (JobStatus.CANCELLED, None)
+    assert await world.pending() == 0
+    assert await world.records.cancel(JobKey(TENANT, uuid_of("none")), "x") is None
 
 
 async def test_given_a_job_whose_worker_ends_each_time_when_taken_up_again_then_it_fails(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -26,6 +27,7 @@ from tests.unit.service.callers import (
 from workers.app_http import cors
 from workers.errors import RedisUnavailable
 from workers.jobs import records as module
+from workers.jobs.record import JobKey, JobStatus
 from workers.jobs.records import JobRecords
 from workers.service.http import application
 from workers.service.jobs import Jobs
@@ -91,7 +93,7 @@ async def test_given_a_request_when_posted_then_it_is_recorded_and_published_onc
 
 async def test_given_more_than_an_event_may_hold_when_posted_then_it_is_refused_at_once() -> None:
     async with store() as redis, _served(redis) as client:
-        body = {"kind": "calibrate", "parameters": {"x": "y" * 4_000}}
+        body = {"kind": "calibrate", "parameters": {"note": "\U0001f600" * 1_000}}
         answer = await client.post("/v1/jobs", json=body)
         assert not await redis.exists(JOBS)
         assert (await client.get("/v1/jobs")).json()["jobs"] == []
@@ -170,6 +172,59 @@ async def test_given_a_wrong_body_when_posted_then_field_value_and_remedy_are_na
     assert error_of(answer)["code"] == "invalid"
     assert words in error_of(answer)["message"]
     assert len(answer.content) < 600
+
+
+async def test_given_a_job_when_deleted_then_it_is_cancelled_once_and_stays_to_be_seen() -> None:
+    async with store() as redis, _served(redis) as client:
+        await client.post("/v1/jobs", json={"kind": "verify", "job_id": _JOB})
+        first = await client.delete(f"/v1/jobs/{_JOB}")
+        again = await client.delete(f"/v1/jobs/{_JOB}")
+        seen = await client.get(f"/v1/jobs/{_JOB}")
+        posted = await client.post("/v1/jobs", json={"kind": "verify", "job_id": _JOB})
+        none = await client.delete(f"/v1/jobs/{uuid_of('none')}")
+        others = bearer(operator("school-8"))
+        foreign = await client.delete(f"/v1/jobs/{_JOB}", headers=others)
+        refused = await client.delete(f"/v1/jobs/{_JOB}", headers=bearer(token("ann")))
+    assert first.status_code == 200
+    assert (first.json()["status"], first.json()["problem"]) == (
+        "cancelled",
+        "cancelled by operator-1",
+    )
+    assert again.json() == seen.json() == posted.json() == first.json()
+    assert (none.status_code, foreign.status_code, refused.status_code) == (404, 404, 403)
+
+
+async def test_given_a_job_that_has_ended_when_deleted_then_it_is_a_conflict() -> None:
+    async with store() as redis, _served(redis) as client:
+        await client.post("/v1/jobs", json={"kind": "verify", "job_id": _JOB})
+        records = JobRecords(redis)
+        key = JobKey("school-7", _JOB)
+        run, record = await records.begin(key, "run"), await records.find(key)
+        assert run is not None
+        assert record is not None
+        await records.note(run, replace(record, status=JobStatus.SUCCEEDED))
+        answer = await client.delete(f"/v1/jobs/{_JOB}")
+    assert answer.status_code == 409
+    assert "has ended" in error_of(answer)["message"]
+
+
+async def test_given_a_job_forgotten_or_redis_away_when_deleted_then_it_is_said() -> None:
+    class Forgetful(JobRecords):
+        async def cancel(self, key: Any, by: str) -> Any:
+            await self.remove([key])
+            return await super().cancel(key, by)
+
+    class Away(JobRecords):
+        async def cancel(self, *_: Any) -> Any:
+            raise RedisUnavailable("gone")
+
+    async with store() as redis:
+        for records, status in ((Away(redis), 503), (Forgetful(redis), 404)):
+            async with client_of(application(jobs_of(redis, records).routes)) as client:
+                client.headers.update(bearer(operator()))
+                await client.post("/v1/jobs", json={"kind": "verify", "job_id": _JOB})
+                answer = await client.delete(f"/v1/jobs/{_JOB}")
+            assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

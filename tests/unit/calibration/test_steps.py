@@ -1,0 +1,195 @@
+"""A calibration in steps gives what one fit gives; what was kept is taken as it was."""
+
+from dataclasses import replace
+
+import numpy as np
+import orjson
+import pytest
+
+from tests.factories import answer
+from tests.unit.calibration.simulated import simulated
+from tests.unit.calibration.test_answers import answers_of, key_of, on_scales
+from workers.calibration.ability_fit import fit_ability
+from workers.calibration.answers import Answers, is_held_out
+from workers.calibration.comparing import (
+    Comparison,
+    Predicted,
+    compare,
+    fit_of_concepts,
+    fit_of_items,
+    predict_held_out,
+    together,
+)
+from workers.calibration.diagnostics import diagnostics
+from workers.calibration.fitting import fit
+from workers.calibration.merging import Merged, merged
+from workers.calibration.packing import packed, packed_fit, unpacked, unpacked_fit
+from workers.calibration.steps import FEWEST, compute, fit_name, scales_to_fit, steps_of
+from workers.calibration.table import table_of
+from workers.estimation.documents import parameters_document
+from workers.estimation.metrics import log_loss
+from workers.estimation.parameters import Parameters
+from workers.evaluation.protocol import predict
+
+
+def _done(model: str, answers: Answers) -> dict[str, str]:
+    done: dict[str, str] = {}
+    for step in steps_of(model, answers):
+        assert set(step.needs) <= set(done)
+        done[step.name] = compute(model, step, answers, done)
+    return done
+
+
+def _merged(model: str, answers: Answers) -> Merged:
+    done = _done(model, answers)
+    fits = {n: unpacked_fit(done[fit_name(n)]) for n in scales_to_fit(answers)}
+    return merged(answers, fits)
+
+
+@pytest.mark.parametrize("model", ["informed", "bkt-forgets", "irt"])
+def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_not_held_out(
+    model: str,
+) -> None:
+    logs = simulated(80, 5, concepts=3)
+    answers = answers_of(logs)
+    whole = fit(model, [log for n, log in enumerate(logs) if not is_held_out(key_of(n))])
+    found = _merged(model, answers)
+    # Sums over items are taken in another order.
+    for name, own in whole.parameters.concepts.items():
+        ours, theirs = (
+            np.array(
+                [
+                    v
+                    for v in orjson.loads(
+                        orjson.dumps(parameters_document(Parameters(concepts={name: one})))
+                    )["concepts"][name].values()
+                    if isinstance(v, float)
+                ]
+                or [0.0]
+            )
+            for one in (own, found.parameters.concepts[name])
+        )
+        assert np.allclose(ours, theirs, rtol=1e-4)
+    assert found.log_likelihood.keys() == whole.log_likelihood.keys()
+    for name, value in whole.log_likelihood.items():
+        assert found.log_likelihood[name] == pytest.approx(value, rel=1e-4)
+    assert found.parameters.items.keys() == whole.parameters.items.keys()
+    assert (found.parameters.any_scale is None) == (whole.parameters.any_scale is None)
+
+
+def test_given_several_scales_when_merged_then_each_has_its_own_and_the_commonest_serves_all() -> (
+    None
+):
+    logs = on_scales(simulated(160, 6, concepts=3))
+    few = [answer(90, scale="rare", item="rare-1", concepts=["rare"])]
+    answers = answers_of([*logs, *([few] * 5)])
+    names = [answers.scales[n] for n in scales_to_fit(answers)]
+    assert names == ["math", "reading"]
+
+    found = _merged("informed", answers)
+    scales = found.parameters.scales
+    assert set(scales) == {"math", "reading"}
+    assert found.parameters.any_scale == scales["math"] != scales["reading"]
+    told = "\n".join(found.warnings)
+    assert "on several scales" in told
+    assert f"fewer than {FEWEST}" in told
+    assert "'rare'" in told
+    # Never seen by a fit: as the mean of the scale that serves all.
+    scale = found.parameters.of_scale("rare")
+    assert scale is not None
+    assert found.parameters.item_of("rare-1", ("rare",), scale) == scale.item
+    assert found.parameters.of_concept("rare") == found.parameters.default
+
+
+def test_given_nothing_that_a_fit_may_see_when_asked_then_there_are_no_steps() -> None:
+    assert steps_of("informed", answers_of([])) == []
+
+
+def test_given_a_fit_when_packed_then_it_comes_back_to_the_last_bit() -> None:
+    table, _ = table_of(simulated(12, 7, several=True))
+    ability = fit_ability(table)
+    again = unpacked(packed(ability))
+    assert packed(again) == packed(ability)
+    assert (again.model.difficulty == ability.model.difficulty).all()
+    assert again.items.seen.dtype == np.bool_
+    assert unpacked(packed(None)) is None
+    fitted = fit("kt-idem", simulated(12, 7))
+    assert unpacked_fit(packed_fit(fitted)) == replace(fitted, warnings=list(fitted.warnings))
+
+
+@pytest.mark.parametrize("text", ['{"@": "Another"}', '{"@": "Items", "x": 1}', '{"array": "f8"}'])
+def test_given_a_stage_of_another_version_when_unpacked_then_it_says_so(text: str) -> None:
+    with pytest.raises(ValueError, match="another version"):
+        unpacked(text)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"parameters": {"x": 1}}'])
+def test_given_a_fit_of_another_version_when_unpacked_then_it_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"another version|parameters|x: "):
+        unpacked_fit(text)
+
+
+def test_given_held_out_learners_when_predicted_then_as_the_engine_streams_them() -> None:
+    logs = on_scales(simulated(60, 8))
+    answers = answers_of(logs)
+    new = fit("bkt", logs).parameters
+    half = answers.learners // 2
+    found = together(
+        [
+            predict_held_out(answers, span, new, Parameters())
+            for span in ((0, half), (half, answers.learners))
+        ]
+    )
+    held = [n for n in range(len(logs)) if is_held_out(key_of(n))]
+    expected = [one for n in held for one in predict(logs[n], new)]
+    assert found.new.tolist() == [p for _, p, _ in expected]
+    assert found.score.tolist() == [one.score for one, _, _ in expected]
+
+    compared = compare(found)
+    assert (compared.learners, compared.responses) == (len(held), len(expected))
+    assert compared.new["log_loss"] == pytest.approx(log_loss(found.score, found.new))
+    gains = [
+        np.mean([np.log(p if r.score else 1.0 - p) for r, p, _ in predict(logs[n], new)])
+        - np.mean([np.log(p if r.score else 1.0 - p) for r, p, _ in predict(logs[n], Parameters())])
+        for n in held
+    ]
+    assert compared.gain == pytest.approx(np.mean(gains))
+    assert compared.standard_error == pytest.approx(np.std(gains, ddof=1) / np.sqrt(len(gains)))
+
+    items = fit_of_items(answers, found)
+    assert sum(one.answers for one in items.values()) == len(expected)
+    concepts = fit_of_concepts(answers, found)
+    chosen = np.array([r.concept_ids[0] == "c0" for r, _, _ in expected])
+    variance = found.new * (1.0 - found.new)
+    squares = (found.score - found.new) ** 2
+    assert concepts["c0"].infit == pytest.approx(squares[chosen].sum() / variance[chosen].sum())
+    assert concepts["c0"].residual == pytest.approx((found.score - found.new)[chosen].mean())
+    document = diagnostics(answers, Merged(new, {"c0": -7.0}, []), found)
+    assert document["log_likelihood"] == -7.0
+    assert document["concepts"]["c0"]["held_out_answers"] == chosen.sum()
+    assert document["items"].keys() == items.keys()
+    assert diagnostics(answers, Merged(new, {}, ["w"]), None)["concepts"] == {}
+
+
+def _gains(*gains: float) -> Comparison:
+    """One answer each, right, predicted so much better."""
+    n = np.arange(len(gains))
+    present = np.full(n.size, 0.5)
+    return compare(Predicted(n, n, np.ones(n.size), 0.5 * np.exp(gains), present))
+
+
+def test_given_gains_when_judged_then_only_those_beyond_doubt_are_better() -> None:
+    assert _gains(0.1, 0.12, 0.08, 0.11).better
+    assert not _gains(0.3, -0.25, 0.2, -0.1).better
+    assert not _gains(-0.1, -0.12, -0.08).better
+    assert not _gains(0.3).better
+    # Of two learners nothing is certain.
+    assert not _gains(0.1, 0.3).better
+    assert not compare(None).better
+    assert compare(None).document()["standard_error"] is None
+    # A prediction of 1 that fails costs much, and not everything.
+    n = np.arange(3)
+    certain = np.full(3, 1.0 - 2.0**-53)
+    lost = compare(Predicted(n, n, np.zeros(3), certain, np.full(3, 0.5)))
+    assert np.isfinite(lost.gain)
+    assert not lost.better

@@ -1,0 +1,116 @@
+"""One run of a calibration: its fits and predictions, as they were kept or computed now."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from workers.calibrating.processes import Hands, do_all
+from workers.calibrating.progress import Progress
+from workers.calibrating.workspace import Workspace, span_name
+from workers.calibration.answers import Answers, chunks
+from workers.calibration.comparing import Predicted, together
+from workers.calibration.merging import Merged, merged
+from workers.calibration.packing import unpacked, unpacked_fit
+from workers.calibration.steps import Step, fit_name, is_fit, scales_to_fit, steps_of
+from workers.estimation.parameters import Parameters
+from workers.ledger.calibration import CalibrationLedger, Stage
+from workers.patience import Patience
+
+_log = structlog.get_logger(__name__)
+
+_ANSWERS_OF_A_SPAN: Final = 20_000
+
+
+class Run:
+    """A run, laid out in a workspace.
+
+    Args:
+        run_id: UUID.
+        ledger: keeps its stages.
+        patience: waits for the ledger.
+        workspace: laid out for the same answers.
+        answers: all.
+        hands: do its steps.
+        progress: told how far it is.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        ledger: CalibrationLedger,
+        patience: Patience,
+        workspace: Workspace,
+        answers: Answers,
+        hands: Hands,
+        progress: Progress,
+    ) -> None:
+        self._id = run_id
+        self._ledger = ledger
+        self._patience = patience
+        self._workspace = workspace
+        self._answers = answers
+        self._hands = hands
+        self._progress = progress
+
+    async def fit(self, model: str, known: Mapping[str, str]) -> Merged:
+        """Fit all scales.
+
+        Args:
+            model: one of `workers.calibration.fitting.MODELS`.
+            known: documents of stages that were kept, by their names.
+
+        Raises:
+            CalibrationFailed: a process failed.
+        """
+        workspace, steps = self._workspace, steps_of(model, self._answers)
+        done = [step.name for step in steps if step.name in known and _usable(step, known)]
+        for name in done:
+            workspace.put(name, known[name])
+        if done:
+            _log.info("calibration_resumed", steps=len(done), of=len(steps))
+        await self._progress.fits(len(steps), len(done))
+
+        async def ended(step: Step) -> None:
+            stage = Stage(self._id, step.name, workspace.taken(step.name))
+            await self._patience.until_answered(lambda: self._ledger.keep_stage(stage))
+            await self._progress.fitted()
+
+        await do_all(workspace, steps, done, self._hands, ended)
+        fits = {
+            scale: unpacked_fit(workspace.taken(fit_name(scale)))
+            for scale in scales_to_fit(self._answers)
+        }
+        return await asyncio.to_thread(merged, self._answers, fits)
+
+    async def predict(self, new: Parameters, present: Parameters) -> Predicted | None:
+        """Predict held-out learners; None: there are none.
+
+        Args:
+            new: the parameters that were fitted.
+            present: those that are active.
+
+        Raises:
+            CalibrationFailed: a process failed.
+        """
+        steps = [Step(span_name(span)) for span in chunks(self._answers, _ANSWERS_OF_A_SPAN)]
+        self._progress.spans(len(steps))
+
+        async def ended(_: Step) -> None:
+            await self._progress.predicted()
+
+        self._workspace.compare(new, present)
+        await do_all(self._workspace, steps, (), self._hands, ended)
+        return together([self._workspace.predicted(one.name) for one in steps]) if steps else None
+
+
+def _usable(step: Step, known: Mapping[str, str]) -> bool:
+    """Whether a stage that was kept is one of this version of the engine."""
+    try:
+        (unpacked_fit if is_fit(step) else unpacked)(known[step.name])
+    except ValueError as error:
+        _log.warning("calibration_stage_dropped", step=step.name, reason=str(error))
+        return False
+    return True

@@ -1,0 +1,47 @@
+"""What is to be known of fitted parameters, as JSON: it is stored with their version."""
+
+from typing import Any
+
+from workers.calibration.answers import Answers
+from workers.calibration.comparing import Fit, Predicted, fit_of_concepts, fit_of_items
+from workers.calibration.merging import Merged
+from workers.calibration.steps import scales_to_fit
+
+
+def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) -> dict[str, Any]:
+    """Log likelihood in nats, fit per concept and item, and warnings.
+
+    Args:
+        answers: all.
+        found: what was fitted.
+        predicted: the answers of held-out learners, which say how well it fits; None: there are
+            none.
+    """
+    concepts = {} if predicted is None else fit_of_concepts(answers, predicted)
+    items = {} if predicted is None else fit_of_items(answers, predicted)
+    names = dict.fromkeys([*found.log_likelihood, *concepts])
+    return {
+        "learners": answers.learners,
+        "responses": answers.score.size,
+        "scales": [answers.scales[scale] for scale in scales_to_fit(answers)],
+        "log_likelihood": sum(found.log_likelihood.values()),
+        "concepts": {
+            name: {
+                "log_likelihood": found.log_likelihood.get(name),
+                **(_document(concepts[name]) if name in concepts else {}),
+            }
+            for name in names
+        },
+        # There are many of them: how many held-out answers, and infit.
+        "items": {name: [fit.answers, round(fit.infit, 4)] for name, fit in items.items()},
+        "warnings": found.warnings,
+    }
+
+
+def _document(fit: Fit) -> dict[str, Any]:
+    return {
+        "held_out_answers": fit.answers,
+        "infit": fit.infit,
+        "residual": fit.residual,
+        "log_loss": fit.log_loss,
+    }

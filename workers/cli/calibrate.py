@@ -1,0 +1,146 @@
+"""`mastery calibrate`: parameters fitted to the log, as a new version."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from workers.adapters import open_ledger
+from workers.calibrating.calibrator import Calibrator
+from workers.calibrating.processes import Hands, cores, in_a_process
+from workers.calibrating.request import DEFAULT_MODEL, Activate, Calibrated, Request
+from workers.calibration.fitting import MODELS
+from workers.cli.progress import progress_bar
+from workers.logs import configure_logs
+from workers.patience import Impatience
+from workers.settings import Settings, load_settings
+from workers.tasks import end
+from workers.worker import stop_on_signals
+
+_STOPPED: Final = 130
+_SHOWN: Final = 20
+
+
+def calibrate(  # noqa: PLR0917  # typer reads the parameters by name
+    model: Annotated[
+        str, typer.Option(help=f"Of {', '.join(MODELS)}.", show_default=True)
+    ] = DEFAULT_MODEL,
+    activate: Annotated[
+        Activate,
+        typer.Option(help="When the new version becomes the active one."),
+    ] = "if-better",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Fit and compare; store and activate nothing.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, though a run that was stopped is there.")
+    ] = False,
+    note: Annotated[str, typer.Option(help="What a person should know of the version.")] = "",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="At the same time; one for each core if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, all diagnostics.")] = False,
+) -> None:
+    """Fit parameters to the log of all learners; activate them if they predict better."""
+    try:
+        request = Request(model, activate, dry_run, note)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    found = asyncio.run(_until_stopped(settings, request, fresh=fresh, processes=processes))
+    if found is None:
+        typer.echo(
+            "stopped; what was done is kept for a week: `mastery calibrate` goes on from there",
+            err=True,
+        )
+        raise typer.Exit(_STOPPED)
+    if as_json:
+        typer.echo(json.dumps(_document(found), indent=2, ensure_ascii=False))
+        return
+    Console().print(_table(found))
+    typer.echo("\n".join(_lines(found)))
+
+
+async def _until_stopped(
+    settings: Settings, request: Request, *, fresh: bool, processes: int | None
+) -> Calibrated | None:
+    """What came of it; None if SIGINT or SIGTERM came first."""
+    stopped = asyncio.create_task(stop_on_signals().wait())
+    work = asyncio.create_task(_calibrate(settings, request, fresh=fresh, processes=processes))
+    try:
+        await asyncio.wait({stopped, work}, return_when=asyncio.FIRST_COMPLETED)
+        return work.result() if work.done() else None
+    finally:
+        await end([work, stopped])
+
+
+async def _calibrate(
+    settings: Settings, request: Request, *, fresh: bool, processes: int | None
+) -> Calibrated:
+    async with AsyncExitStack() as stack:
+        ledger = await open_ledger(settings, stack)
+        hands = Hands(processes or cores(), in_a_process)
+        calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=hands)
+        bar = stack.enter_context(progress_bar())
+        task = bar.add_task("calibrating", total=None)
+
+        async def told(step: int, total: int) -> None:
+            bar.update(task, completed=step, total=total)
+
+        run_id = None if fresh else await calibrator.latest_run(request.model)
+        return await calibrator.calibrate(request, told, run_id=run_id)
+
+
+def _document(found: Calibrated) -> dict[str, object]:
+    return {
+        "version": found.version,
+        "active": found.active,
+        "compared_with": found.compared_with,
+        "diagnostics": found.diagnostics,
+    }
+
+
+def _table(found: Calibrated) -> Table:
+    compared = found.comparison
+    table = Table(
+        title=f"{compared.responses:,} answers of {compared.learners:,} learners held out",
+        title_justify="left",
+    )
+    table.add_column("parameters")
+    names = {"AUC": "auc", "log loss": "log_loss", "Brier": "brier", "ECE": "ece"}
+    for name in names:
+        table.add_column(name, justify="right")
+    new = "new" if found.version is None else f"new: version {found.version}"
+    for label, of in (
+        (new, compared.new),
+        (f"present: version {found.compared_with}", compared.present),
+    ):
+        table.add_row(label, *(f"{of[key]:.4f}" if key in of else "-" for key in names.values()))
+    return table
+
+
+def _lines(found: Calibrated) -> list[str]:
+    compared, warnings = found.comparison, found.diagnostics["warnings"]
+    lines = [f"warning: {one}" for one in warnings[:_SHOWN]]
+    if len(warnings) > _SHOWN:
+        lines.append(f"… and {len(warnings) - _SHOWN} more warnings; --json has all")
+    lines.append(
+        f"{found.learners:,} learners, {found.responses:,} answers; log loss of a held-out learner "
+        f"lower by {compared.gain:.4f} ± {compared.standard_error:.4f}"
+        + ("" if compared.better else ", which is not beyond doubt")
+    )
+    if found.version is None:
+        lines.append("dry run: nothing stored")
+    elif found.active:
+        lines.append(f"version {found.version} is active: learners are replayed under it")
+    else:
+        lines.append(
+            f"version {found.version} is stored and not active: `mastery parameters activate "
+            f"{found.version}` changes that"
+        )
+    return lines

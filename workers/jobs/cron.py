@@ -1,0 +1,50 @@
+"""Expressions of cron, in UTC: no hour is there twice, and none is left out."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from cronsim import CronSim, CronSimError
+
+_MINUTE_MS: Final = 60_000
+_FIELDS: Final = 5
+_SOME_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def check(expression: str) -> None:
+    """Return if it is an expression that comes true some day.
+
+    Raises:
+        ValueError: naming it and the remedy.
+    """
+    why = f"it has {len(expression.split())} fields"
+    # A sixth would be seconds, and a slot is a minute.
+    if len(expression.split()) == _FIELDS:
+        try:
+            next(CronSim(expression, _SOME_DAY))
+        except (CronSimError, StopIteration) as error:
+            why = str(error)[:1].lower() + str(error)[1:] or "it never comes true"
+        else:
+            return
+    raise ValueError(
+        f"{expression!r} is no expression of cron ({why}): write minute, hour, day of month, month "
+        "and day of week, such as 30 3 * * 0"
+    )
+
+
+def latest(expression: str, now_ms: int) -> int | None:
+    """The latest moment, this minute included, at which an expression was true.
+
+    Args:
+        expression: one that `check` accepts.
+        now_ms: milliseconds since 1970.
+
+    Returns:
+        Milliseconds since 1970; None: it was not within 50 years.
+    """
+    # What comes before the next minute begins may be this one.
+    next_minute = datetime.fromtimestamp((now_ms // _MINUTE_MS + 1) * 60, UTC)
+    try:
+        moment = next(CronSim(expression, next_minute, reverse=True))
+    except StopIteration:
+        return None
+    return int(moment.timestamp()) * 1000
