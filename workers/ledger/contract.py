@@ -1,13 +1,12 @@
 """The ledger over its SQL functions, whatever carries the call."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from workers.errors import LedgerRefused
 from workers.estimation.learner import LearnerKey
 from workers.ledger.arrays import plain
+from workers.ledger.concept_map_sql import SqlConceptMap
 from workers.ledger.current import Current, current_request, read_current
 from workers.ledger.documents import (
     commit_request,
@@ -17,6 +16,7 @@ from workers.ledger.documents import (
     read_commit,
     read_load,
 )
+from workers.ledger.promises import as_promised as _as_promised
 from workers.ledger.protocol import Commit, Committed, Loaded, Stored, Touched
 from workers.ledger.repair import Answers, ItemSpan, Rewrite, Untold
 from workers.ledger.repair_documents import (
@@ -31,7 +31,7 @@ from workers.ledger.repair_documents import (
 from workers.ledger.rights import Erased, Row, erase_request, held_request
 
 
-class SqlLedger(ABC):
+class SqlLedger(SqlConceptMap, ABC):
     """`workers.ledger.protocol.Ledger` on the functions of the migrations."""
 
     @abstractmethod
@@ -158,15 +158,3 @@ class SqlLedger(ABC):
         answer = await self._call("mastery_forget_erasures", {"before_ms": before_ms})
         with _as_promised("mastery_forget_erasures"):
             return int(answer[0])
-
-
-@contextmanager
-def _as_promised(function: str) -> Iterator[None]:
-    """Stop at an answer of another shape: else it would look like the fault of each event."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError) as error:
-        raise LedgerRefused(
-            f"{function} answers in another shape ({type(error).__name__}); run `mastery migrate "
-            "up`: the schema is not that of this version"
-        ) from error

@@ -6,16 +6,18 @@ from typing import Any
 
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory_accounts import Account, copied
+from workers.ledger.memory_concept_map import MemoryConceptMap
 from workers.ledger.protocol import Erasure
 from workers.ledger.repair import Untold
 from workers.ledger.rights import TABLES, Erased, Row
 from workers.moments import iso
 
 
-class MemoryRights:
+class MemoryRights(MemoryConceptMap):
     """The part of `RightsLedger` that goes beyond `RepairLedger`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._accounts: dict[LearnerKey, Account] = {}
         self._erasures: dict[LearnerKey, Erasure] = {}
         self._versions = count(1)

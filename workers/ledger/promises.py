@@ -1,0 +1,22 @@
+"""Answers of the database, read as the migrations promise them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from workers.errors import LedgerRefused
+
+
+@contextmanager
+def as_promised(function: str) -> Iterator[None]:
+    """Stop at an answer of another shape: else it would look like the fault of each event.
+
+    Args:
+        function: of the database, whose answer is read within.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise LedgerRefused(
+            f"{function} answers in another shape ({type(error).__name__}); run `mastery migrate "
+            "up`: the schema is not that of this version"
+        ) from error
