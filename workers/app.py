@@ -82,6 +82,7 @@ def bounds_of(settings: Settings) -> tuple[Bounds, ...]:
             for bounds in (
                 Bounds(shard.responses, ENGINE_GROUP),
                 Bounds(shard.mastery, GRAPH_GROUP, settings.stream_keep, retention_ms),
+                Bounds(shard.unlocked, None, settings.stream_keep, retention_ms),
             )
         ),
         Bounds(JOBS, JOBS_GROUP),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import astuple
 from functools import partial
 from typing import Any, Final
 
@@ -52,7 +53,7 @@ def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
         with redis_errors():
             version = (await servers.redis.info("server"))["redis_version"]
             for shard in shards(settings.stream_shards):
-                for stream in (shard.responses, shard.mastery, shard.rejected):
+                for stream in astuple(shard):
                     kind: Any = await servers.redis.type(stream)
                     if kind not in (b"none", b"stream"):
                         raise StreamRefused(

@@ -21,7 +21,9 @@ class SqlConceptMap(ABC):
         request = {"tenant": tenant_id, "items": texts(item_ids)}
         answer = await self._call("mastery_concept_map", request)
         with as_promised("mastery_concept_map"):
-            concepts = [Concept(*row[:3], tuple(row[3])) for row in answer["concepts"]]
+            concepts = [
+                Concept(row[0], row[1], row[2], tuple(row[3])) for row in answer["concepts"]
+            ]
             items = [Item(item_id, tuple(ids), scale) for item_id, ids, scale in answer["items"]]
             return ConceptMap(
                 int(answer["version"]),
