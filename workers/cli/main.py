@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from workers.cli import learner, migrate, rejected, response
+from workers.cli import concepts, learner, migrate, rejected, response
 from workers.cli.asyncapi import asyncapi
 from workers.cli.check import check
 from workers.cli.demo import demo
@@ -31,6 +31,7 @@ app.add_typer(migrate.app)
 app.add_typer(rejected.app)
 app.add_typer(response.app)
 app.add_typer(learner.app)
+app.add_typer(concepts.app)
 app.command()(verify)
 app.command()(rebuild)
 app.command()(reconcile)
