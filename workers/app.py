@@ -37,6 +37,7 @@ from workers.outlet.teller import Teller
 from workers.patience import Patience
 from workers.rates import RateLimit
 from workers.recorder import Recorder
+from workers.registry import Registry
 from workers.service.health import Check, Health
 from workers.service.metrics import EngineMetrics
 from workers.service.readiness_gauge import ReadinessGauge
@@ -263,6 +264,7 @@ def _engine(
             patience=patience,
             meter=metrics,
             rate_limit=RateLimit.parse(settings.rate_limit),
+            registry=Registry(servers.ledger) if settings.strict else None,
         ),
         outlet=Outlet(servers.redis, ENGINE_GROUP),
         isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),

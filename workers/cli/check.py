@@ -15,7 +15,7 @@ from workers.errors import LedgerUnavailable, MasteryError, StreamRefused
 from workers.intake.redis_errors import redis_errors
 from workers.ledger.migrations import Migrations
 from workers.logs import configure_logs
-from workers.settings import Settings, load_settings, without_effect
+from workers.settings import Settings, load_settings
 from workers.tokens.keyring import KeyRing
 from workers.tokens.verification import build_ring
 
@@ -30,8 +30,6 @@ def check() -> None:
     settings = load_settings()
     console = Console(highlight=False, markup=False)
     console.print("settings  ok", style="green")
-    for variable in without_effect():
-        console.print(f"settings  {variable} does nothing in this version", style="yellow")
     if not asyncio.run(_check(settings, console)):
         raise typer.Exit(1)
 
