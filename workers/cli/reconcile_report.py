@@ -29,6 +29,7 @@ class Report:
     learners: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     nodes: int = 0
+    unlocked: int = 0
     concepts: list[MapDifference] = field(default_factory=list)
     shown: list[Difference] = field(default_factory=list)
     left: list[Difference] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Report:
     @property
     def different(self) -> int:
         """How many relationships, nodes and concepts were not as the ledger says."""
-        return self.kinds.total() + self.nodes + len(self.concepts)
+        return self.kinds.total() + self.nodes + len(self.concepts) + self.unlocked
 
     @property
     def good(self) -> bool:
@@ -99,7 +100,11 @@ class Report:
         }
 
     def _counted(self) -> dict[str, int]:
-        others = {"node": self.nodes, "concept": len(self.concepts)}
+        others = {
+            "node": self.nodes,
+            "concept": len(self.concepts),
+            "unlocked": self.unlocked,
+        }
         return {**self.kinds, **{name: count for name, count in others.items() if count}}
 
     def lines(self) -> Iterator[str]:
@@ -126,6 +131,8 @@ class Report:
             kinds.append(f"{self.nodes} of nobody")
         if self.concepts:
             kinds.append(f"{len(self.concepts)} concepts of the map")
+        if self.unlocked:
+            kinds.append(f"{self.unlocked} unlocked concepts")
         if not kinds:
             return "no difference"
         told = f"{self.different} differences ({', '.join(kinds)})"

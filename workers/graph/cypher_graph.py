@@ -19,7 +19,7 @@ from workers.graph.repairs import (
 )
 from workers.graph.scripts import Script, listed
 from workers.graph.statements import Merge, Row, merges, statement
-from workers.graph.unlocking import Mastering, Unlocked, projection
+from workers.graph.unlocking import Mastering, Unlocked, projection, restoration
 
 _Result = TypeVar("_Result")
 
@@ -47,6 +47,10 @@ class CypherGraph(ABC):
     ) -> list[Unlocked]:
         """Merge changes, and tell what they unlock; see `workers.graph.protocol.Graph`."""
         return await self._together(projection(changes, mastering))
+
+    async def restore(self, told: Sequence[Unlocked], *, dry_run: bool = False) -> int:
+        """Note what was told; see `workers.graph.protocol.Graph`."""
+        return await self._together(restoration(told, dry_run=dry_run))
 
     async def mapped(self, tenant_id: str, concept_ids: Sequence[str]) -> list[MappedConcept]:
         """Concepts of the map; see `workers.graph.protocol.Graph`."""

@@ -70,6 +70,13 @@ class Graph(Protocol):
         """
         ...
 
+    async def restore(self, told: Sequence[Unlocked], *, dry_run: bool = False) -> int:
+        """Note what was told before and is not noted, of students and concepts that are there.
+
+        Returns how many there are, or with `dry_run` would be.
+        """
+        ...
+
     async def mapped(self, tenant_id: str, concept_ids: Sequence[str]) -> list[MappedConcept]:
         """These concepts in the same order, as the graph has them."""
         ...

@@ -10,13 +10,15 @@ event in another entry publishes nothing.
 
 from collections.abc import Generator, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from workers.graph.changes import GraphChange
+from workers.graph.repairs import node_rows
 from workers.graph.scripts import Script
 from workers.graph.statements import Merge, Row, merges, statement
 
 _Key = tuple[str, str, str]
+_KEY: Final = ("tenant_id", "student_id", "concept_id")
 
 
 class Mastering(NamedTuple):
@@ -63,11 +65,31 @@ def projection(
     newest = _newest(mastering)
     ready = yield Merge(
         statement("ready_concepts"),
-        [dict(zip(("tenant_id", "student_id", "concept_id"), key, strict=True)) for key in newest],
+        [dict(zip(_KEY, key, strict=True)) for key in newest],
     )
     if rows := _to_note(ready, newest):
         yield Merge(statement("merge_unlocked"), rows)
     return (yield from _owned(mastering))
+
+
+def restoration(told: Iterable[Unlocked], *, dry_run: bool) -> Script[int]:
+    """Note what was told before and is not noted; returns how many."""
+    by_key = {one[:3]: one for one in told}
+    if not by_key:
+        return 0
+    yield Merge(statement("lock_students"), node_rows(key[:2] for key in by_key))
+    missing = yield Merge(
+        statement("restorable_unlocked"),
+        [dict(zip(_KEY, key, strict=True)) for key in sorted(by_key)],
+    )
+    keys: list[_Key] = sorted((row[_KEY[0]], row[_KEY[1]], row[_KEY[2]]) for row in missing)
+    if keys and not dry_run:
+        rows = [by_key[key]._asdict() for key in keys]
+        yield Merge(
+            statement("merge_unlocked"),
+            [{**row, "prerequisites": list(row["prerequisites"])} for row in rows],
+        )
+    return len(keys)
 
 
 def _newest(mastering: Iterable[Mastering]) -> dict[_Key, Mastering]:

@@ -192,6 +192,23 @@ async def test_given_an_unlocked_learner_when_erased_then_what_is_of_before_goes
     assert await mapped.mapped(TENANT, ["d"]) == [MAP[3]]
 
 
+async def test_given_what_was_told_when_restored_to_a_lost_graph_then_it_is_not_told_again(
+    mapped: Graph,
+) -> None:
+    one = Unlocked(TENANT, "s", "d", "a", ("a",), "id", "", 3, mastered("a", 3).data.answered_at)
+    others = [one._replace(student_id="nobody"), one._replace(concept_id="nothing")]
+    await Projector(mapped).project([mastered("a", 2, yes=False)])
+
+    assert await mapped.restore([]) == 0
+    assert await mapped.restore([one, *others], dry_run=True) == 1
+    assert await mapped.restore([one, *others]) == 1
+    assert await mapped.restore([one, *others]) == 0
+
+    assert await project(mapped, (mastered("a", 5), "m/9-0")) == []
+    (learner,) = await mapped.stored()
+    assert learner.unlocked == [one]
+
+
 async def test_given_batches_shuffled_repeated_and_at_once_then_each_is_owned_by_one_entry(
     mapped: Graph, open_graph: Open
 ) -> None:
