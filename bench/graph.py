@@ -90,7 +90,7 @@ def in_batches(
         yield ours[at : at + size], merges(changes_of(e.data for e in bare[at : at + size]))
 
 
-async def timed(work: Awaitable[None]) -> float:
+async def timed(work: Awaitable[object]) -> float:
     begun = time.perf_counter()
     await work
     return time.perf_counter() - begun
@@ -100,7 +100,7 @@ async def compare(
     name: str,
     size: int,
     options: argparse.Namespace,
-    project: Callable[[list[MasteryChanged]], Awaitable[None]],
+    project: Callable[[list[MasteryChanged]], Awaitable[object]],
     merge: Callable[[list[Merge]], Awaitable[None]],
 ) -> None:
     """Time both on the same batches and print what came out."""

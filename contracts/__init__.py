@@ -9,9 +9,11 @@ from contracts.jobs import JobRequested
 from contracts.mastery import MasteryChanged
 from contracts.rejections import RejectionCode, ResponseRejected
 from contracts.responses import ResponseRecorded
+from contracts.unlocked import ConceptUnlocked
 
 __all__ = [
     "CloudEvent",
+    "ConceptUnlocked",
     "JobRequested",
     "MasteryChanged",
     "RejectionCode",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 RESPONSES = "practice.responses.v1"
 MASTERY = "practice.mastery.v1"
 REJECTED = "practice.rejected.v1"
+UNLOCKED = "practice.unlocked.v1"
 JOBS = "practice.jobs.v1"
 
 EVENT_FIELD = "event"
@@ -23,6 +24,7 @@ class Shard:
     responses: str
     mastery: str
     rejected: str
+    unlocked: str
 
 
 def shards(count: int) -> tuple[Shard, ...]:
@@ -32,7 +34,7 @@ def shards(count: int) -> tuple[Shard, ...]:
         count: ``STREAM_SHARDS``, 0 or more.
     """
     suffixes = [f".{{{k}}}" for k in range(count)] if count else [""]
-    return tuple(Shard(RESPONSES + s, MASTERY + s, REJECTED + s) for s in suffixes)
+    return tuple(Shard(RESPONSES + s, MASTERY + s, REJECTED + s, UNLOCKED + s) for s in suffixes)
 
 
 def shard_of(tenant_id: str, student_id: str, count: int) -> int:

@@ -37,6 +37,7 @@ from workers.outlet.teller import Teller
 from workers.patience import Patience
 from workers.rates import RateLimit
 from workers.recorder import Recorder
+from workers.registry import Registry
 from workers.replaying import Replayer
 from workers.service.health import Check, Health
 from workers.service.metrics import EngineMetrics
@@ -84,6 +85,7 @@ def bounds_of(settings: Settings) -> tuple[Bounds, ...]:
             for bounds in (
                 Bounds(shard.responses, ENGINE_GROUP),
                 Bounds(shard.mastery, GRAPH_GROUP, settings.stream_keep, retention_ms),
+                Bounds(shard.unlocked, None, settings.stream_keep, retention_ms),
             )
         ),
         Bounds(JOBS, JOBS_GROUP),
@@ -275,6 +277,7 @@ def _engine(
             patience=patience,
             meter=metrics,
             rate_limit=RateLimit.parse(settings.rate_limit),
+            registry=Registry(servers.ledger) if settings.strict else None,
         ),
         outlet=Outlet(servers.redis, ENGINE_GROUP),
         isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),

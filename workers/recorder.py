@@ -27,6 +27,7 @@ from workers.meter import Meter
 from workers.outlet.events import mastery_events
 from workers.patience import Impatience, Patience
 from workers.rates import RateLimit
+from workers.registry import Registry
 from workers.versions import Versions, versions_of
 
 
@@ -106,6 +107,7 @@ class Recorder:
         patience: waits for the ledger while it is away.
         meter: counts.
         rate_limit: how many responses of a learner are let through; None: all.
+        registry: knows which items and concepts are registered; None: any will do.
     """
 
     def __init__(
@@ -116,12 +118,14 @@ class Recorder:
         patience: Patience,
         meter: Meter,
         rate_limit: RateLimit | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self._ledger = ledger
         self._versions = versions_of(parameters)
         self._patience = patience
         self._meter = meter
         self._rate_limit = rate_limit
+        self._registry = registry
 
     def impatient(self) -> "Recorder":
         """The same, but raising `LedgerUnavailable` instead of waiting."""
@@ -131,6 +135,7 @@ class Recorder:
             patience=Impatience(),
             meter=self._meter,
             rate_limit=self._rate_limit,
+            registry=self._registry,
         )
 
     async def ping(self) -> None:
@@ -158,6 +163,7 @@ class Recorder:
             Fatal: the ledger refuses us; no entry is at fault.
             Exception: anything unexpected is the fault of one of the entries.
         """
+        await self._look_up(admitted)
         pending = await self._load(_grouped(admitted))
         results: list[Result] = []
         while pending:
@@ -173,6 +179,7 @@ class Recorder:
                         again.append(group)
                         continue
                 results += self._settle_recorded(stream, group, state)
+                results += self._settle_unregistered(group)
                 group.divide(allot(group.entries, state.counts, self._rate_limit))
                 if new := group.responses():
                     work = Work(group.key, state.learner, new, state.log)
@@ -216,6 +223,11 @@ class Recorder:
             arrivals,
             state.counts.after(added) if added else None,
         )
+
+    async def _look_up(self, admitted: Sequence[Admitted]) -> None:
+        registry = self._registry
+        if registry is not None:
+            await self._patience.until_answered(lambda: registry.look_up(admitted))
 
     async def _load(self, groups: list[_Group]) -> list[tuple[_Group, Loaded]]:
         if not groups:
@@ -268,6 +280,23 @@ class Recorder:
                     results.append(Result.of(one))
                 elif erasure.refuse:
                     results.append(Result.of(one, refusal=_erased()))
+                else:
+                    left.append(one)
+            group.entries[name] = left
+            if not left:
+                del group.entries[name]
+        return results
+
+    def _settle_unregistered(self, group: _Group) -> list[Result]:
+        """Settle what is new and names an item or a concept that nobody has registered."""
+        if self._registry is None:
+            return []
+        results = []
+        for name, entries in list(group.entries.items()):
+            left = []
+            for one in entries:
+                if refusal := self._registry.refusal(one):
+                    results.append(Result.of(one, refusal=refusal))
                 else:
                     left.append(one)
             group.entries[name] = left

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from workers.errors import SettingsError
 from workers.http_settings import HttpSettings, Names, names
@@ -152,6 +152,12 @@ class Settings(HttpSettings, ScheduleSettings):
         0.95, gt=0, lt=1, description="mastery from which a concept counts as mastered"
     )
 
+    strict: bool = Field(
+        False,
+        description="items and concepts must be registered (`mastery concepts import`); a response "
+        "that names others is `not_found`",
+    )
+
     plaintext_hosts: Names = Field(
         (),
         description="hosts on a network that nobody else can reach: production allows plain text "
@@ -278,24 +284,6 @@ def _environment_of(file: Path) -> str:
     from dotenv import dotenv_values  # noqa: PLC0415  # a dependency of pydantic-settings
 
     return (dotenv_values(file).get("ENVIRONMENT") if file.is_file() else None) or "development"
-
-
-class _Later(BaseSettings):
-    """Settings that others may give already and that do nothing in this version."""
-
-    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
-
-    strict: str | None = None
-
-
-def without_effect(directory: Path | None = None) -> list[str]:
-    """Variables that are set, are part of the contract, and do nothing in this version.
-
-    Args:
-        directory: where the ``.env`` files are; by default the working directory.
-    """
-    later = _Later(_env_file=_layers(directory or Path.cwd(), None))
-    return [name.upper() for name, value in later if value is not None]
 
 
 def _explain(detail: ErrorDetails) -> str:

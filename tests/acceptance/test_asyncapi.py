@@ -33,6 +33,7 @@ async def test_given_the_kept_document_when_parsed_then_it_has_no_finding_of_any
         ("receive", "practice.responses.v1", "practice.response.recorded.v1"),
         ("receive", "practice.responses.v1", "practice.response.recorded.v0"),
         ("send", "practice.mastery.v1", "practice.mastery.changed.v1"),
+        ("send", "practice.unlocked.v1", "practice.concept.unlocked.v1"),
         ("send", "practice.rejected.v1", "practice.response.rejected.v1"),
         ("receive", "practice.jobs.v1", "practice.job.requested.v1"),
     }

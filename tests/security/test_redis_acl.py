@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.retry import Retry
 
-from contracts.streams import JOBS, MASTERY, REJECTED, RESPONSES, shards
+from contracts.streams import JOBS, MASTERY, REJECTED, RESPONSES, UNLOCKED, shards
 from tests.security.guarded_redis import USERS, GuardedRedis, guarded_redis
 from tests.security.in_process import command, drained, settings_of
 from tests.whole_run import (
@@ -36,7 +36,11 @@ _PUBLISHER: Final = Path(__file__).parents[1] / "acceptance" / "node" / "express
 
 _SHARDS: Final = [shards(1024)[k] for k in (0, 9, 10, 999, 1023)]
 _PUBLISHED: Final = [RESPONSES, JOBS, *(shard.responses for shard in _SHARDS)]
-_TOLD: Final = [MASTERY, *(shard.mastery for shard in _SHARDS)]
+_TOLD: Final = [
+    MASTERY,
+    UNLOCKED,
+    *(stream for shard in _SHARDS for stream in (shard.mastery, shard.unlocked)),
+]
 _REFUSED: Final = [REJECTED, *(shard.rejected for shard in _SHARDS)]
 _OTHERS: Final = [
     *map(tries_key, (RESPONSES, MASTERY, _SHARDS[1].responses)),

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 import pytest
 from redis.asyncio import Redis
 
-from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, MASTERY, RESPONSES
-from tests.factories import answer, event_json, uuid_of
+from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, MASTERY, RESPONSES, UNLOCKED
+from tests.factories import START, answer, event_json, uuid_of
 from tests.integration.ledger.steps import record
 from workers.errors import StillThere
 from workers.estimation.learner import LearnerKey
-from workers.graph.changes import AbilityChange, AttendanceChange, GraphChange, PractisedChange
+from workers.graph.changes import (
+    AbilityChange,
+    AttendanceChange,
+    GraphChange,
+    MasteryChange,
+    PractisedChange,
+)
 from workers.graph.embedded import EmbeddedGraph
+from workers.graph.mapping import MappedConcept
+from workers.graph.unlocking import Mastering
 from workers.intake.embedded_redis import EmbeddedRedis
 from workers.jobs.record import JobKey, JobRequest
 from workers.jobs.records import JobRecords
@@ -58,6 +66,14 @@ def ties(key: LearnerKey, version: int) -> list[GraphChange]:
     ]
 
 
+async def unlock(graph: EmbeddedGraph, key: LearnerKey, version: int) -> None:
+    """Let the learner master what another concept needs: two relationships."""
+    await graph.merge_map(key.tenant_id, [MappedConcept("d", "D", ("c",))])
+    change = MasteryChange(*key, "c", 0.99, 2, True, START, version)
+    by = Mastering(*key, "c", uuid_of("event", version), "mastery/1-0", version, START)
+    assert len(await graph.project([change], [by])) == 1
+
+
 @pytest.fixture
 async def place() -> AsyncIterator[Place]:
     embedded, graph, ledger = EmbeddedRedis(), EmbeddedGraph(), MemoryLedger()
@@ -67,7 +83,9 @@ async def place() -> AsyncIterator[Place]:
         for key in (KEY, OTHER):
             versions = await record(ledger, key, [answer(0), answer(1)])
             await graph.merge(ties(key, versions[-1]))
-            await client.xadd(MASTERY, {"event": mastery(key, versions[-1])})
+            await unlock(graph, key, versions[-1])
+            for stream in (MASTERY, UNLOCKED):
+                await client.xadd(stream, {"event": mastery(key, versions[-1])})
             await client.xadd(RESPONSES, {"event": event_json(key.student_id)})
         await client.xadd(
             JOBS, {"event": json.dumps({"data": {"parameters": {"student_id": KEY.student_id}}})}
@@ -99,10 +117,13 @@ async def test_given_two_learners_when_one_is_erased_then_the_other_keeps_all(
 
     assert report.rows == planned.rows
     for one in (planned, report):
-        assert (one.responses, one.mastery, one.jobs, one.relationships) == (1, 1, 1, 3)
+        assert (one.responses, one.mastery, one.unlocked, one.jobs) == (1, 1, 1, 1)
+        assert one.relationships == 5
     assert not await place.graph.knows(KEY)
     (other,) = await place.graph.learners([OTHER])
     assert len(other.attendance) == 2
+    assert [one.concept_id for one in other.unlocked] == ["d"]
+    assert await place.client.xlen(UNLOCKED) == 1
     sessions = [one.key.session_id for one in await place.graph.sessions()]
     assert sessions == ["own-bob", "shared"]
     assert await place.client.xlen(RESPONSES) == await place.client.xlen(MASTERY) == 1
@@ -165,8 +186,10 @@ async def test_given_a_learner_when_exported_then_it_is_one_document(place: Plac
     assert {name: len(found) for name, found in document["streams"].items()} == {
         RESPONSES: 1,
         MASTERY: 1,
+        UNLOCKED: 1,
         JOBS: 1,
     }
+    assert [one["concept_id"] for one in document["graph"]["unlocked"]] == ["d"]
     assert [one["job_id"] for one in document["job_records"]] == [
         uuid_of("job", 1),
         uuid_of("job", 0),

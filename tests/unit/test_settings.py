@@ -9,7 +9,7 @@ import pytest
 from dotenv import dotenv_values
 
 from workers.errors import SettingsError
-from workers.settings import Settings, load_settings, without_effect
+from workers.settings import Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 SECRET = "hunter2-is-secret"
@@ -424,8 +424,10 @@ def test_given_settings_of_tokens_that_contradict_each_other_then_the_remedy_is_
     assert re.search(says, refusal(monkeypatch, environment))
 
 
-def test_given_settings_of_a_later_version_when_asked_then_those_that_are_set_are_named(
-    tmp_path: Path,
+@pytest.mark.parametrize(("text", "strict"), [(None, False), ("false", False), ("true", True)])
+def test_given_strict_when_read_then_it_is_off_unless_said(
+    tmp_path: Path, text: str | None, *, strict: bool
 ) -> None:
-    (tmp_path / ".env").write_text("STRICT=true\n")
-    assert without_effect(tmp_path) == ["STRICT"]
+    if text is not None:
+        (tmp_path / ".env").write_text(f"STRICT={text}\n")
+    assert load_settings(tmp_path).strict is strict

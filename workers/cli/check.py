@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import astuple
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from workers.errors import LedgerUnavailable, MasteryError, StreamRefused
 from workers.intake.redis_errors import redis_errors
 from workers.ledger.migrations import Migrations
 from workers.logs import configure_logs
-from workers.settings import Settings, load_settings, without_effect
+from workers.settings import Settings, load_settings
 from workers.tokens.keyring import KeyRing
 from workers.tokens.verification import build_ring
 
@@ -29,8 +30,6 @@ def check() -> None:
     settings = load_settings()
     console = Console(highlight=False, markup=False)
     console.print("settings  ok", style="green")
-    for variable in without_effect():
-        console.print(f"settings  {variable} does nothing in this version", style="yellow")
     if not asyncio.run(_check(settings, console)):
         raise typer.Exit(1)
 
@@ -52,7 +51,7 @@ def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
         with redis_errors():
             version = (await servers.redis.info("server"))["redis_version"]
             for shard in shards(settings.stream_shards):
-                for stream in (shard.responses, shard.mastery, shard.rejected):
+                for stream in astuple(shard):
                     kind: Any = await servers.redis.type(stream)
                     if kind not in (b"none", b"stream"):
                         raise StreamRefused(

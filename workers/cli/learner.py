@@ -121,8 +121,8 @@ def _lines(report: Report, *, dry_run: bool, refuse: bool) -> list[str]:
     lines.append(f"graph: {report.relationships} relationships {would}erased")
     lines.append(
         f"streams: {report.responses} responses, {report.mastery} mastery events, "
-        f"{report.jobs} jobs, {report.job_records} records of jobs, {report.letters} dead letters "
-        f"{would}erased"
+        f"{report.unlocked} unlocked concepts, {report.jobs} jobs, {report.job_records} records of "
+        f"jobs, {report.letters} dead letters {would}erased"
     )
     if not dry_run:
         lines.append(

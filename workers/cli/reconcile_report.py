@@ -1,10 +1,11 @@
 """What a reconciliation did, for people and as JSON."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from workers.mapping.graph_map import MapDifference
 from workers.moments import iso
 from workers.reconciliation.comparison import Difference
 from workers.reconciliation.graph_repair import Compared
@@ -28,6 +29,8 @@ class Report:
     learners: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     nodes: int = 0
+    unlocked: int = 0
+    concepts: list[MapDifference] = field(default_factory=list)
     shown: list[Difference] = field(default_factory=list)
     left: list[Difference] = field(default_factory=list)
     published_learners: int = 0
@@ -47,6 +50,10 @@ class Report:
         self.left += page.left
         self.shown += page.found[: self.show - len(self.shown)]
 
+    def mapped(self, found: Sequence[MapDifference]) -> None:
+        """Count what a tenant's concept map differed in."""
+        self.concepts += found
+
     def published(self, page: Published) -> None:
         """Count a page of what was published."""
         self.published_learners += page.learners
@@ -62,8 +69,8 @@ class Report:
 
     @property
     def different(self) -> int:
-        """How many relationships and nodes were not as the ledger says."""
-        return self.kinds.total() + self.nodes
+        """How many relationships, nodes and concepts were not as the ledger says."""
+        return self.kinds.total() + self.nodes + len(self.concepts) + self.unlocked
 
     @property
     def good(self) -> bool:
@@ -86,11 +93,19 @@ class Report:
             else None,
             "learners": self.learners,
             "different": self.different,
-            "kinds": {**self.kinds, **({"node": self.nodes} if self.nodes else {})},
+            "kinds": self._counted(),
             "repaired": 0 if self.dry_run else self.different - len(self.left),
             "left": [one.document() for one in self.left],
             "shown": [one.document() for one in self.shown],
         }
+
+    def _counted(self) -> dict[str, int]:
+        others = {
+            "node": self.nodes,
+            "concept": len(self.concepts),
+            "unlocked": self.unlocked,
+        }
+        return {**self.kinds, **{name: count for name, count in others.items() if count}}
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -102,6 +117,8 @@ class Report:
                     f"{self.untold} rewritten scales or sessions have no event of their own: "
                     "only the graph's repair carries them"
                 )
+        for concept in self.concepts[: self.show] if self.dry_run else ():
+            yield str(concept)
         for one in self.shown if self.dry_run else self.left:
             yield str(one)
         yield f"{self.learners} learners compared with the graph: {self._outcome()}"
@@ -112,6 +129,10 @@ class Report:
         kinds = [f"{count} {kind}" for kind, count in self.kinds.most_common()]
         if self.nodes:
             kinds.append(f"{self.nodes} of nobody")
+        if self.concepts:
+            kinds.append(f"{len(self.concepts)} concepts of the map")
+        if self.unlocked:
+            kinds.append(f"{self.unlocked} unlocked concepts")
         if not kinds:
             return "no difference"
         told = f"{self.different} differences ({', '.join(kinds)})"

@@ -11,12 +11,15 @@ from rich.progress import Progress
 
 from workers.adapters import Servers
 from workers.cli.reconcile_report import Report
+from workers.errors import RedisUnavailable
 from workers.intake.redis_errors import redis_errors
+from workers.mapping.graph_map import GraphMap
 from workers.patience import Patience
 from workers.reconciliation.graph_repair import GraphRepair
 from workers.reconciliation.publication import Publication
 from workers.reconciliation.scope import Cursor, Phase, Scope
 from workers.reconciliation.since import Since
+from workers.reconciliation.unlocked import UnlockedRepair
 from workers.tasks import end
 
 _log = structlog.get_logger(__name__)
@@ -104,6 +107,7 @@ class Run:
 
     async def _repair(self, stopped: asyncio.Event) -> None:
         await self._servers.graph.prepare()
+        await self._repair_map(stopped)
         repair = GraphRepair(
             ledger=self._servers.ledger,
             graph=self._servers.graph,
@@ -118,6 +122,36 @@ class Run:
             if page.after is not None:
                 self._report.cursor = Cursor(Phase.GRAPH, page.after)
             self._tell("comparing", page.learners)
+        await self._repair_unlocked(stopped)
+
+    async def _repair_unlocked(self, stopped: asyncio.Event) -> None:
+        """Last, since it needs the learners; the graph's repair itself needs no Redis."""
+        unlocked = UnlockedRepair(
+            client=self._servers.redis,
+            shard_count=self._shard_count,
+            graph=self._servers.graph,
+            patience=Patience(),
+            scope=self._order.scope,
+            dry_run=self._order.dry_run,
+        )
+        try:
+            async for count in until_stopped(unlocked.run(), stopped):
+                self._report.unlocked += count
+        except RedisUnavailable as error:
+            _log.warning("unlocked_concepts_not_compared", reason=error.reason)
+
+    async def _repair_map(self, stopped: asyncio.Event) -> None:
+        """Concepts come before learners: they are few, and learners are tied to them."""
+        if self._order.scope.one is not None:
+            return
+        graph_map = GraphMap(
+            ledger=self._servers.ledger,
+            graph=self._servers.graph,
+            patience=Patience(),
+            dry_run=self._order.dry_run,
+        )
+        async for found in until_stopped(graph_map.of(self._order.scope.tenant_id), stopped):
+            self._report.mapped(found)
 
     def _tell(self, what: str, learners: int) -> None:
         """Show how far it is; in the log for those who have to go on after a crash."""

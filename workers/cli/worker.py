@@ -3,15 +3,12 @@
 import asyncio
 from typing import Annotated
 
-import structlog
 import typer
 
 from workers.app import ROLES, Role, running_worker
 from workers.logs import configure_logs
-from workers.settings import Settings, load_settings, without_effect
+from workers.settings import Settings, load_settings
 from workers.worker import stop_on_signals
-
-_log = structlog.get_logger(__name__)
 
 
 def worker(
@@ -25,8 +22,6 @@ def worker(
     """Run the worker and its HTTP side."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    if ignored := without_effect():
-        _log.warning("settings_without_effect", variables=ignored)
     asyncio.run(_run(settings, tuple(role) if role else ROLES, burst=burst))
 
 

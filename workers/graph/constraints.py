@@ -4,7 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 LABELS: Final = ("Student", "Concept", "Scale", "PracticeSession")
-RELATIONSHIPS: Final = ("HAS_MASTERY", "HAS_ABILITY", "ATTENDED", "PRACTISED")
+RELATIONSHIPS: Final = (
+    "HAS_MASTERY",
+    "HAS_ABILITY",
+    "ATTENDED",
+    "PRACTISED",
+    "UNLOCKED",
+    "PREREQUISITE_OF",
+)
 
 _IDENTITY: Final = {"tenant_id", "id"}
 
@@ -52,11 +59,13 @@ def _can_refuse(owner: str, kind: str, properties: Sequence[str]) -> bool:
     if "TYPE" in kind:
         return False  # our values always have one type, the one in which they were first stored
     if owner in RELATIONSHIPS:
-        return True
+        # We set no property of a prerequisite: there is nothing to compare.
+        return owner != "PREREQUISITE_OF" or not kind.endswith("UNIQUENESS")
     if owner not in LABELS or set(properties) == _IDENTITY:
         return False
     if kind.endswith("UNIQUENESS"):
         # Of a property that we never set there is nothing to compare.
-        return set(properties) < _IDENTITY
+        ours = _IDENTITY | ({"name"} if owner == "Concept" else set())
+        return set(properties) <= ours and not set(properties) >= _IDENTITY
     # A key or an existence constraint also asks for what we never set.
     return not (kind.endswith("EXISTENCE") and set(properties) < _IDENTITY)

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from workers.estimation.learner import LearnerKey
 from workers.graph import reading
 from workers.graph.changes import GraphChange
+from workers.graph.mapping import MappedConcept, mapped, mapping
 from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
 from workers.graph.repairs import (
     Repair,
@@ -16,7 +17,11 @@ from workers.graph.repairs import (
     session_removals,
     student_removals,
 )
+from workers.graph.scripts import Script, listed
 from workers.graph.statements import Merge, Row, merges, statement
+from workers.graph.unlocking import Mastering, Unlocked, projection, restoration
+
+_Result = TypeVar("_Result")
 
 
 class CypherGraph(ABC):
@@ -27,12 +32,33 @@ class CypherGraph(ABC):
         """Run one statement and return its rows; times come as aware UTC."""
 
     @abstractmethod
+    async def _together(self, work: Script[_Result]) -> _Result:
+        """Run a script in one transaction, and return what it returns."""
+
     async def _write(self, work: Sequence[Merge]) -> None:
-        """Run statements in one transaction."""
+        await self._together(listed(work))
 
     async def merge(self, changes: Sequence[GraphChange]) -> None:
         """Merge changes; see `workers.graph.protocol.Graph`."""
         await self._write(merges(changes))
+
+    async def project(
+        self, changes: Sequence[GraphChange], mastering: Sequence[Mastering]
+    ) -> list[Unlocked]:
+        """Merge changes, and tell what they unlock; see `workers.graph.protocol.Graph`."""
+        return await self._together(projection(changes, mastering))
+
+    async def restore(self, told: Sequence[Unlocked], *, dry_run: bool = False) -> int:
+        """Note what was told; see `workers.graph.protocol.Graph`."""
+        return await self._together(restoration(told, dry_run=dry_run))
+
+    async def mapped(self, tenant_id: str, concept_ids: Sequence[str]) -> list[MappedConcept]:
+        """Concepts of the map; see `workers.graph.protocol.Graph`."""
+        return await mapped(self._read, tenant_id, concept_ids)
+
+    async def merge_map(self, tenant_id: str, concepts: Sequence[MappedConcept]) -> None:
+        """Write concepts of the map; see `workers.graph.protocol.Graph`."""
+        await self._write(mapping(tenant_id, concepts))
 
     async def repair(self, repair: Repair) -> None:
         """Take away and merge; see `workers.graph.protocol.Graph`."""

@@ -6,7 +6,7 @@ Only one process at a time can have a directory open.
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ import ladybug
 
 from workers.errors import GraphRefused, GraphUnavailable
 from workers.graph.cypher_graph import CypherGraph
+from workers.graph.scripts import Script, listed, run
 from workers.graph.statements import PROBE, Merge, Row, merges, script, statement
 
 _Result = TypeVar("_Result")
@@ -43,7 +44,9 @@ class EmbeddedGraph(CypherGraph):
 
     async def prepare(self) -> None:
         """Create the tables; see `workers.graph.protocol.Graph`."""
-        await self._in_thread(lambda: self._run_together([(text, {}) for text in script("tables")]))
+        await self._in_thread(
+            lambda: self._run_together(listed(Merge(text, []) for text in script("tables")))
+        )
 
     async def faults(self) -> list[str]:
         """What stands in the way; see `workers.graph.protocol.Graph`."""
@@ -74,10 +77,8 @@ class EmbeddedGraph(CypherGraph):
     async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:
         return await self._in_thread(lambda: self._run(text, parameters))
 
-    async def _write(self, work: Sequence[Merge]) -> None:
-        await self._in_thread(
-            lambda: self._run_together([(text, {"rows": rows}) for text, rows in work])
-        )
+    async def _together(self, work: Script[_Result]) -> _Result:
+        return await self._in_thread(lambda: self._run_together(work))
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         if self._closed:
@@ -138,15 +139,18 @@ class EmbeddedGraph(CypherGraph):
                 raise OverflowError(reason) from error
             raise GraphRefused(f"the embedded graph refuses: {reason}") from error
 
-    def _run_together(self, work: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def _run_together(self, work: Script[_Result]) -> _Result:
         self._run("BEGIN TRANSACTION", {})
         try:
-            for text, parameters in work:
-                self._run(text, parameters)
+            result = run(work, self._run_one)
             self._run("COMMIT", {})
         except BaseException:
             self._roll_back()
             raise
+        return result
+
+    def _run_one(self, merge: Merge) -> list[Row]:
+        return self._run(merge.statement, {"rows": merge.rows} if merge.rows else {})
 
     def _roll_back(self) -> None:
         try:

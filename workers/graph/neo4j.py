@@ -1,11 +1,11 @@
 """The graph on Neo4j 5 or newer, over the official driver."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from typing import Any, TypeVar
 
 from neo4j import (
     AsyncDriver,
@@ -19,7 +19,10 @@ from workers.errors import GraphRefused, GraphUnavailable
 from workers.graph import constraints
 from workers.graph.cypher_graph import CypherGraph
 from workers.graph.failures import translated
+from workers.graph.scripts import Script, run_async
 from workers.graph.statements import PROBE, Merge, Row, merges, script, statement
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,15 @@ class Neo4jGraph(CypherGraph):
         async with self._transaction() as transaction:
             return await _run(transaction, text, parameters)
 
-    async def _write(self, work: Sequence[Merge]) -> None:
+    async def _together(self, work: Script[_Result]) -> _Result:
         async with self._transaction() as transaction:
-            for text, rows in work:
-                await _run(transaction, text, {"rows": rows})
+
+            async def execute(merge: Merge) -> list[Row]:
+                return await _run(transaction, merge.statement, {"rows": merge.rows})
+
+            result = await run_async(work, execute)
             await transaction.commit()
+            return result
 
     @asynccontextmanager
     async def _transaction(self, limit_s: float | None = None) -> AsyncIterator[AsyncTransaction]:

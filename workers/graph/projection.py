@@ -17,6 +17,7 @@ from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.isolation import Attempt, Isolation, described
 from workers.outlet.events import rejection_event
 from workers.outlet.outlet import Outlet, Settled
+from workers.outlet.unlocked_events import unlocked_event
 from workers.patience import Impatience, Patience
 
 _log = structlog.get_logger(__name__)
@@ -108,32 +109,42 @@ class Projection:
                 refused.append((entry, _invalid(error)))
             else:
                 events.append((entry, event))
+        unlocked: dict[str, list[bytes]] = {}
         if events:
             if not self._prepared:
                 await patience.until_answered(self._graph.prepare)
                 self._prepared = True
-            await patience.until_answered(
-                lambda: self._projector.project([event for _, event in events])
+            by_entry = {f"{shard.mastery}/{one[0].entry_id}": one for one in events}
+            found = await patience.until_answered(
+                lambda: self._projector.project([event for _, event in events], list(by_entry))
             )
-        await self._settle(shard, batch, [entry for entry, _ in events], refused)
+            for one in found:
+                entry, event = by_entry[one.entry]
+                unlocked.setdefault(entry.entry_id, []).append(unlocked_event(one, event, entry))
+        await self._settle(
+            shard,
+            batch,
+            [Settled(entry.entry_id, unlocked.get(entry.entry_id, ())) for entry, _ in events],
+            refused,
+        )
 
     async def _settle(
         self,
         shard: Shard,
         batch: RawBatch,
-        projected: list[RawEntry],
+        projected: list[Settled],
         refused: list[tuple[RawEntry, Refused]],
     ) -> None:
-        settled = [Settled(entry.entry_id, []) for entry in projected]
+        settled = list(projected)
         for entry, refusal in refused:
             _log.warning("mastery_event_rejected", stream=shard.mastery, entry_id=entry.entry_id)
             deliveries = batch.deliveries.get(entry.entry_id, 1)
             event = rejection_event(shard.mastery, entry, refusal, deliveries, datetime.now(UTC))
             settled.append(Settled(entry.entry_id, [event], rejected=True))
         await self._patience.until_answered(
-            # The entries come from the mastery stream, and nothing follows from them there.
+            # The entries come from the mastery stream, and what follows from them is unlocked.
             lambda: self._outlet.publish(
-                Shard(shard.mastery, shard.mastery, shard.rejected), settled
+                Shard(shard.mastery, shard.unlocked, shard.rejected, shard.unlocked), settled
             )
         )
 

@@ -6,7 +6,9 @@ from typing import NamedTuple, Protocol
 
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import AbilityChange, AttendanceChange, GraphChange, MasteryChange
+from workers.graph.mapping import MappedConcept
 from workers.graph.repairs import Repair
+from workers.graph.unlocking import Mastering, Unlocked
 
 
 class SessionKey(NamedTuple):
@@ -24,6 +26,7 @@ class StoredLearner:
     mastery: list[MasteryChange] = field(default_factory=list)
     abilities: list[AbilityChange] = field(default_factory=list)
     attendance: list[AttendanceChange] = field(default_factory=list)
+    unlocked: list[Unlocked] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -50,6 +53,36 @@ class Graph(Protocol):
 
         They may come in any order, several for one relationship included.
         """
+        ...
+
+    async def project(
+        self, changes: Sequence[GraphChange], mastering: Sequence[Mastering]
+    ) -> list[Unlocked]:
+        """Merge changes, and note what they unlock, in one transaction.
+
+        Args:
+            changes: as `merge` takes them.
+            mastering: the events among them that say that a concept is mastered, with their
+                entries.
+
+        Returns:
+            What these entries unlock: by this call, or by an earlier one that was repeated.
+        """
+        ...
+
+    async def restore(self, told: Sequence[Unlocked], *, dry_run: bool = False) -> int:
+        """Note what was told before and is not noted, of students and concepts that are there.
+
+        Returns how many there are, or with `dry_run` would be.
+        """
+        ...
+
+    async def mapped(self, tenant_id: str, concept_ids: Sequence[str]) -> list[MappedConcept]:
+        """These concepts in the same order, as the graph has them."""
+        ...
+
+    async def merge_map(self, tenant_id: str, concepts: Sequence[MappedConcept]) -> None:
+        """Give concepts exactly these names and prerequisites, in one transaction."""
         ...
 
     async def stored(

@@ -1,16 +1,14 @@
 """Paged reads, the same for every graph: what a comparison with the ledger needs."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import AbilityChange, AttendanceChange, MasteryChange
 from workers.graph.protocol import SessionKey, StoredLearner, StoredSession
 from workers.graph.repairs import node_rows
-from workers.graph.statements import Row, statement
-
-Read = Callable[[str, dict[str, Any]], Awaitable[list[Row]]]
-"""Runs a statement with parameters and returns its rows; times come as aware UTC."""
+from workers.graph.statements import Read, Row, statement
+from workers.graph.unlocking import Unlocked, unlocked_of
 
 
 async def students(read: Read, after: LearnerKey | None, limit: int) -> list[LearnerKey]:
@@ -32,6 +30,9 @@ async def learners(read: Read, keys: Sequence[LearnerKey]) -> list[StoredLearner
         for row in await read(statement("attendance_of_students"), rows):
             attendance = AttendanceChange(**row)
             found[_learner(attendance)].attendance.append(attendance)
+        for row in await read(statement("unlocked_of_students"), rows):
+            unlocked = unlocked_of(row)
+            found[_learner(unlocked)].unlocked.append(unlocked)
     return list(found.values())
 
 
@@ -72,7 +73,9 @@ async def alone_sessions(read: Read, keys: Sequence[SessionKey]) -> list[Session
     return [SessionKey(*row.values()) for row in rows]
 
 
-def _learner(change: MasteryChange | AbilityChange | AttendanceChange) -> LearnerKey:
+def _learner(
+    change: MasteryChange | AbilityChange | AttendanceChange | Unlocked,
+) -> LearnerKey:
     return LearnerKey(change.tenant_id, change.student_id)
 
 

@@ -1,6 +1,6 @@
 """The Cypher files, by name, and the parameters they take."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -17,6 +17,9 @@ from workers.graph.changes import (
 )
 
 Row = dict[str, Any]
+
+Read = Callable[[str, dict[str, Any]], Awaitable[list[Row]]]
+"""Runs a statement with parameters and returns its rows; times come as aware UTC."""
 
 _NODES: Final = {
     "student_id": "merge_students",
@@ -45,7 +48,7 @@ PROBE: Final[tuple[GraphChange, ...]] = (
 
 
 class Merge(NamedTuple):
-    """A statement and the rows that it merges, at least one."""
+    """A statement and the rows that it is about; a statement of the schema has none."""
 
     statement: str
     rows: list[Row]

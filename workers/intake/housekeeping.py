@@ -105,6 +105,8 @@ class Housekeeping:
             self._trimmed(bounds.stream, found.entries)
         if bounds.retention_ms is not None:
             self._warn(bounds, found._replace(entries=total, needs=needs), bounds.retention_ms)
+        if bounds.group is None:
+            return  # nobody here tries its entries
         await self._trimmer.forget_tries(bounds.stream, found.first)
         names = await self._trimmer.forget_consumers(
             bounds.stream, bounds.group, idle_ms=self._gone_after_ms, own=self._consumer

@@ -5,7 +5,7 @@
 -- each; then the rest of one node, exactly. One atomic step: nobody reads or adds in between.
 --
 -- KEYS: 1 the stream
--- ARGV: 1 a group that has read nothing as long as it does not exist
+-- ARGV: 1 a group that has read nothing as long as it does not exist; '': there need be none
 --       2 how many of the newest stay whatever happens
 --       3 milliseconds after which an entry is not kept for a group any longer; -1: for ever
 --       4 how many entries go at most
@@ -57,7 +57,7 @@ end
 local info = fields(redis.call('XINFO', 'STREAM', stream))
 local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
 first = first and first[1]
-local floor, expected, needs = behind(info['last-generated-id']), false, {}
+local floor, expected, needs = behind(info['last-generated-id']), ARGV[1] == '', {}
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
   local group = fields(flat)
   local oldest

@@ -22,15 +22,15 @@ class Bounds:
 
     Args:
         stream: the stream's whole name.
-        group: the group of ours that reads it. Every group counts, foreign ones too; this one
-            counts even before it exists, as one that has read nothing.
+        group: the group of ours that reads it; None where others alone do. Every group counts,
+            foreign ones too; ours counts even before it exists, as one that has read nothing.
         keep: how many of the newest entries stay whatever happens, for those who come late.
         retention_ms: for so long an entry is kept for a group that has not acknowledged it,
             milliseconds of Redis's clock; None: for ever.
     """
 
     stream: str
-    group: str
+    group: str | None
     keep: int = 0
     retention_ms: int | None = None
 
@@ -86,7 +86,8 @@ class Trimmer:
         retention = -1 if bounds.retention_ms is None else bounds.retention_ms
         with redis_errors():
             answer: Any = await self._trim(
-                keys=[bounds.stream], args=[bounds.group, bounds.keep, retention, self._portion]
+                keys=[bounds.stream],
+                args=[bounds.group or "", bounds.keep, retention, self._portion],
             )
         entries, more, now_ms, first, *needs = answer
         return Trimmed(

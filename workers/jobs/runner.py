@@ -86,7 +86,7 @@ class JobRunner:
         self._client = client
         self._keys = keys
         # Nothing of a job goes to the stream between: only rejections are published.
-        self._shard = Shard(JOBS, rejected, rejected)
+        self._shard = Shard(JOBS, rejected, rejected, rejected)
         self._max_attempts = max_attempts
         self._held: set[str] = set()
         self._alone = asyncio.Lock()

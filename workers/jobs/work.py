@@ -18,7 +18,8 @@ from workers.jobs.parameters import (
 )
 from workers.jobs.patient_ledger import PatientLedger
 from workers.jobs.record import JobKey
-from workers.ledger.repair import RepairLedger
+from workers.ledger.rights import RightsLedger
+from workers.mapping.graph_map import GraphMap
 from workers.patience import Patience
 from workers.rebuilding import Rebuilder
 from workers.reconciliation.graph_repair import GraphRepair
@@ -50,7 +51,7 @@ class Work:
     def __init__(
         self,
         *,
-        ledger: RepairLedger,
+        ledger: RightsLedger,
         graph: Graph,
         versions: Versions,
         patience: Patience,
@@ -148,6 +149,12 @@ class Work:
     async def _reconcile(self, scope: Scope, dry_run: bool, told: Told) -> dict[str, Any]:
         await self._patience.until_answered(self._graph.prepare)
         total = await self._count(scope, self._learners)
+        concepts = 0
+        if scope.one is None:
+            graph_map = GraphMap(
+                ledger=self._ledger, graph=self._graph, patience=self._patience, dry_run=dry_run
+            )
+            concepts = sum([len(found) async for found in graph_map.of(scope.tenant_id)])
         repair = GraphRepair(
             ledger=self._ledger,
             graph=self._graph,
@@ -164,8 +171,8 @@ class Work:
             await told(learners, total)
         return {
             "learners": learners,
-            "differences": found,
-            "not_repaired": found if dry_run else left,
+            "differences": found + concepts,
+            "not_repaired": found + concepts if dry_run else left,
             "nodes_removed": 0 if dry_run else nodes,
             "dry_run": dry_run,
         }

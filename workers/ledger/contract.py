@@ -29,10 +29,11 @@ from workers.ledger.repair_documents import (
 )
 from workers.ledger.rights import Erased, Row, erase_request, held_request
 from workers.ledger.sql_calibration import SqlCalibration
+from workers.ledger.sql_concept_map import SqlConceptMap
 from workers.ledger.sql_parameters import SqlParameters
 
 
-class SqlLedger(SqlParameters, SqlCalibration):
+class SqlLedger(SqlParameters, SqlCalibration, SqlConceptMap):
     """`workers.ledger.protocol.Ledger` on the functions of the migrations."""
 
     @abstractmethod

@@ -24,6 +24,7 @@ class MemoryParameters:
     """`ParametersLedger` in the memory of one process."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._accounts: dict[LearnerKey, Account] = {}
         self._parameters: dict[int, StoredParameters] = {BUILT_IN: BUILT_IN_PARAMETERS}
         self._activation = Activation(BUILT_IN, None, None)

@@ -6,6 +6,7 @@ from typing import Any
 
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory_accounts import Account, copied
+from workers.ledger.memory_concept_map import MemoryConceptMap
 from workers.ledger.memory_parameters import MemoryParameters
 from workers.ledger.protocol import Erasure
 from workers.ledger.repair import Untold
@@ -13,7 +14,7 @@ from workers.ledger.rights import TABLES, Erased, Row
 from workers.moments import iso
 
 
-class MemoryRights(MemoryParameters):
+class MemoryRights(MemoryParameters, MemoryConceptMap):
     """The part of `RightsLedger` that goes beyond `RepairLedger`."""
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from workers.estimation.learner import LearnerKey
+from workers.ledger.concept_map import ConceptLedger
 from workers.ledger.repair import RepairLedger
 
 Row = Mapping[str, Any]
@@ -46,8 +47,8 @@ class Erased:
     rows: dict[str, int] = field(default_factory=dict)
 
 
-class RightsLedger(RepairLedger, Protocol):
-    """The system of record for those who hand out or erase all that it has of a learner."""
+class RightsLedger(RepairLedger, ConceptLedger, Protocol):
+    """All of the system of record; here what those ask who hand out or erase what it has."""
 
     async def held(
         self, key: LearnerKey, table: str, after: Row | None = None, limit: int = 500

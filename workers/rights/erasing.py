@@ -32,7 +32,7 @@ class Report:
 
     Args:
         rows: of each table of the ledger how many rows.
-        responses, mastery, jobs: how many entries of those streams.
+        responses, mastery, unlocked, jobs: how many entries of those streams.
         job_records: how many records of jobs.
         letters: how many dead letters.
         relationships: how many of the graph.
@@ -42,6 +42,7 @@ class Report:
     rows: dict[str, int] = field(default_factory=dict)
     responses: int = 0
     mastery: int = 0
+    unlocked: int = 0
     jobs: int = 0
     job_records: int = 0
     letters: int = 0
@@ -52,7 +53,8 @@ class Report:
     def found(self) -> int:
         """How much there was outside the ledger."""
         jobs = self.jobs + self.job_records
-        return self.responses + self.mastery + jobs + self.letters + self.relationships
+        told = self.mastery + self.unlocked
+        return self.responses + told + jobs + self.letters + self.relationships
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class _Moment:
     version: int
 
     def of_before(self, entry: Entry) -> bool:
-        """Whether a mastery event is."""
+        """Whether an event about mastery or an unlocked concept is."""
         version = version_of(entry.event)
         return entry.entered_ms <= self.taken_ms if version is None else version <= self.version
 
@@ -175,6 +177,7 @@ class Eraser:
         )
         gone, _ = await streams.take_mastery(moment.of_before, force=force, dry_run=dry_run)
         report.mastery += gone
+        report.unlocked += await streams.take_unlocked(moment.of_before, dry_run=dry_run)
         report.relationships += await self._of_graph(key, moment.version)
         if not dry_run:
             await self._graph.erase(key, moment.version)
@@ -185,6 +188,7 @@ class Eraser:
         versions = [one.version for one in stored.mastery]
         versions += [one.version for one in stored.abilities]
         versions += [one.version for one in stored.attendance]
+        versions += [one.version for one in stored.unlocked]
         if not versions:
             return int(await self._graph.knows(key))
         # One that another program made may have none.

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from contracts.streams import JOBS, MASTERY, RESPONSES
+from contracts.streams import JOBS, MASTERY, RESPONSES, UNLOCKED
 from workers.deadletters.letter import Letter
 from workers.deadletters.redaction import shown, without_tokens
 from workers.estimation.learner import LearnerKey
@@ -56,6 +56,7 @@ class Exporter:
             (
                 (RESPONSES, self._streams.responses()),
                 (MASTERY, self._streams.mastery()),
+                (UNLOCKED, self._streams.unlocked()),
                 (JOBS, self._streams.jobs()),
             )
         ):
@@ -81,6 +82,7 @@ class Exporter:
             "has_mastery": [one._asdict() for one in stored.mastery],
             "has_ability": [one._asdict() for one in stored.abilities],
             "attended": [one._asdict() for one in stored.attendance],
+            "unlocked": [one._asdict() for one in stored.unlocked],
         }
 
     async def _job_records(self) -> AsyncIterator[Iterable[Any]]:

@@ -90,6 +90,12 @@ class LearnerStreams:
             async for page in self._pages(shard.mastery):
                 yield page
 
+    async def unlocked(self) -> AsyncIterator[list[Entry]]:
+        """The learner's entries of the streams of unlocked concepts, likewise."""
+        for shard in self.shards:
+            async for page in self._pages(shard.unlocked):
+                yield page
+
     async def jobs(self) -> AsyncIterator[list[Entry]]:
         """The learner's entries of the jobs stream, likewise."""
         async for page in self._pages(JOBS):
@@ -168,6 +174,23 @@ class LearnerStreams:
                 went, stay = await self._take(shard.mastery, GRAPH_GROUP, ids, hashes, force=force)
                 gone, held = gone + went, held + stay
         return gone, held
+
+    async def take_unlocked(self, until: Callable[[Entry], bool], *, dry_run: bool = False) -> int:
+        """Take out events about unlocked concepts; returns how many there were.
+
+        Args:
+            until: which of the learner's.
+            dry_run: only count.
+        """
+        gone = 0
+        async for page in self.unlocked():
+            for one in page:
+                if until(one):
+                    gone += 1
+                    if not dry_run:
+                        # No group of ours reads them.
+                        await self._take(one.stream, "", [one.entry_id], [], force=True)
+        return gone
 
     async def take_letters(self, chosen: Callable[[Letter], bool], *, dry_run: bool = False) -> int:
         """Take out dead letters with what is noted of their being sent again; returns how many."""

@@ -13,10 +13,24 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
 from pydantic.json_schema import models_json_schema
 
-from contracts import JobRequested, MasteryChanged, ResponseRecorded, ResponseRejected
+from contracts import (
+    ConceptUnlocked,
+    JobRequested,
+    MasteryChanged,
+    ResponseRecorded,
+    ResponseRejected,
+)
 from contracts.envelope import CloudEvent
 from contracts.responses_v0 import ResponseRecordedV0
-from contracts.streams import ENGINE_GROUP, JOBS, JOBS_GROUP, MASTERY, REJECTED, RESPONSES
+from contracts.streams import (
+    ENGINE_GROUP,
+    JOBS,
+    JOBS_GROUP,
+    MASTERY,
+    REJECTED,
+    RESPONSES,
+    UNLOCKED,
+)
 from workers.intake.raw_batch import RawBatch
 from workers.intake.subscribers import declare
 from workers.service.examples import EXAMPLES
@@ -41,8 +55,9 @@ The type of an event ends in its major version. A minor version only adds option
 publisher may name it after the type (`practice.response.recorded.v1.3`) or in `dataschema`, or not
 at all. Versions marked as deprecated are accepted and brought up to the current one.
 
-With `STREAM_SHARDS=n` each of the streams of responses, mastery and rejections is n streams with
-the suffix `.{k}`, braces included; k is the CRC-32 of `tenant_id/student_id` modulo n."""
+With `STREAM_SHARDS=n` each of the streams of responses, mastery, unlocked concepts and rejections
+is n streams with the suffix `.{k}`, braces included; k is the CRC-32 of `tenant_id/student_id`
+modulo n."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,7 @@ EVENT_TYPES: Final[dict[type[CloudEvent[Any]], str]] = {
     for event in (
         ResponseRecorded,
         MasteryChanged,
+        ConceptUnlocked,
         ResponseRejected,
         JobRequested,
         ResponseRecordedV0,
@@ -100,6 +116,17 @@ CHANNELS: Final[dict[str, Described]] = {
         description="One event per applied response and concept of it, and one per other concept "
         "whose current value a late response changed. Read it with a consumer group of your own, "
         "and keep the event with the highest `version` per student and concept.",
+    ),
+    "unlocked": Described(
+        stream=UNLOCKED,
+        event=ConceptUnlocked,
+        group=None,
+        operation="sendUnlocked",
+        tag="mastery",
+        summary="A student is ready for a concept.",
+        description="A concept was mastered, and with it all prerequisites of another that the "
+        "student has not mastered: one event per student and concept, ever. Prerequisites are "
+        "those of the concept map (`mastery concepts import`).",
     ),
     "rejections": Described(
         stream=REJECTED,

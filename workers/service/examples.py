@@ -3,7 +3,13 @@
 import json
 from typing import Any, Final
 
-from contracts import JobRequested, MasteryChanged, ResponseRecorded, ResponseRejected
+from contracts import (
+    ConceptUnlocked,
+    JobRequested,
+    MasteryChanged,
+    ResponseRecorded,
+    ResponseRejected,
+)
 from contracts.responses_v0 import ResponseRecordedV0
 
 _TRACE: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -85,6 +91,28 @@ _CHANGED: Final[dict[str, Any]] = {
     },
 }
 
+_UNLOCKED: Final[dict[str, Any]] = {
+    "specversion": "1.0",
+    "id": "7d1e6b52-4c3f-5a80-9e2d-6b5c4d3e2f1a",
+    "source": "/mastery-engine",
+    "type": ConceptUnlocked.TYPE,
+    "subject": "student-42/fractions.multiply",
+    "time": "2026-11-21T09:30:00.210Z",
+    "datacontenttype": "application/json",
+    "correlationid": "req-7f3a",
+    "causationid": _CHANGED["id"],
+    "traceparent": _TRACE,
+    "data": {
+        "tenant_id": "school-7",
+        "student_id": "student-42",
+        "concept_id": "fractions.multiply",
+        "unlocked_by": "fractions.add",
+        "prerequisites": ["fractions.add", "numbers.multiply"],
+        "version": 1912,
+        "at": "2026-11-21T09:29:58.400Z",
+    },
+}
+
 _RECORDED_V0: Final[dict[str, Any]] = {
     "specversion": "1.0",
     "id": "0193da5e-6c0b-7a10-8f4e-2b6d9c1e7a02",
@@ -156,6 +184,6 @@ _REQUESTED: Final[dict[str, Any]] = {
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     example["type"]: example
-    for example in (_RECORDED, _CHANGED, _REJECTED, _REQUESTED, _RECORDED_V0)
+    for example in (_RECORDED, _CHANGED, _UNLOCKED, _REJECTED, _REQUESTED, _RECORDED_V0)
 }
 """By event type."""

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from contracts import CloudEvent, JobRequested, MasteryChanged, RejectionCode, ResponseRejected
+from contracts import (
+    CloudEvent,
+    ConceptUnlocked,
+    JobRequested,
+    MasteryChanged,
+    RejectionCode,
+    ResponseRejected,
+)
 from tests.factories import MISSING, changed, claims, moment, uuid_of
 
 
@@ -52,6 +59,18 @@ MASTERY = enveloped(
         "parameters_version": 1,
     },
 )
+UNLOCKED = enveloped(
+    "practice.concept.unlocked.v1",
+    {
+        "tenant_id": "school-7",
+        "student_id": "student-42",
+        "concept_id": "fractions.multiply",
+        "unlocked_by": "fractions.add",
+        "prerequisites": ["fractions.add", "numbers"],
+        "version": 1912,
+        "at": moment(),
+    },
+)
 REJECTED = enveloped(
     "practice.response.rejected.v1",
     {
@@ -77,6 +96,7 @@ JOB = enveloped(
 )
 CASES: list[tuple[type[CloudEvent[Any]], dict[str, Any]]] = [
     (MasteryChanged, MASTERY),
+    (ConceptUnlocked, UNLOCKED),
     (ResponseRejected, REJECTED),
     (JobRequested, JOB),
 ]
@@ -125,6 +145,10 @@ def test_given_an_event_of_another_type_when_read_then_its_type_is_refused(
         (MasteryChanged, MASTERY, "data.session.responses", -1),
         (MasteryChanged, MASTERY, "data.last_answered_at", "1795000000"),
         (MasteryChanged, MASTERY, "causationid", "{" + uuid_of("x") + "}"),
+        *((ConceptUnlocked, UNLOCKED, f"data.{name}", MISSING) for name in UNLOCKED["data"]),
+        (ConceptUnlocked, UNLOCKED, "data.version", 0),
+        (ConceptUnlocked, UNLOCKED, "data.prerequisites", [""]),
+        (ConceptUnlocked, UNLOCKED, "data.at", "1795000000"),
         *((ResponseRejected, REJECTED, f"data.{name}", MISSING) for name in REJECTED["data"]
           if name not in {"field", "event"}),
         (ResponseRejected, REJECTED, "data.status", 200),

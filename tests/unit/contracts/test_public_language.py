@@ -20,6 +20,7 @@ from contracts.streams import (
     MASTERY,
     REJECTED,
     RESPONSES,
+    UNLOCKED,
     Shard,
     shard_of,
     shards,
@@ -53,11 +54,12 @@ def test_given_the_public_names_when_listed_then_each_is_there() -> None:
 
 
 def test_given_the_interface_when_compared_then_streams_groups_and_field_are_named_so() -> None:
-    assert (RESPONSES, MASTERY, REJECTED, JOBS) == (
+    assert (RESPONSES, MASTERY, REJECTED, JOBS, UNLOCKED) == (
         "practice.responses.v1",
         "practice.mastery.v1",
         "practice.rejected.v1",
         "practice.jobs.v1",
+        "practice.unlocked.v1",
     )
     assert (ENGINE_GROUP, GRAPH_GROUP, JOBS_GROUP) == (
         "mastery-engine",
@@ -68,13 +70,18 @@ def test_given_the_interface_when_compared_then_streams_groups_and_field_are_nam
 
 
 def test_given_no_shards_when_named_then_the_plain_names_are_used() -> None:
-    assert shards(0) == (Shard(RESPONSES, MASTERY, REJECTED),)
+    assert shards(0) == (Shard(RESPONSES, MASTERY, REJECTED, UNLOCKED),)
     assert shard_of("school-7", "student-42", 0) == 0
 
 
 def test_given_shards_when_named_then_the_braces_are_part_of_the_names() -> None:
     assert shards(1) == (
-        Shard("practice.responses.v1.{0}", "practice.mastery.v1.{0}", "practice.rejected.v1.{0}"),
+        Shard(
+            "practice.responses.v1.{0}",
+            "practice.mastery.v1.{0}",
+            "practice.rejected.v1.{0}",
+            "practice.unlocked.v1.{0}",
+        ),
     )
     assert [shard.responses for shard in shards(3)] == [
         f"practice.responses.v1.{{{k}}}" for k in range(3)

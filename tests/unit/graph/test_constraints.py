@@ -45,6 +45,10 @@ def test_given_a_label_without_its_constraint_then_it_is_named_with_the_remedy(l
         ("Concept", "NODE_KEY", ["name"]),
         ("Concept", "NODE_PROPERTY_EXISTENCE", ["name"]),
         ("HAS_MASTERY", "RELATIONSHIP_UNIQUENESS", ["version"]),
+        ("PREREQUISITE_OF", "RELATIONSHIP_PROPERTY_EXISTENCE", ["weight"]),
+        ("UNLOCKED", "RELATIONSHIP_UNIQUENESS", ["at"]),
+        ("Concept", "UNIQUENESS", ["name"]),
+        ("Concept", "UNIQUENESS", ["tenant_id", "name"]),
         ("ATTENDED", "RELATIONSHIP_PROPERTY_EXISTENCE", ["since"]),
     ],
 )
@@ -61,7 +65,6 @@ def test_given_a_constraint_that_refuses_our_merges_then_it_is_named_with_the_re
     ("owner", "kind", "properties"),
     [
         ("Teacher", "UNIQUENESS", ["id"]),
-        ("Concept", "UNIQUENESS", ["name"]),
         ("Concept", "UNIQUENESS", ["tenant_id", "id", "name"]),
         ("Concept", "NODE_PROPERTY_EXISTENCE", ["id"]),
         ("Concept", "NODE_PROPERTY_TYPE", ["id"]),

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from contracts.mastery import MasteryChanged
-from contracts.streams import GRAPH_GROUP, MASTERY, REJECTED, shards
+from contracts.streams import GRAPH_GROUP, MASTERY, REJECTED, UNLOCKED, shards
+from contracts.unlocked import ConceptUnlocked
 from tests.unit.graph.events import mastery_changed
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
+from workers.graph.unlocking import Unlocked
 from workers.intake.embedded_redis import EmbeddedRedis
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.intake.tries import Tries
@@ -24,11 +26,27 @@ class _Projector:
     def __init__(self) -> None:
         self.projected: list[str] = []
 
-    async def project(self, events: Sequence[MasteryChanged]) -> None:
+    async def project(
+        self, events: Sequence[MasteryChanged], entries: Sequence[str]
+    ) -> list[Unlocked]:
         students = [event.data.student_id for event in events]
         if "poisonous" in students:
             raise ArithmeticError("no such number")
         self.projected += students
+        return [
+            Unlocked(
+                event.data.tenant_id,
+                event.data.student_id,
+                f"after {event.data.concept_id}",
+                event.data.concept_id,
+                ("another", event.data.concept_id),
+                event.id,
+                entry,
+                event.data.version,
+                event.data.answered_at,
+            )
+            for event, entry in zip(events, entries, strict=True)
+        ]
 
 
 class _Graph:
@@ -44,8 +62,11 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
 ):
     redis = EmbeddedRedis()
     client = redis.client()
+    first = mastery_changed("student-1").model_copy(
+        update={"correlationid": "req-1", "traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+    )
     texts = [
-        mastery_changed("student-1").model_dump_json(),
+        first.model_dump_json(),
         "no JSON",
         mastery_changed("poisonous").model_dump_json(),
     ]
@@ -76,4 +97,20 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
         ("poison", 2, texts[2]),
     ]
     assert (await client.xpending(MASTERY, GRAPH_GROUP))["pending"] == 0
+    ((_, fields),) = cast("Any", await client.xrange(UNLOCKED))
+    told = ConceptUnlocked.model_validate_json(fields[b"event"])
+    assert told.subject == "student-1/after fractions.add"
+    assert (told.causationid, told.correlationid) == (first.id, "req-1")
+    assert told.traceparent == first.traceparent
+    assert told.time is not None
+    assert entries[0].entry_id.startswith(str(int(told.time.timestamp() * 1000)))
+    assert told.data.model_dump() == {
+        "tenant_id": "school-7",
+        "student_id": "student-1",
+        "concept_id": "after fractions.add",
+        "unlocked_by": "fractions.add",
+        "prerequisites": ["another", "fractions.add"],
+        "version": first.data.version,
+        "at": first.data.answered_at,
+    }
     await redis.close()

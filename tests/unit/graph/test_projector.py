@@ -7,18 +7,24 @@ from workers.errors import GraphUnavailable
 from workers.graph.changes import GraphChange, changes_of
 from workers.graph.embedded import EmbeddedGraph
 from workers.graph.projector import Projector
+from workers.graph.unlocking import Mastering, Unlocked
 
 
 class _Recording(EmbeddedGraph):
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
         self.merged: list[list[GraphChange]] = []
+        self.mastering: list[Mastering] = []
         self._error = error
 
-    async def merge(self, changes: Sequence[GraphChange]) -> None:
+    async def project(
+        self, changes: Sequence[GraphChange], mastering: Sequence[Mastering]
+    ) -> list[Unlocked]:
         if self._error is not None:
             raise self._error
         self.merged.append(list(changes))
+        self.mastering += mastering
+        return []
 
 
 async def test_given_a_batch_when_projected_then_its_changes_are_merged_once() -> None:
@@ -28,6 +34,19 @@ async def test_given_a_batch_when_projected_then_its_changes_are_merged_once() -
     await Projector(graph).project(events)
 
     assert graph.merged == [changes_of([events[2].data])]
+
+
+async def test_given_entries_when_projected_then_what_is_mastered_is_asked_about() -> None:
+    graph = _Recording()
+    events = [mastery_changed(version=v) for v in (1, 2, 4)]
+
+    await Projector(graph).project(events, ["m/1-0", "m/2-0", "m/3-0"])
+
+    assert [(one.version, one.event_id, one.entry) for one in graph.mastering] == [
+        (2, events[1].id, "m/2-0"),
+        (4, events[2].id, "m/3-0"),
+    ]
+    assert graph.mastering[0].at == events[1].data.answered_at
 
 
 async def test_given_an_empty_batch_when_projected_then_the_graph_is_left_alone() -> None:

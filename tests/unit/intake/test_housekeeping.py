@@ -240,6 +240,24 @@ async def test_given_unacked_entries_past_the_retention_when_swept_then_who_lose
     ]
 
 
+async def test_given_a_stream_that_no_group_of_ours_reads_when_swept_then_others_alone_count(
+    client: Redis,
+) -> None:
+    bounds = Bounds("mastery", None, keep=10, retention_ms=HOUR_MS)
+    await old(client, 150, 1_000)
+    await client.xgroup_create("mastery", "foreign", id="0")
+    await client.xreadgroup("foreign", "gone", {"mastery": ">"}, count=1)
+    await housekeeping(Trimmer(client), bounds).sweep()
+    assert await client.xlen("mastery") == 150, "what a group needs stays"
+
+    await client.xgroup_destroy("mastery", "foreign")
+    with capture_logs() as logs:
+        await housekeeping(Trimmer(client, portion=100), bounds).sweep()
+
+    assert await client.xlen("mastery") == 10
+    assert logs == []
+
+
 # What each stream keeps
 
 
@@ -250,7 +268,9 @@ def test_given_settings_when_bounds_are_made_then_rejections_and_responses_know_
     assert bounds_of(settings) == (
         Bounds("practice.responses.v1.{0}", "mastery-engine"),
         Bounds("practice.mastery.v1.{0}", "graph-projector", 5, 60_000),
+        Bounds("practice.unlocked.v1.{0}", None, 5, 60_000),
         Bounds("practice.responses.v1.{1}", "mastery-engine"),
         Bounds("practice.mastery.v1.{1}", "graph-projector", 5, 60_000),
+        Bounds("practice.unlocked.v1.{1}", None, 5, 60_000),
         Bounds("practice.jobs.v1", "mastery-jobs"),
     )

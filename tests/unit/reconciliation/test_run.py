@@ -1,6 +1,7 @@
 """Runs that end early and go on, on a ledger in memory and embedded servers."""
 
 import asyncio
+import copy
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.mastery import MasteryChanged
-from contracts.streams import shard_of, shards
+from contracts.streams import UNLOCKED, shard_of, shards
 from tests.factories import learner_log
 from tests.integration.ledger.steps import record
 from workers.adapters import Servers
@@ -23,9 +25,11 @@ from workers.graph.changes import MasteryChange
 from workers.graph.embedded import EmbeddedGraph
 from workers.graph.repairs import Repair
 from workers.intake.embedded_redis import EmbeddedRedis
+from workers.ledger.concept_map import Concept, ConceptMap
 from workers.ledger.memory import MemoryLedger
 from workers.reconciliation.scope import Cursor, Phase, Scope
 from workers.reconciliation.since import Since
+from workers.service.examples import EXAMPLES
 
 STUDENTS = 230
 ALL = Since.of_text("1h")
@@ -237,3 +241,48 @@ async def test_given_a_ledger_that_is_away_at_the_start_then_it_says_so(servers:
 
     with pytest.raises(LedgerUnavailable):
         await run(servers, Order(Scope()))
+
+
+def unlocked(tenant_id: str, student_id: str) -> bytes:
+    example = copy.deepcopy(EXAMPLES["practice.concept.unlocked.v1"])
+    example["data"] |= {"tenant_id": tenant_id, "student_id": student_id, "concept_id": "next"}
+    return json.dumps(example).encode()
+
+
+async def test_given_a_lost_graph_when_reconciled_then_map_and_unlocked_concepts_are_back(
+    servers: Servers,
+) -> None:
+    concepts = {"next": Concept("next", "Next", "s", ("c0",)), "c0": Concept("c0", "C", "s")}
+    await servers.ledger.import_concepts("t0", ConceptMap(0, concepts))
+    for tenant_id, student_id in (("t0", "s000"), ("t0", "s002"), ("t1", "s001"), ("t0", "gone")):
+        await servers.redis.xadd(UNLOCKED, {"event": unlocked(tenant_id, student_id)})
+    await servers.redis.xadd(UNLOCKED, {"event": "of somebody else"})
+
+    planned = await run(servers, Order(Scope("t0"), dry_run=True))
+    only = await run(servers, Order(Scope("t0", "s000")))
+    report = await run(servers, Order(Scope("t0")))
+    again = await run(servers, Order(Scope("t0")))
+
+    assert (len(planned.concepts), only.unlocked) == (2, 0), "no concept yet to be tied to"
+    assert (len(report.concepts), report.unlocked) == (2, 2)
+    assert report.document()["kinds"]["concept"] == report.document()["kinds"]["unlocked"] == 2
+    assert any("2 concepts of the map, 2 unlocked concepts" in line for line in report.lines())
+    assert any("concept 'next' of tenant 't0'" in line for line in planned.lines())
+    assert again.different == 0
+    (learner,) = await servers.graph.learners([LearnerKey("t0", "s000")])
+    (one,) = learner.unlocked
+    assert (one.concept_id, one.entry, one.version) == ("next", "", 1912)
+
+
+async def test_given_no_redis_when_reconciled_then_the_graph_is_repaired_all_the_same(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise ConnectionError("away")
+
+    monkeypatch.setattr(servers.redis, "xrange", away)
+    with capture_logs() as logs:
+        report = await run(servers, Order(Scope("t0", "s000")))
+
+    assert report.good
+    assert [line["event"] for line in logs] == ["unlocked_concepts_not_compared"]

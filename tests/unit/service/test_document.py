@@ -106,6 +106,7 @@ def test_given_the_channels_when_read_then_actions_and_messages_are_ours() -> No
     assert actions == {
         "receiveResponses": "receive",
         "sendMastery": "send",
+        "sendUnlocked": "send",
         "sendRejections": "send",
         "receiveJobs": "receive",
     }

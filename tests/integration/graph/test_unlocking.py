@@ -1,0 +1,244 @@
+"""What a batch of events unlocks, and the map that decides it: the same on every graph."""
+
+import asyncio
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from contracts.mastery import MasteryChanged
+from tests.integration.graph.conftest import Open
+from tests.unit.graph.events import mastery_changed
+from workers.errors import GraphUnavailable
+from workers.graph.mapping import MappedConcept
+from workers.graph.projector import Projector
+from workers.graph.protocol import Graph
+from workers.graph.unlocking import Unlocked
+
+TENANT = "school-7"
+MAP = [
+    MappedConcept("a", "A"),
+    MappedConcept("b", "B"),
+    MappedConcept("c", "C", ("a", "b")),
+    MappedConcept("d", "D", ("a",)),
+    MappedConcept("e", "E", ("c", "d")),
+]
+
+Arrived = tuple[MasteryChanged, str]
+
+
+def mastered(
+    concept_id: str, version: int, student_id: str = "s", *, yes: bool = True
+) -> MasteryChanged:
+    return mastery_changed(
+        student_id, concept_id=concept_id, version=version, mastered=yes, session_id=None
+    )
+
+
+async def project(graph: Graph, *arrived: Arrived) -> list[Unlocked]:
+    """Project a batch; where the graph is unavailable, again, as the engine does."""
+    while True:
+        try:
+            return await Projector(graph).project(
+                [event for event, _ in arrived], [entry for _, entry in arrived]
+            )
+        except GraphUnavailable:
+            await asyncio.sleep(random.random() / 100)
+
+
+def told(unlocked: Iterable[Unlocked]) -> list[tuple[str, str, str, str]]:
+    return [(one.student_id, one.concept_id, one.unlocked_by, one.entry) for one in unlocked]
+
+
+@pytest.fixture
+async def mapped(graph: Graph) -> Graph:
+    await graph.merge_map(TENANT, MAP)
+    return graph
+
+
+async def test_given_a_map_when_merged_and_merged_anew_then_it_is_exactly_what_was_said(
+    graph: Graph,
+) -> None:
+    hostile = MappedConcept("'}) DETACH DELETE n //", "na\\me \"'", ("a", "ünï 🙂"))
+    await graph.merge_map(TENANT, [*MAP, MappedConcept("ünï 🙂", "u"), hostile])
+    await graph.merge_map("other", [MappedConcept("c", "of another", ("d",))])
+    ids = [one.concept_id for one in MAP]
+
+    assert await graph.mapped(TENANT, ids) == MAP
+    assert await graph.mapped(TENANT, [hostile.concept_id]) == [hostile]
+    changed = [MappedConcept("c", "See", ("b", "d")), MappedConcept("e", "E")]
+    await graph.merge_map(TENANT, changed)
+    await graph.merge_map(TENANT, changed)
+
+    assert await graph.mapped(TENANT, ["e", "c", "nobody", "d"]) == [
+        changed[1],
+        changed[0],
+        MappedConcept("nobody", None),
+        MAP[3],
+    ]
+    assert await graph.mapped("other", ["c"]) == [MappedConcept("c", "of another", ("d",))]
+    assert await graph.mapped("other", ["d"]) == [MappedConcept("d", None)]
+    assert await graph.mapped(TENANT, []) == []
+
+
+async def test_given_the_last_prerequisite_when_mastered_then_the_concept_is_unlocked(
+    mapped: Graph,
+) -> None:
+    first, last = mastered("a", 3), mastered("b", 5)
+
+    assert told(await project(mapped, (first, "m/1-0"))) == [("s", "d", "a", "m/1-0")]
+    found = await project(mapped, (last, "m/2-0"))
+
+    unlocked = Unlocked(
+        TENANT, "s", "c", "b", ("a", "b"), last.id, "m/2-0", 5, last.data.answered_at
+    )
+    assert found == [unlocked]
+    (learner,) = await mapped.stored()
+    assert [one.concept_id for one in learner.unlocked] == ["c", "d"]
+    assert learner.unlocked[0] == unlocked
+
+
+async def test_given_all_in_one_batch_then_the_newest_event_completes_them(mapped: Graph) -> None:
+    found = await project(
+        mapped,
+        (mastered("b", 9), "m/2-0"),
+        (mastered("a", 4, yes=False), "m/0-0"),
+        (mastered("a", 8), "m/1-0"),
+        (mastered("a", 6), "m/3-0"),
+    )
+
+    assert told(found) == [("s", "c", "b", "m/2-0"), ("s", "d", "a", "m/1-0")]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [mastered("a", 1), mastered("b", 2, yes=False)],
+        [mastered("a", 1), mastered("b", 2), mastered("b", 3, yes=False)],
+        [mastered("a", 1), mastered("b", 2), mastered("c", 2)],
+        [mastered("a", 1), mastered("b", 2, student_id="another")],
+    ],
+    ids=["not mastered", "lapsed in the same batch", "mastered already", "of another student"],
+)
+async def test_given_something_missing_then_the_concept_stays_locked(
+    mapped: Graph, events: list[MasteryChanged]
+) -> None:
+    found = await project(mapped, *((one, f"m/{n}-0") for n, one in enumerate(events)))
+
+    assert "c" not in {one.concept_id for one in found}
+
+
+async def test_given_a_tenant_without_that_map_then_nothing_is_unlocked(mapped: Graph) -> None:
+    await mapped.merge_map("t2", [MappedConcept("x", "X", ("a",))])
+
+    found = await project(mapped, (mastery_changed("s", concept_id="a", tenant_id="t3"), "m/1-0"))
+
+    assert found == []
+
+
+async def test_given_a_batch_that_was_merged_when_tried_again_in_any_company_then_it_tells_the_same(
+    mapped: Graph,
+) -> None:
+    await project(mapped, (mastered("a", 3), "m/1-0"))
+    last = (mastered("b", 5), "m/2-0")
+    first = await project(mapped, last)
+    lapsed = (mastered("b", 7, yes=False), "m/3-0")
+    await mapped.merge_map(TENANT, [MappedConcept("c", "C")])
+
+    again = await project(mapped, lapsed, last, (mastered("a", 9), "m/4-0"))
+
+    assert first == again
+    assert len(first) == 1
+
+
+async def test_given_the_same_event_in_another_entry_then_it_unlocks_nothing_again(
+    mapped: Graph,
+) -> None:
+    last = mastered("a", 5)
+    assert told(await project(mapped, (last, "m/2-0"), (last, "m/3-0"))) == [
+        ("s", "d", "a", "m/2-0")
+    ]
+
+    assert await project(mapped, (last, "m/4-0")) == []
+    assert await project(mapped, (mastered("a", 8), "m/5-0")) == []
+
+
+async def test_given_a_lapse_and_a_second_mastering_then_it_is_unlocked_once(
+    mapped: Graph,
+) -> None:
+    await project(mapped, (mastered("a", 1), "m/1-0"))
+    await project(mapped, (mastered("a", 2, yes=False), "m/2-0"))
+
+    assert await project(mapped, (mastered("a", 3), "m/3-0")) == []
+
+
+async def test_given_events_without_entries_then_nothing_is_noted(mapped: Graph) -> None:
+    assert await Projector(mapped).project([mastered("a", 1)]) == []
+    (learner,) = await mapped.stored()
+    assert learner.unlocked == []
+
+
+async def test_given_an_unlocked_learner_when_erased_then_what_is_of_before_goes(
+    mapped: Graph,
+) -> None:
+    await project(mapped, (mastered("a", 5), "m/1-0"))
+    (learner,) = await mapped.stored()
+
+    await mapped.erase(learner.key, 4)
+    assert [one.concept_id for one in (await mapped.stored())[0].unlocked] == ["d"]
+    await mapped.erase(learner.key, 5)
+
+    assert not await mapped.knows(learner.key)
+    assert await mapped.mapped(TENANT, ["d"]) == [MAP[3]]
+
+
+async def test_given_what_was_told_when_restored_to_a_lost_graph_then_it_is_not_told_again(
+    mapped: Graph,
+) -> None:
+    one = Unlocked(TENANT, "s", "d", "a", ("a",), "id", "", 3, mastered("a", 3).data.answered_at)
+    others = [one._replace(student_id="nobody"), one._replace(concept_id="nothing")]
+    await Projector(mapped).project([mastered("a", 2, yes=False)])
+
+    assert await mapped.restore([]) == 0
+    assert await mapped.restore([one, *others], dry_run=True) == 1
+    assert await mapped.restore([one, *others]) == 1
+    assert await mapped.restore([one, *others]) == 0
+
+    assert await project(mapped, (mastered("a", 5), "m/9-0")) == []
+    (learner,) = await mapped.stored()
+    assert learner.unlocked == [one]
+
+
+async def test_given_batches_shuffled_repeated_and_at_once_then_each_is_owned_by_one_entry(
+    mapped: Graph, open_graph: Open
+) -> None:
+    draw = random.Random(7)
+    students = [f"s{n}" for n in range(8)]
+    arrived = [
+        (mastered(concept, version, student), f"m/{student}-{version}")
+        for student in students
+        for version, concept in enumerate(("a", "b", "a", "b"), 1)
+    ]
+    arrived += [(event, f"{entry}-again") for event, entry in arrived]
+    several = type(mapped).__name__ != "EmbeddedGraph"
+    clients = [open_graph() for _ in range(3)] if several else [mapped] * 3
+    found: list[Unlocked] = []
+
+    async def work(client: Graph) -> None:
+        mine = draw.sample(arrived, len(arrived))
+        for start in range(0, len(mine), 10):
+            found.extend(await project(client, *mine[start : start + 10]))
+
+    try:
+        await asyncio.gather(*map(work, clients))
+    finally:
+        for client in clients:
+            if client is not mapped:
+                await client.close()
+
+    # Each try tells what its entries own: which entry that is never changes.
+    owners = {(one.student_id, one.concept_id): one for one in found}
+    assert set(owners) == {(student, concept) for student in students for concept in "cd"}
+    assert all(owners[one.student_id, one.concept_id] == one for one in found)
+    noted = [one for learner in await mapped.stored() for one in learner.unlocked]
+    assert sorted(noted) == sorted(owners.values())

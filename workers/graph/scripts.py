@@ -1,0 +1,41 @@
+"""Several statements in one transaction, each of which may depend on what came of those before."""
+
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from typing import TypeVar
+
+from workers.graph.statements import Merge, Row
+
+_Result = TypeVar("_Result")
+
+Script = Generator[Merge, list[Row], _Result]
+"""Yields statements, is sent the rows of each, and returns what follows from them."""
+
+
+def listed(work: Iterable[Merge]) -> Script[None]:
+    """Statements that depend on nothing."""
+    for one in work:  # noqa: UP028  # a list can be sent nothing
+        yield one
+
+
+def run(script: Script[_Result], execute: Callable[[Merge], list[Row]]) -> _Result:
+    """Run a script to its end."""
+    try:
+        merge = next(script)
+        while True:
+            merge = script.send(execute(merge))
+    except StopIteration as end:
+        result: _Result = end.value
+        return result
+
+
+async def run_async(
+    script: Script[_Result], execute: Callable[[Merge], Awaitable[list[Row]]]
+) -> _Result:
+    """Run a script to its end, where each statement is waited for."""
+    try:
+        merge = next(script)
+        while True:
+            merge = script.send(await execute(merge))
+    except StopIteration as end:
+        result: _Result = end.value
+        return result
