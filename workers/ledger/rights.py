@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from workers.estimation.learner import LearnerKey
+from workers.ledger.predictions import PredictionsLedger
 from workers.ledger.repair import RepairLedger
 
 Row = Mapping[str, Any]
@@ -46,7 +47,7 @@ class Erased:
     rows: dict[str, int] = field(default_factory=dict)
 
 
-class RightsLedger(RepairLedger, Protocol):
+class RightsLedger(RepairLedger, PredictionsLedger, Protocol):
     """The system of record for those who hand out or erase all that it has of a learner."""
 
     async def held(
