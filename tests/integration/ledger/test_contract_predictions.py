@@ -46,7 +46,7 @@ async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predic
 
     told = await all_of(watched, Selection(key.tenant_id), limit=7)
 
-    expected = []
+    expected: list[tuple[object, ...]] = []
     for one in known.values():
         changes = one.outcome["concepts"][: len(one.response.concept_ids)]
         assert [change["concept_id"] for change in changes] == [*one.response.concept_ids]
