@@ -12,6 +12,7 @@ import asyncpg
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from contracts.streams import ENGINE_GROUP, RESPONSES
 
@@ -32,7 +33,10 @@ async def drained(redis_url: str) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     async with Redis.from_url(redis_url) as client:
         while True:
-            groups: Any = await client.xinfo_groups(RESPONSES)
+            try:
+                groups: Any = await client.xinfo_groups(RESPONSES)
+            except ResponseError:
+                groups = []  # nobody has made the stream yet
             if any(
                 g["name"] == ENGINE_GROUP.encode() and g["lag"] == 0 and g["pending"] == 0
                 for g in groups
@@ -105,6 +109,8 @@ def _trapezoids(rows: Sequence[Row], weights: Sequence[float]) -> float:
     ends = np.append(np.flatnonzero(np.diff(told[order])), told.size - 1)
     hits = np.append(0.0, np.cumsum(weight * right)[ends])
     misses = np.append(0.0, np.cumsum(weight * ~right)[ends])
+    if hits[-1] * misses[-1] == 0.0:
+        return math.nan
     return float(np.trapezoid(hits / hits[-1], misses / misses[-1]))
 
 
@@ -167,7 +173,10 @@ def metric_differences(
         if chosen := in_group(rows, label):
             wrong += _weighted(shown, "_by_history", label, expected(chosen, size))
     for name in {label for what, label in shown if what == "auc_by_concept"} - {"other"}:
-        theirs = expected(on_concept(rows, name), size_of_concept)
+        # A concept that came late, or not often at first, began when it was given a place.
+        told = shown["answers_by_concept", name]
+        counted = math.log1p(-told / size_of_concept) / math.log1p(-1 / size_of_concept)
+        theirs = expected(on_concept(rows, name)[-round(counted) :], size_of_concept)
         wrong += _weighted(shown, "_by_concept", name, theirs)
     return wrong
 

@@ -29,8 +29,6 @@ _LEAST: Final = 2.0**-53
 class Residuals(NamedTuple):
     """Of each prediction; all of shape (n,)."""
 
-    logit: Floats
-    """Log odds of the prediction."""
     loss: Floats
     """Log loss, nats."""
     bias: Floats
@@ -56,7 +54,6 @@ def residuals(scores: Floats, predictions: Floats) -> Residuals:
     bias = scores - p
     variance = p * (1.0 - p)
     return Residuals(
-        logit,
         -(scores * of_right + (1.0 - scores) * of_wrong),
         bias,
         -bias * logit,

@@ -1,27 +1,24 @@
 """Running measures of predictions over moving windows, in constant work and memory.
 
 A window weighs answers by (1 - 1/n)^k, k being how many came after: about its last n answers
-count. All measures but one are exact for these weights. The area under the ROC curve is that of
-histograms of the predictions, in bins on the logit scale that are too fine for it to matter (a test
-measures by how much).
+count. All measures but one are exact for these weights; the area under the ROC curve is that of
+`workers.watching.ranks`.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.responses import CORRECT_FROM
 from workers.estimation.metrics import BINS
+from workers.watching.ranks import Ranks
 from workers.watching.residuals import residuals
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-_FINE: Final = 1_000
-_FURTHEST: Final = 8.0
-"""Log odds beyond which predictions share a bin."""
 _WEIGHT, _LOSS, _SQUARE, _BIAS, _EXCESS = range(5)
 
 
@@ -63,8 +60,7 @@ class Windows:
     def __init__(self, sizes: Sequence[int]) -> None:
         self._decay = 1.0 - 1.0 / np.array(sizes, dtype=np.float64)
         many = len(sizes)
-        self._right = np.zeros((many, _FINE))
-        self._wrong = np.zeros((many, _FINE))
+        self._ranks = [Ranks(decay) for decay in self._decay.tolist()]
         # Weight, sum of predictions and sum of scores in each of the bins of a calibration curve.
         self._curve = np.zeros((3, many, BINS))
         self._sums = np.zeros((5, many))
@@ -82,20 +78,21 @@ class Windows:
             return
         many = self._decay.size
         added = np.bincount(windows, minlength=many)
-        weight = self._decay[windows] ** _followers(windows, added)
+        order = np.argsort(windows, kind="stable")
+        ends = np.cumsum(added)
+        followers = np.empty_like(order)
+        followers[order] = ends[windows[order]] - 1 - np.arange(order.size)
+        weight = self._decay[windows] ** followers
         told = residuals(scores, predictions)
         held = self._decay**added
-        touched = np.flatnonzero(added)
-        for histogram in (self._right, self._wrong):
-            histogram[touched] *= held[touched, None]
         self._curve *= held[:, None]
         self._sums *= held
         self._variances *= held * held
 
-        place = np.clip((told.logit / _FURTHEST + 1.0) * (_FINE / 2), 0, _FINE - 1).astype(np.int64)
-        right = scores >= CORRECT_FROM
-        for histogram, of in ((self._right, right), (self._wrong, ~right)):
-            np.add.at(histogram, (windows[of], place[of]), weight[of])
+        sorted_predictions, right = predictions[order], scores[order] >= CORRECT_FROM
+        for window in np.flatnonzero(added).tolist():
+            mine = slice(ends[window] - added[window], ends[window])
+            self._ranks[window].add(sorted_predictions[mine], right[mine])
         one = np.ones_like(scores)
         in_bin = windows * BINS + np.minimum((predictions * BINS).astype(np.int64), BINS - 1)
         curve = _summed(in_bin, weight, (one, predictions, scores), many * BINS)
@@ -110,8 +107,7 @@ class Windows:
 
     def clear(self, window: int) -> None:
         """Let one of them begin anew."""
-        for sums in (self._right, self._wrong):
-            sums[window] = 0.0
+        self._ranks[window].clear()
         self._curve[:, window] = 0.0
         self._sums[:, window] = 0.0
         self._variances[:, window] = 0.0
@@ -123,7 +119,7 @@ class Windows:
         with np.errstate(divide="ignore", invalid="ignore"):
             columns = (
                 weight,
-                self._areas(),
+                np.array([ranks.area() for ranks in self._ranks]),
                 self._sums[_LOSS] / weight,
                 self._sums[_SQUARE] / weight,
                 # Weight times the gap of a bin's means, over all weight.
@@ -135,21 +131,6 @@ class Windows:
         """How far each of them is from what was predicted."""
         sums = self._sums
         return Misfits(sums[_WEIGHT], sums[_BIAS], sums[_EXCESS], *self._variances)
-
-    def _areas(self) -> Floats:
-        right, wrong = self._right, self._wrong
-        below = np.cumsum(wrong, axis=1) - wrong / 2.0
-        wins = np.einsum("ij,ij->i", right, below)
-        return np.asarray(wins / (right.sum(axis=1) * wrong.sum(axis=1)))
-
-
-def _followers(windows: Places, added: Places) -> Places:
-    """How many answers of the same window follow each."""
-    order = np.argsort(windows, kind="stable")
-    ends = np.cumsum(added)
-    followers = np.empty_like(order)
-    followers[order] = ends[windows[order]] - 1 - np.arange(order.size)
-    return followers
 
 
 def _summed(places: Places, weight: Floats, columns: Sequence[Floats], many: int) -> Floats:

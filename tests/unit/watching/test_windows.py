@@ -70,7 +70,7 @@ def test_given_answers_of_several_windows_when_measured_then_each_is_of_its_own_
         mine = rows == row
         weights = (1 - 1 / of) ** np.arange(mine.sum())[::-1]
         expected = weighted(scores[mine], predictions[mine], weights)
-        assert found[row].auc == pytest.approx(expected.auc, abs=2e-3)
+        assert found[row].auc == pytest.approx(expected.auc, abs=5e-4)
         assert found[row] == pytest.approx(expected._replace(auc=found[row].auc), rel=1e-9)
     assert found[3].answers == 0.0
     assert all(math.isnan(value) for value in found[3][1:])
@@ -88,20 +88,6 @@ def test_given_a_window_far_larger_than_its_answers_then_its_measures_are_the_pl
     assert found.log_loss == pytest.approx(log_loss(scores, predictions), rel=1e-5)
     assert found.brier == pytest.approx(brier(scores, predictions), rel=1e-5)
     assert found.ece == pytest.approx(ece(scores, predictions), abs=1e-5)
-
-
-@pytest.mark.parametrize("spread", [0.1, 0.5, 1.0, 2.0, 5.0])
-def test_given_predictions_near_and_far_when_binned_then_the_area_is_hardly_off(
-    spread: float,
-) -> None:
-    # Near each other they share bins; at a spread of 5 many lie beyond the furthest bin.
-    worst = 0.0
-    for seed in range(5):
-        scores, predictions = drawn(50_000, seed, spread)
-        windows = Windows([10**9])
-        windows.add(np.zeros(scores.size, np.int64), scores, predictions)
-        worst = max(worst, abs(windows.measures()[0].auc - auc(scores, predictions)))
-    assert worst < 5e-4
 
 
 def test_given_one_answer_at_a_time_or_all_at_once_then_the_window_is_the_same() -> None:
