@@ -169,4 +169,5 @@ def _fits(of: LiveMeasures) -> str:
 
 
 def _points(share: float) -> str:
-    return percent(share, 1).replace("-", "\N{MINUS SIGN}")
+    text = percent(abs(share), 1)
+    return ("+" if share > 0.0 else "\N{MINUS SIGN}" if share < 0.0 else "") + text
