@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import orjson
 import typer
@@ -22,7 +23,8 @@ from workers.logs import configure_logs
 from workers.reconciliation.since import Since
 from workers.settings import Settings, load_settings
 
-_SHOWN = 20
+_SHOWN: Final = 20
+_PAGE: Final = 5_000
 
 
 def evaluate_live(
@@ -36,7 +38,7 @@ def evaluate_live(
         document = live_document(live, selection)
         typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
-        Console().print(_table(live))
+        Console().print(live_table(live))
         _tell_drift(live)
     if report is not None and not live.score.size:
         typer.echo("There is no response to draw: no page is written.", err=True)
@@ -55,21 +57,22 @@ async def _read(
         return await collected(ledger, selection), selection
 
 
-async def collected(ledger: PredictionsLedger, selection: Selection) -> Live:
-    """Read all predictions of a selection, page by page."""
+async def collected(ledger: PredictionsLedger, selection: Selection, limit: int = _PAGE) -> Live:
+    """Read all predictions of a selection, in pages of so many responses."""
     found = Collected()
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)
-        page = await ledger.predictions(selection)
+        page = await ledger.predictions(selection, None, limit)
         found.add(page.told)
         while page.last is not None:
-            page = await ledger.predictions(selection, page.last)
+            page = await ledger.predictions(selection, page.last, limit)
             found.add(page.told)
             bar.update(task, completed=len(found))
     return found.live()
 
 
-def _table(live: Live) -> Table:
+def live_table(live: Live) -> Table:
+    """For a person: all, versions, lengths of history, and the most answered concepts."""
     table = Table(title="Stored predictions, and what then happened", title_justify="left")
     table.add_column("")
     for name in ("AUC", "RMSE", "ECE", "log loss", "bias", "excess", "responses"):
