@@ -57,17 +57,6 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
             writable=True,
         ),
     ] = None,
-    student: Annotated[str, typer.Option(help="Column of the student.")] = "student",
-    item: Annotated[str, typer.Option(help="Column of the item.")] = "item",
-    concept: Annotated[str, typer.Option(help="Column of the concept or concepts.")] = "concept",
-    correct: Annotated[str, typer.Option(help="Column of 0/1 or of a score.")] = "correct",
-    order: Annotated[
-        str, typer.Option(help="Column of the place in the student's order.")
-    ] = "order",
-    time_column: Annotated[
-        str | None, typer.Option("--time", help="Column of the time; then order is not read.")
-    ] = None,
-    separator: Annotated[str, typer.Option(help="Between the concepts of one cell.")] = "~~",
     live: Annotated[
         bool, typer.Option("--live", help="Judge the predictions that the ledger has stored.")
     ] = False,
@@ -83,6 +72,17 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
             "8601 with a zone, or an age such as 2h.",
         ),
     ] = None,
+    student: Annotated[str, typer.Option(help="Column of the student.")] = "student",
+    item: Annotated[str, typer.Option(help="Column of the item.")] = "item",
+    concept: Annotated[str, typer.Option(help="Column of the concept or concepts.")] = "concept",
+    correct: Annotated[str, typer.Option(help="Column of 0/1 or of a score.")] = "correct",
+    order: Annotated[
+        str, typer.Option(help="Column of the place in the student's order.")
+    ] = "order",
+    time_column: Annotated[
+        str | None, typer.Option("--time", help="Column of the time; then order is not read.")
+    ] = None,
+    separator: Annotated[str, typer.Option(help="Between the concepts of one cell.")] = "~~",
 ) -> None:
     """Cross-validate models on a CSV: fit on some learners, predict the others' every answer."""
     _check_report(report)

@@ -29,6 +29,8 @@ class EngineMetrics:
         Gauge("mastery_build_info", "Always 1.", ["version"], registry=self.registry).labels(
             version
         ).set(1)
+        self._watch = PredictionWatch(tell_drift)
+        self.registry.register(PredictionGauges(self._watch))
         self.applied = self._counter("applied", "Responses applied to their learner's state.")
         self.duplicates = self._counter("duplicate", "Responses that were in the log already.")
         self.late = self._counter("late", "Responses applied by replaying their learner.")
@@ -62,8 +64,6 @@ class EngineMetrics:
             buckets=_ENTRIES,
             registry=self.registry,
         )
-        self._watch = PredictionWatch(tell_drift)
-        self.registry.register(PredictionGauges(self._watch))
         for code in RejectionCode:
             self._rejected.labels(code.value)
         for stage in get_args(Stage):
