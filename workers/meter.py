@@ -1,9 +1,11 @@
 """What the engine counts while it works; `workers.service.metrics` keeps it."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from contracts.rejections import RejectionCode
+from workers.estimation.learner import Outcome, Response
 
 Stage = Literal["admit", "load", "fold", "commit", "publish"]
 
@@ -33,6 +35,9 @@ class Meter(Protocol):
     @property
     def conflicts(self) -> Counting:
         """Learners that another worker changed in between."""
+
+    def predicted(self, responses: Sequence[Response], outcomes: Sequence[Outcome]) -> None:
+        """Compare what was predicted of applied responses with what then happened."""
 
     def rejected(self, code: RejectionCode, count: int = 1) -> None:
         """Count refused entries."""

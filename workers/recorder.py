@@ -337,6 +337,7 @@ class Recorder:
             ]
         last, applied = work.learner.last, len(responses)
         self._meter.applied.inc(applied)
+        self._meter.predicted(responses, commit.folded.outcomes)
         self._meter.late.inc(sum(last is not None and r.position < last for r in responses))
         self._meter.duplicates.inc(sum(one.refusal is None for one in results) - applied)
         return results

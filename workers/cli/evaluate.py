@@ -1,4 +1,7 @@
-"""`mastery evaluate FILE`: how well each model predicts a CSV of responses."""
+"""`mastery evaluate FILE`: how well each model predicts a CSV of responses.
+
+With `--live` it is how well the predictions that are stored came true: `evaluate_live`.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workers.calibration.fitting import MODELS, fit
+from workers.cli.evaluate_live import evaluate_live
 from workers.cli.progress import progress_bar
 from workers.errors import InputFileError
 from workers.evaluation.protocol import FOLDS, Logs, Predictions
@@ -18,10 +22,28 @@ from workers.evaluation.reading import logs_of
 from workers.evaluation.report import render_evaluation
 from workers.evaluation.report_data import Evaluation, Tallies, best
 from workers.publishing.csv_responses import Columns, CsvResponses
+from workers.reconciliation.since import Since
+
+
+def _since(text: str) -> Since:
+    try:
+        return Since.of_text(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _check_report(report: Path | None) -> None:
+    """Refuse a page that can't be written before there is anything to write."""
+    if report is not None and not report.parent.is_dir():
+        raise typer.BadParameter(
+            f"{report.parent} is no directory; make it or name another", param_hint="--report"
+        )
 
 
 def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
-    file: Annotated[Path, typer.Argument(help="A CSV of responses, plain or .gz.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A CSV of responses, plain or .gz; none with --live.")
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(help=f"Of {', '.join(MODELS)}; repeat it for several. All, if not given."),
@@ -33,6 +55,21 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
             help="Also write a page of curves and of the best model's parameters here.",
             dir_okay=False,
             writable=True,
+        ),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Judge the predictions that the ledger has stored.")
+    ] = False,
+    tenant: Annotated[
+        str | None, typer.Option(help="With --live: only learners of this tenant.")
+    ] = None,
+    since: Annotated[
+        Since | None,
+        typer.Option(
+            parser=_since,
+            metavar="TIME",
+            help="With --live: only what was recorded then or later, by the database's clock: ISO "
+            "8601 with a zone, or an age such as 2h.",
         ),
     ] = None,
     student: Annotated[str, typer.Option(help="Column of the student.")] = "student",
@@ -48,16 +85,24 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
     separator: Annotated[str, typer.Option(help="Between the concepts of one cell.")] = "~~",
 ) -> None:
     """Cross-validate models on a CSV: fit on some learners, predict the others' every answer."""
+    _check_report(report)
+    if live:
+        if file is not None or model:
+            raise typer.BadParameter(
+                "it judges what is stored: give no FILE and no --model", param_hint="--live"
+            )
+        evaluate_live(tenant, since, json=json, report=report)
+        return
+    if file is None:
+        raise typer.BadParameter("name a CSV of responses, or give --live", param_hint="FILE")
+    if tenant is not None or since is not None:
+        raise typer.BadParameter("--tenant and --since go with --live")
     chosen = list(dict.fromkeys(model or MODELS))
     for name in chosen:
         if name not in MODELS:
             raise typer.BadParameter(
                 f"{name!r} is none; choose from {', '.join(MODELS)}", param_hint="--model"
             )
-    if report is not None and not report.parent.is_dir():
-        raise typer.BadParameter(
-            f"{report.parent} is no directory; make it or name another", param_hint="--report"
-        )
     rows = CsvResponses(
         file,
         Columns(student, item, concept, correct, order, time_column),

@@ -1,5 +1,6 @@
 """The figures that more than one page has, each one `svg` element."""
 
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ _TENTHS: Final = tuple((share / 5, f"{share * 20}%") for share in range(6))
 _FEWEST: Final = 10
 """Answers at an attempt number from which its mean is drawn."""
 _MOST_ATTEMPTS: Final = 25
+_MOST_BINS: Final = 80
 
 
 def learning_curve(
@@ -171,11 +173,13 @@ def histogram(
         name: of the figure, unique in its page.
         title: what it shows.
         values: one or more.
-        width: of a bin.
+        width: of a bin; doubled until there are few enough.
         x_label: what the numbers are.
         y_label: what is counted.
         size: of the figure.
     """
+    while float(np.ptp(values)) > _MOST_BINS * width:
+        width *= 2.0
     low = float(np.floor(values.min() / (2 * width)) * 2 * width)
     high = float(max(np.ceil(values.max() / (2 * width)) * 2 * width, low + 4 * width))
     edges = np.linspace(low, high, round((high - low) / width) + 1)
@@ -204,9 +208,8 @@ def histogram(
 
 def number_ticks(low: float, high: float) -> list[tuple[float, str]]:
     """Places of an axis, at half or whole numbers or, where it is long, further apart."""
-    step = next(
-        step for step in (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, np.inf) if (high - low) / step <= 9.0
-    )
+    steps = (digit * 10.0**power for power in range(300) for digit in (1, 2, 5))
+    step = next(step for step in chain((0.25, 0.5), steps) if (high - low) / step <= 9.0)
     ticks = np.arange(np.ceil(low / step) * step, high + 1e-9, step).tolist()
     return [(tick, f"{tick:g}".replace("-", "\N{MINUS SIGN}")) for tick in ticks]
 

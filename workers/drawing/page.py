@@ -6,9 +6,17 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
+from workers.drawing.colours import colour_rules
+
 
 def page(
-    title: str, lead: str, sections: Iterable[str], footer: str, generated_at: datetime
+    title: str,
+    lead: str,
+    sections: Iterable[str],
+    footer: str,
+    generated_at: datetime,
+    *,
+    colours: Iterable[int] = (),
 ) -> str:
     """The whole document.
 
@@ -18,12 +26,13 @@ def page(
         sections: HTML.
         footer: HTML; what the figures mean and where their methods come from.
         generated_at: when it was made.
+        colours: numbers of the colours of its lines.
     """
     here = files("workers.drawing")
     return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
         title=escape(title),
         lead=escape(lead),
-        style=here.joinpath("page.css").read_text(encoding="utf-8"),
+        style=here.joinpath("page.css").read_text(encoding="utf-8") + colour_rules(colours),
         sections="\n".join(sections),
         footer=footer,
         generated_at=escape(generated_at.strftime("%d %B %Y, %H:%M %Z").strip(" ,")),

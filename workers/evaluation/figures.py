@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final, Literal
+from zlib import crc32
 
 import numpy as np
 
@@ -17,14 +18,16 @@ from workers.evaluation.protocol import Predictions
 
 _SIZE: Final = (520.0, 320.0)
 _WIDE: Final = (1070.0, 340.0)
+_COLOURS: Final = 360
 _MOST_ATTEMPTS: Final = 40
 _FEWEST: Final = 30
 """Answers at an attempt number from which all models are compared on it."""
 
 
 def colour_of(model: str) -> int:
-    """The colour of a model, the same whichever others stand beside it."""
-    return list(MODELS).index(model)
+    """The number of the colour of a model, the same whichever others stand beside it."""
+    names = list(MODELS)
+    return names.index(model) if model in names else len(names) + crc32(model.encode()) % _COLOURS
 
 
 def legend(models: Sequence[str], *, observed: bool) -> str:
@@ -92,7 +95,11 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
 
 
 def by_length(
-    name: str, title: str, measure: Literal["auc", "ece"], groups: Mapping[str, Sequence[Group]]
+    name: str,
+    title: str,
+    measure: Literal["auc", "ece"],
+    groups: Mapping[str, Sequence[Group]],
+    of: str = "earlier answers of the learner",
 ) -> str:
     """A measure of each model by length of history.
 
@@ -101,10 +108,11 @@ def by_length(
         title: what it shows.
         measure: `auc` or `ece`.
         groups: of each model, as `by_history` makes them, at least one.
+        of: what the lengths are.
     """
     lines = {
-        model: [(x, getattr(group, measure), group) for x, group in enumerate(of)]
-        for model, of in groups.items()
+        model: [(x, getattr(group, measure), group) for x, group in enumerate(all_of)]
+        for model, all_of in groups.items()
     }
     known = {
         model: [point for point in line if not math.isnan(point[1])]
@@ -129,7 +137,7 @@ def by_length(
     plot.grid(
         [(float(x), group.label) for x, group in enumerate(columns)],
         [(tick, f"{tick:.2f}") for tick in ticks],
-        "earlier answers of the learner; below, predictions",
+        f"{of}; below, predictions",
         measure.upper(),
     )
     for x, group in enumerate(columns):

@@ -1,7 +1,7 @@
 """Parameters as rows of a table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +69,21 @@ def _of_concept(concept: ConceptParameters) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """One parameter of many concepts.
+
+    Args:
+        label: its name.
+        values: one or more.
+        width: of a bin of its histogram.
+    """
+
+    label: str
+    values: NDArray[np.float64]
+    width: float
+
+
+@dataclass(frozen=True)
 class ItemNumbers:
     """One parameter of all items.
 
@@ -84,6 +99,34 @@ class ItemNumbers:
     low: str
     high: str
     width: float
+
+
+def concept_numbers(concepts: Iterable[ConceptParameters]) -> list[Numbers]:
+    """The parameters by which concepts differ, of all those that have any of their own."""
+    columns: dict[str, tuple[list[float], float]] = {}
+    for concept in concepts:
+        for label, value, width in _numbers_of(concept):
+            columns.setdefault(label, ([], width))[0].append(value)
+    return [Numbers(label, _array(values), width) for label, (values, width) in columns.items()]
+
+
+def _numbers_of(concept: ConceptParameters) -> Iterator[tuple[str, float, float]]:
+    """Label, value, and width of a bin."""
+    mastery = concept.mastery
+    if mastery is not None:
+        informed = not isinstance(mastery, BktParameters)
+        yield "prior", sigmoid(mastery.prior) if informed else mastery.prior, 0.05
+        yield "learn", mastery.learn, 0.02
+    if isinstance(mastery, BktParameters):
+        yield "guess", mastery.guess, 0.05
+        yield "slip", mastery.slip, 0.05
+    elif mastery is not None:
+        yield "known minus unknown", mastery.known - mastery.unknown, 0.25
+        yield "weight", mastery.weight, 0.1
+    if concept.item is not None:
+        yield "mean difficulty", concept.item.difficulty, 0.25
+    if concept.deviation is not None and mastery is None:
+        yield "spread", math.sqrt(concept.deviation.variance), 0.1
 
 
 def item_numbers(items: Sequence[ItemParameters]) -> list[ItemNumbers]:

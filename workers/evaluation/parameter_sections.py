@@ -8,10 +8,16 @@ from workers.drawing.pieces import table
 from workers.estimation.informed import InformedParameters
 from workers.estimation.parameters import BktParameters
 from workers.evaluation.degenerate import degenerate
-from workers.evaluation.parameter_rows import concept_rows, extreme_rows, item_numbers
+from workers.evaluation.parameter_rows import (
+    concept_numbers,
+    concept_rows,
+    extreme_rows,
+    item_numbers,
+)
 from workers.evaluation.report_data import Evaluation
 
 _MOST_WARNINGS: Final = 12
+_SMALL: Final = (330.0, 210.0)
 
 _OF_ABILITY: Final = (
     "Difficulty: mean of its items. Spread: standard deviation of ability on it around ability at "
@@ -39,7 +45,26 @@ def concept_parameters(data: Evaluation) -> str:
     return (
         f'<section><h2>Concept parameters</h2><p class="note">Of the model '
         f"{escape(data.chosen)}, fitted on all answers. {meaning}</p>"
+        f'<div class="thirds">{_of_concepts(data)}</div>'
         f"{table(found.heads, found.rows, of='concepts')}</section>"
+    )
+
+
+def _of_concepts(data: Evaluation) -> str:
+    """How each parameter is distributed over concepts."""
+    return "".join(
+        f"<figure><h3>{of.label.capitalize()}</h3>"
+        + histogram(
+            f"concept-{of.label.replace(' ', '-')}",
+            f"Distribution of {of.label} over concepts",
+            of.values,
+            width=of.width,
+            x_label=of.label,
+            y_label="concepts",
+            size=_SMALL,
+        )
+        + "</figure>"
+        for of in concept_numbers(data.fitted.parameters.concepts.values())
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from workers.drawing.page import page
+from workers.evaluation.figures import colour_of
 from workers.evaluation.protocol import FOLDS
 from workers.evaluation.report_data import Evaluation
 from workers.evaluation.sections import sections
@@ -24,4 +25,5 @@ def render_evaluation(data: Evaluation) -> str:
         sections(data),
         _FOOTER,
         data.generated_at,
+        colours=map(colour_of, data.predictions),
     )

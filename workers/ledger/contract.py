@@ -15,6 +15,13 @@ from workers.ledger.documents import (
     read_commit,
     read_load,
 )
+from workers.ledger.predictions import (
+    Place,
+    PredictionPage,
+    Selection,
+    predictions_request,
+    read_predictions,
+)
 from workers.ledger.promise import as_promised as _as_promised
 from workers.ledger.protocol import Commit, Committed, Loaded, Stored, Touched
 from workers.ledger.repair import Answers, ItemSpan, Rewrite, Untold
@@ -115,6 +122,15 @@ class SqlLedger(SqlParameters, SqlCalibration, SqlConceptMap):
         answer = await self._call("mastery_answers", answers_request(span, after, limit))
         with _as_promised("mastery_answers"):
             return read_answers(answer, span.tenant_id)
+
+    async def predictions(
+        self, selection: Selection, after: Place | None = None, limit: int = 5_000
+    ) -> PredictionPage:
+        """See `PredictionsLedger.predictions`."""
+        request = predictions_request(selection, after, limit)
+        answer = await self._call("mastery_predictions", request)
+        with _as_promised("mastery_predictions"):
+            return read_predictions(answer)
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
         """See `RepairLedger.rewrite`."""

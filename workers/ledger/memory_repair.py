@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import count
 
 from workers.estimation.learner import LearnerKey
-from workers.ledger.corrections import CorrectionRow
+from workers.ledger.corrections import CorrectionRow, effective_log
 from workers.ledger.memory_accounts import Account, copied
 from workers.ledger.memory_rights import MemoryRights
+from workers.ledger.predictions import Place, PredictionPage, Selection, Told, probability_of
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import Answers, ItemSpan, Rewrite, Untold
 
@@ -53,6 +54,45 @@ class MemoryRepair(MemoryRights):
             and since_us <= recorded.response.answered_at_us < until_us
         ]
         return Answers(found, keys[-1] if keys else None)
+
+    async def predictions(
+        self, selection: Selection, after: Place | None = None, limit: int = 5_000
+    ) -> PredictionPage:
+        """See `PredictionsLedger.predictions`."""
+        places = sorted(
+            Place(*key, response_id)
+            for key, account in self._accounts.items()
+            if selection.tenant_id in {None, key.tenant_id}
+            for response_id in account.log
+        )
+        page = [place for place in places if after is None or place > after][:limit]
+        told = [self._told(place) for place in page]
+        since_us = -(2**63) if selection.since_us is None else selection.since_us
+        return PredictionPage(
+            [one for one in told if one is not None and one.recorded_at_us >= since_us],
+            page[-1] if len(page) == limit else None,
+        )
+
+    def _told(self, place: Place) -> Told | None:
+        account = self._accounts[LearnerKey(place.tenant_id, place.student_id)]
+        recorded = account.log[place.response_id]
+        counts = effective_log([recorded.response], account.corrections)
+        outcome = recorded.outcome
+        return next(
+            (
+                Told(
+                    one.concept_ids,
+                    outcome["concepts"][0]["attempts"],
+                    one.score,
+                    probability_of(recorded),
+                    recorded.version,
+                    outcome["parameters_version"],
+                    account.recorded_at_us[place.response_id],
+                )
+                for one in counts
+            ),
+            None,
+        )
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
         """See `RepairLedger.rewrite`."""

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from workers.estimation.learner import LearnerKey
 from workers.ledger.concept_map import ConceptLedger
+from workers.ledger.predictions import PredictionsLedger
 from workers.ledger.repair import RepairLedger
 
 Row = Mapping[str, Any]
@@ -47,7 +48,7 @@ class Erased:
     rows: dict[str, int] = field(default_factory=dict)
 
 
-class RightsLedger(RepairLedger, ConceptLedger, Protocol):
+class RightsLedger(RepairLedger, ConceptLedger, PredictionsLedger, Protocol):
     """All of the system of record; here what those ask who hand out or erase what it has."""
 
     async def held(

@@ -1,14 +1,17 @@
 """What the engine counts and measures, for Prometheus."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from contracts.rejections import RejectionCode
+from workers.estimation.learner import Outcome, Response
 from workers.meter import Stage
+from workers.service.prediction_gauges import PredictionGauges, tell_drift
+from workers.watching.watch import PredictionWatch
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _ENTRIES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
@@ -26,6 +29,8 @@ class EngineMetrics:
         Gauge("mastery_build_info", "Always 1.", ["version"], registry=self.registry).labels(
             version
         ).set(1)
+        self._watch = PredictionWatch(tell_drift)
+        self.registry.register(PredictionGauges(self._watch))
         self.applied = self._counter("applied", "Responses applied to their learner's state.")
         self.duplicates = self._counter("duplicate", "Responses that were in the log already.")
         self.late = self._counter("late", "Responses applied by replaying their learner.")
@@ -74,6 +79,10 @@ class EngineMetrics:
             self._rejected.labels(code.value)
         for stage in get_args(Stage):
             self._stages.labels(stage)
+
+    def predicted(self, responses: Sequence[Response], outcomes: Sequence[Outcome]) -> None:
+        """Compare what was predicted of applied responses with what then happened."""
+        self._watch.observe(responses, outcomes)
 
     def rejected(self, code: RejectionCode, count: int = 1) -> None:
         """Count entries sent to the rejections."""

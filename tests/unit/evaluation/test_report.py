@@ -22,7 +22,7 @@ from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, ece
 from workers.estimation.parameters import BktParameters, ConceptParameters, Mastery, Parameters
 from workers.evaluation.degenerate import degenerate
-from workers.evaluation.figures import learning_of_all
+from workers.evaluation.figures import colour_of, learning_of_all
 from workers.evaluation.histories import by_history
 from workers.evaluation.protocol import Predictions, evaluate
 from workers.evaluation.report import render_evaluation
@@ -117,6 +117,40 @@ def test_given_fitted_items_when_rendered_then_the_extreme_ones_are_named() -> N
         part = html[html.index(f"<h3>{label}</h3>") :].partition("</table>")[0]
         assert re.findall(r'<th scope="row">(.*?)</th>', part) == names
     assert "<h3>Most guessed</h3>" in render_evaluation(evaluation("kt-idem"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "labels"),
+    [
+        ("bkt", ["Prior", "Learn", "Guess", "Slip"]),
+        ("irt", ["Mean difficulty", "Spread"]),
+        ("informed", ["Prior", "Learn", "Known minus unknown", "Weight", "Mean difficulty"]),
+        ("classical", []),
+    ],
+)
+def test_given_a_model_when_rendered_then_the_parameters_of_its_concepts_are_drawn(
+    chosen: str, labels: list[str]
+) -> None:
+    html = render_evaluation(evaluation(chosen))
+    part = html[html.index("<h2>Concept parameters</h2>") :].partition("</section>")[0]
+    assert re.findall(r"<figure><h3>(.*?)</h3>", part) == labels
+    assert len(re.findall(r"<desc [^>]*>3 concepts; mean", part)) == len(labels)
+
+
+def test_given_more_models_than_colours_when_rendered_then_each_has_its_own() -> None:
+    told = evaluated("bkt")
+    names = [*MODELS, "another", "and one more"]
+    html = render_evaluation(evaluation("bkt", predictions=dict.fromkeys(names, told)))
+    check_page(html)
+    places = [colour_of(name) for name in names]
+    assert len(set(places)) == len(names)
+    assert places[:6] == list(range(6))
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    for place in places:
+        assert f".m{place} {{ stroke: " in style
+        assert f".d{place} {{ fill: " in style
+    colours = re.findall(r"stroke: (hsl.*?\))\s*;", style)
+    assert len(set(colours)) == len(names) - 6
 
 
 def test_given_nothing_fitted_when_rendered_then_it_says_so() -> None:

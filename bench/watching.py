@@ -1,0 +1,95 @@
+"""What watching predictions costs, and how seldom and how soon it tells of drift.
+
+Run: ``uv run python -m bench.watching``. The cost is beside that of the fold of the same responses,
+alternately, so that the ratio holds where the machine's rate swings.
+"""
+
+import random
+import statistics
+import time
+
+import numpy as np
+
+from tests.factories import answer
+from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.learner import Learner, LearnerKey
+from workers.estimation.parameters import Parameters
+from workers.service.metrics import EngineMetrics
+from workers.watching.drift import DriftWatch, Limits
+from workers.watching.windows import Windows
+
+BATCH = 500
+ROUNDS = 60
+CONCEPTS = 149
+RIGHT = 0.375
+"""What a first answer is under the default parameters: as predicted, so nothing drifts."""
+
+
+def concept(draw: random.Random) -> str:
+    """Some concepts are practised far more than others."""
+    return f"c{int(draw.paretovariate(0.6)) % CONCEPTS}"
+
+
+def works(round_: int) -> list[Work]:
+    """A batch: one answer of each of so many learners."""
+    draw = random.Random(round_)
+    return [
+        Work(
+            LearnerKey("t", f"s{n}"),
+            Learner(),
+            [answer(n, concepts=[concept(draw)], score=float(draw.random() < RIGHT))],
+        )
+        for n in range(BATCH)
+    ]
+
+
+def cost() -> None:
+    metrics = EngineMetrics("0")
+    watching, folding = [], []
+    for round_ in range(ROUNDS):
+        batch = works(round_)
+        began = time.process_time()
+        folded: list[Folded] = fold(batch, Parameters())
+        folding.append(time.process_time() - began)
+        began = time.process_time()
+        for one in folded:
+            metrics.predicted(one.responses, one.outcomes)
+        watching.append(time.process_time() - began)
+    # Every second batch or so adds what was taken: the mean tells, not the median.
+    per_response = statistics.mean(watching[5:]) / BATCH
+    print(f"watching  {per_response * 1e9:8,.0f} ns per response")
+    print(f"the fold  {statistics.mean(folding[5:]) / BATCH * 1e9:8,.0f} ns per response")
+    began = time.process_time()
+    for _ in range(20):
+        list(metrics.registry.collect())
+    print(f"a scrape  {(time.process_time() - began) / 20 * 1e3:8.2f} ms")
+
+
+def drift(windows: int, size: int, limits: Limits, shift: float) -> str:
+    """How many of so many windows tell of a shift, and after how many answers; and before it."""
+    draw, step, sound = np.random.default_rng(1), size // 20, 40 * size
+    told, watch = Windows([size] * windows), DriftWatch([limits] * windows)
+    rows, false = np.repeat(np.arange(windows), step), 0
+    seen: dict[int, int] = {}
+    for at in range(0, sound + 4 * size, step):
+        predictions = 1.0 / (1.0 + np.exp(-draw.normal(0.5, 1.2, rows.size)))
+        chance = predictions + (shift if at >= sound else 0.0)
+        told.add(rows, (draw.random(rows.size) < chance).astype(np.float64), predictions)
+        for change in watch.look(told.misfits()):
+            if at < sound:
+                false += change.began
+            elif change.began and change.kind == "bias":
+                seen.setdefault(change.window, at - sound + step)
+    after = f"after {statistics.median(seen.values()):,.0f} answers" if seen else "never"
+    return (
+        f"window {size:,}, shift {shift:+.2f}: {false} false alarms in {windows * sound:,} "
+        f"answers; {len(seen)} of {windows} told, half of them {after}"
+    )
+
+
+if __name__ == "__main__":
+    cost()
+    for by in (0.03, 0.05, 0.1):
+        print(drift(50, 10_000, Limits(), by))
+    for by in (0.05, 0.1, 0.2):
+        print(drift(50, 2_000, Limits().of_many(50), by))

@@ -1,0 +1,170 @@
+"""What every ledger answers to those who watch predictions."""
+
+import asyncio
+import random
+from typing import cast
+
+import pytest
+
+from tests.factories import answer, learner_log
+from tests.integration.ledger.steps import PARAMETERS, folded, load, record
+from workers.correcting import Corrector, Verdict
+from workers.estimation.learner import LearnerKey
+from workers.ledger.predictions import Place, PredictionsLedger, Selection, Told
+from workers.ledger.protocol import Committed
+from workers.ledger.repair import RepairLedger
+from workers.ledger.rights import RightsLedger
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def watched(ledger: RepairLedger) -> PredictionsLedger:
+    return cast("RightsLedger", ledger)
+
+
+async def all_of(
+    watched: PredictionsLedger, selection: Selection, limit: int = 5_000
+) -> list[Told]:
+    told, after, pages = [], None, 0
+    while pages == 0 or after is not None:
+        page = await watched.predictions(selection, after, limit)
+        told += page.told
+        after, pages = page.last, pages + 1
+        assert len(page.told) <= limit
+    return told
+
+
+async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predicted(
+    ledger: RepairLedger, watched: PredictionsLedger, key: LearnerKey
+) -> None:
+    log = learner_log(40, seed=3, concepts=5)
+    # With late ones among them, whose outcomes name other concepts besides their own.
+    await record(ledger, key, [*log[:15], *log[20:]])
+    await record(ledger, key, log[15:20])
+    known = (await load(ledger, key, log)).recorded
+
+    told = await all_of(watched, Selection(key.tenant_id), limit=7)
+
+    expected: list[tuple[object, ...]] = []
+    for one in known.values():
+        changes = one.outcome["concepts"][: len(one.response.concept_ids)]
+        assert [change["concept_id"] for change in changes] == [*one.response.concept_ids]
+        expected.append(
+            (
+                one.version,
+                one.response.concept_ids,
+                changes[0]["attempts"],
+                one.response.score,
+                pytest.approx(
+                    sum(change["probability_correct"] for change in changes) / len(changes),
+                    abs=1e-15,
+                ),
+                1,
+            )
+        )
+    assert sorted(
+        (
+            one.version,
+            one.concept_ids,
+            one.attempts,
+            one.score,
+            one.probability,
+            one.parameters_version,
+        )
+        for one in told
+    ) == sorted(expected)
+
+
+async def test_given_an_outcome_with_the_responses_own_prediction_then_that_comes(
+    ledger: RepairLedger, watched: PredictionsLedger, key: LearnerKey
+) -> None:
+    made = folded(key, await load(ledger, key, [answer(1)]), [answer(1)])
+    made.outcomes[0]["probability_correct"] = 0.1 + 0.2
+    made.outcomes[0]["parameters_version"] = 7
+    assert isinstance((await ledger.commit([made]))[0], Committed)
+
+    (told,) = await all_of(watched, Selection(key.tenant_id))
+
+    assert (told.probability, told.parameters_version, told.attempts) == (0.1 + 0.2, 7, 1)
+
+
+async def test_given_corrections_then_scores_count_as_now_and_voided_ones_are_left_out(
+    ledger: RepairLedger, watched: PredictionsLedger, key: LearnerKey
+) -> None:
+    log = [answer(k, score=1.0) for k in range(6)]
+    await record(ledger, key, log)
+    for verdict, one in (
+        (Verdict("void", "wrong key"), log[1]),
+        (Verdict("rescore", "wrong key", 0.0), log[3]),
+        (Verdict("rescore", "half", 0.5), log[3]),
+        (Verdict("void", "wrong key"), log[4]),
+        (Verdict("rescore", "it counts", 0.25), log[4]),
+    ):
+        await Corrector(ledger=ledger, parameters=PARAMETERS, verdict=verdict).correct(
+            [(key, one.response_id)]
+        )
+
+    told = await all_of(watched, Selection(key.tenant_id), limit=2)
+
+    assert [one.score for one in sorted(told, key=lambda one: one.version)] == [
+        1.0,
+        1.0,
+        0.5,
+        0.25,
+        1.0,
+    ]
+
+
+async def test_given_a_page_of_voided_responses_then_the_next_page_still_comes(
+    ledger: RepairLedger, watched: PredictionsLedger, key: LearnerKey
+) -> None:
+    log = sorted((answer(k) for k in range(4)), key=lambda one: one.response_id)
+    await record(ledger, key, log)
+    await Corrector(ledger=ledger, parameters=PARAMETERS, verdict=Verdict("void", "x")).correct(
+        [(key, one.response_id) for one in log[:2]]
+    )
+
+    page = await watched.predictions(Selection(key.tenant_id), limit=2)
+
+    assert page.told == []
+    assert page.last == Place(*key, log[1].response_id)
+    assert len(await all_of(watched, Selection(key.tenant_id), limit=2)) == 2
+
+
+async def test_given_a_selection_then_only_its_learners_and_its_time_come(
+    ledger: RepairLedger, watched: PredictionsLedger, tenant: str
+) -> None:
+    learners = [
+        LearnerKey(t, student) for t in (f"{tenant}a", f"{tenant}b") for student in ("s", "t")
+    ]
+    draw = random.Random(1)
+    for key in learners:
+        await record(ledger, key, [answer(k, score=draw.random()) for k in range(3)])
+    await asyncio.sleep(0.002)
+    between = await ledger.clock_us()
+    await asyncio.sleep(0.002)
+    # When it was answered says nothing of when it was recorded.
+    await record(ledger, learners[2], [answer(50, at=-10_000, score=1 / 3)])
+
+    one = await all_of(watched, Selection(f"{tenant}b"), limit=2)
+    assert len(one) == 7
+    late = await all_of(watched, Selection(f"{tenant}b", between), limit=3)
+    assert [(told.score, told.recorded_at_us >= between) for told in late] == [(1 / 3, True)]
+    everything = await all_of(watched, Selection(), limit=4)
+    assert len(everything) >= 13
+    assert len({told.version for told in everything}) == len(everything)
+    assert late[0] in await all_of(watched, Selection(None, between))
+    assert await all_of(watched, Selection(f"{tenant}c")) == []
+
+
+async def test_given_extreme_texts_then_pages_go_on_after_them(
+    ledger: RepairLedger, watched: PredictionsLedger, tenant: str
+) -> None:
+    concepts = ("NULL", "{a,b}", '"')
+    for student in ("\"\\{},' NULL ß😀", "", "null", "\uffff", "😀"):
+        await record(ledger, LearnerKey(tenant, student), [answer(1, concepts=concepts)])
+
+    told = await all_of(watched, Selection(tenant), limit=1)
+
+    assert [one.concept_ids for one in told] == [concepts] * 5

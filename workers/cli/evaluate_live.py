@@ -1,0 +1,107 @@
+"""`mastery evaluate --live`: how well the predictions that are stored came true."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from workers.adapters import open_ledger
+from workers.cli.progress import progress_bar
+from workers.drawing.wording import decimal
+from workers.evaluation.live import LIMITS, Collected, Live, LiveMeasures, drifting
+from workers.evaluation.live_document import live_document
+from workers.evaluation.live_report import render_live
+from workers.evaluation.live_sections import version_name
+from workers.ledger.predictions import PredictionsLedger, Selection
+from workers.logs import configure_logs
+from workers.reconciliation.since import Since
+from workers.settings import Settings, load_settings
+
+_SHOWN: Final = 20
+_PAGE: Final = 5_000
+
+
+def evaluate_live(
+    tenant: str | None, since: Since | None, *, json: bool, report: Path | None
+) -> None:
+    """Read what is stored, and print or write what it was worth."""
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    live, selection = asyncio.run(_read(settings, tenant, since))
+    if json:
+        document = live_document(live, selection)
+        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    else:
+        Console().print(live_table(live))
+        _tell_drift(live)
+    if report is not None and not live.score.size:
+        typer.echo("There is no response to draw: no page is written.", err=True)
+    elif report is not None:
+        report.write_text(render_live(live, selection, datetime.now(UTC)), encoding="utf-8")
+        typer.echo(f"The page with its curves: {report.resolve()}", err=True)
+
+
+async def _read(
+    settings: Settings, tenant: str | None, since: Since | None
+) -> tuple[Live, Selection]:
+    async with AsyncExitStack() as stack:
+        ledger = await open_ledger(settings, stack)
+        since_us = None if since is None else since.by(await ledger.clock_us())
+        selection = Selection(tenant, since_us)
+        return await collected(ledger, selection), selection
+
+
+async def collected(ledger: PredictionsLedger, selection: Selection, limit: int = _PAGE) -> Live:
+    """Read all predictions of a selection, in pages of so many responses."""
+    found = Collected()
+    with progress_bar() as bar:
+        task = bar.add_task("reading", total=None)
+        page = await ledger.predictions(selection, None, limit)
+        found.add(page.told)
+        while page.last is not None:
+            page = await ledger.predictions(selection, page.last, limit)
+            found.add(page.told)
+            bar.update(task, completed=len(found))
+    return found.live()
+
+
+def live_table(live: Live) -> Table:
+    """For a person: all, versions, lengths of history, and the most answered concepts."""
+    table = Table(title="Stored predictions, and what then happened", title_justify="left")
+    table.add_column("")
+    for name in ("AUC", "RMSE", "ECE", "log loss", "bias", "excess", "responses"):
+        table.add_column(name, justify="right")
+    _row(table, "all", live.whole())
+    table.add_section()
+    for version, of in live.by_version().items():
+        _row(table, version_name(version), of)
+    table.add_section()
+    for label, of in live.by_history().items():
+        _row(table, f"{label} before", of)
+    table.add_section()
+    concepts = live.by_concept()
+    for name in list(concepts)[:_SHOWN]:
+        _row(table, name, concepts[name])
+    if len(concepts) > _SHOWN:
+        table.add_row(f"… and {len(concepts) - _SHOWN} more concepts")
+    return table
+
+
+def _row(table: Table, name: str, of: LiveMeasures) -> None:
+    values = (of.auc, of.rmse, of.ece, of.log_loss, of.bias.mean, of.excess.mean)
+    table.add_row(name, *(decimal(value, 4) for value in values), f"{of.responses:,}")
+
+
+def _tell_drift(live: Live) -> None:
+    if live.whole().drifts(LIMITS):
+        typer.echo("Predictions do not fit what happened: `mastery calibrate` is the usual remedy.")
+    odd = drifting(live.by_concept())
+    if odd:
+        more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
+        typer.echo(f"Those of {len(odd)} concepts do not: {', '.join(odd[:_SHOWN])}{more}")

@@ -1,0 +1,35 @@
+"""The page about stored predictions: one HTML file that needs nothing else."""
+
+from datetime import datetime
+from typing import Final
+
+from workers.drawing.page import page
+from workers.evaluation.figures import colour_of
+from workers.evaluation.live import LIMITS, Live
+from workers.evaluation.live_sections import live_sections, version_name
+from workers.ledger.predictions import Selection
+from workers.moments import iso
+
+_FOOTER: Final = (
+    "Every response was predicted before it was seen, by the parameters of that moment; responses "
+    "that were voided are left out. Bands and bars are 95% intervals (Wilson 1927; those of the "
+    "bias are from the predictions' own variance). Metrics: AUC (Hanley &amp; McNeil 1982), RMSE, "
+    "log loss in nats, expected calibration error over ten equal-width bins (Naeini et al. 2015). "
+    "Predictions do not fit where bias or excess exceed what is tolerated by "
+    f"{LIMITS.alarm} standard errors (Seillier-Moiseiwitsch &amp; Dawid 1993), by more where many "
+    "concepts are looked at."
+)
+
+
+def render_live(live: Live, selection: Selection, generated_at: datetime) -> str:
+    """The page as one self-contained HTML document: no network, no script, no outside font."""
+    of = "all tenants" if selection.tenant_id is None else f"tenant {selection.tenant_id}"
+    since = "" if selection.since_us is None else f", recorded since {iso(selection.since_us)}"
+    return page(
+        "How well predictions come true",
+        f"Stored predictions of {of}{since}.",
+        live_sections(live),
+        _FOOTER,
+        generated_at,
+        colours=(colour_of(version_name(version)) for version in live.versions()),
+    )

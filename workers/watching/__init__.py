@@ -1,0 +1,1 @@
+"""Whether predictions come true: measured while they are made, in bounded memory."""
