@@ -1,6 +1,6 @@
 """Knowledge tracing fitted to simulated answers, against the Cramér-Rao bound; and beside pyBKT.
 
-Run: ``OMP_NUM_THREADS=1 uv run python bench/recovery.py [--pybkt PYTHON] [FILE.csv.gz ...]``.
+Run: ``OMP_NUM_THREADS=1 uv run python -m bench.recovery [FILE.csv.gz] [--pybkt PYTHON]``.
 
 Recovery: 8 concepts, 500 learners on each with 12 answers (48,000 rows), parameters drawn once,
 answers from ten seeds; fitted without priors. The bound is the inverse of the observed information
@@ -9,8 +9,8 @@ concepts and seeds; 1.00 is the best an unbiased estimate can do.
 
 Files (columns student, concept, correct, order): log likelihood of each concept at our estimates
 and at others', all computed here from the parameters: those of pyBKT's own EM from random starts,
-done again here in arrays, and, with PYTHON, those of pyBKT itself, which without its C++ extension
-takes hours for a file of 17,000 rows. PYTHON is an interpreter that has pyBKT:
+done again here in arrays, and, with PYTHON, those of pyBKT itself, one fit for each concept and
+seed: without its C++ extension it does some 400 rows/s and seed. PYTHON has pyBKT:
 ``uv venv V && uv pip install -p V pyBKT==1.4.3 'scikit-learn<1.5' 'numpy<2'``.
 """
 
@@ -45,17 +45,19 @@ from pyBKT.models import Model
 rows = pd.read_csv(sys.argv[1])
 rows = rows.rename(columns={"student": "user_id", "order": "order_id", "concept": "skill_name"})
 rows["skill_name"] = rows.skill_name.astype(str)
-found = {}
-model = Model(seed=42, num_fits=5, parallel=False)
-for name, part in rows.groupby("skill_name"):
-    try:
-        model.fit(data=part)
-    except Exception as error:
-        print(name, repr(error), file=sys.stderr)
-        continue
-    (fitted,) = model.coef_.values()
-    found[name] = [float(np.ravel(fitted[k])[0]) for k in ("prior", "learns", "guesses", "slips")]
-json.dump(found, open(sys.argv[2], "w"))
+parts = sorted(rows.groupby("skill_name"), key=lambda one: len(one[1]))
+for seed in range(int(sys.argv[3])):
+    for name, part in parts:
+        model = Model(seed=seed, num_fits=1, parallel=False)
+        try:
+            model.fit(data=part)
+        except Exception as error:
+            print(name, repr(error), file=sys.stderr)
+            continue
+        (fitted,) = model.coef_.values()
+        found = [float(np.ravel(fitted[k])[0]) for k in ("prior", "learns", "guesses", "slips")]
+        with open(sys.argv[2], "a") as file:
+            file.write(json.dumps([name, seed, found]) + "\\n")
 """
 
 
@@ -158,7 +160,7 @@ def recovery() -> None:
     print(f"  {rows / seconds:,.0f} rows/s of a fit with 5 restarts, one core")
 
 
-def beside(path: Path, python: str | None) -> None:
+def beside(path: Path, found_by_pybkt: Sequence[Path]) -> None:
     """Fit a file's concepts; compare with pyBKT where it is there."""
     raw = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
     order = np.lexsort((raw["order"], raw["student"]))
@@ -183,9 +185,8 @@ def beside(path: Path, python: str | None) -> None:
     others = {
         f"EM as pyBKT's, start {seed}": plain_em(concept, learner, score, seed) for seed in range(5)
     }
-    if python is not None:
-        of_pybkt = pybkt(path, python)
-        others["pyBKT"] = np.array([of_pybkt.get(n, [np.nan] * 4) for n in names.tolist()]).T
+    for title, of_pybkt in pybkt(found_by_pybkt).items():
+        others[title] = np.array([of_pybkt.get(n, [np.nan] * 4) for n in names.tolist()]).T
     for title, parameters in others.items():
         lower, compared = [], 0
         for k, rows in enumerate(by_concept):
@@ -284,22 +285,39 @@ def padded(learner: Ints, score: Floats) -> Floats:
     return table
 
 
-def pybkt(path: Path, python: str) -> dict[str, list[float]]:
-    with tempfile.TemporaryDirectory() as folder:
-        put = Path(folder) / "found.json"
-        subprocess.run([python, "-c", _PYBKT, str(path), str(put)], check=True)
-        found: dict[str, list[float]] = json.loads(put.read_text())
-        return found
+def run_pybkt(path: Path, python: str, put: Path, seeds: int) -> None:
+    """Let pyBKT fit each concept from a random start per seed; one line each."""
+    subprocess.run([python, "-c", _PYBKT, str(path), str(put), str(seeds)], check=True)
+
+
+def pybkt(files: Sequence[Path]) -> dict[str, dict[str, list[float]]]:
+    """Of each seed the parameters that pyBKT found, by concept."""
+    by_seed: dict[int, dict[str, list[float]]] = {}
+    for file in files:
+        for line in file.read_text().splitlines():
+            name, seed, found, *_ = json.loads(line)
+            by_seed.setdefault(seed, {})[name] = found
+    return {f"pyBKT, seed {seed}": by_seed[seed] for seed in sorted(by_seed)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--pybkt", help="interpreter that has pyBKT")
+    parser.add_argument("--seeds", type=int, default=5, help="random starts of pyBKT")
+    parser.add_argument(
+        "--found", nargs="+", type=Path, default=[], help="what pyBKT found in earlier runs"
+    )
     given = parser.parse_args()
     recovery()
-    for path in given.files:
-        beside(path, given.pybkt)
+    if given.file is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        found = list(given.found)
+        if given.pybkt is not None:
+            found.append(Path(folder) / "found.jsonl")
+            run_pybkt(given.file, given.pybkt, found[-1], given.seeds)
+        beside(given.file, found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from workers.calibration.table import Floats, summed
 
 PRIOR, LEARN, GUESS, SLIP, FORGET = range(5)
 _LEAST: Final = 1e-12
-_MOST_TOGETHER: Final = 1.0 - 1e-6
+_MOST_TOGETHER: Final = 1.0 - 1e-9
 """Largest sum of guess and slip."""
 
 

@@ -10,11 +10,13 @@ from scipy.special import logit
 
 from workers.calibration.ability_fit import AbilityFit, fit_ability, on_table
 from workers.calibration.ability_kernel import logits, walk
+from workers.calibration.bkt_curvature import bkt_covariance
 from workers.calibration.bkt_fit import WEAK_PRIORS, BktFit, fit_bkt
 from workers.calibration.bkt_step import FORGET, GUESS, LEARN, PRIOR, SLIP
-from workers.calibration.information import around_mean, bkt_covariance
+from workers.calibration.information import around_mean
 from workers.calibration.informed_fit import InformedFit, fit_informed
 from workers.calibration.item_guesses import fit_item_guesses
+from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import Bools, Floats, Table, summed, table_of
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
@@ -194,7 +196,7 @@ def _named(table: Table, values: Floats) -> dict[str, float]:
 
 
 def _of_bkt(table: Table, found: BktFit) -> Fitted:
-    covariance = bkt_covariance(table, found, WEAK_PRIORS)
+    covariance = bkt_covariance(prefixes_of(table), found.parameters, np.array(WEAK_PRIORS))
     at_all = _logits(found.parameters)
     return Fitted(
         Parameters(

@@ -11,12 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from scipy.special import expit, logit
 
-from workers.calibration.bkt_fit import BetaPriors, BktFit
-from workers.calibration.bkt_step import FORGET, LEARN, expected
-from workers.calibration.prefixes import prefixes_of
-from workers.calibration.table import Bools, Floats, Table
+from workers.calibration.table import Bools, Floats
 
 _STEP: Final = 1e-4
 _LEAST: Final = 0.04
@@ -43,7 +39,7 @@ def information(score: Score, at: Floats) -> Floats:
     return np.asarray((found + found.swapaxes(1, 2)) / 2.0)
 
 
-def inverse(observed: Floats, fixed: Bools) -> Floats:
+def inverse(observed: Floats, fixed: Bools, least: float = _LEAST) -> Floats:
     """Covariances of parameters with some information; zeros for what is fixed.
 
     What the answers say nothing of, or what lies where the likelihood is no hill (at the edge, as
@@ -52,40 +48,15 @@ def inverse(observed: Floats, fixed: Bools) -> Floats:
     Args:
         observed: shape (concepts, parameters, parameters).
         fixed: which parameters were not fitted, shape (parameters, concepts).
+        least: information that any combination of parameters is taken to have.
     """
     free = ~fixed.T
     both = free[:, :, None] & free[:, None, :]
     one = np.eye(fixed.shape[0])
     held = np.where(both, np.nan_to_num(observed), one)
     value, vector = np.linalg.eigh(held)
-    scaled = vector / np.sqrt(np.maximum(value, _LEAST))[:, None, :]
+    scaled = vector / np.sqrt(np.maximum(value, least))[:, None, :]
     return np.where(both, scaled @ scaled.swapaxes(1, 2), 0.0)
-
-
-def bkt_covariance(table: Table, fit: BktFit, priors: BetaPriors) -> Floats:
-    """Covariance of the logits of prior, learn, guess, slip and forget of each concept.
-
-    Args:
-        table: what was fitted.
-        fit: what was found,
-        priors: under these.
-
-    Returns:
-        Shape (concepts, 5, 5).
-    """
-    tree, counts = prefixes_of(table), np.array(priors)[:, :, None]
-    a, b = counts[:, 0], counts[:, 1]
-    fixed = np.zeros(fit.parameters.shape, dtype=np.bool_)
-    fixed[[LEARN, FORGET]] = fit.parameters[[LEARN, FORGET]] == 0.0
-
-    def score(x: Floats) -> Floats:
-        p = np.where(fixed, fit.parameters, expit(x))
-        _, events, others = expected(tree, p)
-        return np.asarray((events + a) * (1.0 - p) - (others + b) * p)
-
-    with np.errstate(divide="ignore"):
-        at = np.where(fixed, 0.0, logit(fit.parameters))
-    return inverse(information(score, at), fixed)
 
 
 def around_mean(values: Floats, covariance: Floats) -> Floats:
