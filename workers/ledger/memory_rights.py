@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory_accounts import Account, copied
@@ -11,6 +11,10 @@ from workers.ledger.protocol import Erasure
 from workers.ledger.repair import Untold
 from workers.ledger.rights import TABLES, Erased, Row
 from workers.moments import iso
+
+_CALIBRATED: Final = frozenset(
+    {"deviation", "deviation_variance", "gradient", "variance", "surprise", "surprise_variance"}
+)
 
 
 class MemoryRights(MemoryParameters):
@@ -108,15 +112,24 @@ def _account_rows(account: Account) -> dict[str, list[dict[str, Any]]]:
             for row in sorted(account.corrections, key=lambda one: (one.version, one.response_id))
         ],
         "concept_mastery": [
-            _with_moments(account.concepts[name]._asdict()) for name in sorted(account.concepts)
+            _with_nulls(_with_moments(account.concepts[name]._asdict()))
+            for name in sorted(account.concepts)
         ],
         "student_ability": [
-            account.abilities[name]._asdict() for name in sorted(account.abilities)
+            _with_nulls(account.abilities[name]._asdict()) for name in sorted(account.abilities)
         ],
         "practice_sessions": [
             _with_moments(account.sessions[name]._asdict()) for name in sorted(account.sessions)
         ],
     }
+
+
+def _with_nulls(row: dict[str, Any]) -> dict[str, Any]:
+    """What only calibrated parameters give, as the tables have it."""
+    made = row | {name: row[name] or None for name in _CALIBRATED & row.keys()}
+    if made.get("gradient"):
+        made["gradient"] = list(made["gradient"])
+    return made
 
 
 def _with_moments(row: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from workers.estimation.person_fit import person_fit
 from workers.estimation.replay import replay
 from workers.ledger.protocol import Ledger, Loaded
 from workers.ledger.repair import RepairLedger
+from workers.ledger.rights import RightsLedger
 from workers.rebuilding import Rebuilder
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -185,3 +186,25 @@ async def test_given_calibrated_and_other_learners_in_one_commit_then_each_keeps
 
     await assert_stored(ledger, keys[0], log, INFORMED)
     await assert_stored(ledger, keys[1], log, none)
+
+
+async def test_given_calibrated_states_when_exported_then_their_columns_are_among_them(
+    ledger: RightsLedger, key: LearnerKey
+) -> None:
+    await record(ledger, key, learner_log(20, seed=46), INFORMED)
+
+    concepts = await ledger.held(key, "concept_mastery")
+    abilities = await ledger.held(key, "student_ability")
+
+    one = await stored(ledger, key)
+    exported = {row["concept_id"]: row for row in concepts}
+    for row in one.concepts:
+        found = exported[row.concept_id]
+        assert found["deviation"] == row.deviation
+        assert found["deviation_variance"] == row.deviation_variance
+        assert found["gradient"] == (list(row.gradient) or None)
+        assert (found["mastery_low"], found["mastery_high"]) == (row.mastery_low, row.mastery_high)
+    assert {
+        row["scale"]: (row["variance"], row["surprise"], row["surprise_variance"])
+        for row in abilities
+    } == {row.scale: row[7:] for row in one.abilities}
