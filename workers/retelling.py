@@ -1,6 +1,7 @@
 """What subscribers are told when a learner's state was rewritten: one change per concept. Pure."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,14 +55,16 @@ class Retelling:
         self._mastery = {row.concept_id: row.mastery for row in stored.concepts}
         self._theta = {row.scale: row.theta for row in stored.abilities}
         self._predicted: dict[str, float] = {}
+        self._scale: dict[str, str] = {}
 
     def changes(
         self, *, concepts: Iterable[str], scales: Iterable[str], sessions: Iterable[str]
     ) -> list[Change]:
         """One change for each of the concepts, and more for scales and sessions that none covers.
 
-        An event tells of one concept, one scale and one session. Where more scales or sessions
-        changed than concepts there are to tell of them, the graph has those after `reconcile`.
+        An event tells of one concept, one scale and one session: that of its response, or a scale
+        that no response tells of. Where more scales or sessions changed than concepts there are to
+        tell of them, the graph has those after `reconcile`.
         """
         about: dict[str, Response] = {}
         if self._correction is not None:
@@ -76,10 +79,12 @@ class Retelling:
                 newest = self._newest(_on_concept(concept_id))
                 if newest is not None:
                     about[concept_id] = newest
+        scales = list(scales)
         for scale in scales:
             self._cover(about, _on_scale(scale))
         for session in sessions:
             self._cover(about, _in_session(session))
+        self._spread(scales, about)
         self._predict(about)
         return [
             Change(concept_id, self._data(concept_id, one)) for concept_id, one in about.items()
@@ -97,6 +102,15 @@ class Retelling:
                 about[concept_id] = newest
                 return
 
+    def _spread(self, scales: Sequence[str], about: Mapping[str, Response]) -> None:
+        """Let concepts whose scale another one tells of tell of those that none does."""
+        self._scale = {concept_id: one.scale for concept_id, one in about.items()}
+        for scale in scales:
+            told = Counter(self._scale.values())
+            spare = next((c for c, its in self._scale.items() if told[its] > 1), None)
+            if spare is not None and not told[scale]:
+                self._scale[spare] = scale
+
     def _data(self, concept_id: str, published: Response) -> dict[str, Any]:
         response = self._as_it_counts(published)
         state = self._learner.concepts.get(concept_id)
@@ -112,7 +126,7 @@ class Retelling:
             "transition": "none" if was == is_now else ("mastered" if is_now else "lapsed"),
             "attempts": now.attempts,
             "probability_correct": self._predicted[concept_id],
-            "ability": self._ability(response.scale),
+            "ability": self._ability(self._scale[concept_id]),
             "response_id": response.response_id,
             "item_id": response.item_id,
             "correct": response.correct,

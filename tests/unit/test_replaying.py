@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.factories import learner_log
+from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import record
 from tests.unit.doubles import impatient
 from workers.errors import LedgerUnavailable, ParametersRefused
@@ -142,6 +142,28 @@ async def test_given_changed_values_when_replayed_then_each_is_to_be_told_with_i
             old[row.concept_id].mastery,
         )
         assert told[row.concept_id].version == row.version > old[row.concept_id].version
+
+
+async def test_given_a_concept_on_two_scales_when_replayed_then_each_scale_is_told() -> None:
+    world = World(0)
+    key = LearnerKey("t", "s")
+    world.keys.append(key)
+    log = [
+        answer(1, concepts=("a",), scale="math"),
+        answer(2, concepts=("a", "b"), scale="verbal"),
+        answer(3, concepts=("a", "b", "c"), scale="verbal"),
+    ]
+    await record(world.ledger, key, log)
+    version = await world.ledger.store("bkt", DOCUMENT, {}, "")
+    await world.ledger.activate(version, "better")
+
+    await world.replayer().replay()
+
+    (stored,) = await world.ledger.stored([key])
+    told = [one.change.data["ability"] for one in await world.ledger.untold()]
+    assert {(one["scale"], one["theta"]) for one in told} == {
+        (row.scale, row.theta) for row in stored.abilities
+    }
 
 
 async def test_given_the_older_version_activated_again_when_replayed_then_it_is_as_it_was() -> None:

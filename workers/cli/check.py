@@ -11,6 +11,7 @@ from rich.console import Console
 
 from contracts.streams import shards
 from workers.adapters import Servers, open_servers
+from workers.app import versions_of
 from workers.errors import LedgerUnavailable, MasteryError, StreamRefused
 from workers.intake.redis_errors import redis_errors
 from workers.ledger.migrations import Migrations
@@ -61,14 +62,16 @@ def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
 
     async def ledger() -> str:
         await servers.ledger.ping()
+        under = (await versions_of(settings, servers.ledger).refresh()).version
         if settings.database_url is not None:
             pending = await Migrations(settings.database_url.get_secret_value()).pending()
             if pending:
                 raise LedgerUnavailable(
                     f"{len(pending)} migrations are pending: run `mastery migrate up`"
                 )
-            return "Postgres, schema up to date"
-        return "Supabase" if settings.supabase_url else "Postgres, embedded"
+            return f"Postgres, schema up to date, version {under} of the parameters"
+        server = "Supabase" if settings.supabase_url else "Postgres, embedded"
+        return f"{server}, version {under} of the parameters"
 
     async def graph() -> str:
         await servers.graph.ping()
