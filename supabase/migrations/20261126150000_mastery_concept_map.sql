@@ -157,7 +157,7 @@ language sql stable security invoker set search_path = ''
 as $$
   select coalesce(json_agg(t.tenant_id), '[]')
     from (select m.tenant_id from mastery.concept_maps m
-           where m.tenant_id > ($1 ->> 'after') collate "C"
+           where m.tenant_id > ($1 ->> 'after') collate "C" and m.version > 0
            order by m.tenant_id limit ($1 ->> 'limit')::int) as t
 $$;
 

@@ -1,3 +1,5 @@
+-- Takes back 20261126150000_mastery_concept_map.sql, with all maps: import them again afterwards. What the
+-- graph has of them stays.
 drop function public.mastery_concept_map(jsonb);
 drop function public.mastery_import_concepts(jsonb);
 drop function public.mastery_registered(jsonb);

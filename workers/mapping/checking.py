@@ -43,16 +43,17 @@ def _cycles(file: MapFile, registered: ConceptMap) -> Iterator[Finding]:
         cycle = _cycle(before)
         if cycle is None:
             return
-        # The map was without cycles: each has a concept of the file, and begins with the first.
-        start = min((one for one in cycle if one in place), key=place.__getitem__)
+        # Told from the first concept of the file on. Without one somebody wrote to the tables.
+        start = min(cycle, key=lambda one: (place.get(one, len(place)), one))
         at = cycle.index(start)
         ring = [*cycle[at:], *cycle[:at], start]
         outside = [one for one in cycle if one not in place]
         registered_already = (
             f" ({', '.join(map(shown, outside))} registered already)" if outside else ""
         )
+        where = f"concepts[{place[start]}].prerequisites" if start in place else "prerequisites"
         yield Finding(
-            f"concepts[{place[start]}].prerequisites",
+            where,
             f"of {shown(start)} close a cycle, each a prerequisite of the next: "
             f"{' → '.join(map(shown, ring))}{registered_already}: remove one of these "
             "prerequisites",

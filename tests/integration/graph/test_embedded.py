@@ -10,6 +10,8 @@ from tests.integration.graph.test_contract import assert_holds, history
 from workers.errors import GraphRefused
 from workers.graph.changes import changes_of
 from workers.graph.embedded import EmbeddedGraph
+from workers.graph.mapping import MappedConcept
+from workers.graph.statements import script
 
 
 def _files(directory: Path) -> list[Path]:
@@ -30,6 +32,32 @@ async def test_given_a_directory_when_opened_again_then_the_graph_is_still_there
         await assert_holds(second, events)
     finally:
         await second.close()
+
+
+async def test_given_a_graph_of_the_version_before_when_prepared_then_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    new = ("ALTER TABLE", "CREATE REL TABLE IF NOT EXISTS UNLOCKED")
+    with (
+        ladybug.Database(tmp_path / "graph.lbug") as database,
+        ladybug.Connection(database) as connection,
+    ):
+        for text in script("tables"):
+            if not text.startswith(new):
+                connection.execute(text)
+        connection.execute("CREATE (:Concept {tenant_id: 't', id: 'a'})")
+    graph = EmbeddedGraph(tmp_path)
+    try:
+        await graph.prepare()
+        await graph.merge_map("t", [MappedConcept("a", "A"), MappedConcept("b", "B", ("a",))])
+
+        assert await graph.mapped("t", ["a", "b"]) == [
+            MappedConcept("a", "A"),
+            MappedConcept("b", "B", ("a",)),
+        ]
+        assert await graph.faults() == []
+    finally:
+        await graph.close()
 
 
 async def test_given_no_directory_when_closed_then_nothing_is_left(

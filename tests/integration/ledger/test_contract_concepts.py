@@ -91,6 +91,9 @@ async def test_given_another_version_by_now_when_imported_then_nothing_is_writte
 
     known = await maps.concept_map(tenant)
     assert (known.version, list(known.concepts)) == (version, ["a"])
+    nobody = f"{tenant}-nobody"
+    assert await maps.import_concepts(nobody, part(Concept("a", "A", "s"), version=1)) is None
+    assert nobody not in await maps.mapped_tenants(limit=10_000)
 
 
 @pytest.mark.parametrize("prerequisite", ["a", "nowhere"])

@@ -147,7 +147,7 @@ def test_given_an_event_of_another_type_when_read_then_its_type_is_refused(
         (MasteryChanged, MASTERY, "causationid", "{" + uuid_of("x") + "}"),
         *((ConceptUnlocked, UNLOCKED, f"data.{name}", MISSING) for name in UNLOCKED["data"]),
         (ConceptUnlocked, UNLOCKED, "data.version", 0),
-        (ConceptUnlocked, UNLOCKED, "data.prerequisites", [""]),
+        (ConceptUnlocked, UNLOCKED, "data.prerequisites", "a, b"),
         (ConceptUnlocked, UNLOCKED, "data.at", "1795000000"),
         *((ResponseRejected, REJECTED, f"data.{name}", MISSING) for name in REJECTED["data"]
           if name not in {"field", "event"}),

@@ -77,6 +77,17 @@ def test_given_a_cycle_through_what_is_registered_when_checked_then_that_is_told
     assert "'a' → 'b' → 'c' → 'a' ('b', 'c' registered already)" in found.problem
 
 
+def test_given_a_map_that_was_altered_by_hand_when_checked_then_its_cycle_is_told(
+    path: Path,
+) -> None:
+    (found,) = findings(map_file(path, concept("x")), registered(b=("a",), a=("b",)))
+
+    assert found.place == "prerequisites"
+    assert "'a' → 'b' → 'a' ('a', 'b' registered already)" in found.problem.replace(
+        "'b', 'a' registered", "'a', 'b' registered"
+    )
+
+
 def test_given_a_file_that_takes_the_old_way_back_when_checked_then_it_is_no_cycle(
     path: Path,
 ) -> None:
