@@ -191,7 +191,7 @@ def _misfit(values: Floats, variances: Floats, tolerated: float, *, enough: bool
 
 
 class Collected:
-    """Predictions as they come, page by page; some 60 bytes of each are kept."""
+    """Predictions as they come, page by page; some 50 bytes of each are kept."""
 
     def __init__(self) -> None:
         self._score, self._probability = array("d"), array("d")
