@@ -13,6 +13,13 @@ Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class Interval(Message):
+    """Between which ends a value lies with a probability of 95 %."""
+
+    low: Finite
+    high: Finite
+
+
 class Ability(Message):
     """Ability on a scale after the commit, in logits."""
 
@@ -22,6 +29,13 @@ class Ability(Message):
         description="Posterior standard deviation, logits."
     )
     previous_theta: Finite = Field(description="Posterior mean before, logits.")
+    interval: Interval | None = Field(default=None, description="95 % interval of it, logits.")
+    person_fit: Finite | None = Field(
+        default=None,
+        description="How far the learner's answers on the scale are from what was predicted, in "
+        "standard deviations; far below 0 for who misses the easy and gets the hard. On calibrated "
+        "scales, from 10 answers on.",
+    )
 
 
 class SessionCounts(Message):
@@ -38,6 +52,11 @@ class MasteryData(Message):
     student_id: Identifier
     concept_id: Identifier
     mastery: Probability = Field(description="P(known) after this answer.")
+    mastery_interval: Interval | None = Field(
+        default=None,
+        description="95 % credible interval of the mastery, where the parameters' uncertainty is "
+        "known.",
+    )
     previous_mastery: Probability = Field(
         description="P(known) before it; of a first attempt the prior."
     )
@@ -67,6 +86,14 @@ class MasteryData(Message):
         description="Newest answer on this concept; differs for a late response."
     )
     parameters_version: Annotated[int, Field(ge=1)]
+    unusual_answers: Literal[True] | None = Field(
+        default=None,
+        description="The learner's answers on the scale are not such as were predicted: "
+        "`ability.person_fit` is below -3. Perhaps guessed, copied or somebody else's.",
+    )
+    wheel_spinning: Literal[True] | None = Field(
+        default=None, description="Not mastered after 10 attempts or more."
+    )
     cause: Cause | None = Field(
         default=None, description="Why it changed; absent: the response that is named."
     )

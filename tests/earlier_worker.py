@@ -12,9 +12,12 @@ from typing import Any
 
 from workers import recorder
 from workers.cli.main import main
+from workers.estimation.parameters import Parameters
 from workers.ledger.contract import SqlLedger
 from workers.ledger.protocol import Commit, Touched
 from workers.outlet.teller import Teller
+from workers.replaying import Replayer
+from workers.versions import ParametersSource
 
 
 async def _ping(self: SqlLedger) -> None:
@@ -29,19 +32,26 @@ def _commit(folded: Any, entries: Sequence[str], *_: Any) -> Commit:
     return Commit(folded, list(entries))
 
 
-async def _tell_nothing(self: Teller) -> int:  # noqa: ARG001  # in place of a method
+async def _none(self: Teller | Replayer) -> int:  # noqa: ARG001  # in place of a method
     return 0
 
 
-async def _do_nothing(self: Teller) -> None:  # noqa: ARG001  # in place of a method
+async def _do_nothing(self: Teller | Replayer) -> None:  # noqa: ARG001  # in place of a method
     await asyncio.Event().wait()
+
+
+async def _built_in(self: ParametersSource) -> Parameters:
+    return self.present
 
 
 if __name__ == "__main__":
     SqlLedger.ping = _ping  # type: ignore[method-assign]  # as it was
     # Nobody asked how responses came, and none were counted.
     vars(recorder).update(Touched=_touched, Commit=_commit)
-    Teller.tell = _tell_nothing  # type: ignore[method-assign]  # there was none
+    Teller.tell = _none  # type: ignore[method-assign]  # there was none
     Teller.run = _do_nothing  # type: ignore[method-assign]  # there was none
+    Replayer.replay = _none  # type: ignore[method-assign]  # there was none
+    Replayer.run = _do_nothing  # type: ignore[method-assign]  # there was none
+    ParametersSource.refresh = _built_in  # type: ignore[method-assign]  # there were no others
     sys.argv = ["mastery", *sys.argv[1:]]
     main()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
 from hypothesis import strategies as st
 
 from workers.estimation.informed import InformedParameters
@@ -219,7 +220,20 @@ def bkt_parameters(draw: st.DrawFn) -> BktParameters:
     chance = st.one_of(st.just(0.0), st.floats(0.0, 1 - 1e-6).filter(lambda p: p == 0 or p > 1e-6))
     guess = draw(st.floats(1e-6, 0.99))
     slip = draw(st.floats(1e-6, 0.999)) * (1.0 - guess)
-    return BktParameters(draw(inside), draw(chance), guess, slip, draw(chance))
+    return BktParameters(
+        draw(inside), draw(chance), guess, slip, draw(chance), covariance=draw(covariances(5))
+    )
+
+
+@st.composite
+def covariances(draw: st.DrawFn, size: int) -> tuple[tuple[float, ...], ...]:
+    """None, or any covariance of so many parameters: L·Lᵀ, of whatever rank."""
+    if draw(st.booleans()):
+        return ()
+    number = st.sampled_from((0.0, 0.1, -0.4, 1.0, 30.0))
+    root = np.array([draw(st.lists(number, min_size=size, max_size=size)) for _ in range(size)])
+    matrix = np.tril(root) @ np.tril(root).T
+    return tuple(map(tuple, ((matrix + matrix.T) / 2.0).tolist()))
 
 
 @st.composite
@@ -236,6 +250,7 @@ def informed_parameters(draw: st.DrawFn) -> InformedParameters:
         draw(chance),
         draw(chance),
         draw(st.sampled_from((0.0, 0.01, 5.0))),
+        draw(covariances(7)),
     )
 
 

@@ -25,7 +25,7 @@ from workers.versions import PatientVersions, Versions
 
 _log = structlog.get_logger(__name__)
 
-_PERIOD_S: Final = 4.0
+_PERIOD_S: Final = 2.0
 _AT_ONCE: Final = 20
 """Learners read and rewritten at once, with their logs."""
 _WINDOW: Final = 400

@@ -1,14 +1,18 @@
 """What subscribers are told when a learner's state was rewritten: one change per concept. Pure."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts.mastery import Cause
 from workers.estimation.ability import GRID, estimates
 from workers.estimation.answering import apply, concept_prediction, unseen, unseen_ability
-from workers.estimation.learner import Learner, Response
+from workers.estimation.learner import AbilityOutcome, Learner, Response
 from workers.estimation.parameters import Parameters
+from workers.estimation.person_fit import person_fit
+from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction
+from workers.ledger.outcomes import ability_document, interval_document
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import Change
 from workers.moments import iso
@@ -120,6 +124,10 @@ class Retelling:
             "parameters_version": self._parameters.version,
             "cause": self._cause(),
         }
+        if state is not None:
+            interval = mastery_interval(state, self._parameters.of_concept(concept_id))
+            if interval is not None:
+                data["mastery_interval"] = interval_document(interval)
         if self._correction is not None:
             data["correction"] = self._correction.kind
         if response.session_id is not None:
@@ -168,15 +176,14 @@ class Retelling:
 
     def _ability(self, scale: str) -> dict[str, Any]:
         none = unseen_ability(scale, self._parameters)
-        now, prior = estimates([self._learner.abilities.get(scale, none), none])
+        state = self._learner.abilities.get(scale, none)
+        now, prior = estimates([state, none])
         previous = self._theta.get(scale, prior.theta)
-        return {
-            "scale": scale,
-            "theta": now.theta,
-            "standard_error": now.standard_error,
-            # As for mastery: nothing but a number of the scale.
-            "previous_theta": previous if GRID[0] <= previous <= GRID[-1] else prior.theta,
-        }
+        # As for mastery: nothing but a number of the scale, which is bounded only by its grid.
+        reach = math.inf if none.variance else float(GRID[-1])
+        known = math.isfinite(previous) and -reach <= previous <= reach
+        outcome = AbilityOutcome(now, previous if known else prior.theta, person_fit(state))
+        return ability_document(scale, outcome)
 
 
 def _on_concept(concept_id: str) -> Callable[[Response], bool]:

@@ -7,6 +7,7 @@ from workers.estimation.ability import estimates
 from workers.estimation.learner import Learner
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
+from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
 from workers.ledger.repair import Rewrite
@@ -117,12 +118,16 @@ def _rows(learner: Learner, parameters: Parameters) -> _Rows:
             under,
             state.mantissa,
             state.exponent,
+            *state[4:],
+            *(mastery_interval(state, parameters.of_concept(name)) or (None, None)),
         )
         for name, state in learner.concepts.items()
     }
     found = estimates(list(learner.abilities.values()))
     abilities = {
-        scale: AbilityRow(scale, *estimate, state.responses, _UNVERSIONED, under, state.score)
+        scale: AbilityRow(
+            scale, *estimate, state.responses, _UNVERSIONED, under, state.score, *state[3:]
+        )
         for (scale, state), estimate in zip(learner.abilities.items(), found, strict=True)
     }
     sessions = {
@@ -148,4 +153,6 @@ def _alike(old: Row, new: Row) -> bool:
 def _same(old: object, new: object) -> bool:
     if isinstance(old, float) and isinstance(new, float):
         return abs(old - new) <= _ALIKE
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        return len(old) == len(new) and all(map(_same, old, new))
     return old == new

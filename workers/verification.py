@@ -10,6 +10,7 @@ from workers.estimation.bkt import probability
 from workers.estimation.learner import Learner, LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay_many
+from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import LOG_TABLES, Altered
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import AuditLedger
@@ -203,6 +204,8 @@ def _altered(key: LearnerKey, row: Altered) -> Difference:
 def _same(stored: object, replayed: object) -> bool:
     if isinstance(stored, float) and isinstance(replayed, float):
         return abs(stored - replayed) <= TOLERANCE
+    if isinstance(stored, tuple) and isinstance(replayed, tuple):
+        return len(stored) == len(replayed) and all(map(_same, stored, replayed))
     return stored == replayed
 
 
@@ -242,6 +245,12 @@ def _concept_values(
         yield f"concept_mastery.parameters_version {of}", row.parameters_version, parameters.version
         yield f"concept_mastery.odds_exponent {of}", row.odds_exponent, state.exponent
         yield f"concept_mastery.odds_mantissa {of}", row.odds_mantissa, state.mantissa
+        for name in ("deviation", "deviation_variance", "gradient"):
+            yield f"concept_mastery.{name} {of}", getattr(row, name), getattr(state, name)
+        interval = mastery_interval(state, parameters.of_concept(concept_id))
+        low, high = interval or (None, None)
+        yield f"concept_mastery.mastery_low {of}", row.mastery_low, low
+        yield f"concept_mastery.mastery_high {of}", row.mastery_high, high
         of_odds = probability(row.odds_mantissa, row.odds_exponent)
         yield f"concept_mastery.mastery {of} against its own odds", row.mastery, of_odds
 
@@ -261,4 +270,6 @@ def _ability_values(
         yield f"student_ability.standard_error {of}", row.standard_error, estimate.standard_error
         yield f"student_ability.responses {of}", row.responses, state.responses
         yield f"student_ability.score {of}", row.score, state.score
+        for name in ("variance", "surprise", "surprise_variance"):
+            yield f"student_ability.{name} {of}", getattr(row, name), getattr(state, name)
         yield f"student_ability.parameters_version {of}", row.parameters_version, parameters.version

@@ -1,4 +1,7 @@
--- Learners keep the version that they are under; earlier workers replay them under the built-in one.
+-- Takes back 20261126140000_mastery_parameters.sql. All versions of parameters are lost: export those
+-- that are wanted (`mastery parameters export`) and activate version 1 first.
+--
+-- Learners keep the number that they are under; earlier workers replay them under the built-in one.
 drop index mastery.learners_by_parameters;
 drop function public.mastery_outdated(jsonb);
 drop function public.mastery_activate_parameters(jsonb);

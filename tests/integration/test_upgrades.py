@@ -138,7 +138,7 @@ def _start_earlier(setting: Setting) -> "subprocess.Popen[bytes]":
 async def test_given_workers_of_the_first_version_when_the_schema_goes_up_and_down_then_they_go_on(
     setting: Setting,
 ) -> None:
-    prepared = simulated_rows(20_000, 60, seed=9)
+    prepared = simulated_rows(60_000, 60, seed=9)
     prepared.sort(key=lambda row: (row["answered_at"], row["response_id"]))
     migrations = Migrations(setting.dsn)
     await migrations.down(target=BASE)

@@ -12,7 +12,6 @@ from tests.model.publishing import LARGEST_EVENT
 from tests.model.strand import Killed, Strand
 from workers.engine import Engine
 from workers.errors import Unavailable
-from workers.estimation.parameters import Parameters
 from workers.intake.acceptance import Acceptances
 from workers.intake.admission import Admission
 from workers.intake.identity import Authorisation, TrustedClaims
@@ -25,6 +24,7 @@ from workers.ledger.protocol import Commit, Committed
 from workers.meter import Meter
 from workers.patience import Patience
 from workers.recorder import Recorder
+from workers.versions import Versions
 
 SHARD: Final[Shard] = shards(0)[0]
 BATCH: Final = 4
@@ -45,7 +45,7 @@ class Incarnation:
         client: the world's Redis.
         ledger: the world's ledger.
         meter: the world's.
-        parameters: which it was deployed with.
+        parameters: what it knows of them.
         strand: on which it hangs.
         committed: told of each commit that was applied.
         published: awaited after each script.
@@ -59,7 +59,7 @@ class Incarnation:
         client: Redis,
         ledger: DirectLedger,
         meter: Meter,
-        parameters: Parameters,
+        parameters: Versions,
         strand: Strand,
         committed: Callable[[Commit, Committed], None],
         published: Callable[[], Awaitable[None]],

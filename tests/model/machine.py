@@ -19,7 +19,7 @@ from tests.model.audit import Audit
 from tests.model.incarnation import BATCH, Incarnation
 from tests.model.publishing import CHANGES, REFUSED, Answer, Published, numbered
 from tests.model.strand import Point
-from tests.model.world import World
+from tests.model.world import PARAMETERS, World
 from workers.errors import LedgerUnavailable, RedisUnavailable
 
 _MOST_ROUNDS: Final = 60
@@ -47,7 +47,6 @@ class Interleavings(RuleBasedStateMachine):
         super().__init__()
         self._world = world
         self._alive: dict[str, Incarnation] = {}
-        self._parameters_version = 1
         self._responses = 0
         self._surprises = 0
         self._refused = 0
@@ -142,13 +141,11 @@ class Interleavings(RuleBasedStateMachine):
 
         self._world.run(arrive())
 
-    @precondition(lambda self: self._parameters_version == 1 and self._world.committed_by)
-    @rule()
-    def new_parameters(self) -> None:
-        """Idle workers are restarted with them; those at work go on under the old ones."""
-        self._parameters_version = 2
-        for name in sorted(self._alive.keys() - set(self.held)):
-            self._end(name, "given up")
+    @precondition(lambda self: self._world.committed_by)
+    @rule(version=st.sampled_from(sorted(PARAMETERS)))
+    def new_parameters(self, version: int = 2) -> None:
+        """Others count, or the older again: workers notice, whatever they have on the way."""
+        self._world.run(self._world.activate(version))
 
     # The end ----------------------------------------------------------------------------------
 
@@ -204,7 +201,7 @@ class Interleavings(RuleBasedStateMachine):
         """The worker of that name; a new one inherits first, as each start of a worker does."""
         if name not in self._alive:
             until = self._world.run(self._world.last_delivered())
-            worker = self._alive[name] = self._world.start(name, self._parameters_version)
+            worker = self._alive[name] = self._world.start(name)
             worker.strand.stop = stop
             worker.inherit(until)
             self._world.run(worker.rest())

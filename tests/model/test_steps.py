@@ -112,10 +112,25 @@ def test_given_new_parameters_when_a_learner_is_next_seen_then_the_whole_state_i
     scene.publish([answer(1, "ab"), answer(2, "c", 0.0, "verbal")], delegated=False)
     scene.read("w1", 2, None)
     scene.publish([answer(3)], delegated=False)
-    scene.read("w1", 1, step)  # still under the old ones
+    scene.read("w1", 1, step)  # still under the old ones, as is its request on the way
     scene.new_parameters()
     scene.publish([answer(4, "b", 0.5)], delegated=False)
     scene.read("w2", 1, None)
+    scene.go_on(0, None)
+
+
+@steps
+def test_given_parameters_back_and_forth_when_a_batch_is_on_its_way_then_no_row_is_half_of_each(
+    scene: Interleavings, step: Point
+) -> None:
+    scene.publish([answer(1, "ab"), answer(2, "c", 0.0, "verbal")], delegated=False)
+    scene.read("w1", 2, None)
+    scene.new_parameters()
+    scene.publish([answer(3), answer(4, "b", 0.5)], delegated=False)
+    scene.read("w1", 1, step)
+    scene.read("w2", 1, step)
+    scene.new_parameters(1)
+    scene.go_on(0, None)
     scene.go_on(0, None)
 
 

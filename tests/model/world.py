@@ -11,6 +11,7 @@ from contracts.streams import ENGINE_GROUP, EVENT_FIELD
 from tests.model.incarnation import SHARD, Incarnation
 from tests.model.publishing import Published
 from tests.model.strand import Killed, Strand, Stray
+from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.intake.subscribers import ensure_groups
 from workers.ledger.direct import DirectLedger
@@ -28,8 +29,25 @@ PARAMETERS: Final = {
 _CLEAR: Final = """
 delete from public.student_responses; delete from public.concept_mastery;
 delete from public.student_ability; delete from public.practice_sessions;
-delete from mastery.learners;
+delete from mastery.learners; delete from mastery.active_parameters;
 """
+
+
+class _Known:
+    """What a worker knows of the parameters: it has read them all, and may be late to notice."""
+
+    def __init__(self) -> None:
+        self.present = PARAMETERS[1]
+
+    async def of(self, version: int) -> Parameters:
+        return PARAMETERS[version]
+
+    async def reach(self, version: int) -> Parameters:
+        self.present = PARAMETERS[version]
+        return self.present
+
+    async def refresh(self) -> Parameters:
+        return self.present
 
 
 class World:
@@ -58,8 +76,14 @@ class World:
         """Connect; once."""
         asyncio.get_running_loop().set_exception_handler(self._note_error)
         self.connection = await asyncpg.connect(self._dsn)
+        document = parameters_document(PARAMETERS[2])
+        assert await self.ledger.store("classical", document, {}, "") == 2
         # Redis then knows the script: how often it is sent does not differ between runs.
         await Outlet(self.redis, ENGINE_GROUP).publish(SHARD, [Settled("0-1", [])])
+
+    async def activate(self, version: int) -> None:
+        """Say that other parameters count from now on."""
+        await self.ledger.activate(version, "new")
 
     async def close(self) -> None:
         await self.connection.close()
@@ -84,7 +108,7 @@ class World:
         """What nobody caught."""
         self.lives: list[Incarnation] = []
 
-    def start(self, consumer: str, parameters_version: int) -> Incarnation:
+    def start(self, consumer: str) -> Incarnation:
         """A worker's new life."""
         number = len(self.lives) + 1
 
@@ -104,7 +128,7 @@ class World:
             client=self.redis,
             ledger=self.ledger,
             meter=self._meter,
-            parameters=PARAMETERS[parameters_version],
+            parameters=_Known(),
             strand=Strand(self.strays),
             committed=committed,
             published=published,

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from contracts.mastery import MasteryData
+from tests.calibrated import INFORMED
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import PARAMETERS, load, record
 from workers.correcting import Corrected, Corrector, Verdict
 from workers.estimation.bkt import prediction
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import CLASSICAL, Parameters
+from workers.estimation.person_fit import person_fit
 from workers.estimation.replay import replay
+from workers.estimation.scales import ScaleParameters
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.memory import MemoryLedger
 from workers.ledger.protocol import Stored
@@ -395,6 +398,45 @@ async def test_given_other_parameters_when_rebuilt_then_the_state_is_under_them(
     (page,) = [one async for one in rebuilder.rebuild(KEY)]
     assert page.repaired == [KEY]
     assert list(differences(await stored(ledger), replay(log, other), other)) == []
+
+
+async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure_all_is() -> None:
+    log = learner_log(40, seed=14)
+    ledger = await ledger_with(log)
+    rebuilder = Rebuilder(ledger=ledger, parameters=INFORMED)
+    assert [page.repaired async for page in rebuilder.rebuild(KEY)] == [[KEY]]
+
+    found = {data["concept_id"]: data for data in await told(ledger)}
+
+    one = await stored(ledger)
+    rows = {row.concept_id: row for row in one.concepts}
+    assert found.keys() == rows.keys()
+    for name, data in found.items():
+        row = rows[name]
+        if row.mastery_low is None:
+            assert "mastery_interval" not in data
+        else:
+            wanted = {"low": row.mastery_low, "high": row.mastery_high}
+            assert data["mastery_interval"] == wanted
+    fits = {row.scale: person_fit(row.state) for row in one.abilities}
+    for data in found.values():
+        assert data["ability"].get("person_fit") == fits[data["ability"]["scale"]]
+    assert all(fits.values())
+
+
+async def test_given_an_ability_beyond_the_default_grid_then_it_is_told_as_the_one_before() -> None:
+    far = replace(INFORMED, any_scale=ScaleParameters(8.0, 2.0))
+    log = learner_log(5, seed=15)
+    ledger = MemoryLedger()
+    await record(ledger, KEY, log, far)
+    before = {row.scale: row.theta for row in (await stored(ledger)).abilities}
+    assert max(before.values()) > 6.0
+
+    rebuilder = Rebuilder(ledger=ledger, parameters=INFORMED)
+    assert [page.repaired async for page in rebuilder.rebuild(KEY)] == [[KEY]]
+
+    for data in await told(ledger):
+        assert data["ability"]["previous_theta"] == before[data["ability"]["scale"]]
 
 
 async def test_given_a_damaged_log_when_rebuilt_then_it_is_left_alone_unless_it_is_accepted() -> (

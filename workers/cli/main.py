@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from workers.cli import learner, migrate, rejected, response
+from workers.cli import learner, migrate, parameters, rejected, response
 from workers.cli.asyncapi import asyncapi
 from workers.cli.calibrate import calibrate
 from workers.cli.check import check
@@ -32,6 +32,7 @@ app.add_typer(migrate.app)
 app.add_typer(rejected.app)
 app.add_typer(response.app)
 app.add_typer(learner.app)
+app.add_typer(parameters.app)
 app.command()(verify)
 app.command()(rebuild)
 app.command()(reconcile)

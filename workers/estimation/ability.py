@@ -40,6 +40,11 @@ class AbilityState(NamedTuple):
     """On a calibrated scale the posterior mean, logits; else 0."""
     variance: float = 0.0
     """On a calibrated scale the posterior variance, above 0; else 0."""
+    surprise: float = 0.0
+    """On a calibrated scale, log likelihood of all answers less what the predictions made expect of
+    it, nats (`workers.estimation.person_fit`); else 0."""
+    surprise_variance: float = 0.0
+    """Variance of the same under the predictions, nats²; else 0."""
 
     def after(self, score: float) -> "AbilityState":
         """The state after one more answer with a score in [0, 1], on an uncalibrated scale."""

@@ -5,10 +5,17 @@ from typing import Final, NamedTuple
 
 from workers.estimation.ability import AbilityState
 from workers.estimation.bkt import likelihood_ratio, prediction, probability, update
+from workers.estimation.gradients import (
+    gradient_of_answer,
+    gradient_of_loss,
+    gradient_of_prior,
+    gradient_of_transition,
+)
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
 from workers.estimation.parameters import Mastery, Parameters
+from workers.estimation.person_fit import Surprise, surprise_of
 from workers.estimation.scales import ScaleParameters, evidence
 
 _DAY_US: Final = 86_400_000_000
@@ -27,9 +34,10 @@ class Prediction(NamedTuple):
 def unseen(concept_id: str, parameters: Parameters, theta: float = 0.0) -> ConceptState:
     """The state of a concept before its first answer: the prior of a learner of that ability."""
     model = parameters.of_concept(concept_id)
+    gradient = gradient_of_prior(model, theta)
     if isinstance(model, InformedParameters):
-        return ConceptState(*model.prior_odds_at(theta), 0, 0)
-    return ConceptState(*model.prior_odds, 0, 0)
+        return ConceptState(*model.prior_odds_at(theta), 0, 0, gradient=gradient)
+    return ConceptState(*model.prior_odds, 0, 0, gradient=gradient)
 
 
 def unseen_ability(scale: str, parameters: Parameters) -> AbilityState:
@@ -66,27 +74,48 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
     expected = []
     for at, (concept_id, old) in enumerate(zip(response.concept_ids, before, strict=True)):
         model = parameters.of_concept(concept_id)
-        mantissa, exponent = _kept(old, model, response.answered_at_us)
+        lost = _lost(old, model, response.answered_at_us)
+        mantissa, exponent = _kept(old, lost)
         mastery = probability(mantissa, exponent)
         expected.append(_expected(mastery, model, item, z))
-        mantissa, exponent = update(
-            mantissa, exponent, _ratio(model, item, z, score), model.learn, model.forget
-        )
+        ratio = _ratio(model, item, z, score)
+        gradient = old.gradient
+        if len(gradient) == len(model.covariance) > 0:
+            if lost:
+                gradient = gradient_of_loss(gradient, (old.mantissa, old.exponent), lost)
+            gradient = gradient_of_answer(gradient, model, item, z, score)
+            gradient = gradient_of_transition(gradient, (mantissa * ratio, exponent), model)
+        else:
+            # A state that was computed without one has none that could be carried on.
+            gradient = ()
+        mantissa, exponent = update(mantissa, exponent, ratio, model.learn, model.forget)
+        deviation = (old.deviation, old.deviation_variance) if moved is None else moved[at]
         concepts[concept_id] = ConceptState(
             mantissa,
             exponent,
             old.attempts + 1,
             response.answered_at_us,
-            *(old[4:] if moved is None else moved[at]),
+            *deviation,
+            gradient,
         )
     if response.session_id is not None:
         session = learner.sessions.get(response.session_id) or EMPTY_SESSION
         learner.sessions[response.session_id] = session.after(response)
     learner.last = response.position
-    by_mastery = sum(expected) / len(expected)
-    alone = by_ability is not None and scale is not None and scale.predicts
-    return Prediction(
-        by_ability if alone and by_ability is not None else by_mastery, tuple(expected)
+    probability_correct = sum(expected) / len(expected)
+    if scale is not None and scale.predicts and by_ability is not None:
+        probability_correct = by_ability
+    if scale is not None:
+        learner.abilities[response.scale] = _surprised(
+            learner.abilities[response.scale], ability, surprise_of(score, probability_correct)
+        )
+    return Prediction(probability_correct, tuple(expected))
+
+
+def _surprised(after: AbilityState, before: AbilityState, added: Surprise) -> AbilityState:
+    return after._replace(
+        surprise=before.surprise + added.surprise,
+        surprise_variance=before.surprise_variance + added.variance,
     )
 
 
@@ -107,7 +136,7 @@ def concept_prediction(
     z = 0.0 if scale is None else _move(ability, states, asked, scale, parameters)[2]
     model = parameters.of_concept(concept_id)
     state = states[names.index(concept_id)]
-    mastery = probability(*_kept(state, model, response.answered_at_us))
+    mastery = probability(*_kept(state, _lost(state, model, response.answered_at_us)))
     return _expected(mastery, model, parameters.items.get(response.item_id), z)
 
 
@@ -149,13 +178,19 @@ def _move(
     return after, moved, seen.z, seen.probability
 
 
-def _kept(state: ConceptState, model: Mastery, now_us: int) -> tuple[float, int]:
-    """The odds that are left of a concept's state at a moment."""
+def _lost(state: ConceptState, model: Mastery, now_us: int) -> float:
+    """The share of a concept's knowledge that time took until a moment, in [0, 1)."""
     if model.decay_per_day == 0.0 or state.attempts == 0:
-        return state.mantissa, state.exponent
+        return 0.0
     days = (now_us - state.answered_at_us) / _DAY_US
-    lost = -math.expm1(-model.decay_per_day * days)
-    return update(state.mantissa, state.exponent, 1.0, 0.0, min(lost, 1.0 - 2.0**-53))
+    return min(-math.expm1(-model.decay_per_day * days), 1.0 - 2.0**-53)
+
+
+def _kept(state: ConceptState, lost: float) -> tuple[float, int]:
+    """The odds that are left of a concept's state."""
+    if not lost:
+        return state.mantissa, state.exponent
+    return update(state.mantissa, state.exponent, 1.0, 0.0, lost)
 
 
 def _expected(mastery: float, model: Mastery, item: ItemParameters | None, z: float) -> float:

@@ -55,4 +55,4 @@ def _document(value: Any) -> Any:
         }
     if isinstance(value, dict):
         return {key: _document(one) for key, one in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_document(one) for one in value] if isinstance(value, tuple) else value

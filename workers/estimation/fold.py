@@ -8,6 +8,7 @@ order gives, to the last bit.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from workers.estimation.ability import AbilityEstimate, AbilityState, estimates
 from workers.estimation.answering import (
@@ -25,9 +26,12 @@ from workers.estimation.learner import (
     LearnerKey,
     Outcome,
     Response,
+    ScaleOutcome,
     SessionState,
 )
 from workers.estimation.parameters import Parameters
+from workers.estimation.person_fit import person_fit
+from workers.estimation.uncertainty import mastery_interval
 
 
 @dataclass(slots=True)
@@ -95,8 +99,8 @@ def fold(works: Sequence[Work], parameters: Parameters) -> list[Folded]:
 class _Moment:
     """What surrounds one new answer: the states before and after it, concept by concept.
 
-    ``others`` are concepts that changed although they are none of the answer's: name, state before
-    and after, and what was expected on them.
+    ``others`` are concepts that are told of although they are none of the answer's: name, state
+    before and after, and what was expected on them.
     """
 
     before: list[ConceptState]
@@ -106,6 +110,17 @@ class _Moment:
     session: SessionState | None
     prediction: Prediction
     others: list[tuple[str, ConceptState, ConceptState, float]] = field(default_factory=list)
+    scales: list["_OtherScale"] = field(default_factory=list)
+
+
+class _OtherScale(NamedTuple):
+    """A scale that is none of the answer's, whose ability changed all the same."""
+
+    scale: str
+    teller: str | None
+    """The concept, none of the answer's, that tells of it; None: there is none left."""
+    before: AbilityState
+    after: AbilityState
 
 
 class _Pass:
@@ -187,10 +202,37 @@ class _Pass:
             moment.ability_after = scales[response.scale] = now.abilities[response.scale]
             if response.session_id is not None:
                 moment.session = now.sessions[response.session_id]
+        answered = {concept_id for response in late for concept_id in response.concept_ids}
         for concept_id, state in now.concepts.items():
-            if told.get(concept_id) != state:
+            # The same state under another covariance has another interval.
+            uncertain = self._new_parameters and state.gradient and concept_id not in answered
+            if told.get(concept_id) != state or uncertain:
                 self._add_other(moments[-1], late[-1], concept_id, told.get(concept_id), state)
+        # A concept answered on two scales hands on to each what it learns on the other.
+        for scale, ability in now.abilities.items():
+            if scales.get(scale) != ability:
+                self._add_scale(moments[-1], late[-1], scale, scales.get(scale), ability)
         return moments
+
+    def _add_scale(
+        self,
+        moment: _Moment,
+        response: Response,
+        scale: str,
+        told: AbilityState | None,
+        now: AbilityState,
+    ) -> None:
+        carrying = {one.teller for one in moment.scales}
+        changed = [concept_id for concept_id, *_ in moment.others]
+        teller = next((one for one in changed if one not in carrying), None)
+        if teller is None:
+            known = {*changed, *response.concept_ids}
+            teller = next((one for one in self._learner.concepts if one not in known), None)
+            if teller is not None:
+                state = self._learner.concepts[teller]
+                self._add_other(moment, response, teller, state, state)
+        before = told or unseen_ability(scale, self._parameters)
+        moment.scales.append(_OtherScale(scale, teller, before, now))
 
     def _add_other(
         self,
@@ -211,6 +253,9 @@ class _Pass:
         for moment in self._moments:
             yield moment.ability_before
             yield moment.ability_after
+            for other in moment.scales:
+                yield other.before
+                yield other.after
 
     def conclude(self, found: Iterator[AbilityEstimate]) -> Folded:
         """Build the outcomes; `found` yields the estimates of `ability_states` in order."""
@@ -219,6 +264,7 @@ class _Pass:
         )
         for at, (response, moment) in enumerate(zip(self._new, self._moments, strict=True)):
             previous, current = next(found), next(found)
+            scales = self._other_scales(moment, at, folded, found)
             changes = [
                 self._outcome(*change)
                 for change in zip(
@@ -229,11 +275,14 @@ class _Pass:
                     strict=True,
                 )
             ]
-            changes += [self._outcome(*other) for other in moment.others]
+            changes += [
+                self._outcome(*other)._replace(ability=scales.get(other[0]))
+                for other in moment.others
+            ]
             folded.outcomes.append(
                 Outcome(
                     tuple(changes),
-                    AbilityOutcome(current, previous.theta),
+                    AbilityOutcome(current, previous.theta, person_fit(moment.ability_after)),
                     moment.session,
                     self._parameters.version,
                     moment.prediction.probability_correct,
@@ -246,6 +295,21 @@ class _Pass:
             if response.session_id is not None:
                 folded.sessions[response.session_id] = at
         return folded
+
+    @staticmethod
+    def _other_scales(
+        moment: _Moment, at: int, folded: Folded, found: Iterator[AbilityEstimate]
+    ) -> dict[str, ScaleOutcome]:
+        """Note the other scales that changed; what is told of them, by the concept that tells."""
+        told = {}
+        for other in moment.scales:
+            previous, current = next(found), next(found)
+            folded.abilities[other.scale] = at
+            folded.estimates[other.scale] = current
+            if other.teller is not None:
+                outcome = AbilityOutcome(current, previous.theta, person_fit(other.after))
+                told[other.teller] = ScaleOutcome(other.scale, outcome)
+        return told
 
     def _outcome(
         self,
@@ -266,6 +330,7 @@ class _Pass:
             after.attempts,
             expected,
             after.answered_at_us,
+            mastery_interval(after, self._parameters.of_concept(concept_id)),
         )
 
 

@@ -19,7 +19,13 @@ import math
 from dataclasses import dataclass
 
 from workers.estimation.logistic import bounded, sigmoid
-from workers.estimation.ranges import check_chance, check_decay, check_finite
+from workers.estimation.ranges import (
+    Covariance,
+    check_chance,
+    check_covariance,
+    check_decay,
+    check_finite,
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,12 @@ class InformedParameters:
         learn: P(unknown → known) after an answer, in [0, 1).
         forget: P(known → unknown) after an answer, in [0, 1).
         decay_per_day: as in `BktParameters`.
+        covariance: of unknown, known, weight, prior, prior_slope and the logits of learn and
+            forget, in that order, as they are uncertain after a fit; rows of zeros for what was
+            not fitted. Empty: unknown.
 
     Raises:
-        ValueError: if a number lies outside its range.
+        ValueError: if a number lies outside its range, or the covariance is none.
     """
 
     unknown: float
@@ -48,6 +57,7 @@ class InformedParameters:
     learn: float
     forget: float = 0.0
     decay_per_day: float = 0.0
+    covariance: Covariance = ()
 
     def __post_init__(self) -> None:
         for name in ("unknown", "known", "prior"):
@@ -57,6 +67,7 @@ class InformedParameters:
         for name in ("learn", "forget"):
             check_chance(name, getattr(self, name), zero=True)
         check_decay(self.decay_per_day)
+        check_covariance(self.covariance, 7)
         if not self.known > self.unknown:
             raise ValueError(
                 f"known must lie above unknown, {self.known} does not above {self.unknown}: else a "

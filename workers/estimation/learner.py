@@ -60,6 +60,9 @@ class ConceptState(NamedTuple):
     """On a calibrated scale, how far ability on it lies from ability on the scale: mean, logits."""
     deviation_variance: float = 0.0
     """Variance of the same; 0 before the first answer on a calibrated scale."""
+    gradient: tuple[float, ...] = ()
+    """Derivatives of the log-odds by the concept's parameters, in the order and coordinates that
+    `workers.estimation.uncertainty` says; empty where these have no covariance."""
 
     @property
     def mastery(self) -> float:
@@ -119,6 +122,10 @@ class ConceptOutcome(NamedTuple):
     attempts: int
     probability_correct: float
     last_answered_at_us: int
+    interval: tuple[float, float] | None = None
+    """95 % credible interval of the mastery, each in [0, 1]; None where it is not known."""
+    ability: "ScaleOutcome | None" = None
+    """Of another scale whose current value the answer changed too, and that no other tells of."""
 
 
 class AbilityOutcome(NamedTuple):
@@ -126,6 +133,15 @@ class AbilityOutcome(NamedTuple):
 
     estimate: AbilityEstimate
     previous_theta: float
+    person_fit: float | None = None
+    """`workers.estimation.person_fit.person_fit` after it."""
+
+
+class ScaleOutcome(NamedTuple):
+    """What an answer did to the ability of a scale that is not its own."""
+
+    scale: str
+    ability: AbilityOutcome
 
 
 class Outcome(NamedTuple):

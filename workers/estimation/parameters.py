@@ -8,7 +8,13 @@ from typing import Final
 
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
-from workers.estimation.ranges import check_chance, check_decay, check_evidence
+from workers.estimation.ranges import (
+    Covariance,
+    check_chance,
+    check_covariance,
+    check_decay,
+    check_evidence,
+)
 from workers.estimation.scales import Deviation, ScaleParameters
 
 
@@ -33,10 +39,12 @@ class BktParameters:
             more: P(known) · exp(-decay_per_day · days). Source: Wang & Beck (2012), "Incorporating
             factors influencing knowledge retention into a student model", EDM 5, in the continuous
             form of Ebbinghaus (1885).
+        covariance: of the logits of prior, learn, guess, slip and forget, in that order, as they
+            are uncertain after a fit; rows of zeros for what was not fitted. Empty: unknown.
 
     Raises:
-        ValueError: if a probability lies outside its range or within (0, `ranges.LEAST`), or
-            guess + slip ≥ 1.
+        ValueError: if a probability lies outside its range or within (0, `ranges.LEAST`),
+            guess + slip ≥ 1, or the covariance is none.
     """
 
     prior: float
@@ -45,6 +53,7 @@ class BktParameters:
     slip: float
     forget: float = 0.0
     decay_per_day: float = 0.0
+    covariance: Covariance = ()
 
     def __post_init__(self) -> None:
         for name in ("prior", "guess", "slip"):
@@ -53,6 +62,7 @@ class BktParameters:
             check_chance(name, getattr(self, name), zero=True)
         check_evidence(self.guess, self.slip)
         check_decay(self.decay_per_day)
+        check_covariance(self.covariance, 5)
 
     @cached_property
     def prior_odds(self) -> tuple[float, int]:

@@ -2,8 +2,15 @@
 
 from typing import Final
 
+import numpy as np
+
+Covariance = tuple[tuple[float, ...], ...]
+"""Rows of a symmetric, positive semidefinite matrix; empty where it is not known."""
+
 LEAST: Final = 1e-100
 """The smallest probability, other than 0, that a parameter may be."""
+_MOST_VARIANCE: Final = 1e6
+_ROUNDING: Final = 1e-9
 
 
 def check_chance(name: str, value: float, *, zero: bool = False) -> None:
@@ -48,3 +55,30 @@ def check_decay(value: float) -> None:
         ValueError: unless value lies in [0, 1000].
     """
     check_finite("decay_per_day", value, 0.0)
+
+
+def check_covariance(rows: Covariance, size: int) -> None:
+    """Refuse what is no covariance of so many parameters.
+
+    Raises:
+        ValueError: unless there are no rows, or `size` rows of as many numbers of at most 1e6,
+            symmetric and positive semidefinite but for rounding.
+    """
+    if not rows:
+        return
+    if len(rows) != size or any(len(row) != size for row in rows):
+        raise ValueError(
+            f"covariance must have {size} rows of {size} numbers, not rows of "
+            f"{', '.join(str(len(row)) for row in rows)}"
+        )
+    for row in rows:
+        for value in row:
+            check_finite("covariance", value, -_MOST_VARIANCE, _MOST_VARIANCE)
+    matrix = np.array(rows)
+    if not np.array_equal(matrix, matrix.T):
+        raise ValueError("covariance must be symmetric")
+    least = float(np.linalg.eigvalsh(matrix)[0])
+    if least < -_ROUNDING * max(1.0, float(np.trace(matrix))):
+        raise ValueError(
+            f"covariance must be positive semidefinite, but has the eigenvalue {least:g}"
+        )

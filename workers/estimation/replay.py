@@ -2,8 +2,8 @@
 
 One learner's log is replayed answer by answer; the logs of many learners are replayed all at
 once, the mastery chains of all learners and concepts advancing together through numpy. Both give
-the same bits. Under calibrated parameters, where one answer moves ability and mastery together,
-each log is replayed answer by answer.
+the same bits. Under calibrated parameters, where one answer moves ability and mastery together or
+mastery has an interval, each log is replayed answer by answer.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,10 @@ def _all_classical(parameters: Parameters) -> bool:
         parameters.any_scale is None
         and not parameters.scales
         and not parameters.items
-        and all(isinstance(one, BktParameters) and not one.decay_per_day for one in models)
+        and all(
+            isinstance(one, BktParameters) and not one.decay_per_day and not one.covariance
+            for one in models
+        )
     )
 
 

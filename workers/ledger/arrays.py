@@ -15,6 +15,11 @@ def plain(values: Iterable[int] | Iterable[float]) -> str:
     return "{" + ",".join(map(repr, values)) + "}"
 
 
+def numbers(values: Iterable[float | None]) -> str:
+    """As `plain`; None becomes NULL."""
+    return "{" + ",".join("NULL" if v is None else repr(v) for v in values) + "}"
+
+
 def booleans(values: Iterable[bool]) -> str:
     """A ``boolean[]`` literal."""
     return "{" + ",".join("t" if v else "f" for v in values) + "}"

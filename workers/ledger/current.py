@@ -1,14 +1,16 @@
 """What is current of a learner and the responses it is due to: `mastery_current`, asked and read.
 
 The documents are described where the function is, in the migration
-``20261121100100_mastery_current_values.sql``.
+``20261121100100_mastery_current_values.sql`` and ``20261126170000_mastery_calibrated_states.sql``.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from workers.estimation.ability import AbilityState
 from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.person_fit import person_fit
 from workers.ledger.arrays import texts
 from workers.ledger.protocol import Recorded
 from workers.moments import iso
@@ -26,6 +28,8 @@ class CurrentConcept(NamedTuple):
     answered_at_us: int
     version: int
     parameters_version: int
+    interval: tuple[float, float] | None = None
+    """95 % credible interval of the mastery; None where it is not known."""
 
 
 class CurrentAbility(NamedTuple):
@@ -35,6 +39,7 @@ class CurrentAbility(NamedTuple):
     theta: float
     standard_error: float
     version: int
+    person_fit: float | None = None
 
 
 class CurrentSession(NamedTuple):
@@ -81,12 +86,19 @@ def current_request(keys: Sequence[LearnerKey], since_us: int | None) -> Documen
 def read_current(document: Document, keys: Sequence[LearnerKey]) -> list[Current]:
     """What `mastery_current` answered, of those learners that it answered for."""
     found = {n: Current(keys[n - 1]) for n in document["active"]}
+    intervals = {
+        (n, concept_id): (float(low), float(high))
+        for n, concept_id, low, high in document["intervals"]
+    }
     for n, concept_id, mastery, *rest in document["concepts"]:
-        found[n].concepts.append(CurrentConcept(concept_id, float(mastery), *rest))
+        row = CurrentConcept(concept_id, float(mastery), *rest)
+        found[n].concepts.append(row._replace(interval=intervals.get((n, concept_id))))
+    fits = {(n, scale): _fit(*of_scale) for n, scale, *of_scale in document["surprises"]}
     for n, scale, theta, standard_error, version in document["abilities"]:
-        found[n].abilities.append(
-            CurrentAbility(scale, float(theta), float(standard_error), version)
+        ability = CurrentAbility(
+            scale, float(theta), float(standard_error), version, fits.get((n, scale))
         )
+        found[n].abilities.append(ability)
     for n, *session in document["sessions"]:
         found[n].sessions.append(CurrentSession(*session))
     for n, response_id, session_id, item_id, concept_ids, scale, score, at, *rest in document[
@@ -97,3 +109,14 @@ def read_current(document: Document, keys: Sequence[LearnerKey]) -> list[Current
         )
         found[n].responses.append(Recorded(response, *rest))
     return list(found.values())
+
+
+def interval_of(low: float | None, high: float | None) -> tuple[float, float] | None:
+    """Both ends of an interval; None where it is not known."""
+    return None if low is None or high is None else (low, high)
+
+
+def _fit(responses: int, surprise: float, variance: float) -> float | None:
+    return person_fit(
+        AbilityState(responses, surprise=float(surprise), surprise_variance=float(variance))
+    )

@@ -1,7 +1,8 @@
 """The JSON documents of `mastery_load` and `mastery_commit`, written and read.
 
 The documents are described where the functions are, in the migrations
-``20261121090100_mastery_load_and_commit.sql`` and ``20261126090000_mastery_rates_and_erasure.sql``.
+``20261121090100_mastery_load_and_commit.sql``, ``20261126090000_mastery_rates_and_erasure.sql`` and
+``20261126170000_mastery_calibrated_states.sql``.
 Numbers that name a learner count from 1.
 """
 
@@ -10,7 +11,6 @@ from typing import Any
 
 import orjson
 
-from workers.estimation.ability import AbilityState
 from workers.estimation.learner import (
     ConceptState,
     Learner,
@@ -19,7 +19,7 @@ from workers.estimation.learner import (
     Response,
     SessionState,
 )
-from workers.ledger.arrays import booleans, moments, plain, texts
+from workers.ledger.arrays import booleans, moments, numbers, plain, texts
 from workers.ledger.protocol import (
     Arrival,
     Commit,
@@ -28,9 +28,12 @@ from workers.ledger.protocol import (
     Loaded,
     Recorded,
     Touched,
+    ability_state,
 )
 
 Document = dict[str, Any]
+HiddenConcept = tuple[float, float, tuple[float, ...], float | None, float | None]
+"""Deviation, its variance, gradient, and both ends of the interval."""
 
 
 def load_request(touched: Sequence[Touched]) -> Document:
@@ -49,6 +52,7 @@ def load_request(touched: Sequence[Touched]) -> Document:
     return {
         **_keys(one.key for one in touched),
         "parameters_version": touched[0].parameters_version if touched else 1,
+        "active": True,
         "r_of": plain(of),
         "r_id": texts(r.response_id for r in responses),
         "r_at": moments(r.answered_at_us for r in responses),
@@ -136,6 +140,8 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
     concepts: list[tuple[Any, ...]] = []
     abilities: list[tuple[Any, ...]] = []
     sessions: list[tuple[Any, ...]] = []
+    hidden: list[HiddenConcept] = []
+    spreads: list[tuple[float, ...]] = []
     last_by = []
     first = 1
     for n, commit in enumerate(commits, 1):
@@ -147,10 +153,11 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
         for concept_id, by in folded.concepts.items():
             state, told = learner.concepts[concept_id], newest[concept_id]
             concepts.append((n, concept_id, told.mastery, told.mastered, *state[:4], first + by))
+            hidden.append((*state[4:], *(told.interval or (None, None))))
         for scale, by in folded.abilities.items():
-            abilities.append(
-                (n, scale, *folded.estimates[scale], *learner.abilities[scale][:2], first + by)
-            )
+            ability = learner.abilities[scale]
+            abilities.append((n, scale, *folded.estimates[scale], *ability[:2], first + by))
+            spreads.append(ability[3:])
         for session_id, by in folded.sessions.items():
             sessions.append((n, session_id, *learner.sessions[session_id], first + by))
         first += len(folded.responses)
@@ -168,6 +175,7 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
             "c_attempts": plain(c[6]),
             "c_at": moments(c[7]),
             "c_by": plain(c[8]),
+            **calibrated_concepts(hidden),
         },
         {
             "a_of": plain(a[0]),
@@ -177,6 +185,7 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
             "a_responses": plain(a[4]),
             "a_score": plain(a[5]),
             "a_by": plain(a[6]),
+            **calibrated_abilities(spreads),
         },
         {
             "s_of": plain(s[0]),
@@ -188,6 +197,31 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
             "s_by": plain(s[6]),
         },
     )
+
+
+def calibrated_concepts(rows: Sequence[HiddenConcept]) -> Document:
+    """What only calibrated parameters give a concept; nothing where none of them has any of it."""
+    if not any(any(row) for row in rows):
+        return {}
+    deviation, variance, gradient, low, high = zip(*rows, strict=True)
+    return {
+        "c_deviation": numbers(one or None for one in deviation),
+        "c_deviation_variance": numbers(one or None for one in variance),
+        "c_gradient": texts(plain(one) if one else None for one in gradient),
+        "c_low": numbers(low),
+        "c_high": numbers(high),
+    }
+
+
+def calibrated_abilities(rows: Sequence[tuple[float, ...]]) -> Document:
+    """What only calibrated scales give an ability; nothing where none of them is calibrated."""
+    if not any(row[0] for row in rows):
+        return {}
+    names = ("a_variance", "a_surprise", "a_surprise_variance")
+    return {
+        name: numbers(value if row[0] else None for value, row in zip(column, rows, strict=True))
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
 
 
 def _columns(rows: list[tuple[Any, ...]], last: int) -> list[tuple[Any, ...]]:
@@ -204,7 +238,7 @@ def read_load(
         keys: the learners.
         asked: whether the request said how responses came.
     """
-    found = [Loaded(Learner()) for _ in keys]
+    found = [Loaded(Learner(), active_version=document.get("active")) for _ in keys]
     for n in document["logged"]:
         found[n - 1].log = []
     for n, version, at, response_id, parameters_version in document["learners"]:
@@ -219,17 +253,33 @@ def read_load(
         log = found[n - 1].log
         if log is not None:
             log.append(_response(response))
-    for n, concept_id, mantissa, exponent, attempts, at, *_ in document["concepts"]:
+    for n, concept_id, mantissa, exponent, attempts, at, *rest in document["concepts"]:
         found[n - 1].learner.concepts[concept_id] = ConceptState(
-            float(mantissa), exponent, attempts, at
+            float(mantissa), exponent, attempts, at, *deviation_of(rest[4:])
         )
-    for n, scale, responses, score, *_ in document["abilities"]:
-        found[n - 1].learner.abilities[scale] = AbilityState(responses, float(score))
+    for n, scale, responses, score, theta, _, _, _, *calibrated in document["abilities"]:
+        found[n - 1].learner.abilities[scale] = ability_state(
+            responses, float(score), float(theta), list(map(float_or_none, calibrated))
+        )
     for n, session_id, responses, correct, started, ended, _ in document["sessions"]:
         found[n - 1].learner.sessions[session_id] = SessionState(responses, correct, started, ended)
     if asked:
         _read_counts_and_erasures(document, found)
     return found
+
+
+def deviation_of(columns: Sequence[Any]) -> tuple[float, float, tuple[float, ...]]:
+    """Deviation, its variance and the gradient of a concept, as they are in its state.
+
+    A schema of before has none of these columns.
+    """
+    deviation, variance, gradient = columns or (None, None, None)
+    return float(deviation or 0), float(variance or 0), tuple(map(float, gradient or ()))
+
+
+def float_or_none(value: float | str | None) -> float | None:
+    """A number as JSON carries it."""
+    return None if value is None else float(value)
 
 
 def _read_counts_and_erasures(document: Document, found: list[Loaded]) -> None:

@@ -4,9 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from workers.errors import Unstorable
-from workers.estimation.ability import AbilityState
 from workers.estimation.learner import (
-    ConceptState,
     Learner,
     LearnerKey,
     Response,
@@ -87,6 +85,8 @@ class MemoryLedger(MemoryCalibration):
             erasure.refuse or one.entered_ms <= erasure.until_ms for one in commit.arrivals or ()
         ):
             return False
+        if commit.folded.learner.parameters_version != self._activation.version:
+            return False
         account = self._accounts.get(commit.folded.key)
         return commit.folded.learner.version == (0 if account is None else account.version)
 
@@ -115,15 +115,36 @@ class MemoryLedger(MemoryCalibration):
             account.recorded_at_us[response.response_id] = time.time_ns() // 1_000
         told = {change.concept_id: change for one in folded.outcomes for change in one.concepts}
         for name, by in folded.concepts.items():
-            mantissa, exponent, attempts, at_us = learner.concepts[name][:4]
-            state = (attempts, told[name].mastered, at_us, versions[by], parameters)
+            state = learner.concepts[name]
+            low, high = told[name].interval or (None, None)
             account.concepts[name] = ConceptRow(
-                name, told[name].mastery, *state, mantissa, exponent
+                name,
+                told[name].mastery,
+                state.attempts,
+                told[name].mastered,
+                state.answered_at_us,
+                versions[by],
+                parameters,
+                state.mantissa,
+                state.exponent,
+                state.deviation,
+                state.deviation_variance,
+                state.gradient,
+                low,
+                high,
             )
         for name, by in folded.abilities.items():
-            responses, score = learner.abilities[name][:2]
+            now = learner.abilities[name]
             account.abilities[name] = AbilityRow(
-                name, *folded.estimates[name], responses, versions[by], parameters, score
+                name,
+                *folded.estimates[name],
+                now.responses,
+                versions[by],
+                parameters,
+                now.score,
+                now.variance,
+                now.surprise,
+                now.surprise_variance,
             )
         for name, by in folded.sessions.items():
             account.sessions[name] = SessionRow(name, *learner.sessions[name], versions[by])
@@ -139,7 +160,7 @@ class MemoryLedger(MemoryCalibration):
         erasure = self._erasures.get(touched.key) if touched.arrivals else None
         account = self._accounts.get(touched.key)
         if account is None:
-            return Loaded(Learner(), erasure=erasure)
+            return Loaded(Learner(), erasure=erasure, active_version=self._activation.version)
         recorded = {
             one.response_id: account.log[one.response_id]._replace(
                 outcome=copied(account.log[one.response_id].outcome)
@@ -148,7 +169,8 @@ class MemoryLedger(MemoryCalibration):
             if one.response_id in account.log
         }
         last = account.last
-        other_parameters = account.parameters_version != touched.parameters_version
+        active = self._activation.version
+        other_parameters = account.parameters_version != active
         late = last is not None and any(
             one.response_id not in recorded and (one.position < last or other_parameters)
             for one in touched.responses
@@ -159,20 +181,15 @@ class MemoryLedger(MemoryCalibration):
         sessions = {one.session_id for one in touched.responses}
         for concept in account.concepts.values():
             if late or concept.concept_id in concepts:
-                learner.concepts[concept.concept_id] = ConceptState(
-                    concept.odds_mantissa,
-                    concept.odds_exponent,
-                    concept.attempts,
-                    concept.answered_at_us,
-                )
+                learner.concepts[concept.concept_id] = concept.state
         for ability in account.abilities.values():
             if late or ability.scale in scales:
-                learner.abilities[ability.scale] = AbilityState(ability.responses, ability.score)
+                learner.abilities[ability.scale] = ability.state
         for session in account.sessions.values():
             if late or session.session_id in sessions:
                 learner.sessions[session.session_id] = SessionState(*session[1:5])
         log = account.effective() if late else None
-        loaded = Loaded(learner, recorded, log, erasure=erasure)
+        loaded = Loaded(learner, recorded, log, erasure=erasure, active_version=active)
         if touched.arrivals and account.kept:
             loaded.kept = dict(account.kept)
             oldest, windows = min(account.kept), account.windows()

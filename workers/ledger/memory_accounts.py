@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers.estimation.learner import LearnerKey, Position, Response
+from workers.estimation.person_fit import person_fit
 from workers.ledger.corrections import CorrectionRow, effective_log
-from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
+from workers.ledger.current import (
+    Current,
+    CurrentAbility,
+    CurrentConcept,
+    CurrentSession,
+    interval_of,
+)
 from workers.ledger.protocol import AbilityRow, ConceptRow, Recorded, SessionRow, Stored
 
 
@@ -90,8 +97,14 @@ class Account:
                     due[newest.response_id] = self.log[newest.response_id]
         return Current(
             key,
-            [CurrentConcept(*row[:7]) for row in self.concepts.values()],
-            [CurrentAbility(*row[:3], row.version) for row in self.abilities.values()],
+            [
+                CurrentConcept(*row[:7], interval_of(row.mastery_low, row.mastery_high))
+                for row in self.concepts.values()
+            ],
+            [
+                CurrentAbility(*row[:3], row.version, person_fit(row.state))
+                for row in self.abilities.values()
+            ],
             [CurrentSession(*row[:3], row.version) for row in self.sessions.values()],
             [one._replace(outcome=copied(one.outcome)) for one in due.values()],
         )

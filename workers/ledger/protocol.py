@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from workers.estimation.ability import AbilityState
 from workers.estimation.fold import Folded
-from workers.estimation.learner import Learner, LearnerKey, Position, Response
+from workers.estimation.learner import ConceptState, Learner, LearnerKey, Position, Response
 from workers.ledger.corrections import Altered, CorrectionRow
 from workers.ledger.outcomes import outcome_document
 from workers.rates import Counts
@@ -39,7 +40,7 @@ class Touched:
     Args:
         key: who.
         responses: about to be applied.
-        parameters_version: under which the state is wanted; one of another version is replayed.
+        parameters_version: of who asks; the ledger goes by the active version, whatever it is.
         arrivals: of each response how it came; None: rates and erasures are not asked for.
     """
 
@@ -68,7 +69,7 @@ class Loaded:
         learner: the concepts, scales and sessions touched; all of them where a log is given.
         recorded: those of the responses asked for that are in the log, by response id.
         log: all responses of the learner that count, as they count now; given when one asked for
-            is new, and late or the state under other parameters.
+            is new, and late or the state under other parameters than the active ones.
         kept: how many responses were counted in each of the newest windows (`workers.rates`).
         older: the same of those asked for that are older.
         erasure: that the learner was erased, if so.
@@ -144,6 +145,25 @@ class ConceptRow(NamedTuple):
     parameters_version: int
     odds_mantissa: float
     odds_exponent: int
+    deviation: float = 0.0
+    deviation_variance: float = 0.0
+    gradient: tuple[float, ...] = ()
+    mastery_low: float | None = None
+    """Lower end of the 95 % credible interval of the mastery; None where it is not known."""
+    mastery_high: float | None = None
+
+    @property
+    def state(self) -> ConceptState:
+        """The state that the row is of."""
+        return ConceptState(
+            self.odds_mantissa,
+            self.odds_exponent,
+            self.attempts,
+            self.answered_at_us,
+            self.deviation,
+            self.deviation_variance,
+            self.gradient,
+        )
 
 
 class AbilityRow(NamedTuple):
@@ -156,6 +176,31 @@ class AbilityRow(NamedTuple):
     version: int
     parameters_version: int
     score: float
+    variance: float = 0.0
+    """Above 0 on a calibrated scale, of whose state `theta` is the mean."""
+    surprise: float = 0.0
+    surprise_variance: float = 0.0
+
+    @property
+    def state(self) -> AbilityState:
+        """The state that the row is of."""
+        return ability_state(self.responses, self.score, self.theta, self[7:])
+
+
+def ability_state(
+    responses: int, score: float, theta: float, spread: Sequence[float | None]
+) -> AbilityState:
+    """The state of an ability whose estimate is theta.
+
+    Args:
+        responses: as in the state.
+        score: as in the state.
+        theta: of a calibrated scale its mean.
+        spread: variance, surprise and its variance; None: 0. A schema of before has none of them.
+    """
+    variance, surprise, surprise_variance = (value or 0.0 for value in spread or (None,) * 3)
+    mean = theta if variance else 0.0
+    return AbilityState(responses, score, mean, variance, surprise, surprise_variance)
 
 
 class SessionRow(NamedTuple):
@@ -216,6 +261,7 @@ class Ledger(Protocol):
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
         """Store what is current, in one transaction; of a conflict the state as it is now.
 
+        What was computed under other parameters than the active ones is a conflict, all of it.
         Repeating a commit whose outcome is unknown is safe: it then is a conflict in which the
         responses are recorded.
         """

@@ -1,7 +1,8 @@
 """The JSON documents of audit and repair, written and read.
 
 They are described where the functions are, in the migration
-``20261121100000_mastery_corrections.sql``. Numbers that name a learner count from 1.
+``20261121100000_mastery_corrections.sql`` and ``20261126170000_mastery_calibrated_states.sql``.
+Numbers that name a learner count from 1.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,15 @@ from typing import Any, Final
 from workers.estimation.learner import LearnerKey, Position, Response
 from workers.ledger.arrays import booleans, moments, plain, texts
 from workers.ledger.corrections import Altered, CorrectionRow, effective_log
-from workers.ledger.documents import Document, encoded, rates
+from workers.ledger.documents import (
+    Document,
+    calibrated_abilities,
+    calibrated_concepts,
+    deviation_of,
+    encoded,
+    float_or_none,
+    rates,
+)
 from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
 from workers.ledger.repair import Answers, Change, ItemSpan, Rewrite, Untold
 from workers.moments import iso
@@ -52,15 +61,19 @@ def read_audit(document: Document, keys: Sequence[LearnerKey]) -> list[Stored]:
         found[n - 1].corrections.append(correction)
         _newer(found[n - 1], correction.version)
     for n, concept_id, mastery, attempts, mastered, at, *rest in document["concepts"]:
-        version, parameters_version, mantissa, exponent, *_ = rest
+        version, parameters_version, mantissa, exponent, *calibrated = rest[:-2]
         state = (attempts, mastered, at, version, parameters_version, float(mantissa), exponent)
-        found[n - 1].concepts.append(ConceptRow(concept_id, float(mastery), *state))
+        ends = map(float_or_none, calibrated[3:])
+        row_of = (*state, *deviation_of(calibrated[:3]), *ends)
+        found[n - 1].concepts.append(ConceptRow(concept_id, float(mastery), *row_of))
         _newer(found[n - 1], version)
-    for n, scale, theta, error, responses, version, parameters_version, score, *_ in document[
+    for n, scale, theta, error, responses, version, parameters_version, score, *rest in document[
         "abilities"
     ]:
         state_of = (responses, version, parameters_version, float(score))
-        found[n - 1].abilities.append(AbilityRow(scale, float(theta), float(error), *state_of))
+        spread = (float(one or 0) for one in rest[:-2])
+        ability = AbilityRow(scale, float(theta), float(error), *state_of, *spread)
+        found[n - 1].abilities.append(ability)
         _newer(found[n - 1], version)
     for n, *row in document["sessions"]:
         session = SessionRow(*row[:6])
@@ -146,6 +159,7 @@ def _concepts(rows: Sequence[tuple[int, ConceptRow]]) -> Document:
         "c_at": moments(row.answered_at_us for _, row in rows),
         "c_mantissa": plain(row.odds_mantissa for _, row in rows),
         "c_exponent": plain(row.odds_exponent for _, row in rows),
+        **calibrated_concepts([row[9:] for _, row in rows]),
     }
 
 
@@ -157,6 +171,7 @@ def _abilities(rows: Sequence[tuple[int, AbilityRow]]) -> Document:
         "a_standard_error": plain(row.standard_error for _, row in rows),
         "a_responses": plain(row.responses for _, row in rows),
         "a_score": plain(row.score for _, row in rows),
+        **calibrated_abilities([row[7:] for _, row in rows]),
     }
 
 

@@ -18,6 +18,7 @@ from workers.intake.admission import Admitted
 from workers.intake.raw_batch import RawEntry
 from workers.ledger.protocol import Recorded
 from workers.moments import iso
+from workers.outlet.remarks import with_remarks
 
 SOURCE: Final = "/mastery-engine"
 
@@ -76,7 +77,7 @@ def current_event(key: LearnerKey, time_us: int, data: Mapping[str, Any]) -> byt
             **_envelope(f"{time_us // 1000}-0"),
             "id": _event_id(key, str(data["version"]), concept_id),
             "subject": f"{key.student_id}/{concept_id}",
-            "data": {**key._asdict(), **data},
+            "data": {**key._asdict(), **with_remarks(data)},
         }
     )
 
@@ -104,7 +105,7 @@ def _each_concept(
                 **envelope,
                 "id": _event_id(key, common["response_id"], change["concept_id"]),
                 "subject": f"{key.student_id}/{change['concept_id']}",
-                "data": {**common, **change},
+                "data": with_remarks({**common, **change}),
             }
         )
         for change in changes

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from workers.estimation.ability import AbilityEstimate
+from workers.estimation.learner import AbilityOutcome
 from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
+from workers.ledger.outcomes import ability_document, interval_document
 from workers.ledger.protocol import Recorded
 from workers.moments import iso
 from workers.outlet.events import current_event, restated_events
@@ -56,28 +59,40 @@ class _Restating:
                 self._state(row)
         for carried in self._carried():
             told = self._scales if isinstance(carried, CurrentAbility) else self._sessions
-            if carried[0] in told or carried.version in wanted:
+            carriers = self._carriers(carried)
+            sent = wanted.get(carried.version, set())
+            if carried[0] in told or not sent.isdisjoint(carriers):
                 continue
-            carrier = self._carrier(carried.version)
+            wrong = {
+                row.concept_id
+                for row in self._current.concepts
+                if row.version == carried.version and row.concept_id not in sent
+            }
+            carrier = next((one for one in carriers if one not in wrong), None)
             if carrier is None:
                 self._untold += 1
             else:
-                wanted[carried.version] = {carrier}
+                wanted.setdefault(carried.version, set()).add(carrier)
         for version, concept_ids in wanted.items():
             events = restated_events(self._current.key, self._owners[version], concept_ids)
             self._sent += [(version, event) for event in events]
         self._sent.sort(key=lambda one: one[0])
         return Restatement([event for _, event in self._sent], self._untold)
 
-    def _carrier(self, version: int) -> str | None:
-        """A concept whose event of that version carries ability and session, and no untruth.
+    def _carriers(self, carried: CurrentAbility | CurrentSession) -> list[str]:
+        """The concepts whose events of its version tell of an ability or a session.
 
-        What it says about the concept is outdone by a newer event, or else it is current.
+        What such an event says about its concept is outdone by a newer one, or else it is current.
         """
-        owner = self._owners.get(version)
-        changes = () if owner is None else owner.outcome["concepts"]
-        wrong = {row.concept_id for row in self._current.concepts if row.version == version}
-        return next((c["concept_id"] for c in changes if c["concept_id"] not in wrong), None)
+        owner = self._owners.get(carried.version)
+        if owner is None:
+            return []
+        return [
+            change["concept_id"]
+            for change in owner.outcome["concepts"]
+            if isinstance(carried, CurrentSession)
+            or change.get("ability", owner.outcome["ability"])["scale"] == carried.scale
+        ]
 
     def _carried(self) -> Iterator[CurrentAbility | CurrentSession]:
         yield from self._current.abilities
@@ -145,7 +160,8 @@ def _said(owner: Recorded, row: CurrentConcept) -> bool:
 
 
 def _of_row(row: CurrentConcept) -> dict[str, Any]:
-    return {
+    known = {} if row.interval is None else {"mastery_interval": interval_document(row.interval)}
+    return known | {
         "concept_id": row.concept_id,
         "mastery": row.mastery,
         # Nothing changes by saying it again.
@@ -173,9 +189,7 @@ def _of_answer(about: Recorded, concept_id: str) -> dict[str, Any]:
 
 
 def _of(ability: CurrentAbility) -> dict[str, Any]:
-    return {
-        "scale": ability.scale,
-        "theta": ability.theta,
-        "standard_error": ability.standard_error,
-        "previous_theta": ability.theta,
-    }
+    estimate = AbilityEstimate(ability.theta, ability.standard_error)
+    return ability_document(
+        ability.scale, AbilityOutcome(estimate, ability.theta, ability.person_fit)
+    )

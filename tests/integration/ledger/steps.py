@@ -41,10 +41,15 @@ async def load(
 
 
 def folded(
-    key: LearnerKey, state: Loaded, responses: Sequence[Response], *, earlier: bool = False
+    key: LearnerKey,
+    state: Loaded,
+    responses: Sequence[Response],
+    *,
+    earlier: bool = False,
+    parameters: Parameters = PARAMETERS,
 ) -> Commit:
     """The commit of responses onto a loaded state."""
-    (one,) = fold([Work(key, state.learner, list(responses), state.log)], PARAMETERS)
+    (one,) = fold([Work(key, state.learner, list(responses), state.log)], parameters)
     if earlier:
         return commit_of(one)
     came = arrivals(one.responses)
@@ -67,16 +72,26 @@ async def commit(ledger: Ledger, *commits: Commit) -> list[Committed | Loaded]:
     return await ledger.commit(list(commits))
 
 
-async def record(ledger: Ledger, key: LearnerKey, responses: Sequence[Response]) -> list[int]:
+async def record(
+    ledger: Ledger,
+    key: LearnerKey,
+    responses: Sequence[Response],
+    parameters: Parameters = PARAMETERS,
+) -> list[int]:
     """Load, fold and commit; nobody else is there, so it must be applied. Returns the versions."""
-    commit_ = folded(key, await load(ledger, key, responses), responses)
+    commit_ = folded(key, await load(ledger, key, responses), responses, parameters=parameters)
     (answer,) = await ledger.commit([commit_])
     assert isinstance(answer, Committed)
     return answer.versions
 
 
 async def persist(
-    ledger: Ledger, key: LearnerKey, responses: Sequence[Response], *, earlier: bool = False
+    ledger: Ledger,
+    key: LearnerKey,
+    responses: Sequence[Response],
+    *,
+    earlier: bool = False,
+    parameters: Parameters = PARAMETERS,
 ) -> int:
     """Load, fold and commit until it is done, as a worker does; returns the number of conflicts."""
     state, conflicts = await load(ledger, key, responses, earlier=earlier), 0
@@ -84,7 +99,8 @@ async def persist(
         new = [one for one in responses if one.response_id not in state.recorded]
         if not new:
             return conflicts
-        (answer,) = await ledger.commit([folded(key, state, new, earlier=earlier)])
+        made = folded(key, state, new, earlier=earlier, parameters=parameters)
+        (answer,) = await ledger.commit([made])
         if isinstance(answer, Committed):
             return conflicts
         known, state = state.recorded, answer
@@ -97,18 +113,19 @@ async def stored(ledger: Ledger, key: LearnerKey) -> Stored:
     return one
 
 
-async def assert_stored(ledger: Ledger, key: LearnerKey, log: Sequence[Response]) -> Stored:
+async def assert_stored(
+    ledger: Ledger,
+    key: LearnerKey,
+    log: Sequence[Response],
+    parameters: Parameters = PARAMETERS,
+) -> Stored:
     """The whole of what is stored of a learner is what this log gives, to the last bit."""
     one = await stored(ledger, key)
     assert by_id(one.log) == by_id(log)
-    replayed = replay(log, PARAMETERS)
-    assert list(differences(one, replayed, PARAMETERS)) == []
-    assert {c.concept_id: (c.odds_mantissa, c.odds_exponent) for c in one.concepts} == {
-        name: (state.mantissa, state.exponent) for name, state in replayed.concepts.items()
-    }
-    assert {a.scale: a.score for a in one.abilities} == {
-        name: state.score for name, state in replayed.abilities.items()
-    }
+    replayed = replay(log, parameters)
+    assert list(differences(one, replayed, parameters)) == []
+    assert {row.concept_id: row.state for row in one.concepts} == replayed.concepts
+    assert {row.scale: row.state for row in one.abilities} == replayed.abilities
     return one
 
 

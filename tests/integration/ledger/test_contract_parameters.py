@@ -1,20 +1,27 @@
 """New parameters: a learner is replayed under them when next seen, and is never half of each."""
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
 import pytest
+import pytest_asyncio
 
 from tests.factories import answer
-from tests.integration.ledger.steps import commit_of, record, stored
+from tests.integration.ledger.steps import commit_of, folded, load, record, stored
+from workers.errors import LedgerUnavailable
+from workers.estimation.documents import parameters_document
 from workers.estimation.fold import Work, fold
-from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
-from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Touched
+from workers.ledger.contract import SqlLedger
+from workers.ledger.documents import commit_request, encoded
+from workers.ledger.protocol import Commit, Committed, Ledger, Loaded
 from workers.ledger.repair import RepairLedger
 from workers.verification import differences
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NEW = Parameters(version=2, default=BktParameters(0.4, 0.2, 0.15, 0.05))
 FIRST = [
     answer(1, concepts=("a",), scale="math"),
     answer(2, concepts=("b",), scale="verbal"),
@@ -23,63 +30,124 @@ FIRST = [
 NEXT = answer(4, concepts=("a",), scale="math")
 
 
-async def load_under(ledger: Ledger, key: LearnerKey, response: Response) -> Loaded:
-    (loaded,) = await ledger.load([Touched(key, [response], NEW.version)])
-    return loaded
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def new(ledger: RepairLedger) -> Parameters:
+    """A version that is stored, and not active."""
+    parameters = Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05))
+    version = await ledger.store("classical", parameters_document(parameters), {}, "")
+    return replace(parameters, version=version)
 
 
-def folded_under(key: LearnerKey, state: Loaded, response: Response) -> Commit:
-    (one,) = fold([Work(key, state.learner, [response], state.log)], NEW)
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def _built_in(ledger: RepairLedger) -> AsyncIterator[None]:
+    """The module's tests share a ledger: each leaves the built-in version active."""
+    yield
+    await ledger.activate(1, "as it was")
+
+
+def folded_under(new: Parameters, key: LearnerKey, state: Loaded, response: Response) -> Commit:
+    (one,) = fold([Work(key, state.learner, [response], state.log)], new)
     return commit_of(one)
 
 
 async def test_given_a_state_under_others_when_next_seen_then_all_of_it_is_under_the_new(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: RepairLedger, key: LearnerKey, new: Parameters
 ) -> None:
     await record(ledger, key, FIRST)
+    await ledger.activate(new.version, "better")
 
-    commit = folded_under(key, await load_under(ledger, key, NEXT), NEXT)
+    commit = folded_under(new, key, await load(ledger, key, [NEXT]), NEXT)
     (answered,) = await ledger.commit([commit])
 
     assert isinstance(answered, Committed)
     one = await stored(ledger, key)
-    assert list(differences(one, replay([*FIRST, NEXT], NEW), NEW)) == []
+    assert list(differences(one, replay([*FIRST, NEXT], new), new)) == []
     told = {change["concept_id"] for change in commit.outcomes[0]["concepts"]}
     assert told == {"a", "b", "c"}
 
 
 async def test_given_a_new_learner_when_committed_then_it_is_under_the_parameters_it_was_folded_by(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: RepairLedger, key: LearnerKey, new: Parameters
 ) -> None:
-    (answered,) = await ledger.commit(
-        [folded_under(key, await load_under(ledger, key, NEXT), NEXT)]
-    )
+    await ledger.activate(new.version, "better")
+
+    made = folded_under(new, key, await load(ledger, key, [NEXT]), NEXT)
+    (answered,) = await ledger.commit([made])
 
     assert isinstance(answered, Committed)
-    assert list(differences(await stored(ledger, key), replay([NEXT], NEW), NEW)) == []
+    assert list(differences(await stored(ledger, key), replay([NEXT], new), new)) == []
 
 
 async def test_given_another_worker_under_the_old_in_between_then_the_conflict_brings_the_log(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: RepairLedger, key: LearnerKey, new: Parameters
 ) -> None:
     await record(ledger, key, FIRST[:2])
-    early = folded_under(key, await load_under(ledger, key, NEXT), NEXT)
+    await ledger.activate(new.version, "better")
+    early = folded_under(new, key, await load(ledger, key, [NEXT]), NEXT)
+    await ledger.activate(1, "worse")
     await record(ledger, key, FIRST[2:])
+    await ledger.activate(new.version, "better after all")
 
     (conflict,) = await ledger.commit([early])
     assert isinstance(conflict, Loaded)
-    (answered,) = await ledger.commit([folded_under(key, conflict, NEXT)])
+    (answered,) = await ledger.commit([folded_under(new, key, conflict, NEXT)])
 
     assert isinstance(answered, Committed)
-    assert list(differences(await stored(ledger, key), replay([*FIRST, NEXT], NEW), NEW)) == []
+    assert list(differences(await stored(ledger, key), replay([*FIRST, NEXT], new), new)) == []
 
 
 async def test_given_a_repeat_under_new_parameters_then_nothing_is_replayed(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: RepairLedger, key: LearnerKey, new: Parameters
 ) -> None:
     await record(ledger, key, FIRST)
+    await ledger.activate(new.version, "better")
 
-    loaded = await load_under(ledger, key, FIRST[0])
+    loaded = await load(ledger, key, [FIRST[0]])
 
     assert loaded.log is None
     assert list(loaded.recorded) == [FIRST[0].response_id]
+
+
+async def test_given_other_parameters_than_the_active_when_committed_then_all_is_a_conflict(
+    ledger: RepairLedger, key: LearnerKey, new: Parameters
+) -> None:
+    stranger = LearnerKey(key.tenant_id, "seen for the first time")
+    await record(ledger, key, FIRST)
+    loaded = await load(ledger, key, [NEXT])
+    assert (loaded.active_version, loaded.log) == (1, None)
+    of_known = folded(key, loaded, [NEXT])
+    of_new = folded(stranger, Loaded(Learner()), [NEXT])
+    before = await stored(ledger, key)
+    await ledger.activate(new.version, "better")
+
+    known, unknown = await ledger.commit([of_known, of_new])
+
+    assert isinstance(known, Loaded)
+    assert known.active_version == new.version
+    assert known.learner.version == before.version
+    # As the active version needs it.
+    assert {one.response_id for one in known.log or ()} == {one.response_id for one in FIRST}
+    assert unknown == Loaded(Learner(), active_version=new.version)
+    assert await stored(ledger, key) == before
+    assert [one for one in await ledger.holders() if one.tenant_id == key.tenant_id] == [key]
+
+    (answered,) = await ledger.commit([folded_under(new, key, known, NEXT)])
+    assert isinstance(answered, Committed)
+    assert list(differences(await stored(ledger, key), replay([*FIRST, NEXT], new), new)) == []
+
+
+async def test_given_a_worker_that_knows_one_version_alone_when_another_is_active_then_it_waits(
+    ledger: Ledger, key: LearnerKey, new: Parameters
+) -> None:
+    if not isinstance(ledger, SqlLedger):
+        pytest.skip("no worker of an earlier version has this ledger")
+    made = folded(key, Loaded(Learner()), [NEXT])
+    request = commit_request([made], [encoded(one) for one in made.outcomes])
+    del request["load"]["active"]
+    await ledger.activate(new.version, "better")
+
+    with pytest.raises(LedgerUnavailable, match="replace it"):
+        await ledger._call("mastery_commit", request)
+
+    await ledger.activate(1, "worse")
+    assert (await ledger._call("mastery_commit", request))["conflicts"] == []

@@ -28,6 +28,7 @@ from workers.estimation.learner import (
     SessionState,
 )
 from workers.ledger.protocol import Commit, Committed, Ledger, Loaded
+from workers.ledger.repair import RepairLedger
 from workers.moments import to_us
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -221,16 +222,19 @@ async def test_given_the_largest_counts_then_they_come_back(
 
 
 async def test_given_the_parameters_version_of_a_fold_then_it_is_stored_everywhere(
-    ledger: Ledger, key: LearnerKey
+    ledger: RepairLedger, key: LearnerKey
 ) -> None:
+    version = await ledger.store("classical", {}, {}, "")
     one = answer(1)
     made = folded(key, Loaded(Learner()), [one])
-    learner = replace(made.folded.learner, parameters_version=7)
+    learner = replace(made.folded.learner, parameters_version=version)
     made = Commit(replace(made.folded, learner=learner), [entry_of(one)])
 
+    await ledger.activate(version, "to see it stored")
     await commit(ledger, made)
+    await ledger.activate(1, "as it was")
 
     row = await stored(ledger, key)
-    assert row.parameters_version == 7
-    assert row.concepts[0].parameters_version == row.abilities[0].parameters_version == 7
-    assert (await load(ledger, key, [one])).learner.parameters_version == 7
+    assert row.parameters_version == version > 1
+    assert row.concepts[0].parameters_version == row.abilities[0].parameters_version == version
+    assert (await load(ledger, key, [one])).learner.parameters_version == version

@@ -65,7 +65,9 @@ class DictLedger:
         (folded,) = fold([work], self.parameters)
         assert work.learner == before, "the fold must not change what it was given"
         for name in ("concepts", "abilities", "sessions"):
-            getattr(self.learner, name).update(getattr(folded.learner, name))
+            # Nothing but what is named is stored.
+            now = getattr(folded.learner, name)
+            getattr(self.learner, name).update({one: now[one] for one in getattr(folded, name)})
         self.learner.last = folded.learner.last
         self.learner.parameters_version = folded.learner.parameters_version
         self.log.update((r.response_id, r) for r in new)

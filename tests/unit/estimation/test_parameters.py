@@ -12,7 +12,7 @@ from workers.estimation.learner import Learner
 from workers.estimation.parameters import CLASSICAL, BktParameters, Parameters
 from workers.estimation.ranges import LEAST
 
-VALID = {"prior": 0.25, "learn": 0.1, "guess": 0.2, "slip": 0.1, "forget": 0.0}
+VALID: dict[str, Any] = {"prior": 0.25, "learn": 0.1, "guess": 0.2, "slip": 0.1, "forget": 0.0}
 OUTSIDE = (-0.1, 1.0, 1.1, math.nan, math.inf, -math.inf, 5e-324, LEAST / 2)
 
 

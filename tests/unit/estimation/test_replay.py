@@ -1,5 +1,6 @@
 """Replaying: one by one and all at once give the same bits, and those of exact arithmetic."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -24,7 +25,8 @@ def test_given_any_logs_when_replayed_wide_then_the_bits_are_those_of_one_by_one
     one_by_one = [replay(log, parameters) for log in many]
     assert replay_many(many, parameters) == one_by_one
     if any(many):
-        assert module._replay_wide(many, parameters) == one_by_one
+        bare = replace(parameters, default=replace(bkt, covariance=()))
+        assert module._replay_wide(many, bare) == [replay(log, bare) for log in many]
 
 
 @pytest.mark.parametrize("learners", [0, 1, 2, 200])

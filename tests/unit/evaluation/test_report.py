@@ -189,7 +189,7 @@ def test_given_models_when_the_best_is_asked_then_log_loss_decides() -> None:
     assert best({"bold": predictions(bold, score), "sober": predictions(sober, score)}) == "sober"
 
 
-def informed(**numbers: float) -> InformedParameters:
+def informed(**numbers: Any) -> InformedParameters:
     return InformedParameters(
         **{
             "unknown": -1.0,

@@ -5,10 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from contracts.mastery import MasteryChanged
+from tests.calibrated import INFORMED
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import record
 from tests.unit.graph.events import DictGraph
 from workers.estimation.learner import LearnerKey
+from workers.estimation.person_fit import person_fit
 from workers.graph.changes import changes_of
 from workers.graph.protocol import StoredLearner
 from workers.ledger.current import Current
@@ -66,6 +68,40 @@ async def test_given_a_log_then_the_events_carry_all_that_is_current_with_their_
         for relationships in (wanted.mastery, wanted.abilities, wanted.attendance):
             relationships.sort()
         assert graph_of(restated.events) == wanted
+
+
+async def test_given_calibrated_states_then_both_scales_of_a_concept_are_restated() -> None:
+    for seed in range(20):
+        ledger = MemoryLedger()
+        log = learner_log(30, seed=seed, concepts=6)
+        for part in (log[:10], log[20:], log[10:20]):  # the last part is late
+            await record(ledger, KEY, part, INFORMED)
+
+        restated = restate(await current_of(ledger), NOW_US)
+
+        (stored,) = await ledger.stored([KEY])
+        wanted = expected(stored)
+        for relationships in (wanted.mastery, wanted.abilities, wanted.attendance):
+            relationships.sort()
+        assert restated.untold == 0
+        assert graph_of(restated.events) == wanted
+
+
+async def test_given_calibrated_rows_written_anew_then_their_event_says_how_sure_they_are() -> None:
+    ledger = MemoryLedger()
+    log = [answer(n, concepts=("c0",), score=float(n % 3 > 0)) for n in range(12)]
+    await record(ledger, KEY, log, INFORMED)
+    account = ledger._accounts[KEY]
+    account.concepts["c0"] = account.concepts["c0"]._replace(version=50)
+    account.abilities["default"] = account.abilities["default"]._replace(version=50)
+
+    (event,) = parsed(restate(await current_of(ledger), NOW_US).events)
+
+    row = account.concepts["c0"]
+    low, high = row.mastery_low, row.mastery_high
+    assert event["data"]["mastery_interval"] == {"low": low, "high": high}
+    fit = person_fit(account.abilities["default"].state)
+    assert event["data"]["ability"]["person_fit"] == fit is not None
 
 
 async def test_given_an_ability_that_no_current_concept_tells_then_its_event_comes_too() -> None:

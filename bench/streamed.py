@@ -1,0 +1,52 @@
+"""How far predictions of streamed responses are from those of `mastery evaluate`, and how fast.
+
+    eval "$(.ci/servers.sh start)"
+    uv run python -m bench.streamed FILE --limit 20000
+
+Parameters are fitted to the file's responses, stored and activated; then the responses go through
+the recorder into Postgres, and each prediction that was stored is compared with the evaluation's.
+"""
+
+import argparse
+import asyncio
+import time
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from tests.servers import fresh_database, server_variables
+from tests.streamed import largest_difference, stream
+from workers.calibration.fitting import MODELS, fit
+from workers.estimation.documents import parameters_document
+from workers.evaluation.reading import logs_of
+from workers.ledger.direct import DirectLedger
+from workers.publishing.csv_responses import CsvResponses
+from workers.verification import verify
+
+
+async def _main(options: argparse.Namespace) -> None:
+    logs = logs_of(islice(CsvResponses(options.file), options.limit))
+    fitted = fit(options.model, list(logs.values())).parameters
+    (url,) = server_variables("TEST_DATABASE_URL")
+    async with fresh_database(url, migrated=True) as dsn:
+        ledger = DirectLedger(dsn)
+        version = await ledger.store(options.model, parameters_document(fitted), {}, "bench")
+        await ledger.activate(version, "bench")
+        parameters = replace(fitted, version=version)
+        began = time.perf_counter()
+        count = await stream(ledger, logs, parameters, options.batch)
+        seconds = time.perf_counter() - began
+        apart = await largest_difference(dsn, logs, parameters)
+        wrong = [one async for page in verify(ledger, parameters) for one in page.differences]
+        await ledger.close()
+    print(f"{options.model}: {count} responses of {len(logs)} learners, {count / seconds:.0f}/s")
+    print(f"largest difference of a prediction: {apart:g}; differences of verify: {len(wrong)}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--model", choices=list(MODELS), default="informed")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--batch", type=int, default=500)
+    asyncio.run(_main(parser.parse_args()))

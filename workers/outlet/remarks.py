@@ -1,0 +1,23 @@
+"""What follows from an event's other numbers, so that no subscriber has to compute it. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from workers.estimation.ability import AbilityEstimate
+from workers.estimation.person_fit import UNUSUAL
+
+MANY_ATTEMPTS: Final = 10
+"""Answers on a concept by which a learner who gets there has mastered it: Beck & Gong (2013),
+"Wheel-spinning: students who fail to master a skill", AIED 16, 431-440."""
+
+
+def with_remarks(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of a `practice.mastery.changed.v1` with the fields that follow from the others."""
+    ability = data["ability"]
+    low, high = AbilityEstimate(ability["theta"], ability["standard_error"]).interval
+    made = {**data, "ability": {**ability, "interval": {"low": low, "high": high}}}
+    if ability.get("person_fit", 0.0) < UNUSUAL:
+        made["unusual_answers"] = True
+    if data["attempts"] >= MANY_ATTEMPTS and not data["mastered"]:
+        made["wheel_spinning"] = True
+    return made
