@@ -71,10 +71,10 @@ async def test_given_corrected_logs_when_read_in_pages_then_each_answer_counts_o
     counts = effective_log(stored.responses, stored.corrections)
     assert len(counts) == len(logs["s2"]) - 1
     assert {r.score for r in counts} >= {0.75}
-    for key, log in zip(keys, found, strict=True):
+    for key, read in zip(keys, found, strict=True):
         if key.student_id in logs:
             wanted = counts if key.student_id == "s2" else logs[key.student_id]
-            assert log == _logged(0, wanted)
+            assert read == _logged(0, wanted)
 
     # As it was at an earlier moment: nothing corrected, nobody new.
     _, earlier, _ = await _all(ledger, tenant, before_us)
