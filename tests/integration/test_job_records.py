@@ -1,5 +1,6 @@
 """Records of jobs in a real Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,9 @@ from tests.factories import uuid_of
 from workers.errors import Refused
 from workers.jobs import records as module
 from workers.jobs.record import JobKey, JobRequest, JobStatus
-from workers.jobs.records import JobRecords
+from workers.jobs.records import JobRecords, Run
+from workers.jobs.schedule import Schedule
+from workers.jobs.scheduler import Scheduler
 
 
 @pytest.fixture
@@ -142,3 +145,47 @@ async def test_given_two_runs_when_the_first_goes_on_then_it_changes_nothing(
     assert b'"learners":3' in said[1]["data"]
     assert await records.find(opened.key) == done
     assert await records.begin(opened.key, "fourth") is None
+
+
+async def test_given_a_job_when_cancelled_then_it_has_ended_and_no_run_has_it(
+    redis: Redis,
+) -> None:
+    records = JobRecords(redis)
+    for number in (1, 2):
+        await records.open(_asked(number), b"{}")
+    run = await records.begin(_asked(1).key, "run")
+    assert run is not None
+    assert await records.owns(run)
+    async with redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(f"job_progress:{_asked(1).key.job_id}")
+        running, queued = [await records.cancel(_asked(n).key, "operator") for n in (1, 2)]
+        message = None
+        while message is None:
+            message = await channel.get_message(timeout=1.0)
+    assert running is not None
+    assert queued is not None
+    assert (running.status, queued.status) == (JobStatus.CANCELLED, JobStatus.CANCELLED)
+    assert running.problem == "cancelled by operator"
+    assert b"cancelled" in message["data"]
+    assert not await records.owns(run)
+    assert not await records.note(run, replace(running, status=JobStatus.SUCCEEDED))
+    assert not await records.refuse(running.key, running.entry_id, "too late")
+    assert await records.begin(queued.key, "another") is None
+    # Again, and of one that has ended: as it was.
+    assert await records.cancel(running.key, "somebody") == running
+    await redis.hset(f"{{{JOBS}}}:record:{queued.key.job_id}:t", "status", "failed")
+    ended = await records.cancel(queued.key, "somebody")
+    assert ended is not None
+    assert ended.status is JobStatus.FAILED
+    assert not await records.owns(Run(_asked(9).key, "run", 1))
+
+
+async def test_given_workers_when_a_slot_comes_then_its_job_is_asked_for_once(redis: Redis) -> None:
+    schedule = Schedule({"verify": "* * * * *"}, ("t",), "tenant_id", 3_600)
+    workers = [
+        Scheduler(schedule=schedule, records=JobRecords(redis), client=redis) for _ in range(8)
+    ]
+    await redis.hset(f"{{{JOBS}}}:schedule", "* * * * * verify t", "0")
+    asked = [slot for slots in await asyncio.gather(*(w.look() for w in workers)) for slot in slots]
+    # One, or two where a minute ended meanwhile.
+    assert await redis.xlen(JOBS) == len({slot.at_ms for slot in asked}) in {1, 2}

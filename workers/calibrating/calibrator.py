@@ -26,11 +26,12 @@ from workers.calibration.comparing import Comparison, compare
 from workers.calibration.diagnostics import diagnostics
 from workers.calibration.steps import scales_to_fit
 from workers.errors import CalibrationFailed
-from workers.estimation.documents import parameters_document, parameters_of
+from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import Parameters
 from workers.ledger.calibration import CalibrationLedger, Stage
 from workers.ledger.parameters import ParametersLedger
 from workers.patience import Patience
+from workers.versions import readable
 
 _log = structlog.get_logger(__name__)
 
@@ -104,10 +105,11 @@ class Calibrator:
         begun = _begun(known, request.model)
         until_us = begun["until_us"] if begun else await self._ask(self._ledger.clock_us)
         answers = await self._read(until_us, progress)
-        if begun.get("digest") != answers.digest:
+        digest = await asyncio.to_thread(answers.digest)
+        if begun.get("digest") != digest:
             # Other answers, or some of them were erased since: nothing that was kept is theirs.
             known = {}
-            await self._begin(run_id, request.model, until_us, answers)
+            await self._begin(run_id, request.model, until_us, digest)
         with _working_directory(self._directory) as directory:
             workspace = Workspace(Path(directory))
             await asyncio.to_thread(workspace.lay_out, request.model, answers)
@@ -130,7 +132,7 @@ class Calibrator:
             "model": request.model,
             "compared_with": present.version,
             "held_out": comparison.document(),
-            **diagnostics(answers, found, predicted),
+            **await asyncio.to_thread(diagnostics, answers, found, predicted),
         }
         version = None
         active = False
@@ -175,9 +177,9 @@ class Calibrator:
             )
         return answers
 
-    async def _begin(self, run_id: str, model: str, until_us: int, answers: Answers) -> None:
+    async def _begin(self, run_id: str, model: str, until_us: int, digest: str) -> None:
         await self._ask(lambda: self._ledger.forget_stages(run_id))
-        begun = {"model": model, "until_us": until_us, "digest": answers.digest}
+        begun = {"model": model, "until_us": until_us, "digest": digest}
         stage = Stage(run_id, _BEGUN, orjson.dumps(begun).decode())
         await self._ask(lambda: self._ledger.keep_stage(stage))
 
@@ -185,7 +187,7 @@ class Calibrator:
         """The active parameters; the threshold is of no matter for what they predict."""
         version = await self._ask(self._ledger.active_version)
         stored = await self._ask(lambda: self._ledger.version(version))
-        return parameters_of({**stored.document, "version": version})
+        return readable(stored, Parameters().mastery_threshold)
 
     async def _store(
         self, run_id: str, request: Request, parameters: Parameters, found: Mapping[str, Any]

@@ -11,9 +11,11 @@ from workers.calibrating.progress import Progress
 from workers.calibrating.workspace import Workspace, span_name
 from workers.calibration.answers import Answers, chunks
 from workers.calibration.comparing import Predicted, together
+from workers.calibration.fitting import Fitted
 from workers.calibration.merging import Merged, merged
 from workers.calibration.packing import unpacked, unpacked_fit
 from workers.calibration.steps import Step, fit_name, is_fit, scales_to_fit, steps_of
+from workers.errors import CalibrationFailed
 from workers.estimation.parameters import Parameters
 from workers.ledger.calibration import CalibrationLedger, Stage
 from workers.patience import Patience
@@ -63,7 +65,7 @@ class Run:
             known: documents of stages that were kept, by their names.
 
         Raises:
-            CalibrationFailed: a process failed.
+            CalibrationFailed: a process failed, or what it gives are no parameters.
         """
         workspace, steps = self._workspace, steps_of(model, self._answers)
         done = [step.name for step in steps if step.name in known and _usable(step, known)]
@@ -79,11 +81,17 @@ class Run:
             await self._progress.fitted()
 
         await do_all(workspace, steps, done, self._hands, ended)
-        fits = {
-            scale: unpacked_fit(workspace.taken(fit_name(scale)))
-            for scale in scales_to_fit(self._answers)
-        }
+        fits = {scale: self._fitted(scale) for scale in scales_to_fit(self._answers)}
         return await asyncio.to_thread(merged, self._answers, fits)
+
+    def _fitted(self, scale: int) -> Fitted:
+        try:
+            return unpacked_fit(self._workspace.taken(fit_name(scale)))
+        except ValueError as error:
+            raise CalibrationFailed(
+                f"the fit of scale {self._answers.scales[scale]!r} gives parameters that are none "
+                f"({error}): try another --model, and report it"
+            ) from error
 
     async def predict(self, new: Parameters, present: Parameters) -> Predicted | None:
         """Predict held-out learners; None: there are none.

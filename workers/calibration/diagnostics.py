@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from workers.calibration.answers import Answers
 from workers.calibration.comparing import Fit, Predicted, fit_of_concepts, fit_of_items
 from workers.calibration.merging import Merged
@@ -20,7 +22,7 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) ->
     concepts = {} if predicted is None else fit_of_concepts(answers, predicted)
     items = {} if predicted is None else fit_of_items(answers, predicted)
     names = dict.fromkeys([*found.log_likelihood, *concepts])
-    return {
+    document = {
         "learners": answers.learners,
         "responses": answers.score.size,
         "scales": [answers.scales[scale] for scale in scales_to_fit(answers)],
@@ -36,6 +38,9 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) ->
         "items": {name: [fit.answers, round(fit.infit, 4)] for name, fit in items.items()},
         "warnings": found.warnings,
     }
+    # What is not finite is null, as JSON has it.
+    told: dict[str, Any] = orjson.loads(orjson.dumps(document))
+    return told
 
 
 def _document(fit: Fit) -> dict[str, Any]:

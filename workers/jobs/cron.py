@@ -31,7 +31,7 @@ def check(expression: str) -> None:
     )
 
 
-def latest(expression: str, now_ms: int) -> int | None:
+def latest(expression: str, now_ms: int) -> int:
     """The latest moment, this minute included, at which an expression was true.
 
     Args:
@@ -39,12 +39,9 @@ def latest(expression: str, now_ms: int) -> int | None:
         now_ms: milliseconds since 1970.
 
     Returns:
-        Milliseconds since 1970; None: it was not within 50 years.
+        Milliseconds since 1970.
     """
     # What comes before the next minute begins may be this one.
     next_minute = datetime.fromtimestamp((now_ms // _MINUTE_MS + 1) * 60, UTC)
-    try:
-        moment = next(CronSim(expression, next_minute, reverse=True))
-    except StopIteration:
-        return None
+    moment = next(CronSim(expression, next_minute, reverse=True))
     return int(moment.timestamp()) * 1000

@@ -59,12 +59,11 @@ class Schedule:
 
     def latest(self, now_ms: int) -> list[Slot]:
         """Of each kind and tenant the latest slot."""
-        found = []
-        for kind, expression in self.expressions.items():
-            at_ms = latest(expression, now_ms)
-            if at_ms is not None:
-                found += [Slot(kind, tenant_id, at_ms) for tenant_id in self._tenants_of(kind)]
-        return found
+        return [
+            Slot(kind, tenant_id, latest(expression, now_ms))
+            for kind, expression in self.expressions.items()
+            for tenant_id in self._tenants_of(kind)
+        ]
 
     def in_time(self, slot: Slot, now_ms: int) -> bool:
         """Whether it is not too late for a slot, nor too early."""

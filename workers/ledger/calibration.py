@@ -7,8 +7,8 @@ from workers.estimation.learner import LearnerKey
 
 LEARNERS: Final = 2_000
 """Of a page, at most."""
-RESPONSES: Final = 20_000
-"""Of a page, unless its first learner alone has more: some 2 MB."""
+RESPONSES: Final = 10_000
+"""Of a page, unless its first learner alone has more: some 1 MB, read within 50 ms."""
 
 
 class LoggedAnswer(NamedTuple):

@@ -14,6 +14,7 @@ from tests.unit.calibration.simulated import simulated
 from workers.calibrating.calibrator import Calibrator
 from workers.calibrating.processes import Hands
 from workers.calibrating.request import Request
+from workers.calibrating.workspace import Workspace
 from workers.calibration.answers import is_held_out
 from workers.calibration.fitting import fit
 from workers.cli.main import app
@@ -140,6 +141,18 @@ async def test_given_nobody_or_a_process_that_fails_when_calibrated_then_it_says
     with pytest.raises(CalibrationFailed, match="'fit 0' of a calibration ended with 1"):
         await calibrator.calibrate(Request("bkt"), spoil)
     assert not list(tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_given_a_fit_that_gives_no_parameters_then_it_says_so() -> None:
+    ledger = MemoryLedger()
+    await practised(ledger, 10)
+
+    async def spoiled(workspace: Workspace, name: str) -> None:
+        workspace.put(name, '{"parameters": {"version": 0}}')
+
+    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=Hands(1, spoiled))
+    with pytest.raises(CalibrationFailed, match="scale 'default' gives parameters that are none"):
+        await calibrator.calibrate(Request("bkt"), said_nothing)
 
 
 def test_given_a_wrong_request_when_made_then_it_names_field_and_remedy() -> None:

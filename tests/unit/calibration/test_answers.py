@@ -73,8 +73,8 @@ def test_given_a_learner_when_replayed_then_the_log_is_as_it_was_but_for_its_ids
 
 def test_given_other_answers_when_digested_then_another_digest() -> None:
     logs = simulated(8, 2)
-    digest = answers_of(logs).digest
-    assert answers_of(logs).digest == digest
+    digest = answers_of(logs).digest()
+    assert answers_of(logs).digest() == digest
     one = logs[3][0]
     for other in (
         one._replace(score=1.0 - one.score),
@@ -84,8 +84,8 @@ def test_given_other_answers_when_digested_then_another_digest() -> None:
         one._replace(answered_at_us=7),
     ):
         changed = [log if n != 3 else [other, *log[1:]] for n, log in enumerate(logs)]
-        assert answers_of(changed).digest != digest
-    assert answers_of(logs[1:]).digest != digest
+        assert answers_of(changed).digest() != digest
+    assert answers_of(logs[1:]).digest() != digest
 
 
 def test_given_many_learners_when_held_out_then_as_many_as_said_and_always_the_same() -> None:
