@@ -21,6 +21,7 @@ from workers.calibration.table import Floats, Table, summed
 
 _START: Final = np.array([np.log(1.0), np.log(0.01), np.log(0.5), np.log(0.02), 0.0])
 _BOUNDS: Final = ((-4.0, 3.0), (-12.0, 0.0), (-6.0, 2.0), (-12.0, 0.0), (-0.5, 0.5))
+_USUAL_DEVIATION: Final = np.array([1.0, 2.0, 1.0, 2.0, 0.05])
 _ROUNDS: Final = 6
 _SHARED_IN: Final = frozenset({1, 2, 4})
 """Rounds that fit the shared numbers: in between the items settle."""
@@ -115,7 +116,12 @@ def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floa
             loss(table.score, logits(table, model, walked))
             for model, walked in zip(models, walks(table, models), strict=True)
         )
-        return here, (np.array(there) - here) / _DIFFERENCE
+        # What is usual, worth one observation: it counts where learners are a handful.
+        off = (numbers - _START) / _USUAL_DEVIATION
+        return (
+            here + 0.5 * float(off @ off) / table.score.size,
+            (np.array(there) - here) / _DIFFERENCE + off / _USUAL_DEVIATION / table.score.size,
+        )
 
     found = minimize(
         mean_loss,

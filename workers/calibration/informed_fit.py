@@ -1,8 +1,10 @@
 """Ability-informed knowledge tracing, fitted by EM over all chains at once.
 
-Each number of a concept is drawn to its mean over concepts: a concept of few answers has that of
-the others, one of many its own. The weight of ability is shared by both states and the intercept of
-"known" stays above that of "unknown", so that P(known) goes on meaning mastery.
+Each number of a concept is drawn to its mean over concepts, the harder the nearer concepts lie to
+each other (empirical Bayes): a concept of few answers has that of the others, one of many its own.
+The mean itself is that of the concepts and of one more that is as usual. The weight of ability is
+shared by both states and the intercept of "known" stays above that of "unknown", so that P(known)
+goes on meaning mastery.
 """
 
 from dataclasses import dataclass, replace
@@ -18,10 +20,13 @@ _ROUNDS: Final = 40
 _NEWTON: Final = 2
 _TRANSITIONS: Final = 20.0
 """As many transitions at the common rate are added to those of a concept."""
-_INTERCEPT: Final = 4.0
-"""Precision of a concept's intercepts around their mean."""
-_WEIGHT: Final = 20.0
-_PRIOR: Final = 2.0
+_LOOSEST: Final = np.array([4.0, 4.0, 20.0, 2.0])
+"""Least precision of concepts around their mean: of intercept, gap, weight and prior."""
+_TIGHTEST: Final = 400.0
+_UNKNOWN, _GAP, _WEIGHT, _PRIOR = range(4)
+_USUAL: Final = (-0.7, 1.4, 1.0, 0.0)
+_LEARN: Final = 0.08
+_FORGET: Final = 0.02
 _LEAST_GAP: Final = 0.05
 """Least difference of the states' intercepts, logits."""
 _LEAST_CHANCE: Final = 1e-4
@@ -40,6 +45,21 @@ class Informed:
     prior_slope: float
     learn: Floats
     forget: Floats
+    precision: Floats
+    """Of concepts around their mean, of the first four."""
+
+    def drawn(self, what: int) -> Floats:
+        """How far each concept lies from the mean of one of the first four."""
+        own = (self.unknown, self.gap, self.weight, self.prior)[what]
+        off: Floats = own - (own.sum() + _USUAL[what]) / (own.size + 1.0)
+        return off
+
+    def looked_at(self, what: int, variance: Floats) -> "Informed":
+        """With the precision that concepts so far apart, each so well known, have."""
+        spread = float((self.drawn(what) ** 2 + variance).mean())
+        precision = self.precision.copy()
+        precision[what] = min(max(1.0 / spread, _LOOSEST[what]), _TIGHTEST)
+        return replace(self, precision=precision)
 
     @property
     def known(self) -> Floats:
@@ -75,13 +95,14 @@ def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
     )
     count = data.concepts
     fitted = Informed(
-        np.full(count, -0.7),
-        np.full(count, 1.4),
-        np.ones(count),
-        np.zeros(count),
+        np.full(count, _USUAL[_UNKNOWN]),
+        np.full(count, _USUAL[_GAP]),
+        np.full(count, _USUAL[_WEIGHT]),
+        np.full(count, _USUAL[_PRIOR]),
         0.3,
-        np.full(count, 0.08),
-        np.full(count, 0.02),
+        np.full(count, _LEARN),
+        np.full(count, _FORGET),
+        _LOOSEST,
     )
     for _ in range(_ROUNDS):
         states = _states(data, fitted)
@@ -151,29 +172,32 @@ def _transitions(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
     unknown = learned + data.by_concept(states.stayed_unknown)
     known = forgot + data.by_concept(states.stayed_known)
 
-    def rate(events: Floats, chances: Floats) -> Floats:
-        everywhere = events.sum() / max(chances.sum(), 1e-9)
+    def rate(events: Floats, chances: Floats, usual: float) -> Floats:
+        everywhere = (events.sum() + _TRANSITIONS * usual) / (chances.sum() + _TRANSITIONS)
         own = (events + _TRANSITIONS * everywhere) / (chances + _TRANSITIONS)
         inside: Floats = np.clip(own, _LEAST_CHANCE, _MOST_CHANCE)
         return inside
 
-    return replace(fitted, learn=rate(learned, unknown), forget=rate(forgot, known))
+    return replace(
+        fitted, learn=rate(learned, unknown, _LEARN), forget=rate(forgot, known, _FORGET)
+    )
 
 
 def _priors(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
     of, count = data.chains.concept, data.concepts
     known = states.known[: of.size]
-    prior, slope = fitted.prior, fitted.prior_slope
     for _ in range(_NEWTON):
-        p = expit(prior[of] + slope * data.theta)
-        gradient = np.bincount(of, known - p, count) - _PRIOR * (prior - prior.mean())
-        bend = np.bincount(of, p * (1.0 - p), count) + _PRIOR
-        prior = prior + np.clip(gradient / bend, -1.0, 1.0)
+        hold, slope = fitted.precision[_PRIOR], fitted.prior_slope
+        p = expit(fitted.prior[of] + slope * data.theta)
+        gradient = np.bincount(of, known - p, count) - hold * fitted.drawn(_PRIOR)
+        bend = np.bincount(of, p * (1.0 - p), count) + hold
+        prior = fitted.prior + np.clip(gradient / bend, -1.0, 1.0)
         p = expit(prior[of] + slope * data.theta)
         along = float(((known - p) * data.theta).sum())
         bend_of_slope = float((p * (1.0 - p) * data.theta**2).sum()) + 1.0
         slope = max(0.0, slope + min(max(along / bend_of_slope, -0.3), 0.3))
-    return replace(fitted, prior=prior, prior_slope=slope)
+        fitted = replace(fitted, prior=prior, prior_slope=slope).looked_at(_PRIOR, 1.0 / bend)
+    return fitted
 
 
 def _emissions(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
@@ -183,10 +207,11 @@ def _emissions(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
         low, high = _chances(data, fitted)
         of_low, of_high = (1.0 - known) * (data.score - low), known * (data.score - high)
         w_low, w_high = (1.0 - known) * low * (1.0 - low), known * high * (1.0 - high)
-        g_a = sums(of_low + of_high) - _INTERCEPT * (fitted.unknown - fitted.unknown.mean())
-        g_d = sums(of_high) - _INTERCEPT * (fitted.gap - fitted.gap.mean())
+        hold = fitted.precision
+        g_a = sums(of_low + of_high) - hold[_UNKNOWN] * fitted.drawn(_UNKNOWN)
+        g_d = sums(of_high) - hold[_GAP] * fitted.drawn(_GAP)
         cross = sums(w_high)
-        h_a, h_d = sums(w_low) + cross + _INTERCEPT, cross + _INTERCEPT
+        h_a, h_d = sums(w_low) + cross + hold[_UNKNOWN], cross + hold[_GAP]
         determinant = h_a * h_d - cross**2
         by_a = (g_a * h_d - g_d * cross) / determinant
         by_d = (h_a * g_d - cross * g_a) / determinant
@@ -195,11 +220,12 @@ def _emissions(data: _Data, fitted: Informed, states: Smoothed) -> Informed:
             unknown=fitted.unknown + np.clip(by_a, -0.5, 0.5),
             gap=np.maximum(_LEAST_GAP, fitted.gap + np.clip(by_d, -0.5, 0.5)),
         )
+        fitted = fitted.looked_at(_UNKNOWN, h_d / determinant).looked_at(_GAP, h_a / determinant)
         low, high = _chances(data, fitted)
         residual = (1.0 - known) * (data.score - low) + known * (data.score - high)
         spread = (1.0 - known) * low * (1.0 - low) + known * high * (1.0 - high)
-        g_w = sums(residual * z) - _WEIGHT * (fitted.weight - fitted.weight.mean())
-        h_w = sums(spread * z * z) + _WEIGHT
+        g_w = sums(residual * z) - hold[_WEIGHT] * fitted.drawn(_WEIGHT)
+        h_w = sums(spread * z * z) + hold[_WEIGHT]
         weight = fitted.weight + np.clip(g_w / h_w, -0.3, 0.3)
-        fitted = replace(fitted, weight=np.maximum(0.0, weight))
+        fitted = replace(fitted, weight=np.maximum(0.0, weight)).looked_at(_WEIGHT, 1.0 / h_w)
     return fitted
