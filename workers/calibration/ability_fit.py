@@ -15,16 +15,23 @@ from typing import Final
 import numpy as np
 from scipy.optimize import minimize
 
-from workers.calibration.ability_kernel import AbilityModel, Walk, logits, loss, walk
+from workers.calibration.ability_kernel import AbilityModel, Walk, logits, loss, walk, walks
 from workers.calibration.item_fit import Items, first_guess, fit_items, place_unseen
 from workers.calibration.table import Floats, Table, summed
 
 _START: Final = np.array([np.log(1.0), np.log(0.01), np.log(0.5), np.log(0.02), 0.0])
 _BOUNDS: Final = ((-4.0, 3.0), (-12.0, 0.0), (-6.0, 2.0), (-12.0, 0.0), (-0.5, 0.5))
+_USUAL_DEVIATION: Final = np.array([1.0, 2.0, 1.0, 2.0, 0.05])
 _ROUNDS: Final = 6
 _SHARED_IN: Final = frozenset({1, 2, 4})
 """Rounds that fit the shared numbers: in between the items settle."""
 _OWN_IN: Final = frozenset({2, 3, 4})
+_DIFFERENCE: Final = 1.5e-8
+_ENOUGH: Final = 400_000
+"""Answers of which the shared numbers are told as well as they need be."""
+_FEWEST: Final = 200
+"""Learners that are looked at in any case."""
+_SEED: Final = 2
 _DRIFT, _VARIANCE, _WALK = 2, 0, 1
 _STEP: Final = {_DRIFT: 0.02, _VARIANCE: 0.2, _WALK: 0.3}
 """Steps of the numerical derivatives: drift in logits, variances in their logarithm."""
@@ -99,27 +106,55 @@ def _model(shared: Floats, own: Floats, items: Items) -> AbilityModel:
 
 
 def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floats:
-    def mean_loss(numbers: Floats) -> float:
-        model = _model(numbers, own, items)
-        return loss(table.score, logits(table, model, walk(table, model)))
+    table = _some(table)
+
+    def mean_loss(numbers: Floats) -> tuple[float, Floats]:
+        """With its forward differences, all of them from passes side by side."""
+        places = [numbers, *(numbers + step for step in _DIFFERENCE * np.eye(numbers.size))]
+        models = [_model(place, own, items) for place in places]
+        here, *there = (
+            loss(table.score, logits(table, model, walked))
+            for model, walked in zip(models, walks(table, models), strict=True)
+        )
+        # What is usual, worth one observation: it counts where learners are a handful.
+        off = (numbers - _START) / _USUAL_DEVIATION
+        return (
+            here + 0.5 * float(off @ off) / table.score.size,
+            (np.array(there) - here) / _DIFFERENCE + off / _USUAL_DEVIATION / table.score.size,
+        )
 
     found = minimize(
-        mean_loss, shared, method="L-BFGS-B", bounds=_BOUNDS, options={"maxiter": 15, "ftol": 1e-7}
+        mean_loss,
+        shared,
+        method="L-BFGS-B",
+        jac=True,
+        bounds=_BOUNDS,
+        options={"maxiter": 15, "ftol": 1e-7},
     )
     best: Floats = found.x
     return best
 
 
+def _some(table: Table) -> Table:
+    """As many learners, drawn at random, as five numbers need: any more tell them no better."""
+    share = max(_ENOUGH / table.score.size, _FEWEST / table.learners)
+    if share >= 1.0:
+        return table
+    return table.of(np.random.default_rng(_SEED).random(table.learners) < share)
+
+
 def _fit_own(table: Table, shared: Floats, own: Floats, items: Items, what: int) -> Floats:
     step, prior = _STEP[what], _PRIOR[what]
 
-    def by_concept(moved: float) -> Floats:
+    models = []
+    for by in (0.0, step, -step):
         other = own.copy()
-        other[what] += moved
-        model = _model(shared, other, items)
-        return _by_concept(table, losses(table, model, walk(table, model)))
-
-    here, above, below = by_concept(0.0), by_concept(step), by_concept(-step)
+        other[what] += by
+        models.append(_model(shared, other, items))
+    here, above, below = (
+        _by_concept(table, losses(table, model, walked))
+        for model, walked in zip(models, walks(table, models), strict=True)
+    )
     slope = (above - below) / (2.0 * step) + own[what] / prior
     bend = np.maximum((above + below - 2.0 * here) / step**2, 0.0) + 1.0 / prior
     moved = own.copy()

@@ -3,6 +3,7 @@
 Equal to `workers.estimation.answering.apply` to 1e-12, for items of two parameters; a test says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -12,6 +13,8 @@ from scipy.special import expit
 from workers.calibration.table import Floats, Table
 
 _PI_8: Final = np.pi / 8.0
+_NARROW: Final = 200
+"""Mean number of learners side by side below which numpy's calls cost more than their work."""
 
 
 @dataclass(frozen=True)
@@ -54,41 +57,77 @@ class Walk(NamedTuple):
 
 def walk(table: Table, model: AbilityModel) -> Walk:
     """Run the filter over all learners of a table."""
-    of_rows, theta_of = np.empty_like(table.score), np.empty_like(table.score)
-    variance_of = np.empty_like(table.score)
+    return _walk(
+        table,
+        (model.mean, model.variance, model.walk),
+        (model.deviation, model.deviation_walk, model.drift),
+        (model.difficulty, model.discrimination),
+    )
+
+
+def walks(table: Table, models: Sequence[AbilityModel]) -> list[Walk]:
+    """`walk` under several models, at least one.
+
+    Where learners are few and their logs long, a pass costs its steps and not what they hold: then
+    one pass does for all models.
+    """
+    if table.score.size > _NARROW * (table.step.size - 1):
+        return [walk(table, model) for model in models]
+
+    def rows(name: str) -> Floats:
+        return np.array([getattr(model, name) for model in models])
+
+    walked = _walk(
+        table,
+        (rows("mean")[:, None], rows("variance")[:, None], rows("walk")[:, None]),
+        (rows("deviation"), rows("deviation_walk"), rows("drift")),
+        (rows("difficulty"), rows("discrimination")),
+    )
+    return [Walk(*one) for one in zip(*walked, strict=True)]
+
+
+def _walk(
+    table: Table,
+    ability: tuple[float, float, float] | tuple[Floats, Floats, Floats],
+    concepts: tuple[Floats, Floats, Floats],
+    items: tuple[Floats, Floats],
+) -> Walk:
+    """The last axis of all arrays is what the table's is; one before it, if there is, the model."""
+    start, start_variance, ability_walk = ability
+    models = np.shape(start)[:-1]
     pair, concept_of = table.pairs
-    theta = np.full(table.learners, model.mean)
-    spread = np.full(table.learners, model.variance)
-    shift = np.zeros(concept_of.size)
-    loose = model.deviation[concept_of]
-    drift, step_walk = model.drift[table.concept], model.deviation_walk[table.concept]
-    a = model.discrimination[table.item]
-    b = model.difficulty[table.item]
+    theta = start + np.zeros((*models, table.learners))
+    spread = start_variance + np.zeros_like(theta)
+    shift = np.zeros((*models, concept_of.size))
+    loose = concepts[0][..., concept_of]
+    step_walk, drift = concepts[1][..., table.concept], concepts[2][..., table.concept]
+    b, a = items[0][..., table.item], items[1][..., table.item]
     flat = 0.125 * np.pi * a * a
+    of_rows, theta_of, variance_of = np.empty_like(a), np.empty_like(a), np.empty_like(a)
     begins, link_begins = table.step.tolist(), table.link_step.tolist()
     for k in range(len(begins) - 1):
         rows, links = slice(begins[k], begins[k + 1]), slice(link_begins[k], link_begins[k + 1])
         n = begins[k + 1] - begins[k]
         own = pair[links]
-        m1, v1, m2, v2 = theta[:n], spread[:n], shift[own], loose[own]
+        m1, v1, m2, v2 = theta[..., :n], spread[..., :n], shift[..., own], loose[..., own]
         if table.single:
             mean, variance = m1 + m2, v1 + v2
         else:
-            of = table.link[links] - begins[k]
-            share = table.share[links]
-            mean = m1 + np.bincount(of, share * m2, n)
-            variance = v1 + np.bincount(of, share * share * v2, n)
-        of_rows[rows], variance_of[rows], theta_of[rows] = mean, variance, m1
-        slope = a[rows] / np.sqrt(1.0 + flat[rows] * variance)
-        p = expit(slope * (mean - b[rows]))
+            share, first = table.share[links], table.first_link[rows] - link_begins[k]
+            mean = m1 + np.add.reduceat(share * m2, first, axis=-1)
+            variance = v1 + np.add.reduceat(share * share * v2, first, axis=-1)
+        of_rows[..., rows], variance_of[..., rows], theta_of[..., rows] = mean, variance, m1
+        slope = a[..., rows] / np.sqrt(1.0 + flat[..., rows] * variance)
+        p = expit(slope * (mean - b[..., rows]))
         gradient = slope * (table.score[rows] - p)
         curvature = slope * slope * p * (1.0 - p)
-        theta[:n] = m1 + v1 * gradient
-        spread[:n] = v1 * (1.0 - curvature * v1) + model.walk
+        theta[..., :n] = m1 + v1 * gradient
+        spread[..., :n] = v1 * (1.0 - curvature * v1) + ability_walk
         if not table.single:
-            gradient, curvature = share * gradient[of], share * share * curvature[of]
-        shift[own] = m2 + v2 * gradient + drift[links]
-        loose[own] = v2 * (1.0 - curvature * v2) + step_walk[links]
+            of = table.link[links] - begins[k]
+            gradient, curvature = share * gradient[..., of], share * share * curvature[..., of]
+        shift[..., own] = m2 + v2 * gradient + drift[..., links]
+        loose[..., own] = v2 * (1.0 - curvature * v2) + step_walk[..., links]
     return Walk(of_rows, variance_of, theta_of)
 
 

@@ -60,9 +60,17 @@ def fit(model: str, logs: Iterable[Sequence[Response]]) -> Fitted:
     Raises:
         ValueError: if the model is none, or there is no answer.
     """
+    return fit_table(model, table_of(logs)[0])
+
+
+def fit_table(model: str, table: Table) -> Fitted:
+    """`fit` of answers that are a table already.
+
+    Raises:
+        ValueError: if the model is none, or there is no answer.
+    """
     if model not in MODELS:
         raise ValueError(f"model must be one of {', '.join(MODELS)}, not {model!r}")
-    table, _ = table_of(logs)
     if not table.score.size:
         raise ValueError("there is nothing to fit: no answer is given")
     return MODELS[model](table)

@@ -5,7 +5,6 @@ the slope of the prior (the same for all) and the logits of learn and forget, in
 of arrays of shape (7, concepts). The score is exact, by Fisher's identity.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -20,6 +19,12 @@ from workers.calibration.informed_chains import (
     log_likelihoods,
     states_of,
 )
+from workers.calibration.informed_draw import (
+    USUAL_FORGET,
+    USUAL_LEARN,
+    Draw,
+    common_rate,
+)
 from workers.calibration.table import Floats, summed
 
 SLOPE: Final = 4
@@ -27,19 +32,6 @@ _OWN: Final = (0, 1, 2, 3, 5, 6)
 _DRAWN: Final = slice(0, 4)
 _CHANCES: Final = slice(5, 7)
 _LEAST_SLOPE: Final = 1.0
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What draws a concept's numbers together with those of the others.
-
-    Args:
-        precision: of unknown, gap, weight and prior around their means.
-        transitions: imagined at the common rate.
-    """
-
-    precision: tuple[float, float, float, float]
-    transitions: float
 
 
 def numbers_of(fitted: Informed) -> Floats:
@@ -73,8 +65,8 @@ def newton(data: InformedAnswers, fitted: Informed, draw: Draw, most: float) -> 
         most: how far a number may go.
     """
     here = numbers_of(fitted)
-    centre, rate = here[_DRAWN].mean(axis=1, keepdims=True), _rates(data, fitted)
-    precision = np.array(draw.precision)[:, None]
+    centre = np.array([[draw.centre(what, own)] for what, own in enumerate(here[_DRAWN])])
+    rate, precision = _rates(data, fitted), draw.precision[:, None]
     step = _score(data, here)
     p = expit(here[_CHANCES])
     step[_DRAWN] -= precision * (here[_DRAWN] - centre)
@@ -109,8 +101,8 @@ def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> 
         Shape (concepts, 7, 7).
     """
     count, own = data.concepts, list(_OWN)
-    # Around a mean that they make themselves, n numbers are held by n - 1 of the prior's.
-    observed = _held(data, numbers_of(fitted), draw, 1.0 - 1.0 / count)
+    # The mean that holds them they make themselves, but for one more number that is as usual.
+    observed = _held(data, numbers_of(fitted), draw, 1.0 - 1.0 / (count + 1.0))
     alone = inverse(observed[:, own][:, :, own], np.zeros((len(own), count), dtype=np.bool_))
     along = np.einsum("cij,cj->ci", alone, observed[:, own, SLOPE])
     left = observed[:, SLOPE, SLOPE] - np.einsum("ci,ci->c", along, observed[:, own, SLOPE])
@@ -129,7 +121,7 @@ def _held(data: InformedAnswers, numbers: Floats, draw: Draw, share: float) -> F
     """Information with that of the prior."""
     observed = information(lambda x: _score(data, x), numbers)
     p = expit(numbers[_CHANCES])
-    observed[:, range(4), range(4)] += share * np.array(draw.precision)
+    observed[:, range(4), range(4)] += share * draw.precision
     observed[:, range(5, 7), range(5, 7)] += (draw.transitions * p * (1.0 - p)).T
     return observed
 
@@ -137,10 +129,13 @@ def _held(data: InformedAnswers, numbers: Floats, draw: Draw, share: float) -> F
 def _rates(data: InformedAnswers, fitted: Informed) -> Floats:
     """How often the unknown is learned and the known forgotten, over all concepts."""
     states = states_of(data, fitted)
-    learned, forgot = float(states.learned.sum()), float(states.forgot.sum())
-    unknown = learned + float(states.stayed_unknown.sum())
-    known = forgot + float(states.stayed_known.sum())
-    return np.array([[learned / max(unknown, 1e-9)], [forgot / max(known, 1e-9)]])
+    learned, forgot = states.learned, states.forgot
+    return np.array(
+        [
+            [common_rate(learned, learned + states.stayed_unknown, USUAL_LEARN)],
+            [common_rate(forgot, forgot + states.stayed_known, USUAL_FORGET)],
+        ]
+    )
 
 
 def _score(data: InformedAnswers, numbers: Floats) -> Floats:

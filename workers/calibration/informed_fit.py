@@ -1,8 +1,9 @@
 """Ability-informed knowledge tracing, fitted by EM over all chains at once.
 
-Each number of a concept is drawn to its mean over concepts: a concept of few answers has that of
-the others, one of many its own. The weight of ability is shared by both states and the intercept of
-"known" stays above that of "unknown", so that P(known) goes on meaning mastery.
+Each number of a concept is drawn to its mean over concepts, the harder the nearer concepts lie to
+each other (`workers.calibration.informed_draw`): a concept of few answers has that of the others,
+one of many its own. The weight of ability is shared by both states and the intercept of "known"
+stays above that of "unknown", so that P(known) goes on meaning mastery.
 """
 
 from dataclasses import dataclass, replace
@@ -21,11 +22,22 @@ from workers.calibration.informed_chains import (
     states_of,
 )
 from workers.calibration.informed_curvature import (
-    Draw,
     informed_covariance,
     informed_of,
     newton,
     numbers_of,
+)
+from workers.calibration.informed_draw import (
+    GAP,
+    PRIOR,
+    TRANSITIONS,
+    UNKNOWN,
+    USUAL,
+    USUAL_FORGET,
+    USUAL_LEARN,
+    WEIGHT,
+    Draw,
+    common_rate,
 )
 from workers.calibration.table import Floats, Table
 
@@ -36,17 +48,15 @@ _MOST_STEP: Final = 0.7
 _AT_REST: Final = 3e-3
 """Largest change of a number, logits, with which a fit is done."""
 _NEWTON: Final = 2
-_TRANSITIONS: Final = 20.0
-"""As many transitions at the common rate are added to those of a concept."""
-_INTERCEPT: Final = 4.0
-"""Precision of a concept's intercepts around their mean."""
-_WEIGHT: Final = 20.0
-_PRIOR: Final = 2.0
+_STARTS: Final = (USUAL, (-1.5, 3.0, 0.1, 0.0))
+"""Ability tells most of an answer; knowing does."""
 _LEAST_GAP: Final = 0.05
 """Least difference of the states' intercepts, logits."""
 _LEAST_CHANCE: Final = 1e-4
 _MOST_CHANCE: Final = 0.999
-_DRAW: Final = Draw((_INTERCEPT, _INTERCEPT, _WEIGHT, _PRIOR), _TRANSITIONS)
+
+
+_End = tuple[Informed, Draw]
 
 
 @dataclass(frozen=True)
@@ -74,33 +84,34 @@ def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
         theta: ability before each of them, by the same.
     """
     data = informed_answers(table, z, theta)
-    count = data.concepts
-    fitted = Informed(
-        np.full(count, -0.7),
-        np.full(count, 1.4),
-        np.ones(count),
-        np.zeros(count),
-        0.3,
-        np.full(count, 0.08),
-        np.full(count, 0.02),
-    )
-    for _ in range(_ROUNDS):
-        fitted = _round(data, fitted)
+    ends = [_climb(data, start) for start in _STARTS]
+    fitted, draw = max(ends, key=lambda one: float(log_likelihoods(data, one[0]).sum()))
     for _ in range(_FINISHES):
         before = numbers_of(fitted)
-        numbers = newton(data, fitted, _DRAW, _MOST_STEP)
-        fitted = _round(data, _inside(informed_of(numbers)))
+        numbers = newton(data, fitted, draw, _MOST_STEP)
+        fitted, draw = _round(data, _inside(informed_of(numbers)), draw)
         if np.abs(numbers_of(fitted) - before).max() < _AT_REST:
             break
     return InformedFit(
-        fitted, log_likelihoods(data, fitted), informed_covariance(data, fitted, _DRAW)
+        fitted, log_likelihoods(data, fitted), informed_covariance(data, fitted, draw)
     )
 
 
-def _round(data: InformedAnswers, fitted: Informed) -> Informed:
+def _climb(data: InformedAnswers, start: tuple[float, float, float, float]) -> _End:
+    unknown, gap, weight, prior, learn, forget = (
+        np.full(data.concepts, one) for one in (*start, USUAL_LEARN, USUAL_FORGET)
+    )
+    end = Informed(unknown, gap, weight, prior, 0.3, learn, forget), Draw()
+    for _ in range(_ROUNDS):
+        end = _round(data, *end)
+    return end
+
+
+def _round(data: InformedAnswers, fitted: Informed, draw: Draw) -> _End:
     """One step of EM."""
     states = states_of(data, fitted)
-    return _emissions(data, _priors(data, _transitions(data, fitted, states), states), states)
+    fitted, draw = _priors(data, _transitions(data, fitted, states), draw, states)
+    return _emissions(data, fitted, draw, states)
 
 
 def _inside(fitted: Informed) -> Informed:
@@ -117,42 +128,48 @@ def _transitions(data: InformedAnswers, fitted: Informed, states: Smoothed) -> I
     unknown = learned + data.by_concept(states.stayed_unknown)
     known = forgot + data.by_concept(states.stayed_known)
 
-    def rate(events: Floats, chances: Floats) -> Floats:
-        everywhere = events.sum() / max(chances.sum(), 1e-9)
-        own = (events + _TRANSITIONS * everywhere) / (chances + _TRANSITIONS)
+    def rate(events: Floats, chances: Floats, usual: float) -> Floats:
+        everywhere = common_rate(events, chances, usual)
+        own = (events + TRANSITIONS * everywhere) / (chances + TRANSITIONS)
         inside: Floats = np.clip(own, _LEAST_CHANCE, _MOST_CHANCE)
         return inside
 
-    return replace(fitted, learn=rate(learned, unknown), forget=rate(forgot, known))
+    return replace(
+        fitted,
+        learn=rate(learned, unknown, USUAL_LEARN),
+        forget=rate(forgot, known, USUAL_FORGET),
+    )
 
 
-def _priors(data: InformedAnswers, fitted: Informed, states: Smoothed) -> Informed:
+def _priors(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoothed) -> _End:
     of, count = data.chains.concept, data.concepts
     known = states.known[: of.size]
     prior, slope = fitted.prior, fitted.prior_slope
     for _ in range(_NEWTON):
         p = expit(prior[of] + slope * data.theta)
-        gradient = np.bincount(of, known - p, count) - _PRIOR * (prior - prior.mean())
-        bend = np.bincount(of, p * (1.0 - p), count) + _PRIOR
+        gradient = np.bincount(of, known - p, count) + draw.pull(PRIOR, prior)
+        bend = np.bincount(of, p * (1.0 - p), count) + draw.precision[PRIOR]
         prior = prior + np.clip(gradient / bend, -1.0, 1.0)
         p = expit(prior[of] + slope * data.theta)
         along = float(((known - p) * data.theta).sum())
         bend_of_slope = float((p * (1.0 - p) * data.theta**2).sum()) + 1.0
         slope = max(0.0, slope + min(max(along / bend_of_slope, -0.3), 0.3))
-    return replace(fitted, prior=prior, prior_slope=slope)
+        draw = draw.looked_at(PRIOR, prior, 1.0 / bend)
+    return replace(fitted, prior=prior, prior_slope=slope), draw
 
 
-def _emissions(data: InformedAnswers, fitted: Informed, states: Smoothed) -> Informed:
+def _emissions(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoothed) -> _End:
     """Newton steps on the expected likelihood: intercepts of both states, then the weight."""
     known, z, sums = states.known, data.z, data.by_concept
     for _ in range(_NEWTON):
         low, high = chances(data, fitted)
         of_low, of_high = (1.0 - known) * (data.score - low), known * (data.score - high)
         w_low, w_high = (1.0 - known) * low * (1.0 - low), known * high * (1.0 - high)
-        g_a = sums(of_low + of_high) - _INTERCEPT * (fitted.unknown - fitted.unknown.mean())
-        g_d = sums(of_high) - _INTERCEPT * (fitted.gap - fitted.gap.mean())
+        g_a = sums(of_low + of_high) + draw.pull(UNKNOWN, fitted.unknown)
+        g_d = sums(of_high) + draw.pull(GAP, fitted.gap)
         cross = sums(w_high)
-        h_a, h_d = sums(w_low) + cross + _INTERCEPT, cross + _INTERCEPT
+        h_a = sums(w_low) + cross + draw.precision[UNKNOWN]
+        h_d = cross + draw.precision[GAP]
         determinant = h_a * h_d - cross**2
         by_a = (g_a * h_d - g_d * cross) / determinant
         by_d = (h_a * g_d - cross * g_a) / determinant
@@ -161,11 +178,14 @@ def _emissions(data: InformedAnswers, fitted: Informed, states: Smoothed) -> Inf
             unknown=fitted.unknown + np.clip(by_a, -0.5, 0.5),
             gap=np.maximum(_LEAST_GAP, fitted.gap + np.clip(by_d, -0.5, 0.5)),
         )
+        draw = draw.looked_at(UNKNOWN, fitted.unknown, h_d / determinant)
+        draw = draw.looked_at(GAP, fitted.gap, h_a / determinant)
         low, high = chances(data, fitted)
         residual = (1.0 - known) * (data.score - low) + known * (data.score - high)
         spread = (1.0 - known) * low * (1.0 - low) + known * high * (1.0 - high)
-        g_w = sums(residual * z) - _WEIGHT * (fitted.weight - fitted.weight.mean())
-        h_w = sums(spread * z * z) + _WEIGHT
+        g_w = sums(residual * z) + draw.pull(WEIGHT, fitted.weight)
+        h_w = sums(spread * z * z) + draw.precision[WEIGHT]
         weight = fitted.weight + np.clip(g_w / h_w, -0.3, 0.3)
         fitted = replace(fitted, weight=np.maximum(0.0, weight))
-    return fitted
+        draw = draw.looked_at(WEIGHT, fitted.weight, 1.0 / h_w)
+    return fitted, draw

@@ -1,13 +1,16 @@
 """Guess and slip of each item (KT-IDEM), drawn to those of its concept.
 
 Source: Pardos & Heffernan (2011), "KT-IDEM: introducing item difficulty to the knowledge tracing
-model", UMAP, 243-254; the shrinkage is a Beta prior at the concept's own guess and slip.
+model", UMAP, 243-254. The shrinkage is a Beta prior at the concept's own guess and slip, as tight
+as makes the items' expected counts likeliest (empirical Bayes): Griffiths (1973), "Maximum
+likelihood estimation for the beta-binomial distribution", Biometrics 29, 637-648.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.special import betaln
 
 from workers.calibration.bkt_fit import BktFit
 from workers.calibration.bkt_step import FORGET, GUESS, LEARN, PRIOR, SLIP
@@ -15,8 +18,10 @@ from workers.calibration.chains import chains_of, expected_states
 from workers.calibration.table import Floats, Ints, Table, summed
 
 _ROUNDS: Final = 30
-_ANSWERS: Final = 10.0
-"""As many answers at the concept's own guess (or slip) are added to an item's."""
+_ANSWERS: Final = np.geomspace(1.0, 300.0, 18)
+"""One of these many answers at the concept's own guess (or slip) is added to an item's."""
+_LOOK: Final = 3
+"""Rounds between looks at how many."""
 _TRANSITIONS: Final = 20.0
 _LEAST: Final = 1e-4
 _MOST_TOGETHER: Final = 1.0 - 1e-3
@@ -56,23 +61,28 @@ def fit_item_guesses(table: Table, concepts: BktFit) -> ItemGuesses:
             np.asarray((1.0 - s) ** score * s ** (1.0 - score)),
         )
 
-    for _ in range(_ROUNDS):
+    tight = [10.0, 10.0]
+    for turn in range(_ROUNDS):
         prior, learn, _, _, forget = parameters
         states = expected_states(
             chains, likelihoods(), prior[chains.concept], learn[of], forget[of]
         )
         known = states.known
 
-        def drawn(events: Floats, chances: Floats, to: Floats) -> Floats:
-            by_item = summed(item, events, items) + _ANSWERS * to[concept]
-            return by_item / (summed(item, chances, items) + _ANSWERS)
+        def drawn(what: int, counts: tuple[Floats, Floats], to: Floats, *, look: bool) -> Floats:
+            events, chances = (summed(item, each, items) for each in counts)
+            if look:
+                tight[what] = _likeliest(events, chances, to[concept])
+            return (events + tight[what] * to[concept]) / (chances + tight[what])
 
         def rate(events: Floats, chances: Floats, own: Floats, at: Ints) -> Floats:
             found = summed(at, events, count) + _TRANSITIONS * own
             return found / (summed(at, chances, count) + _TRANSITIONS)
 
-        guess = drawn((1.0 - known) * score, 1.0 - known, parameters[GUESS])
-        slip = drawn(known * (1.0 - score), known, parameters[SLIP])
+        look = turn % _LOOK == _LOOK - 1
+        unknown = 1.0 - known
+        guess = drawn(0, (unknown * score, unknown), parameters[GUESS], look=look)
+        slip = drawn(1, (known * (1.0 - score), known), parameters[SLIP], look=look)
         guess, slip = _inside(guess, slip)
         unknown_chances = states.learned + states.stayed_unknown
         known_chances = states.forgot + states.stayed_known
@@ -103,6 +113,21 @@ def fit_item_guesses(table: Table, concepts: BktFit) -> ItemGuesses:
     )
     chance = states.before * high + (1.0 - states.before) * low
     return ItemGuesses(parameters, guess, slip, summed(of, np.log(chance), count))
+
+
+def _likeliest(events: Floats, chances: Floats, mean: Floats) -> float:
+    """How many imagined answers at their means make items' counts likeliest."""
+    counted = chances > 0.0
+    happened, others, m = events[counted], (chances - events)[counted], mean[counted]
+    # Expected counts may fall below 0 by rounding.
+    happened, others = np.maximum(happened, 0.0), np.maximum(others, 0.0)
+    likely = [
+        float(
+            (betaln(happened + n * m, others + n * (1.0 - m)) - betaln(n * m, n * (1.0 - m))).sum()
+        )
+        for n in _ANSWERS.tolist()
+    ]
+    return float(_ANSWERS[int(np.argmax(likely))])
 
 
 def _inside(guess: Floats, slip: Floats) -> tuple[Floats, Floats]:

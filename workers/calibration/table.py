@@ -65,6 +65,11 @@ class Table:
         return np.searchsorted(self.link, self.step)
 
     @cached_property
+    def first_link(self) -> Ints:
+        """Of each response its first link."""
+        return np.searchsorted(self.link, np.arange(self.learner.size))
+
+    @cached_property
     def single(self) -> bool:
         """Whether each response has one concept."""
         return self.link.size == self.learner.size

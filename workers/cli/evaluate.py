@@ -3,6 +3,8 @@
 With `--live` it is how well the predictions that are stored came true: `evaluate_live`.
 """
 
+import math
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +14,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from workers.calibration.fitting import MODELS, fit
+from workers.calibration.columns import LogColumns, columns_of
+from workers.calibration.fitting import MODELS, fit_table
 from workers.cli.evaluate_live import evaluate_live
 from workers.cli.progress import progress_bar
 from workers.errors import InputFileError
-from workers.evaluation.protocol import FOLDS, Logs, Predictions
-from workers.evaluation.protocol import evaluate as run
+from workers.evaluation.protocol import FOLDS, Predictions
+from workers.evaluation.protocol import evaluate_all as run
 from workers.evaluation.reading import logs_of
 from workers.evaluation.report import render_evaluation
 from workers.evaluation.report_data import Evaluation, Tallies, best
@@ -83,6 +86,12 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
         str | None, typer.Option("--time", help="Column of the time; then order is not read.")
     ] = None,
     separator: Annotated[str, typer.Option(help="Between the concepts of one cell.")] = "~~",
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many folds are worked on at a time. All cores, if not given."
+        ),
+    ] = None,
 ) -> None:
     """Cross-validate models on a CSV: fit on some learners, predict the others' every answer."""
     _check_report(report)
@@ -109,38 +118,40 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
         separator=separator,
         latest=datetime.now(UTC),
     )
-    logs = logs_of(rows)
-    if len(logs) < FOLDS:
+    columns = columns_of(logs_of(rows).values())
+    if columns.learners < FOLDS:
         raise InputFileError(
-            f"{file}: it has {len(logs)} students, and {FOLDS} or more are needed: each fifth is "
-            "predicted by what the others taught"
+            f"{file}: it has {columns.learners} students, and {FOLDS} or more are needed: each "
+            "fifth is predicted by what the others taught"
         )
-    found = _run(chosen, logs)
+    found = _run(chosen, columns, processes or _cores())
     measures = {name: predictions.measures() for name, predictions in found.items()}
     if json:
         typer.echo(orjson.dumps(measures, option=orjson.OPT_INDENT_2).decode())
     else:
         Console().print(_table(file, measures))
     if report is not None:
-        report.write_text(_page(file, logs, found), encoding="utf-8")
+        report.write_text(_page(file, columns, found), encoding="utf-8")
         typer.echo(f"The page with its curves: {report.resolve()}", err=True)
 
 
-def _run(chosen: list[str], logs: Logs) -> dict[str, Predictions]:
-    total = sum(map(len, logs.values()))
-    found = {}
+def _cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run(chosen: list[str], columns: LogColumns, processes: int) -> dict[str, Predictions]:
     with progress_bar() as bar:
-        for name in chosen:
-            task = bar.add_task(name, total=total)
+        tasks = {name: bar.add_task(name, total=columns.score.size) for name in chosen}
+        return run(
+            chosen,
+            columns,
+            lambda name, answers: bar.update(tasks[name], advance=answers),
+            processes,
+        )
 
-            def advance(answers: int, task: object = task) -> None:
-                bar.update(task, advance=answers)  # type: ignore[arg-type]
 
-            found[name] = run(name, logs, advance)
-    return found
-
-
-def _page(file: Path, logs: Logs, predictions: dict[str, Predictions]) -> str:
+def _page(file: Path, columns: LogColumns, predictions: dict[str, Predictions]) -> str:
     chosen = best(predictions)
     return render_evaluation(
         Evaluation(
@@ -148,8 +159,8 @@ def _page(file: Path, logs: Logs, predictions: dict[str, Predictions]) -> str:
             datetime.now(UTC),
             predictions,
             chosen,
-            fit(chosen, logs.values()),
-            Tallies.of(logs.values()),
+            fit_table(chosen, columns.table()),
+            Tallies.of(columns.logs()),
         )
     )
 
@@ -162,7 +173,8 @@ def _table(file: Path, measures: dict[str, dict[str, float]]) -> Table:
     for model, of in measures.items():
         table.add_row(
             model,
-            f"{of['auc']:.4f}",
+            # Where all answers are alike there is none.
+            "–" if math.isnan(of["auc"]) else f"{of['auc']:.4f}",  # noqa: RUF001
             f"{of['rmse']:.4f}",
             f"{of['ece']:.4f}",
             f"{of['log_loss']:.4f}",

@@ -1,19 +1,24 @@
 """Cross-validation by learner: every answer is predicted one step ahead by the engine itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Final
+from multiprocessing import get_context
+from signal import SIG_DFL, SIGINT, signal
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.calibration.fitting import Fitted, fit
+from workers.calibration.columns import LogColumns, columns_of
+from workers.calibration.fitting import Fitted, fit_table
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.estimation.parameters import Parameters
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 FOLDS: Final = 5
 SEED: Final = 42
@@ -69,34 +74,112 @@ def evaluate(model: str, logs: Logs, advance: Callable[[int], None]) -> Predicti
     Raises:
         ValueError: if the model is none, or learners are too few.
     """
-    if len(logs) < FOLDS:
-        raise ValueError(f"{FOLDS} learners or more are needed to hold some out, not {len(logs)}")
-    fold = fold_of(len(logs))
-    all_logs = list(logs.values())
-    score, probability, attempt = [], [], []
-    concept: list[str] = []
-    history: list[int] = []
-    found = []
-    for held_out in range(FOLDS):
-        trained = fit(
-            model, [log for log, of in zip(all_logs, fold, strict=True) if of != held_out]
+    return evaluate_all([model], columns_of(logs.values()), lambda _, n: advance(n))[model]
+
+
+def evaluate_all(
+    models: Sequence[str],
+    columns: LogColumns,
+    advance: Callable[[str, int], None],
+    processes: int = 1,
+) -> dict[str, Predictions]:
+    """`evaluate` of several models, folds and models side by side.
+
+    Args:
+        models: each of `workers.calibration.fitting.MODELS`.
+        columns: all answers, at least one learner for each fold.
+        advance: told of which model how many answers were predicted since.
+        processes: how many work at a time, 1 or more; what is predicted does not depend on it.
+
+    Raises:
+        ValueError: if a model is none, or learners are too few.
+    """
+    if columns.learners < FOLDS:
+        raise ValueError(
+            f"{FOLDS} learners or more are needed to hold some out, not {columns.learners}"
         )
-        found.append(trained)
-        for log in (log for log, of in zip(all_logs, fold, strict=True) if of == held_out):
-            for response, expected, number in predict(log, trained.parameters):
-                score.append(response.score)
-                probability.append(expected)
-                concept.append(response.concept_ids[0])
-                attempt.append(number)
-            history.extend(range(len(log)))
-            advance(len(log))
-    return Predictions(
-        np.array(score),
-        np.array(probability),
+    tasks = [(model, held_out) for model in models for held_out in range(FOLDS)]
+    found: dict[tuple[str, int], _Fold] = {}
+    for task, fold in _done(tasks, columns, processes):
+        found[task] = fold
+        advance(task[0], fold.score.size)
+    return {model: _together([found[model, n] for n in range(FOLDS)]) for model in models}
+
+
+class _Fold(NamedTuple):
+    """As `Predictions`, of one fold."""
+
+    score: Floats
+    probability: Floats
+    concept: list[str]
+    attempt: Ints
+    history: Ints
+    fitted: Fitted
+
+
+def _done(
+    tasks: Sequence[tuple[str, int]], columns: LogColumns, processes: int
+) -> Iterator[tuple[tuple[str, int], _Fold]]:
+    """Each task and what it found, in the order in which they are done."""
+    if processes == 1:
+        for task in tasks:
+            yield task, _fold(columns, *task)
+        return
+    # Spawned, not forked: a fork of a process with threads may stand still.
+    pool = ProcessPoolExecutor(min(processes, len(tasks)), get_context("spawn"), _begin, (columns,))
+    try:
+        running = {pool.submit(_fold_of_begun, *task): task for task in tasks}
+        for future in as_completed(running):
+            yield running[future], future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_BEGUN: list[LogColumns] = []
+"""Of a process of the pool, what it works on."""
+
+
+def _begin(columns: LogColumns) -> None:
+    # Who stops the command stops all of them, and is told once.
+    signal(SIGINT, SIG_DFL)
+    _BEGUN[:] = [columns]
+
+
+def _fold_of_begun(model: str, held_out: int) -> _Fold:
+    return _fold(_BEGUN[0], model, held_out)
+
+
+def _fold(columns: LogColumns, model: str, held_out: int) -> _Fold:
+    of = fold_of(columns.learners)
+    fitted = fit_table(model, columns.table(of != held_out))
+    score, probability, concept, attempt, history = [], [], [], [], []
+    for learner in np.flatnonzero(of == held_out).tolist():
+        for place, (response, expected, number) in enumerate(
+            predict(columns.log(learner), fitted.parameters)
+        ):
+            score.append(response.score)
+            probability.append(expected)
+            concept.append(response.concept_ids[0])
+            attempt.append(number)
+            history.append(place)
+    return _Fold(
+        np.array(score, dtype=np.float64),
+        np.array(probability, dtype=np.float64),
         concept,
-        np.array(attempt),
-        np.array(history),
-        found,
+        np.array(attempt, dtype=np.int64),
+        np.array(history, dtype=np.int64),
+        fitted,
+    )
+
+
+def _together(folds: Sequence[_Fold]) -> Predictions:
+    return Predictions(
+        np.concatenate([one.score for one in folds]),
+        np.concatenate([one.probability for one in folds]),
+        [name for one in folds for name in one.concept],
+        np.concatenate([one.attempt for one in folds]),
+        np.concatenate([one.history for one in folds]),
+        [one.fitted for one in folds],
     )
 
 

@@ -12,13 +12,16 @@ _SCALE = "default"
 def logs_of(rows: Iterable[CsvResponse]) -> dict[str, list[Response]]:
     """Each student's answers in the student's order, students by first appearance."""
     logs: dict[str, list[Response]] = {}
+    same: dict[str, str] = {}
+    cells: dict[tuple[str, ...], tuple[str, ...]] = {}
     for row in rows:
         logs.setdefault(row.student_id, []).append(
             Response(
                 row.response_id,
                 None,
-                row.item_id,
-                row.concept_ids,
+                # Ids come again and again: each is kept once.
+                same.setdefault(row.item_id, row.item_id),
+                cells.setdefault(row.concept_ids, row.concept_ids),
                 _SCALE,
                 row.score,
                 to_us(row.answered_at),

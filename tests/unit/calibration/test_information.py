@@ -15,7 +15,8 @@ from workers.calibration.bkt_step import em
 from workers.calibration.fitting import fit
 from workers.calibration.information import around_mean, inverse
 from workers.calibration.informed_chains import Informed, informed_answers, log_likelihoods
-from workers.calibration.informed_curvature import Draw, informed_covariance, newton, numbers_of
+from workers.calibration.informed_curvature import informed_covariance, newton, numbers_of
+from workers.calibration.informed_draw import Draw
 from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import Floats, table_of
 from workers.estimation.answering import apply
@@ -24,7 +25,7 @@ from workers.estimation.uncertainty import mastery_interval
 
 LOGS = simulated(120, 3)
 TABLE = table_of(LOGS)[0]
-FLAT = Draw((0.0, 0.0, 0.0, 0.0), 0.0)
+FLAT = Draw(np.zeros(4), 0.0)
 
 
 def hessian(value: Any, at: Floats, step: float = 1e-3) -> Floats:
@@ -74,7 +75,7 @@ def test_given_informed_knowledge_tracing_then_the_covariance_is_that_of_differe
     )
     both = np.full(2, 1.0)
     here = Informed(-0.8 * both, 2.0 * both, 0.3 * both, 0.2 * both, 0.3, 0.15 * both, 0.03 * both)
-    strong = Draw((30.0, 30.0, 30.0, 30.0), 300.0)
+    strong = Draw(np.full(4, 30.0), 300.0)
     covariance = informed_covariance(data, here, strong)
     to = np.eye(7)
     to[1, 0] = 1.0
@@ -86,9 +87,9 @@ def test_given_informed_knowledge_tracing_then_the_covariance_is_that_of_differe
         unknown, gap, weight, prior, _, learn, forget = np.array([one, other]).T
         moved = Informed(unknown, gap, weight, prior, x[12], expit(learn), expit(forget))
         total = float(log_likelihoods(data, moved).sum())
-        # Two numbers around a mean that they make: each is held with half the precision.
+        # Two numbers around a mean that they and a usual one make: each is held with two thirds.
         for k, number in enumerate((unknown, gap, weight, prior)):
-            total -= 0.25 * strong.precision[k] * float(((number - start[k]) ** 2).sum())
+            total -= strong.precision[k] / 3.0 * float(((number - start[k]) ** 2).sum())
         for number, p in ((learn, 0.15), (forget, 0.03)):
             q = expit(number)
             total += strong.transitions * float((p * np.log(q) + (1 - p) * np.log1p(-q)).sum())

@@ -2,19 +2,21 @@
 
 import json
 from pathlib import Path
+from signal import SIG_DFL, SIGINT, getsignal, signal
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from tests.unit.calibration.simulated import simulated
+from workers.calibration.columns import columns_of
 from workers.calibration.fitting import fit
 from workers.cli.main import app
 from workers.errors import InputFileError
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.metrics import auc
-from workers.evaluation.protocol import evaluate, fold_of
+from workers.evaluation.protocol import _begin, _fold_of_begun, evaluate, evaluate_all, fold_of
 from workers.evaluation.reading import logs_of
 from workers.publishing.csv_responses import CsvResponses
 
@@ -103,3 +105,26 @@ def test_given_no_such_model_or_too_few_students_when_run_then_it_says_so(tmp_pa
     few = CliRunner().invoke(app, ["evaluate", str(a_file(tmp_path, 4))])
     assert isinstance(few.exception, InputFileError)
     assert "4 students" in str(few.exception)
+
+
+def test_given_several_processes_when_evaluated_then_the_predictions_are_the_same() -> None:
+    columns = columns_of(simulated(12, 3, most=6))
+    told: list[tuple[str, int]] = []
+    one = evaluate_all(["classical", "bkt"], columns, lambda *_: None)
+    two = evaluate_all(["classical", "bkt"], columns, lambda *each: told.append(each), 2)
+    assert list(one) == list(two)
+    for model, found in two.items():
+        assert found.probability.tolist() == one[model].probability.tolist()
+        assert list(found.concept) == list(one[model].concept)
+        assert sum(n for of, n in told if of == model) == columns.score.size
+
+
+def test_given_a_pools_process_when_it_begins_then_an_interrupt_ends_it_without_a_word() -> None:
+    before = getsignal(SIGINT)
+    columns = columns_of(simulated(6, 4, most=4))
+    try:
+        _begin(columns)
+        assert getsignal(SIGINT) is SIG_DFL
+        assert _fold_of_begun("classical", 0).score.size
+    finally:
+        signal(SIGINT, before)

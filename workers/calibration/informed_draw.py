@@ -1,0 +1,69 @@
+"""What draws the numbers of concepts together, the harder the nearer concepts lie to each other."""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from workers.calibration.table import Floats
+
+UNKNOWN, GAP, WEIGHT, PRIOR = range(4)
+"""Places of the numbers that are drawn to their mean."""
+USUAL: Final = (-0.7, 1.4, 1.0, 0.0)
+"""What these are where nothing is known."""
+USUAL_LEARN: Final = 0.08
+USUAL_FORGET: Final = 0.02
+TRANSITIONS: Final = 20.0
+"""As many transitions at the common rate are added to those of a concept, and as many at the usual
+rate to those of all."""
+_LOOSEST: Final = np.array([4.0, 4.0, 20.0, 2.0])
+_TIGHTEST: Final = 400.0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Normal priors of concepts around the mean of all and of one more that is as usual.
+
+    Args:
+        precision: of unknown, gap, weight and prior around their means, shape (4,).
+        transitions: imagined at the common rate.
+    """
+
+    precision: Floats = field(default_factory=lambda: _LOOSEST)
+    transitions: float = TRANSITIONS
+
+    @staticmethod
+    def centre(what: int, own: Floats) -> float:
+        """The mean to which one of the numbers is drawn.
+
+        Args:
+            what: which.
+            own: of each concept.
+        """
+        return float((own.sum() + USUAL[what]) / (own.size + 1.0))
+
+    def pull(self, what: int, own: Floats) -> Floats:
+        """Derivative of the prior's log density by one of the numbers, of each concept."""
+        pull: Floats = self.precision[what] * (self.centre(what, own) - own)
+        return pull
+
+    def looked_at(self, what: int, own: Floats, variance: Floats) -> "Draw":
+        """With the precision that concepts so far apart, each so well known, have.
+
+        Empirical Bayes: Dempster, Laird & Rubin (1977), Journal of the Royal Statistical Society B
+        39, 1-38, section 4.5.
+
+        Args:
+            what: which number.
+            own: of each concept.
+            variance: of the same after the answers.
+        """
+        spread = float(((own - self.centre(what, own)) ** 2 + variance).mean())
+        precision = self.precision.copy()
+        precision[what] = min(max(1.0 / spread, _LOOSEST[what]), _TIGHTEST)
+        return replace(self, precision=precision)
+
+
+def common_rate(events: Floats, chances: Floats, usual: float) -> float:
+    """How often something happens over all concepts: events among chances, of each concept."""
+    return float((events.sum() + TRANSITIONS * usual) / (chances.sum() + TRANSITIONS))
