@@ -21,6 +21,9 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Para
 from workers.estimation.scales import Deviation, ScaleParameters
 
 _SEED: Final = 1
+_AMPLE: Final = 500
+"""Learners of which half tell of items nearly what all do."""
+_PARTS: Final = 8
 _DULL: Final = 0.1
 """1 - guess - slip below which answers on a concept say next to nothing of mastery."""
 _RARE: Final = 30
@@ -114,20 +117,21 @@ def _irt(table: Table) -> Fitted:
 
 
 def _informed(table: Table) -> Fitted:
-    """Cross-fitting: ability before each answer by items fitted on the other half of the learners.
+    """Cross-fitting: ability before each answer by items fitted on other learners.
 
     On the learners that they were fitted on, items explain too much, and emissions fitted on that
-    would trust ability more than it deserves with a new learner.
+    would trust ability more than it deserves with a new learner. Of few learners each part leaves
+    out fewer, for items of half of them would be much worse than those that predict in the end.
     """
     ability = fit_ability(table)
     z, theta = np.empty_like(table.score), np.empty_like(table.score)
-    half = np.random.default_rng(_SEED).permutation(table.learners) % 2 == 0
-    for here in (half, ~half):
-        there = table.of(~here)
-        other = table.of(here)
+    parts = min(max(2, round(_AMPLE / table.learners)), _PARTS)
+    part = np.random.default_rng(_SEED).permutation(table.learners) % parts
+    for number in range(parts):
+        there, other = table.of(part == number), table.of(part != number)
         model = on_table(fit_ability(other, like=ability) if other.learners else ability, table)
         if there.learners:
-            walked, rows = walk(there, model), ~here[table.learner]
+            walked, rows = walk(there, model), (part == number)[table.learner]
             z[rows], theta[rows] = logits(there, model, walked), walked.theta
     found = fit_informed(table, z, theta)
     return Fitted(
