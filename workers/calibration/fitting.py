@@ -17,7 +17,7 @@ from workers.calibration.information import around_mean
 from workers.calibration.informed_fit import InformedFit, fit_informed
 from workers.calibration.item_guesses import fit_item_guesses
 from workers.calibration.prefixes import prefixes_of
-from workers.calibration.table import Bools, Floats, Table, summed, table_of
+from workers.calibration.table import Floats, Ints, Table, summed, table_of
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
@@ -25,10 +25,10 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Para
 from workers.estimation.ranges import Covariance
 from workers.estimation.scales import Deviation, ScaleParameters
 
-HALVES: Final = (1, 0)
-"""The halves of the learners, each of which is predicted by what the other one taught."""
-
 _SEED: Final = 1
+_AMPLE: Final = 500
+"""Learners of which half tell of items nearly what all do."""
+_PARTS: Final = 8
 _DULL: Final = 0.1
 """1 - guess - slip below which answers on a concept say next to nothing of mastery."""
 _RARE: Final = 30
@@ -123,28 +123,36 @@ def _irt(table: Table) -> Fitted:
 
 def _informed(table: Table) -> Fitted:
     ability = fit_ability(table)
-    return informed_by(table, ability, [fit_half(table, ability, number) for number in HALVES])
+    parts = range(parts_of(table.learners))
+    return informed_by(table, ability, [fit_but_part(table, ability, part) for part in parts])
 
 
-def fit_half(table: Table, ability: AbilityFit, number: int) -> AbilityFit | None:
-    """The ability filter that predicts one half of the learners, fitted on the other half.
+def parts_of(learners: int) -> int:
+    """In how many parts learners are divided, each predicted by what the others taught.
+
+    Of few learners each part leaves out fewer, for items of half of them would be much worse than
+    those that predict in the end.
+    """
+    return min(max(2, round(_AMPLE / max(learners, 1))), _PARTS)
+
+
+def fit_but_part(table: Table, ability: AbilityFit, part: int) -> AbilityFit | None:
+    """The ability filter that predicts one part of the learners, fitted on the others.
 
     Args:
         table: all.
         ability: fitted on all.
-        number: of the half that is predicted, one of `HALVES`.
+        part: which, below `parts_of`.
 
     Returns:
-        None where nobody is in the other half.
+        None where there are no others.
     """
-    other = table.of(~_half(table, number))
-    return fit_ability(other, like=ability) if other.learners else None
+    others = table.of(_part(table) != part)
+    return fit_ability(others, like=ability) if others.learners else None
 
 
-def informed_by(
-    table: Table, ability: AbilityFit, of_halves: Sequence[AbilityFit | None]
-) -> Fitted:
-    """Cross-fitting: ability before each answer by items fitted on the other half of the learners.
+def informed_by(table: Table, ability: AbilityFit, of_parts: Sequence[AbilityFit | None]) -> Fitted:
+    """Cross-fitting: ability before each answer by items fitted on other learners.
 
     On the learners that they were fitted on, items explain too much, and emissions fitted on that
     would trust ability more than it deserves with a new learner.
@@ -152,13 +160,13 @@ def informed_by(
     Args:
         table: all.
         ability: fitted on all.
-        of_halves: what `fit_half` found for each.
+        of_parts: what `fit_but_part` found for each part.
     """
-    z, theta = np.empty_like(table.score), np.empty_like(table.score)
-    for number, of_half in zip(HALVES, of_halves, strict=True):
-        here = _half(table, number)
+    z, theta, part = np.empty_like(table.score), np.empty_like(table.score), _part(table)
+    for number, of_part in enumerate(of_parts):
+        here = part == number
         predicted = table.of(here)
-        model = on_table(ability if of_half is None else of_half, table)
+        model = on_table(ability if of_part is None else of_part, table)
         if predicted.learners:
             walked, rows = walk(predicted, model), here[table.learner]
             z[rows], theta[rows] = logits(predicted, model, walked), walked.theta
@@ -175,10 +183,11 @@ def informed_by(
     )
 
 
-def _half(table: Table, number: int) -> Bools:
-    """Of each learner, whether it is in a half."""
-    chosen: Bools = np.random.default_rng(_SEED).permutation(table.learners) % 2 == number
-    return chosen
+def _part(table: Table) -> Ints:
+    """Of each learner the part that it is in."""
+    drawn = np.random.default_rng(_SEED).permutation(table.learners)
+    part: Ints = drawn % parts_of(table.learners)
+    return part
 
 
 MODELS: Final[Mapping[str, Callable[[Table], Fitted]]] = MappingProxyType(

@@ -12,14 +12,14 @@ import numpy as np
 
 from workers.calibration.ability_fit import fit_ability
 from workers.calibration.answers import Answers
-from workers.calibration.fitting import HALVES, MODELS, fit_half, informed_by
+from workers.calibration.fitting import MODELS, fit_but_part, informed_by, parts_of
 from workers.calibration.packing import packed, packed_fit, unpacked
 
 FEWEST: Final = 300
 """Answers of a scale below which it is not fitted by itself, but taken for any other."""
 
 _INFORMED: Final = "informed"
-_ABILITY, _HALF, _FIT = "ability", "half", "fit"
+_ABILITY, _PART, _FIT = "ability", "part", "fit"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,12 @@ def answers_to_fit(answers: Answers) -> list[int]:
     return counted
 
 
+def _learners_to_fit(answers: Answers, scale: int) -> int:
+    learner = np.repeat(np.arange(answers.learners), np.diff(answers.begin))
+    seen = (answers.scale == scale) & ~answers.held_out[learner]
+    return int(np.unique(learner[seen]).size)
+
+
 def scales_to_fit(answers: Answers) -> list[int]:
     """The scales that are fitted, that of most answers first; none: there is nothing to fit."""
     counts = answers_to_fit(answers)
@@ -63,9 +69,10 @@ def steps_of(model: str, answers: Answers) -> list[Step]:
             steps.append(Step(fit_name(scale)))
             continue
         ability = Step(f"{_ABILITY} {scale}")
-        halves = [Step(f"{_HALF}-{number} {scale}", (ability.name,)) for number in HALVES]
-        needs = (ability.name, *(half.name for half in halves))
-        steps += [ability, *halves, Step(fit_name(scale), needs)]
+        numbers = range(parts_of(_learners_to_fit(answers, scale)))
+        parts = [Step(f"{_PART}-{number} {scale}", (ability.name,)) for number in numbers]
+        needs = (ability.name, *(part.name for part in parts))
+        steps += [ability, *parts, Step(fit_name(scale), needs)]
     return steps
 
 
@@ -99,8 +106,8 @@ def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -
     needed = [unpacked(done[name]) for name in step.needs]
     if what == _ABILITY:
         return packed(fit_ability(table))
-    if what.startswith(_HALF):
-        return packed(fit_half(table, needed[0], int(what[len(_HALF) + 1 :])))
+    if what.startswith(_PART):
+        return packed(fit_but_part(table, needed[0], int(what[len(_PART) + 1 :])))
     if model == _INFORMED:
         return packed_fit(informed_by(table, needed[0], needed[1:]))
     return packed_fit(MODELS[model](table))
