@@ -18,6 +18,7 @@ class _Flow:
 
     jobs: int = 2
     untold: int = 0
+    outdated: int = 0
     unprojected: int = 0
     away: int = 0
     order: list[str] = field(default_factory=list)
@@ -59,6 +60,22 @@ class _Teller:
         return told
 
 
+class _Replayer:
+    """Of the learners under other parameters each has something to tell."""
+
+    def __init__(self, flow: _Flow) -> None:
+        self._flow = flow
+
+    async def run(self) -> None:
+        raise AssertionError("two replay at once")
+
+    async def replay(self) -> int:
+        replayed, self._flow.outdated = self._flow.outdated, 0
+        self._flow.untold += replayed
+        self._flow.order.append("replayed")
+        return replayed
+
+
 class _Engine:
     async def until_failed(self) -> None:
         await asyncio.Event().wait()
@@ -84,3 +101,23 @@ async def test_given_a_job_queued_when_drained_then_its_changes_are_told_and_pro
     assert (flow.jobs, flow.untold, flow.unprojected) == (0, 0, 0)
     one_pass = ["responses", "mastery", "jobs", "told"]
     assert flow.order == [*(one_pass[:3] * away), *one_pass, *one_pass]
+
+
+async def test_given_learners_under_others_when_drained_then_they_are_replayed_and_told() -> None:
+    flow = _Flow(jobs=0, outdated=2)
+    streams: Any = [_Stream(flow, name) for name in ("responses", "mastery")]
+    worker = Worker(
+        broker=cast("Any", None),
+        consumptions=streams,
+        engine=cast("Any", _Engine()),
+        prepare=cast("Any", None),
+        housekeeping=cast("Any", None),
+        teller=cast("Any", _Teller(flow)),
+        replayer=cast("Any", _Replayer(flow)),
+    )
+
+    await asyncio.wait_for(worker.run(burst=True), _WITHIN_S)
+
+    assert (flow.outdated, flow.untold, flow.unprojected) == (0, 0, 0)
+    one_pass = ["responses", "mastery", "replayed", "told"]
+    assert flow.order == [*one_pass, *one_pass]
