@@ -74,7 +74,7 @@ async def test_given_the_kept_schemas_when_ajv_reads_them_then_they_take_events_
 
     parsed = await _parsed(node_modules, _ROOT / "asyncapi.yaml", *files)
 
-    assert len(parsed["schemas"]) == 5
+    assert len(parsed["schemas"]) == 6
     for file, schema in zip(files, parsed["schemas"], strict=True):
         assert schema["id"] == f"urn:mastery-engine:{file.stem}"
         assert schema["examples"] == [[]]
