@@ -207,9 +207,13 @@ def histogram(
 
 
 def number_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Places of an axis, at half or whole numbers or, where it is long, further apart."""
+    """Places of an axis: at most ten, at numbers that are easy to read."""
     steps = (digit * 10.0**power for power in range(300) for digit in (1, 2, 5))
-    step = next(step for step in chain((0.25, 0.5), steps) if (high - low) / step <= 9.0)
+    step = next(
+        step
+        for step in chain((0.01, 0.02, 0.05, 0.1, 0.25, 0.5), steps)
+        if (high - low) / step <= 9.0
+    )
     ticks = np.arange(np.ceil(low / step) * step, high + 1e-9, step).tolist()
     return [(tick, f"{tick:g}".replace("-", "\N{MINUS SIGN}")) for tick in ticks]
 
