@@ -18,8 +18,9 @@ from workers.calibration.chains import chains_of, expected_states
 from workers.calibration.table import Floats, Ints, Table, summed
 
 _ROUNDS: Final = 30
-_ANSWERS: Final = np.geomspace(1.0, 300.0, 18)
-"""One of these many answers at the concept's own guess (or slip) is added to an item's."""
+_ANSWERS: Final = np.geomspace(1.0, 20.0, 12)
+"""One of these many answers at the concept's own guess (or slip) is added to an item's. Not more:
+each round that draws items together makes the next find them alike."""
 _LOOK: Final = 3
 """Rounds between looks at how many."""
 _TRANSITIONS: Final = 20.0

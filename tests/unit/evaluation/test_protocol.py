@@ -20,6 +20,8 @@ from workers.evaluation.protocol import _begin, _fold_of_begun, evaluate, evalua
 from workers.evaluation.reading import logs_of
 from workers.publishing.csv_responses import CsvResponses
 
+ALONE = ["--processes", "1"]
+
 
 def a_file(directory: Path, learners: int = 25) -> Path:
     path = directory / "responses.csv"
@@ -80,7 +82,7 @@ def test_given_too_few_learners_when_evaluated_then_it_is_refused() -> None:
 def test_given_a_file_when_the_command_runs_then_json_has_the_measures(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app,
-        ["evaluate", str(a_file(tmp_path)), "--json", "--model", "classical", "--model", "bkt"],
+        ["evaluate", str(a_file(tmp_path)), "--json", "--model=classical", "--model=bkt", *ALONE],
     )
     assert done.exit_code == 0, done.output
     measures = json.loads(done.stdout)
@@ -92,10 +94,26 @@ def test_given_a_file_when_the_command_runs_then_json_has_the_measures(tmp_path:
 
 
 def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["evaluate", str(a_file(tmp_path))], env={"COLUMNS": "120"})
+    done = CliRunner().invoke(
+        app, ["evaluate", str(a_file(tmp_path)), *ALONE], env={"COLUMNS": "120"}
+    )
     assert done.exit_code == 0, done.output
     for name in ("classical", "bkt", "bkt-forgets", "kt-idem", "irt", "informed", "AUC", "ECE"):
         assert name in done.stdout
+
+
+def test_given_answers_all_alike_when_the_command_runs_then_there_is_no_auc(tmp_path: Path) -> None:
+    path = tmp_path / "right.csv"
+    rows = [f"s{n},q{k},c,1,{k}" for n in range(6) for k in range(4)]
+    path.write_text("\n".join(["student,item,concept,correct,order", *rows]), encoding="utf-8")
+    command = ["evaluate", str(path), "--model", "informed", *ALONE]
+    table = CliRunner().invoke(app, command, env={"COLUMNS": "120"})
+    assert table.exit_code == 0, table.output
+    assert "–" in table.stdout  # noqa: RUF001
+    assert "nan" not in table.stdout
+    told = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert told["informed"]["auc"] is None
+    assert told["informed"]["rmse"] < 0.2
 
 
 def test_given_no_such_model_or_too_few_students_when_run_then_it_says_so(tmp_path: Path) -> None:
