@@ -73,7 +73,7 @@ def newton(data: InformedAnswers, fitted: Informed, draw: Draw, most: float) -> 
     step[_CHANCES] += draw.transitions * (rate - p)
     own = list(_OWN)
     covariance = inverse(
-        _held(data, here, draw, 1.0)[:, own][:, :, own],
+        _held(data, here, draw)[:, own][:, :, own],
         np.zeros((len(own), data.concepts), dtype=np.bool_),
     )
     there = here.copy()
@@ -101,9 +101,9 @@ def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> 
         Shape (concepts, 7, 7).
     """
     count, own = data.concepts, list(_OWN)
-    # The mean that holds them they make themselves, but for one more number that is as usual.
-    observed = _held(data, numbers_of(fitted), draw, 1.0 - 1.0 / (count + 1.0))
+    observed = _held(data, numbers_of(fitted), draw)
     alone = inverse(observed[:, own][:, :, own], np.zeros((len(own), count), dtype=np.bool_))
+    alone = _with_means(alone, fitted, draw)
     along = np.einsum("cij,cj->ci", alone, observed[:, own, SLOPE])
     left = observed[:, SLOPE, SLOPE] - np.einsum("ci,ci->c", along, observed[:, own, SLOPE])
     variance = 1.0 / max(float(left.sum()), _LEAST_SLOPE)
@@ -117,11 +117,29 @@ def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> 
     return np.asarray((known + known.swapaxes(1, 2)) / 2.0)
 
 
-def _held(data: InformedAnswers, numbers: Floats, draw: Draw, share: float) -> Floats:
+def _with_means(alone: Floats, fitted: Informed, draw: Draw) -> Floats:
+    """Covariances with the means uncertain too that draw concepts together.
+
+    Source: Lindley & Smith (1972), "Bayes estimates for the linear model", Journal of the Royal
+    Statistical Society B 34, 1-41: a mean is known as well as what concepts say of it beside each
+    other, and one more that is as usual.
+    """
+    chances = np.array([fitted.learn, fitted.forget])
+    of_chances = draw.transitions * chances * (1.0 - chances)
+    drawn = np.repeat(draw.precision[:, None], chances.shape[1], axis=1)
+    pull = np.vstack([drawn, of_chances]).T
+    follows = alone * pull[:, None, :]
+    each = pull[:, :, None] * (np.eye(pull.shape[1]) - follows)
+    told = each.sum(axis=0) + np.diag(pull.mean(axis=0))
+    mean = np.linalg.inv((told + told.T) / 2.0)
+    return np.asarray(alone + follows @ mean @ follows.swapaxes(1, 2))
+
+
+def _held(data: InformedAnswers, numbers: Floats, draw: Draw) -> Floats:
     """Information with that of the prior."""
     observed = information(lambda x: _score(data, x), numbers)
     p = expit(numbers[_CHANCES])
-    observed[:, range(4), range(4)] += share * draw.precision
+    observed[:, range(4), range(4)] += draw.precision
     observed[:, range(5, 7), range(5, 7)] += (draw.transitions * p * (1.0 - p)).T
     return observed
 

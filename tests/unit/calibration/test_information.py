@@ -87,12 +87,12 @@ def test_given_informed_knowledge_tracing_then_the_covariance_is_that_of_differe
         unknown, gap, weight, prior, _, learn, forget = np.array([one, other]).T
         moved = Informed(unknown, gap, weight, prior, x[12], expit(learn), expit(forget))
         total = float(log_likelihoods(data, moved).sum())
-        # Two numbers around a mean that they and a usual one make: each is held with two thirds.
-        for k, number in enumerate((unknown, gap, weight, prior)):
-            total -= strong.precision[k] / 3.0 * float(((number - start[k]) ** 2).sum())
-        for number, p in ((learn, 0.15), (forget, 0.03)):
-            q = expit(number)
-            total += strong.transitions * float((p * np.log(q) + (1 - p) * np.log1p(-q)).sum())
+        # Two numbers around a mean that they and a usual one make, the mean integrated out.
+        pulls = [*strong.precision, *(strong.transitions * p * (1.0 - p) for p in (0.15, 0.03))]
+        numbers = (unknown, gap, weight, prior, learn, forget)
+        for number, at_first, pull in zip(numbers, start[[0, 1, 2, 3, 5, 6]], pulls, strict=True):
+            off = number - at_first
+            total -= 0.5 * float(pull) * float((off**2).sum() - off.sum() ** 2 / 3.0)
         return total
 
     own = [0, 1, 2, 3, 5, 6]
@@ -102,7 +102,10 @@ def test_given_informed_knowledge_tracing_then_the_covariance_is_that_of_differe
         rows = [6 * concept + k for k in range(6)]
         rows.insert(4, 12)
         expected = to @ everything[np.ix_(rows, rows)] @ to.T
-        assert covariance[concept] == pytest.approx(expected, rel=2e-2, abs=2e-4)
+        # How means of concepts follow the slope that they share is left out.
+        at_most = np.full((7, 7), 2e-4)
+        at_most[4], at_most[:, 4] = 5e-3, 5e-3
+        assert (np.abs(covariance[concept] - expected) <= at_most + 2e-2 * np.abs(expected)).all()
 
 
 def test_given_newton_steps_then_no_concept_falls() -> None:
