@@ -17,7 +17,7 @@ MasteryError
       ├── StreamRefused     Redis answers, but a key or command is not what it must be
       ├── MigrationError
       ├── StillThere        something of an erased learner came back again and again
-      ├── CalibrationFailed parameters can't be fitted
+      ├── CalibrationFailed  parameters can't be fitted
       └── InputFileError    a file given on the command line
 Any other exception is unexpected: the entries of its batch are retried one by one, and one that
 fails `MAX_DELIVERIES` times alone is rejected as ``poison``.
