@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -21,15 +20,6 @@ from tests.servers import (
 # A busy machine is no failure; time is measured in bench/.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
-
-_UNIT = Path(__file__).parent / "unit"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let unit tests run beside the others, which share servers and so keep to one process."""
-    for item in items:
-        if not item.path.is_relative_to(_UNIT):
-            item.add_marker(pytest.mark.xdist_group("servers"))
 
 
 @pytest.fixture(autouse=True)
