@@ -75,7 +75,8 @@ end;
 -- Out: concepts   their rows end with deviation, deviation_variance, gradient
 --      abilities  their rows end with variance, surprise, surprise_variance
 --      active     the version of the parameters that states are wanted under: a learner whose
---                 state is under another is logged, whatever version the request names
+--                 state is under another is logged, whatever version the request names; where the
+--                 request has no `active`, under another than it names
 --
 -- New in commit, and in rewrite alike:
 --
@@ -103,6 +104,7 @@ declare
     else array(select generate_series(1, cardinality((request ->> 'tenants')::text[]))) end;
   chosen boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
   wanted int;
+  asker int;
   logged int[];
   full_state boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
   n int;
@@ -130,6 +132,8 @@ begin
                    where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
                   offset 0) as l;
   wanted := mastery.active_version();
+  -- Who knows nothing of active versions computes under its own, and needs the log for that.
+  asker := case when request ? 'active' then wanted else (request ->> 'parameters_version')::int end;
 
   if request ? 'r_window' then
     -- Windows older than those that are kept: a batch that was left behind for long.
@@ -182,7 +186,7 @@ begin
                        where l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
                          and l.answered_at is not null
                          and ((r.at, r.id) < (l.answered_at, l.response_id)
-                              or l.parameters_version <> wanted)
+                              or l.parameters_version <> asker)
                       offset 0) as late
        where chosen[r.learner]
          and not exists (
