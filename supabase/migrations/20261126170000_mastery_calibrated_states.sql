@@ -82,8 +82,9 @@ end;
 --
 -- In:  c_deviation, c_deviation_variance, c_gradient, c_low, c_high; a_variance, a_surprise,
 --      a_surprise_variance: null, or left out where all of them are
---      load.active: who asks knows that another version may be active than it computed under.
---                 Then all of its learners are conflicts; one that does not know is refused.
+--      load.active, in rewrite active: who asks knows that another version may be active than it
+--                 computed under. Then all that it commits are conflicts, and what it rewrites is
+--                 outdated; one that does not know is refused.
 
 create or replace function public.mastery_load(jsonb) returns json
 language plpgsql stable security invoker
@@ -675,6 +676,7 @@ declare
   w_start constant text[] := (request ->> 'w_start')::text[];
   w_count constant text[] := (request ->> 'w_count')::text[];
   versions bigint[] := array_fill(null::bigint, array[cardinality(tenants)]);
+  active int;
   n int;
 begin
   insert into mastery.learners (tenant_id, student_id)
@@ -696,6 +698,14 @@ begin
   loop
     versions[n] := nextval('mastery.learner_version');
   end loop;
+
+  -- Who knows of no other version would put learners back to its own.
+  active := mastery.active_version();
+  if not request ? 'active' and active <> any (parameters) then
+    raise exception 'parameters of version % are active, who asks knows others alone: use the version '
+      'of the engine that is of this schema', active
+      using errcode = 'object_not_in_prerequisite_state';
+  end if;
 
   update mastery.learners as l
      set version = w.version, answered_at = w.at, response_id = w.id,

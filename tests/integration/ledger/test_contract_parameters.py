@@ -15,9 +15,12 @@ from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
 from workers.ledger.contract import SqlLedger
+from workers.ledger.corrections import Correction
 from workers.ledger.documents import commit_request, encoded, load_request, read_load
 from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Touched
 from workers.ledger.repair import RepairLedger
+from workers.ledger.repair_documents import rewrite_request
+from workers.rewriting import rewriting
 from workers.verification import differences
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -174,3 +177,31 @@ async def test_given_the_same_worker_and_a_learner_replayed_already_then_it_has_
     del request["load"]["active"]
     with pytest.raises(LedgerUnavailable, match="replace it"):
         await ledger._call("mastery_commit", request)
+
+
+async def test_given_who_knows_one_version_alone_when_another_is_active_then_nothing_is_rewritten(
+    ledger: RepairLedger, key: LearnerKey, new: Parameters
+) -> None:
+    if not isinstance(ledger, SqlLedger):
+        pytest.skip("nobody of an earlier version has this ledger")
+    await record(ledger, key, FIRST)
+    one = await stored(ledger, key)
+    rewrite = rewriting(one, Parameters(), Correction(FIRST[0].response_id, "void", None, "wrong"))
+    assert rewrite is not None
+    request = rewrite_request([rewrite])
+    del request["active"]
+    await ledger.activate(new.version, "better")
+
+    with pytest.raises(LedgerUnavailable, match="use the version"):
+        await ledger._call("mastery_rewrite", request)
+    assert await stored(ledger, key) == one
+
+    # Of this version: it is outdated then, and replayed as all others.
+    (version,) = await ledger.rewrite([rewrite])
+    assert version is not None
+    assert key in {outdated.key for outdated in await ledger.outdated()}
+    await ledger.activate(1, "worse")
+    request["expected"] = f"{{{version}}}"
+    request |= {name: "{}" for name in request if name.startswith("x_")}
+    (again,) = await ledger._call("mastery_rewrite", request)
+    assert again > version
