@@ -13,6 +13,7 @@ from typing import Any
 from workers import recorder
 from workers.cli.main import main
 from workers.estimation.parameters import Parameters
+from workers.ledger import contract, documents
 from workers.ledger.contract import SqlLedger
 from workers.ledger.protocol import Commit, Touched
 from workers.outlet.teller import Teller
@@ -32,6 +33,15 @@ def _commit(folded: Any, entries: Sequence[str], *_: Any) -> Commit:
     return Commit(folded, list(entries))
 
 
+def _load_request(touched: Sequence[Touched]) -> documents.Document:
+    request = _load_request_now(touched)
+    del request["active"]
+    return request
+
+
+_load_request_now = documents.load_request
+
+
 async def _none(self: Teller | Replayer) -> int:  # noqa: ARG001  # in place of a method
     return 0
 
@@ -48,6 +58,9 @@ if __name__ == "__main__":
     SqlLedger.ping = _ping  # type: ignore[method-assign]  # as it was
     # Nobody asked how responses came, and none were counted.
     vars(recorder).update(Touched=_touched, Commit=_commit)
+    # Nobody knew of active versions.
+    vars(contract).update(load_request=_load_request)
+    vars(documents).update(load_request=_load_request)
     Teller.tell = _none  # type: ignore[method-assign]  # there was none
     Teller.run = _do_nothing  # type: ignore[method-assign]  # there was none
     Replayer.replay = _none  # type: ignore[method-assign]  # there was none

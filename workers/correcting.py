@@ -118,9 +118,9 @@ class Corrector:
         done: list[Corrected] = []
         while waiting:
             due: list[tuple[Corrected, Rewrite]] = []
-            await self._versions.refresh()
+            parameters = await self._versions.refresh()
             for stored in await self._ledger.stored(list(waiting)):
-                settled, next_one = self._judge(stored, waiting[stored.key])
+                settled, next_one = self._judge(stored, waiting[stored.key], parameters)
                 done += settled
                 if next_one is None:
                     del waiting[stored.key]
@@ -138,7 +138,7 @@ class Corrector:
         return done
 
     def _judge(
-        self, stored: Stored, response_ids: Sequence[str]
+        self, stored: Stored, response_ids: Sequence[str], parameters: Parameters
     ) -> tuple[list[Corrected], tuple[Corrected, Rewrite] | None]:
         """Settle all up to the first that has to be written, which is returned beside them."""
         key = stored.key
@@ -161,7 +161,7 @@ class Corrector:
             else:
                 corrected = Corrected(key, response_id, "corrected", before, correction.score)
                 if not self._dry_run:
-                    rewrite = rewriting(stored, self._versions.present, correction)
+                    rewrite = rewriting(stored, parameters, correction)
                     if rewrite is not None:  # a correction always is one
                         return settled, (corrected, rewrite)
                 settled.append(corrected)

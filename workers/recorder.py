@@ -8,12 +8,14 @@ from typing import Self
 from contracts.rejections import RejectionCode
 from contracts.responses import ResponseRecorded
 from workers.allotment import Allotment, Entries, allot, arrival_of, counted, over_limit
-from workers.errors import Refused
-from workers.estimation.fold import Folded, Work, fold
+from workers.errors import LedgerRefused, Refused
+from workers.estimation.fold import Folded, Work
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
+from workers.folding import fold_in_turns
 from workers.intake.admission import Admitted
 from workers.intake.raw_batch import RawEntry
+from workers.ledger.parameters import BUILT_IN
 from workers.ledger.protocol import (
     Commit,
     Committed,
@@ -190,7 +192,7 @@ class Recorder:
                 pending = await self._load([group for group in again if group.entries])
                 continue
             with self._meter.stage("fold"):
-                folded = fold([work for _, _, work in working], parameters)
+                folded = await fold_in_turns([work for _, _, work in working], parameters)
             commits = [
                 self._commit_of(stream, group, state, one)
                 for (group, state, _), one in zip(working, folded, strict=True)
@@ -258,6 +260,12 @@ class Recorder:
             pending = await self._load([group for group, _ in pending])
         (active,) = named
         if active is None:
+            # A schema that does not know what states under others are made of: half would be lost.
+            if self._versions.present.version != BUILT_IN:
+                raise LedgerRefused(
+                    "mastery_load names no active version, and version "
+                    f"{self._versions.present.version} is: run `mastery migrate up`"
+                )
             return pending, self._versions.present
         reach = partial(self._versions.reach, active)
         return pending, await self._patience.until_answered(reach)

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from workers.errors import LedgerUnavailable, Unstorable
 from workers.estimation.learner import LearnerKey
 from workers.ledger.parameters import Outdated
 from workers.ledger.protocol import Stored
@@ -28,11 +29,17 @@ _log = structlog.get_logger(__name__)
 _PERIOD_S: Final = 2.0
 _AT_ONCE: Final = 20
 """Learners read and rewritten at once, with their logs."""
+_MORE_AFTER: Final = 5
+"""After so many answers one more is tried at once, where the ledger did not answer before."""
 _WINDOW: Final = 400
 """Of so many that are left some are taken: two workers seldom take the same."""
 _TOLD_EVERY_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 60.0
-"""So long a learner is left alone whose log is not what was written."""
+"""So long a learner is left alone who can't be replayed."""
+
+_ALTERED: Final = "the log is not what was written: `mastery verify` says what was altered"
+_NOT_REPLAYED: Final = "a replay of the log fails: report it, and activate another version"
+_NOT_STORED: Final = "the ledger does not store what a replay gives: report it"
 
 
 class ReplayMeter(Protocol):
@@ -96,6 +103,8 @@ class Replayer:
         self._period_s = period_s
         self._clock = clock
         self._left_alone: dict[LearnerKey, float] = {}
+        self._at_once = _AT_ONCE
+        self._answered = 0
         self._told_at = clock()
 
     async def run(self) -> None:
@@ -123,6 +132,7 @@ class Replayer:
         window = await self._outdated(None)
         if not window:
             self._meter.outdated(0)
+            self._left_alone.clear()
             return 0
         replayed, told = 0, False
         while window:
@@ -132,8 +142,7 @@ class Replayer:
                 if not told:
                     told = True
                     await self._tell("replay_started", replayed)
-                some = random.sample(free, min(len(free), _AT_ONCE))
-                replayed += await self._replay(some)
+                replayed += await self._replay_some(free)
                 if self._clock() - self._told_at >= _TOLD_EVERY_S:
                     await self._tell("replay_progress", replayed)
             # Who is done is in the window no more.
@@ -144,43 +153,70 @@ class Replayer:
             self._meter.outdated(await self._count())
         return replayed
 
-    async def _replay(self, keys: list[LearnerKey]) -> int:
-        """Replay these learners, whoever else writes them; returns how many were."""
-        replayed = 0
-        while rewrites := await self._rewrites(keys):
-            versions = await self._rewritten(rewrites)
-            keys = [
-                one.key for one, version in zip(rewrites, versions, strict=True) if version is None
-            ]
-            replayed += len(rewrites) - len(keys)
-        return replayed
+    async def _replay_some(self, free: list[LearnerKey]) -> int:
+        """Replay some of these learners, whoever else writes them; returns how many were.
+
+        Whom somebody else wrote meanwhile is left for another time. While the ledger does not
+        answer, others and fewer are drawn each time: it may be that these are too many for it.
+        """
+
+        async def attempt() -> int:
+            try:
+                done = await self._rewritten(
+                    await self._rewrites(random.sample(free, min(len(free), self._at_once)))
+                )
+            except LedgerUnavailable:
+                self._at_once, self._answered = max(1, self._at_once // 2), 0
+                raise
+            self._answered += 1
+            if self._answered % _MORE_AFTER == 0:
+                self._at_once = min(_AT_ONCE, self._at_once + 1)
+            return done
+
+        return await self._patience.until_answered(attempt)
 
     async def _rewrites(self, keys: list[LearnerKey]) -> list[Rewrite]:
         """What makes these learners' states ones under the active version, as they are now."""
-        if not keys:
-            return []
         parameters = await self._versions.refresh()
         rewrites: list[Rewrite] = []
-        for stored in await self._patience.until_answered(lambda: self._ledger.stored(keys)):
+        for stored in await self._ledger.stored(keys):
             # Replaying one may take a while, and responses wait.
             await asyncio.sleep(0)
             if stored.parameters_version == parameters.version or not stored.version:
                 continue
             if any(log_differences(stored)):
-                self._leave_alone(stored.key)
+                # Nothing is computed from it: that would make an estimate of what was altered.
+                self._leave_alone(stored.key, _ALTERED)
                 continue
-            rewrite = rewriting(stored, parameters)
+            try:
+                rewrite = rewriting(stored, parameters)
+            except Exception as error:  # noqa: BLE001  # one learner's fault: all others go on
+                self._leave_alone(stored.key, _NOT_REPLAYED, error)
+                continue
             if rewrite is not None:  # another version always is one
                 rewrites.append(rewrite)
         return rewrites
 
-    async def _rewritten(self, rewrites: list[Rewrite]) -> list[int | None]:
-        return await self._patience.until_answered(lambda: self._ledger.rewrite(rewrites))
+    async def _rewritten(self, rewrites: list[Rewrite]) -> int:
+        """Write them; returns how many were."""
+        if not rewrites:
+            return 0
+        try:
+            versions = await self._ledger.rewrite(rewrites)
+        except Unstorable as error:
+            if len(rewrites) == 1:
+                self._leave_alone(rewrites[0].key, _NOT_STORED, error)
+                return 0
+            return sum([await self._rewritten([one]) for one in rewrites])
+        written = [one.key for one, new in zip(rewrites, versions, strict=True) if new is not None]
+        for key in written:
+            self._left_alone.pop(key, None)
+        return len(written)
 
-    def _leave_alone(self, key: LearnerKey) -> None:
-        """Compute nothing from a log that was altered: it would make an estimate of that."""
+    def _leave_alone(self, key: LearnerKey, why: str, error: Exception | None = None) -> None:
         if key not in self._left_alone:
-            _log.warning("learner_not_replayed", remedy="`mastery verify` says what was altered")
+            kind = {} if error is None else {"error": type(error).__name__}
+            _log.warning("learner_not_replayed", why=why, **kind)
         self._left_alone[key] = self._clock() + _LOOK_AGAIN_S
 
     async def _outdated(self, after: Outdated | None) -> list[Outdated]:

@@ -7,7 +7,13 @@ from typing import Any
 
 from contracts.mastery import Cause
 from workers.estimation.ability import GRID, estimates
-from workers.estimation.answering import apply, concept_prediction, unseen, unseen_ability
+from workers.estimation.answering import (
+    Prediction,
+    apply,
+    concept_prediction,
+    unseen,
+    unseen_ability,
+)
 from workers.estimation.learner import AbilityOutcome, Learner, Response
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
@@ -30,6 +36,7 @@ class Retelling:
         stored: what was stored before, all responses included.
         learner: the state after.
         log: what counts after.
+        expected: by response of this log, what it was expected to be.
         parameters: under which the state is.
         correction: what was corrected, if anything was.
     """
@@ -39,12 +46,15 @@ class Retelling:
         stored: Stored,
         learner: Learner,
         log: Sequence[Response],
+        expected: Mapping[str, Prediction],
         parameters: Parameters,
+        *,
         correction: Correction | None,
     ) -> None:
         self._stored = stored
         self._learner = learner
         self._log = log
+        self._expected = expected
         self._parameters = parameters
         self._correction = correction
         self._counting = {one.response_id: one for one in log}
@@ -172,11 +182,20 @@ class Retelling:
         return stored
 
     def _predict(self, about: Mapping[str, Response]) -> None:
-        """Predict each of these answers from what counts before it: one replay for all."""
+        """What was expected of each of these answers, on its concept.
+
+        Of an answer that does not count, or that has not this concept: one more replay for all.
+        """
+        due = []
+        for concept_id, one in about.items():
+            counting = self._counting.get(one.response_id)
+            if counting is not None and concept_id in counting.concept_ids:
+                at = counting.concept_ids.index(concept_id)
+                self._predicted[concept_id] = self._expected[one.response_id].concepts[at]
+            else:
+                due.append((self._as_it_counts(one).position, concept_id))
+        due.sort()
         learner = Learner(parameters_version=self._parameters.version)
-        due = sorted(
-            (self._as_it_counts(one).position, concept_id) for concept_id, one in about.items()
-        )
         log = sorted(self._log, key=lambda one: one.position)
         at = 0
         for position, concept_id in due:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypeVar
 from workers.estimation.ability import estimates
 from workers.estimation.learner import Learner
 from workers.estimation.parameters import Parameters
-from workers.estimation.replay import replay
+from workers.estimation.replay import replay_predicting
 from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
@@ -46,7 +46,7 @@ def rewriting(
     if correction is not None:
         corrections.append(_as_newest(correction, corrections))
     log = effective_log(stored.responses, corrections)
-    learner = replay(log, parameters)
+    learner, expected = replay_predicting(log, parameters)
     old, new = _stored_rows(stored), _rows(learner, parameters)
     altered = {(one.table, one.of) for one in stored.altered}
 
@@ -83,7 +83,7 @@ def rewriting(
     )
     if right:
         return None
-    retelling = Retelling(stored, learner, log, parameters, correction)
+    retelling = Retelling(stored, learner, log, expected, parameters, correction=correction)
     rewrite.changes = retelling.changes(
         concepts=[*(row.concept_id for row in concepts), *rewrite.gone_concepts],
         scales=[*(row.scale for row in abilities), *rewrite.gone_scales],

@@ -75,14 +75,16 @@ end;
 -- Out: concepts   their rows end with deviation, deviation_variance, gradient
 --      abilities  their rows end with variance, surprise, surprise_variance
 --      active     the version of the parameters that states are wanted under: a learner whose
---                 state is under another is logged, whatever version the request names
+--                 state is under another is logged, whatever version the request names; where the
+--                 request has no `active`, under another than it names
 --
 -- New in commit, and in rewrite alike:
 --
 -- In:  c_deviation, c_deviation_variance, c_gradient, c_low, c_high; a_variance, a_surprise,
 --      a_surprise_variance: null, or left out where all of them are
---      load.active: who asks knows that another version may be active than it computed under.
---                 Then all of its learners are conflicts; one that does not know is refused.
+--      load.active, in rewrite active: who asks knows that another version may be active than it
+--                 computed under. Then all that it commits are conflicts, and what it rewrites is
+--                 outdated; one that does not know is refused.
 
 create or replace function public.mastery_load(jsonb) returns json
 language plpgsql stable security invoker
@@ -103,6 +105,7 @@ declare
     else array(select generate_series(1, cardinality((request ->> 'tenants')::text[]))) end;
   chosen boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
   wanted int;
+  asker int;
   logged int[];
   full_state boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
   n int;
@@ -130,6 +133,8 @@ begin
                    where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
                   offset 0) as l;
   wanted := mastery.active_version();
+  -- Who knows nothing of active versions computes under its own, and needs the log for that.
+  asker := case when request ? 'active' then wanted else (request ->> 'parameters_version')::int end;
 
   if request ? 'r_window' then
     -- Windows older than those that are kept: a batch that was left behind for long.
@@ -182,7 +187,7 @@ begin
                        where l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
                          and l.answered_at is not null
                          and ((r.at, r.id) < (l.answered_at, l.response_id)
-                              or l.parameters_version <> wanted)
+                              or l.parameters_version <> asker)
                       offset 0) as late
        where chosen[r.learner]
          and not exists (
@@ -671,6 +676,7 @@ declare
   w_start constant text[] := (request ->> 'w_start')::text[];
   w_count constant text[] := (request ->> 'w_count')::text[];
   versions bigint[] := array_fill(null::bigint, array[cardinality(tenants)]);
+  active int;
   n int;
 begin
   insert into mastery.learners (tenant_id, student_id)
@@ -692,6 +698,14 @@ begin
   loop
     versions[n] := nextval('mastery.learner_version');
   end loop;
+
+  -- Who knows of no other version would put learners back to its own.
+  active := mastery.active_version();
+  if not request ? 'active' and active <> any (parameters) then
+    raise exception 'parameters of version % are active, who asks knows others alone: use the version '
+      'of the engine that is of this schema', active
+      using errcode = 'object_not_in_prerequisite_state';
+  end if;
 
   update mastery.learners as l
      set version = w.version, answered_at = w.at, response_id = w.id,

@@ -1,5 +1,8 @@
 -- Takes back 20261126170000_mastery_calibrated_states.sql: load, commit and repair as they were.
 --
+-- Activate version 1 first (`mastery parameters activate 1`) and wait until no learner is left under another:
+-- which version is active stays as it is, and workers that compute under another than the built-in one end.
+--
 -- What calibrated states know beyond mastery and ability is lost. Their learners are marked as of
 -- version 0, which no parameters have: whoever sees them next replays them.
 

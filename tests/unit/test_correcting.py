@@ -13,6 +13,7 @@ from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import PARAMETERS, load, record
 from workers.correcting import Corrected, Corrector, Verdict
 from workers.estimation.bkt import prediction
+from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import CLASSICAL, Parameters
 from workers.estimation.person_fit import person_fit
@@ -25,6 +26,7 @@ from workers.ledger.repair import ItemSpan, Rewrite
 from workers.rebuilding import Rebuilder, Rebuilt
 from workers.rewriting import rewriting
 from workers.verification import Verified, differences, verify
+from workers.versions import ParametersSource
 
 KEY = LearnerKey("school-7", "student-42")
 VOID = Verdict("void", "cheated")
@@ -513,3 +515,26 @@ async def test_given_two_correctors_at_once_then_each_response_is_corrected_once
     endings = [one.ending for done in both for one in done]
     assert endings.count("corrected") == 6
     assert len((await stored(ledger)).corrections) == 6
+
+
+async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_is_under_the_active(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = [answer(1), answer(2)]
+    ledger = await ledger_with(log)
+    version = await ledger.store("informed", parameters_document(INFORMED), {}, "")
+    await ledger.activate(version, "better")
+    source = ParametersSource(ledger, 0.95)
+    read = ledger.stored
+
+    async def stored_late(keys: Sequence[LearnerKey]) -> list[Stored]:
+        # As another task of the process whose answer was on its way for long.
+        await source.reach(1)
+        return await read(keys)
+
+    monkeypatch.setattr(ledger, "stored", stored_late)
+    corrector = Corrector(ledger=ledger, parameters=source, verdict=VOID)
+    await corrector.correct([(KEY, log[0].response_id)])
+
+    (one,) = await read([KEY])
+    assert one.parameters_version == version

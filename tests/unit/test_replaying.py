@@ -1,6 +1,7 @@
 """Replays in the background: who is under other parameters is replayed, whoever else works."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from structlog.testing import capture_logs
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import record
 from tests.unit.doubles import impatient
-from workers.errors import LedgerUnavailable, ParametersRefused
+from workers.errors import LedgerUnavailable, ParametersRefused, Unstorable
 from workers.estimation.learner import LearnerKey
 from workers.ledger.corrections import CorrectionRow
 from workers.ledger.memory import MemoryLedger
@@ -43,12 +44,22 @@ class BusyLedger(MemoryLedger):
         super().__init__()
         self.meanwhile: list[Any] = []
         self.damaged: set[LearnerKey] = set()
+        self.spoiled: set[LearnerKey] = set()
+        self.unstorable: set[LearnerKey] = set()
+        self.most = 1_000
+        self.asked: list[int] = []
         self.looked_at: list[LearnerKey] = []
         self.rewritten: list[LearnerKey] = []
 
     async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        self.asked.append(len(keys))
+        if len(keys) > self.most:
+            raise LedgerUnavailable("it took too long")
         found = await super().stored(keys)
         for one in found:
+            if one.key in self.spoiled:
+                one.log = [one.log[0]._replace(score=math.nan, concept_ids=())]
+                one.responses = list(one.log)
             self.looked_at.append(one.key)
             if one.key in self.damaged:
                 one.corrections.append(CorrectionRow("gone", "void", None, "", 0, 1))
@@ -57,6 +68,8 @@ class BusyLedger(MemoryLedger):
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
         if self.meanwhile:
             await self.meanwhile.pop(0)()
+        if any(one.key in self.unstorable for one in rewrites):
+            raise Unstorable("new row violates a check (SQLSTATE 23514)")
         versions = await super().rewrite(rewrites)
         self.rewritten += [
             one.key for one, version in zip(rewrites, versions, strict=True) if version
@@ -269,6 +282,55 @@ async def test_given_a_log_that_was_altered_then_its_learner_is_left_alone_for_a
     world.ledger.damaged = set()
     world.now = 61.0
     assert await replayer.replay() == 1
+    await world.assert_all_under(version)
+
+
+@pytest.mark.parametrize("fault", ["spoiled", "unstorable"])
+async def test_given_a_learner_who_cant_be_replayed_then_all_others_are_and_it_is_said(
+    fault: str,
+) -> None:
+    world = World(45)
+    version = await world.fill()
+    faulty = {world.keys[1], world.keys[30]}
+    setattr(world.ledger, fault, set(faulty))
+    await world.ledger.activate(version, "better")
+    replayer = world.replayer()
+
+    with capture_logs() as logs:
+        assert await replayer.replay() == 43
+
+    assert set(world.ledger.rewritten) == set(world.keys) - faulty
+    assert world.meter.left[-1] == 2
+    warned = [one for one in logs if one["event"] == "learner_not_replayed"]
+    assert len(warned) == 2
+    assert all(one["error"] and one["why"] for one in warned)
+    assert not any(key.student_id in str(warned) for key in faulty)
+
+    # Mended, and later faulty again: that is said again.
+    setattr(world.ledger, fault, set())
+    world.now += 61.0
+    assert await replayer.replay() == 2
+    await world.assert_all_under(version)
+    setattr(world.ledger, fault, set(faulty))
+    await world.ledger.activate(1, "worse")
+    with capture_logs() as logs:
+        assert await replayer.replay() == 43
+    assert [one["event"] for one in logs].count("learner_not_replayed") == 2
+
+
+async def test_given_a_ledger_that_is_too_slow_for_many_then_fewer_are_asked_for_at_once() -> None:
+    world = World(45)
+    version = await world.fill()
+    world.ledger.most = 3
+    await world.ledger.activate(version, "better")
+
+    assert await world.replayer().replay() == 45
+
+    assert world.ledger.asked[:4] == [20, 10, 5, 2]
+    later = world.ledger.asked[4:]
+    assert max(later) > 2  # tried again with more
+    assert sum(asked > world.ledger.most for asked in later) < len(later) / 5
+    world.ledger.most = 1_000
     await world.assert_all_under(version)
 
 

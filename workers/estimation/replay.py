@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from workers.estimation.ability import AbilityState
-from workers.estimation.answering import apply, unseen
+from workers.estimation.answering import Prediction, apply, unseen
 from workers.estimation.bkt import likelihood_ratio, update_many
 from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
 from workers.estimation.parameters import BktParameters, Parameters
@@ -27,6 +27,17 @@ def replay(log: Sequence[Response], parameters: Parameters) -> Learner:
     for response in _in_order(log):
         apply(learner, response, parameters)
     return learner
+
+
+def replay_predicting(
+    log: Sequence[Response], parameters: Parameters
+) -> tuple[Learner, dict[str, Prediction]]:
+    """The same, and of each response, by its id, what was expected of it."""
+    learner = Learner(parameters_version=parameters.version)
+    expected = {
+        response.response_id: apply(learner, response, parameters) for response in _in_order(log)
+    }
+    return learner, expected
 
 
 def replay_many(logs: Sequence[Sequence[Response]], parameters: Parameters) -> list[Learner]:

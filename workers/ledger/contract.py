@@ -93,8 +93,10 @@ class SqlLedger(SqlParameters, SqlCalibration, SqlConceptMap):
 
     async def ping(self) -> None:
         """See `Ledger.ping`."""
-        # Of the newest schema, and as a write: a server that only reads is of no use.
+        # As a write: a server that only reads is of no use.
         await self.forget_erasures(0)
+        # Of the newest schema; nothing is looked at.
+        await self.predictions(Selection(), limit=0)
 
     async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
         """See `RepairLedger.holders`."""

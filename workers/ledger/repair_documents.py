@@ -61,17 +61,20 @@ def read_audit(document: Document, keys: Sequence[LearnerKey]) -> list[Stored]:
         found[n - 1].corrections.append(correction)
         _newer(found[n - 1], correction.version)
     for n, concept_id, mastery, attempts, mastered, at, *rest in document["concepts"]:
-        version, parameters_version, mantissa, exponent, *calibrated = rest[:-2]
+        # No fewer columns: of an older schema half of a state would be read, and written back.
+        version, parameters_version, mantissa, exponent, *hidden, low, high = rest[:-2]
         state = (attempts, mastered, at, version, parameters_version, float(mantissa), exponent)
-        ends = map(float_or_none, calibrated[3:])
-        row_of = (*state, *deviation_of(calibrated[:3]), *ends)
+        deviation, variance, gradient = hidden
+        ends = map(float_or_none, (low, high))
+        row_of = (*state, *deviation_of((deviation, variance, gradient)), *ends)
         found[n - 1].concepts.append(ConceptRow(concept_id, float(mastery), *row_of))
         _newer(found[n - 1], version)
     for n, scale, theta, error, responses, version, parameters_version, score, *rest in document[
         "abilities"
     ]:
         state_of = (responses, version, parameters_version, float(score))
-        spread = (float(one or 0) for one in rest[:-2])
+        variance, surprise, surprise_variance = rest[:-2]
+        spread = (float(one or 0) for one in (variance, surprise, surprise_variance))
         ability = AbilityRow(scale, float(theta), float(error), *state_of, *spread)
         found[n - 1].abilities.append(ability)
         _newer(found[n - 1], version)
@@ -125,6 +128,7 @@ def rewrite_request(rewrites: Sequence[Rewrite]) -> Document:
     lasts = [r.last for r in rewrites]
     return {
         **audit_request(r.key for r in rewrites),
+        "active": True,
         "expected": plain(r.version for r in rewrites),
         "last_at": texts(None if p is None else iso(p.answered_at_us) for p in lasts),
         "last_id": texts(None if p is None else p.response_id for p in lasts),

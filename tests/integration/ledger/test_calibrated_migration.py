@@ -8,6 +8,7 @@ import pytest
 from tests.calibrated import INFORMED
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import PARAMETERS, assert_stored, load, record, stored
+from workers.errors import LedgerRefused
 from workers.estimation.learner import LearnerKey
 from workers.ledger.direct import DirectLedger
 from workers.ledger.migrations import Migrations
@@ -85,3 +86,22 @@ async def test_given_calibrated_rows_when_taken_back_and_applied_then_their_lear
     one = await assert_stored(ledger, CALIBRATED, [*LOG, new], INFORMED)
     assert (one.altered, one.unsealed) == ([], 0)
     await connection.close()
+
+
+async def test_given_a_schema_of_before_when_states_are_read_or_it_is_asked_then_it_says_migrate(
+    database_url: str, ledger: DirectLedger
+) -> None:
+    runner = Migrations(database_url)
+    await record(ledger, CLASSICAL, LOG)
+    await ledger.ping()
+    files = migration_files()
+
+    await runner.down()
+
+    assert await runner.current() == files[-2].version
+    with pytest.raises(LedgerRefused, match="mastery migrate up"):
+        await ledger.ping()
+    await runner.down(target=BEFORE)
+    # Else what is missing would be taken for nothing, and written so.
+    with pytest.raises(LedgerRefused, match="mastery migrate up"):
+        await ledger.stored([CLASSICAL])

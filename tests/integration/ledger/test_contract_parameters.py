@@ -15,9 +15,12 @@ from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
 from workers.ledger.contract import SqlLedger
-from workers.ledger.documents import commit_request, encoded
-from workers.ledger.protocol import Commit, Committed, Ledger, Loaded
+from workers.ledger.corrections import Correction
+from workers.ledger.documents import commit_request, encoded, load_request, read_load
+from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Touched
 from workers.ledger.repair import RepairLedger
+from workers.ledger.repair_documents import rewrite_request
+from workers.rewriting import rewriting
 from workers.verification import differences
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -151,3 +154,54 @@ async def test_given_a_worker_that_knows_one_version_alone_when_another_is_activ
 
     await ledger.activate(1, "worse")
     assert (await ledger._call("mastery_commit", request))["conflicts"] == []
+
+
+async def test_given_the_same_worker_and_a_learner_replayed_already_then_it_has_the_log_and_waits(
+    ledger: RepairLedger, key: LearnerKey, new: Parameters
+) -> None:
+    if not isinstance(ledger, SqlLedger):
+        pytest.skip("no worker of an earlier version has this ledger")
+    await record(ledger, key, FIRST[:2])
+    await ledger.activate(new.version, "better")
+    commit = folded_under(new, key, await load(ledger, key, [FIRST[2]]), FIRST[2])
+    await ledger.commit([commit])
+    touched = load_request([Touched(key, [NEXT], 1)])
+    del touched["active"]
+
+    (loaded,) = read_load(await ledger._call("mastery_load", touched), [key])
+
+    # Without its log it could not be folded, which would look like the fault of its answer.
+    assert {one.response_id for one in loaded.log or ()} == {one.response_id for one in FIRST}
+    made = folded(key, loaded, [NEXT])
+    request = commit_request([made], [encoded(one) for one in made.outcomes])
+    del request["load"]["active"]
+    with pytest.raises(LedgerUnavailable, match="replace it"):
+        await ledger._call("mastery_commit", request)
+
+
+async def test_given_who_knows_one_version_alone_when_another_is_active_then_nothing_is_rewritten(
+    ledger: RepairLedger, key: LearnerKey, new: Parameters
+) -> None:
+    if not isinstance(ledger, SqlLedger):
+        pytest.skip("nobody of an earlier version has this ledger")
+    await record(ledger, key, FIRST)
+    one = await stored(ledger, key)
+    rewrite = rewriting(one, Parameters(), Correction(FIRST[0].response_id, "void", None, "wrong"))
+    assert rewrite is not None
+    request = rewrite_request([rewrite])
+    del request["active"]
+    await ledger.activate(new.version, "better")
+
+    with pytest.raises(LedgerUnavailable, match="use the version"):
+        await ledger._call("mastery_rewrite", request)
+    assert await stored(ledger, key) == one
+
+    # Of this version: it is outdated then, and replayed as all others.
+    (version,) = await ledger.rewrite([rewrite])
+    assert version is not None
+    assert key in {outdated.key for outdated in await ledger.outdated()}
+    await ledger.activate(1, "worse")
+    request["expected"] = f"{{{version}}}"
+    request |= {name: "{}" for name in request if name.startswith("x_")}
+    (again,) = await ledger._call("mastery_rewrite", request)
+    assert again > version
