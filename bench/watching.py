@@ -65,14 +65,22 @@ def cost() -> None:
     print(f"a scrape  {(time.process_time() - began) / 20 * 1e3:8.2f} ms")
 
 
-def drift(windows: int, size: int, limits: Limits, shift: float) -> str:
-    """How many of so many windows tell of a shift, and after how many answers; and before it."""
+def drift(
+    windows: int, size: int, limits: Limits, shift: float, predicted: float | None = None
+) -> str:
+    """How many of so many windows tell of a shift, and after how many answers; and before it.
+
+    Predictions are spread, unless all of them are one.
+    """
     draw, step, sound = np.random.default_rng(1), size // 20, 40 * size
     told, watch = Windows([size] * windows), DriftWatch([limits] * windows)
     rows, false = np.repeat(np.arange(windows), step), 0
     seen: dict[int, int] = {}
     for at in range(0, sound + 4 * size, step):
-        predictions = 1.0 / (1.0 + np.exp(-draw.normal(0.5, 1.2, rows.size)))
+        if predicted is None:
+            predictions = 1.0 / (1.0 + np.exp(-draw.normal(0.5, 1.2, rows.size)))
+        else:
+            predictions = np.full(rows.size, predicted)
         chance = predictions + (shift if at >= sound else 0.0)
         told.add(rows, (draw.random(rows.size) < chance).astype(np.float64), predictions)
         for change in watch.look(told.misfits()):
@@ -81,8 +89,9 @@ def drift(windows: int, size: int, limits: Limits, shift: float) -> str:
             elif change.began and change.kind == "bias":
                 seen.setdefault(change.window, at - sound + step)
     after = f"after {statistics.median(seen.values()):,.0f} answers" if seen else "never"
+    of = "" if predicted is None else f", all predicted {predicted}"
     return (
-        f"window {size:,}, shift {shift:+.2f}: {false} false alarms in {windows * sound:,} "
+        f"window {size:,}{of}, shift {shift:+.2f}: {false} false alarms in {windows * sound:,} "
         f"answers; {len(seen)} of {windows} told, half of them {after}"
     )
 
@@ -93,3 +102,5 @@ if __name__ == "__main__":
         print(drift(50, 10_000, Limits(), by))
     for by in (0.05, 0.1, 0.2):
         print(drift(50, 2_000, Limits().of_many(50), by))
+    for near_one in (0.9, 0.95, 0.97, 0.98, 0.99):
+        print(drift(50, 2_000, Limits().of_many(50), -0.15, near_one))

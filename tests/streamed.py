@@ -11,7 +11,7 @@ from tests.factories import event_json
 from tests.unit.doubles import STREAM, admission, impatient
 from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters
-from workers.evaluation.protocol import predict
+from workers.estimation.predicting import predict
 from workers.intake.admission import Admitted
 from workers.intake.raw_batch import RawEntry
 from workers.ledger.protocol import Ledger

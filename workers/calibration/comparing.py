@@ -10,10 +10,9 @@ from scipy.special import stdtrit
 
 from workers.calibration.answers import Answers
 from workers.calibration.table import Floats, Ints
-from workers.estimation.answering import apply
-from workers.estimation.learner import Learner, Response
 from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.estimation.parameters import Parameters
+from workers.estimation.predicting import predict
 
 CONFIDENCE: Final = 0.95
 """How sure it must be that new parameters predict better."""
@@ -59,8 +58,8 @@ def predict_held_out(
         learner += [number] * len(log)
         row += range(int(answers.begin[number]), int(answers.begin[number + 1]))
         score += [one.score for one in log]
-        by_new += _streamed(log, new)
-        by_present += _streamed(log, present)
+        by_new += [expected for _, expected, _ in predict(log, new)]
+        by_present += [expected for _, expected, _ in predict(log, present)]
     return Predicted(
         np.array(learner, dtype=np.int64),
         np.array(row, dtype=np.int64),
@@ -73,11 +72,6 @@ def predict_held_out(
 def together(parts: Sequence[Predicted]) -> Predicted:
     """Spans as one; at least one of them."""
     return Predicted(*(np.concatenate(one) for one in zip(*parts, strict=True)))
-
-
-def _streamed(log: Sequence[Response], parameters: Parameters) -> list[float]:
-    learner = Learner(parameters_version=parameters.version)
-    return [apply(learner, one, parameters).probability_correct for one in log]
 
 
 def _judged(predictions: Sequence[float]) -> Floats:

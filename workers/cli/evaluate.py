@@ -4,7 +4,6 @@ With `--live` it is how well the predictions that are stored came true: `evaluat
 """
 
 import math
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from workers.calibrating.processes import cores
 from workers.calibration.columns import LogColumns, columns_of
 from workers.calibration.fitting import MODELS, fit_table
 from workers.cli.evaluate_live import evaluate_live
@@ -124,7 +124,7 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
             f"{file}: it has {columns.learners} students, and {FOLDS} or more are needed: each "
             "fifth is predicted by what the others taught"
         )
-    found = _run(chosen, columns, processes or _cores())
+    found = _run(chosen, columns, processes or cores())
     measures = {name: predictions.measures() for name, predictions in found.items()}
     if json:
         typer.echo(orjson.dumps(measures, option=orjson.OPT_INDENT_2).decode())
@@ -133,11 +133,6 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
     if report is not None:
         report.write_text(_page(file, columns, found), encoding="utf-8")
         typer.echo(f"The page with its curves: {report.resolve()}", err=True)
-
-
-def _cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run(chosen: list[str], columns: LogColumns, processes: int) -> dict[str, Predictions]:

@@ -14,7 +14,7 @@ from workers.cli.reconcile_report import Report
 from workers.errors import RedisUnavailable
 from workers.intake.redis_errors import redis_errors
 from workers.mapping.graph_map import GraphMap
-from workers.patience import Patience
+from workers.patience import Impatience, Patience
 from workers.reconciliation.graph_repair import GraphRepair
 from workers.reconciliation.publication import Publication
 from workers.reconciliation.scope import Cursor, Phase, Scope
@@ -131,6 +131,7 @@ class Run:
             shard_count=self._shard_count,
             graph=self._servers.graph,
             patience=Patience(),
+            of_redis=Impatience(),
             scope=self._order.scope,
             dry_run=self._order.dry_run,
         )

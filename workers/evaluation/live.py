@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.ledger.predictions import Told
-from workers.watching.drift import Limits
+from workers.watching.drift import Limits, Misfit, over_allowed
 from workers.watching.histories import LABELS, group_of
 from workers.watching.residuals import residuals
 
@@ -23,14 +23,6 @@ LIMITS: Final = Limits()
 _MOST_SPANS: Final = 40
 _FEWEST: Final = 250
 """Predictions from which on a span of time is told apart."""
-
-
-class Misfit(NamedTuple):
-    """How far answers are from what was predicted, see `workers.watching.residuals`."""
-
-    mean: float
-    sigmas: float
-    """By how many standard errors it exceeds what is tolerated; NaN: too little to judge by."""
 
 
 class LiveMeasures(NamedTuple):
@@ -49,7 +41,7 @@ class LiveMeasures(NamedTuple):
 
     def drifts(self, limits: Limits) -> bool:
         """Whether the predictions don't fit what happened."""
-        return any(one.sigmas > limits.alarm for one in (self.bias, self.excess))
+        return any(one.over > limits.alarm for one in (self.bias, self.excess))
 
 
 class Span(NamedTuple):
@@ -183,11 +175,9 @@ def measured(score: Floats, probability: Floats) -> LiveMeasures:
 
 
 def _misfit(values: Floats, variances: Floats, tolerated: float, *, enough: bool) -> Misfit:
-    variance = float(variances.sum())
-    if not enough or variance == 0.0:
-        return Misfit(float(values.mean()), float("nan"))
-    over = abs(float(values.sum())) - tolerated * values.size
-    return Misfit(float(values.mean()), over / math.sqrt(variance))
+    allowed = np.asarray(tolerated * values.size)
+    over = float(over_allowed(np.asarray(values.sum()), np.asarray(variances.sum()), allowed))
+    return Misfit(float(values.mean()), over if enough else float("nan"))
 
 
 class Collected:

@@ -37,9 +37,9 @@ def _measures(of: LiveMeasures) -> dict[str, Any]:
         "responses": of.responses,
         "brier": of.brier,
         "bias": of.bias.mean,
-        "bias_sigmas": of.bias.sigmas,
+        "bias_sigmas": of.bias.over,
         "excess": of.excess.mean,
-        "excess_sigmas": of.excess.sigmas,
+        "excess_sigmas": of.excess.over,
     }
 
 

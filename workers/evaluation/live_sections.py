@@ -163,7 +163,7 @@ def _cells(of: LiveMeasures, *, fits: bool | None = None) -> list[str]:
 
 
 def _fits(of: LiveMeasures) -> str:
-    if np.isnan(of.bias.sigmas):
+    if np.isnan(of.bias.over):
         return decimal(float("nan"))
     return "no" if of.drifts(LIMITS) else "yes"
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from workers.calibration.columns import LogColumns, columns_of
 from workers.calibration.fitting import Fitted, fit_table
-from workers.estimation.answering import apply
-from workers.estimation.learner import Learner, Response
+from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, brier, ece, log_loss
-from workers.estimation.parameters import Parameters
+from workers.estimation.predicting import predict
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -181,17 +180,3 @@ def _together(folds: Sequence[_Fold]) -> Predictions:
         np.concatenate([one.history for one in folds]),
         [one.fitted for one in folds],
     )
-
-
-def predict(log: Sequence[Response], parameters: Parameters) -> list[tuple[Response, float, int]]:
-    """Stream one learner's answers through the engine.
-
-    Returns:
-        Each answer, its expected score before it, and its number on the concept it names first.
-    """
-    learner = Learner(parameters_version=parameters.version)
-    told = []
-    for response in log:
-        expected = apply(learner, response, parameters).probability_correct
-        told.append((response, expected, learner.concepts[response.concept_ids[0]].attempts))
-    return told

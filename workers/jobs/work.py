@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from redis.asyncio import Redis
+
 from contracts.rejections import RejectionCode
 from workers.calibrating.calibrator import Calibrator
 from workers.errors import Refused
@@ -24,6 +26,7 @@ from workers.patience import Patience
 from workers.rebuilding import Rebuilder
 from workers.reconciliation.graph_repair import GraphRepair
 from workers.reconciliation.scope import NextPage, Scope
+from workers.reconciliation.unlocked import UnlockedRepair
 from workers.verification import verify
 from workers.versions import PatientVersions, Versions
 
@@ -46,6 +49,8 @@ class Work:
         graph: the learners' graph.
         versions: of the parameters.
         patience: waits for servers that are away.
+        client: a connection to the Redis of the streams.
+        shard_count: `STREAM_SHARDS`.
     """
 
     def __init__(
@@ -55,12 +60,16 @@ class Work:
         graph: Graph,
         versions: Versions,
         patience: Patience,
+        client: Redis,
+        shard_count: int,
     ) -> None:
         self._ledger = ledger
         self._audited = PatientLedger(ledger, patience)
         self._graph = graph
         self._versions = PatientVersions(versions, patience)
         self._patience = patience
+        self._client = client
+        self._shard_count = shard_count
 
     async def do(
         self, kind: str, key: JobKey, parameters: Parameters, told: Told
@@ -169,13 +178,28 @@ class Work:
             left += len(page.left)
             nodes += len(page.nodes)
             await told(learners, total)
+        unlocked = await self._unlocked(scope, dry_run)
         return {
             "learners": learners,
             "differences": found + concepts,
             "not_repaired": found + concepts if dry_run else left,
             "nodes_removed": 0 if dry_run else nodes,
+            "unlocked": unlocked,
             "dry_run": dry_run,
         }
+
+    async def _unlocked(self, scope: Scope, dry_run: bool) -> int:
+        """Last, since it needs the learners; what the graph does not hold would be told again."""
+        repair = UnlockedRepair(
+            client=self._client,
+            shard_count=self._shard_count,
+            graph=self._graph,
+            patience=self._patience,
+            of_redis=self._patience,
+            scope=scope,
+            dry_run=dry_run,
+        )
+        return sum([count async for count in repair.run()])
 
     async def _count(self, scope: Scope, following: NextPage[LearnerKey]) -> int:
         return sum([len(page) async for page in scope.learners(following)])

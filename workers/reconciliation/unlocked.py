@@ -33,6 +33,7 @@ class UnlockedRepair:
         shard_count: `STREAM_SHARDS`.
         graph: prepared, with its learners.
         patience: waits for the graph where it is away.
+        of_redis: waits for Redis where that is away, or does not.
         scope: whose.
         dry_run: only look.
     """
@@ -44,6 +45,7 @@ class UnlockedRepair:
         shard_count: int,
         graph: Graph,
         patience: Patience,
+        of_redis: Patience,
         scope: Scope,
         dry_run: bool,
     ) -> None:
@@ -51,6 +53,7 @@ class UnlockedRepair:
         self._streams = [shard.unlocked for shard in shards(shard_count)]
         self._graph = graph
         self._patience = patience
+        self._of_redis = of_redis
         self._scope = scope
         self._dry_run = dry_run
 
@@ -58,7 +61,7 @@ class UnlockedRepair:
         """Go through the streams page by page; of each how many were not noted.
 
         Raises:
-            RedisUnavailable: of the rest nothing is known.
+            RedisUnavailable: it is not waited for, and of the rest nothing is known.
         """
         for stream in self._streams:
             async for page in self._pages(stream):
@@ -69,7 +72,7 @@ class UnlockedRepair:
 
     async def _pages(self, stream: str) -> AsyncIterator[list[Unlocked]]:
         first = "-"
-        while rows := await self._read(stream, first):
+        while rows := await self._of_redis.until_answered(partial(self._read, stream, first)):
             yield [
                 one
                 for _, fields in rows

@@ -30,13 +30,14 @@ class Limits:
         alarm: standard errors over what is tolerated, from which on it is told.
         bias: mean of the biases that is tolerated, a probability.
         excess: mean of the excesses that is tolerated, nats.
-        evidence: sum of the variances of the biases from which on there is enough to judge by.
+        evidence: sum of the variances of the biases from which on there is enough to judge by. A
+            window of n answers, all predicted p, never has more than about n/2 · p·(1 - p).
     """
 
     alarm: float = 4.5
     bias: float = 0.02
     excess: float = 0.01
-    evidence: float = 50.0
+    evidence: float = 15.0
 
     def of_many(self, windows: int) -> "Limits":
         """The limits of each of so many windows, so that all of them err as seldom as one.
@@ -54,6 +55,22 @@ class Misfit(NamedTuple):
     """Of its biases or excesses."""
     over: float
     """By how many standard errors it exceeds what is tolerated; NaN: too little to judge by."""
+
+
+def over_allowed(sums: Floats, variances: Floats, allowed: Floats) -> Floats:
+    """By how many standard errors sums of biases or excesses exceed what is allowed them.
+
+    Args:
+        sums: of any shape.
+        variances: of the sums, if answers happen as predicted.
+        allowed: how far from 0 they may be.
+
+    Returns:
+        Of the same shape; NaN where a variance is 0.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        over = (np.abs(sums) - allowed) / np.sqrt(variances)
+    return np.where(np.isfinite(over), over, np.nan)
 
 
 class Change(NamedTuple):
@@ -93,8 +110,8 @@ class DriftWatch:
         variances = np.stack([misfits.bias_variance, misfits.excess_variance])
         with np.errstate(divide="ignore", invalid="ignore"):
             self._mean = sums / misfits.answers
-            over = (np.abs(sums) - self._tolerated * misfits.answers) / np.sqrt(variances)
-        self._over = np.where(enough & np.isfinite(over), over, np.nan)
+        allowed = self._tolerated * misfits.answers
+        self._over = np.where(enough, over_allowed(sums, variances, allowed), np.nan)
         # Where there is nothing to judge by, what was told stands.
         began = ~self._on & (self._over > self._alarm)
         ended = self._on & (self._over < 0.0)

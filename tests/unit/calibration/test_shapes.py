@@ -14,7 +14,7 @@ from workers.calibration.fitting import fit
 from workers.calibration.table import table_of
 from workers.estimation.informed import InformedParameters
 from workers.estimation.learner import Response
-from workers.evaluation.protocol import predict
+from workers.estimation.predicting import predict
 
 Logs = list[list[Response]]
 

@@ -29,7 +29,7 @@ from workers.calibration.table import table_of
 from workers.estimation.documents import parameters_document
 from workers.estimation.metrics import log_loss
 from workers.estimation.parameters import Parameters
-from workers.evaluation.protocol import predict
+from workers.estimation.predicting import predict
 
 
 def _done(model: str, answers: Answers) -> dict[str, str]:

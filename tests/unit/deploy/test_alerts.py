@@ -18,12 +18,13 @@ from workers.service.readiness_gauge import ReadinessGauge
 from workers.service.stream_gauges import StreamGauges
 
 FILE = Path(__file__).parents[3] / "deploy" / "prometheus" / "alerts.yml"
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 RULES: list[dict[str, Any]] = [
     rule
     for group in yaml.safe_load(FILE.read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
 ]
-FUNCTIONS = {"absent", "deriv", "increase", "max", "rate", "sum"}
+FUNCTIONS = {"absent", "deriv", "increase", "max", "min", "rate", "sum"}
 WORDS = FUNCTIONS | {"and", "by", "group_left", "on", "unless"}
 SELECTOR = re.compile(r"([a-z_]+)\{([^}]*)\}")
 MATCHER = re.compile(r'(\w+)(=~|!=|=)"([^"]*)"')
@@ -107,3 +108,12 @@ def test_given_the_rules_when_searched_then_what_must_be_told_is_told() -> None:
     assert "for" not in poison
     assert "MasteryRetentionNear" in by_name
     assert "mastery_dead_letters" in by_name["MasteryRejectedWaiting"]["expr"]
+    # Workers that replay nobody show 0 all the time: it stalls if it falls nowhere.
+    assert (
+        "min(deriv(mastery_learners_outdated[30m])) >= 0" in by_name["MasteryReplayStalled"]["expr"]
+    )
+
+
+def test_given_the_rules_when_looked_up_in_the_docs_then_each_is_explained() -> None:
+    told = OPERATIONS.read_text(encoding="utf-8")
+    assert [rule["alert"] for rule in RULES if f"`{rule['alert']}`" not in told] == []

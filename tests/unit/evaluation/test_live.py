@@ -149,8 +149,8 @@ def test_given_nothing_then_there_is_no_measure_and_no_span() -> None:
 def test_given_predictions_of_even_odds_then_no_excess_can_be_judged() -> None:
     of = measured(np.tile([1.0, 0.0], 200), np.full(400, 0.5))
     assert of.excess.mean == 0.0
-    assert math.isnan(of.excess.sigmas)
-    assert of.bias.sigmas < 0.0
+    assert math.isnan(of.excess.over)
+    assert of.bias.over < 0.0
 
 
 def test_given_spans_then_they_hold_all_responses_in_order() -> None:

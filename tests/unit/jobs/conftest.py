@@ -30,6 +30,7 @@ from workers.outlet.outlet import Outlet
 from workers.versions import ParametersSource
 
 TENANT: Final = "school-7"
+SHARDS: Final = 2
 JOB: Final = JobKey(TENANT, uuid_of("job", 1))
 TRUSTED: Final = TrustedClaims(issuer=None, audience="authenticated", tenant_claim="tenant_id")
 
@@ -98,7 +99,12 @@ def runner_of(
         ),
         records=JobRecords(redis),
         work=Work(
-            ledger=ledger, graph=graph, versions=ParametersSource(ledger, 0.95), patience=patience
+            ledger=ledger,
+            graph=graph,
+            versions=ParametersSource(ledger, 0.95),
+            patience=patience,
+            client=redis,
+            shard_count=SHARDS,
         ),
         tries=Tries(redis),
         outlet=Outlet(redis, JOBS_GROUP),

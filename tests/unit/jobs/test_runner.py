@@ -1,6 +1,7 @@
 """Jobs from their request to their end."""
 
 import asyncio
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,12 +10,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from contracts.streams import JOBS, REJECTED
+from contracts.streams import JOBS, REJECTED, shards
 from tests.factories import MISSING, claims, uuid_of
 from tests.integration.ledger.steps import record
 from tests.unit.calibration.simulated import simulated
 from tests.unit.doubles import impatient
-from tests.unit.jobs.conftest import JOB, TENANT, TRUSTED, World, request, runner_of
+from tests.unit.jobs.conftest import JOB, SHARDS, TENANT, TRUSTED, World, request, runner_of
 from workers.errors import KeysUnavailable, KeyUnknown, LedgerRefused, LedgerUnavailable
 from workers.estimation.learner import LearnerKey
 from workers.intake.identity import Identity
@@ -27,6 +28,7 @@ from workers.jobs.work import run_of
 from workers.ledger.memory import MemoryLedger
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import Rewrite
+from workers.service.examples import EXAMPLES
 
 _WITHIN_S = 30.0
 
@@ -105,6 +107,44 @@ async def test_given_an_empty_graph_when_reconciled_then_the_tenant_is_in_it_and
     assert found[2]["differences"] == 0
     students = await world.graph.students(LearnerKey("", ""), 100)
     assert {key.tenant_id for key in students} == {"school-7"}
+
+
+async def _unlock(world: World, tenant_id: str, student_id: str, concept_id: str) -> None:
+    example = copy.deepcopy(EXAMPLES["practice.concept.unlocked.v1"])
+    example["data"] |= {
+        "tenant_id": tenant_id,
+        "student_id": student_id,
+        "concept_id": concept_id,
+    }
+    await world.redis.xadd(shards(SHARDS)[-1].unlocked, {"event": json.dumps(example)})
+
+
+async def test_given_a_lost_graph_when_reconciled_then_what_was_told_is_not_told_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tenant_id, student_id in (("school-7", "s001"), ("school-7", "s003"), ("school-8", "s000")):
+        (concept_id, *_) = world.ledger._accounts[LearnerKey(tenant_id, student_id)].concepts
+        await _unlock(world, tenant_id, student_id, concept_id)
+    xrange, missed = world.redis.xrange, 0
+
+    async def away_at_first(*args: Any, **options: Any) -> Any:
+        nonlocal missed
+        missed += 1
+        if missed == 1:
+            raise ConnectionError("away")
+        return await xrange(*args, **options)
+
+    await _run(world, request("reconcile", 1, parameters={"student_id": "s003"}))
+    monkeypatch.setattr(world.redis, "xrange", away_at_first)
+    await _run(world, request("reconcile", 2))
+    await _run(world, request("reconcile", 3, parameters={"dry_run": True}))
+    found = [job.result for n in range(1, 4) if (job := await world.job(n)) and job.result]
+
+    assert missed > 1
+    assert [result["unlocked"] for result in found] == [1, 1, 0]
+    learners = await world.graph.stored(None, 100)
+    noted = [(one.student_id, one.entry) for learner in learners for one in learner.unlocked]
+    assert noted == [("s001", ""), ("s003", "")]
 
 
 async def test_given_calibration_when_asked_for_then_a_version_is_stored_and_figures_are_told(

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from workers.watching.drift import DriftWatch, Limits
+from workers.watching.watch import CONCEPTS, SIZE_OF_CONCEPT
 from workers.watching.windows import Misfits, Windows
 
 Floats = NDArray[np.float64]
@@ -32,11 +33,17 @@ class Trial:
         self.began = {"bias": [0] * windows, "excess": [0] * windows}
         self.ended = 0
 
-    def run(self, steps: int, answers: int, truth: Truth) -> None:
-        """So many times so many answers of each window, which happen as the truth says."""
+    def run(self, steps: int, answers: int, truth: Truth, predicted: float | None = None) -> None:
+        """So many times so many answers of each window, which happen as the truth says.
+
+        Predictions are spread, unless all of them are one.
+        """
         rows = np.repeat(np.arange(self._count), answers)
         for _ in range(steps):
-            told = 1.0 / (1.0 + np.exp(-self._draw.normal(0.5, 1.2, rows.size)))
+            if predicted is None:
+                told = 1.0 / (1.0 + np.exp(-self._draw.normal(0.5, 1.2, rows.size)))
+            else:
+                told = np.full(rows.size, predicted)
             happened = (self._draw.random(rows.size) < truth(told)).astype(np.float64)
             self._windows.add(rows, happened, told)
             for change in self._watch.look(self._windows.misfits()):
@@ -103,6 +110,17 @@ def test_given_a_drift_of_a_concept_then_it_is_told_once_and_over_once_it_is(
     trial.run(60, 200, as_told)
     # Back at what is told; every window that began has ended.
     assert trial.ended == sum(map(sum, trial.began.values()))
+
+
+@pytest.mark.parametrize("predicted", [0.02, 0.97, 0.98])
+def test_given_a_concept_that_is_nearly_always_predicted_alike_then_its_drift_is_told_all_the_same(
+    predicted: float,
+) -> None:
+    trial = Trial(50, SIZE_OF_CONCEPT, Limits().of_many(CONCEPTS), seed=5)
+    trial.run(60, 200, as_told, predicted)
+    assert (sum(trial.began["bias"]), sum(trial.began["excess"])) == (0, 0)
+    trial.run(10, 200, shifted(0.15 if predicted < 0.5 else -0.15), predicted)
+    assert trial.began["bias"] == [1] * 50
 
 
 def test_given_a_drift_overall_then_four_points_are_seen_within_a_window() -> None:
