@@ -29,9 +29,11 @@ from workers.calibration.table import Floats, summed
 
 SLOPE: Final = 4
 _OWN: Final = (0, 1, 2, 3, 5, 6)
-_DRAWN: Final = slice(0, 4)
+DRAWN: Final = slice(0, 4)
 _CHANCES: Final = slice(5, 7)
 _LEAST_SLOPE: Final = 1.0
+_SHARES: Final = (1.0, 0.3, 0.1, 0.02)
+"""Of a step, the first of which that does not get lower is taken."""
 
 
 def numbers_of(fitted: Informed) -> Floats:
@@ -55,8 +57,10 @@ def informed_of(numbers: Floats) -> Informed:
     return Informed(unknown, gap, weight, prior, float(slope[0]), expit(learn), expit(forget))
 
 
-def newton(data: InformedAnswers, fitted: Informed, draw: Draw, most: float) -> Floats:
-    """Numbers one Newton step on, of each concept that it does not lower.
+def newton(
+    data: InformedAnswers, fitted: Informed, draw: Draw, most: float
+) -> tuple[Floats, Floats]:
+    """Numbers one Newton step on, of each concept that it does not lower; variances before it.
 
     Args:
         data: the answers.
@@ -65,30 +69,37 @@ def newton(data: InformedAnswers, fitted: Informed, draw: Draw, most: float) -> 
         most: how far a number may go.
     """
     here = numbers_of(fitted)
-    centre = np.array([[draw.centre(what, own)] for what, own in enumerate(here[_DRAWN])])
+    centre = np.array([[draw.centre(what, own)] for what, own in enumerate(here[DRAWN])])
     rate, precision = _rates(data, fitted), draw.precision[:, None]
     step = _score(data, here)
     p = expit(here[_CHANCES])
-    step[_DRAWN] -= precision * (here[_DRAWN] - centre)
+    step[DRAWN] -= precision * (here[DRAWN] - centre)
     step[_CHANCES] += draw.transitions * (rate - p)
     own = list(_OWN)
     covariance = inverse(
         _held(data, here, draw)[:, own][:, :, own],
         np.zeros((len(own), data.concepts), dtype=np.bool_),
     )
-    there = here.copy()
-    there[own] += np.clip(np.einsum("cij,jc->ic", covariance, step[own]), -most, most)
+    move = np.zeros_like(here)
+    move[own] = np.einsum("cij,jc->ic", covariance, step[own])
+    move *= np.minimum(1.0, most / np.maximum(np.abs(move).max(axis=0), most))
 
     def value(x: Floats) -> Floats:
         q = expit(x[_CHANCES])
-        drawn = -0.5 * (precision * (x[_DRAWN] - centre) ** 2).sum(axis=0)
+        drawn = -0.5 * (precision * (x[DRAWN] - centre) ** 2).sum(axis=0)
         counted = rate * np.log(q) + (1.0 - rate) * np.log1p(-q)
         of_prior = drawn + draw.transitions * counted.sum(axis=0)
         return np.asarray(log_likelihoods(data, informed_of(x)) + of_prior)
 
-    inside = (there[1] > 0.0) & (there[2] >= 0.0)
-    better = inside & (value(np.where(inside, there, here)) >= value(here))
-    return np.where(better, there, here)
+    least, found, better = value(here), here, np.zeros(data.concepts, dtype=np.bool_)
+    for share in _SHARES:
+        there = here + share * move
+        inside = ~better & (there[1] > 0.0) & (there[2] >= 0.0)
+        higher = inside & (value(np.where(inside, there, here)) >= least)
+        found, better = np.where(higher, there, found), better | higher
+        if better.all():
+            break
+    return found, np.diagonal(covariance, axis1=1, axis2=2).T
 
 
 def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
@@ -101,7 +112,7 @@ def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> 
         Shape (concepts, 7, 7).
     """
     count, own = data.concepts, list(_OWN)
-    observed = _held(data, numbers_of(fitted), draw)
+    observed = _held(data, numbers_of(fitted), draw, hill=True)
     alone = inverse(observed[:, own][:, :, own], np.zeros((len(own), count), dtype=np.bool_))
     alone = _with_means(alone, fitted, draw)
     along = np.einsum("cij,cj->ci", alone, observed[:, own, SLOPE])
@@ -135,9 +146,20 @@ def _with_means(alone: Floats, fitted: Informed, draw: Draw) -> Floats:
     return np.asarray(alone + follows @ mean @ follows.swapaxes(1, 2))
 
 
-def _held(data: InformedAnswers, numbers: Floats, draw: Draw) -> Floats:
-    """Information with that of the prior."""
+def _held(data: InformedAnswers, numbers: Floats, draw: Draw, *, hill: bool = False) -> Floats:
+    """Information with that of the prior.
+
+    Args:
+        data: the answers.
+        numbers: where.
+        draw: the prior.
+        hill: answers tell no less than nothing, be the likelihood no hill: no concept is then less
+            well known than the prior knows it.
+    """
     observed = information(lambda x: _score(data, x), numbers)
+    if hill:
+        value, vector = np.linalg.eigh(observed)
+        observed = (vector * np.maximum(value, 0.0)[:, None, :]) @ vector.swapaxes(1, 2)
     p = expit(numbers[_CHANCES])
     observed[:, range(4), range(4)] += draw.precision
     observed[:, range(5, 7), range(5, 7)] += (draw.transitions * p * (1.0 - p)).T
