@@ -8,7 +8,7 @@ of arrays of shape (7, concepts). The score is exact, by Fisher's identity.
 from typing import Final
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, log_expit, logit
 
 from workers.calibration.information import information, inverse
 from workers.calibration.informed_chains import (
@@ -28,9 +28,9 @@ from workers.calibration.informed_draw import (
 from workers.calibration.table import Floats, summed
 
 SLOPE: Final = 4
-_OWN: Final = (0, 1, 2, 3, 5, 6)
+OWN: Final = (0, 1, 2, 3, 5, 6)
 DRAWN: Final = slice(0, 4)
-_CHANCES: Final = slice(5, 7)
+CHANCES: Final = slice(5, 7)
 _LEAST_SLOPE: Final = 1.0
 _SHARES: Final = (1.0, 0.3, 0.1, 0.02)
 """Of a step, the first of which that does not get lower is taken."""
@@ -57,6 +57,48 @@ def informed_of(numbers: Floats) -> Informed:
     return Informed(unknown, gap, weight, prior, float(slope[0]), expit(learn), expit(forget))
 
 
+class Posterior:
+    """The log posterior of each concept's numbers, means and common rates as they are at a fit.
+
+    Args:
+        data: the answers.
+        fitted: where the prior is looked at.
+        draw: the prior.
+    """
+
+    def __init__(self, data: InformedAnswers, fitted: Informed, draw: Draw) -> None:
+        self.here = numbers_of(fitted)
+        self._data, self._draw = data, draw
+        drawn = enumerate(self.here[DRAWN])
+        self._centre = np.array([[draw.centre(what, own)] for what, own in drawn])
+        self._rate, self._precision = _rates(data, fitted), draw.precision[:, None]
+
+    def value(self, numbers: Floats) -> Floats:
+        """Up to a constant, nats, shape (concepts,)."""
+        x = numbers[CHANCES]
+        drawn = -0.5 * (self._precision * (numbers[DRAWN] - self._centre) ** 2).sum(axis=0)
+        counted = self._rate * log_expit(x) + (1.0 - self._rate) * log_expit(-x)
+        of_prior = drawn + self._draw.transitions * counted.sum(axis=0)
+        return np.asarray(log_likelihoods(self._data, informed_of(numbers)) + of_prior)
+
+    def score(self, numbers: Floats) -> Floats:
+        """Its derivatives, shape (7, concepts)."""
+        found = _score(self._data, numbers)
+        found[DRAWN] -= self._precision * (numbers[DRAWN] - self._centre)
+        found[CHANCES] += self._draw.transitions * (self._rate - expit(numbers[CHANCES]))
+        return found
+
+    def held(self, *, hill: bool = False) -> Floats:
+        """`_held` at the fit."""
+        return _held(self._data, self.here, self._draw, hill=hill)
+
+
+def inverse_of(observed: Floats, which: list[int]) -> Floats:
+    """Covariance of some of the numbers, the others as they are."""
+    fixed = np.zeros((len(which), observed.shape[0]), dtype=np.bool_)
+    return inverse(observed[:, which][:, :, which], fixed)
+
+
 def newton(
     data: InformedAnswers, fitted: Informed, draw: Draw, most: float
 ) -> tuple[Floats, Floats]:
@@ -68,34 +110,18 @@ def newton(
         draw: the prior.
         most: how far a number may go.
     """
-    here = numbers_of(fitted)
-    centre = np.array([[draw.centre(what, own)] for what, own in enumerate(here[DRAWN])])
-    rate, precision = _rates(data, fitted), draw.precision[:, None]
-    step = _score(data, here)
-    p = expit(here[_CHANCES])
-    step[DRAWN] -= precision * (here[DRAWN] - centre)
-    step[_CHANCES] += draw.transitions * (rate - p)
-    own = list(_OWN)
-    covariance = inverse(
-        _held(data, here, draw)[:, own][:, :, own],
-        np.zeros((len(own), data.concepts), dtype=np.bool_),
-    )
+    posterior, own = Posterior(data, fitted, draw), list(OWN)
+    here = posterior.here
+    covariance = inverse_of(posterior.held(), own)
     move = np.zeros_like(here)
-    move[own] = np.einsum("cij,jc->ic", covariance, step[own])
+    move[own] = np.einsum("cij,jc->ic", covariance, posterior.score(here)[own])
     move *= np.minimum(1.0, most / np.maximum(np.abs(move).max(axis=0), most))
-
-    def value(x: Floats) -> Floats:
-        q = expit(x[_CHANCES])
-        drawn = -0.5 * (precision * (x[DRAWN] - centre) ** 2).sum(axis=0)
-        counted = rate * np.log(q) + (1.0 - rate) * np.log1p(-q)
-        of_prior = drawn + draw.transitions * counted.sum(axis=0)
-        return np.asarray(log_likelihoods(data, informed_of(x)) + of_prior)
-
-    least, found, better = value(here), here, np.zeros(data.concepts, dtype=np.bool_)
+    least, found = posterior.value(here), here
+    better = np.zeros(data.concepts, dtype=np.bool_)
     for share in _SHARES:
         there = here + share * move
         inside = ~better & (there[1] > 0.0) & (there[2] >= 0.0)
-        higher = inside & (value(np.where(inside, there, here)) >= least)
+        higher = inside & (posterior.value(np.where(inside, there, here)) >= least)
         found, better = np.where(higher, there, found), better | higher
         if better.all():
             break
@@ -111,9 +137,9 @@ def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> 
     Returns:
         Shape (concepts, 7, 7).
     """
-    count, own = data.concepts, list(_OWN)
+    count, own = data.concepts, list(OWN)
     observed = _held(data, numbers_of(fitted), draw, hill=True)
-    alone = inverse(observed[:, own][:, :, own], np.zeros((len(own), count), dtype=np.bool_))
+    alone = inverse_of(observed, own)
     alone = _with_means(alone, fitted, draw)
     along = np.einsum("cij,cj->ci", alone, observed[:, own, SLOPE])
     left = observed[:, SLOPE, SLOPE] - np.einsum("ci,ci->c", along, observed[:, own, SLOPE])
@@ -160,7 +186,7 @@ def _held(data: InformedAnswers, numbers: Floats, draw: Draw, *, hill: bool = Fa
     if hill:
         value, vector = np.linalg.eigh(observed)
         observed = (vector * np.maximum(value, 0.0)[:, None, :]) @ vector.swapaxes(1, 2)
-    p = expit(numbers[_CHANCES])
+    p = expit(numbers[CHANCES])
     observed[:, range(4), range(4)] += draw.precision
     observed[:, range(5, 7), range(5, 7)] += (draw.transitions * p * (1.0 - p)).T
     return observed

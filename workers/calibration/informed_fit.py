@@ -94,7 +94,9 @@ def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
         if np.abs(numbers_of(fitted) - before).max() < _AT_REST:
             break
     covariance = informed_covariance(data, fitted, draw)
-    return InformedFit(fitted, log_likelihoods(data, fitted), widened(covariance, fitted, draw))
+    return InformedFit(
+        fitted, log_likelihoods(data, fitted), widened(covariance, data, fitted, draw)
+    )
 
 
 def _climb(data: InformedAnswers, start: tuple[float, float, float, float], draw: Draw) -> Informed:

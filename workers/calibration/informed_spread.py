@@ -1,37 +1,45 @@
 """What the curvature at the mode leaves out of how uncertain a concept's numbers are.
 
-How far concepts lie apart is itself estimated, from few of them where they are few; and a rate near
-0 is skew as a logit, with a long tail to where nothing happens at all.
+How far concepts lie apart is itself estimated, from few of them where they are few; and the
+posterior of a rate near 0 has a long tail to where nothing happens at all.
 """
 
 from typing import Final
 
 import numpy as np
-from scipy.special import digamma, logit, polygamma
 
-from workers.calibration.informed_chains import Informed
-from workers.calibration.informed_draw import IMAGINED, Draw
+from workers.calibration.informed_chains import Informed, InformedAnswers
+from workers.calibration.informed_curvature import CHANCES, OWN, Posterior, inverse_of
+from workers.calibration.informed_draw import GAP, IMAGINED, WEIGHT, Draw
 from workers.calibration.table import Floats
 
 _LEARN: Final = 5
 _FORGET: Final = 6
-_MOST: Final = 25.0
-"""Mean square error of a logit of which nothing is known."""
+_REACH: Final = 1.96
+_FARTHEST: Final = 5.0
+"""Logits below its mode at which a rate is as good as none."""
+_LOOKS: Final = 2
+_STEPS: Final = 2
+_MOST_STEP: Final = 0.5
+_LEAST_FALL: Final = 0.05
+_LEAST_GAP: Final = 0.05
+_MOST_LOGIT: Final = 15.0
 
 
-def widened(covariance: Floats, fitted: Informed, draw: Draw) -> Floats:
-    """Covariances with the precisions of the prior uncertain too, and with skew rates.
+def widened(covariance: Floats, data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
+    """Covariances with the precisions of the prior uncertain too.
 
     Args:
         covariance: of unknown, known, weight, prior, slope and the logits of learn and forget,
             shape (concepts, 7, 7).
+        data: the answers.
         fitted: the mode.
         draw: the prior.
     """
-    return _with_tails(_with_spreads(covariance, fitted, draw), fitted)
+    return _with_tails(with_spreads(covariance, fitted, draw), data, fitted, draw)
 
 
-def _with_spreads(covariance: Floats, fitted: Informed, draw: Draw) -> Floats:
+def with_spreads(covariance: Floats, fitted: Informed, draw: Draw) -> Floats:
     """With what the mode moves as the precisions do that draw concepts together.
 
     Source: Kass & Steffey (1989), "Approximate Bayesian inference in conditionally independent
@@ -53,18 +61,52 @@ def _with_spreads(covariance: Floats, fitted: Informed, draw: Draw) -> Floats:
     return found
 
 
-def _with_tails(covariance: Floats, fitted: Informed) -> Floats:
-    """With the mean square error of the logits of rates that are beta, not normal as logits.
+def _with_tails(covariance: Floats, data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
+    """With the logits of rates as uncertain as their profile says.
 
-    The beta distribution is the one with the mode, as a logit, and the curvature there that were
-    found: of a + b = 1 / (v·p·(1 - p)) events and others.
+    To where nothing happens the posterior of a rate near 0 falls much more slowly than its
+    curvature at the mode says: how far it must go to be improbable, the other numbers the best
+    for it, tells a deviation that is used where it is the larger.
+
+    Source: Venzon & Moolgavkar (1988), "A method for computing profile-likelihood-based confidence
+    intervals", Applied Statistics 37, 87-94.
     """
-    scale = np.ones(covariance.shape[:2])
-    for at, p in ((_LEARN, fitted.learn), (_FORGET, fitted.forget)):
-        variance = covariance[:, at, at]
-        a, b = 1.0 / (variance * (1.0 - p)), 1.0 / (variance * p)
-        off = digamma(a) - digamma(b) - logit(p)
-        error = np.minimum(polygamma(1, a) + polygamma(1, b) + off**2, _MOST)
-        scale[:, at] = np.sqrt(np.maximum(error / variance, 1.0))
+    posterior = Posterior(data, fitted, draw)
+    observed, scale = posterior.held(hill=True), np.ones(covariance.shape[:2])
+    for rate in (_LEARN, _FORGET):
+        curved = np.sqrt(inverse_of(observed, list(OWN))[:, OWN.index(rate), OWN.index(rate)])
+        deviation = curved
+        for _ in range(_LOOKS):
+            far = np.minimum(_REACH * deviation, _FARTHEST)
+            fall = _fall(posterior, observed, rate, far)
+            deviation = np.clip(far / np.sqrt(2.0 * fall), curved, _FARTHEST / _REACH)
+        scale[:, rate] = np.maximum(deviation / curved, 1.0)
     found = covariance * (scale[:, :, None] * scale[:, None, :])
     return np.asarray((found + found.swapaxes(1, 2)) / 2.0)
+
+
+def _fall(posterior: Posterior, observed: Floats, rate: int, far: Floats) -> Floats:
+    """How far the log posterior falls if a rate's logit does, the others following, nats."""
+    own, others = list(OWN), [one for one in OWN if one != rate]
+    at = own.index(rate)
+    covariance, given = inverse_of(observed, own), inverse_of(observed, others)
+    there = posterior.here.copy()
+    there[own] -= (covariance[:, :, at] / covariance[:, at, at, None] * far[:, None]).T
+    there = _inside(there)
+    best = posterior.value(there)
+    for _ in range(_STEPS):
+        moved = there.copy()
+        step = np.einsum("cij,jc->ic", given, posterior.score(there)[others])
+        moved[others] += np.clip(step, -_MOST_STEP, _MOST_STEP)
+        moved = _inside(moved)
+        value = posterior.value(moved)
+        there, best = np.where(value > best, moved, there), np.maximum(value, best)
+    return np.asarray(np.maximum(posterior.value(posterior.here) - best, _LEAST_FALL))
+
+
+def _inside(numbers: Floats) -> Floats:
+    found = numbers.copy()
+    found[GAP] = np.maximum(found[GAP], _LEAST_GAP)
+    found[WEIGHT] = np.maximum(found[WEIGHT], 0.0)
+    found[CHANCES] = np.clip(found[CHANCES], -_MOST_LOGIT, _MOST_LOGIT)
+    return found

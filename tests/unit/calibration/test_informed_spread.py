@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from tests.unit.calibration.simulated import simulated
 from workers.calibration.informed_chains import Informed, informed_answers, log_likelihoods
 from workers.calibration.informed_curvature import informed_covariance, informed_of, newton
 from workers.calibration.informed_draw import USUAL, Draw
 from workers.calibration.informed_fit import fit_informed
-from workers.calibration.informed_spread import widened
+from workers.calibration.informed_spread import widened, with_spreads
 from workers.calibration.table import Floats, table_of
 
 LOGS = simulated(120, 3)
@@ -49,23 +49,16 @@ def test_given_concepts_apart_then_the_precision_is_that_of_them_and_their_varia
     assert found.precision == pytest.approx([10.0, 10.0, 20.0, 10.0], rel=0.01)
 
 
-def test_given_a_rate_near_zero_then_its_error_is_that_of_a_beta_distribution_as_a_logit() -> None:
-    fitted = as_usual(1, learn=0.3, forget=0.02)
-    covariance = diagonal(fitted, 1e-6)
-    # Of 40 events and others: the curvature of the log density as a logit is 40 p (1 - p).
-    covariance[0, 5, 5], covariance[0, 6, 6] = 1 / (40 * 0.3 * 0.7), 1 / (40 * 0.02 * 0.98)
-    found = widened(covariance, fitted, Draw())
-    drawn = np.random.default_rng(1)
-    for at, p in ((5, 0.3), (6, 0.02)):
-        rates = drawn.beta(40 * p, 40 * (1 - p), 400_000)
-        expected = np.mean((logit(rates) - logit(p)) ** 2)
-        assert found[0, at, at] == pytest.approx(expected, rel=0.03)
-
-
-def test_given_rates_that_much_is_known_of_then_they_are_as_uncertain_as_their_curvature() -> None:
-    fitted = as_usual(3)
-    covariance = diagonal(fitted, 1e-3)
-    assert widened(covariance, fitted, Draw()) == pytest.approx(covariance, rel=0.02)
+def test_given_a_rate_near_zero_then_its_error_reaches_to_where_it_is_improbable() -> None:
+    found = fit_informed(TABLE, Z, THETA)
+    fitted, draw = found.informed, Draw()
+    plain = informed_covariance(DATA, fitted, draw)
+    spread = with_spreads(plain, fitted, draw)
+    wide = widened(plain, DATA, fitted, draw)
+    variances = np.diagonal(wide / spread, axis1=1, axis2=2)
+    assert variances[:, :5] == pytest.approx(np.ones((2, 5)))
+    assert (variances[:, 5:] >= 1.0).all()
+    assert (variances[:, 5:] > 1.02).any()
 
 
 @pytest.mark.parametrize(("concepts", "told"), [(4, 4), (400, 400)])
@@ -75,7 +68,7 @@ def test_given_a_concept_far_off_then_how_hard_it_is_drawn_is_uncertain_and_less
     fitted = as_usual(concepts)
     fitted.prior[0] += 2.0
     draw, variance = Draw(), 0.1
-    found = widened(diagonal(fitted, variance), fitted, draw)
+    found = with_spreads(diagonal(fitted, variance), fitted, draw)
     # The mode of x known with error 1/s, drawn to c by precision τ, is (s x + τ c) / (s + τ).
     precision = float(draw.precision[3])
     said, centre = 1.0 / variance - precision, draw.centre(3, fitted.prior)
@@ -102,7 +95,7 @@ def test_given_any_numbers_then_covariances_are_positive_semidefinite() -> None:
             drawn.uniform(0.001, 0.9, 2),
             drawn.uniform(0.001, 0.9, 2),
         )
-        found = widened(informed_covariance(DATA, here, Draw()), here, Draw())
+        found = widened(informed_covariance(DATA, here, Draw()), DATA, here, Draw())
         assert np.isfinite(found).all()
         assert (np.linalg.eigvalsh(found) > -1e-9).all()
 
