@@ -19,6 +19,7 @@ _REACH: Final = 1.96
 _FARTHEST: Final = 5.0
 """Logits below its mode at which a rate is as good as none."""
 _LOOKS: Final = 2
+"""How often the distance is set by what the last one told."""
 _STEPS: Final = 2
 _MOST_STEP: Final = 0.5
 _LEAST_FALL: Final = 0.05
@@ -27,7 +28,7 @@ _MOST_LOGIT: Final = 15.0
 
 
 def widened(covariance: Floats, data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
-    """Covariances with the precisions of the prior uncertain too.
+    """Covariances with the precisions of the prior uncertain too, and with the tails of rates.
 
     Args:
         covariance: of unknown, known, weight, prior, slope and the logits of learn and forget,
