@@ -8,7 +8,7 @@ of arrays of shape (7, concepts). The score is exact, by Fisher's identity.
 from typing import Final
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, log_expit, logit
 
 from workers.calibration.information import information, inverse
 from workers.calibration.informed_chains import (
@@ -28,10 +28,12 @@ from workers.calibration.informed_draw import (
 from workers.calibration.table import Floats, summed
 
 SLOPE: Final = 4
-_OWN: Final = (0, 1, 2, 3, 5, 6)
-_DRAWN: Final = slice(0, 4)
-_CHANCES: Final = slice(5, 7)
+OWN: Final = (0, 1, 2, 3, 5, 6)
+DRAWN: Final = slice(0, 4)
+CHANCES: Final = slice(5, 7)
 _LEAST_SLOPE: Final = 1.0
+_SHARES: Final = (1.0, 0.3, 0.1, 0.02)
+"""Of a step, the first of which that does not get lower is taken."""
 
 
 def numbers_of(fitted: Informed) -> Floats:
@@ -55,8 +57,52 @@ def informed_of(numbers: Floats) -> Informed:
     return Informed(unknown, gap, weight, prior, float(slope[0]), expit(learn), expit(forget))
 
 
-def newton(data: InformedAnswers, fitted: Informed, draw: Draw, most: float) -> Floats:
-    """Numbers one Newton step on, of each concept that it does not lower.
+class Posterior:
+    """The log posterior of each concept's numbers, means and common rates as they are at a fit.
+
+    Args:
+        data: the answers.
+        fitted: where the prior is looked at.
+        draw: the prior.
+    """
+
+    def __init__(self, data: InformedAnswers, fitted: Informed, draw: Draw) -> None:
+        self.here = numbers_of(fitted)
+        self._data, self._draw = data, draw
+        drawn = enumerate(self.here[DRAWN])
+        self._centre = np.array([[draw.centre(what, own)] for what, own in drawn])
+        self._rate, self._precision = _rates(data, fitted), draw.precision[:, None]
+
+    def value(self, numbers: Floats) -> Floats:
+        """Up to a constant, nats, shape (concepts,)."""
+        x = numbers[CHANCES]
+        drawn = -0.5 * (self._precision * (numbers[DRAWN] - self._centre) ** 2).sum(axis=0)
+        counted = self._rate * log_expit(x) + (1.0 - self._rate) * log_expit(-x)
+        of_prior = drawn + self._draw.transitions * counted.sum(axis=0)
+        return np.asarray(log_likelihoods(self._data, informed_of(numbers)) + of_prior)
+
+    def score(self, numbers: Floats) -> Floats:
+        """Its derivatives, shape (7, concepts)."""
+        found = _score(self._data, numbers)
+        found[DRAWN] -= self._precision * (numbers[DRAWN] - self._centre)
+        found[CHANCES] += self._draw.transitions * (self._rate - expit(numbers[CHANCES]))
+        return found
+
+    def held(self, *, hill: bool = False) -> Floats:
+        """`_held` at the fit."""
+        return _held(self._data, self.here, self._draw, hill=hill)
+
+
+def inverse_of(observed: Floats, which: list[int]) -> Floats:
+    """Covariance of some of the numbers, the others as they are."""
+    fixed = np.zeros((len(which), observed.shape[0]), dtype=np.bool_)
+    return inverse(observed[:, which][:, :, which], fixed)
+
+
+def newton(
+    data: InformedAnswers, fitted: Informed, draw: Draw, most: float
+) -> tuple[Floats, Floats]:
+    """Numbers one Newton step on, of each concept that it does not lower; variances before it.
 
     Args:
         data: the answers.
@@ -64,31 +110,22 @@ def newton(data: InformedAnswers, fitted: Informed, draw: Draw, most: float) -> 
         draw: the prior.
         most: how far a number may go.
     """
-    here = numbers_of(fitted)
-    centre = np.array([[draw.centre(what, own)] for what, own in enumerate(here[_DRAWN])])
-    rate, precision = _rates(data, fitted), draw.precision[:, None]
-    step = _score(data, here)
-    p = expit(here[_CHANCES])
-    step[_DRAWN] -= precision * (here[_DRAWN] - centre)
-    step[_CHANCES] += draw.transitions * (rate - p)
-    own = list(_OWN)
-    covariance = inverse(
-        _held(data, here, draw)[:, own][:, :, own],
-        np.zeros((len(own), data.concepts), dtype=np.bool_),
-    )
-    there = here.copy()
-    there[own] += np.clip(np.einsum("cij,jc->ic", covariance, step[own]), -most, most)
-
-    def value(x: Floats) -> Floats:
-        q = expit(x[_CHANCES])
-        drawn = -0.5 * (precision * (x[_DRAWN] - centre) ** 2).sum(axis=0)
-        counted = rate * np.log(q) + (1.0 - rate) * np.log1p(-q)
-        of_prior = drawn + draw.transitions * counted.sum(axis=0)
-        return np.asarray(log_likelihoods(data, informed_of(x)) + of_prior)
-
-    inside = (there[1] > 0.0) & (there[2] >= 0.0)
-    better = inside & (value(np.where(inside, there, here)) >= value(here))
-    return np.where(better, there, here)
+    posterior, own = Posterior(data, fitted, draw), list(OWN)
+    here = posterior.here
+    covariance = inverse_of(posterior.held(), own)
+    move = np.zeros_like(here)
+    move[own] = np.einsum("cij,jc->ic", covariance, posterior.score(here)[own])
+    move *= np.minimum(1.0, most / np.maximum(np.abs(move).max(axis=0), most))
+    least, found = posterior.value(here), here
+    better = np.zeros(data.concepts, dtype=np.bool_)
+    for share in _SHARES:
+        there = here + share * move
+        inside = ~better & (there[1] > 0.0) & (there[2] >= 0.0)
+        higher = inside & (posterior.value(np.where(inside, there, here)) >= least)
+        found, better = np.where(higher, there, found), better | higher
+        if better.all():
+            break
+    return found, np.diagonal(covariance, axis1=1, axis2=2).T
 
 
 def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
@@ -100,9 +137,9 @@ def informed_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> 
     Returns:
         Shape (concepts, 7, 7).
     """
-    count, own = data.concepts, list(_OWN)
-    observed = _held(data, numbers_of(fitted), draw)
-    alone = inverse(observed[:, own][:, :, own], np.zeros((len(own), count), dtype=np.bool_))
+    count, own = data.concepts, list(OWN)
+    observed = _held(data, numbers_of(fitted), draw, hill=True)
+    alone = inverse_of(observed, own)
     alone = _with_means(alone, fitted, draw)
     along = np.einsum("cij,cj->ci", alone, observed[:, own, SLOPE])
     left = observed[:, SLOPE, SLOPE] - np.einsum("ci,ci->c", along, observed[:, own, SLOPE])
@@ -135,10 +172,21 @@ def _with_means(alone: Floats, fitted: Informed, draw: Draw) -> Floats:
     return np.asarray(alone + follows @ mean @ follows.swapaxes(1, 2))
 
 
-def _held(data: InformedAnswers, numbers: Floats, draw: Draw) -> Floats:
-    """Information with that of the prior."""
+def _held(data: InformedAnswers, numbers: Floats, draw: Draw, *, hill: bool = False) -> Floats:
+    """Information with that of the prior.
+
+    Args:
+        data: the answers.
+        numbers: where.
+        draw: the prior.
+        hill: answers tell no less than nothing, be the likelihood no hill: no concept is then less
+            well known than the prior knows it.
+    """
     observed = information(lambda x: _score(data, x), numbers)
-    p = expit(numbers[_CHANCES])
+    if hill:
+        value, vector = np.linalg.eigh(observed)
+        observed = (vector * np.maximum(value, 0.0)[:, None, :]) @ vector.swapaxes(1, 2)
+    p = expit(numbers[CHANCES])
     observed[:, range(4), range(4)] += draw.precision
     observed[:, range(5, 7), range(5, 7)] += (draw.transitions * p * (1.0 - p)).T
     return observed

@@ -18,6 +18,8 @@ TRANSITIONS: Final = 20.0
 rate to those of all."""
 _LOOSEST: Final = np.array([4.0, 4.0, 20.0, 2.0])
 _TIGHTEST: Final = 400.0
+IMAGINED: Final = 1.0
+"""Concepts as far from the mean as is usual that are added to those seen."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,24 @@ class Draw:
         pull: Floats = self.precision[what] * (self.centre(what, own) - own)
         return pull
 
-    def looked_at(self, what: int, own: Floats, variance: Floats) -> "Draw":
-        """With the precision that concepts so far apart, each so well known, have.
+    def looked_at(self, own: Floats, variance: Floats) -> "Draw":
+        """With the precisions that concepts so far apart, each so well known, have.
+
+        One more concept counts that lies as far off as is usual: of few concepts that happen to lie
+        near each other it would else be held that all do (Chung, Rabe-Hesketh, Dorie, Gelman & Liu,
+        2013, Psychometrika 78, 685-709).
 
         Empirical Bayes: Dempster, Laird & Rubin (1977), Journal of the Royal Statistical Society B
         39, 1-38, section 4.5.
 
         Args:
-            what: which number.
-            own: of each concept.
-            variance: of the same after the answers.
+            own: unknown, gap, weight and prior of each concept, shape (4, concepts).
+            variance: of the same after the answers, the hidden states unseen.
         """
-        spread = float(((own - self.centre(what, own)) ** 2 + variance).mean())
-        precision = self.precision.copy()
-        precision[what] = min(max(1.0 / spread, _LOOSEST[what]), _TIGHTEST)
-        return replace(self, precision=precision)
+        centre = np.array([[self.centre(what, each)] for what, each in enumerate(own)])
+        apart = ((own - centre) ** 2 + variance).sum(axis=1) + IMAGINED / _LOOSEST
+        precision = (own.shape[1] + IMAGINED) / apart
+        return replace(self, precision=np.clip(precision, _LOOSEST, _TIGHTEST))
 
 
 def common_rate(events: Floats, chances: Floats, usual: float) -> float:

@@ -22,6 +22,7 @@ from workers.calibration.informed_chains import (
     states_of,
 )
 from workers.calibration.informed_curvature import (
+    DRAWN,
     informed_covariance,
     informed_of,
     newton,
@@ -39,10 +40,11 @@ from workers.calibration.informed_draw import (
     Draw,
     common_rate,
 )
+from workers.calibration.informed_spread import widened
 from workers.calibration.table import Floats, Table
 
 _ROUNDS: Final = 25
-_FINISHES: Final = 8
+_FINISHES: Final = 20
 """Newton steps, each followed by one of EM, for where EM creeps."""
 _MOST_STEP: Final = 0.7
 _AT_REST: Final = 3e-3
@@ -54,9 +56,6 @@ _LEAST_GAP: Final = 0.05
 """Least difference of the states' intercepts, logits."""
 _LEAST_CHANCE: Final = 1e-4
 _MOST_CHANCE: Final = 0.999
-
-
-_End = tuple[Informed, Draw]
 
 
 @dataclass(frozen=True)
@@ -84,33 +83,36 @@ def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
         theta: ability before each of them, by the same.
     """
     data = informed_answers(table, z, theta)
-    ends = [_climb(data, start) for start in _STARTS]
-    fitted, draw = max(ends, key=lambda one: float(log_likelihoods(data, one[0]).sum()))
+    draw = Draw()
+    ends = [_climb(data, start, draw) for start in _STARTS]
+    fitted = max(ends, key=lambda one: float(log_likelihoods(data, one).sum()))
     for _ in range(_FINISHES):
         before = numbers_of(fitted)
-        numbers = newton(data, fitted, draw, _MOST_STEP)
-        fitted, draw = _round(data, _inside(informed_of(numbers)), draw)
+        numbers, variance = newton(data, fitted, draw, _MOST_STEP)
+        draw = draw.looked_at(before[DRAWN], variance[DRAWN])
+        fitted = _round(data, _inside(informed_of(numbers)), draw)
         if np.abs(numbers_of(fitted) - before).max() < _AT_REST:
             break
+    covariance = informed_covariance(data, fitted, draw)
     return InformedFit(
-        fitted, log_likelihoods(data, fitted), informed_covariance(data, fitted, draw)
+        fitted, log_likelihoods(data, fitted), widened(covariance, data, fitted, draw)
     )
 
 
-def _climb(data: InformedAnswers, start: tuple[float, float, float, float]) -> _End:
+def _climb(data: InformedAnswers, start: tuple[float, float, float, float], draw: Draw) -> Informed:
     unknown, gap, weight, prior, learn, forget = (
         np.full(data.concepts, one) for one in (*start, USUAL_LEARN, USUAL_FORGET)
     )
-    end = Informed(unknown, gap, weight, prior, 0.3, learn, forget), Draw()
+    end = Informed(unknown, gap, weight, prior, 0.3, learn, forget)
     for _ in range(_ROUNDS):
-        end = _round(data, *end)
+        end = _round(data, end, draw)
     return end
 
 
-def _round(data: InformedAnswers, fitted: Informed, draw: Draw) -> _End:
+def _round(data: InformedAnswers, fitted: Informed, draw: Draw) -> Informed:
     """One step of EM."""
     states = states_of(data, fitted)
-    fitted, draw = _priors(data, _transitions(data, fitted, states), draw, states)
+    fitted = _priors(data, _transitions(data, fitted, states), draw, states)
     return _emissions(data, fitted, draw, states)
 
 
@@ -141,7 +143,7 @@ def _transitions(data: InformedAnswers, fitted: Informed, states: Smoothed) -> I
     )
 
 
-def _priors(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoothed) -> _End:
+def _priors(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoothed) -> Informed:
     of, count = data.chains.concept, data.concepts
     known = states.known[: of.size]
     prior, slope = fitted.prior, fitted.prior_slope
@@ -154,11 +156,10 @@ def _priors(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoothe
         along = float(((known - p) * data.theta).sum())
         bend_of_slope = float((p * (1.0 - p) * data.theta**2).sum()) + 1.0
         slope = max(0.0, slope + min(max(along / bend_of_slope, -0.3), 0.3))
-        draw = draw.looked_at(PRIOR, prior, 1.0 / bend)
-    return replace(fitted, prior=prior, prior_slope=slope), draw
+    return replace(fitted, prior=prior, prior_slope=slope)
 
 
-def _emissions(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoothed) -> _End:
+def _emissions(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoothed) -> Informed:
     """Newton steps on the expected likelihood: intercepts of both states, then the weight."""
     known, z, sums = states.known, data.z, data.by_concept
     for _ in range(_NEWTON):
@@ -178,8 +179,6 @@ def _emissions(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoo
             unknown=fitted.unknown + np.clip(by_a, -0.5, 0.5),
             gap=np.maximum(_LEAST_GAP, fitted.gap + np.clip(by_d, -0.5, 0.5)),
         )
-        draw = draw.looked_at(UNKNOWN, fitted.unknown, h_d / determinant)
-        draw = draw.looked_at(GAP, fitted.gap, h_a / determinant)
         low, high = chances(data, fitted)
         residual = (1.0 - known) * (data.score - low) + known * (data.score - high)
         spread = (1.0 - known) * low * (1.0 - low) + known * high * (1.0 - high)
@@ -187,5 +186,4 @@ def _emissions(data: InformedAnswers, fitted: Informed, draw: Draw, states: Smoo
         h_w = sums(spread * z * z) + draw.precision[WEIGHT]
         weight = fitted.weight + np.clip(g_w / h_w, -0.3, 0.3)
         fitted = replace(fitted, weight=np.maximum(0.0, weight))
-        draw = draw.looked_at(WEIGHT, fitted.weight, 1.0 / h_w)
-    return fitted, draw
+    return fitted

@@ -115,7 +115,7 @@ def test_given_newton_steps_then_no_concept_falls() -> None:
     )
     both = np.full(2, 1.0)
     here = Informed(-0.8 * both, 2.0 * both, 0.3 * both, 0.2 * both, 0.3, 0.15 * both, 0.03 * both)
-    moved = newton(data, here, FLAT, 0.2)
+    moved, _ = newton(data, here, FLAT, 0.2)
     unknown, gap, weight, prior, slope, learn, forget = moved
     there = Informed(
         unknown, gap, weight, prior, float(slope[0]), np.asarray(expit(learn)), expit(forget)
