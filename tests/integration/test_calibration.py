@@ -57,7 +57,7 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
         },
     }
     async with _opened(database_url) as ledger, Redis.from_url(redis_url) as client:
-        await practised(ledger)
+        await practised(ledger, 260)
         await client.xadd(JOBS, {"event": json.dumps(event)})
         arguments = ["worker", "--role", "jobs"]
         dying = await asyncio.create_subprocess_exec(
@@ -82,8 +82,8 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
                 worker.send_signal(signal.SIGTERM)
                 assert await asyncio.to_thread(worker.wait, _WITHIN_S) == 0
         assert job["status"] == JobStatus.SUCCEEDED, (job, log.read_text())
-        assert '"steps": 1, "of": 10' in log.read_text()
-        assert job["result"]["learners"] == 60
+        assert '"steps": 1, "of": 4' in log.read_text()
+        assert job["result"]["learners"] == 260
         assert (job["result"]["version"], job["result"]["active"]) == (2, True)
         versions = await ledger.versions()
         assert [one.version for one in versions] == [1, 2]
@@ -100,7 +100,7 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
             (one.tenant_id, one.student_id, one.concept_id): (one.version, one.mastery)
             for one in sorted(told, key=lambda one: one.version)
         }
-        assert len({key[:2] for key in newest}) == 61
+        assert len({key[:2] for key in newest}) == 261
         assert newest == await _stored(database_url)
         async for page in verify(ledger, ParametersSource(ledger, 0.95)):
             assert page.differences == []
