@@ -71,7 +71,8 @@ as $$ select coalesce((select a.version from mastery.active_parameters a), 1) $$
 -- Out: active    [version, activated_at, reason]; of the built-in one that nobody activated the
 --                last two are null
 --      versions  [[version, model, note, created_at, diagnostics, document, intact], ...] by
---                version; intact: whether the row is what was written
+--                version; intact: whether the row is what was written; of all: diagnostics without
+--                concepts, items and warnings, of which there are many
 create function public.mastery_parameters(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
@@ -87,7 +88,9 @@ begin
       json_build_array(1, null, null)),
     'versions', (
       select coalesce(json_agg(json_build_array(
-               p.version, p.model, p.note, mastery.microseconds(p.created_at), p.diagnostics,
+               p.version, p.model, p.note, mastery.microseconds(p.created_at),
+               case when wanted is null then p.diagnostics - array['concepts', 'items', 'warnings']
+                    else p.diagnostics end,
                case when wanted is not null then p.document end,
                p.checksum = mastery.parameters_checksum(
                  p.version, p.model, p.document, p.diagnostics, p.note, p.created_at))
@@ -119,7 +122,9 @@ $$;
 -- Says under which version states are wanted from now on.
 --
 -- In:  version, reason
--- Out: [the version that is active]: another one where there is no such version
+--      expected  [version, activated_at]: which activation is to be the latest one, as
+--                `mastery_parameters` told of it, else nothing changes; absent: any
+-- Out: [the version that is active, whether there is the version that was asked for]
 create function public.mastery_activate_parameters(jsonb) returns json
 language plpgsql volatile security invoker
 set search_path = ''
@@ -127,15 +132,23 @@ as $$
 declare
   request alias for $1;
   wanted constant int := (request ->> 'version')::int;
+  known constant boolean :=
+    wanted = 1 or exists (select from mastery.parameters p where p.version = wanted);
+  anyhow constant boolean := not request ? 'expected';
+  version_before constant int := (request -> 'expected' ->> 0)::int;
+  since constant bigint := (request -> 'expected' ->> 1)::bigint;
 begin
-  if wanted = 1 or exists (select from mastery.parameters p where p.version = wanted) then
-    insert into mastery.active_parameters as a (version, activated_at, reason)
-    values (wanted, clock_timestamp(), request ->> 'reason')
-        on conflict (singleton) do update
-       set version = excluded.version, activated_at = excluded.activated_at,
-           reason = excluded.reason;
-  end if;
-  return json_build_array(mastery.active_version());
+  -- Whether there is a row, and which, is decided under its lock.
+  insert into mastery.active_parameters as a (version, activated_at, reason)
+  select wanted, clock_timestamp(), request ->> 'reason'
+   where known
+     and (anyhow or since is not null or version_before = 1)
+     and (anyhow or since is null or exists (select from mastery.active_parameters))
+      on conflict (singleton) do update
+     set version = excluded.version, activated_at = excluded.activated_at, reason = excluded.reason
+   where anyhow
+      or (a.version = version_before and mastery.microseconds(a.activated_at) = since);
+  return json_build_array(mastery.active_version(), known);
 end $$;
 
 -- Learners whose state is under another version than the active one.

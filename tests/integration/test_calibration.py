@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,16 +11,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
-from contracts.streams import JOBS
+from contracts.mastery import MasteryChanged
+from contracts.streams import JOBS, MASTERY
 from tests.factories import claims, uuid_of
 from tests.integration.ledger.steps import record
 from tests.unit.calibrating.test_calibrator import practised
 from tests.unit.calibration.simulated import simulated
-from tests.whole_run import MASTERY_COMMAND, Setting
+from tests.whole_run import MASTERY_COMMAND, Setting, drain
 from workers.cli.main import app
 from workers.estimation.documents import parameters_of
 from workers.estimation.learner import LearnerKey
@@ -27,6 +30,8 @@ from workers.jobs.record import JobKey, JobStatus
 from workers.jobs.records import JobRecords
 from workers.jobs.work import run_of
 from workers.ledger.direct import DirectLedger
+from workers.verification import verify
+from workers.versions import ParametersSource
 
 _WITHIN_S = 240
 _JOB = JobKey("school-7", uuid_of("calibration"))
@@ -52,7 +57,7 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
         },
     }
     async with _opened(database_url) as ledger, Redis.from_url(redis_url) as client:
-        await practised(ledger)
+        await practised(ledger, 260)
         await client.xadd(JOBS, {"event": json.dumps(event)})
         arguments = ["worker", "--role", "jobs"]
         dying = await asyncio.create_subprocess_exec(
@@ -62,6 +67,7 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
             assert await dying.wait() == -signal.SIGKILL
         kept = await ledger.stages(run_of(_JOB))
         assert set(kept) == {"begun", "ability 0"}
+        assert json.loads(kept["begun"])["by"] == "job"
         # Answers that came since are no part of what was begun.
         await record(ledger, LearnerKey("school-1", "late"), simulated(1, 9)[0])
 
@@ -77,13 +83,27 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
                 assert await asyncio.to_thread(worker.wait, _WITHIN_S) == 0
         assert job["status"] == JobStatus.SUCCEEDED, (job, log.read_text())
         assert '"steps": 1, "of": 4' in log.read_text()
-        assert job["result"]["learners"] == 60
+        assert job["result"]["learners"] == 260
         assert (job["result"]["version"], job["result"]["active"]) == (2, True)
         versions = await ledger.versions()
         assert [one.version for one in versions] == [1, 2]
         assert versions[1].diagnostics["run"] == run_of(_JOB)
         assert await ledger.active_version() == 2
         assert await ledger.stages(run_of(_JOB)) == {}
+        # Each learner is replayed under it and each concept told of, by that worker or by this one.
+        await asyncio.to_thread(drain, setting, roles=["engine"], JWT_MODE="trust")
+        assert await ledger.outdated_count() == 0
+        entries: Any = await client.xrange(MASTERY)
+        told = [MasteryChanged.model_validate_json(fields[b"event"]).data for _, fields in entries]
+        assert {(one.cause, one.parameters_version) for one in told} == {("parameters", 2)}
+        newest = {
+            (one.tenant_id, one.student_id, one.concept_id): (one.version, one.mastery)
+            for one in sorted(told, key=lambda one: one.version)
+        }
+        assert len({key[:2] for key in newest}) == 261
+        assert newest == await _stored(database_url)
+        async for page in verify(ledger, ParametersSource(ledger, 0.95)):
+            assert page.differences == []
 
 
 @asynccontextmanager
@@ -93,6 +113,19 @@ async def _opened(dsn: str) -> AsyncIterator[DirectLedger]:
         yield ledger
     finally:
         await ledger.close()
+
+
+async def _stored(dsn: str) -> dict[tuple[str, str, str], tuple[int, float]]:
+    """Version and mastery of all concepts of all learners."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("select * from public.concept_mastery")
+    finally:
+        await connection.close()
+    return {
+        (row["tenant_id"], row["student_id"], row["concept_id"]): (row["version"], row["mastery"])
+        for row in rows
+    }
 
 
 async def _ended(records: JobRecords) -> dict[str, Any]:
@@ -150,7 +183,7 @@ def test_given_a_command_that_is_stopped_then_it_says_how_to_go_on(
     asyncio.run(filled())
     setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)
     process = subprocess.Popen(
-        [MASTERY_COMMAND, "calibrate"],
+        [MASTERY_COMMAND, "calibrate", "--model", "bkt"],
         env=setting.environment(LOG_LEVEL="INFO"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -172,3 +205,14 @@ def test_given_a_command_that_is_stopped_then_it_says_how_to_go_on(
             return len(await ledger.stages_named("begun"))
 
     assert asyncio.run(kept()) == 1
+    once_more = subprocess.run(
+        [MASTERY_COMMAND, "calibrate", "--model", "bkt", "--dry-run"],
+        env=setting.environment(LOG_LEVEL="INFO"),
+        capture_output=True,
+        timeout=_WITHIN_S,
+        check=True,
+    )
+    assert re.search(
+        rb"goes on with the run of \d{4}-\d\d-\d\dT.*--fresh begins anew", once_more.stderr
+    )
+    assert asyncio.run(kept()) == 0

@@ -6,10 +6,13 @@ and what was fitted to the same answers is taken as it is.
 """
 
 import asyncio
+import shutil
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final, Protocol
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import uuid4
 
 import orjson
@@ -29,8 +32,10 @@ from workers.errors import CalibrationFailed
 from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import Parameters
 from workers.ledger.calibration import CalibrationLedger, Stage
-from workers.ledger.parameters import ParametersLedger
+from workers.ledger.parameters import Activation, ParametersLedger, StoredParameters
+from workers.moments import iso
 from workers.patience import Patience
+from workers.service.version import package_version
 from workers.versions import readable
 
 _log = structlog.get_logger(__name__)
@@ -38,7 +43,20 @@ _log = structlog.get_logger(__name__)
 KEPT_S: Final = 7 * 86_400
 """For so long a run that nobody goes on with can be gone on with, seconds."""
 
+By = Literal["command", "job"]
+"""Who began a run."""
+
 _BEGUN: Final = "begun"
+_PREFIX: Final = "mastery-calibration-"
+
+
+class Begun(NamedTuple):
+    """A run that can be gone on with."""
+
+    run: str
+    """Its UUID."""
+    at: str
+    """Until when answers are part of it, RFC 3339 in UTC."""
 
 
 class Ledger(ParametersLedger, CalibrationLedger, Protocol):
@@ -78,41 +96,93 @@ class Calibrator:
         self._hands = hands or Hands(cores(), in_a_process)
         self._directory = directory
 
-    async def latest_run(self, model: str) -> str | None:
-        """The newest run of a model that was begun and has not ended."""
+    async def latest_run(self, model: str) -> Begun | None:
+        """The newest run of a model that a command began and that has not ended."""
         for stage in await self._ask(lambda: self._ledger.stages_named(_BEGUN)):
-            if _begun({_BEGUN: stage.document}, model):
-                return stage.run
+            begun = _begun({_BEGUN: stage.document}, model)
+            if begun.get("by") == "command":
+                return Begun(stage.run, iso(begun["until_us"]))
         return None
 
     async def calibrate(
-        self, request: Request, told: Told, *, run_id: str | None = None
+        self, request: Request, told: Told, *, run_id: str | None = None, by: By = "command"
     ) -> Calibrated:
         """Calibrate, or go on with a run.
+
+        Of a run that stored its version already nothing is fitted, and only what is left is done.
 
         Args:
             request: what is asked for.
             told: how far it is.
             run_id: UUID of the run to go on with, or to begin; None: a new one.
+            by: who asks: nobody else goes on with it.
 
         Raises:
             CalibrationFailed: there is nothing to fit, or a process failed.
         """
         run_id = run_id or str(uuid4())
         progress = Progress(told)
+        await asyncio.to_thread(_forget_directories, self._directory)
         await self._ask(lambda: self._ledger.forget_idle_stages(KEPT_S))
+        version = None if request.dry_run else await self._ask(lambda: self._version_of(run_id))
+        if version is None:
+            parameters, document = await self._found(run_id, request.model, by, progress)
+            if not request.dry_run:
+                version = await self._store(run_id, request, parameters, document)
+        active = False
+        if version is not None:
+            # Maybe stored by who died, or was taken for dead, and compared with something else.
+            stored = await self._ask(lambda: self._ledger.version(version))
+            parameters, document = await _readable(stored), stored.diagnostics
+            active = await self._activate(version, request, document)
+        comparison = Comparison.of(document["held_out"])
+        await self._ask(lambda: self._ledger.forget_stages(run_id))
+        await progress.ended()
+        _log.info(
+            "calibrated",
+            model=request.model,
+            version=version,
+            active=active,
+            learners=document["learners"],
+            responses=document["responses"],
+            gain=comparison.gain,
+            warnings=len(document["warnings"]),
+        )
+        return Calibrated(
+            run_id,
+            version,
+            active,
+            document["compared_with"],
+            document["learners"],
+            document["responses"],
+            comparison,
+            document,
+            parameters,
+        )
+
+    async def _found(
+        self, run_id: str, model: str, by: By, progress: Progress
+    ) -> tuple[Parameters, Mapping[str, Any]]:
+        """New parameters, and all that was found out about them."""
         known = await self._ask(lambda: self._ledger.stages(run_id))
-        begun = _begun(known, request.model)
+        begun = _begun(known, model)
         until_us = begun["until_us"] if begun else await self._ask(self._ledger.clock_us)
         answers = await self._read(until_us, progress)
-        digest = await asyncio.to_thread(answers.digest)
-        if begun.get("digest") != digest:
-            # Other answers, or some of them were erased since: nothing that was kept is theirs.
+        own = {
+            "model": model,
+            "by": by,
+            "until_us": until_us,
+            "engine": package_version(),
+            "digest": await asyncio.to_thread(answers.digest),
+        }
+        if begun != own:
+            # Other answers, some of them erased since, or another engine: nothing that was kept is
+            # theirs.
             known = {}
-            await self._begin(run_id, request.model, until_us, digest)
+            await self._begin(run_id, own)
         with _working_directory(self._directory) as directory:
             workspace = Workspace(Path(directory))
-            await asyncio.to_thread(workspace.lay_out, request.model, answers)
+            await asyncio.to_thread(workspace.lay_out, model, answers)
             run = Run(
                 run_id,
                 ledger=self._ledger,
@@ -122,46 +192,26 @@ class Calibrator:
                 hands=self._hands,
                 progress=progress,
             )
-            found = await run.fit(request.model, known)
-            present = await self._present()
-            predicted = await run.predict(found.parameters, present)
-        comparison = compare(predicted)
-        document = {
+            found = await run.fit(model, known)
+            latest = await self._ask(self._ledger.activation)
+            while True:
+                activation = latest
+                present = await self._parameters(activation.version)
+                predicted = await run.predict(found.parameters, present)
+                latest = await self._ask(self._ledger.activation)
+                if latest.version == activation.version:
+                    break
+                _log.info("calibration_compared_anew", active=latest.version)
+        comparison = await asyncio.to_thread(compare, predicted)
+        return found.parameters, {
             "run": run_id,
             "until_us": until_us,
-            "model": request.model,
-            "compared_with": present.version,
+            "model": model,
+            "compared_with": latest.version,
+            "active_since": latest.activated_at,
             "held_out": comparison.document(),
             **await asyncio.to_thread(diagnostics, answers, found, predicted),
         }
-        version = None
-        active = False
-        if not request.dry_run:
-            version = await self._store(run_id, request, found.parameters, document)
-            active = await self._activate(version, request, comparison)
-        await self._ask(lambda: self._ledger.forget_stages(run_id))
-        await progress.ended()
-        _log.info(
-            "calibrated",
-            model=request.model,
-            version=version,
-            active=active,
-            learners=answers.learners,
-            responses=answers.score.size,
-            gain=comparison.gain,
-            warnings=len(found.warnings),
-        )
-        return Calibrated(
-            run_id,
-            version,
-            active,
-            present.version,
-            answers.learners,
-            answers.score.size,
-            comparison,
-            document,
-            found.parameters,
-        )
 
     async def _read(self, until_us: int, progress: Progress) -> Answers:
         total = await self._ask(self._ledger.count)
@@ -170,39 +220,44 @@ class Calibrator:
             await progress.read(min(1.0, learners / max(1, total)))
 
         answers = await read_answers(self._ledger, self._patience, until_us, told)
-        if not scales_to_fit(answers):
+        if not await asyncio.to_thread(scales_to_fit, answers):
             raise CalibrationFailed(
                 f"there is nothing to calibrate by: {answers.learners} learners have answered, and "
                 "none of them is one that may be fitted to; let more of them practise first"
             )
         return answers
 
-    async def _begin(self, run_id: str, model: str, until_us: int, digest: str) -> None:
+    async def _begin(self, run_id: str, begun: Mapping[str, Any]) -> None:
         await self._ask(lambda: self._ledger.forget_stages(run_id))
-        begun = {"model": model, "until_us": until_us, "digest": digest}
         stage = Stage(run_id, _BEGUN, orjson.dumps(begun).decode())
         await self._ask(lambda: self._ledger.keep_stage(stage))
 
-    async def _present(self) -> Parameters:
-        """The active parameters; the threshold is of no matter for what they predict."""
-        version = await self._ask(self._ledger.active_version)
-        stored = await self._ask(lambda: self._ledger.version(version))
-        return readable(stored, Parameters().mastery_threshold)
+    async def _parameters(self, version: int) -> Parameters:
+        return await _readable(await self._ask(lambda: self._ledger.version(version)))
+
+    async def _version_of(self, run_id: str) -> int | None:
+        """The version that a run stored."""
+        for one in await self._ledger.versions():
+            if one.diagnostics.get("run") == run_id:
+                return one.version
+        return None
 
     async def _store(
         self, run_id: str, request: Request, parameters: Parameters, found: Mapping[str, Any]
     ) -> int:
-        for one in await self._ask(self._ledger.versions):
-            # A run that ended between storing it and forgetting its stages has one already.
-            if one.diagnostics.get("run") == run_id:
-                return one.version
-        document = parameters_document(parameters)
-        return await self._ask(
-            lambda: self._ledger.store(request.model, document, found, request.note)
-        )
+        document = await asyncio.to_thread(parameters_document, parameters)
 
-    async def _activate(self, version: int, request: Request, comparison: Comparison) -> bool:
-        """Activate a version by the rule that was asked for; whether it is."""
+        async def once() -> int:
+            # Together, since a call whose answer was lost is repeated.
+            return await self._version_of(run_id) or await self._ledger.store(
+                request.model, document, found, request.note
+            )
+
+        return await self._ask(once)
+
+    async def _activate(self, version: int, request: Request, found: Mapping[str, Any]) -> bool:
+        """Activate a version by the rule that was asked for; whether it is active."""
+        comparison = Comparison.of(found["held_out"])
         if request.activate == "always":
             reason = "calibrated, and to be activated whatever it predicts"
         elif request.activate == "if-better" and comparison.better:
@@ -211,14 +266,32 @@ class Calibrator:
                 f"{comparison.gain:.4f} ± {comparison.standard_error:.4f}"
             )
         else:
-            return False
-        await self._ask(lambda: self._ledger.activate(version, reason))
-        return True
+            return await self._ask(self._ledger.active_version) == version
+        # What was decided since it was compared, or activated by this run before, is left.
+        expected = Activation(found["compared_with"], found["active_since"], None)
+        active = await self._ask(lambda: self._ledger.activate(version, reason, expected=expected))
+        if not active:
+            _log.warning("calibration_not_activated", version=version, reason="another one was")
+        return active
+
+
+async def _readable(stored: StoredParameters) -> Parameters:
+    """Parameters to predict with: for that the threshold is of no matter."""
+    return await asyncio.to_thread(readable, stored, Parameters().mastery_threshold)
+
+
+def _forget_directories(inside: Path | None) -> None:
+    """Remove what was left where all processes of a calibration were killed at once."""
+    since = time.time() - KEPT_S
+    for directory in Path(inside or gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if directory.stat().st_mtime < since:
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _working_directory(inside: Path | None) -> "TemporaryDirectory[str]":
     # A process that is being ended may still write into it.
-    return TemporaryDirectory(prefix="calibration-", dir=inside, ignore_cleanup_errors=True)
+    return TemporaryDirectory(prefix=_PREFIX, dir=inside, ignore_cleanup_errors=True)
 
 
 def _begun(known: Mapping[str, str], model: str) -> dict[str, Any]:

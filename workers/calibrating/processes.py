@@ -94,6 +94,8 @@ async def in_a_process(workspace: Workspace, name: str) -> None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        # Ctrl-C in a terminal is for us, who end it.
+        start_new_session=True,
     )
     try:
         # Its input is left open: that it ends is how it learns that we did.

@@ -1,7 +1,7 @@
 """One run of a calibration: its fits and predictions, as they were kept or computed now."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -67,10 +67,9 @@ class Run:
         Raises:
             CalibrationFailed: a process failed, or what it gives are no parameters.
         """
-        workspace, steps = self._workspace, steps_of(model, self._answers)
-        done = [step.name for step in steps if step.name in known and _usable(step, known)]
-        for name in done:
-            workspace.put(name, known[name])
+        workspace = self._workspace
+        steps = await asyncio.to_thread(steps_of, model, self._answers)
+        done = await asyncio.to_thread(self._laid_out, steps, known)
         if done:
             _log.info("calibration_resumed", steps=len(done), of=len(steps))
         await self._progress.fits(len(steps), len(done))
@@ -81,16 +80,30 @@ class Run:
             await self._progress.fitted()
 
         await do_all(workspace, steps, done, self._hands, ended)
+        return await asyncio.to_thread(self._merged)
+
+    def _laid_out(self, steps: Sequence[Step], known: Mapping[str, str]) -> list[str]:
+        done = [step.name for step in steps if step.name in known and _usable(step, known)]
+        for name in done:
+            self._workspace.put(name, known[name])
+        return done
+
+    def _merged(self) -> Merged:
         fits = {scale: self._fitted(scale) for scale in scales_to_fit(self._answers)}
-        return await asyncio.to_thread(merged, self._answers, fits)
+        return merged(self._answers, fits)
 
     def _fitted(self, scale: int) -> Fitted:
         try:
             return unpacked_fit(self._workspace.taken(fit_name(scale)))
         except ValueError as error:
+            # Scales and concepts are named in the log alone: they may be another tenant's than that
+            # of the job's problem.
+            _log.error(
+                "calibration_fit_useless", scale=self._answers.scales[scale], reason=str(error)
+            )
             raise CalibrationFailed(
-                f"the fit of scale {self._answers.scales[scale]!r} gives parameters that are none "
-                f"({error}): try another --model, and report it"
+                "a fit gives parameters that are none: try another model, and report it with the "
+                "line calibration_fit_useless of the log"
             ) from error
 
     async def predict(self, new: Parameters, present: Parameters) -> Predicted | None:
@@ -103,14 +116,18 @@ class Run:
         Raises:
             CalibrationFailed: a process failed.
         """
-        steps = [Step(span_name(span)) for span in chunks(self._answers, _ANSWERS_OF_A_SPAN)]
+        spans = await asyncio.to_thread(lambda: list(chunks(self._answers, _ANSWERS_OF_A_SPAN)))
+        steps = [Step(span_name(span)) for span in spans]
         self._progress.spans(len(steps))
 
         async def ended(_: Step) -> None:
             await self._progress.predicted()
 
-        self._workspace.compare(new, present)
+        await asyncio.to_thread(self._workspace.compare, new, present)
         await do_all(self._workspace, steps, (), self._hands, ended)
+        return await asyncio.to_thread(self._together, steps)
+
+    def _together(self, steps: Sequence[Step]) -> Predicted | None:
         return together([self._workspace.predicted(one.name) for one in steps]) if steps else None
 
 

@@ -1,7 +1,7 @@
 """Held-out learners predicted by two versions of the parameters: which of them does it better?"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -108,6 +108,17 @@ class Comparison:
         bound = float(stdtrit(self.learners - 1, CONFIDENCE))
         return self.gain > bound * self.standard_error
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Comparison":
+        """What `document` gave."""
+        return cls(
+            document["learners"],
+            document["responses"],
+            _numbers(document["new"]),
+            _numbers(document["present"]),
+            **_numbers({name: document[name] for name in ("gain", "standard_error")}),
+        )
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return {
@@ -200,6 +211,10 @@ def _measures(score: Floats, expected: Floats) -> dict[str, float]:
         "brier": brier(score, expected),
         "ece": ece(score, expected),
     }
+
+
+def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in values.items()}
 
 
 def _finite(values: dict[str, float]) -> dict[str, float | None]:

@@ -92,7 +92,13 @@ async def _calibrate(
         async def told(step: int, total: int) -> None:
             bar.update(task, completed=step, total=total)
 
-        run_id = None if fresh else await calibrator.latest_run(request.model)
+        begun = None if fresh else await calibrator.latest_run(request.model)
+        if begun is not None:
+            typer.echo(
+                f"goes on with the run of {begun.at}, and no answer since; --fresh begins anew",
+                err=True,
+            )
+        run_id = None if begun is None else begun.run
         return await calibrator.calibrate(request, told, run_id=run_id)
 
 

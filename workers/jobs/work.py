@@ -106,7 +106,7 @@ class Work:
         """Figures alone: items and concepts may be those of another tenant."""
         calibrator = Calibrator(ledger=self._ledger, patience=self._patience)
         # Of the job: who takes it over goes on where it was.
-        found = await calibrator.calibrate(parameters.request, told, run_id=run_of(key))
+        found = await calibrator.calibrate(parameters.request, told, run_id=run_of(key), by="job")
         return {
             "version": found.version,
             "active": found.active,

@@ -10,6 +10,7 @@ from workers.ledger.memory_accounts import Account
 from workers.ledger.parameters import (
     BUILT_IN,
     BUILT_IN_PARAMETERS,
+    LENGTHY,
     Activation,
     Outdated,
     ParametersVersion,
@@ -46,7 +47,13 @@ class MemoryParameters:
     async def versions(self) -> list[ParametersVersion]:
         """See `ParametersLedger.versions`."""
         return [
-            ParametersVersion(one.version, one.model, one.note, one.created_at, one.diagnostics)
+            ParametersVersion(
+                one.version,
+                one.model,
+                one.note,
+                one.created_at,
+                {name: told for name, told in one.diagnostics.items() if name not in LENGTHY},
+            )
             for one in self._parameters.values()
         ]
 
@@ -62,11 +69,15 @@ class MemoryParameters:
         )
         return version
 
-    async def activate(self, version: int, reason: str) -> None:
+    async def activate(
+        self, version: int, reason: str, *, expected: Activation | None = None
+    ) -> bool:
         """See `ParametersLedger.activate`."""
         if version not in self._parameters:
             raise no_such_version(version)
-        self._activation = Activation(version, _now(), reason)
+        if expected is None or expected[:2] == self._activation[:2]:
+            self._activation = Activation(version, _now(), reason)
+        return self._activation.version == version
 
     async def outdated(self, after: Outdated | None = None, limit: int = 500) -> list[Outdated]:
         """See `ParametersLedger.outdated`."""

@@ -13,6 +13,9 @@ from workers.estimation.learner import LearnerKey
 BUILT_IN: Final = 1
 """The version of the built-in parameters."""
 
+LENGTHY: Final = ("concepts", "items", "warnings")
+"""Diagnostics of which there may be a megabyte: told of one version, not in a list of all."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParametersVersion:
@@ -85,7 +88,10 @@ class ParametersLedger(Protocol):
         ...
 
     async def versions(self) -> list[ParametersVersion]:
-        """All versions, the built-in one first, without their documents."""
+        """All versions, the built-in one first, without their documents.
+
+        Of their diagnostics `LENGTHY` are left out.
+        """
         ...
 
     async def store(
@@ -107,8 +113,19 @@ class ParametersLedger(Protocol):
         """
         ...
 
-    async def activate(self, version: int, reason: str) -> None:
+    async def activate(
+        self, version: int, reason: str, *, expected: Activation | None = None
+    ) -> bool:
         """Say under which version states are wanted from now on; again, if it is so already.
+
+        Args:
+            version: which one.
+            reason: why, for those who list versions.
+            expected: nothing changes unless this activation is the latest one (its reason is of no
+                matter); None: whatever is active.
+
+        Returns:
+            Whether that version is the active one now.
 
         Raises:
             ParametersRefused: there is no such version.

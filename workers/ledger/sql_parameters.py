@@ -6,6 +6,7 @@ The documents are described where the functions are, in the migration
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from workers.errors import ParametersRefused
@@ -20,7 +21,7 @@ from workers.ledger.parameters import (
     stored_document,
 )
 from workers.ledger.promise import as_promised
-from workers.moments import iso
+from workers.moments import iso, to_us
 
 
 class SqlParameters(ABC):
@@ -80,14 +81,22 @@ class SqlParameters(ABC):
         with as_promised("mastery_store_parameters"):
             return int(answer[0])
 
-    async def activate(self, version: int, reason: str) -> None:
+    async def activate(
+        self, version: int, reason: str, *, expected: Activation | None = None
+    ) -> bool:
         """See `ParametersLedger.activate`."""
-        request = {"version": version, "reason": reason}
+        request: dict[str, Any] = {"version": version, "reason": reason}
+        if expected is not None:
+            at = expected.activated_at
+            at_us = None if at is None else to_us(datetime.fromisoformat(at))
+            request["expected"] = [expected.version, at_us]
         answer = await self._call("mastery_activate_parameters", request)
         with as_promised("mastery_activate_parameters"):
-            active = int(answer[0])
-        if active != version:
+            active, known = answer
+            active = int(active)
+        if not known:
             raise no_such_version(version)
+        return active == version
 
     async def outdated(self, after: Outdated | None = None, limit: int = 500) -> list[Outdated]:
         """See `ParametersLedger.outdated`."""

@@ -1,5 +1,6 @@
 """Versions of parameters: kept as they were stored, one of them active, and who is under others."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.factories import answer
+from tests.integration.ledger.conftest import OpenLedger
 from tests.integration.ledger.steps import commit_of, record
 from workers.errors import ParametersRefused
 from workers.estimation.documents import parameters_document, parameters_of
@@ -29,7 +31,13 @@ PARAMETERS = Parameters(
     any_scale=ScaleParameters(mean=-0.1, variance=2.0, predicts=True),
 )
 DOCUMENT = parameters_document(PARAMETERS)
-DIAGNOSTICS = {"log_likelihood": -1234.5678901234567, "warnings": ["ö"], "nested": {"a": [1, None]}}
+DIAGNOSTICS = {
+    "log_likelihood": -1234.5678901234567,
+    "warnings": ["ö"],
+    "nested": {"a": [1, None]},
+    "items": {"i": [3, 0.9]},
+    "concepts": {"c": {"infit": 1.5}},
+}
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
@@ -84,7 +92,11 @@ async def test_given_more_versions_when_listed_then_each_has_a_higher_number_and
     by_number = {one.version: one for one in listed}
     assert by_number[1].model == "classical"
     assert (by_number[first].note, by_number[second].note) == ("one", "two")
-    assert by_number[second].diagnostics == DIAGNOSTICS
+    # Warnings, and what there is of each item and concept, may be a megabyte each.
+    assert by_number[second].diagnostics == {
+        "log_likelihood": DIAGNOSTICS["log_likelihood"],
+        "nested": DIAGNOSTICS["nested"],
+    }
     assert not hasattr(by_number[second], "document")
 
 
@@ -124,6 +136,49 @@ async def test_given_no_such_version_when_read_or_activated_then_it_is_refused_a
         await ledger.activate(999_999, "a slip")
 
     assert await ledger.active_version() == 1
+
+
+async def test_given_an_activation_that_is_the_latest_no_more_then_nothing_changes_under_it(
+    ledger: RepairLedger,
+) -> None:
+    first, second = await store(ledger, "one"), await store(ledger, "two")
+    before = await ledger.activation()
+
+    assert await ledger.activate(first, "better", expected=before)
+    latest = await ledger.activation()
+    assert (latest.version, latest.reason) == (first, "better")
+    assert not await ledger.activate(second, "better than what was", expected=before)
+    # As one whose answer was lost, and who asks again.
+    assert await ledger.activate(first, "once more", expected=before)
+    assert await ledger.activation() == latest
+
+    # The same version as then, of another decision.
+    await ledger.activate(before.version, "no, it was not")
+    back = await ledger.activation()
+    assert not await ledger.activate(first, "better", expected=before)
+    assert await ledger.activation() == back
+    assert await ledger.activate(second, "better", expected=back)
+    assert await ledger.active_version() == second
+    with pytest.raises(ParametersRefused, match="no version 999999"):
+        await ledger.activate(999_999, "a slip", expected=back)
+
+
+async def test_given_many_at_once_who_expect_the_same_when_they_activate_then_one_does(
+    open_ledger: OpenLedger,
+) -> None:
+    ledgers = [open_ledger() for _ in range(4)]
+    versions = [await store(one) for one in ledgers]
+    before = await ledgers[0].activation()
+
+    done = await asyncio.gather(
+        *(
+            ledger.activate(version, "better", expected=before)
+            for ledger, version in zip(ledgers, versions, strict=True)
+        )
+    )
+
+    assert sorted(done) == [False, False, False, True]
+    assert await ledgers[0].active_version() == versions[done.index(True)]
 
 
 async def test_given_learners_under_a_version_when_another_is_activated_then_they_are_outdated(
