@@ -26,7 +26,7 @@ def _run_until_drained(setting: Setting) -> list[int]:
     while not ends or ends[-1] != 0:
         assert len(ends) < _MOST_STARTS, f"no end of crashing: {ends}"
         arguments = [*command, "--role", "engine"]
-        ends.append(subprocess.run(arguments, env=environment, check=False, timeout=60).returncode)
+        ends.append(subprocess.run(arguments, env=environment, check=False, timeout=240).returncode)
     return ends
 
 

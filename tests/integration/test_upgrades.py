@@ -36,7 +36,7 @@ from workers.ledger.schema_files import migration_files
 VERSIONS = [file.version for file in migration_files()]
 BASE = VERSIONS[1]
 """The schema of the first version: later migrations must let its workers go on."""
-_PATIENCE_S = 60.0
+_PATIENCE_S = 240.0
 
 
 async def _stored(dsn: str) -> int:
@@ -125,7 +125,7 @@ def test_given_the_migrations_when_listed_then_there_are_some_to_take_back() -> 
 
 def _stopped(worker: "subprocess.Popen[bytes]") -> int:
     worker.send_signal(signal.SIGTERM)
-    return worker.wait(timeout=30)
+    return worker.wait(timeout=120)
 
 
 def _start_earlier(setting: Setting) -> "subprocess.Popen[bytes]":
@@ -197,7 +197,7 @@ async def test_given_a_schema_of_the_version_before_when_a_worker_starts_then_it
         env=setting.environment(),
         check=False,
         capture_output=True,
-        timeout=60,
+        timeout=240,
     )
     assert ended.returncode == 1
     assert b"run `mastery migrate up`" in ended.stderr

@@ -34,7 +34,7 @@ from workers.verification import verify
 from workers.versions import ParametersSource
 
 # ruff: noqa: S608  # the tables' names are this file's
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 240.0
 _SHARDS: Final = 2
 OTHER: Final = parameters_document(Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)))
 CALIBRATED: Final = parameters_document(
