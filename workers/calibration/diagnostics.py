@@ -36,6 +36,7 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) ->
         },
         # There are many of them: how many held-out answers, and infit.
         "items": {name: [fit.answers, round(fit.infit, 4)] for name, fit in items.items()},
+        "item_errors": dict(found.item_errors),
         "warnings": found.warnings,
     }
     # What is not finite is null, as JSON has it.

@@ -1,7 +1,9 @@
 """From the logs of many learners to parameters: one recipe for each model, for any data."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +17,9 @@ from workers.calibration.bkt_fit import WEAK_PRIORS, BktFit, fit_bkt
 from workers.calibration.bkt_step import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.calibration.information import around_mean
 from workers.calibration.informed_fit import InformedFit, fit_informed
+from workers.calibration.irt.bank import Model
 from workers.calibration.item_guesses import fit_item_guesses
+from workers.calibration.marginal_fit import fit_marginal
 from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import Floats, Ints, Table, summed, table_of
 from workers.estimation.informed import InformedParameters
@@ -43,11 +47,14 @@ class Fitted:
         parameters: what was fitted.
         log_likelihood: of each concept's answers, predicted one step ahead, nats.
         warnings: what to know before they are used, one sentence each.
+        item_errors: standard errors of items' parameters by their names, where the fit has them;
+            None where there is none to give.
     """
 
     parameters: Parameters
     log_likelihood: Mapping[str, float] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    item_errors: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
 
 def fit(model: str, logs: Iterable[Sequence[Response]]) -> Fitted:
@@ -106,6 +113,42 @@ def _kt_idem(table: Table) -> Fitted:
         _named(table, found.log_likelihood),
         _warnings(table, 1.0 - found.parameters[GUESS] - found.parameters[SLIP]),
     )
+
+
+def _marginal(table: Table, model: Model) -> Fitted:
+    found = fit_marginal(table, model)
+    seen = np.flatnonzero(table.responses_of_item).tolist()
+    concept_of_item = table.concept_of_item
+    by_concept: dict[int, list[int]] = {}
+    for at in seen:
+        by_concept.setdefault(int(concept_of_item[at]), []).append(at)
+    return Fitted(
+        Parameters(
+            concepts={
+                name: ConceptParameters(
+                    item=_mean_item([found.items[one] for one in by_concept[at]])
+                )
+                for at, name in _seen(table)
+                if at in by_concept
+            },
+            items={table.items[at]: found.items[at] for at in seen},
+            any_scale=ScaleParameters(
+                item=_mean_item([found.items[at] for at in seen]), predicts=True
+            ),
+        ),
+        _named(table, found.log_likelihood),
+        _warnings(table) + ([] if found.converged else ["the fit did not come to rest"]),
+        {table.items[at]: found.errors[at] for at in seen},
+    )
+
+
+def _mean_item(items: Sequence[ItemParameters]) -> ItemParameters:
+    """What an item never seen takes: the mean of those that were, of discriminations on logs."""
+    numbers = np.array(
+        [(one.difficulty, np.log(one.discrimination), one.lower, one.upper) for one in items]
+    )
+    difficulty, slope, lower, upper = numbers.mean(axis=0).tolist()
+    return ItemParameters(difficulty, math.exp(slope), lower, upper)
 
 
 def _irt(table: Table) -> Fitted:
@@ -196,6 +239,10 @@ MODELS: Final[Mapping[str, Callable[[Table], Fitted]]] = MappingProxyType(
         "bkt": _bkt,
         "bkt-forgets": _bkt_forgets,
         "kt-idem": _kt_idem,
+        "1pl": partial(_marginal, model="1PL"),
+        "2pl": partial(_marginal, model="2PL"),
+        "3pl": partial(_marginal, model="3PL"),
+        "4pl": partial(_marginal, model="4PL"),
         "irt": _irt,
         "informed": _informed,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -25,6 +26,8 @@ class Merged(NamedTuple):
     log_likelihood: dict[str, float]
     """Of each concept's answers, predicted one step ahead, nats."""
     warnings: list[str]
+    item_errors: Mapping[str, Mapping[str, float | None]] = MappingProxyType({})
+    """Standard errors of items' parameters by their names, where the fit has them."""
 
 
 def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
@@ -68,6 +71,12 @@ def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
         ),
         log_likelihood,
         warnings,
+        {
+            name: errors
+            for fitted in fits.values()
+            for name, errors in fitted.item_errors.items()
+            if items[name][1] is fitted.parameters.items[name]
+        },
     )
 
 

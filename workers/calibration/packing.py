@@ -41,6 +41,7 @@ def packed_fit(fitted: Fitted) -> str:
             "parameters": parameters_document(fitted.parameters),
             "log_likelihood": dict(fitted.log_likelihood),
             "warnings": list(fitted.warnings),
+            "item_errors": dict(fitted.item_errors),
         }
     ).decode()
 
@@ -57,6 +58,7 @@ def unpacked_fit(text: str) -> Fitted:
             parameters_of(document["parameters"]),
             document["log_likelihood"],
             document["warnings"],
+            document["item_errors"],
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"a stage of another version of the engine: {error!r}") from error

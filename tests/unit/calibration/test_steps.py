@@ -46,7 +46,7 @@ def _merged(model: str, answers: Answers) -> Merged:
     return merged(answers, fits)
 
 
-@pytest.mark.parametrize("model", ["informed", "bkt-forgets", "irt"])
+@pytest.mark.parametrize("model", ["informed", "bkt-forgets", "irt", "3pl"])
 def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_not_held_out(
     model: str,
 ) -> None:
@@ -113,8 +113,9 @@ def test_given_a_fit_when_packed_then_it_comes_back_to_the_last_bit() -> None:
     assert (again.model.difficulty == ability.model.difficulty).all()
     assert again.items.seen.dtype == np.bool_
     assert unpacked(packed(None)) is None
-    fitted = fit("kt-idem", simulated(12, 7))
-    assert unpacked_fit(packed_fit(fitted)) == replace(fitted, warnings=list(fitted.warnings))
+    for model in ("kt-idem", "2pl"):
+        fitted = fit(model, simulated(12, 7))
+        assert unpacked_fit(packed_fit(fitted)) == replace(fitted, warnings=list(fitted.warnings))
 
 
 @pytest.mark.parametrize("text", ['{"@": "Another"}', '{"@": "Items", "x": 1}', '{"array": "f8"}'])
