@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from contracts.streams import JOBS, JOBS_GROUP, REJECTED
 from tests.factories import claims, learner_log, uuid_of
@@ -130,3 +131,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     finally:
         await graph.close()
         await store.close()
+
+
+async def run(world: World, event: Any = None) -> None:
+    await world.ask(request() if event is None else event)
+    with capture_logs() as logs:
+        await world.runner.submit(await world.delivered())
+    assert "job_left_pending" not in str(logs)

@@ -1,7 +1,6 @@
 """Jobs from their request to their end."""
 
 import asyncio
-import copy
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,12 +9,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from contracts.streams import JOBS, REJECTED, shards
+from contracts.streams import JOBS, REJECTED
 from tests.factories import MISSING, claims, uuid_of
-from tests.integration.ledger.steps import record
-from tests.unit.calibration.simulated import simulated
 from tests.unit.doubles import impatient
-from tests.unit.jobs.conftest import JOB, SHARDS, TENANT, TRUSTED, World, request, runner_of
+from tests.unit.jobs.conftest import JOB, TENANT, TRUSTED, World, request, run, runner_of
 from workers.errors import KeysUnavailable, KeyUnknown, LedgerRefused, LedgerUnavailable
 from workers.estimation.learner import LearnerKey
 from workers.intake.identity import Identity
@@ -24,162 +21,11 @@ from workers.intake.tries import Tries, tries_key
 from workers.jobs.patient_ledger import PatientLedger
 from workers.jobs.record import JobKey, JobRequest, JobStatus
 from workers.jobs.records import JobRecords, Run
-from workers.jobs.work import run_of
 from workers.ledger.memory import MemoryLedger
 from workers.ledger.protocol import Stored
 from workers.ledger.repair import Rewrite
-from workers.service.examples import EXAMPLES
 
 _WITHIN_S = 30.0
-
-
-async def _run(world: World, event: Any = None) -> None:
-    await world.ask(request() if event is None else event)
-    with capture_logs() as logs:
-        await world.runner.submit(await world.delivered())
-    assert "job_left_pending" not in str(logs)
-
-
-async def test_given_a_request_to_verify_when_run_then_only_its_tenant_is_looked_at(
-    world: World,
-) -> None:
-    async with world.redis.pubsub(ignore_subscribe_messages=True) as channel:
-        await channel.subscribe(f"job_progress:{JOB.job_id}")
-        await _run(world)
-        said: list[Any] = []
-        async with asyncio.timeout(_WITHIN_S):
-            while len(said) < 4:
-                if (message := await channel.get_message(timeout=1.0)) is not None:
-                    said.append(json.loads(message["data"]))
-
-    job = await world.job()
-    assert job is not None
-    assert job.status is JobStatus.SUCCEEDED
-    assert job.result == {
-        "learners": 25,
-        "responses": 50,
-        "rows_without_checksum": 0,
-        "learners_outdated": 0,
-        "differences": 0,
-    }
-    assert (job.progress, job.step, job.total_steps, job.requested_by) == (1, 25, 25, "operator-1")
-    assert job.started_at is not None
-    assert job.ended_at is not None
-    assert await world.pending() == 0
-    assert [(one["progress"], one["step"]) for one in said] == [(0, 0), (0.8, 20), (1, 25), (1, 25)]
-    assert set(said[0]) == {"job_id", "progress", "step", "total_steps", "payload"}
-    assert said[-1]["payload"]["status"] == "succeeded"
-
-
-async def test_given_a_damaged_state_when_verified_and_rebuilt_then_it_is_found_and_repaired(
-    world: World,
-) -> None:
-    for tenant_id, student_id in (("school-7", "s001"), ("school-8", "s000")):
-        state = world.ledger._accounts[LearnerKey(tenant_id, student_id)]
-        concept_id = next(iter(state.concepts))
-        state.concepts[concept_id] = state.concepts[concept_id]._replace(attempts=99)
-    await _run(world)
-    await _run(world, request("rebuild", 2, parameters={"dry_run": True}))
-    await _run(world, request("rebuild", 3))
-    await _run(world, request("verify", 4, parameters={"student_id": "s001"}))
-    found = [job.result for n in range(1, 5) if (job := await world.job(n)) and job.result]
-
-    assert found[0]["differences"] >= 1
-    # What it tells of students is how many: the record outlives what it is about.
-    assert all(isinstance(value, int) for job in found for value in job.values())
-    assert (found[1]["repaired"], found[1]["dry_run"]) == (1, True)
-    assert (found[2]["repaired"], found[2]["learners"]) == (1, 25)
-    assert (found[3]["differences"], found[3]["learners"]) == (0, 1)
-    (other,) = await world.ledger.stored([LearnerKey("school-8", "s000")])
-    assert 99 in {row.attempts for row in other.concepts}
-
-
-async def test_given_an_empty_graph_when_reconciled_then_the_tenant_is_in_it_and_no_other(
-    world: World,
-) -> None:
-    await _run(world, request("reconcile", 1, parameters={"dry_run": True}))
-    await _run(world, request("reconcile", 2))
-    await _run(world, request("reconcile", 3))
-    found = [job.result for n in range(1, 4) if (job := await world.job(n)) and job.result]
-
-    assert found[0]["differences"] == found[0]["not_repaired"] == found[1]["differences"] > 25
-    assert (found[1]["not_repaired"], found[1]["learners"]) == (0, 25)
-    assert found[2]["differences"] == 0
-    students = await world.graph.students(LearnerKey("", ""), 100)
-    assert {key.tenant_id for key in students} == {"school-7"}
-
-
-async def _unlock(world: World, tenant_id: str, student_id: str, concept_id: str) -> None:
-    example = copy.deepcopy(EXAMPLES["practice.concept.unlocked.v1"])
-    example["data"] |= {
-        "tenant_id": tenant_id,
-        "student_id": student_id,
-        "concept_id": concept_id,
-    }
-    await world.redis.xadd(shards(SHARDS)[-1].unlocked, {"event": json.dumps(example)})
-
-
-async def test_given_a_lost_graph_when_reconciled_then_what_was_told_is_not_told_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for tenant_id, student_id in (("school-7", "s001"), ("school-7", "s003"), ("school-8", "s000")):
-        (concept_id, *_) = world.ledger._accounts[LearnerKey(tenant_id, student_id)].concepts
-        await _unlock(world, tenant_id, student_id, concept_id)
-    xrange, missed = world.redis.xrange, 0
-
-    async def away_at_first(*args: Any, **options: Any) -> Any:
-        nonlocal missed
-        missed += 1
-        if missed == 1:
-            raise ConnectionError("away")
-        return await xrange(*args, **options)
-
-    await _run(world, request("reconcile", 1, parameters={"student_id": "s003"}))
-    monkeypatch.setattr(world.redis, "xrange", away_at_first)
-    await _run(world, request("reconcile", 2))
-    await _run(world, request("reconcile", 3, parameters={"dry_run": True}))
-    found = [job.result for n in range(1, 4) if (job := await world.job(n)) and job.result]
-
-    assert missed > 1
-    assert [result["unlocked"] for result in found] == [1, 1, 0]
-    learners = await world.graph.stored(None, 100)
-    noted = [(one.student_id, one.entry) for learner in learners for one in learner.unlocked]
-    assert noted == [("s001", ""), ("s003", "")]
-
-
-async def test_given_calibration_when_asked_for_then_a_version_is_stored_and_figures_are_told(
-    world: World,
-) -> None:
-    for number, log in enumerate(simulated(40, 5)):
-        tenant_id = "school-7" if number % 2 else "school-8"
-        await record(world.ledger, LearnerKey(tenant_id, f"c{number}"), log)
-    asked = {"model": "bkt", "activate": "always", "note": "as a test"}
-    await _run(world, request("calibrate", parameters=asked))
-
-    job = await world.job()
-    assert job is not None
-    assert job.status is JobStatus.SUCCEEDED, job.problem
-    assert job.result is not None
-    # Of all tenants, and no name of any: what it is of may be another tenant's.
-    assert job.result["learners"] == 90
-    assert (job.result["version"], job.result["active"]) == (2, True)
-    assert job.result["held_out"]["learners"] > 0
-    assert "c0" not in json.dumps(job.result)
-    assert job.step == job.total_steps > 100
-    stored = await world.ledger.version(2)
-    assert (stored.model, stored.note) == ("bkt", "as a test")
-    assert stored.diagnostics["run"] == run_of(JOB)
-    assert await world.ledger.active_version() == 2
-    assert await world.ledger.stages(run_of(JOB)) == {}
-
-
-async def test_given_no_answers_when_calibrated_then_the_job_says_so(world: World) -> None:
-    world.runner = runner_of(world.redis, MemoryLedger(), world.graph)
-    await _run(world, request("calibrate"))
-    job = await world.job()
-    assert job is not None
-    assert job.status is JobStatus.FAILED
-    assert "nothing to calibrate by" in str(job.problem)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +51,7 @@ async def test_given_no_answers_when_calibrated_then_the_job_says_so(world: Worl
 async def test_given_a_request_that_is_refused_when_taken_then_it_is_kept_whole_and_acked(
     world: World, event: Any, code: str, words: str
 ) -> None:
-    await _run(world, event)
+    await run(world, event)
 
     (rejected,) = await world.rejected()
     assert (rejected["code"], rejected["stream"]) == (code, JOBS)
@@ -241,9 +87,9 @@ async def test_given_an_entry_that_waited_too_long_when_taken_then_it_is_rejecte
 async def test_given_one_id_for_two_things_when_taken_then_the_second_is_a_conflict(
     world: World,
 ) -> None:
-    await _run(world)
-    await _run(world, request("rebuild"))
-    await _run(world)
+    await run(world)
+    await run(world, request("rebuild"))
+    await run(world)
 
     assert [one["code"] for one in await world.rejected()] == ["conflict"]
     assert uuid_of("job", 1) in (await world.rejected())[0]["reason"]
@@ -254,7 +100,7 @@ async def test_given_too_many_jobs_when_one_more_is_taken_then_it_is_rejected(
 ) -> None:
     monkeypatch.setattr("workers.jobs.records.PER_TENANT", 1)
     await world.records.open(JobRequest(JOB._replace(job_id=uuid_of("job", 9)), "verify"))
-    await _run(world)
+    await run(world)
 
     assert [one["code"] for one in await world.rejected()] == ["rate_limited"]
 
@@ -262,9 +108,9 @@ async def test_given_too_many_jobs_when_one_more_is_taken_then_it_is_rejected(
 async def test_given_a_job_that_has_ended_when_delivered_again_then_it_is_acked_and_not_done(
     world: World,
 ) -> None:
-    await _run(world)
+    await run(world)
     before = await world.job()
-    await _run(world)
+    await run(world)
 
     assert await world.job() == before
     assert await world.pending() == 0
@@ -296,7 +142,7 @@ async def test_given_work_that_fails_when_run_then_the_job_says_why_and_no_more(
         raise error
 
     world.runner = runner_of(world.redis, _Ledger(fail), world.graph)
-    await _run(world)
+    await run(world)
 
     job = await world.job()
     assert job is not None
@@ -314,7 +160,7 @@ async def test_given_a_server_away_when_run_then_the_job_waits_and_is_done(world
             raise LedgerUnavailable("not there")
 
     world.runner = runner_of(world.redis, _Ledger(away_twice), world.graph)
-    await _run(world)
+    await run(world)
 
     job = await world.job()
     assert job is not None
@@ -366,7 +212,7 @@ async def test_given_a_server_away_again_and_again_when_run_then_no_learner_is_l
     concept_id = next(iter(state.concepts))
     state.concepts[concept_id] = state.concepts[concept_id]._replace(attempts=99)
     world.runner = runner_of(world.redis, ledger, world.graph)
-    await _run(world, request(kind))
+    await run(world, request(kind))
 
     job = await world.job()
     assert job is not None
@@ -481,7 +327,7 @@ async def test_given_a_job_that_runs_when_cancelled_then_it_is_given_up_and_neve
     assert job.ended_at is not None
     assert "job_cancelled" in str(logs)
     assert await world.pending() == 0
-    await _run(world)
+    await run(world)
     assert await world.job() == job
     assert await world.pending() == 0
 
@@ -516,7 +362,7 @@ async def test_given_a_job_whose_worker_ends_each_time_when_taken_up_again_then_
     await world.records.open(JobRequest(JOB, "verify"))
     for number in range(2):
         await world.records.begin(JOB, f"run {number}")
-    await _run(world)
+    await run(world)
 
     job = await world.job()
     assert job is not None
@@ -556,7 +402,7 @@ async def test_given_a_key_not_known_yet_when_taken_then_the_job_waits_for_newer
 
     keys = Keys()
     world.runner = runner_of(world.redis, world.ledger, world.graph, Tokens(), keys)
-    await _run(world)
+    await run(world)
 
     job = await world.job()
     assert job is not None
@@ -615,7 +461,7 @@ async def test_given_a_request_that_fails_unexpectedly_when_tried_then_it_ends_a
         raise TypeError("secret detail")
 
     monkeypatch.setattr(JobRecords, "begin", fail)
-    await _run(world)
+    await run(world)
 
     (rejected,) = await world.rejected()
     assert rejected["code"] == "poison"
@@ -683,7 +529,7 @@ async def test_given_a_queued_job_when_another_entry_is_refused_then_it_is_untou
     world: World, changes: dict[str, Any]
 ) -> None:
     opened = await world.records.open(JobRequest(JOB, "verify", {}, "operator-1"))
-    await _run(world, request(**changes))
+    await run(world, request(**changes))
 
     assert len(await world.rejected()) == 1
     assert await world.job() == opened
