@@ -70,7 +70,7 @@ class Role(StrEnum):
 ROLES: Final = tuple(Role)
 
 
-def versions_of(settings: Settings, ledger: ParametersLedger) -> ParametersSource:
+def parameters_source(settings: Settings, ledger: ParametersLedger) -> ParametersSource:
     """The versions of the parameters under which states are computed."""
     return ParametersSource(ledger, settings.mastery_threshold)
 
@@ -144,7 +144,7 @@ def build_worker(
     verification: Verification,
 ) -> Worker:
     """Wire the roles of a worker to open servers."""
-    versions = versions_of(settings, servers.ledger)
+    versions = parameters_source(settings, servers.ledger)
     engine = _engine(settings, servers, metrics, verification, versions)
     # Of its own: who waits for the graph holds up nobody else.
     patience = Patience()

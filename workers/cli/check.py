@@ -11,7 +11,7 @@ from rich.console import Console
 
 from contracts.streams import shards
 from workers.adapters import Servers, open_servers
-from workers.app import versions_of
+from workers.app import parameters_source
 from workers.errors import LedgerUnavailable, MasteryError, StreamRefused
 from workers.intake.redis_errors import redis_errors
 from workers.ledger.migrations import Migrations
@@ -62,7 +62,7 @@ def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
 
     async def ledger() -> str:
         await servers.ledger.ping()
-        under = (await versions_of(settings, servers.ledger).refresh()).version
+        under = (await parameters_source(settings, servers.ledger).refresh()).version
         if settings.database_url is not None:
             pending = await Migrations(settings.database_url.get_secret_value()).pending()
             if pending:

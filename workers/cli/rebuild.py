@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from workers.adapters import open_ledger
-from workers.app import versions_of
+from workers.app import parameters_source
 from workers.cli.one_learner import Student, Tenant, one_learner, require_known
 from workers.cli.progress import progress_bar
 from workers.cli.telling import tell, told_line
@@ -57,7 +57,7 @@ async def _rebuild(
         await require_known(ledger, only)
         rebuilder = Rebuilder(
             ledger=ledger,
-            parameters=versions_of(settings, ledger),
+            parameters=parameters_source(settings, ledger),
             dry_run=dry_run,
             accept_log=accept_log,
         )

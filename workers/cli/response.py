@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from workers.adapters import open_ledger
-from workers.app import versions_of
+from workers.app import parameters_source
 from workers.cli.one_learner import DEFAULT_TENANT
 from workers.cli.progress import progress_bar
 from workers.cli.response_options import (
@@ -118,7 +118,7 @@ async def _correct(settings: Settings, order: _Order) -> Report:
         ledger = await open_ledger(settings, stack)
         corrector = Corrector(
             ledger=ledger,
-            parameters=versions_of(settings, ledger),
+            parameters=parameters_source(settings, ledger),
             verdict=order.verdict,
             dry_run=order.dry_run,
         )

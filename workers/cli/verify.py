@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from workers.adapters import open_ledger
-from workers.app import versions_of
+from workers.app import parameters_source
 from workers.cli.one_learner import Student, Tenant, one_learner, require_known
 from workers.cli.progress import progress_bar
 from workers.estimation.learner import LearnerKey
@@ -122,7 +122,7 @@ async def _compared(
 ) -> Comparison:
     found = Comparison()
     total = 1 if only is not None else await ledger.count()
-    versions = versions_of(settings, ledger)
+    versions = parameters_source(settings, ledger)
     await versions.refresh()
     with progress_bar() as bar:
         task = bar.add_task("verifying", total=total if sample is None else min(sample, total))
