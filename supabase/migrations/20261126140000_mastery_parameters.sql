@@ -89,7 +89,7 @@ begin
     'versions', (
       select coalesce(json_agg(json_build_array(
                p.version, p.model, p.note, mastery.microseconds(p.created_at),
-               case when wanted is null then p.diagnostics - array['concepts', 'items', 'item_errors', 'warnings']
+               case when wanted is null then p.diagnostics - array['concepts', 'items', 'warnings']
                     else p.diagnostics end,
                case when wanted is not null then p.document end,
                p.checksum = mastery.parameters_checksum(

@@ -22,6 +22,7 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) ->
     concepts = {} if predicted is None else fit_of_concepts(answers, predicted)
     items = {} if predicted is None else fit_of_items(answers, predicted)
     names = dict.fromkeys([*found.log_likelihood, *concepts])
+    item_names = dict.fromkeys([*found.item_errors, *items])
     document = {
         "learners": answers.learners,
         "responses": answers.score.size,
@@ -34,14 +35,27 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) ->
             }
             for name in names
         },
-        # There are many of them: how many held-out answers, and infit.
-        "items": {name: [fit.answers, round(fit.infit, 4)] for name, fit in items.items()},
-        "item_errors": dict(found.item_errors),
+        "items": {
+            name: {
+                **(_short(items[name]) if name in items else {}),
+                **(
+                    {"standard_errors": found.item_errors[name]}
+                    if name in found.item_errors
+                    else {}
+                ),
+            }
+            for name in item_names
+        },
         "warnings": found.warnings,
     }
     # What is not finite is null, as JSON has it.
     told: dict[str, Any] = orjson.loads(orjson.dumps(document))
     return told
+
+
+def _short(fit: Fit) -> dict[str, Any]:
+    """Of items there are many."""
+    return {"held_out_answers": fit.answers, "infit": round(fit.infit, 4)}
 
 
 def _document(fit: Fit) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def _marginal(table: Table, model: Model) -> Fitted:
 def _mean_item(items: Sequence[ItemParameters]) -> ItemParameters:
     """What an item never seen takes: the mean of those that were, of discriminations on logs."""
     numbers = np.array(
-        [(one.difficulty, np.log(one.discrimination), one.lower, one.upper) for one in items]
+        [(one.location, np.log(one.discrimination), one.lower, one.upper) for one in items]
     )
     difficulty, slope, lower, upper = numbers.mean(axis=0).tolist()
     return ItemParameters(difficulty, math.exp(slope), lower, upper)
@@ -233,6 +233,9 @@ def _part(table: Table) -> Ints:
     return part
 
 
+IN_STEPS: Final = frozenset({"graded", "partial-credit"})
+"""Models that are the 2PL where each score is 0 or 1."""
+
 MODELS: Final[Mapping[str, Callable[[Table], Fitted]]] = MappingProxyType(
     {
         "classical": _classical,
@@ -243,6 +246,8 @@ MODELS: Final[Mapping[str, Callable[[Table], Fitted]]] = MappingProxyType(
         "2pl": partial(_marginal, model="2PL"),
         "3pl": partial(_marginal, model="3PL"),
         "4pl": partial(_marginal, model="4PL"),
+        "graded": partial(_marginal, model="graded"),
+        "partial-credit": partial(_marginal, model="partial_credit"),
         "irt": _irt,
         "informed": _informed,
     }

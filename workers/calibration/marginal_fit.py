@@ -1,4 +1,4 @@
-"""Items of one to four parameters by marginal maximum likelihood, as parameters of the engine.
+"""Items by marginal maximum likelihood, as parameters of the engine: 1PL to 4PL, and in steps.
 
 What `workers.calibration.irt.mml` finds for a whole table, priors learnt from its items; and how
 well the engine's own filter then predicts each answer from those before it.
@@ -7,27 +7,37 @@ well the engine's own filter then predicts each answer from those before it.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate
+from typing import Final, Literal
 
 import numpy as np
 from scipy.special import expit, xlog1py, xlogy
 
 from workers.calibration.irt.answers import Answers
 from workers.calibration.irt.bank import Item, Model
-from workers.calibration.irt.mml import calibrate
-from workers.calibration.table import Floats, Table, summed
+from workers.calibration.irt.mml import CalibratedItem, calibrate
+from workers.calibration.irt.priors import WEAK_PRIORS, Priors
+from workers.calibration.table import Floats, Ints, Table, summed
 from workers.estimation.items import ItemParameters
+from workers.estimation.scales import evidence
 
 _PI_8: Final = np.pi / 8.0
 _LOGIT: Final = 300.0
 _FARTHEST: Final = 30.0
 _LEAST_SLOPE: Final = 0.05
 _STEEPEST: Final = 10.0
-_TOLD: Final[Mapping[str, tuple[str, ...]]] = {
-    "1PL": ("discrimination",),
-    "2PL": ("discrimination",),
-    "3PL": ("discrimination", "lower"),
-    "4PL": ("discrimination", "lower", "upper"),
+_APART: Final = 1e-6
+_MOST_STEPS: Final = 10
+_HALF_A_CENT: Final = 0.0051
+_ASYMPTOTES: Final[Mapping[Model, tuple[str, ...]]] = {
+    "3PL": ("lower",),
+    "4PL": ("lower", "upper"),
+}
+_ASYMPTOTES_PRIORS: Final = Priors(lower=WEAK_PRIORS.lower, slip=WEAK_PRIORS.slip)
+"""Most items say so little of their asymptotes that without priors the fit never comes to rest."""
+_IN_STEPS: Final[Mapping[Model, Literal["graded", "partial_credit"]]] = {
+    "graded": "graded",
+    "partial_credit": "partial_credit",
 }
 
 
@@ -54,20 +64,55 @@ def fit_marginal(table: Table, model: Model) -> MarginalFit:
     """Fit all items of a table.
 
     Args:
-        table: the responses, at least one. A score between 0 and 1 weights right and wrong.
-        model: "1PL", "2PL", "3PL" or "4PL".
+        table: the responses, at least one.
+        model: of "1PL" to "4PL" a score between 0 and 1 weights right and wrong; "graded" and
+            "partial_credit" take it for a step, and are the 2PL where scores are 0 and 1 alone.
     """
     answers = Answers(
         table.learner, table.item, table.score, table.learners, len(table.items), None
     )
-    found = calibrate(answers, model, learn_priors=True)
-    items = [_item(one.item) for one in found.items]
-    errors = [
-        {"difficulty": _known(one.errors.thresholds[0])}
-        | {name: _known(getattr(one.errors, name)) for name in _TOLD[model]}
-        for one in found.items
+    steps = steps_of(table) if model in _IN_STEPS else np.ones(len(table.items), dtype=np.int64)
+    models: list[Model] = [
+        "2PL" if model in _IN_STEPS and count == 1 else model for count in steps.tolist()
     ]
-    return MarginalFit(items, errors, _log_likelihood(table, items), found.converged)
+    found = calibrate(
+        answers, models, steps=steps.tolist(), priors=_ASYMPTOTES_PRIORS, learn_priors=True
+    )
+    items = [_item(one.item) for one in found.items]
+    return MarginalFit(
+        items,
+        [_errors(one) for one in found.items],
+        _log_likelihood(table, items),
+        found.converged,
+    )
+
+
+def steps_of(table: Table) -> Ints:
+    """Of each item the fewest steps whose shares of 1 its scores are, to two digits; 10 at most.
+
+    The nearest of ten steps is what any other score counts as.
+    """
+    found = np.full(len(table.items), _MOST_STEPS, dtype=np.int64)
+    for steps in range(_MOST_STEPS - 1, 0, -1):
+        off = np.abs(table.score - np.rint(table.score * steps) / steps) > _HALF_A_CENT
+        fits = np.bincount(table.item, off, minlength=found.size) == 0.0
+        found[fits] = steps
+    return found
+
+
+def _errors(found: CalibratedItem) -> dict[str, float | None]:
+    errors = found.errors
+    in_steps = found.item.model in _IN_STEPS
+    names = (
+        [f"threshold_{k}" for k in range(1, len(errors.thresholds) + 1)]
+        if in_steps
+        else ["difficulty"]
+    )
+    return {
+        "discrimination": _known(errors.discrimination),
+        **{name: _known(one) for name, one in zip(names, errors.thresholds, strict=True)},
+        **{name: _known(getattr(errors, name)) for name in _ASYMPTOTES.get(found.item.model, ())},
+    }
 
 
 def _known(error: float) -> float | None:
@@ -76,37 +121,73 @@ def _known(error: float) -> float | None:
 
 def _item(found: Item) -> ItemParameters:
     """Within what the engine's filter takes: farther off an item tells nothing more."""
-    (difficulty,) = found.thresholds
+    discrimination = _within(found.discrimination, _LEAST_SLOPE, _STEEPEST)
+    at = [_within(one, -_FARTHEST, _FARTHEST) for one in found.thresholds]
+    if found.model not in _IN_STEPS:
+        return ItemParameters(at[0], discrimination, float(found.lower), float(found.upper))
+    if found.model == "graded":
+        at = _rising(at)
     return ItemParameters(
-        float(min(max(difficulty, -_FARTHEST), _FARTHEST)),
-        float(min(max(found.discrimination, _LEAST_SLOPE), _STEEPEST)),
-        float(found.lower),
-        float(found.upper),
+        discrimination=discrimination, thresholds=tuple(at), steps=_IN_STEPS[found.model]
     )
 
 
+def _within(value: float, least: float, most: float) -> float:
+    return float(min(max(value, least), most))
+
+
+def _rising(thresholds: list[float]) -> list[float]:
+    """The same, where some met at the end of the range each a little above the one before."""
+    return list(accumulate(thresholds, lambda before, one: max(one, before + _APART)))
+
+
 def _log_likelihood(table: Table, items: list[ItemParameters]) -> Floats:
-    """By `workers.estimation.scales.evidence`, over all learners at a time."""
-    a, b, lower, upper = np.array(
-        [(one.discrimination, one.difficulty, one.lower, one.upper) for one in items]
-    ).T
+    """By `workers.estimation.scales.evidence`, of items without steps over all learners at once."""
+    plain = _Plain(items)
+    in_steps = np.array([bool(one.thresholds) for one in items])
     mean, variance = np.zeros(table.learners), np.ones(table.learners)
-    each = np.empty_like(table.score)
-    for begin, end in zip(table.step[:-1], table.step[1:], strict=True):
-        rows = slice(int(begin), int(end))
-        item, who, score = table.item[rows], table.learner[rows], table.score[rows]
-        slope = a[item] / np.sqrt(1.0 + _PI_8 * a[item] ** 2 * variance[who])
-        z = np.clip(slope * (mean[who] - b[item]), -_LOGIT, _LOGIT)
-        p, q, span = expit(z), expit(-z), upper[item] - lower[item]
-        right, wrong = lower[item] + span * p, (1.0 - upper[item]) + span * q
+    expected = np.empty_like(table.score)
+    for begin, end in zip(table.step[:-1].tolist(), table.step[1:].tolist(), strict=True):
+        stepped = in_steps[table.item[begin:end]]
+        rows = begin + np.flatnonzero(~stepped)
+        who = table.learner[rows]
+        expected[rows], gradient, curvature = plain.evidence(
+            table.item[rows], mean[who], variance[who], table.score[rows]
+        )
+        mean[who] += variance[who] * gradient
+        variance[who] *= 1.0 - curvature * variance[who]
+        for row in (begin + np.flatnonzero(stepped)).tolist():
+            one, score = int(table.learner[row]), float(table.score[row])
+            found = evidence(items[table.item[row]], float(mean[one]), float(variance[one]), score)
+            expected[row] = found.probability
+            mean[one] += variance[one] * found.gradient
+            variance[one] *= 1.0 - found.curvature * variance[one]
+    each = xlogy(table.score, expected) + xlog1py(1.0 - table.score, -expected)
+    return summed(table.concept, each[table.link], len(table.concepts))
+
+
+class _Plain:
+    """Items without steps, side by side."""
+
+    def __init__(self, items: list[ItemParameters]) -> None:
+        self._a, self._b, self._lower, self._upper = np.array(
+            [(one.discrimination, one.difficulty, one.lower, one.upper) for one in items]
+        ).T
+
+    def evidence(
+        self, item: Ints, mean: Floats, variance: Floats, score: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Expected score, gradient and curvature of each answer."""
+        a, lower, upper = self._a[item], self._lower[item], self._upper[item]
+        slope = a / np.sqrt(1.0 + _PI_8 * a**2 * variance)
+        z = np.clip(slope * (mean - self._b[item]), -_LOGIT, _LOGIT)
+        p, q, span = expit(z), expit(-z), upper - lower
+        right, wrong = lower + span * p, (1.0 - upper) + span * q
         first = span * slope * p * q
         second = first * slope * (q - p)
         of_right, of_wrong = first / right, -first / wrong
-        gradient = score * of_right + (1.0 - score) * of_wrong
-        curvature = score * (of_right**2 - second / right) + (1.0 - score) * (
-            of_wrong**2 + second / wrong
+        return (
+            right,
+            score * of_right + (1.0 - score) * of_wrong,
+            score * (of_right**2 - second / right) + (1.0 - score) * (of_wrong**2 + second / wrong),
         )
-        each[rows] = xlogy(score, right) + xlog1py(1.0 - score, -right)
-        mean[who] += variance[who] * gradient
-        variance[who] *= 1.0 - curvature * variance[who]
-    return summed(table.concept, each[table.link], len(table.concepts))

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from workers.calibrating.processes import cores
 from workers.calibration.columns import LogColumns, columns_of
-from workers.calibration.fitting import MODELS, fit_table
+from workers.calibration.fitting import IN_STEPS, MODELS, fit_table
 from workers.cli.evaluate_live import evaluate_live
 from workers.cli.progress import progress_bar
 from workers.errors import InputFileError
@@ -49,7 +49,10 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help=f"Of {', '.join(MODELS)}; repeat it for several. All, if not given."),
+        typer.Option(
+            help=f"Of {', '.join(MODELS)}; repeat it for several. All, if not given; "
+            f"{' and '.join(sorted(IN_STEPS))} only where some scores are partial."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     report: Annotated[
@@ -106,8 +109,7 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
         raise typer.BadParameter("name a CSV of responses, or give --live", param_hint="FILE")
     if tenant is not None or since is not None:
         raise typer.BadParameter("--tenant and --since go with --live")
-    chosen = list(dict.fromkeys(model or MODELS))
-    for name in chosen:
+    for name in model or ():
         if name not in MODELS:
             raise typer.BadParameter(
                 f"{name!r} is none; choose from {', '.join(MODELS)}", param_hint="--model"
@@ -124,7 +126,7 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
             f"{file}: it has {columns.learners} students, and {FOLDS} or more are needed: each "
             "fifth is predicted by what the others taught"
         )
-    found = _run(chosen, columns, processes or cores())
+    found = _run(_chosen(model, columns), columns, processes or cores())
     measures = {name: predictions.measures() for name, predictions in found.items()}
     if json:
         typer.echo(orjson.dumps(measures, option=orjson.OPT_INDENT_2).decode())
@@ -133,6 +135,13 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
     if report is not None:
         report.write_text(_page(file, columns, found), encoding="utf-8")
         typer.echo(f"The page with its curves: {report.resolve()}", err=True)
+
+
+def _chosen(model: list[str] | None, columns: LogColumns) -> list[str]:
+    if model:
+        return list(dict.fromkeys(model))
+    partial = bool(((columns.score > 0.0) & (columns.score < 1.0)).any())
+    return [name for name in MODELS if partial or name not in IN_STEPS]
 
 
 def _run(chosen: list[str], columns: LogColumns, processes: int) -> dict[str, Predictions]:

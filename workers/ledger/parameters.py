@@ -13,7 +13,7 @@ from workers.estimation.learner import LearnerKey
 BUILT_IN: Final = 1
 """The version of the built-in parameters."""
 
-LENGTHY: Final = ("concepts", "items", "item_errors", "warnings")
+LENGTHY: Final = ("concepts", "items", "warnings")
 """Diagnostics of which there may be a megabyte: told of one version, not in a list of all."""
 
 

@@ -36,7 +36,6 @@ DIAGNOSTICS = {
     "warnings": ["ö"],
     "nested": {"a": [1, None]},
     "items": {"i": [3, 0.9]},
-    "item_errors": {"i": {"difficulty": 0.1}},
     "concepts": {"c": {"infit": 1.5}},
 }
 

@@ -5,7 +5,13 @@ import pytest
 
 from tests.factories import answer
 from workers.calibration.fitting import fit
+from workers.calibration.marginal_fit import steps_of
+from workers.calibration.table import table_of
+from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
+from workers.estimation.metrics import log_loss
+from workers.estimation.predicting import predict
+from workers.estimation.steps import step_probabilities
 
 
 def _answers(learners: int, items: int, seed: int) -> tuple[list[list[Response]], np.ndarray]:
@@ -56,3 +62,102 @@ def test_given_a_model_when_fitted_then_its_parameters_have_errors_and_the_other
         assert (item.upper < 1.0) == ("upper" in told)
     slopes = {item.discrimination for item in fitted.parameters.items.values()}
     assert (len(slopes) == 1) == (model == "1pl")
+
+
+def _stepped(
+    learners: int, items: list[ItemParameters], seed: int
+) -> tuple[list[list[Response]], np.ndarray]:
+    draw = np.random.default_rng(seed)
+    theta = draw.normal(0.0, 1.0, learners)
+    scores = np.empty((learners, len(items)))
+    for k, item in enumerate(items):
+        steps = len(item.thresholds) or 1
+        reached = (
+            step_probabilities(item, theta)
+            if item.thresholds
+            else np.array([1.0 - 1.0 / (1.0 + np.exp(-theta)), 1.0 / (1.0 + np.exp(-theta))])
+        )
+        scores[:, k] = (draw.random(learners) > np.cumsum(reached, axis=0)).sum(axis=0) / steps
+    # As a publisher writes them.
+    scores = scores.round(2)
+    logs = [
+        [answer(k, score=float(one), item=f"q{k}") for k, one in enumerate(row)] for row in scores
+    ]
+    return logs, scores
+
+
+_THRESHOLDS = [(-0.8, 0.4), (-1.0, 0.0, 1.2), (), (-0.3, 0.9), (-0.5, 0.1, 0.6, 1.5), ()]
+
+
+@pytest.mark.parametrize(
+    ("model", "steps"), [("graded", "graded"), ("partial-credit", "partial_credit")]
+)
+def test_given_scores_in_steps_when_fitted_then_the_thresholds_lie_within_their_errors(
+    model: str, steps: str
+) -> None:
+    items = [
+        ItemParameters(thresholds=one, steps="graded" if steps == "graded" else "partial_credit")
+        for one in _THRESHOLDS * 2
+    ]
+    logs, scores = _stepped(500, items, 11)
+    fitted = fit(model, logs)
+    off: list[float] = []
+    for k, truth in enumerate(items):
+        item, errors = fitted.parameters.items[f"q{k}"], fitted.item_errors[f"q{k}"]
+        assert len(item.thresholds) == len(truth.thresholds)
+        if truth.thresholds:
+            assert item.steps == steps
+        names = [f"threshold_{n + 1}" for n in range(len(truth.thresholds))] or ["difficulty"]
+        assert errors.keys() == {"discrimination", *names}
+        for name, found, true in zip(
+            names, item.thresholds or [item.difficulty], truth.thresholds or [0.0], strict=True
+        ):
+            error = errors[name]
+            assert error is not None
+            off.append((found - true) / error)
+    assert np.sqrt(np.mean(np.square(off))) == pytest.approx(1.0, abs=0.35)
+
+    # The log likelihood told is what the engine itself predicts, answer by answer.
+    expected = np.array([[p for _, p, _ in predict(log, fitted.parameters)] for log in logs])
+    told = fitted.log_likelihood[logs[0][0].concept_ids[0]]
+    assert -told / scores.size == pytest.approx(
+        log_loss(scores.ravel(), expected.ravel()), rel=1e-9
+    )
+
+
+def test_given_scores_when_steps_are_sought_then_they_are_the_fewest_that_the_scores_tell() -> None:
+    scores = {
+        "right or wrong": ([0.0, 1.0], 1),
+        "halves": ([0.0, 0.5, 1.0], 2),
+        "thirds of two digits": ([0.33, 0.67, 1.0], 3),
+        "quarters": ([0.25, 0.5], 4),
+        "sixths of two digits": ([0.17, 0.83], 6),
+        "tenths": ([0.3], 10),
+        "any": ([0.123, 0.456], 10),
+    }
+    log = [
+        answer(n, score=score, item=item)
+        for n, (item, score) in enumerate((i, s) for i, (all_, _) in scores.items() for s in all_)
+    ]
+    table, _ = table_of([log])
+    assert dict(zip(table.items, steps_of(table).tolist(), strict=True)) == {
+        item: steps for item, (_, steps) in scores.items()
+    }
+
+
+def test_given_right_and_wrong_alone_when_fitted_in_steps_then_it_is_the_2pl() -> None:
+    logs, _ = _answers(200, 8, 5)
+    assert fit("graded", logs) == fit("2pl", logs) == fit("partial-credit", logs)
+
+
+def test_given_an_item_seen_once_when_fitted_in_steps_then_its_thresholds_are_finite_and_rise() -> (
+    None
+):
+    logs, _ = _stepped(60, [ItemParameters(thresholds=(-0.5, 0.5))] * 4, 3)
+    logs[0].append(answer(9, score=0.3, item="seen once"))
+    for model in ("graded", "partial-credit"):
+        fitted = fit(model, logs)
+        rare = fitted.parameters.items["seen once"]
+        assert len(rare.thresholds) == 10
+        assert np.isfinite(rare.thresholds).all()
+        assert np.isfinite([*fitted.log_likelihood.values()]).all()

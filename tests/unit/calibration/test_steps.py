@@ -165,10 +165,18 @@ def test_given_held_out_learners_when_predicted_then_as_the_engine_streams_them(
     squares = (found.score - found.new) ** 2
     assert concepts["c0"].infit == pytest.approx(squares[chosen].sum() / variance[chosen].sum())
     assert concepts["c0"].residual == pytest.approx((found.score - found.new)[chosen].mean())
-    document = diagnostics(answers, Merged(new, {"c0": -7.0}, []), found)
+    errors: dict[str, dict[str, float | None]] = {
+        next(iter(items)): {"difficulty": 0.2},
+        "not held out": {"difficulty": None},
+    }
+    document = diagnostics(answers, Merged(new, {"c0": -7.0}, [], errors), found)
     assert document["log_likelihood"] == -7.0
     assert document["concepts"]["c0"]["held_out_answers"] == chosen.sum()
-    assert document["items"].keys() == items.keys()
+    assert document["items"].keys() == {*items, "not held out"}
+    for name, of in items.items():
+        assert document["items"][name]["held_out_answers"] == of.answers
+        assert document["items"][name].get("standard_errors") == errors.get(name)
+    assert document["items"]["not held out"] == {"standard_errors": {"difficulty": None}}
     assert diagnostics(answers, Merged(new, {}, ["w"]), None)["concepts"] == {}
 
 
