@@ -15,6 +15,7 @@ from scipy.special import expit, xlog1py, xlogy
 
 from workers.calibration.irt.answers import Answers
 from workers.calibration.irt.bank import Item, Model
+from workers.calibration.irt.expectation import points_for
 from workers.calibration.irt.mml import CalibratedItem, calibrate
 from workers.calibration.irt.priors import WEAK_PRIORS, Priors
 from workers.calibration.table import Floats, Ints, Table, summed
@@ -27,6 +28,8 @@ _FARTHEST: Final = 30.0
 _LEAST_SLOPE: Final = 0.05
 _STEEPEST: Final = 10.0
 _APART: Final = 1e-6
+_MOST_POINTS: Final = 121
+"""Abilities 0.1 apart: who has hundreds of answers is known better, but items gain nothing."""
 _MOST_STEPS: Final = 10
 _HALF_A_CENT: Final = 0.0051
 _ASYMPTOTES: Final[Mapping[Model, tuple[str, ...]]] = {
@@ -76,7 +79,12 @@ def fit_marginal(table: Table, model: Model) -> MarginalFit:
         "2PL" if model in _IN_STEPS and count == 1 else model for count in steps.tolist()
     ]
     found = calibrate(
-        answers, models, steps=steps.tolist(), priors=_ASYMPTOTES_PRIORS, learn_priors=True
+        answers,
+        models,
+        steps=steps.tolist(),
+        priors=_ASYMPTOTES_PRIORS,
+        points=min(points_for(answers), _MOST_POINTS),
+        learn_priors=True,
     )
     items = [_item(one.item) for one in found.items]
     return MarginalFit(

@@ -11,6 +11,8 @@ from scipy.special import expit, log_expit, log_softmax
 
 from workers.calibration.irt.answers import Floats
 
+_SMALLEST = 1e-300
+
 
 def log_curves(model: str, steps: int, parameters: Floats, theta: Floats) -> Floats:
     """Log probability of each step, shape (n, steps + 1, abilities).
@@ -28,16 +30,29 @@ def log_curves(model: str, steps: int, parameters: Floats, theta: Floats) -> Flo
     if model == "partial_credit":
         sums = np.concatenate([np.zeros_like(x[:, :1]), np.cumsum(x, axis=1)], axis=1)
         return np.asarray(log_softmax(sums, axis=1), dtype=np.float64)
-    up, down = log_expit(x[:, 0]), log_expit(-x[:, 0])
+    found = np.empty((x.shape[0], 2, x.shape[-1]))
+    down, up = found[:, 0], found[:, 1]
+    # One exponential and few logarithms, for this is most of the work of a fit; exact to a rounding
+    # error of 1, which is what sums of them need.
+    x = x[:, 0]
+    tail = np.exp(-np.abs(x))
     if model in {"3PL", "4PL"}:
         lower, slip = (column[:, None] for column in _asymptotes(model, parameters))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            span = np.log1p(-(lower + slip))
-            up, down = (
-                np.logaddexp(np.log(lower), span + up),
-                np.logaddexp(np.log(slip), span + down),
-            )
-    return np.stack([down, up], axis=1)
+        more = 1.0 / (1.0 + tail)
+        less = tail * more
+        above = x >= 0.0
+        span = 1.0 - (lower + slip)
+        right = lower + span * np.where(above, more, less)
+        wrong = slip + span * np.where(above, less, more)
+        np.log(np.maximum(right, _SMALLEST, out=right), out=up)
+        np.log(np.maximum(wrong, _SMALLEST, out=wrong), out=down)
+    else:
+        tail += 1.0
+        np.log(tail, out=tail)
+        np.minimum(x, 0.0, out=up)
+        up -= tail
+        np.subtract(up, x, out=down)
+    return found
 
 
 def derivatives(model: str, steps: int, parameters: Floats, theta: Floats, logs: Floats) -> Floats:

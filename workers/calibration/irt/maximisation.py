@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workers.calibration.irt.answers import Floats
+from workers.calibration.irt.answers import Bools, Floats
 from workers.calibration.irt.bank import Group
 from workers.calibration.irt.curves import derivatives
 from workers.calibration.irt.priors import Hold
 
-_ROUNDS = 4
+_ROUNDS = 2
 _HALVINGS = 12
 _LONGEST = 2.0
 """Longest step of a parameter in one round."""
@@ -37,6 +37,14 @@ class _Wanted(NamedTuple):
     counts: Floats
     theta: Floats
     hold: Hold
+
+    def of(self, chosen: Bools) -> "_Wanted":
+        """What some of the items are to fit."""
+        if chosen.all():
+            return self
+        return _Wanted(
+            self.counts[chosen], self.theta, replace(self.hold, held=self.hold.held[chosen])
+        )
 
 
 def _value(group: Group, wanted: _Wanted) -> Floats:
@@ -96,19 +104,29 @@ def _climb(
     """Go along a step as far as the objective rises; returns how far at most."""
     together = group.model == "1PL"
     scale = np.ones((step.shape[0], 1))
+    reached = np.full_like(value, -np.inf)
+    worse = np.ones(value.shape, dtype=np.bool_)
     for _ in range(_HALVINGS):
-        tried = replace(group, parameters=group.parameters + scale * step)
-        reached = _value(tried, wanted)
-        if together:
-            worse = np.full(value.shape, not reached.sum() >= value.sum())
-        else:
-            worse = ~(reached >= value)
+        reached[worse] = _value(
+            _some(group, group.parameters + scale * step, worse), wanted.of(worse)
+        )
+        worse = (
+            np.full(value.shape, not reached.sum() >= value.sum())
+            if together
+            else worse & ~(reached >= value)
+        )
         if not worse.any():
-            return tried, reached, float(np.abs(scale * step).max(initial=0.0))
+            break
         scale[worse] *= 0.25
     scale[worse] = 0.0
+    reached[worse] = value[worse]
     tried = replace(group, parameters=group.parameters + scale * step)
-    return tried, _value(tried, wanted), float(np.abs(scale * step).max(initial=0.0))
+    return tried, reached, float(np.abs(scale * step).max(initial=0.0))
+
+
+def _some(group: Group, parameters: Floats, chosen: Bools) -> Group:
+    """The chosen items of a group, with other parameters."""
+    return replace(group, items=group.items[chosen], parameters=parameters[chosen])
 
 
 def _step(group: Group, slope: Slope) -> Floats:
