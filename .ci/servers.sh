@@ -19,6 +19,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 node_packages=$root/tests/acceptance/node
+typescript_package=$root/contracts/typescript
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mastery-engine-ci
 neo4j_jars=$cache/neo4j-5.26.0/lib
 postgrest_packages=$cache/postgrest
@@ -110,6 +111,7 @@ install() {
   cp "$here/servers/package.json" "$here/servers/package-lock.json" "$postgrest_packages/"
   install_node_packages "$postgrest_packages"
   install_node_packages "$node_packages"
+  install_node_packages "$typescript_package"
 }
 
 # --- Values: chosen once, kept in DIR -------------------------------------------------------------
@@ -173,6 +175,7 @@ export TEST_NEO4J_USERNAME='neo4j'
 export TEST_NEO4J_PASSWORD='$neo4j_password'
 export TEST_CHROMIUM='$(command -v chromium)'
 export TEST_NODE_MODULES='$node_packages/node_modules'
+export TEST_TYPESCRIPT_PACKAGE='$typescript_package'
 END
 }
 
