@@ -33,6 +33,8 @@ export class ShardReader<Event> {
   #ownAfter: string | undefined = "0";
   #nextClaim = 0;
   #claimFrom = "0-0";
+  /** Ends the wait for the command on its way; whether a stop does so at once. */
+  #giveUp: ((reason: Error) => void) | undefined;
   #interruptible = false;
 
   constructor(consumer: GroupConsumer, reading: Reading<Event>, signal: AbortSignal) {
@@ -49,11 +51,12 @@ export class ShardReader<Event> {
    */
   async run(): Promise<void> {
     const { connection, stream } = this.#consumer;
+    // ioredis leaves commands open that wait for a connection when it is told to make none.
     const interrupt = () => {
       // An acknowledgement on its way is waited for, a server that is away is not.
-      if (this.#interruptible || connection.status !== "ready") connection.disconnect();
+      if (this.#interruptible || connection.status !== "ready") this.#giveUp?.(new Stopped());
     };
-    const closed = () => this.#signal.aborted && connection.disconnect();
+    const closed = () => this.#signal.aborted && this.#giveUp?.(new Stopped());
     this.#signal.addEventListener("abort", interrupt);
     connection.on("error", (error) => this.#reading.onDisturbance(error, stream));
     connection.on("close", closed);
@@ -91,34 +94,38 @@ export class ShardReader<Event> {
   async #turn(): Promise<void> {
     const { batchSize, claimAfterMs } = this.#reading;
     if (this.#startAt !== undefined) {
-      await this.#waiting(this.#consumer.create(this.#startAt));
+      await this.#asked(this.#consumer.create(this.#startAt));
       this.#startAt = undefined;
       this.#ownAfter = "0";
     }
     if (this.#ownAfter !== undefined) {
-      const found = await this.#waiting(this.#consumer.own(this.#ownAfter, batchSize));
+      const found = await this.#asked(this.#consumer.own(this.#ownAfter, batchSize));
       this.#ownAfter = found.at(-1)?.id;
       return this.#handleAll(found);
     }
     if (Date.now() >= this.#nextClaim) {
       const claimed = this.#consumer.claim(claimAfterMs, this.#claimFrom, batchSize);
-      const [next, found] = await this.#waiting(claimed);
+      const [next, found] = await this.#asked(claimed);
       this.#claimFrom = next;
       if (next === "0-0") this.#nextClaim = Date.now() + claimAfterMs / 2;
       return this.#handleAll(found);
     }
     const waitMs = Math.min(LONGEST_WAIT_MS, this.#nextClaim - Date.now());
-    return this.#handleAll(await this.#waiting(this.#consumer.unread(batchSize, waitMs)));
+    return this.#handleAll(await this.#asked(this.#consumer.unread(batchSize, waitMs)));
   }
 
-  /** Waits for Redis; a stop need not. */
-  async #waiting<T>(command: Promise<T>): Promise<T> {
-    this.#interruptible = true;
-    try {
-      return await command;
-    } finally {
-      this.#interruptible = false;
-    }
+  /** Waits for what Redis answers, unless a stop makes an end of it. */
+  #asked<T>(command: Promise<T>, interruptible = true): Promise<T> {
+    return new Promise((resolve, reject) => {
+      command.then(resolve, reject);
+      this.#giveUp = reject;
+      this.#interruptible = interruptible;
+      if (this.#signal.aborted && this.#consumer.connection.status !== "ready") reject(new Stopped());
+    });
+  }
+
+  #acknowledged(id: string): Promise<void> {
+    return this.#asked(this.#consumer.acknowledge(id), false);
   }
 
   async #handleAll(found: Entry[]): Promise<void> {
@@ -139,7 +146,7 @@ export class ShardReader<Event> {
   async #handle({ id, text }: Entry): Promise<void> {
     const { handle, type } = this.#reading;
     // It was trimmed before it was acknowledged: the number of entries kept has a bound.
-    if (text === null) return this.#consumer.acknowledge(id);
+    if (text === null) return this.#acknowledged(id);
     let event: Event | undefined;
     try {
       event = readEvent<Event>(text, type);
@@ -147,12 +154,12 @@ export class ShardReader<Event> {
     } catch (error) {
       if ((await this.#judged(id, event, error)) === "retry") return;
     }
-    await this.#consumer.acknowledge(id);
+    await this.#acknowledged(id);
   }
 
   async #judged(id: string, event: Event | undefined, error: unknown): Promise<Verdict> {
     const { stream } = this.#consumer;
-    const deliveries = await this.#consumer.deliveries(id);
+    const deliveries = await this.#asked(this.#consumer.deliveries(id), false);
     try {
       return await this.#reading.onFailure({ stream, entryId: id, error, event, deliveries });
     } catch (thrown) {
@@ -167,3 +174,6 @@ class Thrown extends Error {
     super("onFailure threw", { cause });
   }
 }
+
+/** A command was given up, since the signal said so. */
+class Stopped extends Error {}

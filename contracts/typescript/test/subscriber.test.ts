@@ -17,6 +17,7 @@ import {
   type SubscribeOptions,
 } from "../src/index.js";
 import { change, tell } from "./changes.js";
+import { Door } from "./door.js";
 import { emptyRedis, pendingIn, until } from "./redis.js";
 
 type Options = Partial<SubscribeOptions<"mastery">>;
@@ -35,12 +36,12 @@ afterEach(() => {
 after(() => redis.disconnect());
 
 /** A running subscription that keeps the versions of what it handled. */
-function subscribed(options: Options = {}) {
+function subscribed(options: Options = {}, client: Redis = redis) {
   const stop = new AbortController();
   running.push(stop);
   const versions: number[] = [];
   const disturbances: unknown[] = [];
-  const ended = subscribe(redis, {
+  const ended = subscribe(client, {
     stream: "mastery",
     group: "reports",
     consumer: "reports-0",
@@ -285,6 +286,49 @@ test("a connection that is cut is made again", async () => {
   await tell(redis, STREAMS.mastery, [1]);
   await until("it is handled", () => run.versions.length === 1);
   await run.stop();
+});
+
+test("a Redis that is away is waited for, but not by a stop", async (t) => {
+  const door = await Door.opened(redis.options.port ?? 6379);
+  const client = redis.duplicate({ host: "127.0.0.1", port: door.port, lazyConnect: true });
+  t.after(() => door.close());
+  const run = subscribed({}, client);
+  await until("it waits", () => groupExists());
+  await door.close();
+  await until("it has noticed", () => run.disturbances.length > 0);
+  await tell(redis, STREAMS.mastery, [1]);
+  await door.open();
+  await until("it is handled", () => run.versions.length === 1);
+
+  // At hand while Redis goes away: handled, and not to be acknowledged any more.
+  await tell(redis, STREAMS.mastery, [2]);
+  await run.stop();
+  let finish: () => void = () => undefined;
+  let began = false;
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const other = subscribed(
+    {
+      group: "other",
+      handle: async () => {
+        began = true;
+        await finished;
+      },
+    },
+    client,
+  );
+  const idle = subscribed({ group: "idle" }, client);
+  await until("it is at hand", () => began && idle.versions.length === 2);
+  await door.close();
+  await until("both have noticed", () =>
+    [other, idle].every(({ disturbances }) => disturbances.length > 0),
+  );
+  const stopped = Promise.all([other.stop(), idle.stop()]);
+  finish();
+  await stopped;
+
+  assert.deepEqual(other.versions, [1]);
 });
 
 test("what is no event of the stream is reported with its text, and not kept", async () => {

@@ -33,6 +33,7 @@ def test_given_the_package_when_read_then_its_version_and_licence_are_the_projec
     assert package["version"] == lock["version"] == project["version"]
     assert lock["packages"][""]["version"] == project["version"]
     assert package["license"] == project["license"]
+    assert (_PACKAGE / "LICENSE").read_text() == (_ROOT / "LICENSE").read_text()
 
 
 def test_given_the_package_when_read_then_users_get_ioredis_alone_and_tests_exact_versions() -> (
