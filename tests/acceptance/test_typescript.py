@@ -28,12 +28,28 @@ _EXAMPLES = "test/schema-examples.ts"
 def package(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A compiled copy of the package, one for all processes of this run; its code is in `build`."""
     (source,) = server_variables("TEST_TYPESCRIPT_PACKAGE")
+    _require_node(Path(source))
     base = tmp_path_factory.getbasetemp()
     copy = (base if worker_id == "master" else base.parent) / "typescript"
     with FileLock(copy.with_suffix(".lock")):
         if not (copy / "build").exists():
             _compile(Path(source), copy)
     return copy
+
+
+def _require_node(source: Path) -> None:
+    """Skip where Node is older than the package wants it; under CI, fail."""
+    wanted = json.loads((source / "package.json").read_text())["engines"]["node"]
+    found = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)
+    if _parts(found.stdout) < _parts(wanted):
+        reason = f"Node is {found.stdout.strip()}, and {source} wants {wanted}"
+        if os.environ.get("CI"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in version.strip().lstrip("v>=").split(".")]
 
 
 def _compile(source: Path, copy: Path) -> None:
