@@ -12,7 +12,8 @@ import pytest
 from filelock import FileLock
 from redis import Redis
 
-from contracts.streams import REJECTED, RESPONSES, shards
+from contracts.jobs import JobRequested
+from contracts.streams import JOBS, REJECTED, RESPONSES, shards
 from tests.security.guarded_redis import GuardedRedis, guarded_redis
 from tests.servers import server_variables
 from tests.whole_run import MASTERY_COMMAND, Setting
@@ -53,6 +54,7 @@ def _parts(version: str) -> list[int]:
 
 
 def _compile(source: Path, copy: Path) -> None:
+    shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(
         source, copy, ignore=shutil.ignore_patterns("node_modules", "dist", "build", "*.md")
     )
@@ -164,3 +166,7 @@ def test_given_answers_of_the_package_when_a_worker_applies_them_then_it_is_told
             # Each learner is where the engine expects them: both shards are in use.
             assert admin.xlen(shard.mastery) > 0
             assert not admin.exists(shard.rejected)
+        entries: Any = admin.xrange(JOBS)
+    # The engine's own role leaves it to that of jobs.
+    ((_, fields),) = entries
+    assert JobRequested.model_validate_json(fields[b"event"]).data.kind == "verify"

@@ -25,8 +25,12 @@ export class Publisher {
   readonly #shards: number;
   readonly #tenantClaim: string;
 
-  /** @throws RangeError if `shards` is no whole number from 0 on. */
+  /**
+   * @throws RangeError if `shards` is no whole number from 0 on.
+   * @throws TypeError if the client puts a prefix before each key: no engine would read there.
+   */
   constructor(redis: Pick<Redis | Cluster, "xadd">, options: PublisherOptions = {}) {
+    if (prefixOf(redis)) throw new TypeError("the client has a keyPrefix: give one without");
     this.#redis = redis;
     this.#shards = checkedShards(options.shards ?? 0);
     this.#tenantClaim = options.tenantClaim ?? "tenant_id";
@@ -56,4 +60,8 @@ export class Publisher {
     const shard = shardOf(tenant, event.data.response.student_id, this.#shards);
     return streamName("responses", shard, this.#shards);
   }
+}
+
+function prefixOf(redis: object): string | undefined {
+  return (redis as { options?: { keyPrefix?: string } }).options?.keyPrefix;
 }

@@ -95,12 +95,14 @@ function dedicated(redis: Redis | Cluster): Redis | Cluster {
     maxRetriesPerRequest: null,
     commandTimeout: undefined,
     keepAlive: 10_000,
+    // The engine's streams have the names that they have.
+    keyPrefix: "",
     // After a failover the old server is only a replica.
     reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
   };
   // Not by instanceof: there may be two copies of ioredis.
   return redis.isCluster
-    ? (redis as Cluster).duplicate([], { redisOptions: patient })
+    ? (redis as Cluster).duplicate([], { keyPrefix: "", redisOptions: patient })
     : (redis as Redis).duplicate(patient);
 }
 

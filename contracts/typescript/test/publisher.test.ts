@@ -109,6 +109,11 @@ test("a number of shards that is none is refused", () => {
   }
 });
 
+test("a client that prefixes keys is refused, for nobody would read there", () => {
+  const prefixing = redis.duplicate({ keyPrefix: "app:", lazyConnect: true });
+  assert.throws(() => new Publisher(prefixing), /keyPrefix/);
+});
+
 test("what Redis refuses is thrown", async () => {
   await redis.set(STREAMS.responses, "no stream");
   const event = responseRecorded(answer, { claims }, { source: "/express/practice" });

@@ -6,7 +6,14 @@ import { promisify } from "node:util";
 
 import { Redis } from "ioredis";
 
-import { Publisher, newestOnly, responseRecorded, subscribe, type MasteryData } from "../src/index.js";
+import {
+  Publisher,
+  jobRequested,
+  newestOnly,
+  responseRecorded,
+  subscribe,
+  type MasteryData,
+} from "../src/index.js";
 import { until } from "./redis.js";
 
 const COUNT = 12;
@@ -25,6 +32,14 @@ test("answers of the publisher come back as mastery, through a worker", { skip: 
   const publishing = new Redis(PUBLISHER_REDIS_URL, { enableReadyCheck: false });
   const publisher = new Publisher(publishing, { shards });
   const now = Math.floor(Date.now() / 1_000);
+  const claimsOf = (sub: string) => ({
+    sub,
+    iss: "https://school.example/auth/v1",
+    aud: ["authenticated"],
+    iat: now,
+    exp: now + 3_600,
+    tenant_id: "schule-7",
+  });
   const sent = new Map<string, string>();
   for (let n = 0; n < COUNT; n += 1) {
     const student_id = STUDENTS[n % STUDENTS.length] ?? "";
@@ -38,14 +53,7 @@ test("answers of the publisher come back as mastery, through a worker", { skip: 
         answered_at: new Date(Date.now() - (COUNT - n) * 1_000).toISOString(),
       },
       {
-        claims: {
-          sub: student_id,
-          iss: "https://school.example/auth/v1",
-          aud: ["authenticated"],
-          iat: now,
-          exp: now + 3_600,
-          tenant_id: "schule-7",
-        },
+        claims: claimsOf(student_id),
       },
       { source: "/express/practice", correlationid: `req-${n}` },
     );
@@ -54,6 +62,9 @@ test("answers of the publisher come back as mastery, through a worker", { skip: 
     if (n % 5 === 0) await publisher.publish(event);
     sent.set(event.id, `req-${n}`);
   }
+  const job = { job_id: randomUUID(), kind: "verify", parameters: { student_id: null } } as const;
+  const admin = { claims: claimsOf("admin-server"), token: "eyJ" };
+  await publisher.publish(jobRequested(job, admin, { source: "/express/admin" }));
   publishing.disconnect();
 
   await promisify(execFile)(WORKER, ["worker", "--burst", "--role", "engine"]);

@@ -200,14 +200,18 @@ test("a stop does not wait for events, and one before the start does nothing", a
   assert.equal(await groupExists(STREAMS.unlocked), false);
 });
 
-test("all shards are read, each in its order", async () => {
+test("all shards are read, each in its order, whatever prefix the client has", async () => {
   const told = [0, 1, 2].map((k) => `${STREAMS.mastery}.{${k}}`);
   for (const [k, stream] of told.entries()) await tell(redis, stream, [10 * k + 1, 10 * k + 2]);
   const of = new Map<string, number[]>();
-  const run = subscribed({
-    shards: 3,
-    handle: (event, { stream }) => void of.set(stream, [...(of.get(stream) ?? []), event.data.version]),
-  });
+  const prefixing = redis.duplicate({ keyPrefix: "app:", lazyConnect: true });
+  const run = subscribed(
+    {
+      shards: 3,
+      handle: ({ data }, { stream }) => void of.set(stream, [...(of.get(stream) ?? []), data.version]),
+    },
+    prefixing,
+  );
   await until("all are handled", () => run.versions.length === 6);
   await run.stop();
 
