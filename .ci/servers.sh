@@ -19,9 +19,11 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 node_packages=$root/tests/acceptance/node
+typescript_package=$root/contracts/typescript
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mastery-engine-ci
 neo4j_jars=$cache/neo4j-5.26.0/lib
 postgrest_packages=$cache/postgrest
+newer_node=$cache/node
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 say() { printf '%s\n' "$*" >&2; }
@@ -103,13 +105,27 @@ install_node_packages() {
   cp "$folder/package-lock.json" "$stamp"
 }
 
+# Debian 12 has one that is older than the npm package of the contracts wants.
+node_is_new() {
+  node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+    process.exit(major > 20 || (major === 20 && minor >= 15) ? 0 : 1)'
+}
+
+install_node() {
+  ! node_is_new || return 0
+  retry npm install --prefix "$newer_node" --no-audit --no-fund --loglevel=error \
+    "node-linux-$(node -p process.arch)@22.23.3" || fail "npm could not install a newer Node"
+}
+
 install() {
   install_packages
+  install_node
   install_neo4j
   mkdir -p "$postgrest_packages"
   cp "$here/servers/package.json" "$here/servers/package-lock.json" "$postgrest_packages/"
   install_node_packages "$postgrest_packages"
   install_node_packages "$node_packages"
+  install_node_packages "$typescript_package"
 }
 
 # --- Values: chosen once, kept in DIR -------------------------------------------------------------
@@ -173,7 +189,9 @@ export TEST_NEO4J_USERNAME='neo4j'
 export TEST_NEO4J_PASSWORD='$neo4j_password'
 export TEST_CHROMIUM='$(command -v chromium)'
 export TEST_NODE_MODULES='$node_packages/node_modules'
+export TEST_TYPESCRIPT_PACKAGE='$typescript_package'
 END
+  node_is_new || printf 'export PATH=%s:"$PATH"\n' "'$newer_node/node_modules/.bin'" >>"$state/env"
 }
 
 # --- Processes ------------------------------------------------------------------------------------

@@ -8,19 +8,23 @@ import typer
 
 from workers.cli.reference import commands_page, events_page, settings_page
 from workers.errors import InputFileError
-from workers.service.asyncapi import EVENT_TYPES, build_document, event_schema
+from workers.service.asyncapi import CHANNELS, EVENT_TYPES, build_document, event_schema
+from workers.typescript.module import Stream, module
 
 DOCUMENT = "asyncapi.yaml"
 SCHEMAS = "contracts/schemas"
+TYPES = "contracts/typescript/src/events.ts"
 REFERENCE = "docs/reference"
 
 
 def generated() -> dict[str, str]:
     """The text of each generated file, by its path below the root of the repository."""
     files = {DOCUMENT: build_document().to_yaml()}
-    for event, event_type in EVENT_TYPES.items():
-        text = json.dumps(event_schema(event), indent=2, ensure_ascii=False)
+    schemas = {event_type: event_schema(event) for event, event_type in EVENT_TYPES.items()}
+    for event_type, schema in schemas.items():
+        text = json.dumps(schema, indent=2, ensure_ascii=False)
         files[f"{SCHEMAS}/{event_type}.json"] = text + "\n"
+    files[TYPES] = module(schemas, _streams())
     from workers.cli.main import app  # noqa: PLC0415  # main registers this very command
 
     files[f"{REFERENCE}/commands.md"] = commands_page(app)
@@ -72,7 +76,7 @@ def asyncapi(
     ] = False,
     root: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
 ) -> None:
-    """Write asyncapi.yaml, the JSON Schemas and the reference of settings and events."""
+    """Write asyncapi.yaml, the JSON Schemas, the TypeScript types and the docs' reference."""
     if not check_only:
         for path in write(root):
             typer.echo(path)
@@ -82,6 +86,13 @@ def asyncapi(
         typer.echo(f"{name} is not what the code says: run `mastery asyncapi`", err=True)
     if drifted:
         raise typer.Exit(1)
+
+
+def _streams() -> dict[str, Stream]:
+    return {
+        key: Stream(one.stream, tuple(EVENT_TYPES[event] for event in one.events), one.summary)
+        for key, one in CHANNELS.items()
+    }
 
 
 def _is_repository(root: Path) -> None:

@@ -140,6 +140,7 @@ def test_given_written_files_when_checked_then_none_has_drifted(repository: Path
     assert {name for name in _files(repository) if "envelope" not in name} == {
         "asyncapi.yaml",
         *(f"contracts/schemas/{name}.json" for name in EVENT_TYPES.values()),
+        "contracts/typescript/src/events.ts",
         *(f"docs/reference/{name}.md" for name in ("commands", "events", "settings")),
     }
 
@@ -152,6 +153,8 @@ def test_given_drift_when_checked_then_it_is_named_and_nothing_is_written(
     (schemas / "practice.job.requested.v1.json").unlink()
     (schemas / "practice.mastery.changed.v1.json").write_bytes(b"\xff")
     (schemas / "practice.gone.v1.json").write_text("{}", encoding="utf-8")
+    types = repository / "contracts" / "typescript" / "src" / "events.ts"
+    types.write_text(types.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     before = _files(repository)
 
     assert sorted(asyncapi.check(repository)) == [
@@ -159,6 +162,7 @@ def test_given_drift_when_checked_then_it_is_named_and_nothing_is_written(
         "contracts/schemas/practice.gone.v1.json",
         "contracts/schemas/practice.job.requested.v1.json",
         "contracts/schemas/practice.mastery.changed.v1.json",
+        "contracts/typescript/src/events.ts",
     ]
     assert _files(repository) == before
 

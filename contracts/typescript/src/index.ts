@@ -1,0 +1,12 @@
+export * from "./events.js";
+export { jobRequested, responseRecorded } from "./building.js";
+export type { Answer, Context, Job, Reported } from "./building.js";
+export { Publisher } from "./publisher.js";
+export type { Published, PublisherOptions } from "./publisher.js";
+export { shardOf, streamName, tenantOf } from "./streams.js";
+export type { ShardedStream, StreamKey } from "./streams.js";
+export { subscribe } from "./subscriber.js";
+export type { SubscribeOptions, Subscribed } from "./subscriber.js";
+export { UnreadableEventError } from "./delivery.js";
+export type { Delivery, Failure, Handler, Verdict } from "./delivery.js";
+export { newestOnly } from "./newest.js";

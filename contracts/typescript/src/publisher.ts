@@ -1,0 +1,67 @@
+/** Publishes events with one XADD each. */
+
+import type { Cluster, Redis } from "ioredis";
+
+import { STREAMS, type JobRequested, type ResponseRecorded } from "./events.js";
+import { checkedShards, shardOf, streamName, tenantOf } from "./streams.js";
+
+/** How the engine is set. */
+export interface PublisherOptions {
+  /** Its `STREAM_SHARDS`; 0 unless set. */
+  shards?: number | undefined;
+  /** Its `JWT_TENANT_CLAIM`; `tenant_id` unless set. */
+  tenantClaim?: string | undefined;
+}
+
+/** Where an event is. */
+export interface Published {
+  stream: string;
+  entryId: string;
+}
+
+/** Publishes answers and requests for jobs. It needs the right to XADD and no other. */
+export class Publisher {
+  readonly #redis: Pick<Redis | Cluster, "xadd">;
+  readonly #shards: number;
+  readonly #tenantClaim: string;
+
+  /**
+   * @throws RangeError if `shards` is no whole number from 0 on.
+   * @throws TypeError if the client puts a prefix before each key: no engine would read there.
+   */
+  constructor(redis: Pick<Redis | Cluster, "xadd">, options: PublisherOptions = {}) {
+    if (prefixOf(redis)) throw new TypeError("the client has a keyPrefix: give one without");
+    this.#redis = redis;
+    this.#shards = checkedShards(options.shards ?? 0);
+    this.#tenantClaim = options.tenantClaim ?? "tenant_id";
+  }
+
+  /**
+   * Adds an event to its stream.
+   *
+   * @returns Where it is, once Redis has it.
+   * @throws Error where it is not known whether Redis has it: publish the same event again.
+   */
+  async publish(event: ResponseRecorded | JobRequested): Promise<Published> {
+    const stream = this.streamOf(event);
+    const entryId = await this.#redis.xadd(stream, "*", "event", JSON.stringify(event));
+    // Null is the answer to NOMKSTREAM alone, which is not asked for.
+    return { stream, entryId: entryId ?? "" };
+  }
+
+  /**
+   * The stream that an event belongs to.
+   *
+   * @throws TypeError if the claim of the tenant is no text.
+   */
+  streamOf(event: ResponseRecorded | JobRequested): string {
+    if (!("response" in event.data)) return STREAMS.jobs;
+    const tenant = tenantOf(event.data.claims, this.#tenantClaim);
+    const shard = shardOf(tenant, event.data.response.student_id, this.#shards);
+    return streamName("responses", shard, this.#shards);
+  }
+}
+
+function prefixOf(redis: object): string | undefined {
+  return (redis as { options?: { keyPrefix?: string } }).options?.keyPrefix;
+}

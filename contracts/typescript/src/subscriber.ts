@@ -1,0 +1,111 @@
+/** Subscribes to what the engine tells, with a consumer group. */
+
+import type { Cluster, Redis } from "ioredis";
+
+import { logged, type Failure, type Handler, type Verdict } from "./delivery.js";
+import type { EventOfStream } from "./events.js";
+import { GroupConsumer } from "./group.js";
+import { ShardReader } from "./shard-reader.js";
+import { checkedShards, streamNames } from "./streams.js";
+
+const TYPES = {
+  mastery: "practice.mastery.changed.v1",
+  unlocked: "practice.concept.unlocked.v1",
+  rejections: "practice.response.rejected.v1",
+} as const satisfies Partial<{ [K in keyof EventOfStream]: EventOfStream[K]["type"] }>;
+
+/** A short name of a stream that can be subscribed to. */
+export type Subscribed = keyof typeof TYPES;
+
+/** What to subscribe to, as whom, and what to do. */
+export interface SubscribeOptions<S extends Subscribed> {
+  stream: S;
+  /** The group: each event is handled by one of its consumers. */
+  group: string;
+  /**
+   * The name of this process in the group: no other's, and the same after a restart, so that it
+   * takes up at once what it left. Such as the name of a pod of a StatefulSet.
+   */
+  consumer: string;
+  /** Where a group begins that is made now: `0` with all that is kept, `$` with what comes. */
+  startAt: "0" | "$";
+  /** The engine's `STREAM_SHARDS`; 0 unless set. */
+  shards?: number | undefined;
+  /** Stops it: the event being handled is handled to its end, the rest is left for later. */
+  signal: AbortSignal;
+  /**
+   * Handles an event, of each shard one after the other. An event may come again: after a crash,
+   * and when it took longer than `claimAfterMs`.
+   */
+  handle: Handler<EventOfStream[S]>;
+  /** What becomes of an event that failed; unless set it is logged, and comes again. */
+  onFailure?: ((failure: Failure<EventOfStream[S]>) => Promise<Verdict> | Verdict) | undefined;
+  /** Told when Redis is away or the group was gone, both of which mend; unless set it is logged. */
+  onDisturbance?: ((error: unknown, stream: string) => void) | undefined;
+  /** After how long an event that is not acknowledged comes again, to whoever asks first. */
+  claimAfterMs?: number | undefined;
+  /** How many events are read at once. */
+  batchSize?: number | undefined;
+}
+
+/**
+ * Handles the events of a stream, all its shards, until the signal.
+ *
+ * Nothing is lost: an event is acknowledged after it was handled. For each shard it opens a
+ * connection like that of `redis`, which it does not use itself.
+ *
+ * @throws Error if Redis refuses what no waiting will change, such as a right that is missing, or
+ * `onFailure` throws.
+ */
+export async function subscribe<S extends Subscribed>(
+  redis: Redis | Cluster,
+  options: SubscribeOptions<S>,
+): Promise<void> {
+  const streams = streamNames(options.stream, checkedShards(options.shards ?? 0));
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  if (signal.aborted) return;
+  const reading = {
+    type: TYPES[options.stream],
+    startAt: options.startAt,
+    handle: options.handle,
+    onFailure: options.onFailure ?? logged,
+    onDisturbance: options.onDisturbance ?? disturbed,
+    claimAfterMs: options.claimAfterMs ?? 60_000,
+    batchSize: options.batchSize ?? 32,
+  };
+  const ended = await Promise.allSettled(
+    streams.map(async (stream) => {
+      const { group, consumer } = options;
+      const own = new GroupConsumer(dedicated(redis), stream, group, consumer);
+      try {
+        await new ShardReader(own, reading, signal).run();
+      } catch (error) {
+        failed.abort();
+        throw error;
+      }
+    }),
+  );
+  for (const end of ended) if (end.status === "rejected") throw end.reason;
+}
+
+/** A connection that may block, and waits for a server that is away as long as it takes. */
+function dedicated(redis: Redis | Cluster): Redis | Cluster {
+  const patient = {
+    maxRetriesPerRequest: null,
+    commandTimeout: undefined,
+    keepAlive: 10_000,
+    // The engine's streams have the names that they have.
+    keyPrefix: "",
+    // After a failover the old server is only a replica.
+    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+  };
+  // Not by instanceof: there may be two copies of ioredis.
+  return redis.isCluster
+    ? (redis as Cluster).duplicate([], { keyPrefix: "", redisOptions: patient })
+    : (redis as Redis).duplicate(patient);
+}
+
+function disturbed(error: unknown, stream: string): void {
+  console.error(`subscription to ${stream} is disturbed:`, error);
+}
