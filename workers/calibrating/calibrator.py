@@ -79,7 +79,7 @@ class Calibrator:
             deployment.
         patience: waits for it where it is away.
         hands: do its steps; None: a process for each, as many as there are cores.
-        directory: where to work; None: where temporary files go. It takes some 50 bytes an answer.
+        directory: where to work; None: where temporary files go. It takes some 40 bytes an answer.
     """
 
     def __init__(

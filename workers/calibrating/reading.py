@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
-from workers.calibration.answers import Answer, Answers, AnswersBuilder
-from workers.ledger.calibration import CalibrationLedger
+from workers.calibration.answers import Answers, AnswersBuilder
+from workers.calibration.held_out import is_held_out
+from workers.ledger.calibration import CalibrationLedger, LoggedAnswer
 from workers.patience import Patience
 
 
@@ -27,11 +28,11 @@ async def read_answers(
         if not page.learners:
             return builder.built()
         after = page.learners[-1]
-        logs: list[list[Answer]] = [[] for _ in page.learners]
+        logs: list[list[LoggedAnswer]] = [[] for _ in page.learners]
         for one in page.answers:
-            logs[one.learner].append(Answer(*one[1:]))
+            logs[one.learner].append(one)
         for key, log in zip(page.learners, logs, strict=True):
             if log:
-                builder.add(key, log)
+                builder.add(log, held_out=is_held_out(key))
         learners += len(page.learners)
         await told(learners)

@@ -9,9 +9,10 @@ import structlog
 from workers.calibrating.processes import Hands, do_all
 from workers.calibrating.progress import Progress
 from workers.calibrating.workspace import Workspace, span_name
-from workers.calibration.answers import Answers, chunks
+from workers.calibration.answers import Answers
 from workers.calibration.comparing import Predicted, together
 from workers.calibration.fitting import Fitted
+from workers.calibration.held_out import chunks
 from workers.calibration.merging import Merged, merged
 from workers.calibration.packing import unpacked, unpacked_fit
 from workers.calibration.steps import Step, fit_name, is_fit, scales_to_fit, steps_of

@@ -1,47 +1,55 @@
-"""The answers of all learners as arrays: what a calibration holds in memory of the log."""
+"""The logs of all learners as arrays: what calibration and evaluation hold in memory of them.
+
+What is fitted is a `Table` of some learners; what is predicted are `Response`s of the others, made
+one log at a time.
+"""
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.calibration.table import Bools, Floats, Ints, Table
-from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.learner import Response
 
-HELD_OUT: Final = 0.2
-"""Share of learners that no fit ever sees."""
+Shorts = NDArray[np.int32]
 
-_SPAN: Final = 2.0**64
-
-
-def is_held_out(key: LearnerKey) -> bool:
-    """Whether a learner is one of those that no fit sees; always the same ones, by their keys.
-
-    So no version was ever fitted on them, and comparing versions on them is fair.
-    """
-    text = f"{len(key.tenant_id)}:{key.tenant_id}{key.student_id}".encode()
-    digest = hashlib.blake2b(text, digest_size=8, person=b"held-out").digest()
-    return int.from_bytes(digest, "big") / _SPAN < HELD_OUT
+_NUMBERED: Final = b"by appearance"
+"""How tables number items and concepts: what was kept of a fit has their numbers, so another way is
+another digest."""
 
 
-class Answer(NamedTuple):
+class Answer(Protocol):
     """One answer that counts."""
 
-    item_id: str
-    concept_ids: Sequence[str]
-    scale: str
-    score: float
-    """In [0, 1]."""
-    answered_at_us: int
+    @property
+    def item_id(self) -> str:
+        """The item's id."""
+
+    @property
+    def concept_ids(self) -> Sequence[str]:
+        """Ids of the concepts."""
+
+    @property
+    def scale(self) -> str:
+        """The scale."""
+
+    @property
+    def score(self) -> float:
+        """In [0, 1]."""
+
+    @property
+    def answered_at_us(self) -> int:
+        """When it was given, microseconds since 1970-01-01T00:00:00Z."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers sorted by learner, each learner's in the learner's order; some 40 bytes each.
+    """Answers learner by learner, each learner's in the learner's order; some 35 bytes each.
 
     Args:
         items, concepts, scales: ids; arrays hold their indices.
@@ -49,7 +57,7 @@ class Answers:
         held_out: of each learner, whether no fit may see it.
         item, scale: of each answer.
         score: of each answer, in [0, 1].
-        answered_at_us: of each answer.
+        answered_at_us: of each answer, microseconds since 1970-01-01T00:00:00Z.
         link_begin: where the concepts of each answer begin, one more entry than there are answers.
         concept: of each link.
     """
@@ -59,12 +67,12 @@ class Answers:
     scales: Sequence[str]
     begin: Ints
     held_out: Bools
-    item: NDArray[np.int32]
-    scale: NDArray[np.int32]
+    item: Shorts
+    scale: Shorts
     score: Floats
     answered_at_us: Ints
-    link_begin: Ints
-    concept: NDArray[np.int32]
+    link_begin: Shorts
+    concept: Shorts
 
     @property
     def learners(self) -> int:
@@ -73,7 +81,7 @@ class Answers:
 
     def digest(self) -> str:
         """The same for the same answers, and for no others."""
-        found = hashlib.blake2b(digest_size=16)
+        found = hashlib.blake2b(digest_size=16, person=_NUMBERED)
         for names in (self.items, self.concepts, self.scales):
             found.update(b"".join(b"%d:%b" % (len(n := name.encode()), n) for name in names))
         for values in (
@@ -90,53 +98,62 @@ class Answers:
         return found.hexdigest()
 
     def table(self, scale: int) -> Table:
-        """What a fit may see of a scale, with the items and concepts that are in it."""
+        """What a fit may see of a scale, as `table_of` makes it of the logs."""
         learner = np.repeat(np.arange(self.learners), np.diff(self.begin))
-        rows = np.flatnonzero((self.scale == scale) & ~self.held_out[learner])
-        learner = learner[rows]
+        row = np.flatnonzero((self.scale == scale) & ~self.held_out[learner])
+        learner = learner[row]
         counts = np.bincount(learner, minlength=self.learners)
         first = np.cumsum(counts) - counts
-        place = np.arange(rows.size) - first[learner]
-        # Learners of most answers first; of as many, in the order of their keys.
+        place = np.arange(row.size) - first[learner]
+        # Learners of most answers first; of as many, as they stand here.
         rank = np.empty(self.learners, dtype=np.int64)
         rank[np.argsort(-counts, kind="stable")] = np.arange(self.learners)
         order = np.lexsort((rank[learner], place))
-        rows, place = rows[order], place[order]
+        row, place = row[order], place[order]
         steps = int(place[-1]) + 1 if place.size else 0
-        links = np.diff(self.link_begin)[rows]
-        of_row = np.repeat(np.arange(rows.size), links)
-        within = np.arange(of_row.size) - np.repeat(np.cumsum(links) - links, links)
-        items, item = np.unique(self.item[rows], return_inverse=True)
-        concepts, concept = np.unique(
-            self.concept[self.link_begin[rows][of_row] + within], return_inverse=True
+        linked = np.diff(self.link_begin)[row]
+        link = np.repeat(np.arange(row.size), linked)
+        within = np.arange(link.size) - np.repeat(np.cumsum(linked) - linked, linked)
+        items, item = _by_appearance(self.item[row], len(self.items))
+        concepts, concept = _by_appearance(
+            self.concept[self.link_begin[row][link] + within], len(self.concepts)
         )
         return Table(
             [self.items[at] for at in items.tolist()],
             [self.concepts[at] for at in concepts.tolist()],
             rank[learner[order]],
             item,
-            np.ascontiguousarray(self.score[rows]),
+            self.score[row],
             np.searchsorted(place, np.arange(steps + 1)),
-            of_row,
+            link,
             concept,
         )
 
     def log(self, learner: int) -> list[Response]:
         """The log of one learner, as the engine replays it; ids of responses are its places."""
+        begin, end = self.begin[learner : learner + 2].tolist()
+        links = self.link_begin[begin : end + 1].tolist()
+        named = [self.concepts[at] for at in self.concept[links[0] : links[-1]].tolist()]
         return [
             Response(
                 f"{row:032x}",
                 None,
-                self.items[self.item[row]],
-                tuple(
-                    self.concepts[at]
-                    for at in self.concept[self.link_begin[row] : self.link_begin[row + 1]].tolist()
-                ),
-                self.scales[self.scale[row]],
-                float(self.score[row]),
-                int(self.answered_at_us[row]),
+                self.items[item],
+                tuple(named[first - links[0] : last - links[0]]),
+                self.scales[scale],
+                score,
+                at_us,
             )
-            for row in range(int(self.begin[learner]), int(self.begin[learner + 1]))
+            for row, item, scale, score, at_us, first, last in zip(
+                range(begin, end),
+                self.item[begin:end].tolist(),
+                self.scale[begin:end].tolist(),
+                self.score[begin:end].tolist(),
+                self.answered_at_us[begin:end].tolist(),
+                links[:-1],
+                links[1:],
+                strict=True,
+            )
         ]
 
 
@@ -147,21 +164,18 @@ class AnswersBuilder:
         self._items: dict[str, int] = {}
         self._concepts: dict[str, int] = {}
         self._scales: dict[str, int] = {}
-        self._begin = array("q", [0])
-        self._held_out = array("b")
+        self._begin, self._held_out = array("q", [0]), array("b")
         self._item, self._scale = array("i"), array("i")
-        self._score = array("d")
-        self._answered_at_us = array("q")
-        self._link_begin = array("q", [0])
-        self._concept = array("i")
+        self._score, self._answered_at_us = array("d"), array("q")
+        self._link_begin, self._concept = array("i", [0]), array("i")
 
-    @property
-    def responses(self) -> int:
-        """Number of answers so far."""
-        return len(self._item)
+    def add(self, log: Iterable[Answer], *, held_out: bool = False) -> None:
+        """The next learner.
 
-    def add(self, key: LearnerKey, log: Iterable[Answer]) -> None:
-        """The next learner with the whole log, in the learner's order."""
+        Args:
+            log: the whole log, in the learner's order.
+            held_out: whether no fit may see it.
+        """
         for one in log:
             self._item.append(_number(self._items, one.item_id))
             self._scale.append(_number(self._scales, one.scale))
@@ -170,7 +184,7 @@ class AnswersBuilder:
             self._concept.extend(_number(self._concepts, name) for name in one.concept_ids)
             self._link_begin.append(len(self._concept))
         self._begin.append(len(self._item))
-        self._held_out.append(is_held_out(key))
+        self._held_out.append(held_out)
 
     def built(self) -> Answers:
         """All of them; the builder takes no more."""
@@ -179,43 +193,38 @@ class AnswersBuilder:
             list(self._concepts),
             list(self._scales),
             np.frombuffer(self._begin, np.int64),
-            np.frombuffer(self._held_out, np.int8).astype(np.bool_),
-            _numbers(self._item),
-            _numbers(self._scale),
-            np.frombuffer(self._score, np.float64) if self._score else np.zeros(0),
-            np.frombuffer(self._answered_at_us, np.int64)
-            if self._answered_at_us
-            else np.zeros(0, dtype=np.int64),
-            np.frombuffer(self._link_begin, np.int64),
-            _numbers(self._concept),
+            np.frombuffer(self._held_out, np.bool_),
+            np.frombuffer(self._item, np.int32),
+            np.frombuffer(self._scale, np.int32),
+            np.frombuffer(self._score, np.float64),
+            np.frombuffer(self._answered_at_us, np.int64),
+            np.frombuffer(self._link_begin, np.int32),
+            np.frombuffer(self._concept, np.int32),
         )
+
+
+def answers_of(logs: Iterable[Iterable[Answer]]) -> Answers:
+    """Whole logs, one per learner, each in the learner's order; nobody is held out."""
+    builder = AnswersBuilder()
+    for log in logs:
+        builder.add(log)
+    return builder.built()
 
 
 def _number(known: dict[str, int], name: str) -> int:
     return known.setdefault(name, len(known))
 
 
-def _numbers(values: "array[int]") -> NDArray[np.int32]:
-    return np.frombuffer(values, np.int32) if values else np.zeros(0, dtype=np.int32)
-
-
-def chunks(answers: Answers, most: int) -> Iterator[tuple[int, int]]:
-    """Spans of learners with at most so many answers of held-out ones, or one learner.
+def _by_appearance(values: Shorts, count: int) -> tuple[Ints, Ints]:
+    """The values in order of their first appearance, and each value's number therein.
 
     Args:
-        answers: all.
-        most: answers.
-
-    Yields:
-        The first learner of a span, and the one after its last; spans of no held-out one's are
-        left out.
+        values: each below `count`.
+        count: how many there may be.
     """
-    counts = np.where(answers.held_out, np.diff(answers.begin), 0)
-    begin, held = 0, 0
-    for learner, count in enumerate(counts.tolist()):
-        if held and held + count > most:
-            yield begin, learner
-            begin, held = learner, 0
-        held += count
-    if held:
-        yield begin, counts.size
+    first = np.full(count, values.size)
+    np.minimum.at(first, values, np.arange(values.size))
+    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < values.size)]
+    number = np.empty(count, dtype=np.int64)
+    number[order] = np.arange(order.size)
+    return order, number[values]

@@ -1,9 +1,10 @@
 """What draws the numbers of concepts together, the harder the nearer concepts lie to each other."""
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from scipy.special import digamma, polygamma
 
 from workers.calibration.table import Floats
 
@@ -67,6 +68,40 @@ class Draw:
         apart = ((own - centre) ** 2 + variance).sum(axis=1) + IMAGINED / _LOOSEST
         precision = (own.shape[1] + IMAGINED) / apart
         return replace(self, precision=np.clip(precision, _LOOSEST, _TIGHTEST))
+
+
+class Looser(NamedTuple):
+    """A prior whose precisions are not known, only told by some concepts."""
+
+    draw: Draw
+    """With the precisions that their logarithms have on average."""
+    of_log: Floats
+    """Mean square of how far these logarithms are from where the mode has them and from there on,
+    in steps of the precisions of `draw`; of unknown, gap, weight and prior, shape (4,)."""
+
+
+def looser(draw: Draw, variance: Floats) -> Looser:
+    """The prior as it is held to be once its precisions are uncertain.
+
+    A precision that some squares tell has a gamma distribution, and most of that lies below the
+    likeliest one, which moreover takes the mean of concepts as known: the fewer they are, the more.
+
+    Source: Morris (1983), "Parametric empirical Bayes inference: theory and applications", Journal
+    of the American Statistical Association 78, 47-55: intervals of the likeliest prior are too
+    short. Moments of the logarithm of a gamma variable: Johnson, Kotz & Balakrishnan (1994),
+    "Continuous univariate distributions" 1, section 17.8.
+
+    Args:
+        draw: with the likeliest precisions (`Draw.looked_at`).
+        variance: of unknown, gap, weight and prior of each concept, shape (4, concepts).
+    """
+    told = np.clip(1.0 - draw.precision[:, None] * variance, 0.0, 1.0) ** 2
+    # The mean that all are drawn to takes away as much as one of them tells.
+    squares = told.sum(axis=1) - told.mean(axis=1) + IMAGINED
+    shift = digamma(squares / 2.0) - np.log((squares + told.mean(axis=1)) / 2.0)
+    precision = np.maximum(draw.precision * np.exp(shift), _LOOSEST)
+    further = draw.precision / precision - 1.0
+    return Looser(replace(draw, precision=precision), polygamma(1, squares / 2.0) + further**2)
 
 
 def common_rate(events: Floats, chances: Floats, usual: float) -> float:

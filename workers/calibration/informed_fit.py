@@ -23,7 +23,6 @@ from workers.calibration.informed_chains import (
 )
 from workers.calibration.informed_curvature import (
     DRAWN,
-    informed_covariance,
     informed_of,
     newton,
     numbers_of,
@@ -40,7 +39,7 @@ from workers.calibration.informed_draw import (
     Draw,
     common_rate,
 )
-from workers.calibration.informed_spread import widened
+from workers.calibration.informed_spread import whole_covariance
 from workers.calibration.table import Floats, Table
 
 _ROUNDS: Final = 25
@@ -93,10 +92,7 @@ def fit_informed(table: Table, z: Floats, theta: Floats) -> InformedFit:
         fitted = _round(data, _inside(informed_of(numbers)), draw)
         if np.abs(numbers_of(fitted) - before).max() < _AT_REST:
             break
-    covariance = informed_covariance(data, fitted, draw)
-    return InformedFit(
-        fitted, log_likelihoods(data, fitted), widened(covariance, data, fitted, draw)
-    )
+    return InformedFit(fitted, log_likelihoods(data, fitted), whole_covariance(data, fitted, draw))
 
 
 def _climb(data: InformedAnswers, start: tuple[float, float, float, float], draw: Draw) -> Informed:

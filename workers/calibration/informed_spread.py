@@ -9,8 +9,15 @@ from typing import Final
 import numpy as np
 
 from workers.calibration.informed_chains import Informed, InformedAnswers
-from workers.calibration.informed_curvature import CHANCES, OWN, Posterior, inverse_of
-from workers.calibration.informed_draw import GAP, IMAGINED, WEIGHT, Draw
+from workers.calibration.informed_curvature import (
+    CHANCES,
+    DRAWN,
+    OWN,
+    Posterior,
+    informed_covariance,
+    inverse_of,
+)
+from workers.calibration.informed_draw import GAP, WEIGHT, Draw, Looser, looser
 from workers.calibration.table import Floats
 
 _LEARN: Final = 5
@@ -27,25 +34,37 @@ _LEAST_GAP: Final = 0.05
 _MOST_LOGIT: Final = 15.0
 
 
-def widened(covariance: Floats, data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
+def whole_covariance(data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
     """Covariances with the precisions of the prior uncertain too, and with the tails of rates.
 
     Args:
-        covariance: of unknown, known, weight, prior, slope and the logits of learn and forget,
-            shape (concepts, 7, 7).
         data: the answers.
         fitted: the mode.
-        draw: the prior.
+        draw: the prior, with the precisions that are likeliest.
+
+    Returns:
+        Of unknown, known, weight, prior, slope and the logits of learn and forget, shape
+        (concepts, 7, 7).
     """
-    return _with_tails(with_spreads(covariance, fitted, draw), data, fitted, draw)
+    posterior = Posterior(data, fitted, draw)
+    observed = posterior.held(hill=True)
+    variance = np.diagonal(inverse_of(observed, list(OWN)), axis1=1, axis2=2).T
+    prior = looser(draw, variance[DRAWN])
+    found = with_spreads(informed_covariance(data, fitted, prior.draw), fitted, prior)
+    return with_tails(found, posterior, observed)
 
 
-def with_spreads(covariance: Floats, fitted: Informed, draw: Draw) -> Floats:
+def with_spreads(covariance: Floats, fitted: Informed, prior: Looser) -> Floats:
     """With what the mode moves as the precisions do that draw concepts together.
 
     Source: Kass & Steffey (1989), "Approximate Bayesian inference in conditionally independent
     hierarchical models", Journal of the American Statistical Association 84, 717-726: the variance
     given the precision, and that of the mean as the precision varies.
+
+    Args:
+        covariance: as of `whole_covariance`, under the looser prior.
+        fitted: the mode.
+        prior: the looser one.
     """
     found = covariance.copy()
     numbers = (fitted.unknown, fitted.gap, fitted.weight, fitted.prior)
@@ -54,15 +73,12 @@ def with_spreads(covariance: Floats, fitted: Informed, draw: Draw) -> Floats:
         along[what] = 1.0
         if own is fitted.gap:
             along[0] = -1.0
-        precision = draw.precision[what]
-        by_log = (covariance @ along) * draw.pull(what, own)[:, None]
-        told = np.clip(1.0 - precision * (covariance @ along @ along), 0.0, 1.0)
-        variance = 2.0 / (float((told**2).sum()) + IMAGINED)
-        found += variance * by_log[:, :, None] * by_log[:, None, :]
+        by_log = (covariance @ along) * prior.draw.pull(what, own)[:, None]
+        found += prior.of_log[what] * by_log[:, :, None] * by_log[:, None, :]
     return found
 
 
-def _with_tails(covariance: Floats, data: InformedAnswers, fitted: Informed, draw: Draw) -> Floats:
+def with_tails(covariance: Floats, posterior: Posterior, observed: Floats) -> Floats:
     """With the logits of rates as uncertain as their profile says.
 
     To where nothing happens the posterior of a rate near 0 falls much more slowly than its
@@ -71,9 +87,13 @@ def _with_tails(covariance: Floats, data: InformedAnswers, fitted: Informed, dra
 
     Source: Venzon & Moolgavkar (1988), "A method for computing profile-likelihood-based confidence
     intervals", Applied Statistics 37, 87-94.
+
+    Args:
+        covariance: as of `whole_covariance`.
+        posterior: around the mode.
+        observed: its information there.
     """
-    posterior = Posterior(data, fitted, draw)
-    observed, scale = posterior.held(hill=True), np.ones(covariance.shape[:2])
+    scale = np.ones(covariance.shape[:2])
     for rate in (_LEARN, _FORGET):
         curved = np.sqrt(inverse_of(observed, list(OWN))[:, OWN.index(rate), OWN.index(rate)])
         deviation = curved

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from workers.calibrating.processes import cores
-from workers.calibration.columns import LogColumns, columns_of
+from workers.calibration.answers import Answers, answers_of
 from workers.calibration.fitting import IN_STEPS, MODELS, fit_table
+from workers.calibration.merging import tallies_of
 from workers.cli.evaluate_live import evaluate_live
 from workers.cli.progress import progress_bar
 from workers.errors import InputFileError
@@ -23,7 +24,7 @@ from workers.evaluation.protocol import FOLDS, Predictions
 from workers.evaluation.protocol import evaluate_all as run
 from workers.evaluation.reading import logs_of
 from workers.evaluation.report import render_evaluation
-from workers.evaluation.report_data import Evaluation, Tallies, best
+from workers.evaluation.report_data import Evaluation, best
 from workers.publishing.csv_responses import Columns, CsvResponses
 from workers.reconciliation.since import Since
 
@@ -120,42 +121,42 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
         separator=separator,
         latest=datetime.now(UTC),
     )
-    columns = columns_of(logs_of(rows).values())
-    if columns.learners < FOLDS:
+    answers = answers_of(logs_of(rows).values())
+    if answers.learners < FOLDS:
         raise InputFileError(
-            f"{file}: it has {columns.learners} students, and {FOLDS} or more are needed: each "
+            f"{file}: it has {answers.learners} students, and {FOLDS} or more are needed: each "
             "fifth is predicted by what the others taught"
         )
-    found = _run(_chosen(model, columns), columns, processes or cores())
+    found = _run(_chosen(model, answers), answers, processes or cores())
     measures = {name: predictions.measures() for name, predictions in found.items()}
     if json:
         typer.echo(orjson.dumps(measures, option=orjson.OPT_INDENT_2).decode())
     else:
         Console().print(_table(file, measures))
     if report is not None:
-        report.write_text(_page(file, columns, found), encoding="utf-8")
+        report.write_text(_page(file, answers, found), encoding="utf-8")
         typer.echo(f"The page with its curves: {report.resolve()}", err=True)
 
 
-def _chosen(model: list[str] | None, columns: LogColumns) -> list[str]:
+def _chosen(model: list[str] | None, answers: Answers) -> list[str]:
     if model:
         return list(dict.fromkeys(model))
-    partial = bool(((columns.score > 0.0) & (columns.score < 1.0)).any())
+    partial = bool(((answers.score > 0.0) & (answers.score < 1.0)).any())
     return [name for name in MODELS if partial or name not in IN_STEPS]
 
 
-def _run(chosen: list[str], columns: LogColumns, processes: int) -> dict[str, Predictions]:
+def _run(chosen: list[str], answers: Answers, processes: int) -> dict[str, Predictions]:
     with progress_bar() as bar:
-        tasks = {name: bar.add_task(name, total=columns.score.size) for name in chosen}
+        tasks = {name: bar.add_task(name, total=answers.score.size) for name in chosen}
         return run(
             chosen,
-            columns,
-            lambda name, answers: bar.update(tasks[name], advance=answers),
+            answers,
+            lambda name, done: bar.update(tasks[name], advance=done),
             processes,
         )
 
 
-def _page(file: Path, columns: LogColumns, predictions: dict[str, Predictions]) -> str:
+def _page(file: Path, answers: Answers, predictions: dict[str, Predictions]) -> str:
     chosen = best(predictions)
     return render_evaluation(
         Evaluation(
@@ -163,8 +164,8 @@ def _page(file: Path, columns: LogColumns, predictions: dict[str, Predictions]) 
             datetime.now(UTC),
             predictions,
             chosen,
-            fit_table(chosen, columns.table()),
-            Tallies.of(columns.logs()),
+            fit_table(chosen, answers.table(0)),
+            tallies_of(answers, 0),
         )
     )
 

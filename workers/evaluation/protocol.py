@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from signal import SIG_DFL, SIGINT, signal
 from typing import Final, NamedTuple
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.calibration.columns import LogColumns, columns_of
+from workers.calibration.answers import Answers, answers_of
 from workers.calibration.fitting import Fitted, fit_table
 from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, brier, ece, log_loss
@@ -71,14 +71,14 @@ def evaluate(model: str, logs: Logs, advance: Callable[[int], None]) -> Predicti
         advance: told how many answers were predicted since.
 
     Raises:
-        ValueError: if the model is none, or learners are too few.
+        ValueError: if the model is none, learners are too few, or scales are several.
     """
-    return evaluate_all([model], columns_of(logs.values()), lambda _, n: advance(n))[model]
+    return evaluate_all([model], answers_of(logs.values()), lambda _, n: advance(n))[model]
 
 
 def evaluate_all(
     models: Sequence[str],
-    columns: LogColumns,
+    answers: Answers,
     advance: Callable[[str, int], None],
     processes: int = 1,
 ) -> dict[str, Predictions]:
@@ -86,20 +86,22 @@ def evaluate_all(
 
     Args:
         models: each of `workers.calibration.fitting.MODELS`.
-        columns: all answers, at least one learner for each fold.
+        answers: all, on one scale, at least one learner for each fold.
         advance: told of which model how many answers were predicted since.
         processes: how many work at a time, 1 or more; what is predicted does not depend on it.
 
     Raises:
-        ValueError: if a model is none, or learners are too few.
+        ValueError: if a model is none, learners are too few, or scales are several.
     """
-    if columns.learners < FOLDS:
+    if answers.learners < FOLDS:
         raise ValueError(
-            f"{FOLDS} learners or more are needed to hold some out, not {columns.learners}"
+            f"{FOLDS} learners or more are needed to hold some out, not {answers.learners}"
         )
+    if len(answers.scales) > 1:
+        raise ValueError(f"answers must be on one scale, not on {', '.join(answers.scales)}")
     tasks = [(model, held_out) for model in models for held_out in range(FOLDS)]
     found: dict[tuple[str, int], _Fold] = {}
-    for task, fold in _done(tasks, columns, processes):
+    for task, fold in _done(tasks, answers, processes):
         found[task] = fold
         advance(task[0], fold.score.size)
     return {model: _together([found[model, n] for n in range(FOLDS)]) for model in models}
@@ -117,15 +119,15 @@ class _Fold(NamedTuple):
 
 
 def _done(
-    tasks: Sequence[tuple[str, int]], columns: LogColumns, processes: int
+    tasks: Sequence[tuple[str, int]], answers: Answers, processes: int
 ) -> Iterator[tuple[tuple[str, int], _Fold]]:
     """Each task and what it found, in the order in which they are done."""
     if processes == 1:
         for task in tasks:
-            yield task, _fold(columns, *task)
+            yield task, _fold(answers, *task)
         return
     # Spawned, not forked: a fork of a process with threads may stand still.
-    pool = ProcessPoolExecutor(min(processes, len(tasks)), get_context("spawn"), _begin, (columns,))
+    pool = ProcessPoolExecutor(min(processes, len(tasks)), get_context("spawn"), _begin, (answers,))
     try:
         running = {pool.submit(_fold_of_begun, *task): task for task in tasks}
         for future in as_completed(running):
@@ -134,27 +136,27 @@ def _done(
         pool.shutdown(cancel_futures=True)
 
 
-_BEGUN: list[LogColumns] = []
+_BEGUN: list[Answers] = []
 """Of a process of the pool, what it works on."""
 
 
-def _begin(columns: LogColumns) -> None:
+def _begin(answers: Answers) -> None:
     # Who stops the command stops all of them, and is told once.
     signal(SIGINT, SIG_DFL)
-    _BEGUN[:] = [columns]
+    _BEGUN[:] = [answers]
 
 
 def _fold_of_begun(model: str, held_out: int) -> _Fold:
     return _fold(_BEGUN[0], model, held_out)
 
 
-def _fold(columns: LogColumns, model: str, held_out: int) -> _Fold:
-    of = fold_of(columns.learners)
-    fitted = fit_table(model, columns.table(of != held_out))
+def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
+    held = fold_of(answers.learners) == held_out
+    fitted = fit_table(model, replace(answers, held_out=held).table(0))
     score, probability, concept, attempt, history = [], [], [], [], []
-    for learner in np.flatnonzero(of == held_out).tolist():
+    for learner in np.flatnonzero(held).tolist():
         for place, (response, expected, number) in enumerate(
-            predict(columns.log(learner), fitted.parameters)
+            predict(answers.log(learner), fitted.parameters)
         ):
             score.append(response.score)
             probability.append(expected)

@@ -1,11 +1,10 @@
 """What the page of an evaluation is made of."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from workers.calibration.fitting import Fitted
-from workers.estimation.learner import Response
 from workers.evaluation.protocol import Predictions
 
 
@@ -29,30 +28,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Tallies:
-    """Of all answers, by concept and by item."""
+    """Of all answers, by concept and by item; an answer counts for each of its concepts."""
 
     learners: int
     concepts: Mapping[str, Tally]
     items: Mapping[str, Tally]
-
-    @classmethod
-    def of(cls, logs: Iterable[Sequence[Response]]) -> "Tallies":
-        """Count whole logs, one for each learner; a response counts for each of its concepts."""
-        concepts: dict[str, Tally] = {}
-        items: dict[str, Tally] = {}
-        learners = 0
-        for log in logs:
-            learners += 1
-            for one in log:
-                _count(items, one.item_id, one.score)
-                for concept_id in one.concept_ids:
-                    _count(concepts, concept_id, one.score)
-        return cls(learners, concepts, items)
-
-
-def _count(tallies: dict[str, Tally], name: str, score: float) -> None:
-    before = tallies.get(name, Tally())
-    tallies[name] = Tally(before.answers + 1, before.score + score)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from workers.calibrating.calibrator import KEPT_S, By, Calibrator
 from workers.calibrating.processes import Hands, in_a_process
 from workers.calibrating.request import Request
 from workers.calibrating.workspace import Workspace
-from workers.calibration.answers import is_held_out
 from workers.calibration.fitting import fit
+from workers.calibration.held_out import is_held_out
 from workers.cli.main import app
 from workers.errors import CalibrationFailed
 from workers.estimation.learner import LearnerKey

@@ -1,18 +1,14 @@
 """Answers of all learners as arrays are the logs they were made of."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
 from tests.unit.calibration.simulated import simulated
-from workers.calibration.answers import (
-    HELD_OUT,
-    Answer,
-    Answers,
-    AnswersBuilder,
-    chunks,
-    is_held_out,
-)
-from workers.calibration.table import table_of
+from workers.calibration.answers import Answers, AnswersBuilder, answers_of
+from workers.calibration.held_out import HELD_OUT, chunks, is_held_out
+from workers.calibration.table import Table, table_of
 from workers.estimation.learner import LearnerKey, Response
 
 
@@ -20,14 +16,11 @@ def key_of(number: int) -> LearnerKey:
     return LearnerKey(f"school-{number % 3}", f"s{number}")
 
 
-def answers_of(logs: list[list[Response]]) -> Answers:
+def parted(logs: list[list[Response]]) -> Answers:
+    """Answers of learners some of whom are held out, by their keys."""
     builder = AnswersBuilder()
     for number, log in enumerate(logs):
-        builder.add(
-            key_of(number),
-            [Answer(r.item_id, r.concept_ids, r.scale, r.score, r.answered_at_us) for r in log],
-        )
-    assert builder.responses == sum(map(len, logs))
+        builder.add(log, held_out=is_held_out(key_of(number)))
     return builder.built()
 
 
@@ -40,30 +33,36 @@ def on_scales(logs: list[list[Response]], seed: int = 0) -> list[list[Response]]
     ]
 
 
+def assert_alike(one: Table, other: Table) -> None:
+    for field in fields(Table):
+        assert list(getattr(one, field.name)) == list(getattr(other, field.name)), field.name
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_given_logs_on_scales_when_tabled_then_each_table_is_that_of_its_learners_logs(
     several: bool,
 ) -> None:
     logs = on_scales(simulated(60, 3, concepts=4, several=several))
-    answers = answers_of(logs)
+    answers = parted(logs)
     seen = [log for number, log in enumerate(logs) if not is_held_out(key_of(number))]
     assert 0 < len(seen) < len(logs)
     for number, scale in enumerate(answers.scales):
         expected, _ = table_of([[one for one in log if one.scale == scale] for log in seen])
-        table = answers.table(number)
-        assert (table.step == expected.step).all()
-        assert (table.learner == expected.learner).all()
-        assert (table.score == expected.score).all()
-        assert (table.link == expected.link).all()
-        names = [table.items[at] for at in table.item]
-        assert names == [expected.items[at] for at in expected.item]
-        names = [table.concepts[at] for at in table.concept]
-        assert names == [expected.concepts[at] for at in expected.concept]
-        assert set(table.concepts) == set(expected.concepts)
+        assert_alike(answers.table(number), expected)
+
+
+def test_given_others_held_out_when_tabled_then_the_table_is_that_of_those_who_are_left() -> None:
+    logs = [*simulated(30, 7, several=True), [], *simulated(4, 8, most=60)]
+    answers = answers_of(logs)
+    assert answers.learners == len(logs)
+    assert_alike(answers.table(0), table_of(logs)[0])
+    held = np.random.default_rng(1).random(len(logs)) < 0.5
+    kept = [log for log, one in zip(logs, held, strict=True) if not one]
+    assert_alike(replace(answers, held_out=held).table(0), table_of(kept)[0])
 
 
 def test_given_a_learner_when_replayed_then_the_log_is_as_it_was_but_for_its_ids() -> None:
-    logs = on_scales(simulated(5, 1, several=True))
+    logs = [*on_scales(simulated(5, 1, several=True)), [], *simulated(2, 2)]
     answers = answers_of(logs)
     for number, log in enumerate(logs):
         found = answers.log(number)
@@ -73,8 +72,9 @@ def test_given_a_learner_when_replayed_then_the_log_is_as_it_was_but_for_its_ids
 
 def test_given_other_answers_when_digested_then_another_digest() -> None:
     logs = simulated(8, 2)
-    digest = answers_of(logs).digest()
-    assert answers_of(logs).digest() == digest
+    answers = parted(logs)
+    digest = answers.digest()
+    assert parted(logs).digest() == digest
     one = logs[3][0]
     for other in (
         one._replace(score=1.0 - one.score),
@@ -84,8 +84,9 @@ def test_given_other_answers_when_digested_then_another_digest() -> None:
         one._replace(answered_at_us=7),
     ):
         changed = [log if n != 3 else [other, *log[1:]] for n, log in enumerate(logs)]
-        assert answers_of(changed).digest() != digest
-    assert answers_of(logs[1:]).digest() != digest
+        assert parted(changed).digest() != digest
+    assert parted(logs[1:]).digest() != digest
+    assert replace(answers, held_out=~answers.held_out).digest() != digest
 
 
 def test_given_many_learners_when_held_out_then_as_many_as_said_and_always_the_same() -> None:
@@ -98,7 +99,7 @@ def test_given_many_learners_when_held_out_then_as_many_as_said_and_always_the_s
 
 
 def test_given_spans_when_cut_then_each_held_out_learner_is_in_one_of_them() -> None:
-    answers = answers_of(simulated(120, 4))
+    answers = parted(simulated(120, 4))
     counts = np.diff(answers.begin)
     spans = list(chunks(answers, 40))
     assert len(spans) > 3
@@ -113,3 +114,7 @@ def test_given_spans_when_cut_then_each_held_out_learner_is_in_one_of_them() -> 
 def test_given_nobody_when_built_then_there_is_nothing() -> None:
     answers = answers_of([])
     assert (answers.learners, answers.score.size, answers.scales) == (0, 0, [])
+
+
+def test_given_no_answer_when_tabled_then_the_table_is_empty() -> None:
+    assert_alike(answers_of([[]]).table(0), table_of([[]])[0])

@@ -6,10 +6,15 @@ from scipy.special import expit
 
 from tests.unit.calibration.simulated import simulated
 from workers.calibration.informed_chains import Informed, informed_answers, log_likelihoods
-from workers.calibration.informed_curvature import informed_covariance, informed_of, newton
-from workers.calibration.informed_draw import USUAL, Draw
+from workers.calibration.informed_curvature import (
+    Posterior,
+    informed_covariance,
+    informed_of,
+    newton,
+)
+from workers.calibration.informed_draw import USUAL, Draw, Looser, looser
 from workers.calibration.informed_fit import fit_informed
-from workers.calibration.informed_spread import widened, with_spreads
+from workers.calibration.informed_spread import whole_covariance, with_spreads, with_tails
 from workers.calibration.table import Floats, table_of
 
 LOGS = simulated(120, 3)
@@ -51,24 +56,22 @@ def test_given_concepts_apart_then_the_precision_is_that_of_them_and_their_varia
 
 def test_given_a_rate_near_zero_then_its_error_reaches_to_where_it_is_improbable() -> None:
     found = fit_informed(TABLE, Z, THETA)
-    fitted, draw = found.informed, Draw()
-    plain = informed_covariance(DATA, fitted, draw)
-    spread = with_spreads(plain, fitted, draw)
-    wide = widened(plain, DATA, fitted, draw)
-    variances = np.diagonal(wide / spread, axis1=1, axis2=2)
+    plain = informed_covariance(DATA, found.informed, Draw())
+    posterior = Posterior(DATA, found.informed, Draw())
+    wide = with_tails(plain, posterior, posterior.held(hill=True))
+    variances = np.diagonal(wide / plain, axis1=1, axis2=2)
     assert variances[:, :5] == pytest.approx(np.ones((2, 5)))
     assert (variances[:, 5:] >= 1.0).all()
     assert (variances[:, 5:] > 1.02).any()
 
 
-@pytest.mark.parametrize(("concepts", "told"), [(4, 4), (400, 400)])
-def test_given_a_concept_far_off_then_how_hard_it_is_drawn_is_uncertain_and_less_so_of_many(
-    concepts: int, told: int
-) -> None:
-    fitted = as_usual(concepts)
+def test_given_a_concept_far_off_then_it_is_as_uncertain_as_how_hard_it_is_drawn_makes_it() -> None:
+    fitted = as_usual(4)
     fitted.prior[0] += 2.0
-    draw, variance = Draw(), 0.1
-    found = with_spreads(diagonal(fitted, variance), fitted, draw)
+    draw, variance, of_log = Draw(), 0.1, 0.3
+    found = with_spreads(
+        diagonal(fitted, variance), fitted, Looser(draw, np.array([0.0, 0.0, 0.0, of_log]))
+    )
     # The mode of x known with error 1/s, drawn to c by precision τ, is (s x + τ c) / (s + τ).
     precision = float(draw.precision[3])
     said, centre = 1.0 / variance - precision, draw.centre(3, fitted.prior)
@@ -79,8 +82,48 @@ def test_given_a_concept_far_off_then_how_hard_it_is_drawn_is_uncertain_and_less
         return float((said * answer + at * centre) / (said + at))
 
     moved = (mode(1e-4) - mode(-1e-4)) / 2e-4
-    of_log = 2.0 / (told * (1.0 - precision * variance) ** 2 + 1.0)
     assert found[0, 3, 3] - variance == pytest.approx(of_log * moved**2, rel=1e-3)
+
+
+@pytest.mark.parametrize("concepts", [2, 8, 50])
+def test_given_concepts_well_known_then_their_precision_is_as_its_posterior_has_it(
+    concepts: int,
+) -> None:
+    likeliest = np.full(4, 300.0)
+    found = looser(Draw(likeliest), np.zeros((4, concepts)))
+    # Of concepts and the usual one, about their mean, with a flat prior of the log precision.
+    by_log = np.linspace(-15.0, 5.0, 20_001)
+    squares = (concepts + 1.0) / 300.0
+    log_density = concepts / 2.0 * (np.log(300.0) + by_log) - squares / 2.0 * 300.0 * np.exp(by_log)
+    weight = np.exp(log_density - log_density.max())
+    weight /= weight.sum()
+    mean = float(weight @ by_log)
+    variance = float(weight @ (by_log - mean) ** 2)
+    assert np.log(found.draw.precision / likeliest) == pytest.approx(np.full(4, mean), rel=1e-3)
+    further = np.exp(-mean) - 1.0
+    assert found.of_log == pytest.approx(np.full(4, variance + further**2), rel=1e-3)
+
+
+def test_given_many_concepts_or_none_that_lie_near_then_the_prior_is_as_it_was() -> None:
+    near = Draw(np.full(4, 100.0))
+    many = looser(near, np.full((4, 5000), 1e-4))
+    assert many.draw.precision == pytest.approx(near.precision, rel=1e-3)
+    assert (many.of_log < 1e-3).all()
+    apart = looser(Draw(), np.full((4, 3), 0.01))
+    assert apart.draw.precision.tolist() == Draw().precision.tolist()
+    # What answers say nothing of tells nothing of how far concepts lie apart.
+    unsaid = looser(near, np.full((4, 5000), 25.0))
+    assert (unsaid.draw.precision < 0.3 * near.precision).all()
+    assert (unsaid.of_log > 4.0).all()
+
+
+def test_given_few_concepts_that_lie_near_then_each_is_less_well_known_than_if_all_did() -> None:
+    fitted, near = fit_informed(TABLE, Z, THETA).informed, Draw(4.0 * Draw().precision)
+    whole = np.diagonal(whole_covariance(DATA, fitted, near), axis1=1, axis2=2)
+    taken_as_known = np.diagonal(informed_covariance(DATA, fitted, near), axis1=1, axis2=2)
+    at_loosest = np.diagonal(informed_covariance(DATA, fitted, Draw()), axis1=1, axis2=2)
+    assert (whole[:, :4] > 1.1 * taken_as_known[:, :4]).all()
+    assert (whole[:, :4] > 0.9 * at_loosest[:, :4]).all()
 
 
 def test_given_any_numbers_then_covariances_are_positive_semidefinite() -> None:
@@ -95,7 +138,7 @@ def test_given_any_numbers_then_covariances_are_positive_semidefinite() -> None:
             drawn.uniform(0.001, 0.9, 2),
             drawn.uniform(0.001, 0.9, 2),
         )
-        found = widened(informed_covariance(DATA, here, Draw()), DATA, here, Draw())
+        found = whole_covariance(DATA, here, Draw())
         assert np.isfinite(found).all()
         assert (np.linalg.eigvalsh(found) > -1e-9).all()
 

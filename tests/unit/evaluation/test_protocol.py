@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.factories import answer
 from tests.unit.calibration.simulated import simulated
-from workers.calibration.columns import columns_of
+from workers.calibration.answers import answers_of
 from workers.calibration.fitting import fit
 from workers.cli.main import app
 from workers.errors import InputFileError
@@ -79,6 +80,15 @@ def test_given_too_few_learners_when_evaluated_then_it_is_refused() -> None:
         evaluate("bkt", {}, lambda _: None)
 
 
+def test_given_answers_on_two_scales_when_evaluated_then_they_are_refused() -> None:
+    with pytest.raises(ValueError, match="on one scale, not on a, b"):
+        evaluate(
+            "bkt",
+            {f"s{n}": [answer(n, scale="ab"[n % 2])] for n in range(5)},
+            lambda _: None,
+        )
+
+
 def test_given_a_file_when_the_command_runs_then_json_has_the_measures(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app,
@@ -126,22 +136,22 @@ def test_given_no_such_model_or_too_few_students_when_run_then_it_says_so(tmp_pa
 
 
 def test_given_several_processes_when_evaluated_then_the_predictions_are_the_same() -> None:
-    columns = columns_of(simulated(12, 3, most=6))
+    answers = answers_of(simulated(12, 3, most=6))
     told: list[tuple[str, int]] = []
-    one = evaluate_all(["classical", "bkt"], columns, lambda *_: None)
-    two = evaluate_all(["classical", "bkt"], columns, lambda *each: told.append(each), 2)
+    one = evaluate_all(["classical", "bkt"], answers, lambda *_: None)
+    two = evaluate_all(["classical", "bkt"], answers, lambda *each: told.append(each), 2)
     assert list(one) == list(two)
     for model, found in two.items():
         assert found.probability.tolist() == one[model].probability.tolist()
         assert list(found.concept) == list(one[model].concept)
-        assert sum(n for of, n in told if of == model) == columns.score.size
+        assert sum(n for of, n in told if of == model) == answers.score.size
 
 
 def test_given_a_pools_process_when_it_begins_then_an_interrupt_ends_it_without_a_word() -> None:
     before = getsignal(SIGINT)
-    columns = columns_of(simulated(6, 4, most=4))
+    answers = answers_of(simulated(6, 4, most=4))
     try:
-        _begin(columns)
+        _begin(answers)
         assert getsignal(SIGINT) is SIG_DFL
         assert _fold_of_begun("classical", 0).score.size
     finally:

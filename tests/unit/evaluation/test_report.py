@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from tests.unit.calibration.simulated import simulated
 from tests.unit.evaluation.test_protocol import a_file
 from tests.unit.pages import check_figures, check_page
+from workers.calibration.answers import answers_of
 from workers.calibration.fitting import MODELS, Fitted, fit
+from workers.calibration.merging import tallies_of
 from workers.cli.main import app
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
@@ -62,7 +64,7 @@ def evaluation(chosen: str, **fields: Any) -> Evaluation:
         "predictions": {name: evaluated(name) for name in dict.fromkeys(("bkt", chosen))},
         "chosen": chosen,
         "fitted": fitted_on_all(chosen),
-        "tallies": Tallies.of(LOGS.values()),
+        "tallies": tallies_of(answers_of(LOGS.values()), 0),
     }
     return Evaluation(**{**whole, **fields})
 
@@ -171,7 +173,7 @@ def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:
             source=EVIL,
             predictions={"kt-idem": evaluate("kt-idem", logs, lambda _: None)},
             fitted=fit("kt-idem", logs.values()),
-            tallies=Tallies.of(logs.values()),
+            tallies=tallies_of(answers_of(logs.values()), 0),
         )
     )
     check_page(html)
