@@ -397,8 +397,8 @@ def _warnings(table: Table, told: Floats | None = None) -> list[str]:
             )
         if right[at] in (0.0, answers[at]):
             found.append(
-                f"concept {name!r}: all {answers[at]} answers are alike, so nothing tells guess, "
-                "slip and knowing apart but what is usual"
+                f"concept {name!r}: all {answers[at]} answers are alike, so only what is usual "
+                "keeps its parameters from running off"
             )
         if told is not None and told[at] < _DULL:
             found.append(

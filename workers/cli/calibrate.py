@@ -137,8 +137,9 @@ def _lines(found: Calibrated) -> list[str]:
         lines.append(f"… and {len(warnings) - _SHOWN} more warnings; --json has all")
     lines.append(
         f"{found.learners:,} learners, {found.responses:,} answers; log loss of a held-out learner "
-        f"lower by {compared.gain:.4f} ± {compared.standard_error:.4f}"
-        + ("" if compared.better else ", which is not beyond doubt")
+        f"{'lower' if compared.gain >= 0.0 else 'higher'} by {abs(compared.gain):.4f} "
+        f"± {compared.standard_error:.4f}"
+        + ("" if compared.better else ", which is not better beyond doubt")
     )
     if found.version is None:
         lines.append("dry run: nothing stored")

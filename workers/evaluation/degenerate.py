@@ -24,7 +24,7 @@ _FLAT: Final = 0.2
 _FAR: Final = 4.0
 """Difficulty, logits from 0, beyond which hardly any learner is."""
 _RARE: Final = 5
-"""Answers below which an item's parameters are mostly those of its concept."""
+"""Answers below which an item's parameters are mostly what is usual of others."""
 
 
 def degenerate(fitted: Fitted, tallies: Tallies) -> list[str]:
@@ -40,7 +40,7 @@ def degenerate(fitted: Fitted, tallies: Tallies) -> list[str]:
     if rare:
         found.append(
             f"{rare:,} of {len(answered):,} items have fewer than {_RARE} answers, so their "
-            "parameters are mostly those of their concepts"
+            "parameters are mostly what is usual of others"
         )
     alike = sum(tally.alike and tally.answers >= _RARE for tally in answered.values())
     if alike:
@@ -80,5 +80,5 @@ def _of_item(item: ItemParameters) -> Iterator[str]:
         return
     if item.discrimination < _FLAT:
         yield f"discrimination is {item.discrimination:.2f}: it hardly tells learners apart"
-    if abs(item.difficulty) > _FAR:
-        yield f"difficulty is {item.difficulty:.1f} logits: hardly any learner is there"
+    if abs(item.location) > _FAR:
+        yield f"difficulty is {item.location:.1f} logits: hardly any learner is there"
