@@ -1,10 +1,12 @@
 """Cross-validation by learner: every answer is predicted one step ahead by the engine itself."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from signal import SIG_DFL, SIGINT, signal
+from threading import Thread
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -143,7 +145,16 @@ _BEGUN: list[Answers] = []
 def _begin(answers: Answers) -> None:
     # Who stops the command stops all of them, and is told once.
     signal(SIGINT, SIG_DFL)
+    Thread(target=_end_with_command, daemon=True).start()
     _BEGUN[:] = [answers]
+
+
+def _end_with_command() -> None:
+    """A fold may take minutes that nobody waits for any more, if the command was killed."""
+    command = parent_process()
+    if command is not None:
+        command.join()
+        os._exit(1)
 
 
 def _fold_of_begun(model: str, held_out: int) -> _Fold:

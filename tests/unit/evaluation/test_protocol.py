@@ -1,6 +1,9 @@
 """The protocol: folds by learner, every answer predicted once from what came before it."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from signal import SIG_DFL, SIGINT, getsignal, signal
 
@@ -156,3 +159,40 @@ def test_given_a_pools_process_when_it_begins_then_an_interrupt_ends_it_without_
         assert _fold_of_begun("classical", 0).score.size
     finally:
         signal(SIGINT, before)
+
+
+_KILLED = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+import os, time
+from workers.evaluation.protocol import _begin
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn"), _begin, (None,)) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600).result()
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="needs Linux: /proc tells who runs"
+)
+def test_given_a_command_at_work_when_it_is_killed_then_its_processes_end(tmp_path: Path) -> None:
+    script = tmp_path / "at_work.py"
+    script.write_text(_KILLED, encoding="utf-8")
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        status = Path("/proc", command.stdout.readline().strip(), "stat")
+        assert _runs(status)
+        command.kill()
+    until = time.monotonic() + 60.0
+    while _runs(status):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _runs(status: Path) -> bool:
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
