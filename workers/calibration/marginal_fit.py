@@ -28,8 +28,10 @@ _FARTHEST: Final = 30.0
 _LEAST_SLOPE: Final = 0.05
 _STEEPEST: Final = 10.0
 _APART: Final = 1e-6
-_MOST_POINTS: Final = 121
-"""Abilities 0.1 apart: who has hundreds of answers is known better, but items gain nothing."""
+_ENOUGH: Final = 1e-3
+"""A step so short is one of hundreds that an item's standard error has room for."""
+_MOST_POINTS: Final = 61
+"""Abilities 0.2 apart: who has hundreds of answers is known better, but items gain nothing."""
 _MOST_STEPS: Final = 10
 _HALF_A_CENT: Final = 0.0051
 _ASYMPTOTES: Final[Mapping[Model, tuple[str, ...]]] = {
@@ -84,6 +86,7 @@ def fit_marginal(table: Table, model: Model) -> MarginalFit:
         steps=steps.tolist(),
         priors=_ASYMPTOTES_PRIORS,
         points=min(points_for(answers), _MOST_POINTS),
+        tolerance=_ENOUGH,
         learn_priors=True,
     )
     items = [_item(one.item) for one in found.items]

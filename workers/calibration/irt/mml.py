@@ -26,7 +26,7 @@ _ROUGHLY = 1e-3
 """How near to rest a fit comes that only priors are learnt from."""
 _LEARNING = 6
 """Times that priors are learnt anew."""
-_FEW_ROUNDS = 12
+_FEW_ROUNDS = 6
 _ALIKE = 0.005
 
 
