@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Final, Literal
 
 import numpy as np
-from scipy.special import expit, xlog1py, xlogy
+from scipy.special import xlog1py, xlogy
 
 from workers.calibration.irt.answers import Answers
 from workers.calibration.irt.bank import Item, Model
@@ -22,8 +22,6 @@ from workers.calibration.table import Floats, Ints, Table, summed
 from workers.estimation.items import ItemParameters
 from workers.estimation.scales import evidence
 
-_PI_8: Final = np.pi / 8.0
-_LOGIT: Final = 300.0
 _FARTHEST: Final = 30.0
 _LEAST_SLOPE: Final = 0.05
 _STEEPEST: Final = 10.0
@@ -153,52 +151,14 @@ def _rising(thresholds: list[float]) -> list[float]:
 
 
 def _log_likelihood(table: Table, items: list[ItemParameters]) -> Floats:
-    """By `workers.estimation.scales.evidence`, of items without steps over all learners at once."""
-    plain = _Plain(items)
-    in_steps = np.array([bool(one.thresholds) for one in items])
-    mean, variance = np.zeros(table.learners), np.ones(table.learners)
+    """Of each concept's answers, each predicted by the engine's own filter from those before it."""
+    mean, variance = [0.0] * table.learners, [1.0] * table.learners
     expected = np.empty_like(table.score)
-    for begin, end in zip(table.step[:-1].tolist(), table.step[1:].tolist(), strict=True):
-        stepped = in_steps[table.item[begin:end]]
-        rows = begin + np.flatnonzero(~stepped)
-        who = table.learner[rows]
-        expected[rows], gradient, curvature = plain.evidence(
-            table.item[rows], mean[who], variance[who], table.score[rows]
-        )
-        mean[who] += variance[who] * gradient
-        variance[who] *= 1.0 - curvature * variance[who]
-        for row in (begin + np.flatnonzero(stepped)).tolist():
-            one, score = int(table.learner[row]), float(table.score[row])
-            found = evidence(items[table.item[row]], float(mean[one]), float(variance[one]), score)
-            expected[row] = found.probability
-            mean[one] += variance[one] * found.gradient
-            variance[one] *= 1.0 - found.curvature * variance[one]
+    columns = (table.learner.tolist(), table.item.tolist(), table.score.tolist())
+    for row, (who, item, score) in enumerate(zip(*columns, strict=True)):
+        found = evidence(items[item], mean[who], variance[who], score)
+        expected[row] = found.probability
+        mean[who] += variance[who] * found.gradient
+        variance[who] *= 1.0 - found.curvature * variance[who]
     each = xlogy(table.score, expected) + xlog1py(1.0 - table.score, -expected)
     return summed(table.concept, each[table.link], len(table.concepts))
-
-
-class _Plain:
-    """Items without steps, side by side."""
-
-    def __init__(self, items: list[ItemParameters]) -> None:
-        self._a, self._b, self._lower, self._upper = np.array(
-            [(one.discrimination, one.difficulty, one.lower, one.upper) for one in items]
-        ).T
-
-    def evidence(
-        self, item: Ints, mean: Floats, variance: Floats, score: Floats
-    ) -> tuple[Floats, Floats, Floats]:
-        """Expected score, gradient and curvature of each answer."""
-        a, lower, upper = self._a[item], self._lower[item], self._upper[item]
-        slope = a / np.sqrt(1.0 + _PI_8 * a**2 * variance)
-        z = np.clip(slope * (mean - self._b[item]), -_LOGIT, _LOGIT)
-        p, q, span = expit(z), expit(-z), upper - lower
-        right, wrong = lower + span * p, (1.0 - upper) + span * q
-        first = span * slope * p * q
-        second = first * slope * (q - p)
-        of_right, of_wrong = first / right, -first / wrong
-        return (
-            right,
-            score * of_right + (1.0 - score) * of_wrong,
-            score * (of_right**2 - second / right) + (1.0 - score) * (of_wrong**2 + second / wrong),
-        )

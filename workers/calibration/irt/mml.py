@@ -27,7 +27,6 @@ _ROUGHLY = 1e-3
 _LEARNING = 6
 """Times that priors are learnt anew."""
 _FEW_ROUNDS = 6
-_ALIKE = 0.005
 
 
 @dataclass(frozen=True)
@@ -152,20 +151,8 @@ def _with_priors(
         holds = [Hold(priors, found.held) for found in degenerates]
         bank, _ = _Climb(expectation, holds, _ROUGHLY).run(bank, _FEW_ROUNDS)
         errors = rough_errors(bank, expectation.grid.theta, expectation.run(bank), holds)
-        before, priors = priors, learned(priors, bank.groups, errors)
-        if _near(before, priors):
-            break
+        priors = learned(priors, bank.groups, errors)
     return bank, priors
-
-
-def _near(before: Priors, after: Priors) -> bool:
-    """Whether what was learnt hardly differs, in deviations of what it is about."""
-    pairs = [(before.discrimination, after.discrimination), (before.difficulty, after.difficulty)]
-    return all(
-        abs(a[0] - b[0]) < _ALIKE * b[1] and abs(a[1] - b[1]) < _ALIKE * b[1]
-        for a, b in pairs
-        if a is not None and b is not None
-    )
 
 
 class _Climb:
