@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from workers.calibration.ability_kernel import AbilityModel, Walk, logits, loss, walk, walks
 from workers.calibration.item_fit import Items, first_guess, fit_items, place_unseen
 from workers.calibration.table import Floats, Table, summed
+from workers.estimation.scales import PRACTICE_RATIO
 
 _START: Final = np.array([np.log(1.0), np.log(0.01), np.log(0.5), np.log(0.02), 0.0])
 _BOUNDS: Final = ((-4.0, 3.0), (-12.0, 0.0), (-6.0, 2.0), (-12.0, 0.0), (-0.5, 0.5))
@@ -27,7 +28,7 @@ _SHARED_IN: Final = frozenset({1, 2, 4})
 """Rounds that fit the shared numbers: in between the items settle."""
 _OWN_IN: Final = frozenset({2, 3, 4})
 _DIFFERENCE: Final = 1.5e-8
-_ENOUGH: Final = 400_000
+_ENOUGH: Final = 100_000
 """Answers of which the shared numbers are told as well as they need be."""
 _FEWEST: Final = 200
 """Learners that are looked at in any case."""
@@ -100,6 +101,7 @@ def _model(shared: Floats, own: Floats, items: Items) -> AbilityModel:
         deviation * np.exp(own[_VARIANCE]),
         deviation_step * np.exp(own[_WALK]),
         shared[4] + own[_DRIFT],
+        PRACTICE_RATIO,
         items.difficulty,
         np.exp(items.log_discrimination),
     )

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.special import expit
 
 from workers.calibration.table import Floats, Table
+from workers.estimation.averaged_logistic import averaged_many, evidence_of_logits
 
-_PI_8: Final = np.pi / 8.0
-_NARROW: Final = 200
+_NARROW: Final = 5_000
 """Mean number of learners side by side below which numpy's calls cost more than their work."""
 
 
@@ -26,6 +25,7 @@ class AbilityModel:
         deviation: variance of each concept's deviation before the first answer.
         deviation_walk: of each concept.
         drift: of each concept.
+        ratio: of the gains of two successive answers on a concept, the same for all concepts.
         difficulty: of each item.
         discrimination: of each item.
     """
@@ -36,6 +36,7 @@ class AbilityModel:
     deviation: Floats
     deviation_walk: Floats
     drift: Floats
+    ratio: float
     difficulty: Floats
     discrimination: Floats
 
@@ -61,6 +62,7 @@ def walk(table: Table, model: AbilityModel) -> Walk:
         table,
         (model.mean, model.variance, model.walk),
         (model.deviation, model.deviation_walk, model.drift),
+        model.ratio,
         (model.difficulty, model.discrimination),
     )
 
@@ -81,6 +83,7 @@ def walks(table: Table, models: Sequence[AbilityModel]) -> list[Walk]:
         table,
         (rows("mean")[:, None], rows("variance")[:, None], rows("walk")[:, None]),
         (rows("deviation"), rows("deviation_walk"), rows("drift")),
+        rows("ratio")[:, None],
         (rows("difficulty"), rows("discrimination")),
     )
     return [Walk(*one) for one in zip(*walked, strict=True)]
@@ -90,6 +93,7 @@ def _walk(
     table: Table,
     ability: tuple[float, float, float] | tuple[Floats, Floats, Floats],
     concepts: tuple[Floats, Floats, Floats],
+    ratio: float | Floats,
     items: tuple[Floats, Floats],
 ) -> Walk:
     """The last axis of all arrays is what the table's is; one before it, if there is, the model."""
@@ -100,9 +104,9 @@ def _walk(
     spread = start_variance + np.zeros_like(theta)
     shift = np.zeros((*models, concept_of.size))
     loose = concepts[0][..., concept_of]
-    step_walk, drift = concepts[1][..., table.concept], concepts[2][..., table.concept]
+    step_walk = concepts[1][..., table.concept]
+    practice = concepts[2][..., table.concept] * ratio**table.attempt
     b, a = items[0][..., table.item], items[1][..., table.item]
-    flat = 0.125 * np.pi * a * a
     of_rows, theta_of, variance_of = np.empty_like(a), np.empty_like(a), np.empty_like(a)
     begins, link_begins = table.step.tolist(), table.link_step.tolist()
     for k in range(len(begins) - 1):
@@ -117,16 +121,19 @@ def _walk(
             mean = m1 + np.add.reduceat(share * m2, first, axis=-1)
             variance = v1 + np.add.reduceat(share * share * v2, first, axis=-1)
         of_rows[..., rows], variance_of[..., rows], theta_of[..., rows] = mean, variance, m1
-        slope = a[..., rows] / np.sqrt(1.0 + flat[..., rows] * variance)
-        p = expit(slope * (mean - b[..., rows]))
-        gradient = slope * (table.score[rows] - p)
-        curvature = slope * slope * p * (1.0 - p)
+        steep = a[..., rows]
+        x, w = steep * (mean - b[..., rows]), steep * steep * variance
+        score = np.broadcast_to(table.score[rows], x.shape)
+        found = evidence_of_logits(x.ravel(), w.ravel(), score.ravel())
+        gradient, curvature = (one.reshape(x.shape) for one in found)
+        gradient *= steep
+        curvature *= steep * steep
         theta[..., :n] = m1 + v1 * gradient
         spread[..., :n] = v1 * (1.0 - curvature * v1) + ability_walk
         if not table.single:
             of = table.link[links] - begins[k]
             gradient, curvature = share * gradient[..., of], share * share * curvature[..., of]
-        shift[..., own] = m2 + v2 * gradient + drift[..., links]
+        shift[..., own] = m2 + v2 * gradient + practice[..., links]
         loose[..., own] = v2 * (1.0 - curvature * v2) + step_walk[..., links]
     return Walk(of_rows, variance_of, theta_of)
 
@@ -134,7 +141,8 @@ def _walk(
 def logits(table: Table, model: AbilityModel, walked: Walk) -> Floats:
     """The filter's logit of a right answer before each response."""
     a, b = model.discrimination[table.item], model.difficulty[table.item]
-    return a * (walked.mean - b) / np.sqrt(1.0 + _PI_8 * a * a * walked.variance)
+    found = averaged_many(a * (walked.mean - b), a * a * walked.variance)
+    return np.asarray(np.log(found.right) - np.log(found.wrong))
 
 
 def loss(score: Floats, z: Floats) -> float:

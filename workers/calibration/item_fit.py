@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.special import expit
 
 from workers.calibration.ability_kernel import Walk
 from workers.calibration.table import Bools, Floats, Ints, Table
+from workers.estimation.averaged_logistic import averaged_many
 
-_PI_8: Final = np.pi / 8.0
 _MOST_LOG_A: Final = 1.5
 _LEAST_SPREAD: Final = 0.05
 _LEAST_SLOPE_SPREAD: Final = 0.01
@@ -56,9 +55,9 @@ def first_guess(table: Table) -> Items:
 def fit_items(table: Table, walked: Walk, items: Items, rounds: int = 6) -> Items:
     """One empirical Bayes step: items at their posterior mode, then the prior that they come from.
 
-    Fisher scoring on the predictive likelihood of all answers, whose linear predictor is
-    a·(m - b) / √(1 + π·a²·v / 8) with the filter's m and v; priors: b normal around the mean of
-    its concept, log a normal around 0. Variances of the priors by EM (mode and curvature in the
+    Fisher scoring on the predictive likelihood of all answers, P(a·(m - b), a²·v) of
+    `workers.estimation.averaged_logistic` with the filter's m and v; priors: b normal around the
+    mean of its concept, log a normal around 0. Variances of the priors by EM (mode and curvature in the
     place of the posterior's moments).
     """
     count = len(table.items)
@@ -67,17 +66,16 @@ def fit_items(table: Table, walked: Walk, items: Items, rounds: int = 6) -> Item
     of, score = table.item, table.score
     for _ in range(rounds):
         a = np.exp(slope)[of]
-        narrow = 1.0 / (1.0 + _PI_8 * a * a * walked.variance)
-        scaled = a * np.sqrt(narrow)
-        x = scaled * (walked.mean - b[of])
-        p = expit(x)
-        left, weight = score - p, p * (1.0 - p)
-        by_slope = narrow * x
-        gradient_b = np.bincount(of, -scaled * left, count) - (b - centre) / items.spread
+        x, w = a * (walked.mean - b[of]), a * a * walked.variance
+        right, wrong, rise, bend = averaged_many(x, w)
+        left, weight = (score - right) / (right * wrong), 1.0 / (right * wrong)
+        # ∂P/∂w is half of ∂²P/∂x², and w grows by 2·w with log a.
+        by_b, by_slope = -a * rise, x * rise + w * bend
+        gradient_b = np.bincount(of, by_b * left, count) - (b - centre) / items.spread
         gradient_a = np.bincount(of, by_slope * left, count) - slope / items.slope_spread
-        h_bb = np.bincount(of, scaled * scaled * weight, count) + 1.0 / items.spread
+        h_bb = np.bincount(of, by_b * by_b * weight, count) + 1.0 / items.spread
         h_aa = np.bincount(of, by_slope * by_slope * weight, count) + 1.0 / items.slope_spread
-        h_ab = np.bincount(of, -scaled * by_slope * weight, count)
+        h_ab = np.bincount(of, by_b * by_slope * weight, count)
         determinant = h_bb * h_aa - h_ab * h_ab
         b = b + np.clip((h_aa * gradient_b - h_ab * gradient_a) / determinant, -1.0, 1.0)
         slope = slope + np.clip((h_bb * gradient_a - h_ab * gradient_b) / determinant, -0.3, 0.3)

@@ -82,6 +82,16 @@ class Table:
         return pair, distinct % max(1, len(self.concepts))
 
     @cached_property
+    def attempt(self) -> Ints:
+        """For each link, the number of the learner's answers on its concept before it."""
+        pair, concept_of = self.pairs
+        order = np.argsort(pair, kind="stable")
+        count = np.bincount(pair, minlength=concept_of.size)
+        found = np.empty_like(pair)
+        found[order] = np.arange(pair.size) - np.repeat(np.cumsum(count) - count, count)
+        return found
+
+    @cached_property
     def concept_of_item(self) -> Ints:
         """The concept that an item's responses name first, -1 where there is none."""
         found = np.full(len(self.items), -1)

@@ -170,7 +170,7 @@ def _move(
     )
     moved = [
         (
-            state.deviation + share * own * seen.gradient + spread.drift,
+            state.deviation + share * own * seen.gradient + spread.practice(state.attempts),
             own * (1.0 - seen.curvature * share * share * own) + spread.walk,
         )
         for state, own, spread in zip(states, variances, around, strict=True)

@@ -1,35 +1,44 @@
 """Ability on a calibrated scale: a Gaussian that each answer moves, in constant work and state.
 
-A learner's ability on a concept is θ + δ: θ the ability on the scale, a random walk over answers,
-δ the concept's deviation, a random walk with drift over answers on that concept. Both are kept as
-independent Gaussians (assumed-density filtering). An item of several concepts is answered with the
-mean of their deviations.
+A learner's ability on a concept is θ + δ: θ is the ability on the scale, a random walk over
+answers; δ is the concept's deviation, a random walk over the answers on that concept whose mean
+drifts with practice. Practice saturates: the k-th answer on the concept adds drift · ratio^(k - 1),
+so that all practice together adds at most drift / (1 - ratio). θ and δ are kept as independent
+Gaussians (assumed-density filtering). An item of several concepts is answered with the mean of
+their deviations.
 
-With m and v mean and variance of the ability before an answer, Z(m) its predictive probability:
+With m and v mean and variance of the ability before an answer, and Z(m) the likelihood of the
+answer averaged over the ability, the posterior has the moments
 
     mean' = m + v · d log Z / dm        variance' = v + v² · d² log Z / dm²
 
-which are the posterior's moments where Z is exact. For logistic items Z is taken as
-1 / (1 + exp(-a·(m - b)·κ)) with κ = 1 / √(1 + π·a²·v / 8).
+Z is exact up to the mixture of `workers.estimation.averaged_logistic`: mean and standard deviation
+are within 0.2 % of the posterior's standard deviation for a ≤ 3 and v ≤ 1.5. Partial credit s
+weights the likelihoods, P^s · (1 - P)^(1 - s) = exp(s·x) · (1 - P), which tilts the Gaussian by
+s · a · v and leaves the average of a wrong answer.
 
 Source: moments after Rasmussen & Williams (2006), "Gaussian processes for machine learning",
-equations 3.74 and following; κ after MacKay (1992), "The evidence framework applied to
-classification networks", Neural Computation 4, 720-736; the hierarchy after Ekanadham & Karklin
-(2017), "T-SKIRT: online estimation of student proficiency in an adaptive learning system".
+equations 3.74 and following; the hierarchy after Ekanadham & Karklin (2017), "T-SKIRT: online
+estimation of student proficiency in an adaptive learning system"; gains that shrink with practice
+after Pavlik, Cen & Koedinger (2009), "Performance factors analysis", AIED, 531-538.
 """
 
 import math
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from workers.estimation.averaged_logistic import averaged, evidence_of_logit
 from workers.estimation.items import ItemParameters
-from workers.estimation.logistic import sigmoid
-from workers.estimation.ranges import check_finite
-from workers.estimation.steps import evidence_of_steps
+from workers.estimation.ranges import check_chance, check_finite
+from workers.estimation.steps import evidence_of_score, evidence_of_steps
 
-_PI_8: Final = math.pi / 8.0
 _LIMIT: Final = 300.0
 """Largest logit within the filter: nothing under- or overflows below it."""
+_WIDEST: Final = 5_000.0
+"""Largest variance of the logit within the filter."""
+
+PRACTICE_RATIO: Final = 0.95
+"""Ratio of the gains of two successive answers on a concept, where none is fitted."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,8 @@ class Deviation:
     Args:
         variance: before the first answer on the concept, 0 or more.
         walk: variance added by each answer on it, 0 or more.
-        drift: added to the mean by each answer on it: what practice brings.
+        drift: added to the mean by the first answer on it: what practice brings.
+        ratio: of what an answer adds to what the answer before it added, in [0, 1).
 
     Raises:
         ValueError: if a number lies outside its range.
@@ -48,11 +58,17 @@ class Deviation:
     variance: float = 0.0
     walk: float = 0.0
     drift: float = 0.0
+    ratio: float = PRACTICE_RATIO
 
     def __post_init__(self) -> None:
         check_finite("variance of a deviation", self.variance, 0.0)
         check_finite("walk of a deviation", self.walk, 0.0, 100.0)
         check_finite("drift", self.drift, -10.0, 10.0)
+        check_chance("ratio", self.ratio, zero=True)
+
+    def practice(self, attempts: int) -> float:
+        """What an answer adds to the mean after so many answers on the concept, logits."""
+        return self.drift * self.ratio**attempts
 
 
 @dataclass(frozen=True)
@@ -101,28 +117,29 @@ class Evidence(NamedTuple):
 def evidence(item: ItemParameters, mean: float, variance: float, score: float) -> Evidence:
     """What an answer with a score in [0, 1] says about a Gaussian ability.
 
-    A score between 0 and 1 on an item without thresholds weights the evidence of a right and of a
-    wrong answer; on one with thresholds it is the nearest of its steps.
+    On an item with thresholds the score counts as the nearest of its steps.
+
+    Args:
+        item: the item that was answered.
+        mean: of the ability before the answer, logits.
+        variance: of the ability before the answer, above 0.
+        score: of the answer, in [0, 1].
     """
-    a = item.discrimination
-    slope = a / math.sqrt(1.0 + _PI_8 * a * a * variance)
-    z = min(max(slope * (mean - item.location), -_LIMIT), _LIMIT)
+    # An item steeper than that is a step already; its averages would underflow.
+    a = min(item.discrimination, math.sqrt(_WIDEST / variance))
+    x = min(max(a * (mean - item.location), -_LIMIT), _LIMIT)
+    w = a * a * variance
+    right, wrong, slope, bend = averaged(x, w)
+    z = math.log(right) - math.log(wrong)
     if item.thresholds:
         return Evidence(z, *evidence_of_steps(item, mean, variance, score))
-    p = sigmoid(z)
     if item.lower == 0.0 and item.upper == 1.0:
-        return Evidence(z, p, slope * (score - p), slope * slope * p * (1.0 - p))
-    q = sigmoid(-z)
+        gradient, curvature = evidence_of_logit(x, w, score)
+        return Evidence(z, right, a * gradient, a * a * curvature)
     span = item.upper - item.lower
-    right = item.lower + span * p
-    wrong = (1.0 - item.upper) + span * q
-    first = span * slope * p * q
-    second = first * slope * (q - p)
-    of_right, of_wrong = first / right, -first / wrong
-    return Evidence(
-        z,
-        right,
-        score * of_right + (1.0 - score) * of_wrong,
-        score * (of_right * of_right - second / right)
-        + (1.0 - score) * (of_wrong * of_wrong + second / wrong),
-    )
+    expected, missed = item.lower + span * right, (1.0 - item.upper) + span * wrong
+    if 0.0 < score < 1.0:
+        return Evidence(z, expected, *evidence_of_score(item, mean, variance, score))
+    share = span / expected if score == 1.0 else -span / missed
+    gradient = slope * share
+    return Evidence(z, expected, a * gradient, a * a * (gradient * gradient - bend * share))

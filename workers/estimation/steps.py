@@ -1,4 +1,4 @@
-"""Items that give credit in steps: the moments of an answer by Gauss-Hermite quadrature."""
+"""The moments of an answer by Gauss-Hermite quadrature, where no closed form is known."""
 
 from typing import Final
 
@@ -46,12 +46,34 @@ def evidence_of_steps(
         variance: of the same, above 0.
         score: in [0, 1]; the step nearest to it counts.
     """
-    deviation = np.sqrt(variance)
-    chances = step_probabilities(item, mean + deviation * _NODES)
+    chances = step_probabilities(item, mean + np.sqrt(variance) * _NODES)
     count = len(item.thresholds)
     expected = float((np.arange(count + 1) / count) @ (chances @ _WEIGHT))
-    posterior = _WEIGHT * np.maximum(chances[round(score * count)], _SMALLEST)
+    return expected, *_moments(chances[round(score * count)], variance)
+
+
+def evidence_of_score(
+    item: ItemParameters, mean: float, variance: float, score: float
+) -> tuple[float, float]:
+    """First and negative second derivative of log Z for partial credit on an item with asymptotes.
+
+    Args:
+        item: without thresholds.
+        mean: of the ability before the answer, logits.
+        variance: of the ability before the answer, above 0.
+        score: in (0, 1); it weights the likelihoods of a right and of a wrong answer.
+    """
+    x = item.discrimination * (mean + np.sqrt(variance) * _NODES - item.difficulty)
+    span = item.upper - item.lower
+    right = item.lower + span * np.exp(-np.logaddexp(0.0, -x))
+    wrong = (1.0 - item.upper) + span * np.exp(-np.logaddexp(0.0, x))
+    return _moments(right**score * wrong ** (1.0 - score), variance)
+
+
+def _moments(likelihood: Floats, variance: float) -> tuple[float, float]:
+    """The derivatives of log Z that give the posterior's mean and variance."""
+    posterior = _WEIGHT * np.maximum(likelihood, _SMALLEST)
     posterior /= posterior.sum()
     shift = float(posterior @ _NODES)
     spread = max(float(posterior @ (_NODES - shift) ** 2), 1e-3)
-    return expected, shift / float(deviation), (1.0 - spread) / variance
+    return shift / float(np.sqrt(variance)), (1.0 - spread) / variance
