@@ -106,9 +106,11 @@ def test_given_a_stage_of_another_version_when_unpacked_then_it_says_so(text: st
         unpacked(text)
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"parameters": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", '{"parameters": {"formulas": 2, "x": 1}}', '{"parameters": {}}']
+)
 def test_given_a_fit_of_another_version_when_unpacked_then_it_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"another version|parameters|x: "):
+    with pytest.raises(ValueError, match=r"another version|older formulas|x: "):
         unpacked_fit(text)
 
 
