@@ -1,11 +1,15 @@
-"""The largest mastery that a concept's parameters allow."""
+"""The largest mastery that the parameters of concepts allow."""
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from workers.estimation.parameters import Mastery
+from workers.estimation.parameters import Mastery, Parameters
 
 LOWEST: Final = 0.99
 """Ceiling below which mastery is hard to reach: a concept under it brings a warning."""
+
+_NAMED: Final = 20
+"""Most concepts that a warning names."""
 
 
 def ceiling(model: Mastery) -> float:
@@ -17,19 +21,27 @@ def ceiling(model: Mastery) -> float:
     return max(1.0 - model.forget, model.learn)
 
 
-def ceiling_warning(concept: str, highest: float) -> str | None:
-    """Warn of a concept whose ceiling lies below `LOWEST`.
+def ceilings_of(parameters: Parameters, concepts: Iterable[str]) -> dict[str, float]:
+    """Return the ceiling of each of these concepts, in (0, 1]."""
+    return {concept: ceiling(parameters.of_concept(concept)) for concept in concepts}
+
+
+def ceiling_warning(ceilings: Mapping[str, float]) -> str | None:
+    """Warn of concepts whose ceiling lies below `LOWEST`.
 
     Args:
-        concept: its id.
-        highest: its ceiling, in (0, 1].
+        ceilings: of concepts by their ids, each in (0, 1].
 
     Returns:
-        A sentence with a remedy; None if the ceiling is high enough.
+        A sentence that names the lowest ceilings and a remedy; None if all are high enough.
     """
-    if highest >= LOWEST:
+    low = sorted((highest, concept) for concept, highest in ceilings.items() if highest < LOWEST)
+    if not low:
         return None
+    named = ", ".join(f"{concept!r} ({highest:.3f})" for highest, concept in low[:_NAMED])
+    more = f" and {len(low) - _NAMED:,} more" if len(low) > _NAMED else ""
+    which = "1 concept" if len(low) == 1 else f"{len(low):,} concepts"
     return (
-        f"concept {concept!r}: mastery cannot rise above {highest:.3f}, because an answer forgets "
-        f"{1.0 - highest:.3f} of it: fit a model that forgets less, such as bkt"
+        f"mastery of {which} cannot stay at {LOWEST} after an answer, because the parameters "
+        f"forget too much: {named}{more}; fit a model that forgets less, such as bkt"
     )

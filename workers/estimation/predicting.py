@@ -1,21 +1,60 @@
-"""What the engine predicts of a log, answer by answer."""
+"""Predictions and mastery of a log, answer by answer, as the engine computes them."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import Parameters
+from workers.estimation.uncertainty import log_odds
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Streamed(NamedTuple):
+    """What the engine computed from one learner's n answers."""
+
+    expected: Floats
+    """Expected score of each answer before it was seen, in [0, 1]; shape (n,)."""
+    attempts: Ints
+    """Number of each answer on the concept it names first, from 1; shape (n,)."""
+    log_odds: Floats
+    """Log-odds of mastery after each answer, of each concept of it in its order; one entry per
+    answer and concept, natural logarithm. Mastery itself rounds to 1 where these still differ."""
+
+
+def stream(log: Sequence[Response], parameters: Parameters) -> Streamed:
+    """Stream one learner's answers through the engine.
+
+    Args:
+        log: answers in the learner's order.
+        parameters: under which the state is computed.
+    """
+    learner = Learner(parameters_version=parameters.version)
+    expected: list[float] = []
+    attempts: list[int] = []
+    mastery: list[float] = []
+    for response in log:
+        expected.append(apply(learner, response, parameters).probability_correct)
+        states = [learner.concepts[concept_id] for concept_id in response.concept_ids]
+        attempts.append(states[0].attempts)
+        mastery += map(log_odds, states)
+    return Streamed(
+        np.array(expected, dtype=np.float64),
+        np.array(attempts, dtype=np.int64),
+        np.array(mastery, dtype=np.float64),
+    )
 
 
 def predict(log: Sequence[Response], parameters: Parameters) -> list[tuple[Response, float, int]]:
-    """Stream one learner's answers through the engine.
+    """Stream one learner's answers through the engine, without mastery.
 
     Returns:
         Each answer, its expected score before it, and its number on the concept it names first.
     """
-    learner = Learner(parameters_version=parameters.version)
-    told = []
-    for response in log:
-        expected = apply(learner, response, parameters).probability_correct
-        told.append((response, expected, learner.concepts[response.concept_ids[0]].attempts))
-    return told
+    streamed = stream(log, parameters)
+    return list(zip(log, streamed.expected.tolist(), streamed.attempts.tolist(), strict=True))

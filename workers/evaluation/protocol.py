@@ -4,19 +4,22 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import cached_property
 from multiprocessing import get_context, parent_process
 from signal import SIG_DFL, SIGINT, signal
 from threading import Thread
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.calibration.answers import Answers, answers_of
+from workers.calibration.ceilings import ceilings_of
 from workers.calibration.fitting import Fitted, fit_table
+from workers.calibration.validity import MasteryTrace, Validity, validity
 from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, brier, ece, log_loss
-from workers.estimation.predicting import predict
+from workers.estimation.predicting import stream
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,6 +41,8 @@ class Predictions:
         concept: the concept that it names first.
         attempt: its number among the learner's answers on that concept, from 1.
         history: how many answers of the learner came before it.
+        trace: mastery after each answer, of each concept of it.
+        concepts: all concepts that are answered.
         fitted: what each fold's fit found.
     """
 
@@ -46,6 +51,8 @@ class Predictions:
     concept: Sequence[str]
     attempt: NDArray[np.int64]
     history: NDArray[np.int64]
+    trace: MasteryTrace
+    concepts: Sequence[str]
     fitted: Sequence[Fitted]
 
     def measures(self) -> dict[str, float]:
@@ -56,6 +63,24 @@ class Predictions:
             "ece": ece(self.score, self.probability),
             "log_loss": log_loss(self.score, self.probability),
             "responses": self.score.size,
+        }
+
+    @cached_property
+    def validity(self) -> Validity:
+        """Measures of the mastery of held-out learners, at the usual threshold and shares."""
+        return validity(self.trace)
+
+    @cached_property
+    def ceilings(self) -> dict[str, float]:
+        """The largest mastery that each concept allows, in (0, 1]: the lowest over the folds."""
+        found = [ceilings_of(one.parameters, self.concepts) for one in self.fitted]
+        return {concept: min(one[concept] for one in found) for concept in self.concepts}
+
+    def document(self) -> dict[str, Any]:
+        """All measures as JSON: `measures`, and those of mastery under `mastery`."""
+        return {
+            **self.measures(),
+            "mastery": {**self.validity.document(), "ceilings": self.ceilings},
         }
 
 
@@ -117,6 +142,8 @@ class _Fold(NamedTuple):
     concept: list[str]
     attempt: Ints
     history: Ints
+    trace: MasteryTrace
+    concepts: Sequence[str]
     fitted: Fitted
 
 
@@ -164,24 +191,38 @@ def _fold_of_begun(model: str, held_out: int) -> _Fold:
 def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
     held = fold_of(answers.learners) == held_out
     fitted = fit_table(model, replace(answers, held_out=held).table(0))
-    score, probability, concept, attempt, history = [], [], [], [], []
-    for learner in np.flatnonzero(held).tolist():
-        for place, (response, expected, number) in enumerate(
-            predict(answers.log(learner), fitted.parameters)
-        ):
-            score.append(response.score)
-            probability.append(expected)
-            concept.append(response.concept_ids[0])
-            attempt.append(number)
-            history.append(place)
+    learners = np.flatnonzero(held)
+    streamed = [stream(answers.log(n), fitted.parameters) for n in learners.tolist()]
+    rows = _spans(answers.begin, learners)
+    links = _spans(answers.link_begin, rows)
+    learner = np.repeat(learners, np.diff(answers.begin)[learners])
+    pair = np.repeat(learner, np.diff(answers.link_begin)[rows]) * len(answers.concepts)
     return _Fold(
-        np.array(score, dtype=np.float64),
-        np.array(probability, dtype=np.float64),
-        concept,
-        np.array(attempt, dtype=np.int64),
-        np.array(history, dtype=np.int64),
+        answers.score[rows],
+        np.concatenate([one.expected for one in streamed]),
+        [answers.concepts[at] for at in answers.concept[answers.link_begin[rows]].tolist()],
+        np.concatenate([one.attempts for one in streamed]),
+        rows - answers.begin[learner],
+        MasteryTrace(
+            pair + answers.concept[links],
+            np.concatenate([one.log_odds for one in streamed]),
+            np.repeat(answers.score[rows], np.diff(answers.link_begin)[rows]),
+        ),
+        answers.concepts,
         fitted,
     )
+
+
+def _spans(begin: NDArray[np.integer], of: Ints) -> Ints:
+    """The places of the parts of some wholes.
+
+    Args:
+        begin: where the parts of each whole begin, one more entry than there are wholes.
+        of: the wholes, shape (n,).
+    """
+    counts = np.diff(begin)[of].astype(np.int64)
+    first = np.cumsum(counts) - counts
+    return np.repeat(begin[of] - first, counts) + np.arange(int(counts.sum()))
 
 
 def _together(folds: Sequence[_Fold]) -> Predictions:
@@ -191,5 +232,7 @@ def _together(folds: Sequence[_Fold]) -> Predictions:
         [name for one in folds for name in one.concept],
         np.concatenate([one.attempt for one in folds]),
         np.concatenate([one.history for one in folds]),
+        MasteryTrace(*map(np.concatenate, zip(*(one.trace for one in folds), strict=True))),
+        folds[0].concepts,
         [one.fitted for one in folds],
     )

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.calibration.ceilings import ceiling, ceiling_warning
+from workers.calibration.ceilings import ceiling, ceiling_warning, ceilings_of
 from workers.calibration.validity import MasteryTrace, Trails, Validity, log_odds_of, validity
 from workers.calibration.validity_difference import following_by_learner, validity_difference
-from workers.estimation.parameters import BktParameters
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 
 
 def trace(*rows: tuple[int, float, float]) -> MasteryTrace:
@@ -235,10 +235,22 @@ class TestCeiling:
         model = BktParameters(prior=0.3, learn=0.9, guess=0.2, slip=0.1, forget=0.5)
         assert ceiling(model) == pytest.approx(0.9)
 
-    def test_a_low_ceiling_is_warned_of_by_name(self) -> None:
-        warning = ceiling_warning("fractions", 0.87)
-        assert warning is not None
-        assert "'fractions': mastery cannot rise above 0.870" in warning
+    def test_a_concept_without_own_parameters_has_the_default_ceiling(self) -> None:
+        forgets = BktParameters(prior=0.3, learn=0.1, guess=0.2, slip=0.1, forget=0.2)
+        parameters = Parameters(concepts={"a": ConceptParameters(forgets)})
+        assert ceilings_of(parameters, ["a", "b"]) == {"a": 0.8, "b": 1.0}
 
-    def test_a_high_ceiling_brings_no_warning(self) -> None:
-        assert ceiling_warning("fractions", 0.99) is None
+    def test_low_ceilings_are_warned_of_the_lowest_first(self) -> None:
+        warning = ceiling_warning({"a": 0.98, "b": 0.87, "c": 0.99})
+        assert warning is not None
+        assert "2 concepts" in warning
+        assert "'b' (0.870), 'a' (0.980); fit" in warning
+
+    def test_at_most_twenty_low_ceilings_are_named(self) -> None:
+        warning = ceiling_warning({f"c{n}": 0.5 for n in range(23)})
+        assert warning is not None
+        assert warning.count("(0.500)") == 20
+        assert "and 3 more" in warning
+
+    def test_high_ceilings_bring_no_warning(self) -> None:
+        assert ceiling_warning({"fractions": 0.99}) is None
