@@ -6,7 +6,9 @@
 --      after_tenant, after_student, after_response: the last one looked at in the page before
 -- Out: last           [tenant, student, response_id] of the last one looked at, null: no more
 --      of each response, in the same order in all of them:
+--      learners       [[tenant, student], ...]
 --      concepts       [concept_ids, ...]
+--      masteries      [[mastery of each concept after the response, ...], ...]
 --      attempts       of the learner on the concept named first, this one included
 --      scores         as they count now
 --      probabilities  expected scores before them, as they were stored
@@ -45,7 +47,11 @@ begin
        order by s.tenant_id, s.student_id, s.response_id
        limit size),
     told as (
-      select p.concept_ids, (p.outcome #>> '{concepts,0,attempts}')::int as attempts,
+      select json_build_array(p.tenant_id, p.student_id) as learner, p.concept_ids,
+             (select json_agg((c.of ->> 'mastery')::float8 order by c.n)
+                from jsonb_array_elements(p.outcome -> 'concepts') with ordinality as c(of, n)
+               where c.n <= cardinality(p.concept_ids)) as masteries,
+             (p.outcome #>> '{concepts,0,attempts}')::int as attempts,
              coalesce(k.score, p.score) as score,
              coalesce(
                (p.outcome ->> 'probability_correct')::float8,
@@ -66,7 +72,9 @@ begin
                  from page as p
                 where (select count(*) from page) = size
                 order by p.tenant_id desc, p.student_id desc, p.response_id desc limit 1),
+      'learners', coalesce(json_agg(t.learner), '[]'),
       'concepts', coalesce(json_agg(t.concept_ids), '[]'),
+      'masteries', coalesce(json_agg(t.masteries), '[]'),
       'attempts', coalesce(json_agg(t.attempts), '[]'),
       'scores', coalesce(json_agg(t.score), '[]'),
       'probabilities', coalesce(json_agg(t.probability), '[]'),

@@ -1,5 +1,6 @@
 """The largest mastery that the parameters of concepts allow."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -24,6 +25,11 @@ def ceiling(model: Mastery) -> float:
 def ceilings_of(parameters: Parameters, concepts: Iterable[str]) -> dict[str, float]:
     """Return the ceiling of each of these concepts, in (0, 1]."""
     return {concept: ceiling(parameters.of_concept(concept)) for concept in concepts}
+
+
+def lowest_of(ceilings: Mapping[str, float]) -> float:
+    """Return the lowest ceiling, NaN if there is none."""
+    return min(ceilings.values(), default=math.nan)
 
 
 def ceiling_warning(ceilings: Mapping[str, float]) -> str | None:

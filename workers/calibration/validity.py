@@ -48,7 +48,7 @@ class Declared:
     """Validity at one threshold.
 
     Args:
-        threshold: mastery that declares a pair, in [0, 1]; NaN without a pair.
+        threshold: mastery that declares a pair, in [0, 1]; NaN for a share of no pairs.
         share: pairs declared over all pairs, in [0, 1]; NaN without a pair.
         right_after: mean score of the up to `ANSWERS` answers of each declared pair that follow
             its declaring answer, pooled over pairs; NaN without any.
@@ -154,8 +154,8 @@ def validity(
     )
     return Validity(
         trails.begin.size - 1,
-        _declared(trails, level),
-        {share: _declared(trails, trails.threshold_at(share)) for share in shares},
+        _declared(trails, level, threshold),
+        {share: _declared_at(trails, share) for share in shares},
         (lower, median, upper),
         trails.lapses(level) / number.size if number.size else math.nan,
     )
@@ -247,12 +247,17 @@ def log_odds_of(mastery: Floats) -> Floats:
     return odds
 
 
-def _declared(trails: Trails, level: float) -> Declared:
+def _declared_at(trails: Trails, share: float) -> Declared:
+    level = trails.threshold_at(share)
+    return _declared(trails, level, _probability(level))
+
+
+def _declared(trails: Trails, level: float, threshold: float) -> Declared:
     declared = trails.declaring(level) >= 0
     right_after, after = trails.after(level)
     right_before, before = trails.before(level)
     return Declared(
-        _probability(level) if declared.size else math.nan,
+        threshold,
         _ratio(float(np.count_nonzero(declared)), declared.size),
         _ratio(right_after.sum(), after.sum()),
         int(after.sum()),

@@ -3,7 +3,6 @@
 With `--live` it is how well the predictions that are stored came true: `evaluate_live`.
 """
 
-import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +14,13 @@ from rich.table import Table
 
 from workers.calibrating.processes import cores
 from workers.calibration.answers import Answers, answers_of
+from workers.calibration.ceilings import ceiling_warning, lowest_of
 from workers.calibration.fitting import IN_STEPS, MODELS, fit_table
 from workers.calibration.merging import tallies_of
 from workers.cli.evaluate_live import evaluate_live
+from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
+from workers.drawing.wording import decimal
 from workers.errors import InputFileError
 from workers.evaluation.protocol import FOLDS, Predictions
 from workers.evaluation.protocol import evaluate_all as run
@@ -128,11 +130,17 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
             "fifth is predicted by what the others taught"
         )
     found = _run(_chosen(model, answers), answers, processes or cores())
-    measures = {name: predictions.measures() for name, predictions in found.items()}
     if json:
-        typer.echo(orjson.dumps(measures, option=orjson.OPT_INDENT_2).decode())
+        document = {name: predictions.document() for name, predictions in found.items()}
+        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
-        Console().print(_table(file, measures))
+        Console().print(_table(file, found))
+        Console().print(
+            mastery_table(
+                (model, of.validity, lowest_of(of.ceilings)) for model, of in found.items()
+            )
+        )
+        _warn_of_ceilings(found)
     if report is not None:
         report.write_text(_page(file, answers, found), encoding="utf-8")
         typer.echo(f"The page with its curves: {report.resolve()}", err=True)
@@ -170,19 +178,24 @@ def _page(file: Path, answers: Answers, predictions: dict[str, Predictions]) -> 
     )
 
 
-def _table(file: Path, measures: dict[str, dict[str, float]]) -> Table:
+def _table(file: Path, found: dict[str, Predictions]) -> Table:
     table = Table(title=f"{file.name}: each answer predicted one step ahead", title_justify="left")
     table.add_column("model")
     for name in ("AUC", "RMSE", "ECE", "log loss", "responses"):
         table.add_column(name, justify="right")
-    for model, of in measures.items():
+    for model, predictions in found.items():
+        of = predictions.measures()
         table.add_row(
             model,
-            # Where all answers are alike there is none.
-            "–" if math.isnan(of["auc"]) else f"{of['auc']:.4f}",  # noqa: RUF001
-            f"{of['rmse']:.4f}",
-            f"{of['ece']:.4f}",
-            f"{of['log_loss']:.4f}",
+            # AUC is not defined where all answers are alike.
+            *(decimal(of[name], 4) for name in ("auc", "rmse", "ece", "log_loss")),
             f"{of['responses']:,}",
         )
     return table
+
+
+def _warn_of_ceilings(found: dict[str, Predictions]) -> None:
+    for model, of in found.items():
+        warning = ceiling_warning(of.ceilings)
+        if warning is not None:
+            typer.echo(f"{model}: {warning}")

@@ -1,6 +1,7 @@
 """`mastery evaluate --live`: how well the predictions that are stored came true."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from workers.adapters import open_ledger
+from workers.calibration.ceilings import ceiling_warning, ceilings_of, lowest_of
+from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.drawing.wording import decimal
+from workers.errors import ParametersRefused
 from workers.evaluation.live import LIMITS, Collected, Live, LiveMeasures, drifting
 from workers.evaluation.live_document import live_document
 from workers.evaluation.live_report import render_live
-from workers.evaluation.live_sections import version_name
+from workers.evaluation.live_sections import STORED, version_name
 from workers.ledger.predictions import PredictionsLedger, Selection
 from workers.logs import configure_logs
 from workers.reconciliation.since import Since
 from workers.settings import Settings, load_settings
+from workers.versions import ParametersSource, VersionsLedger
 
 _SHOWN: Final = 20
 _PAGE: Final = 5_000
@@ -33,28 +38,47 @@ def evaluate_live(
     """Read what is stored, and print or write what it was worth."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
-    live, selection = asyncio.run(_read(settings, tenant, since))
+    live, selection, ceilings = asyncio.run(_read(settings, tenant, since))
     if json:
-        document = live_document(live, selection)
+        document = live_document(live, selection, ceilings)
         typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
         Console().print(live_table(live))
+        Console().print(mastery_table([(STORED, live.validity, lowest_of(ceilings))]))
+        warning = ceiling_warning(ceilings)
+        if warning is not None:
+            typer.echo(f"Active parameters: {warning}")
         _tell_drift(live)
     if report is not None and not live.score.size:
         typer.echo("There is no response to draw: no page is written.", err=True)
     elif report is not None:
-        report.write_text(render_live(live, selection, datetime.now(UTC)), encoding="utf-8")
+        html = render_live(live, selection, datetime.now(UTC), ceilings)
+        report.write_text(html, encoding="utf-8")
         typer.echo(f"The page with its curves: {report.resolve()}", err=True)
 
 
 async def _read(
     settings: Settings, tenant: str | None, since: Since | None
-) -> tuple[Live, Selection]:
+) -> tuple[Live, Selection, dict[str, float]]:
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings, stack)
         since_us = None if since is None else since.by(await ledger.clock_us())
         selection = Selection(tenant, since_us)
-        return await collected(ledger, selection), selection
+        live = await collected(ledger, selection)
+        return live, selection, await _ceilings(ledger, settings, live.concepts)
+
+
+async def _ceilings(
+    ledger: VersionsLedger, settings: Settings, concepts: Sequence[str]
+) -> dict[str, float]:
+    """Ceilings under the active parameters; none if this engine can't read these."""
+    try:
+        active = await ParametersSource(ledger, settings.mastery_threshold).refresh()
+    except ParametersRefused as error:
+        # Stored predictions can be judged without the parameters.
+        typer.echo(f"Ceilings of mastery are not known: {error}", err=True)
+        return {}
+    return ceilings_of(active, concepts)
 
 
 async def collected(ledger: PredictionsLedger, selection: Selection, limit: int = _PAGE) -> Live:

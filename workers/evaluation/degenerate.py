@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from workers.calibration.ceilings import ceiling_warning, ceilings_of
 from workers.calibration.fitting import Fitted
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import BktParameters, Mastery
@@ -30,6 +31,9 @@ _RARE: Final = 5
 def degenerate(fitted: Fitted, tallies: Tallies) -> list[str]:
     """What to know before parameters are used, one sentence each; those of the fit stand first."""
     found = list(fitted.warnings)
+    low = ceiling_warning(ceilings_of(fitted.parameters, fitted.parameters.concepts))
+    if low is not None and low not in found:
+        found.append(low)
     for concept_id, concept in fitted.parameters.concepts.items():
         found += [f"concept {concept_id!r}: {why}" for why in _of_mastery(concept.mastery)]
     items = fitted.parameters.items

@@ -65,7 +65,9 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
     lines = {
         model: by_attempt(of.attempt, of.probability, drawn) for model, of in predictions.items()
     }
-    bottom, top, ticks = _range([*low.tolist(), *high.tolist(), *np.concatenate([*lines.values()])])
+    bottom, top, ticks = axis_range(
+        [*low.tolist(), *high.tolist(), *np.concatenate([*lines.values()])]
+    )
     first, last = drawn[0], drawn[-1]
     plot = Plot(
         name,
@@ -118,7 +120,7 @@ def by_length(
         model: [point for point in line if not math.isnan(point[1])]
         for model, line in lines.items()
     }
-    low, high, ticks = _range([value for line in known.values() for _, value, _ in line])
+    low, high, ticks = axis_range([value for line in known.values() for _, value, _ in line])
     columns = next(iter(groups.values()))
     plot = Plot(
         name,
@@ -151,8 +153,8 @@ def by_length(
     return plot.render()
 
 
-def _range(values: Sequence[float]) -> tuple[float, float, list[float]]:
-    """An axis around values in [0, 1], and its ticks."""
+def axis_range(values: Sequence[float]) -> tuple[float, float, list[float]]:
+    """Find an axis around values in [0, 1]: its ends and its ticks."""
     if not values:
         return 0.0, 1.0, [0.0, 0.5, 1.0]
     low, high = min(values), max(values)

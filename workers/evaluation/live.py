@@ -4,12 +4,15 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.calibration.validity import MasteryTrace, Validity, log_odds_of, validity
+from workers.estimation.learner import LearnerKey
 from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.ledger.predictions import Told
 from workers.watching.drift import Limits, Misfit, over_allowed
@@ -76,6 +79,8 @@ class Live:
         recorded_us: microseconds since 1970.
         concepts: names of all concepts.
         of_response, of_concept: pairs of a response and a concept of it, by their places.
+        learner: number of each response's learner, from 0.
+        mastery: stored mastery after the response, of each pair of a response and a concept.
     """
 
     score: Floats
@@ -86,6 +91,27 @@ class Live:
     concepts: list[str]
     of_response: Places
     of_concept: Places
+    learner: Places
+    mastery: Floats
+
+    def trace(self) -> MasteryTrace:
+        """The stored mastery after each answer, in the order in which responses were recorded.
+
+        For a late response that is the learner's mastery after the replay. Stored mastery rounds
+        to 1, so pairs may be tied there.
+        """
+        order = np.argsort(self.of_response, kind="stable")
+        response, concept = self.of_response[order], self.of_concept[order]
+        return MasteryTrace(
+            self.learner[response] * len(self.concepts) + concept,
+            log_odds_of(self.mastery[order]),
+            self.score[response],
+        )
+
+    @cached_property
+    def validity(self) -> Validity:
+        """Measures of the stored mastery, at the usual threshold and shares."""
+        return validity(self.trace())
 
     def whole(self) -> LiveMeasures:
         """Of all."""
@@ -181,14 +207,16 @@ def _misfit(values: Floats, variances: Floats, tolerated: float, *, enough: bool
 
 
 class Collected:
-    """Predictions as they come, page by page; some 50 bytes of each are kept."""
+    """Predictions as they come, page by page; some 70 bytes of each are kept."""
 
     def __init__(self) -> None:
         self._score, self._probability = array("d"), array("d")
         self._version, self._recorded_us = array("q"), array("q")
         self._attempts, self._parameters, self._named = array("i"), array("i"), array("i")
-        self._concepts = array("i")
+        self._concepts, self._learner = array("i"), array("i")
+        self._mastery = array("d")
         self._codes: dict[str, int] = {}
+        self._learners: dict[LearnerKey, int] = {}
 
     def __len__(self) -> int:
         return len(self._score)
@@ -204,6 +232,8 @@ class Collected:
             self._attempts.append(one.attempts)
             self._parameters.append(one.parameters_version)
             self._named.append(len(one.concept_ids))
+            self._learner.append(self._learners.setdefault(one.learner, len(self._learners)))
+            self._mastery.extend(one.masteries)
             self._concepts.extend(codes.setdefault(c, len(codes)) for c in one.concept_ids)
 
     def live(self) -> Live:
@@ -221,6 +251,8 @@ class Collected:
             list(self._codes),
             np.repeat(place, np.array(self._named, dtype=np.int64)),
             np.array(self._concepts, dtype=np.int64),
+            np.array(self._learner, dtype=np.int64)[order],
+            np.array(self._mastery, dtype=np.float64),
         )
 
 

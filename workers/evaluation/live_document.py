@@ -8,14 +8,23 @@ from workers.ledger.predictions import Selection
 from workers.moments import iso
 
 
-def live_document(live: Live, selection: Selection) -> dict[str, Any]:
-    """All figures, named as in `mastery evaluate FILE --json`; null where one is not defined."""
+def live_document(
+    live: Live, selection: Selection, ceilings: Mapping[str, float]
+) -> dict[str, Any]:
+    """All figures, named as in `mastery evaluate FILE --json`; null where one is not defined.
+
+    Args:
+        live: the predictions.
+        selection: whose they are.
+        ceilings: of concepts under the active parameters, in (0, 1]; empty if not known.
+    """
     concepts = live.by_concept()
     whole = live.whole()
     return {
         "tenant": selection.tenant_id,
         "since": None if selection.since_us is None else iso(selection.since_us),
         "overall": _measures(whole),
+        "mastery": {**live.validity.document(), "ceilings": dict(ceilings)},
         "parameters_versions": _all({str(n): of for n, of in live.by_version().items()}),
         "histories": _all(live.by_history()),
         "concepts": _all(concepts),

@@ -1,12 +1,13 @@
 """The page about stored predictions: one HTML file that needs nothing else."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from workers.drawing.page import page
 from workers.evaluation.figures import colour_of
 from workers.evaluation.live import LIMITS, Live
-from workers.evaluation.live_sections import live_sections, version_name
+from workers.evaluation.live_sections import STORED, live_sections, version_name
 from workers.ledger.predictions import Selection
 from workers.moments import iso
 
@@ -21,15 +22,24 @@ _FOOTER: Final = (
 )
 
 
-def render_live(live: Live, selection: Selection, generated_at: datetime) -> str:
-    """The page as one self-contained HTML document: no network, no script, no outside font."""
+def render_live(
+    live: Live, selection: Selection, generated_at: datetime, ceilings: Mapping[str, float]
+) -> str:
+    """Render one self-contained HTML document: no network, no script, no outside font.
+
+    Args:
+        live: the predictions, at least one.
+        selection: whose they are.
+        generated_at: when the page is made.
+        ceilings: of concepts under the active parameters, in (0, 1]; empty if not known.
+    """
     of = "all tenants" if selection.tenant_id is None else f"tenant {selection.tenant_id}"
     since = "" if selection.since_us is None else f", recorded since {iso(selection.since_us)}"
     return page(
         "How well predictions come true",
         f"Stored predictions of {of}{since}.",
-        live_sections(live),
+        live_sections(live, ceilings),
         _FOOTER,
         generated_at,
-        colours=(colour_of(version_name(version)) for version in live.versions()),
+        colours=map(colour_of, (STORED, *map(version_name, live.versions()))),
     )

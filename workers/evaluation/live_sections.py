@@ -1,10 +1,12 @@
 """The sections of the page about stored predictions, each a piece of HTML."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from typing import Final
 
 import numpy as np
 
+from workers.calibration.ceilings import ceiling_warning, lowest_of
 from workers.drawing.figures import calibration_curve
 from workers.drawing.pieces import table, tiles
 from workers.drawing.wording import decimal, percent, signed
@@ -12,17 +14,24 @@ from workers.evaluation.figures import by_length, legend
 from workers.evaluation.histories import Group
 from workers.evaluation.live import LIMITS, Live, LiveMeasures, drifting
 from workers.evaluation.live_figures import bias_over_time, loss_over_time
+from workers.evaluation.mastery_figure import validity_by_share
+from workers.evaluation.mastery_rows import MASTERY_HEADS, MASTERY_NOTE, mastery_cells
 from workers.moments import from_us
 
 _HEADS = ("Responses", "AUC", "RMSE", "ECE", "Log loss", "Bias", "Excess", "Fits")
 
 
-def live_sections(live: Live) -> Iterator[str]:
+STORED: Final = "stored"
+"""Name of the stored mastery in tables and figures."""
+
+
+def live_sections(live: Live, ceilings: Mapping[str, float]) -> Iterator[str]:
     """All sections of the page, in their order; of at least one prediction."""
     whole = live.whole()
     concepts = live.by_concept()
     yield _tiles(live, whole)
     yield _versions(live, whole)
+    yield _mastery(live, ceilings)
     yield _calibration(live)
     yield _time(live)
     yield _histories(live)
@@ -54,6 +63,19 @@ def _versions(live: Live, whole: LiveMeasures) -> str:
         "Bias: score minus prediction. Excess: log loss minus what the predictions themselves "
         "expect, above 0 where they are too bold, below 0 where too timid.</p>"
         f"{table(('', *_HEADS), [*rows, ['all', *_cells(whole)]], of='versions')}</section>"
+    )
+
+
+def _mastery(live: Live, ceilings: Mapping[str, float]) -> str:
+    cells = mastery_cells(live.validity, lowest_of(ceilings))
+    warning = ceiling_warning(ceilings)
+    return (
+        f'<section><h2>What mastery is worth</h2><p class="note">{MASTERY_NOTE} The ceiling is '
+        "that of the active parameters; all else counts mastery as it was stored.</p>"
+        f"{table(('', *map(str.capitalize, MASTERY_HEADS)), [[STORED, *cells]])}"
+        + ("" if warning is None else f'<ul class="warnings"><li>{escape(warning)}</li></ul>')
+        + f'<div class="pair"><figure>{validity_by_share("validity", {STORED: live.trace()})}'
+        "<figcaption>the dot is at mastery .95</figcaption></figure></div></section>"
     )
 
 

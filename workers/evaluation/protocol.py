@@ -214,7 +214,7 @@ def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
 
 
 def _spans(begin: NDArray[np.integer], of: Ints) -> Ints:
-    """The places of the parts of some wholes.
+    """Find the places of the parts of these wholes.
 
     Args:
         begin: where the parts of each whole begin, one more entry than there are wholes.

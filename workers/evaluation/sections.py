@@ -7,11 +7,14 @@ from typing import Final
 
 import numpy as np
 
+from workers.calibration.ceilings import lowest_of
 from workers.drawing.figures import calibration_curve, learning_curve
 from workers.drawing.pieces import LEARNING_LEGEND, table, tiles
 from workers.drawing.wording import decimal
 from workers.evaluation.figures import by_length, learning_of_all, legend
 from workers.evaluation.histories import by_history
+from workers.evaluation.mastery_figure import validity_by_share
+from workers.evaluation.mastery_rows import MASTERY_HEADS, MASTERY_NOTE, mastery_cells
 from workers.evaluation.parameter_sections import (
     concept_parameters,
     item_parameters,
@@ -27,6 +30,7 @@ def sections(data: Evaluation) -> Iterator[str]:
     measures = {model: of.measures() for model, of in data.predictions.items()}
     yield _tiles(data, measures[data.chosen])
     yield _models(data.chosen, measures)
+    yield _mastery(data)
     yield _calibration(data, measures)
     yield _learning(data)
     yield from _histories(data)
@@ -65,6 +69,22 @@ def _models(chosen: str, measures: dict[str, dict[str, float]]) -> str:
         "learners and then predicted every answer of the other fifth, one step ahead. AUC: higher "
         "is better; the others: lower is.</p>"
         f"{table(heads, rows, of='models', marked=chosen)}</section>"
+    )
+
+
+def _mastery(data: Evaluation) -> str:
+    rows = [
+        [model, *mastery_cells(of.validity, lowest_of(of.ceilings))]
+        for model, of in data.predictions.items()
+    ]
+    heads = ("Model", *(head.capitalize() for head in MASTERY_HEADS))
+    traces = {model: of.trace for model, of in data.predictions.items()}
+    return (
+        f'<section><h2>What mastery is worth</h2><p class="note">{MASTERY_NOTE}</p>'
+        f"{table(heads, rows, of='models', marked=data.chosen)}"
+        f'<div class="pair"><figure>{legend(list(data.predictions), observed=False)}'
+        f"{validity_by_share('validity', traces)}<figcaption>the dot is at mastery .95"
+        "</figcaption></figure></div></section>"
     )
 
 

@@ -81,7 +81,11 @@ class MemoryRepair(MemoryRights):
         return next(
             (
                 Told(
+                    LearnerKey(place.tenant_id, place.student_id),
                     one.concept_ids,
+                    tuple(
+                        change["mastery"] for change in outcome["concepts"][: len(one.concept_ids)]
+                    ),
                     outcome["concepts"][0]["attempts"],
                     one.score,
                     probability_of(recorded),

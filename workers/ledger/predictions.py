@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from workers.estimation.learner import LearnerKey
 from workers.ledger.protocol import Recorded
 from workers.moments import iso
 
@@ -25,7 +26,10 @@ class Place(NamedTuple):
 class Told(NamedTuple):
     """What was predicted of a response, and what then happened."""
 
+    learner: LearnerKey
     concept_ids: tuple[str, ...]
+    masteries: tuple[float, ...]
+    """Of each of these concepts after it, in [0, 1]; for a late response after the replay."""
     attempts: int
     """Of the learner on the concept named first, as known at its commit; this one included."""
     score: float
@@ -117,7 +121,9 @@ def read_predictions(document: Document) -> PredictionPage:
     columns: Sequence[Sequence[Any]] = [
         document[name]
         for name in (
+            "learners",
             "concepts",
+            "masteries",
             "attempts",
             "scores",
             "probabilities",
@@ -129,8 +135,18 @@ def read_predictions(document: Document) -> PredictionPage:
     last = document["last"]
     return PredictionPage(
         [
-            Told(tuple(concepts), attempts, float(score), float(probability), *rest)
-            for concepts, attempts, score, probability, *rest in zip(*columns, strict=True)
+            Told(
+                LearnerKey(*learner),
+                tuple(concepts),
+                tuple(map(float, masteries)),
+                attempts,
+                float(score),
+                float(probability),
+                *rest,
+            )
+            for learner, concepts, masteries, attempts, score, probability, *rest in zip(
+                *columns, strict=True
+            )
         ],
         None if last is None else Place(*last),
     )

@@ -101,7 +101,10 @@ def test_given_a_file_when_the_command_runs_then_json_has_the_measures(tmp_path:
     measures = json.loads(done.stdout)
     assert list(measures) == ["classical", "bkt"]
     for one in measures.values():
-        assert list(one) == ["auc", "rmse", "ece", "log_loss", "responses"]
+        assert list(one) == ["auc", "rmse", "ece", "log_loss", "responses", "mastery"]
+        assert 0.0 <= one["mastery"]["at_threshold"]["share"] <= 1.0
+        assert set(one["mastery"]["at_shares"]) == {"0.3", "0.4", "0.5"}
+        assert set(one["mastery"]["ceilings"].values()) == {1.0}
         assert 0.0 <= one["auc"] <= 1.0
         assert one["responses"] == sum(map(len, simulated(25, 2, most=10)))
 

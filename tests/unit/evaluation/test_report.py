@@ -17,6 +17,7 @@ from tests.unit.pages import check_figures, check_page
 from workers.calibration.answers import answers_of
 from workers.calibration.fitting import MODELS, Fitted, fit
 from workers.calibration.merging import tallies_of
+from workers.calibration.validity import MasteryTrace
 from workers.cli.main import app
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
@@ -42,7 +43,9 @@ def predictions(probability: list[float], score: list[float], **columns: Any) ->
         "concept": ["c"] * size,
         "attempt": np.ones(size, dtype=np.int64),
         "history": np.zeros(size, dtype=np.int64),
-        "fitted": [],
+        "trace": MasteryTrace(np.arange(size), np.zeros(size), np.array(score)),
+        "concepts": ["c"],
+        "fitted": [Fitted(Parameters())],
     }
     return Predictions(np.array(score), np.array(probability), **{**whole, **columns})
 
@@ -81,7 +84,7 @@ def test_given_a_model_when_rendered_then_a_whole_page_that_loads_nothing(chosen
     data = evaluation(chosen)
     html = render_evaluation(data)
     check_page(html)
-    check_figures(html, 7)
+    check_figures(html, 8)
     for name, of in data.predictions.items():
         measures = of.measures()
         assert cells(html, name)[:4] == [

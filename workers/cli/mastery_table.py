@@ -1,0 +1,30 @@
+"""What mastery is worth, as a table for a terminal."""
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from workers.calibration.validity import Validity
+from workers.evaluation.mastery_rows import MASTERY_HEADS, MASTERY_NOTE, mastery_cells
+
+
+def mastery_table(rows: Iterable[tuple[str, Validity, float]]) -> Table:
+    """Make a table that fits 80 columns.
+
+    Args:
+        rows: head, measures and lowest ceiling of each; see `mastery_cells`.
+    """
+    table = Table(
+        title="What mastery is worth",
+        title_justify="left",
+        caption=MASTERY_NOTE,
+        caption_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("", no_wrap=True)
+    for head in MASTERY_HEADS:
+        table.add_column(head, justify="right", no_wrap=True)
+    for head, validity, ceiling in rows:
+        table.add_row(head, *mastery_cells(validity, ceiling))
+    return table
