@@ -28,6 +28,7 @@ from workers.calibration.answers import Answers
 from workers.calibration.comparing import Comparison, compare
 from workers.calibration.deciding import Decision, judge
 from workers.calibration.diagnostics import diagnostics
+from workers.calibration.reach import lowest_ceiling
 from workers.calibration.sufficiency import shortage
 from workers.errors import CalibrationFailed, ParametersOutdated
 from workers.estimation.documents import parameters_document
@@ -221,6 +222,10 @@ class Calibrator:
             "active_since": latest.activated_at,
             "decision": decision.document(),
             "held_out": comparison.document(),
+            "lowest_ceiling": {
+                "new": lowest_ceiling(found.parameters),
+                "present": lowest_ceiling(present),
+            },
             **await asyncio.to_thread(diagnostics, answers, found, predicted),
         }
 

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from workers.calibration.answers import Answers
-from workers.calibration.ceilings import ceiling_warning, ceilings_of
+from workers.calibration.ceilings import ceilings_of
 from workers.calibration.merging import Merged
 from workers.calibration.predicted import Predicted
 from workers.calibration.reach import UNSEEN, out_of_reach, slow_warning
@@ -26,7 +26,7 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted) -> dict[s
     names = dict.fromkeys([*found.log_likelihood, *concepts])
     ceilings = ceilings_of(found.parameters, names)
     unreachable = out_of_reach(found.parameters)
-    of_mastery = (ceiling_warning(ceilings), slow_warning(found.parameters, unreachable))
+    slow = slow_warning(found.parameters, unreachable)
     item_names = dict.fromkeys([*found.item_errors, *items])
     document = {
         "learners": answers.learners,
@@ -53,7 +53,7 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted) -> dict[s
             }
             for name in item_names
         },
-        "warnings": [*found.warnings, *(warning for warning in of_mastery if warning)],
+        "warnings": found.warnings if slow is None else [*found.warnings, slow],
     }
     # What is not finite is null, as JSON has it.
     told: dict[str, Any] = orjson.loads(orjson.dumps(document))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from workers.calibration.ceilings import LOWEST, ceiling
+from workers.calibration.ceilings import LOWEST, ceiling, ceilings_of, lowest_of
 from workers.calibration.validity import MASTERED
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
@@ -29,6 +29,11 @@ def out_of_reach(parameters: Parameters) -> list[str]:
         for concept in (*parameters.concepts, UNSEEN)
         if ceiling(parameters.of_concept(concept)) < LOWEST or not _reaches(parameters, concept)
     ]
+
+
+def lowest_ceiling(parameters: Parameters) -> float:
+    """Find the lowest ceiling over all concepts, those never seen included, in (0, 1]."""
+    return lowest_of(ceilings_of(parameters, (*parameters.concepts, UNSEEN)))
 
 
 def slow_warning(parameters: Parameters, unreachable: list[str]) -> str | None:

@@ -14,9 +14,8 @@ from workers.adapters import open_ledger
 from workers.calibrating.calibrator import Calibrator
 from workers.calibrating.processes import Hands, cores, in_a_process
 from workers.calibrating.request import DEFAULT_MODEL, Activate, Calibrated, Request
-from workers.calibration.comparing import JUDGED_SHARE
 from workers.calibration.fitting import MODELS
-from workers.calibration.validity import MASTERED, Validity
+from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.logs import configure_logs
 from workers.patience import Impatience
@@ -27,11 +26,6 @@ from workers.worker import stop_on_signals
 _STOPPED: Final = 130
 _SHOWN: Final = 20
 _PREDICTION: Final = {"AUC": "auc", "log loss": "log_loss", "Brier": "brier", "ECE": "ece"}
-_MASTERY: Final = (
-    "pairs ever mastered",
-    f"right after mastery {MASTERED}",
-    f"right after, {JUDGED_SHARE:.0%} declared",
-)
 
 
 def calibrate(  # noqa: PLR0917  # typer reads the parameters by name
@@ -71,7 +65,9 @@ def calibrate(  # noqa: PLR0917  # typer reads the parameters by name
     if as_json:
         typer.echo(json.dumps(_document(found), indent=2, ensure_ascii=False))
         return
-    Console().print(_table(found))
+    console = Console()
+    console.print(_table(found))
+    console.print(_mastery(found))
     typer.echo("\n".join(_lines(found)))
 
 
@@ -126,22 +122,26 @@ def _table(found: Calibrated) -> Table:
         title=f"{compared.responses:,} answers of {compared.learners:,} learners held out",
         title_justify="left",
     )
-    table.add_column("")
-    table.add_column("new" if found.version is None else f"new: version {found.version}")
-    table.add_column(f"present: version {found.compared_with}")
-    for name, key in _PREDICTION.items():
-        table.add_row(name, _figure(compared.new[key]), _figure(compared.present[key]))
-    for name, *figures in zip(
-        _MASTERY, _worth(compared.new_mastery), _worth(compared.present_mastery), strict=True
+    table.add_column("parameters")
+    for name in _PREDICTION:
+        table.add_column(name, justify="right")
+    new = "new" if found.version is None else f"new: version {found.version}"
+    for label, of in (
+        (new, compared.new),
+        (f"present: version {found.compared_with}", compared.present),
     ):
-        table.add_row(name, *map(_figure, figures))
+        table.add_row(label, *(_figure(of[key]) for key in _PREDICTION.values()))
     return table
 
 
-def _worth(mastery: Validity) -> tuple[float, float, float]:
-    """The figures that `_MASTERY` names."""
-    declared = mastery.at_threshold
-    return declared.share, declared.right_after, mastery.at_shares[JUDGED_SHARE].right_after
+def _mastery(found: Calibrated) -> Table:
+    ceilings = found.diagnostics["lowest_ceiling"]
+    return mastery_table(
+        [
+            ("new", found.comparison.new_mastery, ceilings["new"]),
+            ("present", found.comparison.present_mastery, ceilings["present"]),
+        ]
+    )
 
 
 def _figure(value: float) -> str:
@@ -161,7 +161,7 @@ def _lines(found: Calibrated) -> list[str]:
         )
     lines += [
         f"{found.learners:,} learners, {found.responses:,} answers",
-        found.decision.sentence,
+        f"by the rule if-better {found.decision.sentence}",
     ]
     if found.version is None:
         lines.append("dry run: nothing stored")
