@@ -347,7 +347,7 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
     content = {
         "model": "bkt",
         "note": "by hand",
-        "diagnostics": {"log_likelihood": -1.5},
+        "diagnostics": {"log_likelihood": -1.5, "decision": "mine"},
         "parameters": {**OTHER, "version": 9, "mastery_threshold": 0.5},
     }
     file = tmp_path / "mine.json"
@@ -366,6 +366,7 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
     shown = run("show", "2")
     assert "version      2, active" in shown
     assert '"log_likelihood": -1.5' in shown
+    assert "decision     " not in shown
     assert json.loads(run("show", "2", "--json"))["document"] == OTHER
 
     exported = tmp_path / "exported.json"
@@ -417,7 +418,7 @@ def test_given_a_wrong_file_when_imported_then_the_field_is_named_and_nothing_is
     assert [one["version"] for one in json.loads(run("list", "--json"))["versions"]] == [1]
 
 
-def test_given_older_formulas_active_when_back_to_version_1_then_workers_can_go_on(
+def test_given_older_formulas_active_then_version_1_can_be_activated(
     run: Callable[..., str], database_url: str
 ) -> None:
     async def store() -> None:

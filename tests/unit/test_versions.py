@@ -114,7 +114,7 @@ async def test_given_a_document_of_a_newer_engine_when_reached_then_it_is_refuse
     assert source.present.version == 1
 
 
-async def test_given_older_formulas_when_reached_then_refused_and_version_1_is_a_way_out() -> None:
+async def test_given_older_formulas_then_refused_and_version_1_is_a_way_out() -> None:
     ledger = MemoryLedger()
     source = ParametersSource(ledger, 0.95)
     version = await stored(ledger, {name: DOCUMENT[name] for name in ("default",)})

@@ -40,9 +40,12 @@ def whole(stored: StoredParameters, parameters: Parameters, *, active: bool) -> 
 
 
 def _decision(diagnostics: Mapping[str, Any]) -> list[str]:
-    """A line with the decision of a calibration; an imported version may have none."""
-    if "decision" not in diagnostics:
-        return []
-    sentence = Decision.of(diagnostics["decision"]).sentence
-    compared = f"compared with version {diagnostics['compared_with']}"
-    return [f"decision     {sentence} ({compared})"]
+    """A line with the decision of a calibration; diagnostics of an imported version are free."""
+    match diagnostics:
+        case {
+            "decision": {"activate": bool(), "reason": str()} as decision,
+            "compared_with": compared_with,
+        }:
+            sentence = Decision.of(decision).sentence
+            return [f"decision     {sentence} (compared with version {compared_with})"]
+    return []

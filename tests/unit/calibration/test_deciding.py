@@ -111,7 +111,7 @@ def test_given_all_known_then_it_takes_the_least_gain(
     assert ("knows all concepts and items already" in found.reason) is not activate
 
 
-def test_given_versions_when_judged_then_reach_and_what_is_known_are_theirs() -> None:
+def test_given_versions_when_judged_then_reach_and_known_are_theirs() -> None:
     small = compared(0.001)
     assert not judge(small, _KNOWN, _KNOWN).activate
     assert judge(small, _KNOWN, Parameters()).activate
@@ -161,7 +161,7 @@ def test_given_any_figures_then_more_gain_or_validity_never_speaks_against(  # n
         assert activate(gain, validity_gain + 0.1)
 
 
-def test_given_a_decision_when_written_then_it_comes_back_and_reads_plainly() -> None:
+def test_given_a_decision_when_written_then_it_comes_back() -> None:
     decision = Decision(False, "it loses")
     assert Decision.of(decision.document()) == decision
     assert decision.sentence == "not to be activated: it loses"

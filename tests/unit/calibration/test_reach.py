@@ -49,7 +49,7 @@ def test_given_a_default_out_of_reach_then_concepts_never_seen_are_named() -> No
     assert out_of_reach(Parameters(default=slow, concepts={"good": good})) == [UNSEEN]
 
 
-def test_given_items_with_own_guess_and_slip_then_those_of_the_concept_count() -> None:
+def test_given_items_with_own_guess_then_that_of_the_concept_counts() -> None:
     easy = ItemParameters(0.0, 1.0, guess=0.9, slip=0.05)
     parameters = Parameters(
         concepts={"good": ConceptParameters(BktParameters(0.3, 0.1, 0.2, 0.1))},

@@ -24,7 +24,7 @@ def test_given_any_parameters_when_written_and_read_then_they_are_the_same_to_th
     assert parameters_of(json.loads(json.dumps(parameters_document(parameters)))) == parameters
 
 
-def test_given_the_default_when_written_then_formulas_and_empty_tables_are_left() -> None:
+def test_given_the_default_when_written_then_formulas_are_named() -> None:
     assert parameters_document(Parameters()) == {
         "formulas": FORMULAS,
         "concepts": {},
