@@ -72,6 +72,10 @@ async def test_given_responses_when_recorded_then_metrics_and_command_say_what_t
     document = json.loads(await evaluated(setting, "--json", "--report", str(page)))
     assert live_differences(document, stored) == []
     assert (document["tenant"], document["since"]) == (None, None)
+    assert document["mastery"]["pairs"] == len(
+        {(row["tenant_id"], row["student_id"], name) for row in rows for name in row["concept_ids"]}
+    )
+    assert document["mastery"]["ceilings"] == {f"c-{n}": 1.0 for n in range(6)}
     check_page(page.read_text(encoding="utf-8"))
     check_figures(page.read_text(encoding="utf-8"), 5)
 

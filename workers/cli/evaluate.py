@@ -140,7 +140,7 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
                 (model, of.validity, lowest_of(of.ceilings)) for model, of in found.items()
             )
         )
-        _warn_of_ceilings(found)
+        warn_of_ceilings(found)
     if report is not None:
         report.write_text(_page(file, answers, found), encoding="utf-8")
         typer.echo(f"The page with its curves: {report.resolve()}", err=True)
@@ -194,7 +194,8 @@ def _table(file: Path, found: dict[str, Predictions]) -> Table:
     return table
 
 
-def _warn_of_ceilings(found: dict[str, Predictions]) -> None:
+def warn_of_ceilings(found: dict[str, Predictions]) -> None:
+    """Print a line for each model that keeps a concept's mastery low."""
     for model, of in found.items():
         warning = ceiling_warning(of.ceilings)
         if warning is not None:

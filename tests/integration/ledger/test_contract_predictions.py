@@ -53,7 +53,9 @@ async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predic
         expected.append(
             (
                 one.version,
+                key,
                 one.response.concept_ids,
+                tuple(change["mastery"] for change in changes),
                 changes[0]["attempts"],
                 one.response.score,
                 pytest.approx(
@@ -66,7 +68,9 @@ async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predic
     assert sorted(
         (
             one.version,
+            one.learner,
             one.concept_ids,
+            one.masteries,
             one.attempts,
             one.score,
             one.probability,

@@ -36,20 +36,16 @@ EVIL = "<script>alert('1')</script>&"
 
 def told(number: int, probability: float, score: float, **fields: Any) -> Told:
     whole: dict[str, Any] = {
+        "learner": LearnerKey("school", f"s{number % 40}"),
         "concept_ids": ("c",),
+        "masteries": (0.5,) * len(fields.get("concept_ids", ("c",))),
         "attempts": 1,
         "version": number,
         "parameters_version": 1,
         "recorded_at_us": START_US + number * 1_000_000,
     }
     values = {**whole, **fields}
-    return Told(
-        values["concept_ids"],
-        values["attempts"],
-        score,
-        probability,
-        *[values[name] for name in ("version", "parameters_version", "recorded_at_us")],
-    )
+    return Told(score=score, probability=probability, **values)
 
 
 def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[Told]:
@@ -141,7 +137,7 @@ def test_given_nothing_then_there_is_no_measure_and_no_span() -> None:
     assert live.spans() == []
     assert live.by_concept() == {}
     assert drifting(live.by_concept()) == []
-    document = live_document(live, Selection("t", START_US))
+    document = live_document(live, Selection("t", START_US), {})
     assert json.loads(json.dumps(document, allow_nan=True))["since"] == iso(START_US)
     assert document["drift"] == {"overall": False, "concepts": []}
 
@@ -151,6 +147,51 @@ def test_given_predictions_of_even_odds_then_no_excess_can_be_judged() -> None:
     assert of.excess.mean == 0.0
     assert math.isnan(of.excess.over)
     assert of.bias.over < 0.0
+
+
+def mastered(number: int, student: str, *concepts: tuple[str, float], score: float) -> Told:
+    return told(
+        number,
+        0.5,
+        score,
+        learner=LearnerKey("school", student),
+        concept_ids=tuple(name for name, _ in concepts),
+        masteries=tuple(mastery for _, mastery in concepts),
+    )
+
+
+def test_given_stored_mastery_in_order_of_keys_then_versions_order_it() -> None:
+    # s masters a at version 2 and b at version 3; t masters a with the last answer.
+    rows = [
+        mastered(4, "s", ("a", 0.97), ("b", 0.9), score=1.0),
+        mastered(2, "s", ("a", 0.95), score=0.0),
+        mastered(1, "s", ("a", 0.5), score=0.5),
+        mastered(3, "s", ("b", 1.0), score=1.0),
+        mastered(5, "t", ("a", 1.0), score=1.0),
+    ]
+    found = live_of(rows[:2], rows[2:]).validity
+    assert found.pairs == 3
+    at = found.at_threshold
+    assert at.share == 1.0
+    # Version 4 follows on a and on b; version 1 goes before on a.
+    assert (at.right_after, at.answers_after) == (1.0, 2)
+    assert (at.right_before, at.answers_before) == (0.5, 1)
+    assert at.without_following == 1
+    assert found.lapses == pytest.approx(1 / 3)
+    assert found.answers_until[1] == 1.0
+    # The two that are certain are tied.
+    assert found.at_shares[0.3].share == pytest.approx(2 / 3)
+
+
+def test_given_stored_mastery_when_shown_then_the_document_has_no_learner() -> None:
+    live = live_of([mastered(1, "secret", ("a", 0.5), score=1.0)])
+    document = live_document(live, Selection(), {"a": 0.9})
+    assert document["mastery"]["pairs"] == 1
+    assert document["mastery"]["ceilings"] == {"a": 0.9}
+    html = render_live(live, Selection(), NOW, {"a": 0.9})
+    assert "mastery of 1 concept cannot stay at 0.99" in html
+    assert "secret" not in html
+    assert "secret" not in json.dumps(document)
 
 
 def test_given_spans_then_they_hold_all_responses_in_order() -> None:
@@ -180,7 +221,7 @@ def test_given_a_concept_that_drifts_then_it_is_named_and_the_others_are_not() -
     ]
     live = live_of(rows)
     assert drifting(live.by_concept()) == ["b"]
-    assert live_document(live, Selection())["drift"]["concepts"] == ["b"]
+    assert live_document(live, Selection(), {})["drift"]["concepts"] == ["b"]
 
 
 def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothing() -> None:
@@ -189,9 +230,9 @@ def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothi
         one._replace(version=one.version + 900, parameters_version=2)
         for one in stream(800, seed=2, shift=-0.2)
     ]
-    html = render_live(live_of(rows), Selection(EVIL, START_US), NOW)
+    html = render_live(live_of(rows), Selection(EVIL, START_US), NOW, {})
     check_page(html)
-    check_figures(html, 7)
+    check_figures(html, 8)
     assert html.count("&lt;script&gt;") == 1
     for name in (
         "Calibration",
@@ -210,9 +251,9 @@ def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothi
 
 @pytest.mark.parametrize("size", [1, 40])
 def test_given_few_predictions_of_one_version_when_rendered_then_the_page_stands(size: int) -> None:
-    html = render_live(live_of(stream(size, concept_ids=(EVIL,))), Selection(), NOW)
+    html = render_live(live_of(stream(size, concept_ids=(EVIL,))), Selection(), NOW, {})
     check_page(html)
-    check_figures(html, 5)
+    check_figures(html, 6)
     assert "Predictions of every concept fit" in html
     assert "Calibration of version" not in html
 
@@ -224,7 +265,7 @@ def test_given_many_concepts_that_drift_when_rendered_then_the_first_are_named()
             told(k * 400 + n, 0.5, float(n % 10 == 0), concept_ids=(f"c{k}",)) for n in range(400)
         ]
     live = live_of(rows)
-    html = render_live(live, Selection(), NOW)
+    html = render_live(live, Selection(), NOW, {})
     assert "Predictions of 25 of 25 concepts do not fit" in html
     assert " and 5 more." in html
     console = Console(width=120, record=True, file=io.StringIO())

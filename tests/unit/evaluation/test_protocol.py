@@ -20,6 +20,7 @@ from workers.errors import InputFileError
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.metrics import auc
+from workers.estimation.parameters import Parameters
 from workers.evaluation.protocol import _begin, _fold_of_begun, evaluate, evaluate_all, fold_of
 from workers.evaluation.reading import logs_of
 from workers.publishing.csv_responses import CsvResponses
@@ -74,6 +75,33 @@ def test_given_a_file_when_evaluated_then_each_answer_is_predicted_once_by_the_o
     assert len(found.fitted) == 5
 
 
+def test_given_answers_on_several_concepts_when_evaluated_then_each_is_traced() -> None:
+    logs = {
+        f"s{n}": [
+            answer(3 * n + k, at=k, concepts=("a", "b") if k == 1 else ("b",), score=(n + k) % 2)
+            for k in range(3)
+        ]
+        for n in range(10)
+    }
+    found = evaluate("classical", logs, lambda _: None)
+    assert sorted(found.concepts) == ["a", "b"]
+    assert found.ceilings == {"a": 1.0, "b": 1.0}
+    pair, mastery, score = found.trace
+    assert np.bincount(pair).tolist() == [3 if name == "b" else 1 for name in found.concepts] * 10
+    for n, log in enumerate(logs.values()):
+        learner, expected = Learner(), []
+        for response in log:
+            apply(learner, response, Parameters())
+            expected += [
+                (2 * n + found.concepts.index(c), learner.concepts[c].mastery, response.score)
+                for c in response.concept_ids
+            ]
+        own = pair // 2 == n
+        assert pair[own].tolist() == [one[0] for one in expected]
+        assert 1.0 / (1.0 + np.exp(-mastery[own])) == pytest.approx([one[1] for one in expected])
+        assert score[own].tolist() == [one[2] for one in expected]
+
+
 def test_given_learners_when_folded_then_folds_are_those_of_the_protocol() -> None:
     assert fold_of(12).tolist() == (np.random.default_rng(42).permutation(12) % 5).tolist()
 
@@ -116,6 +144,7 @@ def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(tmp_pa
     assert done.exit_code == 0, done.output
     for name in ("classical", "bkt", "bkt-forgets", "kt-idem", "irt", "informed", "AUC", "ECE"):
         assert name in done.stdout
+    assert "What mastery is worth" in done.stdout
 
 
 def test_given_answers_all_alike_when_the_command_runs_then_there_is_no_auc(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from workers.calibration.answers import answers_of
 from workers.calibration.fitting import MODELS, Fitted, fit
 from workers.calibration.merging import tallies_of
 from workers.calibration.validity import MasteryTrace
+from workers.cli.evaluate import warn_of_ceilings
 from workers.cli.main import app
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
@@ -27,6 +28,7 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Mast
 from workers.evaluation.degenerate import degenerate
 from workers.evaluation.figures import colour_of, learning_of_all
 from workers.evaluation.histories import by_history
+from workers.evaluation.mastery_rows import mastery_cells
 from workers.evaluation.protocol import Predictions, evaluate
 from workers.evaluation.report import render_evaluation
 from workers.evaluation.report_data import Evaluation, Tallies, Tally, best
@@ -91,6 +93,8 @@ def test_given_a_model_when_rendered_then_a_whole_page_that_loads_nothing(chosen
             f"{measures[measure]:.4f}" for measure in ("auc", "rmse", "ece", "log_loss")
         ]
         assert f"Calibration of {name}" in html
+        worth = html[html.index("<h2>What mastery is worth</h2>") :]
+        assert cells(worth, name) == mastery_cells(of.validity, min(of.ceilings.values()))
     assert ("<h2>Item parameters</h2>" in html) == bool(data.fitted.parameters.items)
 
 
@@ -264,6 +268,30 @@ def test_given_a_concept_when_checked_then_what_is_degenerate_is_told(
     assert len(told) == len(expected)
     for sentence, start in zip(told, expected, strict=True):
         assert sentence.startswith(f"concept 'c': {start}")
+
+
+def test_given_a_low_ceiling_when_checked_then_it_is_warned_of_once() -> None:
+    forgets = BktParameters(0.3, 0.1, 0.2, 0.1, forget=0.2)
+    fitted = Fitted(Parameters(concepts={"c": ConceptParameters(forgets)}))
+    (told,) = degenerate(fitted, Tallies(1, {"c": Tally(100, 50.0)}, {}))
+    assert "'c' (0.800)" in told
+    again = Fitted(fitted.parameters, warnings=[told])
+    assert degenerate(again, Tallies(1, {"c": Tally(100, 50.0)}, {})) == [told]
+
+
+def test_given_a_low_ceiling_when_the_table_is_told_then_its_model_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    forgets = Parameters(default=BktParameters(0.3, 0.1, 0.2, 0.1, forget=0.2))
+    warn_of_ceilings(
+        {
+            "low": predictions([0.5], [1.0], fitted=[Fitted(Parameters()), Fitted(forgets)]),
+            "high": predictions([0.5], [1.0]),
+        }
+    )
+    assert capsys.readouterr().out.startswith("low: mastery of 1 concept cannot")
+    warn_of_ceilings({"high": predictions([0.5], [1.0])})
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
