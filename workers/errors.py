@@ -13,6 +13,7 @@ MasteryError
       ├── SettingsError
       ├── LedgerRefused     the database answers, but not as the migrations promise
       ├── ParametersRefused  a version of parameters is not there, or can't be read
+      │    └── ParametersOutdated  it was fitted under older formulas of the engine
       ├── GraphRefused      the graph answers, but refuses our statements
       ├── StreamRefused     Redis answers, but a key or command is not what it must be
       ├── MigrationError
@@ -108,6 +109,10 @@ class LedgerRefused(Fatal):
 
 class ParametersRefused(Fatal):
     """A version of parameters is not there, was altered, or is more than this engine can read."""
+
+
+class ParametersOutdated(ParametersRefused):
+    """A version of parameters was fitted under older formulas than those of this engine."""
 
 
 class GraphRefused(Fatal):

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from workers.errors import ParametersRefused
-from workers.estimation.documents import parameters_of
+from workers.errors import ParametersOutdated, ParametersRefused
+from workers.estimation.documents import OlderFormulas, parameters_of
 from workers.estimation.parameters import Parameters
 from workers.ledger.parameters import BUILT_IN, StoredParameters
 from workers.patience import Patience
@@ -178,11 +178,14 @@ def readable(stored: StoredParameters, mastery_threshold: float) -> Parameters:
     """The parameters of a stored version.
 
     Raises:
+        ParametersOutdated: they were fitted under older formulas.
         ParametersRefused: there is something in its document that this engine does not know:
             whoever guessed would compute states that no other engine gives.
     """
     try:
         parameters = parameters_of(dict(stored.document))
+    except OlderFormulas as error:
+        raise ParametersOutdated(f"version {stored.version} can't be used: {error}") from error
     except ValueError as error:
         raise ParametersRefused(
             f"version {stored.version} of the parameters can't be read by this version of the "

@@ -158,11 +158,18 @@ def test_given_a_log_when_the_command_calibrates_then_a_better_version_is_stored
     held_out = found["diagnostics"]["held_out"]
     assert found["active"] == held_out["better"] is True
     assert held_out["new"]["log_loss"] < held_out["present"]["log_loss"]
+    assert found["diagnostics"]["decision"]["activate"]
     # The same once more is no better than itself.
     again = run("--dry-run")
     assert "dry run: nothing stored" in again
-    assert "which is not better beyond doubt" in again
+    assert "not to be activated: the log loss of" in again
+    assert "it is not lower with 95 % confidence" in again
     assert "present: version 2" in again
+    assert "What mastery is worth" in again
+    assert "nan" not in again
+    shown = CliRunner().invoke(app, ["parameters", "show", "2"])
+    reason = found["diagnostics"]["decision"]["reason"]
+    assert f"decision     to be activated: {reason} (compared with version 1)\n" in shown.stdout
 
     async def kept() -> Any:
         async with _opened(database_url) as ledger:

@@ -20,7 +20,7 @@ from tests.factories import learner_log
 from tests.integration.ledger.steps import record
 from tests.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
 from workers.cli.main import app
-from workers.errors import InputFileError, ParametersRefused
+from workers.errors import InputFileError, ParametersOutdated, ParametersRefused
 from workers.estimation.documents import parameters_document
 from workers.estimation.informed import InformedParameters
 from workers.estimation.learner import LearnerKey
@@ -53,7 +53,7 @@ CALIBRATED: Final = parameters_document(
         any_scale=ScaleParameters(0.2, 1.5, 0.01, deviation=Deviation(0.5, 0.01, 0.02)),
     )
 )
-NEWER: Final = {"of_a_newer_engine": {"a": 1}}
+NEWER: Final = OTHER | {"of_a_newer_engine": {"a": 1}}
 
 
 async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
@@ -347,7 +347,7 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
     content = {
         "model": "bkt",
         "note": "by hand",
-        "diagnostics": {"log_likelihood": -1.5},
+        "diagnostics": {"log_likelihood": -1.5, "decision": "mine"},
         "parameters": {**OTHER, "version": 9, "mastery_threshold": 0.5},
     }
     file = tmp_path / "mine.json"
@@ -366,14 +366,25 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
     shown = run("show", "2")
     assert "version      2, active" in shown
     assert '"log_likelihood": -1.5' in shown
+    assert "decision     " not in shown
     assert json.loads(run("show", "2", "--json"))["document"] == OTHER
 
     exported = tmp_path / "exported.json"
     run("export", "2", "--output", str(exported))
     assert json.loads(exported.read_text()) == {**content, "parameters": OTHER}
     assert json.loads(run("export", "2")) == json.loads(exported.read_text())
-    assert "stored as version 3" in run("import", str(exported))
+    again = run("import", str(exported))
+    assert (
+        again == "nothing is stored: version 2 has the same model and parameters, and is active\n"
+    )
     assert "version 1 is active" in run("activate", "1")
+    assert "`mastery parameters activate 2` activates it" in run("import", str(exported))
+    built_in = tmp_path / "built-in.json"
+    run("export", "1", "--output", str(built_in))
+    assert "version 1 has the same" in run("import", str(built_in))
+    exported.write_text(json.dumps({**content, "model": "mine"}))
+    assert "stored as version 3" in run("import", str(exported))
+    assert [one["version"] for one in json.loads(run("list", "--json"))["versions"]] == [1, 2, 3]
     assert run("list").splitlines()[0].startswith("*")
     assert "none is calibrated" in run("show", "1")
 
@@ -384,9 +395,13 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
         ("{", "is no version of the parameters"),
         ('{"parameters": {}}', "model: Field required"),
         ('{"model": "bkt", "parameters": {}, "x": 1}', "x: Extra inputs"),
-        ('{"model": "bkt", "parameters": {"defaults": {}}}', "parameters.defaults: Unexpected"),
+        ('{"model": "bkt", "parameters": {}}', "older formulas of this engine (formulas 1"),
         (
-            '{"model": "bkt", "parameters": {"version": 9, "scales": []}}',
+            '{"model": "bkt", "parameters": {"formulas": 2, "defaults": {}}}',
+            "parameters.defaults: Unexpected",
+        ),
+        (
+            '{"model": "bkt", "parameters": {"formulas": 2, "version": 9, "scales": []}}',
             "parameters.scales: Input",
         ),
         (None, "can't be read: No such file"),
@@ -401,6 +416,24 @@ def test_given_a_wrong_file_when_imported_then_the_field_is_named_and_nothing_is
 
     assert said in run("import", str(file), fails=InputFileError)
     assert [one["version"] for one in json.loads(run("list", "--json"))["versions"]] == [1]
+
+
+def test_given_older_formulas_active_then_version_1_can_be_activated(
+    run: Callable[..., str], database_url: str
+) -> None:
+    async def store() -> None:
+        ledger = DirectLedger(database_url)
+        try:
+            version = await ledger.store("bkt", {"default": OTHER["default"]}, {}, "")
+            await ledger.activate(version, "before the upgrade")
+        finally:
+            await ledger.close()
+
+    asyncio.run(store())
+    assert "or activate version 1" in run("show", "2", fails=ParametersOutdated)
+    assert "or activate version 1" in run("activate", "2", fails=ParametersOutdated)
+    assert json.loads(run("export", "2"))["parameters"] == {"default": OTHER["default"]}
+    assert "version 1 is active" in run("activate", "1")
 
 
 def test_given_a_version_that_is_not_there_or_cant_be_read_then_it_is_not_activated(

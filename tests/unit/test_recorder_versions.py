@@ -200,7 +200,7 @@ async def test_given_a_version_that_cant_be_read_when_recorded_then_it_says_why(
     office = Office()
     worker = office.worker()
     await worker.record(admitted("s1", 0))
-    version = await office.store({"of_a_newer_engine": {}})
+    version = await office.store(OTHER | {"of_a_newer_engine": {}})
     await office.memory.activate(version, "too early")
 
     with pytest.raises(ParametersRefused, match=r"of_a_newer_engine.*upgrade it"):

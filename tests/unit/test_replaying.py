@@ -12,7 +12,9 @@ from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import record
 from tests.unit.doubles import impatient
 from workers.errors import LedgerUnavailable, ParametersRefused, Unstorable
+from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import BktParameters, Parameters
 from workers.ledger.corrections import CorrectionRow
 from workers.ledger.memory import MemoryLedger
 from workers.ledger.protocol import Stored
@@ -21,7 +23,9 @@ from workers.replaying import Replayer
 from workers.verification import verify
 from workers.versions import ParametersSource
 
-DOCUMENT = {"default": {"prior": 0.4, "learn": 0.2, "guess": 0.15, "slip": 0.05}}
+DOCUMENT = parameters_document(
+    Parameters(default=BktParameters(prior=0.4, learn=0.2, guess=0.15, slip=0.05))
+)
 _WITHIN_S = 30.0
 
 
@@ -199,7 +203,7 @@ async def test_given_another_version_activated_meanwhile_then_all_are_under_the_
     world = World(45)
     version = await world.fill()
     third = await world.ledger.store(
-        "bkt", {"default": {**DOCUMENT["default"], "prior": 0.6}}, {}, ""
+        "bkt", DOCUMENT | {"default": {**DOCUMENT["default"], "prior": 0.6}}, {}, ""
     )
     await world.ledger.activate(version, "better")
 
@@ -393,7 +397,7 @@ async def test_given_nothing_to_do_when_run_then_an_activation_is_noticed_by_its
 async def test_given_a_version_that_cant_be_read_when_run_then_it_ends_and_says_why() -> None:
     world = World(1)
     await world.fill()
-    version = await world.ledger.store("newer", {"of_a_newer_engine": 1}, {}, "")
+    version = await world.ledger.store("newer", DOCUMENT | {"of_a_newer_engine": 1}, {}, "")
     await world.ledger.activate(version, "too early")
 
     with pytest.raises(ParametersRefused, match="of_a_newer_engine"):

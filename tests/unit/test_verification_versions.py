@@ -3,12 +3,16 @@
 from tests.factories import learner_log
 from tests.integration.ledger.steps import record
 from workers.cli.verify import Comparison
+from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import BktParameters, Parameters
 from workers.ledger.memory import MemoryLedger
 from workers.verification import Verified, verify
 from workers.versions import ParametersSource
 
-DOCUMENT = {"default": {"prior": 0.4, "learn": 0.2, "guess": 0.15, "slip": 0.05}}
+DOCUMENT = parameters_document(
+    Parameters(default=BktParameters(prior=0.4, learn=0.2, guess=0.15, slip=0.05))
+)
 KEYS = [LearnerKey("t", name) for name in ("a", "b", "c")]
 
 

@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 
 from tests.unit.doubles import impatient
-from workers.errors import LedgerUnavailable, ParametersRefused
+from workers.errors import LedgerUnavailable, ParametersOutdated, ParametersRefused
+from workers.estimation.documents import FORMULAS, parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.ledger.memory import MemoryLedger
 from workers.ledger.parameters import StoredParameters
 from workers.versions import FixedParameters, ParametersSource, PatientVersions, versions_of
 
 OTHER = BktParameters(0.4, 0.2, 0.15, 0.05)
-DOCUMENT = {"default": {"prior": 0.4, "learn": 0.2, "guess": 0.15, "slip": 0.05}}
+DOCUMENT = parameters_document(
+    Parameters(default=BktParameters(prior=0.4, learn=0.2, guess=0.15, slip=0.05))
+)
 
 
 class CountingLedger(MemoryLedger):
@@ -66,7 +69,7 @@ async def test_given_another_version_when_refreshed_and_back_then_each_is_read_o
 
 async def test_given_a_document_with_threshold_and_version_then_setting_and_ledger_decide() -> None:
     ledger = MemoryLedger()
-    version = await stored(ledger, {"version": 77, "mastery_threshold": 0.5})
+    version = await stored(ledger, DOCUMENT | {"version": 77, "mastery_threshold": 0.5})
 
     found = await ParametersSource(ledger, 0.8).of(version)
 
@@ -92,6 +95,7 @@ async def test_given_many_versions_then_the_one_not_asked_for_for_longest_is_for
 @pytest.mark.parametrize(
     ("document", "what"),
     [
+        ({"formulas": FORMULAS + 1}, f"formulas: {FORMULAS + 1} is newer than {FORMULAS}"),
         ({"decay_by_item": {}}, "decay_by_item"),
         ({"concepts": {"a": {"mastery": {"model": "newer"}}}}, r"concepts\.a\.mastery"),
         ({"default": {"prior": 0.4, "learn": 0.2, "guess": 0.6, "slip": 0.5}}, "guess"),
@@ -102,12 +106,29 @@ async def test_given_a_document_of_a_newer_engine_when_reached_then_it_is_refuse
 ) -> None:
     ledger = MemoryLedger()
     source = ParametersSource(ledger, 0.95)
-    version = await stored(ledger, document)
+    version = await stored(ledger, {"formulas": FORMULAS} | document)
     await ledger.activate(version, "too early")
 
     with pytest.raises(ParametersRefused, match=rf"version {version} .*{what}.*upgrade it, or"):
         await source.refresh()
     assert source.present.version == 1
+
+
+async def test_given_older_formulas_then_refused_and_version_1_is_a_way_out() -> None:
+    ledger = MemoryLedger()
+    source = ParametersSource(ledger, 0.95)
+    version = await stored(ledger, {name: DOCUMENT[name] for name in ("default",)})
+    await ledger.activate(version, "before the upgrade")
+
+    with pytest.raises(ParametersOutdated) as refused:
+        await source.refresh()
+    assert str(refused.value) == (
+        f"version {version} can't be used: the parameters were fitted under older formulas of this "
+        f"engine (formulas 1, this engine has {FORMULAS}): run `mastery calibrate` and activate "
+        "its version, or activate version 1"
+    )
+    await ledger.activate(1, "back")
+    assert (await source.refresh()).version == 1
 
 
 async def test_given_fixed_parameters_when_another_version_is_wanted_then_it_is_refused() -> None:

@@ -26,13 +26,20 @@ from workers.calibrating.run import Run
 from workers.calibrating.workspace import Workspace
 from workers.calibration.answers import Answers
 from workers.calibration.comparing import Comparison, compare
+from workers.calibration.deciding import Decision, judge
 from workers.calibration.diagnostics import diagnostics
-from workers.calibration.steps import scales_to_fit
-from workers.errors import CalibrationFailed
+from workers.calibration.reach import lowest_ceiling
+from workers.calibration.sufficiency import shortage
+from workers.errors import CalibrationFailed, ParametersOutdated
 from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import Parameters
 from workers.ledger.calibration import CalibrationLedger, Stage
-from workers.ledger.parameters import Activation, ParametersLedger, StoredParameters
+from workers.ledger.parameters import (
+    BUILT_IN_PARAMETERS,
+    Activation,
+    ParametersLedger,
+    StoredParameters,
+)
 from workers.moments import iso
 from workers.patience import Patience
 from workers.service.version import package_version
@@ -118,7 +125,7 @@ class Calibrator:
             by: who asks: nobody else goes on with it.
 
         Raises:
-            CalibrationFailed: there is nothing to fit, or a process failed.
+            CalibrationFailed: there is too little to calibrate by, or a process failed.
         """
         run_id = run_id or str(uuid4())
         progress = Progress(told)
@@ -146,6 +153,7 @@ class Calibrator:
             learners=document["learners"],
             responses=document["responses"],
             gain=comparison.gain,
+            decision=document["decision"]["reason"],
             warnings=len(document["warnings"]),
         )
         return Calibrated(
@@ -156,6 +164,7 @@ class Calibrator:
             document["learners"],
             document["responses"],
             comparison,
+            Decision.of(document["decision"]),
             document,
             parameters,
         )
@@ -196,20 +205,27 @@ class Calibrator:
             latest = await self._ask(self._ledger.activation)
             while True:
                 activation = latest
-                present = await self._parameters(activation.version)
+                present = await self._present(activation.version)
                 predicted = await run.predict(found.parameters, present)
                 latest = await self._ask(self._ledger.activation)
                 if latest.version == activation.version:
                     break
                 _log.info("calibration_compared_anew", active=latest.version)
         comparison = await asyncio.to_thread(compare, predicted)
+        decision = await asyncio.to_thread(judge, comparison, found.parameters, present)
         return found.parameters, {
             "run": run_id,
             "until_us": until_us,
             "model": model,
-            "compared_with": latest.version,
+            "compared_with": present.version,
+            "active_version": latest.version,
             "active_since": latest.activated_at,
+            "decision": decision.document(),
             "held_out": comparison.document(),
+            "lowest_ceiling": {
+                "new": lowest_ceiling(found.parameters),
+                "present": lowest_ceiling(present),
+            },
             **await asyncio.to_thread(diagnostics, answers, found, predicted),
         }
 
@@ -220,11 +236,9 @@ class Calibrator:
             await progress.read(min(1.0, learners / max(1, total)))
 
         answers = await read_answers(self._ledger, self._patience, until_us, told)
-        if not await asyncio.to_thread(scales_to_fit, answers):
-            raise CalibrationFailed(
-                f"there is nothing to calibrate by: {answers.learners} learners have answered, and "
-                "none of them is one that may be fitted to; let more of them practise first"
-            )
+        lacking = await asyncio.to_thread(shortage, answers)
+        if lacking is not None:
+            raise CalibrationFailed(lacking)
         return answers
 
     async def _begin(self, run_id: str, begun: Mapping[str, Any]) -> None:
@@ -232,8 +246,18 @@ class Calibrator:
         stage = Stage(run_id, _BEGUN, orjson.dumps(begun).decode())
         await self._ask(lambda: self._ledger.keep_stage(stage))
 
-    async def _parameters(self, version: int) -> Parameters:
-        return await _readable(await self._ask(lambda: self._ledger.version(version)))
+    async def _present(self, active: int) -> Parameters:
+        """Read the parameters to compare with.
+
+        Returns:
+            The active ones; the built-in ones where the active ones were fitted under older
+            formulas, for no learner's state can be computed under these.
+        """
+        try:
+            return await _readable(await self._ask(lambda: self._ledger.version(active)))
+        except ParametersOutdated as error:
+            _log.warning("calibration_compared_with_built_in", active=active, reason=str(error))
+            return await _readable(BUILT_IN_PARAMETERS)
 
     async def _version_of(self, run_id: str) -> int | None:
         """The version that a run stored."""
@@ -256,19 +280,20 @@ class Calibrator:
         return await self._ask(once)
 
     async def _activate(self, version: int, request: Request, found: Mapping[str, Any]) -> bool:
-        """Activate a version by the rule that was asked for; whether it is active."""
-        comparison = Comparison.of(found["held_out"])
+        """Activate a version by the rule that was asked for.
+
+        Returns:
+            True if the version is active.
+        """
+        decision = Decision.of(found["decision"])
         if request.activate == "always":
-            reason = "calibrated, and to be activated whatever it predicts"
-        elif request.activate == "if-better" and comparison.better:
-            reason = (
-                f"it predicts {comparison.learners:,} held-out learners better: log loss lower by "
-                f"{comparison.gain:.4f} ± {comparison.standard_error:.4f}"
-            )
+            reason = f"calibrated with --activate always; by the rule if-better {decision.sentence}"
+        elif request.activate == "if-better" and decision.activate:
+            reason = decision.reason
         else:
             return await self._ask(self._ledger.active_version) == version
         # What was decided since it was compared, or activated by this run before, is left.
-        expected = Activation(found["compared_with"], found["active_since"], None)
+        expected = Activation(found["active_version"], found["active_since"], None)
         active = await self._ask(lambda: self._ledger.activate(version, reason, expected=expected))
         if not active:
             _log.warning("calibration_not_activated", version=version, reason="another one was")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from workers.calibration.comparing import Comparison
+from workers.calibration.deciding import Decision
 from workers.calibration.fitting import MODELS
 from workers.estimation.parameters import Parameters
 
@@ -52,10 +53,12 @@ class Calibrated:
         run: UUID of the run.
         version: the new version; None after a dry run.
         active: whether it became the active one.
-        compared_with: the version that was active.
+        compared_with: the version that it was compared with: the active one, or the built-in one
+            where the active one was fitted under older formulas.
         learners: whose answers were read.
         responses: how many they are.
         comparison: of held-out learners.
+        decision: whether the rule `if-better` activates it, and why.
         diagnostics: all that was found out, as JSON; it is stored with the version.
         parameters: what was fitted.
     """
@@ -67,5 +70,6 @@ class Calibrated:
     learners: int
     responses: int
     comparison: Comparison
+    decision: Decision
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     parameters: Parameters = field(default_factory=Parameters)

@@ -10,11 +10,11 @@ from workers.calibrating.processes import Hands, do_all
 from workers.calibrating.progress import Progress
 from workers.calibrating.workspace import Workspace, span_name
 from workers.calibration.answers import Answers
-from workers.calibration.comparing import Predicted, together
 from workers.calibration.fitting import Fitted
 from workers.calibration.held_out import chunks
 from workers.calibration.merging import Merged, merged
 from workers.calibration.packing import unpacked, unpacked_fit
+from workers.calibration.predicted import Predicted, together
 from workers.calibration.steps import Step, fit_name, is_fit, scales_to_fit, steps_of
 from workers.errors import CalibrationFailed
 from workers.estimation.parameters import Parameters
@@ -107,12 +107,12 @@ class Run:
                 "line calibration_fit_useless of the log"
             ) from error
 
-    async def predict(self, new: Parameters, present: Parameters) -> Predicted | None:
-        """Predict held-out learners; None: there are none.
+    async def predict(self, new: Parameters, present: Parameters) -> Predicted:
+        """Stream the held-out learners, at least one, under both versions.
 
         Args:
             new: the parameters that were fitted.
-            present: those that are active.
+            present: the parameters to compare them with.
 
         Raises:
             CalibrationFailed: a process failed.
@@ -128,8 +128,8 @@ class Run:
         await do_all(self._workspace, steps, (), self._hands, ended)
         return await asyncio.to_thread(self._together, steps)
 
-    def _together(self, steps: Sequence[Step]) -> Predicted | None:
-        return together([self._workspace.predicted(one.name) for one in steps]) if steps else None
+    def _together(self, steps: Sequence[Step]) -> Predicted:
+        return together([self._workspace.predicted(step.name) for step in steps])
 
 
 def _usable(step: Step, known: Mapping[str, str]) -> bool:

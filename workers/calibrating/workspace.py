@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from workers.calibration.answers import Answers
-from workers.calibration.comparing import Predicted, predict_held_out
+from workers.calibration.predicted import Predicted, predict_held_out
 from workers.calibration.steps import compute, steps_of
 from workers.estimation.documents import parameters_document, parameters_of
 from workers.estimation.parameters import Parameters

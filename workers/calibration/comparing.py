@@ -1,93 +1,39 @@
-"""Held-out learners predicted by two versions of the parameters: which of them does it better?"""
+"""New and present parameters compared on held-out learners: prediction, and what mastery means."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from scipy.special import stdtrit
 
-from workers.calibration.answers import Answers
+from workers.calibration.predicted import Predicted, log_losses
 from workers.calibration.table import Floats, Ints
+from workers.calibration.validity import MasteryTrace, Validity, validity
+from workers.calibration.validity_difference import validity_difference
 from workers.estimation.metrics import auc, brier, ece, log_loss
-from workers.estimation.parameters import Parameters
-from workers.estimation.predicting import predict
 
 CONFIDENCE: Final = 0.95
-"""How sure it must be that new parameters predict better."""
-
-_EDGE: Final = 2.0**-53
-"""Nearness to 0 and 1 within which a prediction is judged as if it were there no nearer."""
-
-
-class Predicted(NamedTuple):
-    """What two versions expected of the answers of held-out learners."""
-
-    learner: Ints
-    """Of each answer."""
-    row: Ints
-    """Its place among all answers."""
-    score: Floats
-    new: Floats
-    """Expected score before the answer was seen, in [0, 1]."""
-    present: Floats
-    """The same, by the present parameters."""
-
-
-def predict_held_out(
-    answers: Answers, span: tuple[int, int], new: Parameters, present: Parameters
-) -> Predicted:
-    """Stream held-out learners through the engine, under both.
-
-    Args:
-        answers: all.
-        span: the first learner, and the one after the last.
-        new: the parameters that were fitted.
-        present: those that are active.
-    """
-    learner: list[int] = []
-    row: list[int] = []
-    score: list[float] = []
-    by_new: list[float] = []
-    by_present: list[float] = []
-    for number in range(*span):
-        if not answers.held_out[number]:
-            continue
-        log = answers.log(number)
-        learner += [number] * len(log)
-        row += range(int(answers.begin[number]), int(answers.begin[number + 1]))
-        score += [one.score for one in log]
-        by_new += [expected for _, expected, _ in predict(log, new)]
-        by_present += [expected for _, expected, _ in predict(log, present)]
-    return Predicted(
-        np.array(learner, dtype=np.int64),
-        np.array(row, dtype=np.int64),
-        np.array(score, dtype=np.float64),
-        _judged(by_new),
-        _judged(by_present),
-    )
-
-
-def together(parts: Sequence[Predicted]) -> Predicted:
-    """Spans as one; at least one of them."""
-    return Predicted(*(np.concatenate(one) for one in zip(*parts, strict=True)))
-
-
-def _judged(predictions: Sequence[float]) -> Floats:
-    return np.clip(np.array(predictions, dtype=np.float64), _EDGE, 1.0 - _EDGE)
+"""Confidence from which a difference counts, one-sided."""
+JUDGED_SHARE: Final = 0.4
+"""Share of learner-concept pairs that each version declares mastered where validity is compared."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which parameters predict held-out learners better.
+    """Two versions on the same held-out learners.
 
     Args:
         learners: held-out learners with an answer.
         responses: their answers.
-        new, present: AUC, log loss (nats), Brier and ECE of each; nothing without an answer.
-        gain: mean over learners of how much lower the log loss of an answer is, nats.
+        new, present: AUC, log loss (nats), Brier and ECE of each version.
+        gain: mean over learners of how much lower the new log loss of an answer is, nats.
         standard_error: of the gain; NaN for fewer than two learners.
+        new_mastery, present_mastery: what mastery of each version is worth.
+        validity_gain: validity of new less present where each declares `JUDGED_SHARE` of the
+            pairs, in [-1, 1]; NaN where no answer follows a declaration.
+        validity_error: its standard error, by learner; NaN for fewer than two learners.
     """
 
     learners: int
@@ -96,49 +42,80 @@ class Comparison:
     present: dict[str, float]
     gain: float
     standard_error: float
+    new_mastery: Validity
+    present_mastery: Validity
+    validity_gain: float
+    validity_error: float
 
     @property
     def better(self) -> bool:
-        """Whether the new ones predict better, beyond doubt: one-sided, paired by learner.
+        """True if the new version predicts better with 95 % confidence: t-test by learner.
 
         Source: Student (1908), "The probable error of a mean", Biometrika 6, 1-25.
         """
-        if self.learners < 2 or not self.standard_error > 0.0:
-            return False
-        bound = float(stdtrit(self.learners - 1, CONFIDENCE))
-        return self.gain > bound * self.standard_error
+        # Equal gains of all learners are no sign of certainty: most often all of them are 0.
+        return self.standard_error > 0.0 and self.gain > self._bound * self.standard_error
+
+    @property
+    def less_valid(self) -> bool:
+        """True if the new mastery is less valid with 95 % confidence: t-test by learner."""
+        return self.validity_gain < -self._bound * self.validity_error
+
+    @property
+    def _bound(self) -> float:
+        """The t quantile; infinite for fewer than two learners."""
+        return float(stdtrit(self.learners - 1, CONFIDENCE)) if self.learners > 1 else math.inf
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Comparison":
-        """What `document` gave."""
+        """Read what `document` wrote."""
+        mastery = document["mastery"]
         return cls(
             document["learners"],
             document["responses"],
-            _numbers(document["new"]),
-            _numbers(document["present"]),
-            **_numbers({name: document[name] for name in ("gain", "standard_error")}),
+            {name: _number(value) for name, value in document["new"].items()},
+            {name: _number(value) for name, value in document["present"].items()},
+            _number(document["gain"]),
+            _number(document["standard_error"]),
+            Validity.of(mastery["new"]),
+            Validity.of(mastery["present"]),
+            _number(mastery["validity_gain"]),
+            _number(mastery["standard_error"]),
         )
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """Write as JSON; null where a figure is not defined."""
         return {
             "learners": self.learners,
             "responses": self.responses,
-            "new": _finite(self.new),
-            "present": _finite(self.present),
-            **_finite({"gain": self.gain, "standard_error": self.standard_error}),
+            "new": {name: _finite(value) for name, value in self.new.items()},
+            "present": {name: _finite(value) for name, value in self.present.items()},
+            "gain": _finite(self.gain),
+            "standard_error": _finite(self.standard_error),
             "better": self.better,
+            "mastery": {
+                "new": self.new_mastery.document(),
+                "present": self.present_mastery.document(),
+                "share": JUDGED_SHARE,
+                "validity_gain": _finite(self.validity_gain),
+                "standard_error": _finite(self.validity_error),
+                "less_valid": self.less_valid,
+            },
         }
 
 
-def compare(predicted: Predicted | None) -> Comparison:
-    """Compare; None: nobody was held out."""
-    if predicted is None:
-        return Comparison(0, 0, {}, {}, 0.0, math.nan)
-    _, of = np.unique(predicted.learner, return_inverse=True)
-    each = _losses(predicted.score, predicted.present) - _losses(predicted.score, predicted.new)
-    gains = np.bincount(of, each) / np.bincount(of)
+def compare(predicted: Predicted) -> Comparison:
+    """Compare the versions on at least one answer."""
+    _, learner = np.unique(predicted.learner, return_inverse=True)
+    each = log_losses(predicted.score, predicted.present) - log_losses(
+        predicted.score, predicted.new
+    )
+    gains = np.bincount(learner, each) / np.bincount(learner)
     error = float(gains.std(ddof=1) / np.sqrt(gains.size)) if gains.size > 1 else math.nan
+    pair, learner_of_pair = _pairs(learner[predicted.linked_answer], predicted.linked_concept)
+    score = predicted.score[predicted.linked_answer]
+    new = MasteryTrace(pair, predicted.new_mastery, score)
+    present = MasteryTrace(pair, predicted.present_mastery, score)
     return Comparison(
         gains.size,
         predicted.score.size,
@@ -146,62 +123,21 @@ def compare(predicted: Predicted | None) -> Comparison:
         _measures(predicted.score, predicted.present),
         float(gains.mean()),
         error,
+        validity(new),
+        validity(present),
+        *validity_difference(new, present, learner_of_pair, JUDGED_SHARE),
     )
 
 
-@dataclass(frozen=True)
-class Fit:
-    """How well answers of held-out learners on a concept or an item are predicted.
+def _pairs(learner: Ints, concept: Ints) -> tuple[Ints, Ints]:
+    """Number the pairs of learner and concept from 0.
 
-    Args:
-        answers: how many.
-        infit: squared errors over what they should be: 1 where the predictions are right, above 1
-            where the answers are noisier. Source: Wright & Masters (1982), "Rating scale analysis".
-        residual: mean of score less prediction.
-        log_loss: nats.
+    Returns:
+        The pair of each entry, shape (m,), and the learner of each pair, shape (p,).
     """
-
-    answers: int
-    infit: float
-    residual: float
-    log_loss: float
-
-
-def fit_of_items(answers: Answers, predicted: Predicted) -> dict[str, Fit]:
-    """Of each item that held-out learners answered."""
-    return _fits(answers.items, answers.item[predicted.row], predicted.score, predicted.new)
-
-
-def fit_of_concepts(answers: Answers, predicted: Predicted) -> dict[str, Fit]:
-    """Of each concept that held-out learners answered; an answer counts for each of its own."""
-    links = np.diff(answers.link_begin)[predicted.row]
-    place = np.repeat(np.arange(predicted.row.size), links)
-    within = np.arange(place.size) - np.repeat(np.cumsum(links) - links, links)
-    of = answers.concept[answers.link_begin[predicted.row][place] + within]
-    return _fits(answers.concepts, of, predicted.score[place], predicted.new[place])
-
-
-def _fits(names: Sequence[str], of: Any, score: Floats, expected: Floats) -> dict[str, Fit]:
-    count = np.bincount(of, minlength=len(names))
-    left = score - expected
-    squares = np.bincount(of, left * left, len(names))
-    variance = np.bincount(of, expected * (1.0 - expected), len(names))
-    residual = np.bincount(of, left, len(names))
-    loss = np.bincount(of, _losses(score, expected), len(names))
-    return {
-        names[at]: Fit(
-            int(count[at]),
-            float(squares[at] / variance[at]),
-            float(residual[at] / count[at]),
-            float(loss[at] / count[at]),
-        )
-        for at in np.flatnonzero(count).tolist()
-    }
-
-
-def _losses(score: Floats, expected: Floats) -> Floats:
-    each: Floats = -score * np.log(expected) - (1.0 - score) * np.log1p(-expected)
-    return each
+    concepts = int(concept.max()) + 1
+    keys, pair = np.unique(learner * concepts + concept, return_inverse=True)
+    return pair.astype(np.int64), keys // concepts
 
 
 def _measures(score: Floats, expected: Floats) -> dict[str, float]:
@@ -213,9 +149,9 @@ def _measures(score: Floats, expected: Floats) -> dict[str, float]:
     }
 
 
-def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: math.nan if value is None else value for name, value in values.items()}
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
-def _finite(values: dict[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -5,23 +5,28 @@ from typing import Any
 import orjson
 
 from workers.calibration.answers import Answers
-from workers.calibration.comparing import Fit, Predicted, fit_of_concepts, fit_of_items
+from workers.calibration.ceilings import ceilings_of
 from workers.calibration.merging import Merged
+from workers.calibration.predicted import Predicted
+from workers.calibration.reach import UNSEEN, out_of_reach, slow_warning
+from workers.calibration.residuals import Fit, fit_of_concepts, fit_of_items
 from workers.calibration.steps import scales_to_fit
 
 
-def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) -> dict[str, Any]:
-    """Log likelihood in nats, fit per concept and item, and warnings.
+def diagnostics(answers: Answers, found: Merged, predicted: Predicted) -> dict[str, Any]:
+    """List log likelihood in nats, fit and mastery of each concept, fit of each item, warnings.
 
     Args:
         answers: all.
         found: what was fitted.
-        predicted: the answers of held-out learners, which say how well it fits; None: there are
-            none.
+        predicted: the answers of held-out learners.
     """
-    concepts = {} if predicted is None else fit_of_concepts(answers, predicted)
-    items = {} if predicted is None else fit_of_items(answers, predicted)
+    concepts = fit_of_concepts(answers, predicted)
+    items = fit_of_items(answers, predicted)
     names = dict.fromkeys([*found.log_likelihood, *concepts])
+    ceilings = ceilings_of(found.parameters, names)
+    unreachable = out_of_reach(found.parameters)
+    slow = slow_warning(found.parameters, unreachable)
     item_names = dict.fromkeys([*found.item_errors, *items])
     document = {
         "learners": answers.learners,
@@ -31,6 +36,8 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) ->
         "concepts": {
             name: {
                 "log_likelihood": found.log_likelihood.get(name),
+                "mastery_ceiling": ceilings[name],
+                "mastery_within_reach": _place(name, found) not in unreachable,
                 **(_document(concepts[name]) if name in concepts else {}),
             }
             for name in names
@@ -46,11 +53,16 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted | None) ->
             }
             for name in item_names
         },
-        "warnings": found.warnings,
+        "warnings": found.warnings if slow is None else [*found.warnings, slow],
     }
     # What is not finite is null, as JSON has it.
     told: dict[str, Any] = orjson.loads(orjson.dumps(document))
     return told
+
+
+def _place(concept: str, found: Merged) -> str:
+    """The name under which `out_of_reach` lists a concept."""
+    return concept if concept in found.parameters.concepts else UNSEEN
 
 
 def _short(fit: Fit) -> dict[str, Any]:

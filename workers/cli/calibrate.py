@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from contextlib import AsyncExitStack
 from typing import Annotated, Final
 
@@ -14,6 +15,7 @@ from workers.calibrating.calibrator import Calibrator
 from workers.calibrating.processes import Hands, cores, in_a_process
 from workers.calibrating.request import DEFAULT_MODEL, Activate, Calibrated, Request
 from workers.calibration.fitting import MODELS
+from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.logs import configure_logs
 from workers.patience import Impatience
@@ -23,6 +25,7 @@ from workers.worker import stop_on_signals
 
 _STOPPED: Final = 130
 _SHOWN: Final = 20
+_PREDICTION: Final = {"AUC": "auc", "log loss": "log_loss", "Brier": "brier", "ECE": "ece"}
 
 
 def calibrate(  # noqa: PLR0917  # typer reads the parameters by name
@@ -45,7 +48,7 @@ def calibrate(  # noqa: PLR0917  # typer reads the parameters by name
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, all diagnostics.")] = False,
 ) -> None:
-    """Fit parameters to the log of all learners; activate them if they predict better."""
+    """Fit parameters to the log of all learners; activate them if they are better."""
     try:
         request = Request(model, activate, dry_run, note)
     except ValueError as error:
@@ -62,7 +65,9 @@ def calibrate(  # noqa: PLR0917  # typer reads the parameters by name
     if as_json:
         typer.echo(json.dumps(_document(found), indent=2, ensure_ascii=False))
         return
-    Console().print(_table(found))
+    console = Console()
+    console.print(_table(found))
+    console.print(_mastery(found))
     typer.echo("\n".join(_lines(found)))
 
 
@@ -118,29 +123,46 @@ def _table(found: Calibrated) -> Table:
         title_justify="left",
     )
     table.add_column("parameters")
-    names = {"AUC": "auc", "log loss": "log_loss", "Brier": "brier", "ECE": "ece"}
-    for name in names:
+    for name in _PREDICTION:
         table.add_column(name, justify="right")
     new = "new" if found.version is None else f"new: version {found.version}"
     for label, of in (
         (new, compared.new),
         (f"present: version {found.compared_with}", compared.present),
     ):
-        table.add_row(label, *(f"{of[key]:.4f}" if key in of else "-" for key in names.values()))
+        table.add_row(label, *(_figure(of[key]) for key in _PREDICTION.values()))
     return table
 
 
+def _mastery(found: Calibrated) -> Table:
+    ceilings = found.diagnostics["lowest_ceiling"]
+    return mastery_table(
+        [
+            ("new", found.comparison.new_mastery, ceilings["new"]),
+            ("present", found.comparison.present_mastery, ceilings["present"]),
+        ]
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "-"
+
+
 def _lines(found: Calibrated) -> list[str]:
-    compared, warnings = found.comparison, found.diagnostics["warnings"]
+    warnings = found.diagnostics["warnings"]
     lines = [f"warning: {one}" for one in warnings[:_SHOWN]]
     if len(warnings) > _SHOWN:
         lines.append(f"… and {len(warnings) - _SHOWN} more warnings; --json has all")
-    lines.append(
-        f"{found.learners:,} learners, {found.responses:,} answers; log loss of a held-out learner "
-        f"{'lower' if compared.gain >= 0.0 else 'higher'} by {abs(compared.gain):.4f} "
-        f"± {compared.standard_error:.4f}"
-        + ("" if compared.better else ", which is not better beyond doubt")
-    )
+    active = found.diagnostics["active_version"]
+    if active != found.compared_with:
+        lines.append(
+            f"version {active}, which was active, was fitted under older formulas: compared with "
+            f"version {found.compared_with}, the built-in parameters"
+        )
+    lines += [
+        f"{found.learners:,} learners, {found.responses:,} answers",
+        f"by the rule if-better {found.decision.sentence}",
+    ]
     if found.version is None:
         lines.append("dry run: nothing stored")
     elif found.active:

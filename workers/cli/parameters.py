@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import asdict
+from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -13,7 +13,9 @@ import typer
 from workers.adapters import open_ledger
 from workers.cli.parameters_file import ParametersFile
 from workers.cli.parameters_view import listing, whole
-from workers.ledger.parameters import Activation, ParametersVersion
+from workers.errors import ParametersRefused
+from workers.estimation.documents import parameters_of
+from workers.ledger.parameters import Activation, ParametersVersion, stored_document
 from workers.ledger.repair import RepairLedger
 from workers.logs import configure_logs
 from workers.settings import Settings, load_settings
@@ -91,14 +93,25 @@ def activate(
 def import_(
     file: Annotated[Path, typer.Argument(help="As `export` writes it.")],
 ) -> None:
-    """Store the parameters of a file as a new version, and print its number."""
+    """Store the parameters of a file as a new version, unless a version has the same."""
     read = ParametersFile.read(file)
 
-    async def stored(ledger: RepairLedger, _: Settings) -> int:
-        return await ledger.store(read.model, read.parameters, read.diagnostics, read.note)
+    async def stored(ledger: RepairLedger, _: Settings) -> tuple[int, bool, int]:
+        active = await ledger.active_version()
+        equal = await _equal_version(ledger, read)
+        if equal is not None:
+            return equal, False, active
+        version = await ledger.store(read.model, read.parameters, read.diagnostics, read.note)
+        return version, True, active
 
-    version = _run(stored)
-    typer.echo(f"stored as version {version}: `mastery parameters activate {version}` activates it")
+    version, new, active = _run(stored)
+    said = f"stored as version {version}"
+    if not new:
+        said = f"nothing is stored: version {version} has the same model and parameters"
+    if version == active:
+        typer.echo(f"{said}, and is active")
+    else:
+        typer.echo(f"{said}: `mastery parameters activate {version}` activates it")
 
 
 @app.command()
@@ -114,6 +127,20 @@ def export(
         return ParametersFile.of(await ledger.version(version))
 
     _run(found).write(output)
+
+
+async def _equal_version(ledger: RepairLedger, file: ParametersFile) -> int | None:
+    """The first version with the model and the parameters of a file."""
+    wanted = parameters_of(stored_document(file.parameters))
+    for listed in await ledger.versions():
+        if listed.model != file.model:
+            continue
+        # A version that can't be read equals nothing.
+        with suppress(ParametersRefused):
+            known = readable(await ledger.version(listed.version), wanted.mastery_threshold)
+            if replace(known, version=wanted.version) == wanted:
+                return listed.version
+    return None
 
 
 def _run(work: Callable[[RepairLedger, Settings], Awaitable[Result]]) -> Result:

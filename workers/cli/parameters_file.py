@@ -7,7 +7,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workers.errors import InputFileError
-from workers.estimation.documents import parameters_of
+from workers.estimation.documents import OlderFormulas, parameters_of
 from workers.ledger.parameters import StoredParameters, stored_document
 
 
@@ -41,6 +41,8 @@ class ParametersFile(BaseModel):
                 f"{path} is no version of the parameters: {place}: {first['msg']}; "
                 "`mastery parameters export` writes such files"
             ) from error
+        except OlderFormulas as error:
+            raise InputFileError(f"{path} can't be used: {error}") from error
         except ValueError as error:
             raise InputFileError(
                 f"{path} has parameters that can't be used: parameters.{error}; correct the file, "

@@ -1,8 +1,10 @@
 """Versions of the parameters as text for a person."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from workers.calibration.deciding import Decision
 from workers.estimation.parameters import Parameters
 from workers.ledger.parameters import Activation, ParametersVersion, StoredParameters
 
@@ -32,5 +34,18 @@ def whole(stored: StoredParameters, parameters: Parameters, *, active: bool) -> 
         f"concepts     {len(parameters.concepts)} with parameters of their own",
         f"items        {len(parameters.items)} with parameters of their own",
         f"scales       {scales or 'none is calibrated'}",
+        *_decision(stored.diagnostics),
         f"diagnostics  {json.dumps(dict(stored.diagnostics), indent=2, ensure_ascii=False)}",
     ]
+
+
+def _decision(diagnostics: Mapping[str, Any]) -> list[str]:
+    """A line with the decision of a calibration; diagnostics of an imported version are free."""
+    match diagnostics:
+        case {
+            "decision": {"activate": bool(), "reason": str()} as decision,
+            "compared_with": compared_with,
+        }:
+            sentence = Decision.of(decision).sentence
+            return [f"decision     {sentence} (compared with version {compared_with})"]
+    return []

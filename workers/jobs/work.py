@@ -114,6 +114,7 @@ class Work:
             "learners": found.learners,
             "responses": found.responses,
             "warnings": len(found.diagnostics["warnings"]),
+            "decision": found.decision.document(),
             "held_out": found.comparison.document(),
             "dry_run": parameters.dry_run,
         }

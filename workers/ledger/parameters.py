@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
+from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import Parameters
 
 BUILT_IN: Final = 1
 """The version of the built-in parameters."""
@@ -63,8 +65,17 @@ class Outdated(NamedTuple):
     key: LearnerKey
 
 
+def stored_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of a document."""
+    return {k: v for k, v in document.items() if k not in {"version", "mastery_threshold"}}
+
+
 BUILT_IN_PARAMETERS: Final = StoredParameters(
-    BUILT_IN, "classical", "built in: the same for every concept and item", None
+    BUILT_IN,
+    "classical",
+    "built in: the same for every concept and item",
+    None,
+    document=stored_document(parameters_document(Parameters())),
 )
 
 
@@ -142,8 +153,3 @@ class ParametersLedger(Protocol):
     async def outdated_count(self) -> int:
         """How many learners these are."""
         ...
-
-
-def stored_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored of a document."""
-    return {k: v for k, v in document.items() if k not in {"version", "mastery_threshold"}}

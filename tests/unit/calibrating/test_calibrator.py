@@ -40,7 +40,7 @@ _JOB = JobKey("school-7", uuid_of("calibration"))
 
 
 async def practised(ledger: RepairLedger, learners: int = 60) -> None:
-    for number, log in enumerate(simulated(learners, 5, most=10)):
+    for number, log in enumerate(simulated(learners, 5, most=20)):
         await record(ledger, LearnerKey(f"school-{number % 2}", f"s{number}"), log)
 
 
@@ -129,7 +129,7 @@ async def test_given_stages_of_other_answers_when_gone_on_with_then_they_are_dro
     found = await calibrator.calibrate(Request("bkt", dry_run=True), said_nothing, run_id=run_id)
     assert found.learners == 39
     assert found.parameters != replace(expected.parameters, version=1)
-    logs = [log for n, log in enumerate(simulated(40, 5, most=10)) if n != erased]
+    logs = [log for n, log in enumerate(simulated(40, 5, most=20)) if n != erased]
     assert set(fit("bkt", logs).parameters.concepts) == set(found.parameters.concepts)
 
 
@@ -170,7 +170,7 @@ async def test_given_much_to_compute_then_none_of_it_is_on_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = MemoryLedger()
-    await practised(ledger, 20)
+    await practised(ledger, 40)
     threads: dict[str, threading.Thread] = {}
 
     def watched(module: Any, name: str) -> None:
@@ -183,21 +183,21 @@ async def test_given_much_to_compute_then_none_of_it_is_on_the_event_loop(
 
         monkeypatch.setattr(module, name, noted)
 
-    for name in ("compare", "diagnostics", "parameters_document", "readable", "scales_to_fit"):
+    for name in ("compare", "judge", "diagnostics", "parameters_document", "readable", "shortage"):
         watched(calibrator_module, name)
     for name in ("steps_of", "scales_to_fit", "unpacked_fit", "merged", "together"):
         watched(run_module, name)
     watched(Workspace, "compare")
     calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=HERE)
     await calibrator.calibrate(Request("bkt"), said_nothing)
-    assert len(threads) == 9
+    assert len(threads) == 11
 
 
 async def test_given_directories_of_the_killed_when_a_week_old_then_the_next_removes_them(
     tmp_path: Path,
 ) -> None:
     ledger = MemoryLedger()
-    await practised(ledger, 10)
+    await practised(ledger, 40)
     old, new, other = (
         tmp_path / name for name in ("mastery-calibration-a", "mastery-calibration-b", "photos")
     )
@@ -217,9 +217,9 @@ async def test_given_nobody_or_a_process_that_fails_when_calibrated_then_it_says
 ) -> None:
     ledger = MemoryLedger()
     calibrator = Calibrator(ledger=ledger, patience=Impatience(), directory=tmp_path)
-    with pytest.raises(CalibrationFailed, match="nothing to calibrate by"):
+    with pytest.raises(CalibrationFailed, match="0 answers of 0 learners may be fitted to"):
         await calibrator.calibrate(Request(), said_nothing)
-    await practised(ledger, 20)
+    await practised(ledger, 40)
 
     async def spoil(step: int, _: int) -> None:
         if step == 100:
@@ -231,9 +231,18 @@ async def test_given_nobody_or_a_process_that_fails_when_calibrated_then_it_says
     assert not list(tmp_path.iterdir())  # noqa: ASYNC240
 
 
+async def test_given_five_answers_when_calibrated_then_nothing_is_stored() -> None:
+    ledger = MemoryLedger()
+    await record(ledger, LearnerKey("school-1", "s1"), simulated(1, 5, most=5)[0])
+    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=HERE)
+    with pytest.raises(CalibrationFailed, match="300 answers of 10 learners are needed"):
+        await calibrator.calibrate(Request("bkt"), said_nothing)
+    assert [one.version for one in await ledger.versions()] == [1]
+
+
 async def test_given_a_fit_that_gives_no_parameters_then_it_says_so() -> None:
     ledger = MemoryLedger()
-    await practised(ledger, 10)
+    await practised(ledger, 40)
 
     async def spoiled(workspace: Workspace, name: str) -> None:
         workspace.put(name, '{"parameters": {"version": 0}}')

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.factories import uuid_of
@@ -151,3 +152,47 @@ async def test_given_another_version_after_it_was_compared_then_that_one_stays_a
     found = await calibrated(ledger)
     assert (found.version, found.active, found.compared_with) == (3, False, 1)
     assert await ledger.active_version() == ledger.other
+
+
+async def test_given_older_formulas_active_then_it_is_compared_with_version_1() -> None:
+    ledger = MemoryLedger()
+    await practised(ledger, 150)
+    older = await ledger.store("classical", {"default": _OTHER["default"]}, {}, "")
+    await ledger.activate(older, "before the upgrade")
+
+    found = await calibrated(ledger, "if-better")
+
+    assert (found.version, found.active, found.compared_with) == (3, True, 1)
+    assert found.diagnostics["active_version"] == older
+    activation = await ledger.activation()
+    assert (activation.version, activation.reason) == (3, found.decision.reason)
+    assert found.comparison.present == (await calibrated_anew(ledger, 1)).comparison.present
+
+
+async def test_given_mastery_out_of_reach_then_only_always_activates_it() -> None:
+    ledger = MemoryLedger()
+    await practised(ledger, 150)
+
+    async def forgetful(workspace: Workspace, name: str) -> None:
+        await HERE.do(workspace, name)
+        if name == "fit 0":
+            document = orjson.loads(workspace.taken(name))
+            document["parameters"]["concepts"]["c1"]["mastery"]["forget"] = 0.2
+            workspace.put(name, orjson.dumps(document).decode())
+
+    found = await calibrated(ledger, "if-better", Hands(1, forgetful))
+    assert (found.version, found.active) == (2, False)
+    assert found.comparison.gain > 0.0
+    assert "out of reach on 1 of 3 concepts" in found.decision.reason
+    concepts = found.diagnostics["concepts"]
+    assert {name: one["mastery_within_reach"] for name, one in concepts.items()} == {
+        "c0": True,
+        "c1": False,
+    }
+    assert concepts["c1"]["mastery_ceiling"] == 0.8
+    assert any("'c1' (0.800)" in one for one in found.diagnostics["warnings"])
+
+    assert (await again(ledger, "always")).active
+    reason = (await ledger.activation()).reason
+    assert reason is not None
+    assert "--activate always; by the rule if-better not to be activated: mastery" in reason

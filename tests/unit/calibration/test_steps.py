@@ -10,20 +10,14 @@ from tests.unit.calibration.simulated import simulated
 from tests.unit.calibration.test_answers import key_of, on_scales, parted
 from workers.calibration.ability_fit import fit_ability
 from workers.calibration.answers import Answers
-from workers.calibration.comparing import (
-    Comparison,
-    Predicted,
-    compare,
-    fit_of_concepts,
-    fit_of_items,
-    predict_held_out,
-    together,
-)
+from workers.calibration.comparing import compare
 from workers.calibration.diagnostics import diagnostics
 from workers.calibration.fitting import fit
 from workers.calibration.held_out import is_held_out
 from workers.calibration.merging import Merged, merged
 from workers.calibration.packing import packed, packed_fit, unpacked, unpacked_fit
+from workers.calibration.predicted import predict_held_out, together
+from workers.calibration.residuals import fit_of_concepts, fit_of_items
 from workers.calibration.steps import FEWEST, compute, fit_name, scales_to_fit, steps_of
 from workers.calibration.table import table_of
 from workers.estimation.metrics import log_loss
@@ -106,9 +100,11 @@ def test_given_a_stage_of_another_version_when_unpacked_then_it_says_so(text: st
         unpacked(text)
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"parameters": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", '{"parameters": {"formulas": 2, "x": 1}}', '{"parameters": {}}']
+)
 def test_given_a_fit_of_another_version_when_unpacked_then_it_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"another version|parameters|x: "):
+    with pytest.raises(ValueError, match=r"another version|older formulas|x: "):
         unpacked_fit(text)
 
 
@@ -151,7 +147,7 @@ def test_given_held_out_learners_when_predicted_then_as_the_engine_streams_them(
         next(iter(items)): {"difficulty": 0.2},
         "not held out": {"difficulty": None},
     }
-    document = diagnostics(answers, Merged(new, {"c0": -7.0}, [], errors), found)
+    document = diagnostics(answers, Merged(new, {"c0": -7.0}, ["w"], errors), found)
     assert document["log_likelihood"] == -7.0
     assert document["concepts"]["c0"]["held_out_answers"] == chosen.sum()
     assert document["items"].keys() == {*items, "not held out"}
@@ -159,28 +155,6 @@ def test_given_held_out_learners_when_predicted_then_as_the_engine_streams_them(
         assert document["items"][name]["held_out_answers"] == of.answers
         assert document["items"][name].get("standard_errors") == errors.get(name)
     assert document["items"]["not held out"] == {"standard_errors": {"difficulty": None}}
-    assert diagnostics(answers, Merged(new, {}, ["w"]), None)["concepts"] == {}
-
-
-def _gains(*gains: float) -> Comparison:
-    """One answer each, right, predicted so much better."""
-    n = np.arange(len(gains))
-    present = np.full(n.size, 0.5)
-    return compare(Predicted(n, n, np.ones(n.size), 0.5 * np.exp(gains), present))
-
-
-def test_given_gains_when_judged_then_only_those_beyond_doubt_are_better() -> None:
-    assert _gains(0.1, 0.12, 0.08, 0.11).better
-    assert not _gains(0.3, -0.25, 0.2, -0.1).better
-    assert not _gains(-0.1, -0.12, -0.08).better
-    assert not _gains(0.3).better
-    # Of two learners nothing is certain.
-    assert not _gains(0.1, 0.3).better
-    assert not compare(None).better
-    assert compare(None).document()["standard_error"] is None
-    # A prediction of 1 that fails costs much, and not everything.
-    n = np.arange(3)
-    certain = np.full(3, 1.0 - 2.0**-53)
-    lost = compare(Predicted(n, n, np.zeros(3), certain, np.full(3, 0.5)))
-    assert np.isfinite(lost.gain)
-    assert not lost.better
+    assert document["concepts"]["c0"]["mastery_ceiling"] == 1.0
+    assert document["concepts"]["c0"]["mastery_within_reach"]
+    assert document["warnings"] == ["w"]

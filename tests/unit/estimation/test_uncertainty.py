@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.factories import answer, calibrated_parameters, logs
 from workers.estimation.answering import apply, unseen
-from workers.estimation.documents import parameters_of
+from workers.estimation.documents import FORMULAS, parameters_of
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import ConceptState, Response
@@ -195,7 +195,7 @@ def test_given_a_gradient_too_large_to_square_then_nothing_is_known_of_mastery()
 def test_given_what_is_no_covariance_when_read_then_it_is_refused(rows: Any, said: str) -> None:
     bkt = {"prior": 0.3, "learn": 0.1, "guess": 0.2, "slip": 0.1, "covariance": rows}
     with pytest.raises(ValueError, match=said):
-        parameters_of({"concepts": {"c": {"mastery": bkt}}})
+        parameters_of({"formulas": FORMULAS, "concepts": {"c": {"mastery": bkt}}})
 
 
 def test_given_a_learner_never_seen_then_the_prior_has_an_interval() -> None:

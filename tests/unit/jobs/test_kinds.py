@@ -144,11 +144,14 @@ async def test_given_calibration_when_asked_for_then_a_version_is_stored_and_fig
     assert job.result["learners"] == 90
     assert (job.result["version"], job.result["active"]) == (2, True)
     assert job.result["held_out"]["learners"] > 0
+    assert set(job.result["decision"]) == {"activate", "reason"}
+    assert job.result["held_out"]["mastery"]["new"]["pairs"] > 0
     assert "c0" not in json.dumps(job.result)
     assert job.step == job.total_steps > 100
     stored = await world.ledger.version(2)
     assert (stored.model, stored.note) == ("bkt", "as a test")
     assert stored.diagnostics["run"] == run_of(JOB)
+    assert stored.diagnostics["decision"] == job.result["decision"]
     assert await world.ledger.active_version() == 2
     assert await world.ledger.stages(run_of(JOB)) == {}
 
@@ -159,4 +162,4 @@ async def test_given_no_answers_when_calibrated_then_the_job_says_so(world: Worl
     job = await world.job()
     assert job is not None
     assert job.status is JobStatus.FAILED
-    assert "nothing to calibrate by" in str(job.problem)
+    assert "too little to calibrate by" in str(job.problem)

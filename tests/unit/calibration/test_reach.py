@@ -1,0 +1,84 @@
+"""Concepts on which mastery cannot be reached, or cannot be kept."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.calibration.reach import IN_A_ROW, UNSEEN, out_of_reach, slow_warning
+from workers.estimation.items import ItemParameters
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+
+
+def of(**concepts: BktParameters) -> Parameters:
+    return Parameters(concepts={name: ConceptParameters(one) for name, one in concepts.items()})
+
+
+def p_known(one: BktParameters, answers: int) -> float:
+    """Equations 1 and 3 of Corbett & Anderson (1995), with forgetting, on probabilities."""
+    p = one.prior
+    for _ in range(answers):
+        p = p * (1 - one.slip) / (p * (1 - one.slip) + (1 - p) * one.guess)
+        p = p * (1 - one.forget) + (1 - p) * one.learn
+    return p
+
+
+def test_given_the_built_in_parameters_then_mastery_is_within_reach() -> None:
+    assert out_of_reach(Parameters()) == []
+
+
+def test_given_each_way_to_miss_mastery_then_the_concept_is_named() -> None:
+    parameters = of(
+        good=BktParameters(0.3, 0.1, 0.2, 0.1),
+        # Reaches .95 after each right answer, and forgets too much of it.
+        forgets=BktParameters(0.3, 0.1, 0.05, 0.05, 0.011),
+        # Right answers say next to nothing, and nothing is learnt.
+        slow=BktParameters(0.01, 0.0, 0.5, 0.4),
+        # At the limit of forgetting.
+        keeps=BktParameters(0.3, 0.1, 0.05, 0.05, 0.01),
+    )
+    assert out_of_reach(parameters) == ["forgets", "slow"]
+    warning = slow_warning(parameters, out_of_reach(parameters))
+    assert warning is not None
+    assert "do not reach mastery 0.95 on 'slow': " in warning
+    assert slow_warning(parameters, ["forgets", UNSEEN]) is None
+
+
+def test_given_a_default_out_of_reach_then_concepts_never_seen_are_named() -> None:
+    slow = BktParameters(0.01, 0.0, 0.5, 0.4)
+    good = ConceptParameters(BktParameters(0.3, 0.1, 0.2, 0.1))
+    assert out_of_reach(Parameters(default=slow, concepts={"good": good})) == [UNSEEN]
+
+
+def test_given_items_with_own_guess_then_that_of_the_concept_counts() -> None:
+    easy = ItemParameters(0.0, 1.0, guess=0.9, slip=0.05)
+    parameters = Parameters(
+        concepts={"good": ConceptParameters(BktParameters(0.3, 0.1, 0.2, 0.1))},
+        items={"q": easy},
+    )
+    assert out_of_reach(parameters) == []
+
+
+@given(
+    st.floats(0.01, 0.6),
+    st.floats(0.0, 0.3),
+    st.floats(0.05, 0.6),
+    st.floats(0.02, 0.35),
+    st.floats(0.0, 0.01),
+)
+def test_given_any_concept_then_reach_is_what_probabilities_give(
+    prior: float, learn: float, guess: float, slip: float, forget: float
+) -> None:
+    one = BktParameters(prior, max(learn, 1e-3), guess, slip, max(forget, 1e-3))
+    highest = max(p_known(one, number) for number in range(1, IN_A_ROW + 1))
+    if abs(highest - 0.95) > 1e-9:
+        assert (out_of_reach(of(c=one)) == []) is (highest > 0.95)
+
+
+@pytest.mark.parametrize(("answers", "within"), [(IN_A_ROW, True), (IN_A_ROW + 1, False)])
+def test_given_so_many_answers_until_mastery_then_fifteen_are_the_most(
+    answers: int, within: bool
+) -> None:
+    # Answers say nothing, so that only learning counts: 1 - .5·(1 - learn)^n.
+    learn = 1.0 - (0.05 / 0.9) ** (1.0 / (answers - 0.5))
+    one = BktParameters(0.1, learn, 0.5, 0.4999999)
+    assert (out_of_reach(of(c=one)) == []) is within
