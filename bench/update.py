@@ -52,7 +52,7 @@ def updates() -> tuple[Kernel, Kernel]:
 
 
 def abilities() -> tuple[Kernel, Kernel]:
-    """One estimate of each learner on 61 points."""
+    """One estimate of each learner."""
     draw = random.Random(7)
     states = [AbilityState(n, float(draw.randint(0, n))) for n in range(1, LEARNERS + 1)]
     responses = np.array([float(s.responses) for s in states])

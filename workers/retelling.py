@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts.mastery import Cause
-from workers.estimation.ability import GRID, estimates
+from workers.estimation.ability import estimates
 from workers.estimation.answering import (
     Prediction,
     apply,
@@ -212,9 +212,8 @@ class Retelling:
         state = self._learner.abilities.get(scale, none)
         now, prior = estimates([state, none])
         previous = self._theta.get(scale, prior.theta)
-        # As for mastery: nothing but a number of the scale, which is bounded only by its grid.
-        reach = math.inf if none.variance else float(GRID[-1])
-        known = math.isfinite(previous) and -reach <= previous <= reach
+        # What is stored may be no number: it is being repaired.
+        known = math.isfinite(previous)
         outcome = AbilityOutcome(now, previous if known else prior.theta, person_fit(state))
         return ability_document(scale, outcome)
 

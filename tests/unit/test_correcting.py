@@ -426,7 +426,7 @@ async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure
     assert all(fits.values())
 
 
-async def test_given_an_ability_beyond_the_default_grid_then_it_is_told_as_the_one_before() -> None:
+async def test_given_an_ability_above_6_when_rebuilt_then_events_name_it_as_previous() -> None:
     far = replace(INFORMED, any_scale=ScaleParameters(8.0, 2.0))
     log = learner_log(5, seed=15)
     ledger = MemoryLedger()

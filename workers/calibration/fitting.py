@@ -1,6 +1,5 @@
 """From the logs of many learners to parameters: one recipe for each model, for any data."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -143,12 +142,12 @@ def _marginal(table: Table, model: Model) -> Fitted:
 
 
 def _mean_item(items: Sequence[ItemParameters]) -> ItemParameters:
-    """What an item never seen takes: the mean of those that were, of discriminations on logs."""
-    numbers = np.array(
-        [(one.location, np.log(one.discrimination), one.lower, one.upper) for one in items]
-    )
-    difficulty, slope, lower, upper = numbers.mean(axis=0).tolist()
-    return ItemParameters(difficulty, math.exp(slope), lower, upper)
+    """The mean of items, of discriminations the geometric one: an item never seen takes it."""
+    numbers = np.array([(one.location, one.discrimination, one.lower, one.upper) for one in items])
+    mean = numbers.mean(axis=0)
+    mean[1] = np.exp(np.log(numbers[:, 1]).mean())
+    # Where all items stand at a bound, rounding would put their mean beyond it.
+    return ItemParameters(*np.clip(mean, numbers.min(axis=0), numbers.max(axis=0)).tolist())
 
 
 def _irt(table: Table) -> Fitted:

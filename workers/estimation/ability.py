@@ -1,13 +1,16 @@
-"""Ability on a scale: two-parameter logistic items, expected a posteriori on a fixed grid.
+"""Ability on a scale without calibrated parameters: expected a posteriori, exact at any length.
 
-For items without calibrated parameters (discrimination a = 1, difficulty b = 0, logistic with
-D = 1) the likelihood of all answers is P^S · (1 - P)^(n - S), with P = 1 / (1 + exp(-θ)), n their
-number and S the sum of their scores: those two numbers are the whole state, whatever the history's
-length, and the posterior is computed from them alone: nothing accumulates, nothing drifts. On a
-calibrated scale the state holds the posterior's mean and variance (`workers.estimation.scales`).
+Each item has discrimination a = 1 and difficulty b = 0 (logistic, D = 1), so the likelihood of all
+answers is P^S · (1 - P)^(n - S), with P = 1 / (1 + exp(-θ)), n the number of answers and S the sum
+of their scores. These two numbers are the whole state, and the posterior under the prior N(0, 1) is
+computed from them each time: nothing accumulates, nothing drifts. On a calibrated scale the state
+holds the posterior's mean and variance (`workers.estimation.scales`).
 
 Source: Bock & Mislevy (1982), "Adaptive EAP estimation of ability in a microcomputer
-environment", Applied Psychological Measurement 6, 431-444, equations 5 and 6.
+environment", Applied Psychological Measurement 6, 431-444, equations 5 and 6. The integrals over
+the whole line are taken by the trapezoid rule on points that follow the posterior's place and
+width: its error falls exponentially for a density this smooth. Source: Trefethen & Weideman (2014),
+"The exponentially convergent trapezoidal rule", SIAM Review 56, 385-458.
 """
 
 import math
@@ -18,13 +21,15 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-GRID: Final[Floats] = np.linspace(-6.0, 6.0, 61)
-"""Quadrature points, logits. Beyond some 300 responses 0.2 is too coarse for the error."""
-
-_LOG_PRIOR: Final[Floats] = -0.5 * GRID**2
-_LOG_RIGHT: Final[Floats] = -np.logaddexp(0.0, -GRID)
-_LOG_WRONG: Final[Floats] = -np.logaddexp(0.0, GRID)
-
+_DROP: Final = 32.0
+"""Nats below its value at the centre from which on the density adds nothing: exp(-32) = 1e-14."""
+_FARTHEST: Final = math.sqrt(2.0 * _DROP)
+"""Logits from the mode within which the prior alone makes any posterior drop so far."""
+_NEWTON_STEPS: Final = 2
+"""The centre need not be the mode exactly: the integrals are the same around any point near it."""
+_PLACES: Final[Floats] = np.linspace(0.0, 1.0, 36)
+"""Points between the two ends: so many keep the error below 1e-12 for 0 to 100 million answers."""
+_SIDES: Final[Floats] = np.array([[-1.0], [1.0]])
 
 _NORMAL_95: Final = 1.959963984540054
 
@@ -69,23 +74,64 @@ class AbilityEstimate(NamedTuple):
 def estimate_many(responses: Floats, score: Floats) -> tuple[Floats, Floats]:
     """Posterior mean and standard deviation for many states at once.
 
+    Each state gives the same bits whichever others are estimated with it.
+
     Args:
         responses: number of answers of each, shape (n,).
         score: sum of their scores, shape (n,), each in [0, responses].
 
     Returns:
-        theta and standard_error in logits, shape (n,) each.
+        theta and standard_error in logits, shape (n,) each, within 1e-12 of the integrals.
     """
-    log_posterior = (
-        _LOG_PRIOR + score[:, None] * _LOG_RIGHT + (responses - score)[:, None] * _LOG_WRONG
-    )
-    # The maximum goes first, so that exp neither overflows nor loses the whole row.
-    log_posterior -= log_posterior.max(axis=1, keepdims=True)
-    weight = np.exp(log_posterior)
+    # The posterior of S is the mirror image of that of n - S. With the smaller of the two P is at
+    # most 1/2 around the centre, and log(1 + P·(exp(δ) - 1)) keeps its digits.
+    rarer = np.minimum(score, responses - score)
+    centre = _near_mode(responses, rarer)
+    p = 1.0 / (1.0 + np.exp(-centre))
+    slope = rarer - centre
+    low, high = _ends(responses, p, slope)
+    offset = low[:, None] + (high - low)[:, None] * _PLACES
+    # log density at centre + δ less that at the centre: (S - centre)·δ - δ²/2 - n·log(...)
+    weight = p[:, None] * np.expm1(offset)
+    np.log1p(weight, out=weight)
+    weight *= -responses[:, None]
+    weight += (slope[:, None] - 0.5 * offset) * offset
+    np.exp(weight, out=weight)
     total = weight.sum(axis=1)
-    theta = (weight * GRID).sum(axis=1) / total
-    variance = (weight * (GRID - theta[:, None]) ** 2).sum(axis=1) / total
-    return theta, np.sqrt(variance)
+    shift = (weight * offset).sum(axis=1) / total
+    offset -= shift[:, None]
+    offset *= offset
+    variance = (weight * offset).sum(axis=1) / total
+    theta = centre + shift
+    return np.where(score > rarer, -theta, theta), np.sqrt(variance)
+
+
+def _near_mode(responses: Floats, rarer: Floats) -> Floats:
+    """A point well within a standard deviation of the mode, where S - n·P(θ) - θ = 0."""
+    other = responses - rarer
+    # At the mode P = (S - θ) / n, so a first guess of θ shows how much the prior adds to S.
+    pull = np.log((other + 1.0) / (rarer + 1.0))
+    theta: Floats = np.log((rarer + pull + 1.0) / (other + 1.0))
+    for _ in range(_NEWTON_STEPS):
+        p = 1.0 / (1.0 + np.exp(-theta))
+        expected = responses * p
+        theta = theta - (expected + theta - rarer) / (expected * (1.0 - p) + 1.0)
+    return theta
+
+
+def _ends(responses: Floats, p: Floats, slope: Floats) -> tuple[Floats, Floats]:
+    """Offsets from the centre, one on each side, at which the density has dropped by `_DROP`.
+
+    One Newton step from where a normal density has dropped so far. The log density is concave, so
+    the step never ends inside.
+    """
+    end = _SIDES * (_FARTHEST / np.sqrt(responses * p * (1.0 - p) + 1.0))
+    odds = p * np.expm1(end)
+    height = (slope - 0.5 * end) * end - responses * np.log1p(odds)
+    steepness = slope - end - responses * (p + odds) / (1.0 + odds)
+    end = end - (height + _DROP) / steepness
+    low, high = np.minimum(np.maximum(end, -_FARTHEST), _FARTHEST)
+    return low, high
 
 
 def estimates(states: "list[AbilityState]") -> list[AbilityEstimate]:

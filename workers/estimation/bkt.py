@@ -23,6 +23,9 @@ Ints = NDArray[np.int64]
 
 _HUGE = 1_000
 """An exponent from which on 1 / odds is below the smallest float that matters."""
+_LOWEST, _HIGHEST = -300, 300
+"""Exponents between which every term and quotient of the update is a normal float: likelihood
+ratios and probabilities lie between 1e-100 and 1e100 (`ranges.LEAST`)."""
 
 
 def probability(mantissa: float, exponent: int) -> float:
@@ -67,11 +70,56 @@ def update(
         Mantissa and exponent after it.
     """
     posterior = mantissa * ratio
-    # All in units of 2**exponent, so that nothing overflows however sure the learner is.
-    known = posterior * (1.0 - forget) + (math.ldexp(learn, -exponent) if learn else 0.0)
-    unknown = (math.ldexp(posterior * forget, exponent) if forget else 0.0) + (1.0 - learn)
+    # `known` is in units of 2**exponent of `unknown`: so nothing overflows without forgetting,
+    # however sure the learner is, and with it only from an exponent on that is dealt with apart.
+    known, unknown = posterior, 1.0 - learn
+    if forget:
+        if exponent > _HIGHEST:
+            return _far_update(posterior, exponent, learn, forget)
+        known *= 1.0 - forget
+        unknown += math.ldexp(posterior * forget, exponent)
+    if learn:
+        if exponent < _LOWEST:
+            return _far_update(posterior, exponent, learn, forget)
+        known += math.ldexp(learn, -exponent)
     mantissa, shift = math.frexp(known / unknown)
     return mantissa, exponent + shift
+
+
+def _far_update(posterior: float, exponent: int, learn: float, forget: float) -> tuple[float, int]:
+    """The odds after learning and forgetting where `transitions` gives all four in one unit."""
+    stayed, learned, forgot, missed = transitions(posterior, exponent, learn, forget)
+    return math.frexp((stayed + learned) / (forgot + missed))
+
+
+def transitions(
+    posterior: float, exponent: int, learn: float, forget: float
+) -> tuple[float, float, float, float]:
+    """Weights of the four transitions, in units in which none that matters over- or underflows.
+
+    Args:
+        posterior: odds after Bayes' rule, with
+        exponent: their power of two.
+        learn: P(unknown → known), in [0, 1).
+        forget: P(known → unknown), in [0, 1).
+
+    Returns:
+        known → known, unknown → known, known → unknown and unknown → unknown. The first two share
+        a unit, and so do the last two. The unit of the first two is 2**exponent times that of the
+        last two, except where that would overflow: with an exponent above 300 and forgetting, or
+        below -300 and learning, all four share one unit.
+    """
+    stayed, forgot, missed = posterior * (1.0 - forget), posterior * forget, 1.0 - learn
+    if forget and exponent > _HIGHEST:
+        return stayed, math.ldexp(learn, -exponent), forgot, math.ldexp(missed, -exponent)
+    if learn and exponent < _LOWEST:
+        return math.ldexp(stayed, exponent), learn, math.ldexp(forgot, exponent), missed
+    return (
+        stayed,
+        math.ldexp(learn, -exponent) if learn else 0.0,
+        math.ldexp(forgot, exponent) if forget else 0.0,
+        missed,
+    )
 
 
 def update_many(
@@ -90,7 +138,15 @@ def update_many(
         Mantissas and exponents after the answers, shape (n,) each.
     """
     posterior = mantissa * ratio
-    known = posterior * (1.0 - forget) + np.ldexp(learn, -exponent)
-    unknown = np.ldexp(posterior * forget, exponent) + (1.0 - learn)
-    new_mantissa, shift = np.frexp(known / unknown)
-    return new_mantissa, exponent + shift
+    with np.errstate(over="ignore"):
+        known = posterior * (1.0 - forget) + np.ldexp(learn, -exponent)
+        unknown = np.ldexp(posterior * forget, exponent) + (1.0 - learn)
+        new_mantissa, shift = np.frexp(known / unknown)
+    new_exponent = exponent + shift
+    far = np.flatnonzero((exponent > _HIGHEST) | (exponent < _LOWEST))
+    if far.size:
+        far = far[np.where(exponent[far] > 0, forget[far], learn[far]) > 0.0]
+    for at in far.tolist():
+        one = posterior[at], int(exponent[at]), learn[at], forget[at]
+        new_mantissa[at], new_exponent[at] = _far_update(*one)
+    return new_mantissa, new_exponent

@@ -19,9 +19,9 @@ Source: derivatives of a filter by its parameters, carried along with it, as in 
 Rydén (2005), "Inference in hidden Markov models", section 10.2.4.
 """
 
-import math
 from typing import Final
 
+from workers.estimation.bkt import transitions
 from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import Mastery
@@ -100,9 +100,6 @@ def _shares(
     odds: tuple[float, int], learn: float, forget: float
 ) -> tuple[float, float, float, float]:
     """K, 1 - K, F and 1 - F, none of them by a difference."""
-    mantissa, exponent = odds
-    stayed = mantissa * (1.0 - forget)
-    learned = math.ldexp(learn, -exponent) if learn else 0.0
-    forgot = math.ldexp(mantissa * forget, exponent) if forget else 0.0
-    known, unknown = stayed + learned, forgot + (1.0 - learn)
-    return stayed / known, learned / known, forgot / unknown, (1.0 - learn) / unknown
+    stayed, learned, forgot, missed = transitions(*odds, learn, forget)
+    known, unknown = stayed + learned, forgot + missed
+    return stayed / known, learned / known, forgot / unknown, missed / unknown

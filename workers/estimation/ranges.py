@@ -8,7 +8,7 @@ Covariance = tuple[tuple[float, ...], ...]
 """Rows of a symmetric, positive semidefinite matrix; empty where it is not known."""
 
 LEAST: Final = 1e-100
-"""The smallest probability, other than 0, that a parameter may be."""
+"""The smallest probability or rate of decay, other than 0, that a parameter may be."""
 _MOST_VARIANCE: Final = 1e6
 _ROUNDING: Final = 1e-9
 
@@ -52,9 +52,11 @@ def check_decay(value: float) -> None:
     """Refuse what is no rate of loss per day.
 
     Raises:
-        ValueError: unless value lies in [0, 1000].
+        ValueError: unless value lies in [0, 1000] and is not within (0, `LEAST`).
     """
     check_finite("decay_per_day", value, 0.0)
+    if 0.0 < value < LEAST:
+        raise ValueError(f"decay_per_day must be {LEAST} or more, not {value}")
 
 
 def check_covariance(rows: Covariance, size: int) -> None:

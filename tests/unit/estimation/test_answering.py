@@ -238,6 +238,7 @@ def test_given_days_without_an_answer_when_knowledge_decays_then_less_is_expecte
         (InformedParameters, {"learn": 1.0}, "learn must lie"),
         (InformedParameters, {"prior": math.nan}, "prior must lie"),
         (BktParameters, {"decay_per_day": -1.0}, "decay_per_day must lie"),
+        (BktParameters, {"decay_per_day": 1e-200}, "decay_per_day must be 1e-100 or more"),
         (ItemParameters, {"discrimination": 0.0}, "discrimination must lie"),
         (ItemParameters, {"difficulty": math.inf}, "difficulty must lie"),
         (ItemParameters, {"lower": 0.5, "upper": 0.4}, "lower < upper"),
