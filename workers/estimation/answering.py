@@ -4,17 +4,18 @@ import math
 from typing import Final, NamedTuple
 
 from workers.estimation.ability import AbilityState
-from workers.estimation.bkt import likelihood_ratio, prediction, probability, update
+from workers.estimation.bkt import likelihood_ratio, probability, update
 from workers.estimation.gradients import (
     gradient_of_answer,
     gradient_of_loss,
     gradient_of_prior,
     gradient_of_transition,
 )
-from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
-from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
-from workers.estimation.parameters import Mastery, Parameters
+from workers.estimation.last_step import sums_after
+from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Position, Response
+from workers.estimation.logistic import sigmoid
+from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.person_fit import Surprise, surprise_of
 from workers.estimation.scales import ScaleParameters, evidence
 
@@ -31,13 +32,10 @@ class Prediction(NamedTuple):
     """What each concept of the response alone makes expect, in the response's order, in [0, 1]."""
 
 
-def unseen(concept_id: str, parameters: Parameters, theta: float = 0.0) -> ConceptState:
-    """The state of a concept before its first answer: the prior of a learner of that ability."""
+def unseen(concept_id: str, parameters: Parameters) -> ConceptState:
+    """The state of a concept before its first answer."""
     model = parameters.of_concept(concept_id)
-    gradient = gradient_of_prior(model, theta)
-    if isinstance(model, InformedParameters):
-        return ConceptState(*model.prior_odds_at(theta), 0, 0, gradient=gradient)
-    return ConceptState(*model.prior_odds, 0, 0, gradient=gradient)
+    return ConceptState(*model.prior_odds, 0, 0, gradient=gradient_of_prior(model))
 
 
 def unseen_ability(scale: str, parameters: Parameters) -> AbilityState:
@@ -54,61 +52,63 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
     Returns:
         What the state before it made expect.
     """
-    concepts, score = learner.concepts, response.score
+    concepts, score, last = learner.concepts, response.score, learner.last
+    scale = parameters.of_scale(response.scale)
     ability = learner.abilities.get(response.scale) or unseen_ability(response.scale, parameters)
     before = [
-        concepts.get(concept_id) or unseen(concept_id, parameters, ability.mean)
+        concepts.get(concept_id) or unseen(concept_id, parameters)
         for concept_id in response.concept_ids
     ]
-    scale = parameters.of_scale(response.scale)
-    z = 0.0
-    by_ability: float | None = None
-    moved: list[tuple[float, float]] | None = None
-    if scale is None:
-        learner.abilities[response.scale] = ability.after(score)
-    else:
-        learner.abilities[response.scale], moved, z, by_ability = _move(
-            ability, before, response, scale, parameters
-        )
+    moved = None if scale is None else _move(ability, before, response, scale, parameters)
     item = parameters.items.get(response.item_id)
-    expected = []
+    expected, logits = [], []
     for at, (concept_id, old) in enumerate(zip(response.concept_ids, before, strict=True)):
         model = parameters.of_concept(concept_id)
         lost = _lost(old, model, response.answered_at_us)
         mantissa, exponent = _kept(old, lost)
         mastery = probability(mantissa, exponent)
-        expected.append(_expected(mastery, model, item, z))
-        ratio = _ratio(model, item, z, score)
+        chances = _chances(mastery, model, item)
+        deviation, sums = (old.deviation, old.deviation_variance), (old.recent, old.lasting)
+        weights = None if scale is None else parameters.prediction_of(concept_id, scale)
+        if moved is not None:
+            deviation = moved.deviations[at]
+        if moved is None or weights is None:
+            expected.append(chances[0])
+        else:
+            again = _again(old, last)
+            eta = weights.logit(moved.z, chances, mastery, sums, old.attempts, again=again)
+            logits.append(eta)
+            expected.append(sigmoid(eta))
+            sums = sums_after(sums, score)
+        ratio = _ratio(model, item, score)
         gradient = old.gradient
         if len(gradient) == len(model.covariance) > 0:
             if lost:
                 gradient = gradient_of_loss(gradient, (old.mantissa, old.exponent), lost)
-            gradient = gradient_of_answer(gradient, model, item, z, score)
+            gradient = gradient_of_answer(gradient, model, item, score)
             gradient = gradient_of_transition(gradient, (mantissa * ratio, exponent), model)
         else:
             # A state that was computed without one has none that could be carried on.
             gradient = ()
-        mantissa, exponent = update(mantissa, exponent, ratio, model.learn, model.forget)
-        deviation = (old.deviation, old.deviation_variance) if moved is None else moved[at]
+        odds = update(mantissa, exponent, ratio, model.learn, model.forget)
+        at_us = response.answered_at_us
         concepts[concept_id] = ConceptState(
-            mantissa,
-            exponent,
-            old.attempts + 1,
-            response.answered_at_us,
-            *deviation,
-            gradient,
+            *odds, old.attempts + 1, at_us, *deviation, gradient, *sums
         )
     if response.session_id is not None:
         session = learner.sessions.get(response.session_id) or EMPTY_SESSION
         learner.sessions[response.session_id] = session.after(response)
     learner.last = response.position
     probability_correct = sum(expected) / len(expected)
-    if scale is not None and scale.predicts and by_ability is not None:
-        probability_correct = by_ability
-    if scale is not None:
-        learner.abilities[response.scale] = _surprised(
-            learner.abilities[response.scale], ability, surprise_of(score, probability_correct)
-        )
+    if scale is None or moved is None:
+        learner.abilities[response.scale] = ability.after(score)
+        return Prediction(probability_correct, tuple(expected))
+    if scale.predicts:
+        probability_correct = moved.probability
+    elif logits:
+        probability_correct = sigmoid(sum(logits) / len(logits))
+    surprise = surprise_of(score, probability_correct)
+    learner.abilities[response.scale] = _surprised(moved.ability, ability, surprise)
     return Prediction(probability_correct, tuple(expected))
 
 
@@ -126,18 +126,33 @@ def concept_prediction(
 
     The concept need not be one of the response's: then it is a concept that it might have had.
     """
-    ability = learner.abilities.get(response.scale) or unseen_ability(response.scale, parameters)
     names = response.concept_ids if concept_id in response.concept_ids else (concept_id,)
-    states = [
-        learner.concepts.get(name) or unseen(name, parameters, ability.mean) for name in names
-    ]
-    asked = response._replace(concept_ids=names)
-    scale = parameters.of_scale(response.scale)
-    z = 0.0 if scale is None else _move(ability, states, asked, scale, parameters)[2]
+    states = [learner.concepts.get(name) or unseen(name, parameters) for name in names]
     model = parameters.of_concept(concept_id)
     state = states[names.index(concept_id)]
     mastery = probability(*_kept(state, _lost(state, model, response.answered_at_us)))
-    return _expected(mastery, model, parameters.items.get(response.item_id), z)
+    chances = _chances(mastery, model, parameters.items.get(response.item_id))
+    scale = parameters.of_scale(response.scale)
+    weights = None if scale is None else parameters.prediction_of(concept_id, scale)
+    if scale is None or weights is None:
+        return chances[0]
+    ability = learner.abilities.get(response.scale) or unseen_ability(response.scale, parameters)
+    asked = response._replace(concept_ids=names)
+    z = _move(ability, states, asked, scale, parameters).z
+    sums, again = (state.recent, state.lasting), _again(state, learner.last)
+    return sigmoid(weights.logit(z, chances, mastery, sums, state.attempts, again=again))
+
+
+class _Moved(NamedTuple):
+    """What an answer does to ability, and what ability made expect of it."""
+
+    ability: AbilityState
+    deviations: list[tuple[float, float]]
+    """Mean and variance for each concept of the answer."""
+    z: float
+    """The filter's logit of a right answer before it."""
+    probability: float
+    """Expected score before it."""
 
 
 def _move(
@@ -146,8 +161,8 @@ def _move(
     response: Response,
     scale: ScaleParameters,
     parameters: Parameters,
-) -> tuple[AbilityState, list[tuple[float, float]], float, float]:
-    """Ability and deviations after an answer; then the filter's logit and expectation before it.
+) -> _Moved:
+    """Move ability and deviations by an answer.
 
     Formulas and their source: `workers.estimation.scales`.
     """
@@ -175,10 +190,15 @@ def _move(
         )
         for state, own, spread in zip(states, variances, around, strict=True)
     ]
-    return after, moved, seen.z, seen.probability
+    return _Moved(after, moved, seen.z, seen.probability)
 
 
-def _lost(state: ConceptState, model: Mastery, now_us: int) -> float:
+def _again(state: ConceptState, last: Position | None) -> bool:
+    """Whether the learner's newest answer was on the concept too."""
+    return last is not None and state.attempts > 0 and state.answered_at_us == last.answered_at_us
+
+
+def _lost(state: ConceptState, model: BktParameters, now_us: int) -> float:
     """The share of a concept's knowledge that time took until a moment, in [0, 1)."""
     if model.decay_per_day == 0.0 or state.attempts == 0:
         return 0.0
@@ -193,18 +213,18 @@ def _kept(state: ConceptState, lost: float) -> tuple[float, int]:
     return update(state.mantissa, state.exponent, 1.0, 0.0, lost)
 
 
-def _expected(mastery: float, model: Mastery, item: ItemParameters | None, z: float) -> float:
-    if isinstance(model, InformedParameters):
-        unknown, known = model.right(z)
-        return mastery * known + (1.0 - mastery) * unknown
+def _chances(
+    mastery: float, model: BktParameters, item: ItemParameters | None
+) -> tuple[float, float]:
+    """Chances of a right and of a wrong answer by knowledge tracing alone, each above 0."""
+    guess, slip = model.guess, model.slip
     if item is not None and item.guess is not None and item.slip is not None:
-        return mastery * (1.0 - item.slip) + (1.0 - mastery) * item.guess
-    return prediction(mastery, model)
+        guess, slip = item.guess, item.slip
+    unknown = 1.0 - mastery
+    return mastery * (1.0 - slip) + unknown * guess, mastery * slip + unknown * (1.0 - guess)
 
 
-def _ratio(model: Mastery, item: ItemParameters | None, z: float, score: float) -> float:
-    if isinstance(model, InformedParameters):
-        return model.ratio(z, score)
+def _ratio(model: BktParameters, item: ItemParameters | None, score: float) -> float:
     if item is not None and item.ratios is not None:
         right, wrong = item.ratios
         return float(right**score * wrong ** (1.0 - score))

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
+from workers.estimation.last_step import PredictionWeights
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.scales import Deviation, ScaleParameters
 
@@ -24,8 +24,8 @@ _FIRST_FORMULAS: Final = 1
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _MODELS: tuple[Any, ...] = (
     BktParameters,
-    InformedParameters,
     ItemParameters,
+    PredictionWeights,
     Deviation,
     ScaleParameters,
     ConceptParameters,

@@ -158,7 +158,7 @@ class _Pass:
         """Apply an answer and keep what surrounds it."""
         learner = self._learner
         ability = learner.abilities.get(response.scale) or self._unseen_ability(response)
-        before = self._states(learner.concepts, response, ability)
+        before = self._states(learner.concepts, response)
         prediction = apply(learner, response, self._parameters)
         return _Moment(
             before,
@@ -169,12 +169,8 @@ class _Pass:
             prediction,
         )
 
-    def _states(
-        self, of: Mapping[str, ConceptState], response: Response, ability: AbilityState
-    ) -> list[ConceptState]:
-        return [
-            of.get(c) or unseen(c, self._parameters, ability.mean) for c in response.concept_ids
-        ]
+    def _states(self, of: Mapping[str, ConceptState], response: Response) -> list[ConceptState]:
+        return [of.get(c) or unseen(c, self._parameters) for c in response.concept_ids]
 
     def _unseen_ability(self, response: Response) -> AbilityState:
         return unseen_ability(response.scale, self._parameters)
@@ -196,7 +192,7 @@ class _Pass:
         told, scales = dict(stored.concepts), dict(stored.abilities)
         for response, moment in zip(late, moments, strict=True):
             moment.ability_before = scales.get(response.scale) or self._unseen_ability(response)
-            moment.before = self._states(told, response, moment.ability_before)
+            moment.before = self._states(told, response)
             moment.after = [now.concepts[c] for c in response.concept_ids]
             told.update(zip(response.concept_ids, moment.after, strict=True))
             moment.ability_after = scales[response.scale] = now.abilities[response.scale]
@@ -243,7 +239,7 @@ class _Pass:
         now: ConceptState,
     ) -> None:
         ability = moment.ability_before
-        before = told or unseen(concept_id, self._parameters, ability.mean)
+        before = told or unseen(concept_id, self._parameters)
         known = Learner(concepts={concept_id: before}, abilities={response.scale: ability})
         expected = concept_prediction(known, concept_id, response, self._parameters)
         moment.others.append((concept_id, before, now, expected))

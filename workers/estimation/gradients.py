@@ -1,19 +1,17 @@
 """The gradient of the log-odds of mastery by the concept's parameters, answer by answer.
 
-The parameters of classical knowledge tracing are taken as the logits of prior, learn, guess, slip
-and forget; those of the ability-informed one as unknown, known, weight, prior, prior_slope and the
-logits of learn and forget. What is not fitted but 0 keeps a derivative of 0.
+The parameters are taken as the logits of prior, learn, guess, slip and forget. What is not fitted
+but 0 keeps a derivative of 0.
 
 With λ the log-odds, s the score, q the posterior odds, K = q·(1 - f) / (q·(1 - f) + t) the share of
 those who know after learning (t) and forgetting (f) that knew before, and F = q·f / (q·f + 1 - t)
 the share of those who do not:
 
-    d log q = dλ + (guess - s)·d logit guess + (1 - slip - s)·d logit slip          (classical)
-    d log q = dλ + (p₀ - s)·d unknown + (s - p₁)·d known + z·(p₀ - p₁)·d weight     (informed)
+    d log q = dλ + (guess - s)·d logit guess + (1 - slip - s)·d logit slip
     dλ' = (K - F)·d log q + ((1 - t)·(1 - K) + t·(1 - F))·d logit t - (f·K + (1 - f)·F)·d logit f
 
-p₀ and p₁ are the chances of a right answer while unknown and once known. As K - F lies in [-1, 1],
-each answer adds a bounded amount: nothing overflows however long the history.
+As K - F lies in [-1, 1], each answer adds a bounded amount: nothing overflows however long the
+history.
 
 Source: derivatives of a filter by its parameters, carried along with it, as in Cappé, Moulines &
 Rydén (2005), "Inference in hidden Markov models", section 10.2.4.
@@ -22,28 +20,22 @@ Rydén (2005), "Inference in hidden Markov models", section 10.2.4.
 from typing import Final
 
 from workers.estimation.bkt import transitions
-from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
-from workers.estimation.parameters import Mastery
+from workers.estimation.parameters import BktParameters
 
 Gradient = tuple[float, ...]
 
 _LEARN: Final = 1
-_LEARN_INFORMED: Final = 5
 _FORGET: Final = -1
 
 
-def gradient_of_prior(model: Mastery, theta: float) -> Gradient:
-    """The gradient before the first answer at an ability; empty without a covariance."""
-    if not model.covariance:
-        return ()
-    if isinstance(model, InformedParameters):
-        return (0.0, 0.0, 0.0, 1.0, theta, 0.0, 0.0)
-    return (1.0, 0.0, 0.0, 0.0, 0.0)
+def gradient_of_prior(model: BktParameters) -> Gradient:
+    """The gradient before the first answer; empty without a covariance."""
+    return (1.0, 0.0, 0.0, 0.0, 0.0) if model.covariance else ()
 
 
 def gradient_of_answer(
-    gradient: Gradient, model: Mastery, item: ItemParameters | None, z: float, score: float
+    gradient: Gradient, model: BktParameters, item: ItemParameters | None, score: float
 ) -> Gradient:
     """The gradient of the posterior log-odds, before learning and forgetting.
 
@@ -53,13 +45,8 @@ def gradient_of_answer(
         gradient: before the answer, not empty.
         model: the concept's parameters.
         item: which was answered; None where nothing is known of it.
-        z: logit of the ability filter before the answer.
         score: in [0, 1].
     """
-    if isinstance(model, InformedParameters):
-        unknown, known, weight, *others = gradient
-        low, high = model.right(z)
-        return (unknown + low - score, known + score - high, weight + z * (low - high), *others)
     prior, learn, of_guess, of_slip, forget = gradient
     guess, slip = model.guess, model.slip
     if item is not None and item.guess is not None and item.slip is not None:
@@ -67,7 +54,9 @@ def gradient_of_answer(
     return prior, learn, of_guess + guess - score, of_slip + (1.0 - slip) - score, forget
 
 
-def gradient_of_transition(gradient: Gradient, odds: tuple[float, int], model: Mastery) -> Gradient:
+def gradient_of_transition(
+    gradient: Gradient, odds: tuple[float, int], model: BktParameters
+) -> Gradient:
     """The gradient after learning and forgetting.
 
     Args:
@@ -78,8 +67,7 @@ def gradient_of_transition(gradient: Gradient, odds: tuple[float, int], model: M
     learn, forget = model.learn, model.forget
     known_before, known_learned, unknown_forgot, unknown_before = _shares(odds, learn, forget)
     moved = [(known_before - unknown_forgot) * one for one in gradient]
-    at = _LEARN_INFORMED if isinstance(model, InformedParameters) else _LEARN
-    moved[at] += (1.0 - learn) * known_learned + learn * unknown_before
+    moved[_LEARN] += (1.0 - learn) * known_learned + learn * unknown_before
     moved[_FORGET] -= forget * known_before + (1.0 - forget) * unknown_forgot
     return tuple(moved)
 

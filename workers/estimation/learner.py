@@ -63,6 +63,11 @@ class ConceptState(NamedTuple):
     gradient: tuple[float, ...] = ()
     """Derivatives of the log-odds by the concept's parameters, in the order and coordinates that
     `workers.estimation.uncertainty` says; empty where these have no covariance."""
+    recent: float = 0.0
+    """Sum of (score - 0.5) of the most recent answers, decayed as `workers.estimation.last_step`
+    says; 0 on a scale without a last step."""
+    lasting: float = 0.0
+    """The same over a longer past."""
 
     @property
     def mastery(self) -> float:

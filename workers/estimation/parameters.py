@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
+from workers.estimation.last_step import PredictionWeights
 from workers.estimation.ranges import (
     Covariance,
     check_chance,
@@ -84,23 +84,21 @@ CLASSICAL: Final = BktParameters(prior=0.25, learn=0.10, guess=0.20, slip=0.10, 
 """What a concept without calibrated parameters has."""
 
 
-Mastery = BktParameters | InformedParameters
-"""Whatever model says how answers on a concept and its mastery go together."""
-
-
 @dataclass(frozen=True)
 class ConceptParameters:
     """What is particular about one concept; what is None is as for any other.
 
     Args:
-        mastery: its knowledge tracing.
+        mastery: parameters of its knowledge tracing.
         item: the mean of its items, which an item never seen takes.
         deviation: how far a learner's ability on it lies from the learner's ability on its scale.
+        prediction: weights of the last step for answers on it.
     """
 
-    mastery: Mastery | None = None
+    mastery: BktParameters | None = None
     item: ItemParameters | None = None
     deviation: Deviation | None = None
+    prediction: PredictionWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class Parameters:
 
     version: int = 1
     mastery_threshold: float = 0.95
-    default: Mastery = CLASSICAL
+    default: BktParameters = CLASSICAL
     concepts: Mapping[str, ConceptParameters] = field(default_factory=dict)
     items: Mapping[str, ItemParameters] = field(default_factory=dict)
     scales: Mapping[str, ScaleParameters] = field(default_factory=dict)
@@ -138,7 +136,7 @@ class Parameters:
         if not 0.0 < self.mastery_threshold < 1.0:
             raise ValueError(f"mastery_threshold must lie in (0, 1), not {self.mastery_threshold}")
 
-    def of_concept(self, concept_id: str) -> Mastery:
+    def of_concept(self, concept_id: str) -> BktParameters:
         """The knowledge tracing of a concept."""
         own = self.concepts.get(concept_id)
         return self.default if own is None or own.mastery is None else own.mastery
@@ -151,6 +149,13 @@ class Parameters:
         """How ability on a concept lies around ability on its scale."""
         own = self.concepts.get(concept_id)
         return scale.deviation if own is None or own.deviation is None else own.deviation
+
+    def prediction_of(self, concept_id: str, scale: ScaleParameters) -> PredictionWeights | None:
+        """Weights of the last step for a concept; None where the scale has no last step."""
+        own = self.concepts.get(concept_id)
+        if scale.prediction is None or own is None or own.prediction is None:
+            return scale.prediction
+        return own.prediction
 
     def item_of(
         self, item_id: str, concept_ids: tuple[str, ...], scale: ScaleParameters

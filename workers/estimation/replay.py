@@ -15,7 +15,7 @@ from workers.estimation.ability import AbilityState
 from workers.estimation.answering import Prediction, apply, unseen
 from workers.estimation.bkt import likelihood_ratio, update_many
 from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
-from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.parameters import Parameters
 
 _WIDE: Final = 8
 """Mean number of chains advanced at once from which numpy is the faster (`bench/replay.py`)."""
@@ -61,18 +61,8 @@ def _all_classical(parameters: Parameters) -> bool:
         parameters.any_scale is None
         and not parameters.scales
         and not parameters.items
-        and all(
-            isinstance(one, BktParameters) and not one.decay_per_day and not one.covariance
-            for one in models
-        )
+        and not any(one.decay_per_day or one.covariance for one in models)
     )
-
-
-def _bkt(parameters: Parameters, concept_id: str) -> BktParameters:
-    model = parameters.of_concept(concept_id)
-    if not isinstance(model, BktParameters):
-        raise TypeError(f"{concept_id!r} is not classical: its log is replayed answer by answer")
-    return model
 
 
 def _in_order(log: Sequence[Response]) -> list[Response]:
@@ -94,7 +84,7 @@ def _replay_wide(logs: Sequence[Sequence[Response]], parameters: Parameters) -> 
                     newest.append(0)
                 newest[link] = response.answered_at_us
                 chain.append(link)
-                ratio.append(likelihood_ratio(_bkt(parameters, concept_id), response.score))
+                ratio.append(likelihood_ratio(parameters.of_concept(concept_id), response.score))
             scale = response.scale
             ability = learner.abilities.get(scale) or AbilityState()
             learner.abilities[scale] = ability.after(response.score)
@@ -119,7 +109,7 @@ def _run(
     starts = [unseen(concept_id, parameters) for concept_id in concepts]
     mantissa = np.array([start.mantissa for start in starts])
     exponent = np.array([start.exponent for start in starts], dtype=np.int64)
-    bkt = [_bkt(parameters, concept_id) for concept_id in concepts]
+    bkt = [parameters.of_concept(concept_id) for concept_id in concepts]
     learn = np.array([p.learn for p in bkt])
     forget = np.array([p.forget for p in bkt])
     links, ratios = np.array(chain), np.array(ratio)

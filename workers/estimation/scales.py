@@ -29,6 +29,7 @@ from typing import Final, NamedTuple
 
 from workers.estimation.averaged_logistic import averaged, evidence_of_logit
 from workers.estimation.items import ItemParameters
+from workers.estimation.last_step import PredictionWeights
 from workers.estimation.ranges import check_chance, check_finite
 from workers.estimation.steps import evidence_of_score, evidence_of_steps
 
@@ -81,8 +82,9 @@ class ScaleParameters:
         walk: variance added by each answer, 0 (a static ability) or more.
         item: the mean item, which an item of an unknown concept takes.
         deviation: of a concept that has none of its own.
-        predicts: whether answers are predicted by ability alone; else by the concepts' mastery,
-            which ability informs where their parameters say so.
+        predicts: whether answers are predicted by ability alone.
+        prediction: weights of the last step, which then predicts, for a concept that has none of
+            its own; None: there is no last step.
 
     Raises:
         ValueError: if a number lies outside its range.
@@ -94,11 +96,16 @@ class ScaleParameters:
     item: ItemParameters = field(default_factory=ItemParameters)
     deviation: Deviation = field(default_factory=Deviation)
     predicts: bool = False
+    prediction: PredictionWeights | None = None
 
     def __post_init__(self) -> None:
         check_finite("mean", self.mean)
         check_finite("variance", self.variance, 1e-6)
         check_finite("walk", self.walk, 0.0, 100.0)
+        if self.predicts and self.prediction is not None:
+            raise ValueError(
+                "predicts must be false where prediction has weights: only one predicts"
+            )
 
 
 class Evidence(NamedTuple):

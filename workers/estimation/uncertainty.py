@@ -14,7 +14,7 @@ import math
 from typing import Final
 
 from workers.estimation.learner import ConceptState
-from workers.estimation.parameters import Mastery
+from workers.estimation.parameters import BktParameters
 
 _REACH: Final = 1.959963984540054
 """The standard normal distribution's quantile of 0.975."""
@@ -23,7 +23,7 @@ _MOST: Final = 100.0
 _LOG_2: Final = math.log(2.0)
 
 
-def mastery_interval(state: ConceptState, model: Mastery) -> tuple[float, float] | None:
+def mastery_interval(state: ConceptState, model: BktParameters) -> tuple[float, float] | None:
     """The 95 % credible interval of P(known), in [0, 1]; the state's own mastery lies in it.
 
     Args:
@@ -41,7 +41,7 @@ def mastery_interval(state: ConceptState, model: Mastery) -> tuple[float, float]
     return min(_expit(found[0]), mastery), max(_expit(found[1]), mastery)
 
 
-def log_odds_interval(state: ConceptState, model: Mastery) -> tuple[float, float] | None:
+def log_odds_interval(state: ConceptState, model: BktParameters) -> tuple[float, float] | None:
     """`mastery_interval` as log-odds, which tell apart what is all but certain."""
     g = state.gradient
     if not model.covariance or len(g) != len(model.covariance):
