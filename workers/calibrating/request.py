@@ -6,13 +6,13 @@ from typing import Any, Final, Literal
 
 from workers.calibration.comparing import Comparison
 from workers.calibration.deciding import Decision
-from workers.calibration.fitting import MODELS
+from workers.calibration.fitting import COMBINED, MODELS
 from workers.estimation.parameters import Parameters
 
 Activate = Literal["if-better", "always", "never"]
 """When a new version becomes the active one."""
 
-DEFAULT_MODEL: Final = "informed"
+DEFAULT_MODEL: Final = COMBINED
 LONGEST_NOTE: Final = 1_000
 """Characters."""
 

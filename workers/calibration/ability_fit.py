@@ -24,12 +24,19 @@ _START: Final = np.array([np.log(1.0), np.log(0.01), np.log(0.5), np.log(0.02), 
 _BOUNDS: Final = ((-4.0, 3.0), (-12.0, 0.0), (-6.0, 2.0), (-12.0, 0.0), (-0.5, 0.5))
 _USUAL_DEVIATION: Final = np.array([1.0, 2.0, 1.0, 2.0, 0.05])
 _ROUNDS: Final = 6
+"""Rounds in any case: the shared numbers and the concepts' own are fitted in them."""
+_MOST_ROUNDS: Final = 20
+_AT_REST: Final = 0.01
+"""Change of difficulties in a round, logits, with which a fit is at rest."""
 _SHARED_IN: Final = frozenset({1, 2, 4})
 """Rounds that fit the shared numbers: in between the items settle."""
 _OWN_IN: Final = frozenset({2, 3, 4})
 _DIFFERENCE: Final = 1.5e-8
 _ENOUGH: Final = 100_000
 """Answers of which the shared numbers are told as well as they need be."""
+_HEAD: Final = 500
+"""Responses of each learner by which the shared numbers and the concepts' own are fitted. Longer
+logs are few, cost most, and would set for all learners what practice brings."""
 _FEWEST: Final = 200
 """Learners that are looked at in any case."""
 _SEED: Final = 2
@@ -51,6 +58,7 @@ class AbilityFit:
         own: each concept's departure from the shared: log deviation variance, log deviation walk,
             drift; shape (3, concepts).
         log_likelihood: of each concept's answers, nats.
+        converged: whether the items came to rest.
     """
 
     model: AbilityModel
@@ -58,6 +66,7 @@ class AbilityFit:
     shared: Floats
     own: Floats
     log_likelihood: Floats
+    converged: bool
 
 
 def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
@@ -71,18 +80,28 @@ def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
     items = first_guess(table)
     shared = _START if like is None else like.shared
     own = np.zeros((3, len(table.concepts))) if like is None else like.own
-    for turn in range(_ROUNDS):
-        walked = walk(table, _model(shared, own, items))
+    head = table.first(_HEAD)
+    converged = False
+    for turn in range(_MOST_ROUNDS):
+        before, walked = items, walk(table, _model(shared, own, items))
         items = fit_items(table, walked, fit_items(table, walked, items))
         if like is None and turn in _SHARED_IN:
-            shared = _fit_shared(table, shared, own, items)
+            shared = _fit_shared(head, shared, own, items)
         if like is None and turn in _OWN_IN:
             for what in (_DRIFT, _VARIANCE, _WALK):
-                own = _fit_own(table, shared, own, items, what)
+                own = _fit_own(head, shared, own, items, what)
+        converged = turn >= _ROUNDS - 1 and _moved(table, before, items) < _AT_REST
+        if converged:
+            break
     model = _model(shared, own, items)
-    return AbilityFit(
-        model, items, shared, own, -_by_concept(table, losses(table, model, walk(table, model)))
-    )
+    likely = -_by_concept(table, losses(table, model, walk(table, model)))
+    return AbilityFit(model, items, shared, own, likely, converged)
+
+
+def _moved(table: Table, before: Items, after: Items) -> float:
+    """Root mean square change of the difficulty of what was answered, logits."""
+    change = np.square(after.difficulty - before.difficulty)
+    return float(np.sqrt(np.average(change, weights=table.responses_of_item)))
 
 
 def losses(table: Table, model: AbilityModel, walked: Walk) -> Floats:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.calibration.table import Bools, Floats, Ints, Table
+from workers.calibration.table import NEVER, Bools, Floats, Ints, Table
 from workers.estimation.learner import Response
 
 Shorts = NDArray[np.int32]
@@ -111,6 +111,8 @@ class Answers:
         order = np.lexsort((rank[learner], place))
         row, place = row[order], place[order]
         steps = int(place[-1]) + 1 if place.size else 0
+        previous = np.concatenate([[NEVER], self.answered_at_us[:-1]])
+        previous[self.begin[:-1][np.diff(self.begin) > 0]] = NEVER
         linked = np.diff(self.link_begin)[row]
         link = np.repeat(np.arange(row.size), linked)
         within = np.arange(link.size) - np.repeat(np.cumsum(linked) - linked, linked)
@@ -127,6 +129,8 @@ class Answers:
             np.searchsorted(place, np.arange(steps + 1)),
             link,
             concept,
+            self.answered_at_us[row],
+            previous[row],
         )
 
     def log(self, learner: int) -> list[Response]:

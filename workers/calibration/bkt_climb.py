@@ -79,6 +79,7 @@ def climb(
     crowd: int,
     enough: float,
     most: int,
+    reach: bool = False,
 ) -> Climb:
     """Climb until two steps in a row win less than `enough`.
 
@@ -90,6 +91,7 @@ def climb(
         crowd: how many go on on each hill after the first steps.
         enough: nats.
         most: steps.
+        reach: as of `bkt_step.inside`.
     """
     n = start.shape[1]
     found, objective = start.copy(), np.full(n, -np.inf)
@@ -111,7 +113,7 @@ def climb(
     )
     rounds = 0
     while rounds < most:
-        _advance(tree, team, counts, rounds, enough)
+        _advance(tree, team, counts, rounds, enough, reach=reach)
         rounds += 1
         found[:, team.number], objective[team.number] = team.last, team.value
         rest = team.calm > 1
@@ -125,8 +127,10 @@ def climb(
     return Climb(found, objective, settled, rounds)
 
 
-def _advance(tree: Prefixes, team: _Climbers, counts: Floats, number: int, enough: float) -> None:
-    stepped = em(tree, team.here, counts)
+def _advance(
+    tree: Prefixes, team: _Climbers, counts: Floats, number: int, enough: float, *, reach: bool
+) -> None:
+    stepped = em(tree, team.here, counts, reach=reach)
     # Rounding alone makes no place a lower one.
     good = stepped.objective >= team.value - 2e-12 * np.abs(team.value)
     step = stepped.parameters - team.here
@@ -140,7 +144,7 @@ def _advance(tree: Prefixes, team: _Climbers, counts: Floats, number: int, enoug
     forward = (np.abs(team.moved).sum(axis=1) > 0.0).sum(axis=0) == 1
     forward &= team.fell
     jump = np.where(forward, _squared(team, turned), _combined(team, stepped.parameters, step))
-    jump = inside(np.clip(jump, low, high), team.here[FORGET])
+    jump = inside(np.clip(jump, low, high), team.here[FORGET], reach=reach)
     team.last = np.where(good, team.here, team.last)
     team.here = np.where(good, jump, team.plain)
     team.plain = np.where(good, stepped.parameters, team.plain)

@@ -40,16 +40,17 @@ def bkt_covariance(tree: Prefixes, parameters: Floats, counts: Floats) -> Floats
     return inverse(information(_score_of(tree, parameters, counts), at), fixed)
 
 
-def polished(tree: Prefixes, parameters: Floats, counts: Floats) -> Floats:
+def polished(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool = False) -> Floats:
     """Parameters by Newton steps to where EM creeps; of no concept lower than before.
 
     Args:
         tree: the answers.
         parameters: near the mode, shape (5, concepts).
         counts: as of `em`.
+        reach: as of `bkt_step.inside`.
     """
     found = parameters.copy()
-    alike = _alike(tree, parameters)
+    alike = inside(_alike(tree, parameters), parameters[FORGET], reach=reach)
     better = em(tree, alike, counts).objective > em(tree, found, counts).objective
     found[:, better] = alike[:, better]
     going = np.arange(tree.concepts)
@@ -64,7 +65,8 @@ def polished(tree: Prefixes, parameters: Floats, counts: Floats) -> Floats:
         least = em(tree, here, counts).objective
         better = np.zeros(going.size, dtype=np.bool_)
         for share in _SHARES:
-            there = inside(np.where(fixed, here, expit(x + share * step)), here[FORGET])
+            there = np.where(fixed, here, expit(x + share * step))
+            there = inside(there, here[FORGET], reach=reach)
             here_better = ~better & (em(tree, there, counts).objective > least)
             found[:, going[here_better]] = there[:, here_better]
             better |= here_better
@@ -81,7 +83,7 @@ def _alike(tree: Prefixes, parameters: Floats) -> Floats:
     share = right / np.maximum(summed(tree.concept, tree.count, tree.concepts), 1.0)
     found = parameters.copy()
     found[GUESS], found[SLIP] = share, 1.0 - share
-    return inside(found, parameters[FORGET])
+    return found
 
 
 def _fixed(parameters: Floats) -> Bools:

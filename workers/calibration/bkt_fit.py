@@ -10,7 +10,7 @@ import numpy as np
 
 from workers.calibration.bkt_climb import Climb, climb
 from workers.calibration.bkt_curvature import polished
-from workers.calibration.bkt_step import FORGET, em
+from workers.calibration.bkt_step import FORGET, em, inside
 from workers.calibration.prefixes import Prefixes, prefixes_of
 from workers.calibration.table import Floats, Ints, Table
 
@@ -68,6 +68,7 @@ def fit_bkt(
     table: Table,
     *,
     forgets: bool,
+    reach: bool = False,
     priors: BetaPriors = WEAK_PRIORS,
     restarts: int = 5,
     tolerance: float = 1e-8,
@@ -78,6 +79,8 @@ def fit_bkt(
     Args:
         table: the responses.
         forgets: whether knowledge may be lost after an answer.
+        reach: whether mastery must be within reach of 15 right answers in a row; only without
+            forgetting.
         priors: of the parameters.
         restarts: how many places to climb from, 1 or more; the best of twice as many.
         tolerance: a concept is at rest once two steps in a row win less than that, nats.
@@ -90,12 +93,17 @@ def fit_bkt(
         hills = tree.concepts
         done = climb(
             tree.repeated(places),
-            np.hstack(_starts(hills, forgets, places, seed)),
+            inside(
+                np.hstack(_starts(hills, forgets, places, seed)),
+                np.full(hills * places, float(forgets)),
+                reach=reach,
+            ),
             counts,
             hills=hills,
             crowd=crowd,
             enough=tolerance,
             most=_MOST_ROUNDS,
+            reach=reach,
         )
         best = done.objective.reshape(places, hills).argmax(axis=0) * hills + np.arange(hills)
         return done, best
@@ -110,7 +118,7 @@ def fit_bkt(
         found[:, few[higher]] = again.parameters[:, of[higher]]
         settled[few[higher]] = again.settled[of[higher]]
         rounds = max(rounds, again.rounds)
-    found = polished(tree, found, counts)
+    found = polished(tree, found, counts, reach=reach)
     return BktFit(found, em(tree, found, counts).log_likelihood, rounds, settled)
 
 

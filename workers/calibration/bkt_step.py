@@ -14,6 +14,12 @@ PRIOR, LEARN, GUESS, SLIP, FORGET = range(5)
 _LEAST: Final = 1e-12
 _MOST_TOGETHER: Final = 1.0 - 1e-9
 """Largest sum of guess and slip."""
+LEAST_PRIOR: Final = 0.05
+"""Prior from which on, with `LEAST_RATIO`, 15 right answers in a row bring mastery above 0.95,
+whatever the other parameters are but forget, which is 0: 0.05 / 0.95 · 1.5^15 is 23, 0.95 / 0.05
+is 19."""
+LEAST_RATIO: Final = 1.5
+"""Least P(right | known) / P(right | unknown) within reach."""
 
 
 class Step(NamedTuple):
@@ -30,23 +36,33 @@ class Step(NamedTuple):
     objective: Floats
 
 
-def inside(parameters: Floats, forget: Floats) -> Floats:
-    """The nearest parameters that are ones; where `forget` is 0 it stays so."""
+def inside(parameters: Floats, forget: Floats, *, reach: bool = False) -> Floats:
+    """Move parameters into their ranges; where `forget` is 0 it stays so.
+
+    Args:
+        parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
+        forget: of each concept before the step that led here.
+        reach: whether mastery must be within reach of 15 right answers in a row.
+    """
     found = np.clip(parameters, _LEAST, 1.0 - _LEAST)
     shrink = np.minimum(1.0, _MOST_TOGETHER / (found[GUESS] + found[SLIP]))
     found[GUESS] *= shrink
     found[SLIP] *= shrink
+    if reach:
+        found[PRIOR] = np.maximum(found[PRIOR], LEAST_PRIOR)
+        found[GUESS] = np.minimum(found[GUESS], (1.0 - found[SLIP]) / LEAST_RATIO)
     found[FORGET] = np.where(forget == 0.0, 0.0, found[FORGET])
     return found
 
 
-def em(tree: Prefixes, parameters: Floats, counts: Floats) -> Step:
+def em(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool = False) -> Step:
     """One step of expectation and maximisation.
 
     Args:
         tree: the answers.
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
         counts: imagined events, and chances without one, of each parameter, shape (5, 2).
+        reach: as of `inside`.
     """
     likely, events, others = expected(tree, parameters)
     forget = parameters[FORGET]
@@ -54,12 +70,12 @@ def em(tree: Prefixes, parameters: Floats, counts: Floats) -> Step:
     total = events + others + a + b
     moved = np.where(total > 0.0, (events + a) / np.where(total > 0.0, total, 1.0), parameters)
     if not counts.any():
-        return Step(inside(moved, forget), likely, likely)
+        return Step(inside(moved, forget, reach=reach), likely, likely)
     with np.errstate(divide="ignore", invalid="ignore"):
         density = np.where(a > 0.0, a * np.log(parameters), 0.0)
         density += np.where(b > 0.0, b * np.log1p(-parameters), 0.0)
     density[FORGET] = np.where(forget == 0.0, 0.0, density[FORGET])
-    return Step(inside(moved, forget), likely, likely + density.sum(axis=0))
+    return Step(inside(moved, forget, reach=reach), likely, likely + density.sum(axis=0))
 
 
 def expected(tree: Prefixes, parameters: Floats) -> tuple[Floats, Floats, Floats]:

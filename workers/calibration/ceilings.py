@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from workers.estimation.parameters import Mastery, Parameters
+from workers.estimation.parameters import BktParameters, Parameters
 
 LOWEST: Final = 0.99
 """Ceiling below which mastery is hard to reach: a concept under it brings a warning."""
@@ -13,7 +13,7 @@ _NAMED: Final = 20
 """Most concepts that a warning names."""
 
 
-def ceiling(model: Mastery) -> float:
+def ceiling(model: BktParameters) -> float:
     """Return the supremum of mastery after an answer, in (0, 1].
 
     After an answer mastery is p·(1 - forget) + (1 - p)·learn, with p in [0, 1] given the answer:

@@ -13,11 +13,13 @@ class Chains:
     """All chains of a table, the longest first: those that have a k-th answer are 0 to n - 1.
 
     Args:
-        row: of each place in a chain, sorted by its number and then by chain, the response.
+        link: of each place in a chain, sorted by its number and then by chain, the link.
+        row: of each place the response.
         concept: of each chain.
         step: where the k-th places begin, one more entry than there are steps.
     """
 
+    link: Ints
     row: Ints
     concept: Ints
     step: Ints
@@ -45,7 +47,7 @@ def chains_of(table: Table) -> Chains:
     number = np.arange(chain.size) - np.searchsorted(ordered, ordered)
     order = by_chain[np.lexsort((ordered, number))]
     step = np.concatenate([[0], np.cumsum(np.bincount(number))])
-    return Chains(table.link[order], concept[longest_first], step)
+    return Chains(order, table.link[order], concept[longest_first], step)
 
 
 def expected_states(

@@ -57,8 +57,8 @@ def fit_items(table: Table, walked: Walk, items: Items, rounds: int = 6) -> Item
 
     Fisher scoring on the predictive likelihood of all answers, P(a·(m - b), a²·v) of
     `workers.estimation.averaged_logistic` with the filter's m and v; priors: b normal around the
-    mean of its concept, log a normal around 0. Variances of the priors by EM (mode and curvature in the
-    place of the posterior's moments).
+    mean of its concept, log a normal around 0. Variances of the priors by EM (mode and curvature
+    in the place of the posterior's moments).
     """
     count = len(table.items)
     b, slope = items.difficulty, items.log_discrimination

@@ -9,16 +9,17 @@ import orjson
 
 from workers.calibration.ability_fit import AbilityFit
 from workers.calibration.ability_kernel import AbilityModel
+from workers.calibration.combined_fit import PartFit
 from workers.calibration.fitting import Fitted
 from workers.calibration.item_fit import Items
 from workers.estimation.documents import parameters_document, parameters_of
 
-_KINDS: Final = {kind.__name__: kind for kind in (AbilityFit, AbilityModel, Items)}
+_KINDS: Final = {kind.__name__: kind for kind in (AbilityFit, AbilityModel, Items, PartFit)}
 _KIND, _ARRAY, _DATA, _SHAPE = "@", "array", "data", "shape"
 
 
-def packed(value: AbilityFit | None) -> str:
-    """A fit of the ability filter as text."""
+def packed(value: AbilityFit | PartFit | None) -> str:
+    """A fit of ability, or of a part, as text."""
     return orjson.dumps(_plain(value)).decode()
 
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from workers.calibration.ability_fit import fit_ability
 from workers.calibration.answers import Answers
-from workers.calibration.fitting import MODELS, fit_but_part, informed_by, parts_of
+from workers.calibration.combined_fit import fit_but_part, parts_of
+from workers.calibration.fitting import COMBINED, MODELS, combined_by
 from workers.calibration.packing import packed, packed_fit, unpacked
 
 FEWEST: Final = 300
 """Answers of a scale below which it is not fitted by itself, but taken for any other."""
 
-_INFORMED: Final = "informed"
 _ABILITY, _PART, _FIT = "ability", "part", "fit"
 
 
@@ -65,7 +65,7 @@ def steps_of(model: str, answers: Answers) -> list[Step]:
     """
     steps = []
     for scale in scales_to_fit(answers):
-        if model != _INFORMED:
+        if model != COMBINED:
             steps.append(Step(fit_name(scale)))
             continue
         ability = Step(f"{_ABILITY} {scale}")
@@ -108,6 +108,6 @@ def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -
         return packed(fit_ability(table))
     if what.startswith(_PART):
         return packed(fit_but_part(table, needed[0], int(what[len(_PART) + 1 :])))
-    if model == _INFORMED:
-        return packed_fit(informed_by(table, needed[0], needed[1:]))
+    if model == COMBINED:
+        return packed_fit(combined_by(table, needed[0], needed[1:]))
     return packed_fit(MODELS[model](table))

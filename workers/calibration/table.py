@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from workers.estimation.learner import Response
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+
+NEVER: Final = -(2**62)
+"""Before any response; microseconds."""
 
 
 def summed(index: Ints, each: Floats, count: int) -> Floats:
@@ -38,6 +43,9 @@ class Table:
         step: where the k-th responses begin, one more entry than there are steps.
         link: of each link its response.
         concept: of each link.
+        moment: when each response was given, microseconds since 1970-01-01T00:00:00Z.
+        previous: when the learner's response before each response was given, on whatever scale;
+            `NEVER` for the first.
     """
 
     items: Sequence[str]
@@ -48,6 +56,8 @@ class Table:
     step: Ints
     link: Ints
     concept: Ints
+    moment: Ints
+    previous: Ints
 
     @property
     def learners(self) -> int:
@@ -92,6 +102,17 @@ class Table:
         return found
 
     @cached_property
+    def again(self) -> Bools:
+        """For each link, True if the learner's response before it was on the concept too."""
+        pair, _ = self.pairs
+        order = np.argsort(pair, kind="stable")
+        newest = np.full(pair.size, NEVER)
+        moment = self.moment[self.link[order]]
+        newest[order[1:]] = np.where(pair[order[1:]] == pair[order[:-1]], moment[:-1], NEVER)
+        again: Bools = (newest > NEVER) & (newest == self.previous[self.link])
+        return again
+
+    @cached_property
     def concept_of_item(self) -> Ints:
         """The concept that an item's responses name first, -1 where there is none."""
         found = np.full(len(self.items), -1)
@@ -125,6 +146,26 @@ class Table:
             np.searchsorted(of_step, np.arange(steps + 1)),
             row[self.link[linked]],
             self.concept[linked],
+            self.moment[kept],
+            self.previous[kept],
+        )
+
+    def first(self, steps: int) -> "Table":
+        """Each learner's first responses; items and concepts keep their numbers."""
+        step = self.step[: steps + 1]
+        rows = int(step[-1])
+        links = int(np.searchsorted(self.link, rows))
+        return Table(
+            self.items,
+            self.concepts,
+            self.learner[:rows],
+            self.item[:rows],
+            self.score[:rows],
+            step,
+            self.link[:links],
+            self.concept[:links],
+            self.moment[:rows],
+            self.previous[:rows],
         )
 
 
@@ -143,6 +184,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
     score: list[float] = []
     link: list[int] = []
     concept: list[int] = []
+    moment: list[int] = []
+    previous: list[int] = []
     step = [0]
     running = sum(map(bool, kept))
     k = 0
@@ -159,6 +202,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
             learner.append(n)
             item.append(items.setdefault(response.item_id, len(items)))
             score.append(response.score)
+            moment.append(response.answered_at_us)
+            previous.append(kept[order[n]][k - 1].answered_at_us if k else NEVER)
         step.append(len(learner))
         k += 1
     return (
@@ -171,6 +216,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
             np.array(step, dtype=np.int64),
             np.array(link, dtype=np.int64),
             np.array(concept, dtype=np.int64),
+            np.array(moment, dtype=np.int64),
+            np.array(previous, dtype=np.int64),
         ),
         [n for n in order if kept[n]],
     )

@@ -23,7 +23,7 @@ stacking, Wolpert (1992), Neural Networks 5, 241-259.
 import math
 from dataclasses import astuple, dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from workers.estimation.logistic import LOGIT_LIMIT, bounded
 from workers.estimation.ranges import check_finite
 
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", float, Floats)
 
 RECENT: Final = 0.5
 """Factor by which each answer on a concept lessens the sum of the most recent answers."""
@@ -138,7 +139,7 @@ def features(seen: Seen) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def sums_after(sums: tuple[float, float], score: float) -> tuple[float, float]:
+def sums_after(sums: tuple[Number, Number], score: Number) -> tuple[Number, Number]:
     """The recent and the lasting sum after one more answer with a score in [0, 1]."""
     recent, lasting = sums
     return recent * RECENT + (score - 0.5), lasting * LASTING + (score - 0.5)

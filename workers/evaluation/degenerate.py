@@ -6,7 +6,7 @@ from typing import Final
 from workers.calibration.ceilings import ceiling_warning, ceilings_of
 from workers.calibration.fitting import Fitted
 from workers.estimation.items import ItemParameters
-from workers.estimation.parameters import BktParameters, Mastery
+from workers.estimation.parameters import BktParameters
 from workers.evaluation.report_data import Tallies
 
 _HALF: Final = 0.5
@@ -55,21 +55,15 @@ def degenerate(fitted: Fitted, tallies: Tallies) -> list[str]:
     return found
 
 
-def _of_mastery(mastery: Mastery | None) -> Iterator[str]:
+def _of_mastery(mastery: BktParameters | None) -> Iterator[str]:
     if mastery is None:
         return
-    if isinstance(mastery, BktParameters):
-        if mastery.guess > _HALF:
-            yield f"guess is {mastery.guess:.2f}: those who don't know it are mostly right"
-        if mastery.slip > _HALF:
-            yield f"slip is {mastery.slip:.2f}: those who know it are mostly wrong"
-        if not _EDGE <= mastery.prior <= 1.0 - _EDGE:
-            yield f"prior is {mastery.prior:.3f}: what is known at the start is taken for granted"
-    elif mastery.known - mastery.unknown < _SAME:
-        yield (
-            f"knowing it adds {mastery.known - mastery.unknown:.2f} logits: answers say next to "
-            "nothing of mastery"
-        )
+    if mastery.guess > _HALF:
+        yield f"guess is {mastery.guess:.2f}: those who don't know it are mostly right"
+    if mastery.slip > _HALF:
+        yield f"slip is {mastery.slip:.2f}: those who know it are mostly wrong"
+    if not _EDGE <= mastery.prior <= 1.0 - _EDGE:
+        yield f"prior is {mastery.prior:.3f}: what is known at the start is taken for granted"
     if mastery.learn < _NO_LEARNING:
         yield f"learn is {mastery.learn:.4f}: nobody seems to learn it from answering"
 

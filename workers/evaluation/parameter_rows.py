@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from workers.drawing.wording import decimal, percent, signed
 from workers.estimation.items import ItemParameters
-from workers.estimation.logistic import sigmoid
-from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.estimation.parameters import ConceptParameters, Parameters
 from workers.evaluation.report_data import Tallies
 
 _EXTREME: Final = 5
@@ -43,22 +42,13 @@ def concept_rows(parameters: Parameters, tallies: Tallies) -> Rows:
 
 def _of_concept(concept: ConceptParameters) -> dict[str, str]:
     mastery, told = concept.mastery, {}
-    if isinstance(mastery, BktParameters):
+    if mastery is not None:
         told = {
             "Prior": decimal(mastery.prior),
             "Learn": decimal(mastery.learn),
             "Guess": decimal(mastery.guess),
             "Slip": decimal(mastery.slip),
             "Forget": decimal(mastery.forget),
-        }
-    elif mastery is not None:
-        told = {
-            "Prior": decimal(sigmoid(mastery.prior)),
-            "Learn": decimal(mastery.learn),
-            "Forget": decimal(mastery.forget),
-            "Unknown": signed(mastery.unknown),
-            "Known": signed(mastery.known),
-            "Weight": decimal(mastery.weight, 2),
         }
     if concept.item is not None:
         told["Difficulty"] = signed(concept.item.difficulty)
@@ -114,18 +104,13 @@ def _numbers_of(concept: ConceptParameters) -> Iterator[tuple[str, float, float]
     """Label, value, and width of a bin."""
     mastery = concept.mastery
     if mastery is not None:
-        informed = not isinstance(mastery, BktParameters)
-        yield "prior", sigmoid(mastery.prior) if informed else mastery.prior, 0.05
+        yield "prior", mastery.prior, 0.05
         yield "learn", mastery.learn, 0.02
-    if isinstance(mastery, BktParameters):
         yield "guess", mastery.guess, 0.05
         yield "slip", mastery.slip, 0.05
-    elif mastery is not None:
-        yield "known minus unknown", mastery.known - mastery.unknown, 0.25
-        yield "weight", mastery.weight, 0.1
     if concept.item is not None:
         yield "mean difficulty", concept.item.difficulty, 0.25
-    if concept.deviation is not None and mastery is None:
+    if concept.deviation is not None:
         yield "spread", math.sqrt(concept.deviation.variance), 0.1
 
 

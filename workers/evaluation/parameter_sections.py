@@ -5,8 +5,6 @@ from typing import Final
 
 from workers.drawing.figures import histogram
 from workers.drawing.pieces import table
-from workers.estimation.informed import InformedParameters
-from workers.estimation.parameters import BktParameters
 from workers.evaluation.degenerate import degenerate
 from workers.evaluation.parameter_rows import (
     concept_numbers,
@@ -23,13 +21,10 @@ _OF_ABILITY: Final = (
     "Difficulty: mean of its items. Spread: standard deviation of ability on it around ability at "
     "large. Drift: what an answer adds to it. These in logits."
 )
-_OF_MASTERY: Final = {
-    BktParameters: "Prior: known before the first answer. Learn and forget: at each answer. Guess: "
-    "right though unknown. Slip: wrong though known.",
-    InformedParameters: "Prior: known before the first answer, at ability 0. Learn and forget: at "
-    "each answer. Unknown and known: logits of a right answer in either state, added to weight "
-    f"times the logit that ability expects. {_OF_ABILITY}",
-}
+_OF_MASTERY: Final = (
+    "Prior: known before the first answer. Learn and forget: at each answer. Guess: right though "
+    "unknown. Slip: wrong though known."
+)
 
 
 def concept_parameters(data: Evaluation) -> str:
@@ -41,7 +36,11 @@ def concept_parameters(data: Evaluation) -> str:
             "has the same parameters, those of the default.</p></section>"
         )
     first = next(iter(data.fitted.parameters.concepts.values()))
-    meaning = _OF_ABILITY if first.mastery is None else _OF_MASTERY[type(first.mastery)]
+    meaning = " ".join(
+        text
+        for text, has in ((_OF_MASTERY, first.mastery), (_OF_ABILITY, first.deviation))
+        if has is not None
+    )
     return (
         f'<section><h2>Concept parameters</h2><p class="note">Of the model '
         f"{escape(data.chosen)}, fitted on all answers. {meaning}</p>"
