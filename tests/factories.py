@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from hypothesis import strategies as st
 
-from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
+from workers.estimation.last_step import FEATURES, PredictionWeights
 from workers.estimation.learner import Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.scales import Deviation, ScaleParameters
@@ -237,24 +237,6 @@ def covariances(draw: st.DrawFn, size: int) -> tuple[tuple[float, ...], ...]:
 
 
 @st.composite
-def informed_parameters(draw: st.DrawFn) -> InformedParameters:
-    """Any valid ability-informed knowledge tracing."""
-    unknown = draw(st.floats(-6.0, 3.0))
-    chance = st.one_of(st.just(0.0), st.floats(1e-6, 0.999))
-    return InformedParameters(
-        unknown,
-        unknown + draw(st.floats(1e-3, 8.0)),
-        draw(st.floats(0.0, 3.0)),
-        draw(st.floats(-4.0, 4.0)),
-        draw(st.floats(0.0, 3.0)),
-        draw(chance),
-        draw(chance),
-        draw(st.sampled_from((0.0, 0.01, 5.0))),
-        draw(covariances(7)),
-    )
-
-
-@st.composite
 def item_parameters(draw: st.DrawFn) -> ItemParameters:
     """Any valid item: one to four parameters, steps of credit, own guess and slip."""
     lower = draw(st.sampled_from((0.0, 0.25)))
@@ -280,36 +262,46 @@ def deviations(draw: st.DrawFn) -> Deviation:
         draw(st.one_of(st.just(0.0), st.floats(1e-4, 4.0))),
         draw(st.sampled_from((0.0, 0.02, 1.0))),
         draw(st.floats(-0.5, 0.5)),
+        draw(st.sampled_from((0.0, 0.5, 0.95))),
     )
 
 
 @st.composite
+def prediction_weights(draw: st.DrawFn) -> PredictionWeights:
+    """Any valid weights of a last step."""
+    count = len(FEATURES)
+    return PredictionWeights(*draw(st.lists(st.floats(-3.0, 3.0), min_size=count, max_size=count)))
+
+
+@st.composite
 def scale_parameters(draw: st.DrawFn) -> ScaleParameters:
-    """Any valid calibrated scale."""
+    """Any valid calibrated scale: ability predicts, or a last step, or mastery alone."""
+    prediction = draw(st.one_of(st.none(), prediction_weights()))
     return ScaleParameters(
         draw(st.floats(-3.0, 3.0)),
         draw(st.floats(0.01, 9.0)),
         draw(st.sampled_from((0.0, 0.01, 1.0))),
         draw(item_parameters()),
         draw(deviations()),
-        draw(st.booleans()),
+        prediction is None and draw(st.booleans()),
+        prediction,
     )
 
 
 @st.composite
 def calibrated_parameters(draw: st.DrawFn) -> Parameters:
     """Any valid parameters of the concepts, items and scales of `logs`, some left to the means."""
-    mastery = st.one_of(bkt_parameters(), informed_parameters())
     concept = st.builds(
         ConceptParameters,
-        st.one_of(st.none(), mastery),
+        st.one_of(st.none(), bkt_parameters()),
         st.one_of(st.none(), item_parameters()),
         st.one_of(st.none(), deviations()),
+        st.one_of(st.none(), prediction_weights()),
     )
     return Parameters(
         draw(st.integers(1, 9)),
         draw(st.floats(0.1, 0.99)),
-        draw(mastery),
+        draw(bkt_parameters()),
         draw(st.dictionaries(st.sampled_from("abc"), concept)),
         draw(st.dictionaries(st.just("i1"), item_parameters())),
         draw(st.dictionaries(st.just("math"), scale_parameters())),

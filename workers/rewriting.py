@@ -118,7 +118,11 @@ def _rows(learner: Learner, parameters: Parameters) -> _Rows:
             under,
             state.mantissa,
             state.exponent,
-            *state[4:],
+            state.deviation,
+            state.deviation_variance,
+            state.gradient,
+            state.recent,
+            state.lasting,
             *(mastery_interval(state, parameters.of_concept(name)) or (None, None)),
         )
         for name, state in learner.concepts.items()

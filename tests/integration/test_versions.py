@@ -22,7 +22,7 @@ from tests.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
 from workers.cli.main import app
 from workers.errors import InputFileError, ParametersOutdated, ParametersRefused
 from workers.estimation.documents import parameters_document
-from workers.estimation.informed import InformedParameters
+from workers.estimation.last_step import PredictionWeights
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.scales import Deviation, ScaleParameters
@@ -39,18 +39,22 @@ _SHARDS: Final = 2
 OTHER: Final = parameters_document(Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)))
 CALIBRATED: Final = parameters_document(
     Parameters(
-        default=InformedParameters(
-            -0.8,
-            1.1,
-            0.9,
-            -0.2,
-            0.4,
+        default=BktParameters(
+            0.3,
             0.1,
+            0.2,
+            0.15,
             0.03,
             decay_per_day=0.05,
-            covariance=tuple(tuple(0.01 * (i == j) for j in range(7)) for i in range(7)),
+            covariance=tuple(tuple(0.01 * (i == j) for j in range(5)) for i in range(5)),
         ),
-        any_scale=ScaleParameters(0.2, 1.5, 0.01, deviation=Deviation(0.5, 0.01, 0.02)),
+        any_scale=ScaleParameters(
+            0.2,
+            1.5,
+            0.01,
+            deviation=Deviation(0.5, 0.01, 0.02),
+            prediction=PredictionWeights(0.1, 0.6, 0.3, 0.4, 0.2, 0.1, 0.2),
+        ),
     )
 )
 NEWER: Final = OTHER | {"of_a_newer_engine": {"a": 1}}
@@ -156,7 +160,7 @@ async def test_given_responses_flowing_when_versions_change_then_all_ends_under_
     ]
     ledger = DirectLedger(database_url)
     try:
-        first = await ledger.store("informed", CALIBRATED, {}, "")
+        first = await ledger.store("bkt", CALIBRATED, {}, "")
         await publish(redis_url, idle)
         workers.start("engine")
         workers.start("engine", "jobs")

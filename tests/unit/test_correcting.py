@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.mastery import MasteryData
-from tests.calibrated import INFORMED
+from tests.calibrated import LAST_STEP
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import PARAMETERS, load, record
 from workers.correcting import Corrected, Corrector, Verdict
@@ -405,7 +405,7 @@ async def test_given_other_parameters_when_rebuilt_then_the_state_is_under_them(
 async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure_all_is() -> None:
     log = learner_log(40, seed=14)
     ledger = await ledger_with(log)
-    rebuilder = Rebuilder(ledger=ledger, parameters=INFORMED)
+    rebuilder = Rebuilder(ledger=ledger, parameters=LAST_STEP)
     assert [page.repaired async for page in rebuilder.rebuild(KEY)] == [[KEY]]
 
     found = {data["concept_id"]: data for data in await told(ledger)}
@@ -427,14 +427,14 @@ async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure
 
 
 async def test_given_an_ability_above_6_when_rebuilt_then_events_name_it_as_previous() -> None:
-    far = replace(INFORMED, any_scale=ScaleParameters(8.0, 2.0))
+    far = replace(LAST_STEP, any_scale=ScaleParameters(8.0, 2.0))
     log = learner_log(5, seed=15)
     ledger = MemoryLedger()
     await record(ledger, KEY, log, far)
     before = {row.scale: row.theta for row in (await stored(ledger)).abilities}
     assert max(before.values()) > 6.0
 
-    rebuilder = Rebuilder(ledger=ledger, parameters=INFORMED)
+    rebuilder = Rebuilder(ledger=ledger, parameters=LAST_STEP)
     assert [page.repaired async for page in rebuilder.rebuild(KEY)] == [[KEY]]
 
     for data in await told(ledger):
@@ -522,7 +522,7 @@ async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_i
 ) -> None:
     log = [answer(1), answer(2)]
     ledger = await ledger_with(log)
-    version = await ledger.store("informed", parameters_document(INFORMED), {}, "")
+    version = await ledger.store("bkt", parameters_document(LAST_STEP), {}, "")
     await ledger.activate(version, "better")
     source = ParametersSource(ledger, 0.95)
     read = ledger.stored

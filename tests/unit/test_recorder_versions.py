@@ -18,7 +18,7 @@ from tests.unit.doubles import (
 )
 from workers.errors import LedgerRefused, ParametersRefused
 from workers.estimation.documents import parameters_document
-from workers.estimation.informed import InformedParameters
+from workers.estimation.last_step import PredictionWeights
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.scales import Deviation, ScaleParameters
 from workers.ledger.memory import MemoryLedger
@@ -32,18 +32,22 @@ from workers.versions import ParametersSource
 OTHER = parameters_document(Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05)))
 CALIBRATED = parameters_document(
     Parameters(
-        default=InformedParameters(
-            -0.8,
-            1.1,
-            0.9,
-            -0.2,
-            0.4,
+        default=BktParameters(
+            0.3,
             0.1,
+            0.2,
+            0.15,
             0.03,
             decay_per_day=0.05,
-            covariance=tuple(tuple(0.01 * (i == j) for j in range(7)) for i in range(7)),
+            covariance=tuple(tuple(0.01 * (i == j) for j in range(5)) for i in range(5)),
         ),
-        any_scale=ScaleParameters(0.2, 1.5, 0.01, deviation=Deviation(0.5, 0.01, 0.02)),
+        any_scale=ScaleParameters(
+            0.2,
+            1.5,
+            0.01,
+            deviation=Deviation(0.5, 0.01, 0.02),
+            prediction=PredictionWeights(0.1, 0.6, 0.3, 0.4, 0.2, 0.1, 0.2),
+        ),
     )
 )
 STUDENTS = ("s1", "s2", "s3")

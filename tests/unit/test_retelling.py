@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.calibrated import INFORMED
+from tests.calibrated import LAST_STEP
 from tests.factories import learner_log
 from tests.integration.ledger.steps import record
 from workers import retelling
@@ -24,7 +24,7 @@ LOG = learner_log(40, seed=7)
 @pytest.mark.parametrize(
     "new",
     [
-        replace(INFORMED, version=2),
+        replace(LAST_STEP, version=2),
         Parameters(version=2, default=BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)),
     ],
 )

@@ -97,6 +97,8 @@ ALTERED: dict[str, Callable[[Stored], Stored]] = {
     "concept_mastery.deviation of 'c0'": _row("concepts", 0, deviation=_more),
     "concept_mastery.deviation_variance of 'c0'": _row("concepts", 0, deviation_variance=_more),
     "concept_mastery.gradient of 'c0'": _row("concepts", 0, gradient=(0.0,)),
+    "concept_mastery.recent of 'c0'": _row("concepts", 0, recent=_more),
+    "concept_mastery.lasting of 'c0'": _row("concepts", 0, lasting=_less),
     "concept_mastery.mastery_low of 'c0'": _row("concepts", 0, mastery_low=0.1),
     "concept_mastery.mastery_high of 'c0'": _row("concepts", 0, mastery_high=0.9),
     "concept_mastery": _without("concepts"),

@@ -1,7 +1,7 @@
 """What is current of a learner and the responses it is due to: `mastery_current`, asked and read.
 
 The documents are described where the function is, in the migration
-``20261121100100_mastery_current_values.sql`` and ``20261126170000_mastery_calibrated_states.sql``.
+``20261121100100_mastery_current_values.sql`` and ``20261130090000_mastery_calibrated_states.sql``.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 The documents are described where the functions are, in the migrations
 ``20261121090100_mastery_load_and_commit.sql``, ``20261126090000_mastery_rates_and_erasure.sql`` and
-``20261126170000_mastery_calibrated_states.sql``.
+``20261130090000_mastery_calibrated_states.sql``.
 Numbers that name a learner count from 1.
 """
 
@@ -12,14 +12,20 @@ from typing import Any
 import orjson
 
 from workers.estimation.learner import (
-    ConceptState,
     Learner,
     LearnerKey,
     Position,
     Response,
     SessionState,
 )
-from workers.ledger.arrays import booleans, moments, numbers, plain, texts
+from workers.ledger.arrays import booleans, moments, plain, texts
+from workers.ledger.calibrated_columns import (
+    CalibratedConcept,
+    calibrated_abilities,
+    calibrated_concepts,
+    concept_state,
+    float_or_none,
+)
 from workers.ledger.protocol import (
     Arrival,
     Commit,
@@ -32,8 +38,6 @@ from workers.ledger.protocol import (
 )
 
 Document = dict[str, Any]
-HiddenConcept = tuple[float, float, tuple[float, ...], float | None, float | None]
-"""Deviation, its variance, gradient, and both ends of the interval."""
 
 
 def load_request(touched: Sequence[Touched]) -> Document:
@@ -140,7 +144,7 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
     concepts: list[tuple[Any, ...]] = []
     abilities: list[tuple[Any, ...]] = []
     sessions: list[tuple[Any, ...]] = []
-    hidden: list[HiddenConcept] = []
+    calibrated: list[CalibratedConcept] = []
     spreads: list[tuple[float, ...]] = []
     last_by = []
     first = 1
@@ -153,7 +157,7 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
         for concept_id, by in folded.concepts.items():
             state, told = learner.concepts[concept_id], newest[concept_id]
             concepts.append((n, concept_id, told.mastery, told.mastered, *state[:4], first + by))
-            hidden.append((*state[4:], *(told.interval or (None, None))))
+            calibrated.append(CalibratedConcept.of(state, *(told.interval or (None, None))))
         for scale, by in folded.abilities.items():
             ability = learner.abilities[scale]
             abilities.append((n, scale, *folded.estimates[scale], *ability[:2], first + by))
@@ -175,7 +179,7 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
             "c_attempts": plain(c[6]),
             "c_at": moments(c[7]),
             "c_by": plain(c[8]),
-            **calibrated_concepts(hidden),
+            **calibrated_concepts(calibrated),
         },
         {
             "a_of": plain(a[0]),
@@ -197,31 +201,6 @@ def _state_rows(commits: Sequence[Commit]) -> tuple[list[int], Document, Documen
             "s_by": plain(s[6]),
         },
     )
-
-
-def calibrated_concepts(rows: Sequence[HiddenConcept]) -> Document:
-    """What only calibrated parameters give a concept; nothing where none of them has any of it."""
-    if not any(any(row) for row in rows):
-        return {}
-    deviation, variance, gradient, low, high = zip(*rows, strict=True)
-    return {
-        "c_deviation": numbers(one or None for one in deviation),
-        "c_deviation_variance": numbers(one or None for one in variance),
-        "c_gradient": texts(plain(one) if one else None for one in gradient),
-        "c_low": numbers(low),
-        "c_high": numbers(high),
-    }
-
-
-def calibrated_abilities(rows: Sequence[tuple[float, ...]]) -> Document:
-    """What only calibrated scales give an ability; nothing where none of them is calibrated."""
-    if not any(row[0] for row in rows):
-        return {}
-    names = ("a_variance", "a_surprise", "a_surprise_variance")
-    return {
-        name: numbers(value if row[0] else None for value, row in zip(column, rows, strict=True))
-        for name, column in zip(names, zip(*rows, strict=True), strict=True)
-    }
 
 
 def _columns(rows: list[tuple[Any, ...]], last: int) -> list[tuple[Any, ...]]:
@@ -254,8 +233,9 @@ def read_load(
         if log is not None:
             log.append(_response(response))
     for n, concept_id, mantissa, exponent, attempts, at, *rest in document["concepts"]:
-        found[n - 1].learner.concepts[concept_id] = ConceptState(
-            float(mantissa), exponent, attempts, at, *deviation_of(rest[4:])
+        _mastery, _mastered, _version, _parameters_version, *calibrated = rest
+        found[n - 1].learner.concepts[concept_id] = concept_state(
+            float(mantissa), exponent, attempts, at, calibrated
         )
     for n, scale, responses, score, theta, _, _, _, *calibrated in document["abilities"]:
         found[n - 1].learner.abilities[scale] = ability_state(
@@ -266,20 +246,6 @@ def read_load(
     if asked:
         _read_counts_and_erasures(document, found)
     return found
-
-
-def deviation_of(columns: Sequence[Any]) -> tuple[float, float, tuple[float, ...]]:
-    """Deviation, its variance and the gradient of a concept, as they are in its state.
-
-    A schema of before has none of these columns.
-    """
-    deviation, variance, gradient = columns or (None, None, None)
-    return float(deviation or 0), float(variance or 0), tuple(map(float, gradient or ()))
-
-
-def float_or_none(value: float | str | None) -> float | None:
-    """A number as JSON carries it."""
-    return None if value is None else float(value)
 
 
 def _read_counts_and_erasures(document: Document, found: list[Loaded]) -> None:

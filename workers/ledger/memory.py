@@ -130,6 +130,8 @@ class MemoryLedger(MemoryCalibration):
                 state.deviation,
                 state.deviation_variance,
                 state.gradient,
+                state.recent,
+                state.lasting,
                 low,
                 high,
             )

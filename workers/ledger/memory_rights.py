@@ -14,7 +14,16 @@ from workers.ledger.rights import TABLES, Erased, Row
 from workers.moments import iso
 
 _CALIBRATED: Final = frozenset(
-    {"deviation", "deviation_variance", "gradient", "variance", "surprise", "surprise_variance"}
+    {
+        "deviation",
+        "deviation_variance",
+        "gradient",
+        "recent",
+        "lasting",
+        "variance",
+        "surprise",
+        "surprise_variance",
+    }
 )
 
 

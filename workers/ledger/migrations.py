@@ -6,7 +6,7 @@ What is applied stands in ``supabase_migrations.schema_migrations``, so that thi
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -185,7 +185,7 @@ class Migrations:
         if unknown := [version for version in recorded if version not in known]:
             raise MigrationError(
                 f"the database has migrations that this program does not know "
-                f"({', '.join(unknown)}): it is newer; update this program"
+                f"({', '.join(unknown)}): {_origin_of(unknown, known)}"
             )
         applied = self._files[: len(recorded)]
         for file, version in zip_longest(applied, recorded):
@@ -264,6 +264,17 @@ class Migrations:
                     )
                 await asyncio.sleep(_LOCK_RETRY_S)
             yield connection
+
+
+def _origin_of(unknown: Sequence[str], known: Collection[str]) -> str:
+    """Say where versions come from that no file of this program has, and what to do about them."""
+    if min(unknown) > max(known, default=""):
+        return "it is newer; update this program"
+    return (
+        "they belong to a development schema that was never released; take them back by `mastery "
+        "migrate down` of the program that applied them, or export what you need and start with an "
+        "empty database"
+    )
 
 
 def _port(dsn: str) -> int | None:

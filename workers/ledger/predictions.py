@@ -1,7 +1,7 @@
 """What was predicted of each response, as it is stored: `mastery_predictions`, asked and read.
 
 The documents are described where the function is, in the migration
-``20261126180000_mastery_predictions.sql``.
+``20261130090100_mastery_predictions.sql``.
 """
 
 from collections.abc import Sequence

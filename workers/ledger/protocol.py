@@ -148,6 +148,8 @@ class ConceptRow(NamedTuple):
     deviation: float = 0.0
     deviation_variance: float = 0.0
     gradient: tuple[float, ...] = ()
+    recent: float = 0.0
+    lasting: float = 0.0
     mastery_low: float | None = None
     """Lower end of the 95 % credible interval of the mastery; None where it is not known."""
     mastery_high: float | None = None
@@ -163,6 +165,8 @@ class ConceptRow(NamedTuple):
             self.deviation,
             self.deviation_variance,
             self.gradient,
+            self.recent,
+            self.lasting,
         )
 
 

@@ -1,7 +1,7 @@
 """The JSON documents of audit and repair, written and read.
 
 They are described where the functions are, in the migration
-``20261121100000_mastery_corrections.sql`` and ``20261126170000_mastery_calibrated_states.sql``.
+``20261121100000_mastery_corrections.sql`` and ``20261130090000_mastery_calibrated_states.sql``.
 Numbers that name a learner count from 1.
 """
 
@@ -10,16 +10,15 @@ from typing import Any, Final
 
 from workers.estimation.learner import LearnerKey, Position, Response
 from workers.ledger.arrays import booleans, moments, plain, texts
-from workers.ledger.corrections import Altered, CorrectionRow, effective_log
-from workers.ledger.documents import (
-    Document,
+from workers.ledger.calibrated_columns import (
+    CalibratedConcept,
     calibrated_abilities,
     calibrated_concepts,
-    deviation_of,
-    encoded,
+    concept_state,
     float_or_none,
-    rates,
 )
+from workers.ledger.corrections import Altered, CorrectionRow, effective_log
+from workers.ledger.documents import Document, encoded, rates
 from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
 from workers.ledger.repair import Answers, Change, ItemSpan, Rewrite, Untold
 from workers.moments import iso
@@ -61,13 +60,29 @@ def read_audit(document: Document, keys: Sequence[LearnerKey]) -> list[Stored]:
         found[n - 1].corrections.append(correction)
         _newer(found[n - 1], correction.version)
     for n, concept_id, mastery, attempts, mastered, at, *rest in document["concepts"]:
-        # No fewer columns: of an older schema half of a state would be read, and written back.
-        version, parameters_version, mantissa, exponent, *hidden, low, high = rest[:-2]
-        state = (attempts, mastered, at, version, parameters_version, float(mantissa), exponent)
-        deviation, variance, gradient = hidden
-        ends = map(float_or_none, (low, high))
-        row_of = (*state, *deviation_of((deviation, variance, gradient)), *ends)
-        found[n - 1].concepts.append(ConceptRow(concept_id, float(mastery), *row_of))
+        # Fewer columns raise: of an older schema half of a state would be read and written back.
+        version, parameters_version, mantissa, exponent, *calibrated, low, high, _, _ = rest
+        state = concept_state(float(mantissa), exponent, attempts, at, calibrated)
+        found[n - 1].concepts.append(
+            ConceptRow(
+                concept_id,
+                float(mastery),
+                attempts,
+                mastered,
+                at,
+                version,
+                parameters_version,
+                state.mantissa,
+                state.exponent,
+                state.deviation,
+                state.deviation_variance,
+                state.gradient,
+                state.recent,
+                state.lasting,
+                float_or_none(low),
+                float_or_none(high),
+            )
+        )
         _newer(found[n - 1], version)
     for n, scale, theta, error, responses, version, parameters_version, score, *rest in document[
         "abilities"
@@ -163,7 +178,9 @@ def _concepts(rows: Sequence[tuple[int, ConceptRow]]) -> Document:
         "c_at": moments(row.answered_at_us for _, row in rows),
         "c_mantissa": plain(row.odds_mantissa for _, row in rows),
         "c_exponent": plain(row.odds_exponent for _, row in rows),
-        **calibrated_concepts([row[9:] for _, row in rows]),
+        **calibrated_concepts(
+            [CalibratedConcept.of(row.state, row.mastery_low, row.mastery_high) for _, row in rows]
+        ),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.calibrated import INFORMED
+from tests.calibrated import LAST_STEP
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import record
 from workers.correcting import Corrector, Verdict
@@ -44,10 +44,10 @@ class Books:
         self.connection = connection
 
     async def differences(self) -> list[Difference]:
-        return [one async for page in verify(self.ledger, INFORMED) for one in page.differences]
+        return [one async for page in verify(self.ledger, LAST_STEP) for one in page.differences]
 
     async def rebuild(self, *, accept_log: bool = False) -> Rebuilt:
-        rebuilder = Rebuilder(ledger=self.ledger, parameters=INFORMED, accept_log=accept_log)
+        rebuilder = Rebuilder(ledger=self.ledger, parameters=LAST_STEP, accept_log=accept_log)
         total = Rebuilt()
         async for page in rebuilder.rebuild():
             total.repaired += page.repaired
@@ -65,13 +65,13 @@ async def books(database_url: str) -> AsyncIterator[Books]:
     )
     try:
         for key in KEYS:
-            await record(ledger, key, LOG, INFORMED)
+            await record(ledger, key, LOG, LAST_STEP)
         for verdict, at in (
             (Verdict("void", "cheated"), 2),
             (Verdict("rescore", "miskeyed", 0.125), 12),
             (Verdict("rescore", "after all", 0.5), 12),
         ):
-            corrector = Corrector(ledger=ledger, parameters=INFORMED, verdict=verdict)
+            corrector = Corrector(ledger=ledger, parameters=LAST_STEP, verdict=verdict)
             await corrector.correct([(KEYS[0], LOG[at].response_id)])
         yield Books(ledger, connection)
     finally:
@@ -285,7 +285,7 @@ async def test_given_a_learner_never_counted_when_it_goes_on_then_rebuild_counts
     await books.connection.execute(
         "update mastery.learners set responses = null, checksum = null where student_id = 'bob'"
     )
-    await record(books.ledger, KEYS[1], [answer(90)], INFORMED)
+    await record(books.ledger, KEYS[1], [answer(90)], LAST_STEP)
     (stored,) = await books.ledger.stored([KEYS[1]])
     assert (stored.response_count, stored.unsealed) == (None, 1)
     assert await books.differences() == []

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from tests.calibrated import INFORMED
+from tests.calibrated import LAST_STEP
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import PARAMETERS, assert_stored, load, record, stored
 from workers.errors import LedgerRefused
@@ -14,7 +14,7 @@ from workers.ledger.direct import DirectLedger
 from workers.ledger.migrations import Migrations
 from workers.ledger.schema_files import migration_files
 
-STATES = "20261126170000"
+STATES = "20261130090000"
 BEFORE = max(file.version for file in migration_files() if file.version < STATES)
 CLASSICAL, CALIBRATED = LearnerKey("t", "classical"), LearnerKey("t", "calibrated")
 LOG = learner_log(20, seed=51)
@@ -64,7 +64,7 @@ async def test_given_calibrated_rows_when_taken_back_and_applied_then_their_lear
 ) -> None:
     runner = Migrations(database_url)
     await record(ledger, CLASSICAL, LOG)
-    await record(ledger, CALIBRATED, LOG, INFORMED)
+    await record(ledger, CALIBRATED, LOG, LAST_STEP)
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "update public.concept_mastery set deviation = deviation + 1 "
@@ -78,12 +78,12 @@ async def test_given_calibrated_rows_when_taken_back_and_applied_then_their_lear
     one = await stored(ledger, CALIBRATED)
     # What was altered is found still.
     assert [(row.table, row.of) for row in one.altered] == [("concept_mastery", "c0")]
-    assert {row[9:] for row in one.concepts} == {(0.0, 0.0, (), None, None)}
+    assert {row[9:] for row in one.concepts} == {(0.0, 0.0, (), 0.0, 0.0, None, None)}
     assert one.parameters_version == 0
     new = answer(80, concepts=("c0",))
     assert (await load(ledger, CALIBRATED, [new])).log is not None
-    await record(ledger, CALIBRATED, [new], INFORMED)
-    one = await assert_stored(ledger, CALIBRATED, [*LOG, new], INFORMED)
+    await record(ledger, CALIBRATED, [new], LAST_STEP)
+    one = await assert_stored(ledger, CALIBRATED, [*LOG, new], LAST_STEP)
     assert (one.altered, one.unsealed) == ([], 0)
     await connection.close()
 

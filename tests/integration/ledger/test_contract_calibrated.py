@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.calibrated import INFORMED, IRT
+from tests.calibrated import IRT, LAST_STEP
 from tests.factories import answer, learner_log
 from tests.integration.ledger.conftest import OpenLedger
 from tests.integration.ledger.steps import (
@@ -33,7 +33,7 @@ from workers.rebuilding import Rebuilder
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CALIBRATED = pytest.mark.parametrize("parameters", [INFORMED, IRT], ids=["informed", "irt"])
+CALIBRATED = pytest.mark.parametrize("parameters", [LAST_STEP, IRT], ids=["last-step", "irt"])
 
 
 @CALIBRATED
@@ -66,12 +66,12 @@ async def test_given_a_concept_of_two_scales_when_one_is_answered_late_then_both
 ) -> None:
     log = [answer(n, concepts=("c0",), scale=("math", "verbal")[n % 2]) for n in range(6)]
     late = answer(50, concepts=("c0",), scale="math", score=0.0, at=-1)
-    await record(ledger, key, log, INFORMED)
+    await record(ledger, key, log, LAST_STEP)
     before = {row.scale: row.theta for row in (await stored(ledger, key)).abilities}
 
-    await record(ledger, key, [late], INFORMED)
+    await record(ledger, key, [late], LAST_STEP)
 
-    one = await assert_stored(ledger, key, [late, *log], INFORMED)
+    one = await assert_stored(ledger, key, [late, *log], LAST_STEP)
     assert all(row.theta != before[row.scale] for row in one.abilities)
     assert {row.version for row in one.abilities} == {one.version}
 
@@ -104,16 +104,16 @@ async def test_given_a_calibrated_state_when_rebuilt_under_the_classical_then_no
 ) -> None:
     classical = Parameters()
     log = learner_log(20, seed=44)
-    await record(ledger, key, log, INFORMED)
-    assert any(row.gradient for row in (await stored(ledger, key)).concepts)
+    await record(ledger, key, log, LAST_STEP)
+    assert any(row.gradient and row.recent for row in (await stored(ledger, key)).concepts)
 
-    for parameters in (classical, INFORMED, classical):
+    for parameters in (classical, LAST_STEP, classical):
         rebuilder = Rebuilder(ledger=ledger, parameters=parameters)
         assert [page.repaired async for page in rebuilder.rebuild(key)] == [[key]]
         one = await assert_stored(ledger, key, log, parameters)
         assert (one.altered, one.unsealed) == ([], 0)
 
-    assert {row[9:] for row in one.concepts} == {(0.0, 0.0, (), None, None)}
+    assert {row[9:] for row in one.concepts} == {(0.0, 0.0, (), 0.0, 0.0, None, None)}
     assert {row[7:] for row in one.abilities} == {(0.0, 0.0, 0.0)}
 
 
@@ -121,7 +121,7 @@ async def test_given_intervals_and_surprises_then_they_are_with_what_is_current(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(40, seed=45)
-    await record(ledger, key, log, INFORMED)
+    await record(ledger, key, log, LAST_STEP)
 
     (current,) = await ledger.current([key])
 
@@ -147,9 +147,8 @@ async def test_given_any_float_then_each_column_keeps_its_bits(
     one = answer(1)
     made = folded(key, Loaded(Learner()), [one])
     low = number if number < 1 else 0.0
-    state = ConceptState(
-        0.75, 3, 1, one.answered_at_us, -number, number, (number, 0.0, -number, 1e-300, 5.0)
-    )
+    gradient = (number, 0.0, -number, 1e-300, 5.0)
+    state = ConceptState(0.75, 3, 1, one.answered_at_us, -number, number, gradient, number, -number)
     ability = AbilityState(1, 1.0, -number, number, -number, number)
     made.folded.learner.concepts["c"] = state
     made.folded.learner.abilities["default"] = ability
@@ -179,30 +178,32 @@ async def test_given_calibrated_and_other_learners_in_one_commit_then_each_keeps
     none = replace(IRT, scales={}, items={})
     made = [
         folded(key, Loaded(Learner()), log, parameters=parameters)
-        for key, parameters in zip(keys, (INFORMED, none), strict=True)
+        for key, parameters in zip(keys, (LAST_STEP, none), strict=True)
     ]
 
     await commit(ledger, *made)
 
-    await assert_stored(ledger, keys[0], log, INFORMED)
+    await assert_stored(ledger, keys[0], log, LAST_STEP)
     await assert_stored(ledger, keys[1], log, none)
 
 
 async def test_given_calibrated_states_when_exported_then_their_columns_are_among_them(
     ledger: RightsLedger, key: LearnerKey
 ) -> None:
-    await record(ledger, key, learner_log(20, seed=46), INFORMED)
+    await record(ledger, key, learner_log(20, seed=46), LAST_STEP)
 
     concepts = await ledger.held(key, "concept_mastery")
     abilities = await ledger.held(key, "student_ability")
 
     one = await stored(ledger, key)
+    assert any(row.recent and row.lasting for row in one.concepts)
     exported = {row["concept_id"]: row for row in concepts}
     for row in one.concepts:
         found = exported[row.concept_id]
         assert found["deviation"] == row.deviation
         assert found["deviation_variance"] == row.deviation_variance
         assert found["gradient"] == (list(row.gradient) or None)
+        assert (found["recent"], found["lasting"]) == (row.recent or None, row.lasting or None)
         assert (found["mastery_low"], found["mastery_high"]) == (row.mastery_low, row.mastery_high)
     assert {
         row["scale"]: (row["variance"], row["surprise"], row["surprise_variance"])

@@ -48,7 +48,7 @@ async def _built_in(ledger: RepairLedger) -> AsyncIterator[None]:
 
 
 async def store(ledger: RepairLedger, note: str = "a note", **fields: Any) -> int:
-    return await ledger.store("informed", DOCUMENT | fields, DIAGNOSTICS, note)
+    return await ledger.store("bkt", DOCUMENT | fields, DIAGNOSTICS, note)
 
 
 async def outdated(ledger: RepairLedger, tenant: str) -> list[Outdated]:
@@ -68,7 +68,7 @@ async def test_given_a_stored_version_when_read_then_it_has_the_bits_that_were_s
     version = await store(ledger)
 
     stored = await ledger.version(version)
-    assert (stored.version, stored.model, stored.note) == (version, "informed", "a note")
+    assert (stored.version, stored.model, stored.note) == (version, "bkt", "a note")
     assert stored.diagnostics == DIAGNOSTICS
     assert stored.created_at is not None
     assert stored.created_at.endswith("Z")

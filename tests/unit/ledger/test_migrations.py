@@ -256,6 +256,14 @@ async def test_given_a_newer_database_when_up_then_the_unknown_versions_are_name
             await ask()
 
 
+async def test_given_a_development_schema_when_asked_then_the_remedy_is_named(dsn: str) -> None:
+    dropped = ("20260102120000", "mastery_dropped")
+    runner = await recorded(dsn, (FIRST.version, "first"), dropped, ("20990101000000", "mastery_f"))
+    for ask in (runner.up, runner.down, runner.history, runner.current, runner.pending):
+        with pytest.raises(MigrationError, match=r"20260102120000.*never released.*empty database"):
+            await ask()
+
+
 async def test_given_a_hole_when_up_then_both_ends_are_named(dsn: str) -> None:
     runner = await recorded(dsn, (SECOND.version, "second"))
     with pytest.raises(MigrationError, match=r"first is not applied, while .* 20260102000000 is"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.mastery import MasteryChanged
-from tests.calibrated import INFORMED
+from tests.calibrated import LAST_STEP
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import record
 from tests.unit.doubles import admitted, events_of, impatient, key_of
@@ -68,7 +68,7 @@ def test_given_a_fit_far_below_0_then_it_says_unusual_answers(
 
 async def test_given_calibrated_parameters_then_events_say_how_sure_all_is() -> None:
     ledger, log = MemoryLedger(), learner_log(30, seed=3)
-    await record(ledger, KEY, log, INFORMED)
+    await record(ledger, KEY, log, LAST_STEP)
 
     found = await told(ledger)
 
@@ -92,10 +92,10 @@ async def test_given_a_late_answer_on_a_concept_of_two_scales_then_both_abilitie
         answer(n, concepts=("c0", "c2")[n % 3 == 2 :][:1], scale=("math", "verbal")[n % 2])
         for n in range(8)
     ]
-    await record(ledger, KEY, log, INFORMED)
+    await record(ledger, KEY, log, LAST_STEP)
     late = answer(50, concepts=("c0",), scale="math", score=0.0, at=-1)
 
-    (version,) = await record(ledger, KEY, [late], INFORMED)
+    (version,) = await record(ledger, KEY, [late], LAST_STEP)
 
     of_late = [one for one in await told(ledger) if one["version"] == version]
     (stored,) = await ledger.stored([KEY])
@@ -109,10 +109,10 @@ async def test_given_one_concept_of_two_scales_alone_then_the_other_ability_is_s
 ):
     ledger = MemoryLedger()
     log = [answer(n, concepts=("c0",), scale=("math", "verbal")[n % 2]) for n in range(4)]
-    await record(ledger, KEY, log, INFORMED)
+    await record(ledger, KEY, log, LAST_STEP)
     late = answer(50, concepts=("c0",), scale="math", at=-1)
 
-    (version,) = await record(ledger, KEY, [late], INFORMED)
+    (version,) = await record(ledger, KEY, [late], LAST_STEP)
 
     (only,) = [one for one in await told(ledger) if one["version"] == version]
     assert only["ability"]["scale"] == "math"

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.mastery import MasteryChanged
-from tests.calibrated import INFORMED
+from tests.calibrated import LAST_STEP
 from tests.factories import answer, learner_log
 from tests.integration.ledger.steps import record
 from tests.unit.graph.events import DictGraph
@@ -75,7 +75,7 @@ async def test_given_calibrated_states_then_both_scales_of_a_concept_are_restate
         ledger = MemoryLedger()
         log = learner_log(30, seed=seed, concepts=6)
         for part in (log[:10], log[20:], log[10:20]):  # the last part is late
-            await record(ledger, KEY, part, INFORMED)
+            await record(ledger, KEY, part, LAST_STEP)
 
         restated = restate(await current_of(ledger), NOW_US)
 
@@ -90,7 +90,7 @@ async def test_given_calibrated_states_then_both_scales_of_a_concept_are_restate
 async def test_given_calibrated_rows_written_anew_then_their_event_says_how_sure_they_are() -> None:
     ledger = MemoryLedger()
     log = [answer(n, concepts=("c0",), score=float(n % 3 > 0)) for n in range(12)]
-    await record(ledger, KEY, log, INFORMED)
+    await record(ledger, KEY, log, LAST_STEP)
     account = ledger._accounts[KEY]
     account.concepts["c0"] = account.concepts["c0"]._replace(version=50)
     account.abilities["default"] = account.abilities["default"]._replace(version=50)

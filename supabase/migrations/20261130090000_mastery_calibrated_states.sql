@@ -1,52 +1,98 @@
--- Takes back 20261126170000_mastery_calibrated_states.sql: load, commit and repair as they were.
+-- States under calibrated parameters: what they know beyond mastery and ability.
 --
--- Activate version 1 first (`mastery parameters activate 1`) and wait until no learner is left under another:
--- which version is active stays as it is, and workers that compute under another than the built-in one end.
---
--- What calibrated states know beyond mastery and ability is lost. Their learners are marked as of
--- version 0, which no parameters have: whoever sees them next replays them.
+-- Columns that only such states fill are null in all others, whose rows and checksums stay as they
+-- are: workers of the version before go on while the parameters are the built-in ones.
 
+-- Every commit and every load of a worker begins there, so that none of them holds a later table
+-- while this waits for an earlier one.
 lock table mastery.learners in access exclusive mode;
 
-update mastery.learners l
-   set parameters_version = 0,
-       checksum = case
-         when l.checksum = mastery.learner_checksum(
-           l.tenant_id, l.student_id, l.version, l.answered_at, l.response_id,
-           l.parameters_version, l.responses, l.corrections, l.rate_windows, l.rate_counts)
-         then mastery.learner_checksum(
-           l.tenant_id, l.student_id, l.version, l.answered_at, l.response_id, 0, l.responses,
-           l.corrections, l.rate_windows, l.rate_counts)
-         else l.checksum end
- where exists (
-         select from public.student_ability a
-          where a.tenant_id = l.tenant_id and a.student_id = l.student_id
-            and a.variance is not null)
-    or exists (
-         select from public.concept_mastery m
-          where m.tenant_id = l.tenant_id and m.student_id = l.student_id
-            and (m.deviation is not null or m.deviation_variance is not null
-                 or m.gradient is not null));
+alter table public.concept_mastery
+  add column deviation float8,
+  add column deviation_variance float8 check (deviation_variance >= 0),
+  add column gradient float8[],
+  add column recent float8,
+  add column lasting float8,
+  add column mastery_low float8 check (mastery_low between 0 and 1),
+  add column mastery_high float8 check (mastery_high between 0 and 1);
+alter table public.student_ability
+  add column variance float8 check (variance > 0),
+  add column surprise float8,
+  add column surprise_variance float8 check (surprise_variance >= 0);
+comment on column public.concept_mastery.deviation is
+  'How far ability on the concept lies from ability on the scale: mean, logits. Null: 0.';
+comment on column public.concept_mastery.deviation_variance is 'Variance of the same. Null: 0.';
+comment on column public.concept_mastery.gradient is
+  'Derivative of the log odds of knowing by each of the concept''s parameters. Null: they have no '
+  'uncertainty that is known.';
+comment on column public.concept_mastery.recent is
+  'Sum of (score - 0.5) over the answers on the concept, each at half the weight of the one after '
+  'it. Null: 0.';
+comment on column public.concept_mastery.lasting is
+  'The same over a longer past: each at 0.85 of the weight of the one after it. Null: 0.';
+comment on column public.concept_mastery.mastery_low is
+  'Lower end of the 95 % credible interval of the mastery. Null: not known.';
+comment on column public.concept_mastery.mastery_high is 'Its upper end.';
+comment on column public.student_ability.variance is
+  'On a calibrated scale the posterior variance, of which theta is the mean. Null: not calibrated.';
+comment on column public.student_ability.surprise is
+  'On a calibrated scale the log likelihood of all answers less what the predictions made expect '
+  'of it, nats.';
+comment on column public.student_ability.surprise_variance is 'Variance of the same, nats squared.';
 
--- Rows that are as they were written stay sealed; one that is not stays found.
-update public.concept_mastery m
-   set checksum = mastery.concept_checksum(
-         m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
-         m.answered_at, m.version, m.parameters_version, m.odds_mantissa, m.odds_exponent)
- where (m.deviation is not null or m.deviation_variance is not null or m.gradient is not null
-        or m.mastery_low is not null or m.mastery_high is not null)
-   and m.checksum = mastery.concept_checksum(
-         m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
-         m.answered_at, m.version, m.parameters_version, m.odds_mantissa, m.odds_exponent,
-         m.deviation, m.deviation_variance, m.gradient, m.mastery_low, m.mastery_high);
-update public.student_ability m
-   set checksum = mastery.ability_checksum(
-         m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses, m.version,
-         m.parameters_version, m.score)
- where (m.variance is not null or m.surprise is not null or m.surprise_variance is not null)
-   and m.checksum = mastery.ability_checksum(
-         m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses, m.version,
-         m.parameters_version, m.score, m.variance, m.surprise, m.surprise_variance);
+-- Of a row without anything calibrated the checksum is the one of before, so that rows of before
+-- stay sealed. Those functions stay for calls that were under way when these came.
+create function mastery.concept_checksum(
+  tenant_id text, student_id text, concept_id text, mastery float8, attempts int,
+  mastered boolean, answered_at timestamptz, version bigint, parameters_version int,
+  odds_mantissa float8, odds_exponent int, deviation float8, deviation_variance float8,
+  gradient float8[], recent float8, lasting float8, mastery_low float8, mastery_high float8)
+returns bigint
+language sql immutable parallel safe
+return case
+  when deviation is null and deviation_variance is null and gradient is null
+       and recent is null and lasting is null and mastery_low is null and mastery_high is null
+  then pg_catalog.hash_record_extended(
+    row(tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
+        parameters_version, odds_mantissa, odds_exponent), 0)
+  else pg_catalog.hash_record_extended(
+    row(tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
+        parameters_version, odds_mantissa, odds_exponent, deviation, deviation_variance, gradient,
+        recent, lasting, mastery_low, mastery_high), 0)
+end;
+
+create function mastery.ability_checksum(
+  tenant_id text, student_id text, scale text, theta float8, standard_error float8, responses int,
+  version bigint, parameters_version int, score float8, variance float8, surprise float8,
+  surprise_variance float8) returns bigint
+language sql immutable parallel safe
+return case
+  when variance is null and surprise is null and surprise_variance is null
+  then pg_catalog.hash_record_extended(
+    row(tenant_id, student_id, scale, theta, standard_error, responses, version,
+        parameters_version, score), 0)
+  else pg_catalog.hash_record_extended(
+    row(tenant_id, student_id, scale, theta, standard_error, responses, version,
+        parameters_version, score, variance, surprise, surprise_variance), 0)
+end;
+
+-- Load and commit -----------------------------------------------------------------------------
+--
+-- As before, and a request without the new names is answered as before. New in load:
+--
+-- Out: concepts   their rows end with deviation, deviation_variance, gradient, recent, lasting
+--      abilities  their rows end with variance, surprise, surprise_variance
+--      active     the version of the parameters that states are wanted under: a learner whose
+--                 state is under another is logged, whatever version the request names; where the
+--                 request has no `active`, under another than it names
+--
+-- New in commit, and in rewrite alike:
+--
+-- In:  c_deviation, c_deviation_variance, c_gradient, c_recent, c_lasting, c_low, c_high;
+--      a_variance, a_surprise, a_surprise_variance: null, or left out where all of them are
+--      load.active, in rewrite active: who asks knows that another version may be active than it
+--                 computed under. Then all that it commits are conflicts, and what it rewrites is
+--                 outdated; one that does not know is refused.
 
 create or replace function public.mastery_load(jsonb) returns json
 language plpgsql stable security invoker
@@ -66,7 +112,8 @@ declare
     then (request ->> 'only')::int[]
     else array(select generate_series(1, cardinality((request ->> 'tenants')::text[]))) end;
   chosen boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
-  wanted constant int := (request ->> 'parameters_version')::int;
+  wanted int;
+  asker int;
   logged int[];
   full_state boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
   n int;
@@ -93,6 +140,9 @@ begin
          lateral (select * from mastery.learners l
                    where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
                   offset 0) as l;
+  wanted := mastery.active_version();
+  -- Who knows nothing of active versions computes under its own, and needs the log for that.
+  asker := case when request ? 'active' then wanted else (request ->> 'parameters_version')::int end;
 
   if request ? 'r_window' then
     -- Windows older than those that are kept: a batch that was left behind for long.
@@ -145,7 +195,7 @@ begin
                        where l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
                          and l.answered_at is not null
                          and ((r.at, r.id) < (l.answered_at, l.response_id)
-                              or l.parameters_version <> wanted)
+                              or l.parameters_version <> asker)
                       offset 0) as late
        where chosen[r.learner]
          and not exists (
@@ -178,7 +228,8 @@ begin
   select json_agg(json_build_array(
            c.learner, c.concept_id, c.odds_mantissa, c.odds_exponent, c.attempts,
            mastery.microseconds(c.answered_at), c.mastery, c.mastered, c.version,
-           c.parameters_version))
+           c.parameters_version, c.deviation, c.deviation_variance, c.gradient, c.recent,
+           c.lasting))
     into concepts
     from (select t.learner, m.*
             from unnest((request ->> 'c_of')::int[], (request ->> 'c_id')::text[]) as t(learner, id),
@@ -196,7 +247,7 @@ begin
 
   select json_agg(json_build_array(
            a.learner, a.scale, a.responses, a.score, a.theta, a.standard_error, a.version,
-           a.parameters_version))
+           a.parameters_version, a.variance, a.surprise, a.surprise_variance))
     into abilities
     from (select t.learner, m.*
             from unnest((request ->> 'a_of')::int[], (request ->> 'a_id')::text[]) as t(learner, id),
@@ -235,9 +286,12 @@ begin
     'logged', to_json(logged), 'log', coalesce(log, '[]'),
     'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'rates', coalesce(rates, '[]'),
-    'older', coalesce(older, '[]'), 'erased', coalesce(erased, '[]'));
+    'older', coalesce(older, '[]'), 'erased', coalesce(erased, '[]'),
+    'active', wanted);
 exception when undefined_table or undefined_column or undefined_function then
-  if to_regclass('mastery.erasures') is null then
+  -- Not by a query, which in a stable function sees the catalogue as it was before.
+  if to_regprocedure('mastery.ability_checksum(text, text, text, float8, float8, int, bigint, int, '
+                     'float8, float8, float8, float8)') is null then
     raise exception 'the schema was taken back during this call: try again'
       using errcode = 'object_not_in_prerequisite_state';
   end if;
@@ -264,6 +318,8 @@ declare
   w_start constant text[] := (request ->> 'w_start')::text[];
   w_count constant text[] := (request ->> 'w_count')::text[];
   agreed boolean[] := array_fill(false, array[cardinality(tenants)]);
+  parameters constant int := (request ->> 'parameters_version')::int;
+  active int;
   conflicts int[];
   versions bigint[];
   n int;
@@ -287,6 +343,22 @@ begin
   loop
     agreed[n] := true;
   end loop;
+
+  -- Under the locks, so that whoever sees the next version sees these learners as they are left.
+  active := mastery.active_version();
+  if parameters <> active then
+    if not load ? 'active' then
+      -- It would try again at once, for ever.
+      raise exception 'parameters of version % are active, this worker knows those of version % '
+        'alone: replace it by one of the version of this schema', active, parameters
+        using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    agreed := array_fill(false, array[cardinality(tenants)]);
+    delete from mastery.learners l
+     using unnest(tenants, students, expected) as t(tenant_id, student_id, version)
+     where t.version = 0 and l.tenant_id = t.tenant_id and l.student_id = t.student_id
+       and l.version = 0;
+  end if;
 
   -- Under the locks, so that an erasure is either seen here or waits until this is stored.
   if load ? 'r_entered' and exists (select from mastery.erasures) then
@@ -336,7 +408,7 @@ begin
     tenant_id, student_id, version, answered_at, response_id, parameters_version, responses,
     rate_windows, rate_counts)
   select w.tenant_id, w.student_id, versions[w.last_by], w.last_at, w.last_id,
-         (request ->> 'parameters_version')::int, w.last_by - coalesce(last[w.n - 1], 0),
+         parameters, w.last_by - coalesce(last[w.n - 1], 0),
          w_start[w.n]::bigint[], w_count[w.n]::int[]
     from unnest(tenants, students, last,
                 (request ->> 'last_at')::timestamptz[], (request ->> 'last_id')::uuid[])
@@ -356,20 +428,30 @@ begin
 
   insert into public.concept_mastery as m (
     tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
-    parameters_version, odds_mantissa, odds_exponent, checksum)
+    parameters_version, odds_mantissa, odds_exponent, deviation, deviation_variance, gradient,
+    recent, lasting, mastery_low, mastery_high, checksum)
   select t.*, mastery.concept_checksum(
            t.tenant_id, t.student_id, t.concept_id, t.mastery, t.attempts, t.mastered,
-           t.answered_at, t.version, t.parameters_version, t.odds_mantissa, t.odds_exponent)
+           t.answered_at, t.version, t.parameters_version, t.odds_mantissa, t.odds_exponent,
+           t.deviation, t.deviation_variance, t.gradient, t.recent, t.lasting, t.mastery_low,
+           t.mastery_high)
     from (select tenants[c.learner] as tenant_id, students[c.learner] as student_id, c.concept_id,
                  c.mastery, c.attempts, c.mastered, c.at as answered_at, versions[c.by] as version,
-                 (request ->> 'parameters_version')::int as parameters_version,
-                 c.mantissa as odds_mantissa, c.exponent as odds_exponent
+                 parameters as parameters_version,
+                 c.mantissa as odds_mantissa, c.exponent as odds_exponent, c.deviation,
+                 c.deviation_variance, c.gradient::float8[] as gradient, c.recent, c.lasting,
+                 c.low as mastery_low, c.high as mastery_high
             from unnest((request ->> 'c_of')::int[], (request ->> 'c_concept')::text[],
                         (request ->> 'c_mastery')::float8[], (request ->> 'c_attempts')::int[],
                         (request ->> 'c_mastered')::boolean[], (request ->> 'c_at')::timestamptz[],
                         (request ->> 'c_by')::int[], (request ->> 'c_mantissa')::float8[],
-                        (request ->> 'c_exponent')::int[])
-                 as c(learner, concept_id, mastery, attempts, mastered, at, by, mantissa, exponent)
+                        (request ->> 'c_exponent')::int[], (request ->> 'c_deviation')::float8[],
+                        (request ->> 'c_deviation_variance')::float8[],
+                        (request ->> 'c_gradient')::text[], (request ->> 'c_recent')::float8[],
+                        (request ->> 'c_lasting')::float8[], (request ->> 'c_low')::float8[],
+                        (request ->> 'c_high')::float8[])
+                 as c(learner, concept_id, mastery, attempts, mastered, at, by, mantissa, exponent,
+                      deviation, deviation_variance, gradient, recent, lasting, low, high)
            where agreed[c.learner]
           offset 0) as t
       on conflict (tenant_id, student_id, concept_id) do update
@@ -377,29 +459,38 @@ begin
          answered_at = excluded.answered_at, version = excluded.version,
          parameters_version = excluded.parameters_version,
          odds_mantissa = excluded.odds_mantissa, odds_exponent = excluded.odds_exponent,
+         deviation = excluded.deviation, deviation_variance = excluded.deviation_variance,
+         gradient = excluded.gradient, recent = excluded.recent, lasting = excluded.lasting,
+         mastery_low = excluded.mastery_low, mastery_high = excluded.mastery_high,
          checksum = excluded.checksum;
 
   insert into public.student_ability as m (
     tenant_id, student_id, scale, theta, standard_error, responses, version, parameters_version,
-    score, checksum)
+    score, variance, surprise, surprise_variance, checksum)
   select t.*, mastery.ability_checksum(
            t.tenant_id, t.student_id, t.scale, t.theta, t.standard_error, t.responses, t.version,
-           t.parameters_version, t.score)
+           t.parameters_version, t.score, t.variance, t.surprise, t.surprise_variance)
     from (select tenants[a.learner] as tenant_id, students[a.learner] as student_id, a.scale,
                  a.theta, a.standard_error, a.responses, versions[a.by] as version,
-                 (request ->> 'parameters_version')::int as parameters_version, a.score
+                 parameters as parameters_version, a.score,
+                 a.variance, a.surprise, a.surprise_variance
             from unnest((request ->> 'a_of')::int[], (request ->> 'a_scale')::text[],
                         (request ->> 'a_theta')::float8[],
                         (request ->> 'a_standard_error')::float8[],
                         (request ->> 'a_responses')::int[], (request ->> 'a_score')::float8[],
-                        (request ->> 'a_by')::int[])
-                 as a(learner, scale, theta, standard_error, responses, score, by)
+                        (request ->> 'a_by')::int[], (request ->> 'a_variance')::float8[],
+                        (request ->> 'a_surprise')::float8[],
+                        (request ->> 'a_surprise_variance')::float8[])
+                 as a(learner, scale, theta, standard_error, responses, score, by, variance,
+                      surprise, surprise_variance)
            where agreed[a.learner]
           offset 0) as t
       on conflict (tenant_id, student_id, scale) do update
      set theta = excluded.theta, standard_error = excluded.standard_error,
          responses = excluded.responses, version = excluded.version,
          parameters_version = excluded.parameters_version, score = excluded.score,
+         variance = excluded.variance, surprise = excluded.surprise,
+         surprise_variance = excluded.surprise_variance,
          checksum = excluded.checksum;
 
   insert into public.practice_sessions as m (
@@ -426,20 +517,22 @@ begin
   -- What came out under new parameters as it was says so too.
   for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
     update public.concept_mastery as m
-       set parameters_version = (request ->> 'parameters_version')::int,
+       set parameters_version = parameters,
            checksum = mastery.concept_checksum(
              m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
-             m.answered_at, m.version, (request ->> 'parameters_version')::int, m.odds_mantissa,
-             m.odds_exponent)
+             m.answered_at, m.version, parameters, m.odds_mantissa,
+             m.odds_exponent, m.deviation, m.deviation_variance, m.gradient, m.recent,
+             m.lasting, m.mastery_low, m.mastery_high)
      where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> (request ->> 'parameters_version')::int;
+       and m.parameters_version <> parameters;
     update public.student_ability as m
-       set parameters_version = (request ->> 'parameters_version')::int,
+       set parameters_version = parameters,
            checksum = mastery.ability_checksum(
              m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses,
-             m.version, (request ->> 'parameters_version')::int, m.score)
+             m.version, parameters, m.score, m.variance, m.surprise,
+             m.surprise_variance)
      where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> (request ->> 'parameters_version')::int;
+       and m.parameters_version <> parameters;
   end loop;
 
   return json_build_object(
@@ -449,12 +542,18 @@ begin
     'current', case when cardinality(conflicts) > 0
       then public.mastery_load(load || jsonb_build_object('only', conflicts::text)) end);
 exception when undefined_table or undefined_column or undefined_function then
-  if to_regclass('mastery.erasures') is null then
+  -- Not by a query, which in a stable function sees the catalogue as it was before.
+  if to_regprocedure('mastery.ability_checksum(text, text, text, float8, float8, int, bigint, int, '
+                     'float8, float8, float8, float8)') is null then
     raise exception 'the schema was taken back during this call: try again'
       using errcode = 'object_not_in_prerequisite_state';
   end if;
   raise;
 end $$;
+
+-- Audit and repair ----------------------------------------------------------------------------
+--
+-- As before. In audit's answer the new columns stand before the checksums.
 
 create or replace function public.mastery_audit(jsonb) returns json
 language plpgsql stable security invoker
@@ -528,9 +627,12 @@ begin
   select json_agg(json_build_array(
            w.n, c.concept_id, c.mastery, c.attempts, c.mastered,
            mastery.microseconds(c.answered_at), c.version, c.parameters_version, c.odds_mantissa,
-           c.odds_exponent, c.checksum, mastery.concept_checksum(
+           c.odds_exponent, c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting,
+           c.mastery_low, c.mastery_high, c.checksum, mastery.concept_checksum(
              c.tenant_id, c.student_id, c.concept_id, c.mastery, c.attempts, c.mastered,
-             c.answered_at, c.version, c.parameters_version, c.odds_mantissa, c.odds_exponent)))
+             c.answered_at, c.version, c.parameters_version, c.odds_mantissa, c.odds_exponent,
+             c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting, c.mastery_low,
+             c.mastery_high)))
     into concepts
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.concept_mastery c
@@ -539,9 +641,11 @@ begin
 
   select json_agg(json_build_array(
            w.n, a.scale, a.theta, a.standard_error, a.responses, a.version, a.parameters_version,
-           a.score, a.checksum, mastery.ability_checksum(
+           a.score, a.variance, a.surprise, a.surprise_variance, a.checksum,
+           mastery.ability_checksum(
              a.tenant_id, a.student_id, a.scale, a.theta, a.standard_error, a.responses,
-             a.version, a.parameters_version, a.score)))
+             a.version, a.parameters_version, a.score, a.variance, a.surprise,
+             a.surprise_variance)))
     into abilities
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.student_ability a
@@ -584,6 +688,7 @@ declare
   w_start constant text[] := (request ->> 'w_start')::text[];
   w_count constant text[] := (request ->> 'w_count')::text[];
   versions bigint[] := array_fill(null::bigint, array[cardinality(tenants)]);
+  active int;
   n int;
 begin
   insert into mastery.learners (tenant_id, student_id)
@@ -605,6 +710,14 @@ begin
   loop
     versions[n] := nextval('mastery.learner_version');
   end loop;
+
+  -- Who knows of no other version would put learners back to its own.
+  active := mastery.active_version();
+  if not request ? 'active' and active <> any (parameters) then
+    raise exception 'parameters of version % are active, who asks knows others alone: use the version '
+      'of the engine that is of this schema', active
+      using errcode = 'object_not_in_prerequisite_state';
+  end if;
 
   update mastery.learners as l
      set version = w.version, answered_at = w.at, response_id = w.id,
@@ -652,19 +765,30 @@ begin
 
   insert into public.concept_mastery as m (
     tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
-    parameters_version, odds_mantissa, odds_exponent, checksum)
+    parameters_version, odds_mantissa, odds_exponent, deviation, deviation_variance, gradient,
+    recent, lasting, mastery_low, mastery_high, checksum)
   select t.*, mastery.concept_checksum(
            t.tenant_id, t.student_id, t.concept_id, t.mastery, t.attempts, t.mastered,
-           t.answered_at, t.version, t.parameters_version, t.odds_mantissa, t.odds_exponent)
+           t.answered_at, t.version, t.parameters_version, t.odds_mantissa, t.odds_exponent,
+           t.deviation, t.deviation_variance, t.gradient, t.recent, t.lasting, t.mastery_low,
+           t.mastery_high)
     from (select tenants[c.learner] as tenant_id, students[c.learner] as student_id, c.concept_id,
                  c.mastery, c.attempts, c.mastered, c.at as answered_at,
                  versions[c.learner] as version, parameters[c.learner] as parameters_version,
-                 c.mantissa as odds_mantissa, c.exponent as odds_exponent
+                 c.mantissa as odds_mantissa, c.exponent as odds_exponent, c.deviation,
+                 c.deviation_variance, c.gradient::float8[] as gradient, c.recent, c.lasting,
+                 c.low as mastery_low, c.high as mastery_high
             from unnest((request ->> 'c_of')::int[], (request ->> 'c_concept')::text[],
                         (request ->> 'c_mastery')::float8[], (request ->> 'c_attempts')::int[],
                         (request ->> 'c_mastered')::boolean[], (request ->> 'c_at')::timestamptz[],
-                        (request ->> 'c_mantissa')::float8[], (request ->> 'c_exponent')::int[])
-                 as c(learner, concept_id, mastery, attempts, mastered, at, mantissa, exponent)
+                        (request ->> 'c_mantissa')::float8[], (request ->> 'c_exponent')::int[],
+                        (request ->> 'c_deviation')::float8[],
+                        (request ->> 'c_deviation_variance')::float8[],
+                        (request ->> 'c_gradient')::text[], (request ->> 'c_recent')::float8[],
+                        (request ->> 'c_lasting')::float8[], (request ->> 'c_low')::float8[],
+                        (request ->> 'c_high')::float8[])
+                 as c(learner, concept_id, mastery, attempts, mastered, at, mantissa, exponent,
+                      deviation, deviation_variance, gradient, recent, lasting, low, high)
            where versions[c.learner] is not null
           offset 0) as t
       on conflict (tenant_id, student_id, concept_id) do update
@@ -672,6 +796,9 @@ begin
          answered_at = excluded.answered_at, version = excluded.version,
          parameters_version = excluded.parameters_version,
          odds_mantissa = excluded.odds_mantissa, odds_exponent = excluded.odds_exponent,
+         deviation = excluded.deviation, deviation_variance = excluded.deviation_variance,
+         gradient = excluded.gradient, recent = excluded.recent, lasting = excluded.lasting,
+         mastery_low = excluded.mastery_low, mastery_high = excluded.mastery_high,
          checksum = excluded.checksum;
 
   delete from public.student_ability as m
@@ -681,24 +808,31 @@ begin
 
   insert into public.student_ability as m (
     tenant_id, student_id, scale, theta, standard_error, responses, version, parameters_version,
-    score, checksum)
+    score, variance, surprise, surprise_variance, checksum)
   select t.*, mastery.ability_checksum(
            t.tenant_id, t.student_id, t.scale, t.theta, t.standard_error, t.responses, t.version,
-           t.parameters_version, t.score)
+           t.parameters_version, t.score, t.variance, t.surprise, t.surprise_variance)
     from (select tenants[a.learner] as tenant_id, students[a.learner] as student_id, a.scale,
                  a.theta, a.standard_error, a.responses, versions[a.learner] as version,
-                 parameters[a.learner] as parameters_version, a.score
+                 parameters[a.learner] as parameters_version, a.score, a.variance, a.surprise,
+                 a.surprise_variance
             from unnest((request ->> 'a_of')::int[], (request ->> 'a_scale')::text[],
                         (request ->> 'a_theta')::float8[],
                         (request ->> 'a_standard_error')::float8[],
-                        (request ->> 'a_responses')::int[], (request ->> 'a_score')::float8[])
-                 as a(learner, scale, theta, standard_error, responses, score)
+                        (request ->> 'a_responses')::int[], (request ->> 'a_score')::float8[],
+                        (request ->> 'a_variance')::float8[],
+                        (request ->> 'a_surprise')::float8[],
+                        (request ->> 'a_surprise_variance')::float8[])
+                 as a(learner, scale, theta, standard_error, responses, score, variance, surprise,
+                      surprise_variance)
            where versions[a.learner] is not null
           offset 0) as t
       on conflict (tenant_id, student_id, scale) do update
      set theta = excluded.theta, standard_error = excluded.standard_error,
          responses = excluded.responses, version = excluded.version,
          parameters_version = excluded.parameters_version, score = excluded.score,
+         variance = excluded.variance, surprise = excluded.surprise,
+         surprise_variance = excluded.surprise_variance,
          checksum = excluded.checksum;
 
   delete from public.practice_sessions as m
@@ -811,14 +945,16 @@ begin
 
     update public.concept_mastery r set checksum = mastery.concept_checksum(
              r.tenant_id, r.student_id, r.concept_id, r.mastery, r.attempts, r.mastered,
-             r.answered_at, r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent)
+             r.answered_at, r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent,
+             r.deviation, r.deviation_variance, r.gradient, r.recent, r.lasting, r.mastery_low,
+             r.mastery_high)
      where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null;
     get diagnostics found_rows = row_count;
     total := total + found_rows;
 
     update public.student_ability r set checksum = mastery.ability_checksum(
              r.tenant_id, r.student_id, r.scale, r.theta, r.standard_error, r.responses,
-             r.version, r.parameters_version, r.score)
+             r.version, r.parameters_version, r.score, r.variance, r.surprise, r.surprise_variance)
      where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null;
     get diagnostics found_rows = row_count;
     total := total + found_rows;
@@ -832,6 +968,13 @@ begin
   end loop;
   return to_json(sealed);
 end $$;
+
+-- Current values ------------------------------------------------------------------------------
+--
+-- As before, and besides:
+--
+-- Out: intervals  [[n, concept_id, mastery_low, mastery_high], ...] where they are known
+--      surprises  [[n, scale, responses, surprise, surprise_variance], ...] of calibrated scales
 
 create or replace function public.mastery_current(jsonb) returns json
 language plpgsql stable security invoker
@@ -849,6 +992,8 @@ declare
   since constant timestamptz := (request ->> 'since')::timestamptz;
   active int[];
   concepts json;
+  intervals json;
+  surprises json;
   abilities json;
   sessions json;
   responses json;
@@ -864,15 +1009,19 @@ begin
 
   select json_agg(json_build_array(
            w.n, m.concept_id, m.mastery, m.attempts, m.mastered,
-           mastery.microseconds(m.answered_at), m.version, m.parameters_version))
-    into concepts
+           mastery.microseconds(m.answered_at), m.version, m.parameters_version)),
+         json_agg(json_build_array(w.n, m.concept_id, m.mastery_low, m.mastery_high))
+           filter (where m.mastery_low is not null)
+    into concepts, intervals
     from unnest(active) as w(n),
          lateral (select * from public.concept_mastery m
                    where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
                   offset 0) as m;
 
-  select json_agg(json_build_array(w.n, a.scale, a.theta, a.standard_error, a.version))
-    into abilities
+  select json_agg(json_build_array(w.n, a.scale, a.theta, a.standard_error, a.version)),
+         json_agg(json_build_array(w.n, a.scale, a.responses, a.surprise, a.surprise_variance))
+           filter (where a.variance is not null)
+    into abilities, surprises
     from unnest(active) as w(n),
          lateral (select * from public.student_ability a
                    where a.tenant_id = tenants[w.n] and a.student_id = students[w.n]
@@ -928,18 +1077,23 @@ begin
 
   return json_build_object(
     'now', mastery.microseconds(clock_timestamp()), 'active', to_json(active),
-    'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
+    'concepts', coalesce(concepts, '[]'), 'intervals', coalesce(intervals, '[]'),
+    'surprises', coalesce(surprises, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'responses', coalesce(responses, '[]'));
 end $$;
 
-drop function mastery.concept_checksum(
-  text, text, text, float8, int, boolean, timestamptz, bigint, int, float8, int, float8, float8, float8[], float8,
-  float8);
-drop function mastery.ability_checksum(
-  text, text, text, float8, float8, int, bigint, int, float8, float8, float8, float8);
-alter table public.concept_mastery
-  drop column deviation, drop column deviation_variance, drop column gradient,
-  drop column mastery_low, drop column mastery_high;
-alter table public.student_ability
-  drop column variance, drop column surprise, drop column surprise_variance;
+do $$
+declare
+  f text;
+begin
+  foreach f in array array[
+    'mastery.concept_checksum(text, text, text, float8, int, boolean, timestamptz, bigint, int, float8, int, '
+    'float8, float8, float8[], float8, float8, float8, float8)',
+    'mastery.ability_checksum(text, text, text, float8, float8, int, bigint, int, float8, '
+    'float8, float8, float8)'
+  ] loop
+    execute format('revoke execute on function %s from public, anon, authenticated', f);
+    execute format('grant execute on function %s to service_role', f);
+  end loop;
+end $$;
 notify pgrst, 'reload schema';
