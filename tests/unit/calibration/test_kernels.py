@@ -44,13 +44,16 @@ def test_given_any_model_when_walked_then_the_numbers_are_those_of_the_engine(
         draw.uniform(0.1, 1.0, 3),
         draw.uniform(0.0, 0.1, 3),
         draw.normal(0, 0.1, 3),
+        0.9,
         draw.normal(0, 1, len(table.items)),
         draw.uniform(0.5, 2.0, len(table.items)),
     )
     parameters = Parameters(
         concepts={
             name: ConceptParameters(
-                deviation=Deviation(model.deviation[at], model.deviation_walk[at], model.drift[at])
+                deviation=Deviation(
+                    model.deviation[at], model.deviation_walk[at], model.drift[at], model.ratio
+                )
             )
             for at, name in enumerate(table.concepts)
         },
