@@ -13,7 +13,7 @@ from workers.ledger.direct import DirectLedger
 from workers.verification import verify
 
 
-@pytest.mark.parametrize("model", ["informed", "irt"])
+@pytest.mark.parametrize("model", ["bkt-irt", "irt"])
 async def test_given_calibrated_parameters_when_streamed_then_predictions_are_those_of_evaluate(
     database_url: str, model: str
 ) -> None:

@@ -23,16 +23,16 @@ from workers.estimation.scales import PRACTICE_RATIO
 _START: Final = np.array([np.log(1.0), np.log(0.01), np.log(0.5), np.log(0.02), 0.0])
 _BOUNDS: Final = ((-4.0, 3.0), (-12.0, 0.0), (-6.0, 2.0), (-12.0, 0.0), (-0.5, 0.5))
 _USUAL_DEVIATION: Final = np.array([1.0, 2.0, 1.0, 2.0, 0.05])
-_ROUNDS: Final = 6
+_ROUNDS: Final = 10
 """Rounds in any case: the shared numbers and the concepts' own are fitted in them."""
 _MOST_ROUNDS: Final = 20
-_AT_REST: Final = 0.01
+_AT_REST: Final = 0.02
 """Change of difficulties in a round, logits, with which a fit is at rest."""
-_SHARED_IN: Final = frozenset({1, 2, 4})
+_SHARED_IN: Final = frozenset({1, 2, 4, 6, 8})
 """Rounds that fit the shared numbers: in between the items settle."""
-_OWN_IN: Final = frozenset({2, 3, 4})
+_OWN_IN: Final = frozenset({2, 3, 4, 6, 8})
 _DIFFERENCE: Final = 1.5e-8
-_ENOUGH: Final = 100_000
+_ENOUGH: Final = 60_000
 """Answers of which the shared numbers are told as well as they need be."""
 _HEAD: Final = 500
 """Responses of each learner by which the shared numbers and the concepts' own are fitted. Longer
@@ -150,7 +150,7 @@ def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floa
         method="L-BFGS-B",
         jac=True,
         bounds=_BOUNDS,
-        options={"maxiter": 15, "ftol": 1e-7},
+        options={"maxiter": 5, "ftol": 1e-7},
     )
     best: Floats = found.x
     return best

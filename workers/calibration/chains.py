@@ -29,6 +29,12 @@ class Chains:
         """The concept of each place."""
         return np.concatenate([self.concept[:n] for n in np.diff(self.step)])
 
+    def first(self, places: int) -> "Chains":
+        """The first places of each chain, at most so many."""
+        step = self.step[: places + 1]
+        end = int(step[-1])
+        return Chains(self.link[:end], self.row[:end], self.concept, step)
+
     def slices(self) -> list[tuple[slice, int]]:
         """The places of each step, and how many they are."""
         return [(slice(a, b), b - a) for a, b in pairwise(self.step.tolist())]

@@ -31,6 +31,7 @@ _ENOUGH: Final = 1e-3
 _MOST_POINTS: Final = 61
 """Abilities 0.2 apart: who has hundreds of answers is known better, but items gain nothing."""
 _MOST_STEPS: Final = 10
+_NEAREST: Final = 2.0**-53
 _HALF_A_CENT: Final = 0.0051
 _ASYMPTOTES: Final[Mapping[Model, tuple[str, ...]]] = {
     "3PL": ("lower",),
@@ -160,5 +161,7 @@ def _log_likelihood(table: Table, items: list[ItemParameters]) -> Floats:
         expected[row] = found.probability
         mean[who] += variance[who] * found.gradient
         variance[who] *= 1.0 - found.curvature * variance[who]
+    # A chance that rounds to 1 is judged as if it were no nearer than any below.
+    np.clip(expected, _NEAREST, 1.0 - _NEAREST, out=expected)
     each = xlogy(table.score, expected) + xlog1py(1.0 - table.score, -expected)
     return summed(table.concept, each[table.link], len(table.concepts))

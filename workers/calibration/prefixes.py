@@ -10,11 +10,16 @@ terms that learners of the same child share.
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
 from workers.calibration.chains import chains_of
 from workers.calibration.table import Floats, Ints, Table, summed
+
+LONGEST: Final = 500
+"""Answers of a learner on a concept that a fit looks at. Later ones are of who knows it, or never
+will; each costs as much as a whole level of the tree."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,8 @@ class Prefixes:
 
 
 def prefixes_of(table: Table) -> Prefixes:
-    """The tree of a table of at least one response."""
-    chains = chains_of(table)
+    """The tree of a table of at least one response, up to `LONGEST` answers of a chain."""
+    chains = chains_of(table).first(LONGEST)
     score = table.score[chains.row]
     values, symbol = np.unique(score, return_inverse=True)
     node = np.full(chains.concept.size, -1)

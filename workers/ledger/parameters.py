@@ -25,7 +25,7 @@ class ParametersVersion:
 
     Args:
         version: 1 for the built-in parameters, else 2 or more.
-        model: the name of the model, such as ``bkt-irt``.
+        model: the name of the model, such as ``bkt``.
         note: what a person should know of it.
         created_at: when it was stored, RFC 3339 in UTC; None for the built-in one.
         diagnostics: what was found out about it when it was fitted, as JSON.
