@@ -66,7 +66,7 @@ async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_do
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    begun = await calibrator.latest_run("informed")
+    begun = await calibrator.latest_run("bkt-irt")
     assert begun is not None
     assert begun.at.endswith("Z")
     assert await calibrator.latest_run("bkt") is None
@@ -84,7 +84,7 @@ async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_do
     assert steps == sorted(steps)
     assert 200 in steps
     assert found.run == run_id
-    assert await calibrator.latest_run("informed") is None
+    assert await calibrator.latest_run("bkt-irt") is None
     # In one go it is the same, to the last bit.
     whole = await calibrator.calibrate(Request(dry_run=True), said_nothing)
     assert whole.parameters == replace(found.parameters, version=1)

@@ -1,6 +1,7 @@
 """Answers of all learners as arrays are the logs they were made of."""
 
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.unit.calibration.simulated import simulated
 from workers.calibration.answers import Answers, AnswersBuilder, answers_of
 from workers.calibration.held_out import HELD_OUT, chunks, is_held_out
-from workers.calibration.table import Table, table_of
+from workers.calibration.table import NEVER, Table, table_of
 from workers.estimation.learner import LearnerKey, Response
 
 
@@ -47,8 +48,21 @@ def test_given_logs_on_scales_when_tabled_then_each_table_is_that_of_its_learner
     seen = [log for number, log in enumerate(logs) if not is_held_out(key_of(number))]
     assert 0 < len(seen) < len(logs)
     for number, scale in enumerate(answers.scales):
-        expected, _ = table_of([[one for one in log if one.scale == scale] for log in seen])
-        assert_alike(answers.table(number), expected)
+        expected, places = table_of([[one for one in log if one.scale == scale] for log in seen])
+        # The response before may be on another scale, which a log of one scale does not show.
+        before = {
+            (place, one.answered_at_us): two.answered_at_us
+            for place, log in enumerate(seen)
+            for two, one in pairwise(log)
+        }
+        previous = [
+            before.get((places[learner], moment), NEVER)
+            for learner, moment in zip(
+                expected.learner.tolist(), expected.moment.tolist(), strict=True
+            )
+        ]
+        assert previous != expected.previous.tolist()
+        assert_alike(answers.table(number), replace(expected, previous=np.array(previous)))
 
 
 def test_given_others_held_out_when_tabled_then_the_table_is_that_of_those_who_are_left() -> None:

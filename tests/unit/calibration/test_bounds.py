@@ -7,16 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import answer
-from workers.calibration.fitting import _mean_item, fit
+from workers.calibration.engine_parameters import mean_item
+from workers.calibration.fitting import MODELS, fit
 from workers.estimation.documents import parameters_document, parameters_of
 from workers.estimation.items import ItemParameters
 
 LEARNERS, ITEMS = 400, 12
 
 
-@pytest.mark.parametrize(
-    "model", ["bkt", "kt-idem", "1pl", "2pl", "3pl", "4pl", "graded", "partial-credit", "irt"]
-)
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "classical"])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_given_a_guttman_scale_when_fitted_then_all_parameters_are_valid(
     model: str, steps: int
@@ -54,7 +53,7 @@ def test_given_a_guttman_scale_when_fitted_then_all_parameters_are_valid(
 def test_given_items_at_their_bounds_when_averaged_then_the_mean_lies_between_them(
     items: list[ItemParameters], repeats: int
 ) -> None:
-    mean = _mean_item(items * repeats)
+    mean = mean_item(items * repeats)
     for name in ("difficulty", "discrimination", "lower", "upper"):
         values = [getattr(one, name) for one in items]
         assert min(values) <= getattr(mean, name) <= max(values)

@@ -16,7 +16,6 @@ from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import table_of
 from workers.estimation.answering import apply
 from workers.estimation.documents import parameters_document, parameters_of
-from workers.estimation.informed import InformedParameters
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, Parameters
 
@@ -46,9 +45,9 @@ def test_given_other_learners_then_richer_models_predict_them_better() -> None:
     logs = simulated(400, 12)
     values = {
         model: sum(log_likelihoods(logs[:150], fit(model, logs[150:]).parameters).values())
-        for model in ("classical", "bkt-forgets", "informed")
+        for model in ("classical", "bkt-forgets", "bkt-irt")
     }
-    assert values["classical"] < values["bkt-forgets"] < values["informed"]
+    assert values["classical"] < values["bkt-forgets"] < values["bkt-irt"]
 
 
 @pytest.mark.parametrize("model", list(MODELS))
@@ -77,16 +76,6 @@ def test_given_next_to_no_or_one_sided_data_then_parameters_are_valid_and_predic
         assert fitted.warnings
     if len(logs) == 6 and model != "classical":
         assert any("12 answers" in w or "72 answers are alike" in w for w in fitted.warnings)
-
-
-def test_given_an_informed_fit_then_mastery_keeps_its_meaning() -> None:
-    parameters = fit("informed", LOGS).parameters
-    for concept in ("c0", "c1"):
-        model = parameters.of_concept(concept)
-        assert isinstance(model, InformedParameters)
-        assert model.known > model.unknown
-        assert model.weight >= 0.0
-        assert model.prior_slope >= 0.0
 
 
 def test_given_many_learners_then_classical_parameters_are_found_again() -> None:
@@ -158,7 +147,7 @@ def test_given_answers_that_say_nothing_then_the_fit_warns() -> None:
 
 
 def test_given_no_such_model_or_no_answer_when_fitted_then_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="model must be one of classical, bkt"):
+    with pytest.raises(ValueError, match="model must be one of bkt-irt, classical, bkt"):
         fit("dkt", LOGS)
     with pytest.raises(ValueError, match="nothing to fit"):
         fit("bkt", [[]])

@@ -14,9 +14,6 @@ from workers.calibration.bkt_fit import NO_PRIORS, WEAK_PRIORS, _starts, fit_bkt
 from workers.calibration.bkt_step import em
 from workers.calibration.fitting import fit
 from workers.calibration.information import around_mean, inverse
-from workers.calibration.informed_chains import Informed, informed_answers, log_likelihoods
-from workers.calibration.informed_curvature import informed_covariance, newton, numbers_of
-from workers.calibration.informed_draw import Draw
 from workers.calibration.prefixes import prefixes_of
 from workers.calibration.table import Floats, table_of
 from workers.estimation.answering import apply
@@ -25,7 +22,6 @@ from workers.estimation.uncertainty import mastery_interval
 
 LOGS = simulated(120, 3)
 TABLE = table_of(LOGS)[0]
-FLAT = Draw(np.zeros(4), 0.0)
 
 
 def hessian(value: Any, at: Floats, step: float = 1e-3) -> Floats:
@@ -66,63 +62,6 @@ def test_given_no_forgetting_then_forget_has_no_variance_and_the_others_have() -
     assert (covariance[:, 4] == 0.0).all()
     assert (covariance[:, :, 4] == 0.0).all()
     assert (np.linalg.eigvalsh(covariance[:, :4, :4]) > 0.0).all()
-
-
-def test_given_informed_knowledge_tracing_then_the_covariance_is_that_of_differences() -> None:
-    draw = np.random.default_rng(4)
-    data = informed_answers(
-        TABLE, draw.normal(0.0, 0.7, TABLE.score.size), draw.normal(0.0, 1.0, TABLE.score.size)
-    )
-    both = np.full(2, 1.0)
-    here = Informed(-0.8 * both, 2.0 * both, 0.3 * both, 0.2 * both, 0.3, 0.15 * both, 0.03 * both)
-    strong = Draw(np.full(4, 30.0), 300.0)
-    covariance = informed_covariance(data, here, strong)
-    to = np.eye(7)
-    to[1, 0] = 1.0
-    start = numbers_of(here)
-
-    def value(x: Floats) -> float:
-        """Of both concepts: six numbers each, and the slope that they share."""
-        one, other = np.insert(x[:6], 4, x[12]), np.insert(x[6:12], 4, x[12])
-        unknown, gap, weight, prior, _, learn, forget = np.array([one, other]).T
-        moved = Informed(unknown, gap, weight, prior, x[12], expit(learn), expit(forget))
-        total = float(log_likelihoods(data, moved).sum())
-        # Two numbers around a mean that they and a usual one make, the mean integrated out.
-        pulls = [*strong.precision, *(strong.transitions * p * (1.0 - p) for p in (0.15, 0.03))]
-        numbers = (unknown, gap, weight, prior, learn, forget)
-        for number, at_first, pull in zip(numbers, start[[0, 1, 2, 3, 5, 6]], pulls, strict=True):
-            off = number - at_first
-            total -= 0.5 * float(pull) * float((off**2).sum() - off.sum() ** 2 / 3.0)
-        return total
-
-    own = [0, 1, 2, 3, 5, 6]
-    at = np.concatenate([start[own, 0], start[own, 1], [0.3]])
-    everything = np.linalg.inv(-hessian(value, at))
-    for concept in range(2):
-        rows = [6 * concept + k for k in range(6)]
-        rows.insert(4, 12)
-        expected = to @ everything[np.ix_(rows, rows)] @ to.T
-        # How means of concepts follow the slope that they share is left out.
-        at_most = np.full((7, 7), 2e-4)
-        at_most[4], at_most[:, 4] = 5e-3, 5e-3
-        assert (np.abs(covariance[concept] - expected) <= at_most + 2e-2 * np.abs(expected)).all()
-
-
-def test_given_newton_steps_then_no_concept_falls() -> None:
-    draw = np.random.default_rng(4)
-    data = informed_answers(
-        TABLE, draw.normal(0.0, 0.7, TABLE.score.size), draw.normal(0.0, 1.0, TABLE.score.size)
-    )
-    both = np.full(2, 1.0)
-    here = Informed(-0.8 * both, 2.0 * both, 0.3 * both, 0.2 * both, 0.3, 0.15 * both, 0.03 * both)
-    moved, _ = newton(data, here, FLAT, 0.2)
-    unknown, gap, weight, prior, slope, learn, forget = moved
-    there = Informed(
-        unknown, gap, weight, prior, float(slope[0]), np.asarray(expit(learn)), expit(forget)
-    )
-    assert np.abs(moved - numbers_of(here)).max() <= 0.2 + 1e-12
-    assert (log_likelihoods(data, there) > log_likelihoods(data, here)).any()
-    assert (log_likelihoods(data, there) >= log_likelihoods(data, here)).all()
 
 
 @pytest.mark.parametrize("priors", [NO_PRIORS, WEAK_PRIORS])
@@ -170,7 +109,7 @@ def test_given_concepts_apart_then_one_never_seen_is_as_uncertain_as_they_are_ap
     assert around_mean(values[:, :1], own[:1]) == pytest.approx(own[0])
 
 
-@pytest.mark.parametrize("model", ["bkt", "bkt-forgets", "informed"])
+@pytest.mark.parametrize("model", ["bkt", "bkt-forgets", "bkt-irt"])
 def test_given_a_fit_then_a_sparse_or_unseen_concept_has_the_wider_interval(model: str) -> None:
     rare = [answer(90 + k, score=float(k % 2), concepts=["rare"]) for k in range(2)]
     parameters = fit(model, [*LOGS, rare]).parameters

@@ -44,13 +44,16 @@ def test_given_any_model_when_walked_then_the_numbers_are_those_of_the_engine(
         draw.uniform(0.1, 1.0, 3),
         draw.uniform(0.0, 0.1, 3),
         draw.normal(0, 0.1, 3),
+        0.9,
         draw.normal(0, 1, len(table.items)),
         draw.uniform(0.5, 2.0, len(table.items)),
     )
     parameters = Parameters(
         concepts={
             name: ConceptParameters(
-                deviation=Deviation(model.deviation[at], model.deviation_walk[at], model.drift[at])
+                deviation=Deviation(
+                    model.deviation[at], model.deviation_walk[at], model.drift[at], model.ratio
+                )
             )
             for at, name in enumerate(table.concepts)
         },
@@ -168,3 +171,16 @@ def test_given_a_tree_when_repeated_or_cut_then_each_concept_counts_as_before() 
         assert some == pytest.approx(whole[..., kept], abs=1e-12)
     nothing = tree.of(np.array([], dtype=np.int64))
     assert nothing.concept.size == nothing.concepts == 0
+
+
+def test_given_chains_longer_than_counts_then_the_tree_is_of_their_first_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logs = simulated(30, 7, concepts=1, most=20)
+    assert max(map(len, logs)) > 6
+    monkeypatch.setattr("workers.calibration.prefixes.LONGEST", 6)
+    found = prefixes_of(table_of(logs)[0])
+    expected_tree = prefixes_of(table_of([log[:6] for log in logs])[0])
+    assert len(found.levels) == 6
+    for name in ("concept", "symbol", "parent", "count", "level"):
+        assert getattr(found, name).tolist() == getattr(expected_tree, name).tolist(), name

@@ -1,11 +1,28 @@
 """Concepts on which mastery cannot be reached, or cannot be kept."""
 
+from functools import cache
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.calibration.reach import IN_A_ROW, UNSEEN, out_of_reach, slow_warning
+from tests.factories import answer, scores
+from tests.unit.calibration.simulated import simulated
+from workers.calibration.ceilings import LOWEST
+from workers.calibration.combined_fit import fit_mastery
+from workers.calibration.engine_parameters import mastery_parameters
+from workers.calibration.fitting import fit
+from workers.calibration.reach import (
+    IN_A_ROW,
+    UNSEEN,
+    lowest_ceiling,
+    out_of_reach,
+    slow_warning,
+)
+from workers.calibration.table import table_of
 from workers.estimation.items import ItemParameters
+from workers.estimation.learner import Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 
 
@@ -82,3 +99,83 @@ def test_given_so_many_answers_until_mastery_then_fifteen_are_the_most(
     learn = 1.0 - (0.05 / 0.9) ** (1.0 / (answers - 0.5))
     one = BktParameters(0.1, learn, 0.5, 0.4999999)
     assert (out_of_reach(of(c=one)) == []) is within
+
+
+Logs = list[list[Response]]
+
+
+def by_chances(guess: float, slip: float, learners: int = 60, length: int = 10) -> Logs:
+    """Answers of classical learners, half of whom know at the start."""
+    draw = np.random.default_rng(3)
+    logs = []
+    for _ in range(learners):
+        known, log = draw.random() < 0.5, []
+        for k in range(length):
+            right = draw.random() < (1.0 - slip if known else guess)
+            log.append(answer(k, score=float(right)))
+            known |= draw.random() < 0.05
+        logs.append(log)
+    return logs
+
+
+@cache
+def adversarial() -> dict[str, Logs]:
+    draw = np.random.default_rng(5)
+    return {
+        "guess .6, slip .4": by_chances(0.6, 0.4),
+        "guess .9, slip .05": by_chances(0.9, 0.05),
+        "guess .3, slip .8": by_chances(0.3, 0.8),
+        "all wrong": [[answer(k, score=0.0) for k in range(12)] for _ in range(40)],
+        "all right": [[answer(k) for k in range(12)] for _ in range(40)],
+        "guttman": [
+            [answer(k, item=f"q{k}", score=float(k < who % 13)) for k in range(12)]
+            for who in range(60)
+        ],
+        "ever worse": [[answer(k, score=float(k < 6)) for k in range(12)] for _ in range(40)],
+        "half credit": [[answer(k, score=0.5) for k in range(12)] for _ in range(40)],
+        "one wrong answer": [[answer(0, score=0.0)]],
+        "coins": [
+            [answer(k, score=float(draw.random() < 0.02), concepts=[f"c{k % 4}"]) for k in range(9)]
+            for _ in range(40)
+        ],
+        "able and less so": simulated(40, 2, concepts=3, several=True),
+    }
+
+
+@pytest.mark.parametrize("data", list(adversarial()))
+@pytest.mark.parametrize("model", ["bkt-irt", "irt", "2pl", "bkt"])
+def test_given_adversarial_data_when_fitted_then_mastery_is_within_reach(
+    model: str, data: str
+) -> None:
+    parameters = fit(model, adversarial()[data]).parameters
+    assert out_of_reach(parameters) == []
+    assert lowest_ceiling(parameters) >= LOWEST
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("abc"), scores()), min_size=1, max_size=12),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_given_any_answers_when_mastery_is_fitted_then_it_is_within_reach(
+    drawn: list[list[tuple[str, float]]],
+) -> None:
+    logs = [
+        [answer(k, score=score, concepts=[name]) for k, (name, score) in enumerate(log)]
+        for log in drawn
+    ]
+    table, _ = table_of(logs)
+    fitted = mastery_parameters(table, fit_mastery(table))
+    parameters = Parameters(
+        default=fitted.default,
+        concepts={name: ConceptParameters(one) for name, one in fitted.own.items()},
+    )
+    assert out_of_reach(parameters) == []
+    assert lowest_ceiling(parameters) >= LOWEST
+    for one in (fitted.default, *fitted.own.values()):
+        assert one.forget == 0.0
+        assert one.prior >= 0.05 - 1e-12
+        assert (1.0 - one.slip) / one.guess >= 1.5 - 1e-9

@@ -12,7 +12,6 @@ from workers.calibration.ability_fit import _some
 from workers.calibration.ability_kernel import AbilityModel, walk, walks
 from workers.calibration.fitting import fit
 from workers.calibration.table import table_of
-from workers.estimation.informed import InformedParameters
 from workers.estimation.learner import Response
 from workers.estimation.predicting import predict
 
@@ -66,7 +65,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("model", ["bkt-forgets", "kt-idem", "informed"])
+@pytest.mark.parametrize("model", ["bkt-forgets", "kt-idem", "bkt-irt"])
 @pytest.mark.parametrize("logs", list(SHAPES.values()), ids=list(SHAPES))
 def test_given_any_shape_then_learners_who_were_not_fitted_are_predicted_sensibly(
     model: str, logs: Logs
@@ -75,18 +74,6 @@ def test_given_any_shape_then_learners_who_were_not_fitted_are_predicted_sensibl
     for log in logs[:2]:
         for response, expected, _ in predict(log, parameters):
             assert 0.0 < expected < 1.0, response
-
-
-def test_given_a_concept_of_few_answers_then_it_is_drawn_to_the_others() -> None:
-    logs = simulated(200, 3, concepts=3)
-    lonely = [answer(99, score=0.0, concepts=["rare"], item="rare")]
-    parameters = fit("informed", [*logs, lonely]).parameters
-    rare = parameters.of_concept("rare")
-    others = [parameters.of_concept(f"c{k}") for k in range(3)]
-    assert isinstance(rare, InformedParameters)
-    for name in ("unknown", "weight", "prior", "learn"):
-        values = [getattr(one, name) for one in others]
-        assert min(values) - 0.5 < getattr(rare, name) < max(values) + 0.5, name
 
 
 def test_given_items_far_apart_then_kt_idem_lets_them_be_so_and_alike_ones_lean_together() -> None:
@@ -121,6 +108,7 @@ def test_given_few_learners_side_by_side_then_passes_together_are_each_of_them_a
             draw.uniform(0.1, 0.6, len(table.concepts)),
             draw.uniform(0.0, 0.1, len(table.concepts)),
             draw.normal(0.0, 0.1, len(table.concepts)),
+            0.8 + 0.05 * k,
             draw.normal(0.0, 1.0, len(table.items)),
             draw.uniform(0.5, 2.0, len(table.items)),
         )

@@ -39,7 +39,7 @@ def _merged(model: str, answers: Answers) -> Merged:
     return merged(answers, fits)
 
 
-@pytest.mark.parametrize("model", ["informed", "bkt-forgets", "irt", "3pl"])
+@pytest.mark.parametrize("model", ["bkt-irt", "bkt-forgets", "irt", "3pl"])
 def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_not_held_out(
     model: str,
 ) -> None:
@@ -62,7 +62,7 @@ def test_given_several_scales_when_merged_then_each_has_its_own_and_the_commones
     names = [answers.scales[n] for n in scales_to_fit(answers)]
     assert names == ["math", "reading"]
 
-    found = _merged("informed", answers)
+    found = _merged("bkt-irt", answers)
     scales = found.parameters.scales
     assert set(scales) == {"math", "reading"}
     assert found.parameters.any_scale == scales["math"] != scales["reading"]
@@ -78,7 +78,7 @@ def test_given_several_scales_when_merged_then_each_has_its_own_and_the_commones
 
 
 def test_given_nothing_that_a_fit_may_see_when_asked_then_there_are_no_steps() -> None:
-    assert steps_of("informed", parted([])) == []
+    assert steps_of("bkt-irt", parted([])) == []
 
 
 def test_given_a_fit_when_packed_then_it_comes_back_to_the_last_bit() -> None:

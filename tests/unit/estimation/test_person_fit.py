@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.calibrated import INFORMED, IRT
+from tests.calibrated import IRT, LAST_STEP
 from tests.factories import answer, calibrated_parameters, learner_log, logs, scores
 from workers.estimation.ability import AbilityState
 from workers.estimation.answering import apply
@@ -71,7 +71,7 @@ def test_given_few_answers_or_an_uncalibrated_scale_then_there_is_no_fit() -> No
     abilities = replay(learner_log(60, seed=1), IRT).abilities
     assert person_fit(abilities["math"]) is not None
     assert person_fit(abilities["verbal"]) is None
-    assert all(person_fit(one) for one in replay(learner_log(60), INFORMED).abilities.values())
+    assert all(person_fit(one) for one in replay(learner_log(60), LAST_STEP).abilities.values())
 
 
 BANK = Parameters(

@@ -12,72 +12,49 @@ from hypothesis import strategies as st
 from tests.factories import answer, calibrated_parameters, logs
 from workers.estimation.answering import apply, unseen
 from workers.estimation.documents import FORMULAS, parameters_of
-from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import ConceptState, Response
-from workers.estimation.parameters import BktParameters, ConceptParameters, Mastery, Parameters
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.replay import replay, replay_many
-from workers.estimation.scales import Deviation, ScaleParameters
 from workers.estimation.uncertainty import mastery_interval
 
 FIVE = tuple(map(tuple, np.diag([0.2, 0.1, 0.05, 0.05, 0.3]).tolist()))
-SEVEN = tuple(map(tuple, np.diag([0.04, 0.05, 0.02, 0.2, 0.01, 0.1, 0.3]).tolist()))
 BKT = BktParameters(0.3, 0.12, 0.2, 0.1, 0.04, covariance=FIVE)
-INFORMED = InformedParameters(-0.8, 1.1, 0.9, -0.2, 0.4, 0.1, 0.03, covariance=SEVEN)
-SCALE = ScaleParameters(0.2, 1.1, 0.02, ItemParameters(0.3), Deviation(0.2, 0.01, 0.05))
-NAMES = {
-    BktParameters: ("prior", "learn", "guess", "slip", "forget"),
-    InformedParameters: (
-        "unknown",
-        "known",
-        "weight",
-        "prior",
-        "prior_slope",
-        "learn",
-        "forget",
-    ),
-}
-CHANCES = {BktParameters: NAMES[BktParameters], InformedParameters: ("learn", "forget")}
+NAMES = ("prior", "learn", "guess", "slip", "forget")
 
 
 def log_of(scores: list[float], step_s: int = 3600) -> list[Response]:
     return [answer(k, score=score, at=k * step_s) for k, score in enumerate(scores)]
 
 
-def log_odds(model: Mastery, log: list[Response], items: Any = None) -> float:
+def log_odds(model: BktParameters, log: list[Response], items: Any = None) -> float:
     state = replay(log, under(model, items)).concepts["c"]
     return math.log(state.mantissa) + state.exponent * math.log(2.0)
 
 
-def under(model: Mastery, items: Any = None) -> Parameters:
-    scale = SCALE if isinstance(model, InformedParameters) else None
-    return Parameters(
-        2, concepts={"c": ConceptParameters(model)}, items=items or {}, any_scale=scale
-    )
+def under(model: BktParameters, items: Any = None) -> Parameters:
+    return Parameters(2, concepts={"c": ConceptParameters(model)}, items=items or {})
 
 
-def moved(model: Mastery, name: str, by: float) -> Mastery:
+def moved(model: BktParameters, name: str, by: float) -> BktParameters:
     value = getattr(model, name)
-    chance = name in CHANCES[type(model)]
-    to = 1.0 / (1.0 + (1.0 - value) / value * math.exp(-by)) if chance else value + by
-    changes: Any = {name: to}
+    changes: Any = {name: 1.0 / (1.0 + (1.0 - value) / value * math.exp(-by))}
     return replace(model, **changes)
 
 
 @pytest.mark.parametrize("scores", [[1.0], [0.0], [0.4], [1.0, 0.0, 1.0, 0.3, 1.0, 1.0, 0.0] * 3])
 @pytest.mark.parametrize("decay", [0.0, 0.8])
-@pytest.mark.parametrize("model", [BKT, INFORMED])
 def test_given_answers_then_the_gradient_is_that_of_differences(
-    model: Mastery, decay: float, scores: list[float]
+    decay: float, scores: list[float]
 ) -> None:
-    model = replace(model, decay_per_day=decay)
+    model = replace(BKT, decay_per_day=decay)
     log = log_of(scores)
     gradient = replay(log, under(model)).concepts["c"].gradient
     step = 1e-5
     differences = [
         (log_odds(moved(model, name, step), log) - log_odds(moved(model, name, -step), log))
         / (2.0 * step)
-        for name in NAMES[type(model)]
+        for name in NAMES
     ]
     assert gradient == pytest.approx(differences, rel=1e-6, abs=1e-8)
 
@@ -93,32 +70,28 @@ def test_given_an_items_own_guess_then_the_gradient_takes_it_as_the_concepts_mov
     assert state.gradient == (1.0, 0.0, 0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("model", [BKT, INFORMED])
-def test_given_a_covariance_then_the_interval_is_that_of_the_delta_method(model: Mastery) -> None:
+def test_given_a_covariance_then_the_interval_is_that_of_the_delta_method() -> None:
     log = log_of([1.0, 0.0, 1.0])
-    state = replay(log, under(model)).concepts["c"]
+    state = replay(log, under(BKT)).concepts["c"]
     g = np.array(state.gradient)
-    reach = 1.959963984540054 * math.sqrt(g @ np.array(model.covariance) @ g)
+    reach = 1.959963984540054 * math.sqrt(g @ np.array(BKT.covariance) @ g)
     odds = state.mastery / (1.0 - state.mastery)
-    interval = mastery_interval(state, model)
+    interval = mastery_interval(state, BKT)
     assert interval == pytest.approx(
         [odds * math.exp(by) / (1.0 + odds * math.exp(by)) for by in (-reach, reach)]
     )
 
 
-@pytest.mark.parametrize("model", [BKT, INFORMED])
-def test_given_no_covariance_or_a_state_from_before_it_then_there_is_no_interval(
-    model: Mastery,
-) -> None:
-    bare = replace(model, covariance=())
+def test_given_no_covariance_or_a_state_from_before_it_then_there_is_no_interval() -> None:
+    bare = replace(BKT, covariance=())
     log = log_of([1.0, 0.0, 1.0])
     learner = replay(log[:2], under(bare))
     assert learner.concepts["c"].gradient == ()
     assert mastery_interval(learner.concepts["c"], bare) is None
-    assert mastery_interval(learner.concepts["c"], model) is None
-    apply(learner, log[2], under(model))
+    assert mastery_interval(learner.concepts["c"], BKT) is None
+    apply(learner, log[2], under(BKT))
     assert learner.concepts["c"].gradient == ()
-    with_one = replay(log, under(model)).concepts["c"]
+    with_one = replay(log, under(BKT)).concepts["c"]
     assert with_one._replace(gradient=()) == learner.concepts["c"]
     assert mastery_interval(with_one, bare) is None
 
@@ -200,5 +173,3 @@ def test_given_what_is_no_covariance_when_read_then_it_is_refused(rows: Any, sai
 
 def test_given_a_learner_never_seen_then_the_prior_has_an_interval() -> None:
     assert mastery_interval(unseen("c", under(BKT)), BKT) is not None
-    gradient = unseen("c", under(INFORMED), 0.7).gradient
-    assert gradient == (0.0, 0.0, 0.0, 1.0, 0.7, 0.0, 0.0)

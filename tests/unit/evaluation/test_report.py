@@ -20,11 +20,10 @@ from workers.calibration.merging import tallies_of
 from workers.calibration.validity import MasteryTrace
 from workers.cli.evaluate import warn_of_ceilings
 from workers.cli.main import app
-from workers.estimation.informed import InformedParameters
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, ece
-from workers.estimation.parameters import BktParameters, ConceptParameters, Mastery, Parameters
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.evaluation.degenerate import degenerate
 from workers.evaluation.figures import colour_of, learning_of_all
 from workers.evaluation.histories import by_history
@@ -132,8 +131,8 @@ def test_given_fitted_items_when_rendered_then_the_extreme_ones_are_named() -> N
     ("chosen", "labels"),
     [
         ("bkt", ["Prior", "Learn", "Guess", "Slip"]),
-        ("irt", ["Mean difficulty", "Spread"]),
-        ("informed", ["Prior", "Learn", "Known minus unknown", "Weight", "Mean difficulty"]),
+        ("irt", ["Prior", "Learn", "Guess", "Slip", "Mean difficulty", "Spread"]),
+        ("bkt-irt", ["Prior", "Learn", "Guess", "Slip", "Mean difficulty", "Spread"]),
         ("classical", []),
     ],
 )
@@ -232,20 +231,6 @@ def test_given_models_when_the_best_is_asked_then_log_loss_decides() -> None:
     assert best({"bold": predictions(bold, score), "sober": predictions(sober, score)}) == "sober"
 
 
-def informed(**numbers: Any) -> InformedParameters:
-    return InformedParameters(
-        **{
-            "unknown": -1.0,
-            "known": 1.0,
-            "weight": 1.0,
-            "prior": 0.0,
-            "prior_slope": 0.5,
-            "learn": 0.1,
-            **numbers,
-        }
-    )
-
-
 @pytest.mark.parametrize(
     ("mastery", "expected"),
     [
@@ -253,15 +238,12 @@ def informed(**numbers: Any) -> InformedParameters:
         (BktParameters(0.3, 0.1, 0.1, 0.7), ["slip is 0.70"]),
         (BktParameters(0.995, 0.1, 0.2, 0.1), ["prior is 0.995"]),
         (BktParameters(0.3, 0.0001, 0.2, 0.1), ["learn is 0.0001"]),
-        (informed(known=-0.95), ["knowing it adds 0.05 logits"]),
-        (informed(learn=0.0), ["learn is 0.0000"]),
         (BktParameters(0.3, 0.1, 0.2, 0.1), []),
-        (informed(), []),
         (None, []),
     ],
 )
 def test_given_a_concept_when_checked_then_what_is_degenerate_is_told(
-    mastery: Mastery | None, expected: list[str]
+    mastery: BktParameters | None, expected: list[str]
 ) -> None:
     fitted = Fitted(Parameters(concepts={"c": ConceptParameters(mastery)}))
     told = degenerate(fitted, Tallies(1, {"c": Tally(100, 50.0)}, {}))

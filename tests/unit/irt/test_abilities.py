@@ -1,4 +1,4 @@
-"""Abilities: right at any length, finite for any record, batch and online alike."""
+"""Abilities: right at any length, finite for any record."""
 
 import mpmath as mp
 import numpy as np
@@ -10,7 +10,6 @@ from tests.unit.irt.simulated import drawn
 from workers.calibration.irt.abilities import Abilities, Method, abilities
 from workers.calibration.irt.answers import Answers
 from workers.calibration.irt.bank import MODELS, Item, Model, bank_of
-from workers.estimation.moments import Curves, Moments, after_answers, after_steps, start
 
 METHODS: tuple[Method, ...] = ("EAP", "MAP", "WLE")
 
@@ -114,79 +113,3 @@ def test_given_a_scale_by_warm_when_estimated_then_wle_is_the_weighted_likelihoo
         p = (right + 0.5) / 11.0
         assert found.theta[0] == pytest.approx(0.7 + np.log(p / (1.0 - p)), abs=1e-7)
         assert found.standard_error[0] == pytest.approx(1.0 / np.sqrt(10 * p * (1 - p)), rel=1e-6)
-
-
-def online(items: list[Item], number: np.ndarray, score: np.ndarray, model: Model) -> Moments:
-    a = np.array([one.discrimination for one in items])
-    b = np.array([one.thresholds for one in items])
-    lower, upper = np.array([one.lower for one in items]), np.array([one.upper for one in items])
-    state = start(number.shape[1])
-    for given_now, scored in zip(number, score, strict=True):
-        if model in {"graded", "partial_credit"}:
-            step = np.rint(scored * b.shape[1]).astype(np.int64)
-            state = after_steps(state, a[given_now], b[given_now], step, model)
-        else:
-            curves = Curves(a[given_now], b[given_now, 0], lower[given_now], upper[given_now])
-            state = after_answers(state, curves, scored)
-    return state
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_given_one_answer_when_taken_online_then_it_is_the_batch_estimate(model: Model) -> None:
-    items = some_items(model, 8)
-    for score in (0.0, 1.0):
-        number = np.arange(8)[None, :]
-        state = online(items, number, np.full((1, 8), score), model)
-        answers = Answers(np.arange(8), np.arange(8), np.full(8, score), 8, 8)
-        whole = abilities(bank_of(items), answers)
-        assert state.mean == pytest.approx(whole.theta, abs=1e-4)
-        assert np.sqrt(state.variance) == pytest.approx(whole.standard_error, abs=1e-4)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_given_many_answers_when_taken_online_then_it_stays_near_the_batch_estimate(
-    model: Model,
-) -> None:
-    items = some_items(model, 60)
-    answers = drawn(items, np.random.default_rng(2).normal(size=100), 3)
-    number = np.tile(np.arange(60)[:, None], 100)
-    score = answers.score.reshape(100, 60).T
-    state = online(items, number, score, model)
-    whole = abilities(bank_of(items), answers)
-    apart = np.abs(state.mean - whole.theta) / whole.standard_error
-    assert apart.mean() < 0.1
-    assert apart.max() < 1.0
-    assert (np.sqrt(state.variance) / whole.standard_error).mean() == pytest.approx(1.0, abs=0.05)
-
-
-def test_given_ten_thousand_answers_when_taken_online_then_the_error_is_the_batch_one() -> None:
-    draw = np.random.default_rng(4)
-    items = some_items("2PL", 50)
-    number = draw.integers(0, 50, (10_000, 4))
-    a, b = np.array([(one.discrimination, one.thresholds[0]) for one in items]).T
-    theta = np.array([-1.0, 0.0, 0.5, 1.5])
-    chance = 1.0 / (1.0 + np.exp(-a[number] * (theta - b[number])))
-    score = (draw.random(number.shape) < chance).astype(np.float64)
-    state = online(items, number, score, "2PL")
-    person = np.tile(np.arange(4), 10_000)
-    whole = abilities(bank_of(items), Answers(person, number.ravel(), score.ravel(), 4, 50))
-    assert np.sqrt(state.variance) == pytest.approx(whole.standard_error, rel=0.02)
-    assert (np.abs(state.mean - whole.theta) < 0.5 * whole.standard_error).all()
-    assert (np.abs(whole.theta - theta) < 4.5 * whole.standard_error).all()
-
-
-@given(
-    st.floats(-8.0, 8.0), st.floats(1e-6, 4.0), st.floats(0.05, 5.0), st.floats(-6.0, 6.0),
-    st.floats(0.0, 1.0),
-)  # fmt: skip
-def test_given_any_state_and_answer_when_taken_online_then_it_is_finite_and_never_stuck(
-    mean: float, variance: float, a: float, b: float, score: float
-) -> None:
-    one = np.ones(1)
-    for lower, upper in ((0.0, 1.0), (0.0, 0.9), (0.25, 1.0)):
-        moved = after_answers(
-            Moments(mean * one, variance * one), Curves(a * one, b * one, lower * one, upper * one),
-            score * one,
-        )  # fmt: skip
-        assert np.isfinite([moved.mean, moved.variance]).all()
-        assert moved.variance[0] > 0.0

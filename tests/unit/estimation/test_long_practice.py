@@ -1,0 +1,126 @@
+"""Practice saturates: ability stays sane and every figure in its range at any length."""
+
+import math
+from functools import cache
+
+import pytest
+
+from tests.factories import answer
+from workers.estimation.ability import estimates
+from workers.estimation.answering import apply, concept_prediction
+from workers.estimation.items import ItemParameters
+from workers.estimation.last_step import PredictionWeights
+from workers.estimation.learner import Learner
+from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.person_fit import person_fit
+from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.uncertainty import mastery_interval
+
+LENGTHS = (0, 10, 20, 100, 1_000, 10_000, 100_000)
+FIVE = tuple(tuple(0.1 if row == column < 4 else 0.0 for column in range(5)) for row in range(5))
+DEVIATION = Deviation(0.25, 0.02, 0.09, 0.95)
+PARAMETERS = Parameters(
+    default=BktParameters(0.4, 0.1, 0.25, 0.12, covariance=FIVE),
+    items={f"item-{k}": ItemParameters(-1.2 + 0.4 * k, 1.0 + 0.1 * k) for k in range(7)},
+    any_scale=ScaleParameters(
+        variance=0.5,
+        walk=0.002,
+        deviation=DEVIATION,
+        prediction=PredictionWeights(0, 0.7, 0.3, 0.3, 0.3, 0.15, 0.1, 0.05, 0.05, 0.01, 0.02),
+    ),
+)
+"""As a fit finds them."""
+
+
+@cache
+def practised(wrong: str) -> dict[int, Learner]:
+    """A learner's state after so many answers on one concept.
+
+    Args:
+        wrong: which answers are: "none", "all", or each "tenth".
+    """
+    learner, found = Learner(), {}
+    for k in range(LENGTHS[-1] + 1):
+        if k in LENGTHS:
+            found[k] = Learner(
+                last=learner.last,
+                concepts=dict(learner.concepts),
+                abilities=dict(learner.abilities),
+            )
+        right = {"none": True, "all": False, "tenth": k % 10 != 7}[wrong]
+        apply(learner, answer(k, score=float(right)), PARAMETERS)
+    return found
+
+
+def predicted(learner: Learner, concept: str) -> float:
+    asked = answer(LENGTHS[-1] + 1, concepts=[concept], item="new")
+    return concept_prediction(learner, concept, asked, PARAMETERS)
+
+
+def theta(learner: Learner) -> float:
+    return learner.abilities["default"].mean
+
+
+def test_given_a_thousand_answers_then_ability_is_not_below_that_after_twenty() -> None:
+    states = practised("tenth")
+    assert theta(states[1_000]) >= theta(states[20]) - 0.5
+    assert theta(states[100]) >= theta(states[20]) - 0.5
+    assert abs(theta(states[1_000])) < 3.0
+    assert abs(states[1_000].concepts["c"].deviation) < 3.0
+
+
+def test_given_a_thousand_answers_then_an_unseen_concept_is_predicted_as_before() -> None:
+    states = practised("tenth")
+    for length in (100, 1_000):
+        assert predicted(states[length], "unseen") >= predicted(states[20], "unseen") - 0.1
+        assert predicted(states[length], "unseen") >= predicted(states[0], "unseen") - 0.1
+    # The concept itself is predicted as it is answered.
+    assert predicted(states[1_000], "c") == pytest.approx(0.9, abs=0.09)
+
+
+@pytest.mark.parametrize("wrong", ["none", "tenth", "all"])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_given_any_length_then_no_figure_leaves_its_range(wrong: str, length: int) -> None:
+    learner = practised(wrong)[length]
+    for concept in ("c", "unseen"):
+        assert 0.0 < predicted(learner, concept) < 1.0
+    if not length:
+        return
+    state, ability = learner.concepts["c"], learner.abilities["default"]
+    assert state.attempts == ability.responses == length
+    assert 0.0 <= state.mastery <= 1.0
+    assert 0.5 <= state.mantissa < 1.0
+    interval = mastery_interval(state, PARAMETERS.default)
+    assert interval is not None
+    assert 0.0 <= interval[0] <= state.mastery <= interval[1] <= 1.0
+    # The sums of a geometric series of halves.
+    assert abs(state.recent) <= 1.0
+    assert abs(state.lasting) <= 0.5 / 0.15
+    # All alike, an ability without end is what answers say; else they hold it.
+    assert abs(ability.mean) < 30.0
+    assert abs(state.deviation) < (30.0 if wrong == "tenth" else 90.0)
+    assert 0.0 < ability.variance <= 0.5 + 0.002 * length
+    assert 0.0 < state.deviation_variance <= 0.25 + 0.02 * length
+    (found,) = estimates([ability])
+    assert all(map(math.isfinite, (*found, *found.interval)))
+    fit = person_fit(ability)
+    assert fit is None or math.isfinite(fit)
+
+
+@pytest.mark.parametrize("wrong", ["none", "all"])
+def test_given_answers_all_alike_then_ability_is_on_their_side(wrong: str) -> None:
+    sign = 1.0 if wrong == "none" else -1.0
+    thetas = [sign * theta(state) for length, state in practised(wrong).items() if length]
+    assert thetas == sorted(thetas)
+    assert thetas[0] > 0.0
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 0.95, 0.999])
+def test_given_any_number_of_answers_then_practice_adds_a_bounded_sum(ratio: float) -> None:
+    one = Deviation(0.25, 0.02, 0.09, ratio)
+    gains = [one.practice(attempts) for attempts in range(5_000)]
+    assert gains[0] == 0.09
+    assert gains[1] == pytest.approx(0.09 * ratio)
+    assert gains == sorted(gains, reverse=True)
+    assert sum(gains) <= 0.09 / (1.0 - ratio) * (1.0 + 1e-12)
+    assert one.practice(100_000) == pytest.approx(0.0, abs=1e-40)
