@@ -1,19 +1,23 @@
 """Abilities in simulation: bias, RMSE, and how often 95 % intervals hold the truth.
 
-Run: ``OMP_NUM_THREADS=1 uv run python bench/abilities.py``. Abilities are N(0, 1); each model has a
-bank of 300 items, each learner answers as many, drawn at random. `batch` is `abilities` (EAP of the
-whole history on a grid of its own), `online` is `workers.estimation.moments` answer by answer.
+Run: ``OMP_NUM_THREADS=1 uv run python bench/abilities.py [MODEL ...]``. Abilities are N(0, 1); each
+model has a bank of 300 items, each learner answers as many, drawn at random. `batch` is `abilities`
+(EAP of the whole history on a grid of its own), `online` is the engine's filter answer by answer
+(`workers.estimation.scales.evidence`, a static ability).
 """
+
+import argparse
 
 import numpy as np
 
 from workers.calibration.irt.abilities import Abilities, abilities
 from workers.calibration.irt.answers import Answers, Floats, Ints
 from workers.calibration.irt.bank import Bank, Item, Model, bank_of
-from workers.estimation.moments import Curves, Moments, after_answers, after_steps, start
+from workers.estimation.items import ItemParameters
+from workers.estimation.scales import evidence
 
-ITEMS, LEARNERS, STEPS = 300, 2_000, 3
-LENGTHS = {5: LEARNERS, 30: LEARNERS, 200: LEARNERS, 1_000: 1_000, 10_000: 500}
+ITEMS, STEPS = 300, 3
+LENGTHS = {5: 2_000, 30: 2_000, 200: 1_000, 1_000: 200, 10_000: 50}
 MODELS: tuple[Model, ...] = ("1PL", "2PL", "3PL", "4PL", "graded", "partial_credit")
 
 
@@ -41,7 +45,9 @@ def report(title: str, found: Abilities, theta: Floats) -> None:
 
 
 def main() -> None:
-    for model in MODELS:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("models", nargs="*", help=f"of {', '.join(MODELS)}; all, if not given")
+    for model in parser.parse_args().models or MODELS:
         draw = np.random.default_rng(7)
         items = bank_for(model, draw)
         bank = bank_of(items)
@@ -52,16 +58,13 @@ def main() -> None:
             score = step / bank.groups[0].steps
             person = np.tile(np.arange(learners), length)
             whole = abilities(bank, Answers(person, item.ravel(), score.ravel(), learners, ITEMS))
-            state = online(items, item, step, model)
-            error = np.sqrt(state.variance)
+            mean, error = online(items, item, score)
             print(f"{model}, {length} answers each, {learners} learners")
             report("batch", whole, theta)
             report(
-                "online",
-                Abilities(state.mean, error, state.mean - 1.96 * error, state.mean + 1.96 * error),
-                theta,
+                "online", Abilities(mean, error, mean - 1.96 * error, mean + 1.96 * error), theta
             )
-            apart = np.abs(state.mean - whole.theta) / whole.standard_error
+            apart = np.abs(mean - whole.theta) / whole.standard_error
             ratio = error / whole.standard_error
             print(
                 f"  apart   by {np.mean(apart):.3f} errors on average, 99 of 100 below "
@@ -85,18 +88,27 @@ def steps_of(bank: Bank, item: Ints, theta: Floats, draw: np.random.Generator) -
     )
 
 
-def online(items: list[Item], item: Ints, step: Ints, model: Model) -> Moments:
-    a = np.array([one.discrimination for one in items])
-    b = np.array([one.thresholds for one in items])
-    lower, upper = np.array([one.lower for one in items]), np.array([one.upper for one in items])
-    state = start(item.shape[1])
-    for given, reached in zip(item, step, strict=True):
-        if model in {"graded", "partial_credit"}:
-            state = after_steps(state, a[given], b[given], reached, model)
-        else:
-            curves = Curves(a[given], b[given, 0], lower[given], upper[given])
-            state = after_answers(state, curves, reached.astype(np.float64))
-    return state
+def online(items: list[Item], item: Ints, score: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each learner's ability after all answers."""
+    engine = [parameters_of(one) for one in items]
+    found = []
+    for answered, scores in zip(item.T.tolist(), score.T.tolist(), strict=True):
+        mean, variance = 0.0, 1.0
+        for number, one in zip(answered, scores, strict=True):
+            seen = evidence(engine[number], mean, variance, one)
+            mean += variance * seen.gradient
+            variance *= 1.0 - seen.curvature * variance
+        found.append((mean, np.sqrt(variance)))
+    mean_of, error_of = np.array(found).T
+    return mean_of, error_of
+
+
+def parameters_of(item: Item) -> ItemParameters:
+    if item.model in {"graded", "partial_credit"}:
+        return ItemParameters(
+            discrimination=item.discrimination, thresholds=item.thresholds, steps=item.model
+        )
+    return ItemParameters(item.thresholds[0], item.discrimination, item.lower, item.upper)
 
 
 if __name__ == "__main__":

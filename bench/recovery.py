@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.calibration.bkt_fit import NO_PRIORS, fit_bkt
-from workers.calibration.table import Table
+from workers.calibration.table import NEVER, Table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -73,6 +73,7 @@ def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
     number[by_learner] = np.arange(learner.size) - begins[learner[by_learner]]
     order = np.lexsort((place[learner], number))
     step = np.concatenate([[0], np.cumsum(np.bincount(number))])
+    moment = number[order]
     return Table(
         names,
         names,
@@ -82,6 +83,8 @@ def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
         step,
         np.arange(learner.size),
         concept[order],
+        moment,
+        np.where(moment > 0, moment - 1, NEVER),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.servers import fresh_database, server_variables
 from tests.streamed import largest_difference, stream
-from workers.calibration.fitting import MODELS, fit
+from workers.calibration.fitting import COMBINED, MODELS, fit
 from workers.estimation.documents import parameters_document
 from workers.evaluation.reading import logs_of
 from workers.ledger.direct import DirectLedger
@@ -46,7 +46,7 @@ async def _main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--model", choices=list(MODELS), default="informed")
+    parser.add_argument("--model", choices=list(MODELS), default=COMBINED)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--batch", type=int, default=500)
     asyncio.run(_main(parser.parse_args()))

@@ -1,22 +1,34 @@
-"""The kernel: `update_many` and `estimate_many` for 500 learners beside the scalar functions.
+"""One answer folded under each model; and the kernels for 500 learners beside the scalar functions.
 
-Run: ``uv run python bench/update.py``. Absolute rates are this machine's of this moment; scalar
-and vector rounds alternate, so the ratio holds where the rates swing.
+Run: ``OMP_NUM_THREADS=1 uv run python bench/update.py [MODEL ...]``. Absolute rates are this
+machine's of this moment; rounds of all sides alternate, so the ratios hold where the rates swing.
+
+`apply` is processor time of one answer: the look-up of state and parameters, the prediction,
+mastery with its gradient, ability. Parameters are fitted to simulated answers, whose learners are
+then streamed. To compare with another commit, run this file in a work tree of it, in turns.
 """
 
+import argparse
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 
+from workers.calibration.fitting import MODELS, fit
 from workers.estimation.ability import AbilityState, estimate_many, estimates
+from workers.estimation.answering import apply
 from workers.estimation.bkt import likelihood_ratio, update, update_many
-from workers.estimation.parameters import CLASSICAL
+from workers.estimation.learner import Learner, Response
+from workers.estimation.parameters import CLASSICAL, Parameters
 
 LEARNERS = 500
 ROUNDS = 60
+ROUNDS_OF_MODELS = 15
+STREAMED, ANSWERS, CONCEPTS, ITEMS = 150, 60, 8, 10
+DEFAULT: Final = next(iter(MODELS))
 
 Kernel = Callable[[], object]
 
@@ -70,13 +82,62 @@ def abilities() -> tuple[Kernel, Kernel]:
     return scalar, vector
 
 
+def simulated_logs() -> list[list[Response]]:
+    """Answers of learners of different abilities on items of different difficulties."""
+    draw = np.random.default_rng(7)
+    theta, difficulty = draw.normal(0.0, 1.2, STREAMED), draw.normal(0.0, 1.0, CONCEPTS * ITEMS)
+    item = draw.integers(CONCEPTS * ITEMS, size=(STREAMED, ANSWERS))
+    chance = 1.0 / (1.0 + np.exp(difficulty[item] - theta[:, None]))
+    score = (draw.random(chance.shape) < chance).astype(np.float64)
+    return [
+        [
+            Response(f"{k:05}", None, f"q{i}", (f"c{i // ITEMS}",), "s", s, k)
+            for k, (i, s) in enumerate(zip(*row, strict=True))
+        ]
+        for row in zip(item.tolist(), score.tolist(), strict=True)
+    ]
+
+
+def streamed(logs: list[list[Response]], parameters: Parameters) -> Kernel:
+    """All answers of all learners."""
+
+    def stream() -> None:
+        for log in logs:
+            learner = Learner()
+            for response in log:
+                apply(learner, response, parameters)
+
+    return stream
+
+
 def seconds(kernel: Kernel) -> float:
     start = time.process_time()
     kernel()
     return time.process_time() - start
 
 
+def models(names: Sequence[str]) -> None:
+    logs = simulated_logs()
+    kernels = {name: streamed(logs, fit(name, logs).parameters) for name in names}
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(ROUNDS_OF_MODELS):
+        for name, kernel in kernels.items():
+            taken[name].append(seconds(kernel))
+    first = statistics.median(taken[names[0]])
+    print(f"\napply: {STREAMED * ANSWERS:,} answers, median of {ROUNDS_OF_MODELS} rounds")
+    print(f"{'':14} {'µs':>8} {'lowest':>8} {'of ' + names[0]:>14}")
+    for name, each in taken.items():
+        middle = statistics.median(each)
+        answers = STREAMED * ANSWERS / 1e6
+        print(
+            f"{name:14} {middle / answers:8.2f} {min(each) / answers:8.2f} {middle / first:14.2f}"
+        )
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("models", nargs="*", help=f"any of {', '.join(MODELS)}")
+    given = parser.parse_args()
     print(f"{LEARNERS} learners at once, median of {ROUNDS} alternating rounds")
     print(f"{'':10} {'scalar/s':>12} {'vector/s':>12} {'ratio':>7} {'ratio, middle half':>20}")
     for name, (scalar, vector) in (("mastery", updates()), ("ability", abilities())):
@@ -87,6 +148,7 @@ def main() -> None:
             f"{name:10} {LEARNERS / alone:12,.0f} {LEARNERS / together:12,.0f} {middle:7.1f} "
             f"{low:12.1f} to {high:.1f}"
         )
+    models(given.models or [DEFAULT, "bkt", "irt", "classical"])
 
 
 if __name__ == "__main__":

@@ -66,16 +66,12 @@ def test_given_any_model_when_walked_then_the_numbers_are_those_of_the_engine(
     walked = walk(table, model)
     z = logits(table, model, walked)
     told: list[float] = []
-    thetas: list[float] = []
     for log in logs:
         learner = Learner()
         for response in log:
-            state = learner.abilities.get("default")
-            thetas.append(0.3 if state is None else state.mean)
             told.append(apply(learner, response, parameters).probability_correct)
     rows = shuffled_back(table, places, logs).astype(int)
     assert 1.0 / (1.0 + np.exp(-z[rows])) == pytest.approx(np.array(told), abs=1e-12)
-    assert walked.theta[rows] == pytest.approx(np.array(thetas), abs=1e-12)
     expected = -np.log(np.where(table.score[rows] == 1.0, told, 1.0 - np.array(told))).mean()
     assert loss(table.score, z) == pytest.approx(expected)
 
