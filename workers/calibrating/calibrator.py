@@ -25,14 +25,14 @@ from workers.calibrating.request import Calibrated, Request
 from workers.calibrating.run import Run
 from workers.calibrating.workspace import Workspace
 from workers.calibration.answers import Answers
-from workers.calibration.comparing import Comparison, compare
-from workers.calibration.deciding import Decision, judge
-from workers.calibration.diagnostics import diagnostics
-from workers.calibration.reach import lowest_ceiling
 from workers.calibration.sufficiency import shortage
 from workers.errors import CalibrationFailed, ParametersOutdated
 from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import Parameters
+from workers.evaluation.comparing import Comparison, compare
+from workers.evaluation.deciding import Decision, judge
+from workers.evaluation.diagnostics import diagnostics
+from workers.evaluation.reach import lowest_ceiling
 from workers.ledger.calibration import CalibrationLedger, Stage
 from workers.ledger.parameters import (
     BUILT_IN_PARAMETERS,

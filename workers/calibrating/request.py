@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from workers.calibration.comparing import Comparison
-from workers.calibration.deciding import Decision
 from workers.calibration.fitting import COMBINED, MODELS
 from workers.estimation.parameters import Parameters
+from workers.evaluation.comparing import Comparison
+from workers.evaluation.deciding import Decision
 
 Activate = Literal["if-better", "always", "never"]
 """When a new version becomes the active one."""

@@ -14,10 +14,10 @@ from workers.calibration.fitting import Fitted
 from workers.calibration.held_out import chunks
 from workers.calibration.merging import Merged, merged
 from workers.calibration.packing import unpacked, unpacked_fit
-from workers.calibration.predicted import Predicted, together
 from workers.calibration.steps import Step, fit_name, is_fit, scales_to_fit, steps_of
 from workers.errors import CalibrationFailed
 from workers.estimation.parameters import Parameters
+from workers.evaluation.predicted import Predicted, together
 from workers.ledger.calibration import CalibrationLedger, Stage
 from workers.patience import Patience
 

@@ -9,10 +9,10 @@ import numpy as np
 import orjson
 
 from workers.calibration.answers import Answers
-from workers.calibration.predicted import Predicted, predict_held_out
 from workers.calibration.steps import compute, steps_of
 from workers.estimation.documents import parameters_document, parameters_of
 from workers.estimation.parameters import Parameters
+from workers.evaluation.predicted import Predicted, predict_held_out
 
 _NAMES: Final = ("items", "concepts", "scales")
 _HELD_OUT: Final = "held-out"

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from workers.calibrating.processes import cores
 from workers.calibration.answers import Answers, answers_of
-from workers.calibration.ceilings import ceiling_warning, lowest_of
 from workers.calibration.fitting import IN_STEPS, MODELS, fit_table
 from workers.calibration.merging import tallies_of
 from workers.cli.evaluate_live import evaluate_live
@@ -22,6 +21,7 @@ from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.drawing.wording import decimal
 from workers.errors import InputFileError
+from workers.evaluation.ceilings import ceiling_warning, lowest_of
 from workers.evaluation.protocol import FOLDS, Predictions
 from workers.evaluation.protocol import evaluate_all as run
 from workers.evaluation.reading import logs_of

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from workers.adapters import open_ledger
-from workers.calibration.ceilings import ceiling_warning, ceilings_of, lowest_of
 from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.drawing.wording import decimal
 from workers.errors import ParametersRefused
+from workers.evaluation.ceilings import ceiling_warning, ceilings_of, lowest_of
 from workers.evaluation.live import LIMITS, Collected, Live, LiveMeasures, drifting
 from workers.evaluation.live_document import live_document
 from workers.evaluation.live_report import render_live

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from workers.calibration.validity import Validity
 from workers.evaluation.mastery_rows import MASTERY_HEADS, MASTERY_NOTE, mastery_cells
+from workers.evaluation.validity import Validity
 
 
 def mastery_table(rows: Iterable[tuple[str, Validity, float]]) -> Table:

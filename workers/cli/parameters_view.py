@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workers.calibration.deciding import Decision
 from workers.estimation.parameters import Parameters
+from workers.evaluation.deciding import Decision
 from workers.ledger.parameters import Activation, ParametersVersion, StoredParameters
 
 

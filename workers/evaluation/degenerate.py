@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from workers.calibration.ceilings import ceiling_warning, ceilings_of
 from workers.calibration.fitting import Fitted
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import BktParameters
+from workers.evaluation.ceilings import ceiling_warning, ceilings_of
 from workers.evaluation.report_data import Tallies
 
 _HALF: Final = 0.5

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.calibration.validity import MasteryTrace, Validity, log_odds_of, validity
 from workers.estimation.learner import LearnerKey
 from workers.estimation.metrics import auc, brier, ece, log_loss
+from workers.evaluation.validity import MasteryTrace, Validity, log_odds_of, validity
 from workers.ledger.predictions import Told
 from workers.watching.drift import Limits, Misfit, over_allowed
 from workers.watching.histories import LABELS, group_of

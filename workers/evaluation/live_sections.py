@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from workers.calibration.ceilings import ceiling_warning, lowest_of
 from workers.drawing.figures import calibration_curve
 from workers.drawing.pieces import table, tiles
 from workers.drawing.wording import decimal, percent, signed
+from workers.evaluation.ceilings import ceiling_warning, lowest_of
 from workers.evaluation.figures import by_length, legend
 from workers.evaluation.histories import Group
 from workers.evaluation.live import LIMITS, Live, LiveMeasures, drifting

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from workers.calibration.validity import Declared, MasteryTrace, validity
 from workers.drawing.svg import Plot
 from workers.drawing.wording import decimal, percent
 from workers.evaluation.figures import axis_range, colour_of
+from workers.evaluation.validity import Declared, MasteryTrace, validity
 
 _SIZE: Final = (520.0, 320.0)
 _DRAWN: Final = tuple(np.linspace(0.1, 0.9, 17).tolist())

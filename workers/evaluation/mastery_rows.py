@@ -3,8 +3,8 @@
 import math
 from typing import Final
 
-from workers.calibration.validity import Validity
 from workers.drawing.wording import DASH, decimal, percent
+from workers.evaluation.validity import Validity
 
 MASTERY_HEADS: Final = (
     "ever",

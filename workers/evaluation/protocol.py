@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.calibration.answers import Answers, answers_of
-from workers.calibration.ceilings import ceilings_of
 from workers.calibration.fitting import Fitted, fit_table
-from workers.calibration.validity import MasteryTrace, Validity, validity
 from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.estimation.predicting import stream
+from workers.evaluation.ceilings import ceilings_of
+from workers.evaluation.validity import MasteryTrace, Validity, validity
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

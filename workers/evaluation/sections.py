@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from workers.calibration.ceilings import lowest_of
 from workers.drawing.figures import calibration_curve, learning_curve
 from workers.drawing.pieces import LEARNING_LEGEND, table, tiles
 from workers.drawing.wording import decimal
+from workers.evaluation.ceilings import lowest_of
 from workers.evaluation.figures import by_length, learning_of_all, legend
 from workers.evaluation.histories import by_history
 from workers.evaluation.mastery_figure import validity_by_share

@@ -10,19 +10,19 @@ from tests.unit.calibration.simulated import simulated
 from tests.unit.calibration.test_answers import key_of, on_scales, parted
 from workers.calibration.ability_fit import fit_ability
 from workers.calibration.answers import Answers
-from workers.calibration.comparing import compare
-from workers.calibration.diagnostics import diagnostics
 from workers.calibration.fitting import fit
 from workers.calibration.held_out import is_held_out
 from workers.calibration.merging import Merged, merged
 from workers.calibration.packing import packed, packed_fit, unpacked, unpacked_fit
-from workers.calibration.predicted import predict_held_out, together
-from workers.calibration.residuals import fit_of_concepts, fit_of_items
 from workers.calibration.steps import FEWEST, compute, fit_name, scales_to_fit, steps_of
 from workers.calibration.table import table_of
 from workers.estimation.metrics import log_loss
 from workers.estimation.parameters import Parameters
 from workers.estimation.predicting import predict
+from workers.evaluation.comparing import compare
+from workers.evaluation.diagnostics import diagnostics
+from workers.evaluation.predicted import predict_held_out, together
+from workers.evaluation.residuals import fit_of_concepts, fit_of_items
 
 
 def _done(model: str, answers: Answers) -> dict[str, str]:

@@ -17,7 +17,6 @@ from tests.unit.pages import check_figures, check_page
 from workers.calibration.answers import answers_of
 from workers.calibration.fitting import MODELS, Fitted, fit
 from workers.calibration.merging import tallies_of
-from workers.calibration.validity import MasteryTrace
 from workers.cli.evaluate import warn_of_ceilings
 from workers.cli.main import app
 from workers.estimation.items import ItemParameters
@@ -31,6 +30,7 @@ from workers.evaluation.mastery_rows import mastery_cells
 from workers.evaluation.protocol import Predictions, evaluate
 from workers.evaluation.report import render_evaluation
 from workers.evaluation.report_data import Evaluation, Tallies, Tally, best
+from workers.evaluation.validity import MasteryTrace
 
 LOGS: dict[str, list[Response]] = {
     f"s{n}": log for n, log in enumerate(simulated(40, 3, concepts=3))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.calibration.ceilings import ceiling, ceiling_warning, ceilings_of
-from workers.calibration.validity import MasteryTrace, Trails, Validity, log_odds_of, validity
-from workers.calibration.validity_difference import following_by_learner, validity_difference
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.evaluation.ceilings import ceiling, ceiling_warning, ceilings_of
+from workers.evaluation.validity import MasteryTrace, Trails, Validity, log_odds_of, validity
+from workers.evaluation.validity_difference import following_by_learner, validity_difference
 
 
 def trace(*rows: tuple[int, float, float]) -> MasteryTrace:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from workers.calibration.ceilings import LOWEST
-from workers.calibration.comparing import JUDGED_SHARE, Comparison
-from workers.calibration.reach import IN_A_ROW, out_of_reach
-from workers.calibration.validity import MASTERED
 from workers.estimation.parameters import Parameters
+from workers.evaluation.ceilings import LOWEST
+from workers.evaluation.comparing import JUDGED_SHARE, Comparison
+from workers.evaluation.reach import IN_A_ROW, out_of_reach
+from workers.evaluation.validity import MASTERED
 
 LEAST_GAIN: Final = 0.002
 """Gain in nats that is worth a replay of all learners where nothing new becomes known."""

@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 
 from tests.factories import answer, scores
 from tests.unit.calibration.simulated import simulated
-from workers.calibration.ceilings import LOWEST
 from workers.calibration.combined_fit import fit_mastery
 from workers.calibration.engine_parameters import mastery_parameters
 from workers.calibration.fitting import fit
-from workers.calibration.reach import (
+from workers.calibration.table import table_of
+from workers.estimation.items import ItemParameters
+from workers.estimation.learner import Response
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.evaluation.ceilings import LOWEST
+from workers.evaluation.reach import (
     IN_A_ROW,
     UNSEEN,
     lowest_ceiling,
     out_of_reach,
     slow_warning,
 )
-from workers.calibration.table import table_of
-from workers.estimation.items import ItemParameters
-from workers.estimation.learner import Response
-from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 
 
 def of(**concepts: BktParameters) -> Parameters:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workers.calibration.answers import Answers
-from workers.calibration.predicted import Predicted, log_losses
 from workers.calibration.table import Floats, Ints
+from workers.evaluation.predicted import Predicted, log_losses
 
 
 @dataclass(frozen=True)

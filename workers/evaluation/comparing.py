@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import stdtrit
 
-from workers.calibration.predicted import Predicted, log_losses
 from workers.calibration.table import Floats, Ints
-from workers.calibration.validity import MasteryTrace, Validity, validity
-from workers.calibration.validity_difference import validity_difference
 from workers.estimation.metrics import auc, brier, ece, log_loss
+from workers.evaluation.predicted import Predicted, log_losses
+from workers.evaluation.validity import MasteryTrace, Validity, validity
+from workers.evaluation.validity_difference import validity_difference
 
 CONFIDENCE: Final = 0.95
 """Confidence from which a difference counts, one-sided."""

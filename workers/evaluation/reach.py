@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from workers.calibration.ceilings import LOWEST, ceiling, ceilings_of, lowest_of
-from workers.calibration.validity import MASTERED
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import Parameters
+from workers.evaluation.ceilings import LOWEST, ceiling, ceilings_of, lowest_of
+from workers.evaluation.validity import MASTERED
 
 IN_A_ROW: Final = 15
 """Right answers in a row after which an average new learner has to be at `validity.MASTERED`."""

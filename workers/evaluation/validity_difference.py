@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from workers.calibration.validity import Floats, Ints, MasteryTrace, Trails
+from workers.evaluation.validity import Floats, Ints, MasteryTrace, Trails
 
 
 def following_by_learner(

@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 
 from workers.calibration.answers import Answers
-from workers.calibration.ceilings import ceilings_of
 from workers.calibration.merging import Merged
-from workers.calibration.predicted import Predicted
-from workers.calibration.reach import UNSEEN, out_of_reach, slow_warning
-from workers.calibration.residuals import Fit, fit_of_concepts, fit_of_items
 from workers.calibration.steps import scales_to_fit
+from workers.evaluation.ceilings import ceilings_of
+from workers.evaluation.predicted import Predicted
+from workers.evaluation.reach import UNSEEN, out_of_reach, slow_warning
+from workers.evaluation.residuals import Fit, fit_of_concepts, fit_of_items
 
 
 def diagnostics(answers: Answers, found: Merged, predicted: Predicted) -> dict[str, Any]:

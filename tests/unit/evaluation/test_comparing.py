@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.unit.calibration.simulated import simulated
 from tests.unit.calibration.test_answers import key_of, parted
-from workers.calibration.comparing import JUDGED_SHARE, Comparison, compare
 from workers.calibration.held_out import is_held_out
-from workers.calibration.predicted import Predicted, predict_held_out, together
 from workers.estimation.parameters import BktParameters, Parameters
+from workers.evaluation.comparing import JUDGED_SHARE, Comparison, compare
+from workers.evaluation.predicted import Predicted, predict_held_out, together
 
 _OTHER = Parameters(default=BktParameters(0.4, 0.05, 0.15, 0.05))
 

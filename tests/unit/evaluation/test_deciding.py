@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.calibration.test_comparing import gains
-from workers.calibration.comparing import Comparison
-from workers.calibration.deciding import LEAST_GAIN, MOST_LOSS, Decision, decide, judge
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.evaluation.comparing import Comparison
+from workers.evaluation.deciding import LEAST_GAIN, MOST_LOSS, Decision, decide, judge
 
 _BASE = gains(*[0.1] * 40)
 _KNOWN = Parameters(
