@@ -68,8 +68,7 @@ def test_given_any_model_when_walked_then_the_numbers_are_those_of_the_engine(
     told: list[float] = []
     for log in logs:
         learner = Learner()
-        for response in log:
-            told.append(apply(learner, response, parameters).probability_correct)
+        told += [apply(learner, response, parameters).probability_correct for response in log]
     rows = shuffled_back(table, places, logs).astype(int)
     assert 1.0 / (1.0 + np.exp(-z[rows])) == pytest.approx(np.array(told), abs=1e-12)
     expected = -np.log(np.where(table.score[rows] == 1.0, told, 1.0 - np.array(told))).mean()

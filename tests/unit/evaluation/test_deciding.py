@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.calibration.test_comparing import gains
+from tests.unit.evaluation.test_comparing import gains
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.evaluation.comparing import Comparison
