@@ -46,7 +46,7 @@ def test_given_learners_when_fitted_then_the_fit_rests_and_says_so(
     assert not any("ability did not come to rest" in one for one in fit("irt", LOGS).warnings)
 
 
-def test_given_too_few_rounds_when_fitted_then_it_says_that_it_does_not_rest(
+def test_given_too_few_rounds_then_the_fit_says_that_it_does_not_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_MOST_ROUNDS", 3)
@@ -55,7 +55,7 @@ def test_given_too_few_rounds_when_fitted_then_it_says_that_it_does_not_rest(
         assert "the fit of ability did not come to rest" in fit(model, LOGS).warnings
 
 
-def test_given_items_that_still_move_when_fitted_then_it_goes_on_to_the_last_round(
+def test_given_items_that_move_then_the_fit_goes_on_to_the_last_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_AT_REST", 0.0)
@@ -83,7 +83,7 @@ def steps_seen(
     return seen
 
 
-def test_given_a_long_log_among_many_then_shared_numbers_are_fitted_to_its_head(
+def test_given_a_long_log_then_shared_numbers_are_fitted_to_its_head(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     long = [answer(k, score=float(k % 10 > 0), concepts=[f"c{k % 3}"]) for k in range(700)]

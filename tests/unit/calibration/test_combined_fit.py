@@ -95,9 +95,7 @@ def engine_of(table: Table, model: AbilityModel, mastery: Floats, weights: Float
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_given_any_parameters_then_the_features_predict_as_the_engine_streams(
-    *, several: bool
-) -> None:
+def test_given_any_parameters_then_features_predict_as_the_engine(*, several: bool) -> None:
     logs = credited(simulated(40, 1, concepts=4, several=several))
     table, places = table_of(logs)
     assert table.single is not several
@@ -145,7 +143,7 @@ def scored_by(table: Table, common: Floats, own: Floats) -> tuple[Table, Floats]
     return replace(table, score=score), design
 
 
-def test_given_a_concept_of_few_answers_then_it_has_nearly_the_common_weights() -> None:
+def test_given_a_rare_concept_then_it_has_nearly_the_common_weights() -> None:
     logs = [
         *simulated(900, 3, concepts=3),
         [answer(k, concepts=["rare"], item="rare") for k in range(4)],
@@ -177,7 +175,7 @@ def test_given_hardly_an_answer_then_the_last_step_is_ability() -> None:
     assert np.isfinite(found.own).all()
 
 
-def test_given_answers_of_several_concepts_then_the_fit_takes_the_mean_of_their_logits() -> None:
+def test_given_several_concepts_then_the_fit_takes_their_mean_logit() -> None:
     table, _ = table_of(simulated(900, 5, concepts=3, several=True))
     common, own = np.zeros(len(FEATURES)), np.zeros((3, len(FEATURES)))
     common[:3] = -0.2, 1.1, 0.4
@@ -227,7 +225,7 @@ def test_given_one_learner_then_no_part_has_others() -> None:
     assert sum(isinstance(part, PartFit) for part in parts) == len(parts) - 1
 
 
-def test_given_a_concept_without_answers_then_it_has_the_mean_of_the_others() -> None:
+def test_given_a_concept_without_answers_then_it_has_the_others_mean() -> None:
     table, _ = table_of(simulated(20, 3, concepts=3))
     without = replace(table, concept=np.where(table.concept == 2, 1, table.concept))
     parameters = np.arange(15.0).reshape(5, 3)

@@ -83,7 +83,7 @@ def test_given_several_scales_then_repeats_look_at_the_newest_of_all(
             ]
 
 
-def test_given_two_scales_by_turns_then_no_answer_follows_one_on_its_concept() -> None:
+def test_given_two_scales_by_turns_then_again_is_false_for_all() -> None:
     log = [answer(k, scale="xy"[k % 2], concepts=["ab"[k % 2]]) for k in range(6)]
     answers = answers_of([log])
     for number in (0, 1):
@@ -94,7 +94,7 @@ def test_given_two_scales_by_turns_then_no_answer_follows_one_on_its_concept() -
     assert table_of([log[::2]])[0].again.tolist() == [False, True, True]
 
 
-def test_given_one_moment_for_all_then_each_later_answer_on_a_concept_follows_one() -> None:
+def test_given_one_moment_then_again_is_true_for_each_later_answer() -> None:
     log = [answer(k, at=0, concepts=names) for k, names in enumerate(["a", "b", "a", "ab", "c"])]
     table, _ = table_of([log])
     assert table.attempt.tolist() == [0, 0, 1, 2, 1, 0]

@@ -81,7 +81,7 @@ def test_given_a_far_logit_when_averaged_then_its_tail_is_the_integrals(w: float
 @pytest.mark.parametrize("score", [0.0, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("variance", [0.02, 0.3, 0.8, 1.5])
 @pytest.mark.parametrize("a", [0.3, 1.0, 1.4, 2.2, 3.0])
-def test_given_an_item_when_answered_then_ability_has_the_posteriors_moments(
+def test_given_an_item_when_answered_then_moments_are_the_posteriors(
     a: float, variance: float, score: float
 ) -> None:
     for off in (-60.0, -12.0, -5.0, -2.5, -1.0, -0.3, 0.0, 0.2, 0.7, 1.6, 3.5, 8.0, 30.0):
@@ -110,7 +110,7 @@ STEPS = [
 @pytest.mark.parametrize("score", [0.0, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("variance", [0.1, 0.8, 1.5])
 @pytest.mark.parametrize("item", ASYMPTOTES + STEPS)
-def test_given_asymptotes_or_steps_when_answered_then_moments_are_the_posteriors(
+def test_given_asymptotes_or_steps_then_moments_are_the_posteriors(
     item: ItemParameters, variance: float, score: float
 ) -> None:
     for mean in (-8.0, -3.0, -1.0, 0.0, 0.4, 1.7, 4.0, 9.0):

@@ -138,7 +138,7 @@ def by_hand(
     return sigmoid(sum(etas) / len(etas)), [sigmoid(eta) for eta in etas]
 
 
-def test_given_concepts_and_credit_when_answered_then_the_prediction_is_the_hand_computed() -> None:
+def test_given_concepts_and_credit_then_prediction_is_the_hand_computed() -> None:
     learner = Learner()
     asked = [("a",), ("b",), ("a", "b"), ("b", "a", "c"), ("c",), ("a",), ("a", "c")]
     for k in range(40):
@@ -185,7 +185,7 @@ def test_given_a_log_then_the_sums_are_those_of_decayed_scores(log: list[float])
 
 
 @pytest.mark.parametrize("scale", [None, ScaleParameters(), ScaleParameters(predicts=True)])
-def test_given_no_last_step_then_the_sums_stay_0_and_weights_of_concepts_are_idle(
+def test_given_no_last_step_then_sums_stay_0_and_weights_are_idle(
     scale: ScaleParameters | None,
 ) -> None:
     concepts = {"c": ConceptParameters(prediction=replace(WEIGHTS, constant=9.0))}
@@ -218,7 +218,7 @@ def test_given_nothing_known_when_predicted_then_the_means_stand_in() -> None:
     )
 
 
-def test_given_a_scale_without_weights_beside_one_with_then_each_predicts_its_way() -> None:
+def test_given_one_scale_with_weights_then_the_other_predicts_without() -> None:
     parameters = replace(STEPPED, scales={"plain": ScaleParameters(variance=0.6)})
     learner = Learner()
     apply(learner, answer(0, scale="plain"), parameters)
@@ -244,7 +244,7 @@ def test_given_the_newest_answer_on_the_concept_then_again_counts_else_not() -> 
     assert told == pytest.approx([0.5, sigmoid(1.0), 0.5, 0.5, half, sigmoid(1.0), half])
 
 
-def test_given_another_scale_in_between_then_again_looks_at_the_newest_answer() -> None:
+def test_given_another_scale_in_between_then_again_is_false() -> None:
     parameters = Parameters(any_scale=ScaleParameters(prediction=PredictionWeights(again=1.0)))
     learner = Learner()
     for k, (scale, name) in enumerate([("x", "a"), ("y", "b")]):
@@ -255,7 +255,7 @@ def test_given_another_scale_in_between_then_again_looks_at_the_newest_answer() 
 
 @settings(max_examples=40)
 @given(st.data(), logs(), st.one_of(st.just(LAST_STEP), st.just(STEPPED), calibrated_parameters()))
-def test_given_a_shuffled_log_when_replayed_then_the_state_is_the_incremental_one(
+def test_given_a_shuffled_log_then_replay_is_the_incremental_fold(
     data: st.DataObject, log: list[Response], parameters: Parameters
 ) -> None:
     learner = Learner(parameters_version=parameters.version)

@@ -61,7 +61,7 @@ def theta(learner: Learner) -> float:
     return learner.abilities["default"].mean
 
 
-def test_given_a_thousand_answers_then_ability_is_not_below_that_after_twenty() -> None:
+def test_given_1000_answers_then_ability_is_not_below_that_after_20() -> None:
     states = practised("tenth")
     assert theta(states[1_000]) >= theta(states[20]) - 0.5
     assert theta(states[100]) >= theta(states[20]) - 0.5
@@ -69,7 +69,7 @@ def test_given_a_thousand_answers_then_ability_is_not_below_that_after_twenty() 
     assert abs(states[1_000].concepts["c"].deviation) < 3.0
 
 
-def test_given_a_thousand_answers_then_an_unseen_concept_is_predicted_as_before() -> None:
+def test_given_1000_answers_then_an_unseen_concept_is_predicted_alike() -> None:
     states = practised("tenth")
     for length in (100, 1_000):
         assert predicted(states[length], "unseen") >= predicted(states[20], "unseen") - 0.1
