@@ -2,8 +2,9 @@
 
 Run: ``OMP_NUM_THREADS=1 uv run python -m bench.long_practice FILE [--model NAME] [--right SHARE]``.
 
-The model is fitted to the file's responses. For each concept a new learner then answers it alone, on
-an item that the fit never saw, and is wrong at even intervals: with 90 % right at each tenth answer.
+The model is fitted to the file's responses. For each concept a new learner then answers it alone,
+on an item that the fit never saw, and is wrong at even intervals: with 90 % right at each tenth
+answer.
 Printed are, over all concepts, the median and the extremes of ability, its standard error, the
 expected score on a concept never answered, and mastery.
 
