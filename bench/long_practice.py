@@ -2,10 +2,11 @@
 
 Run: ``OMP_NUM_THREADS=1 uv run python -m bench.long_practice FILE [--model NAME] [--right SHARE]``.
 
-The model is fitted to the file's responses. A new learner then answers one concept after another,
-each alone, on an item that the fit never saw. In blocks of ten the same answers are wrong, spread
-evenly: with 90 % right it is the tenth. Printed are, over all concepts, the median and the extremes
-of ability, its standard error, the expected score on a concept never answered, and mastery.
+The model is fitted to the file's responses. For each concept a new learner then answers it alone,
+on an item that the fit never saw, and is wrong at even intervals: with 90 % right at each tenth
+answer.
+Printed are, over all concepts, the median and the extremes of ability, its standard error, the
+expected score on a concept never answered, and mastery.
 
 The bench ends with 1 where θ after 1,000 answers is lower than after 20 by more than .5, where the
 expected score on a concept never answered is lower by more than .1, or where a figure leaves its
@@ -14,6 +15,7 @@ range.
 
 import argparse
 import math
+from copy import deepcopy
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.calibration.fitting import COMBINED, MODELS, fit
-from workers.estimation.answering import apply, concept_prediction
+from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import Parameters
 from workers.evaluation.reading import logs_of
@@ -51,12 +53,8 @@ def practised(parameters: Parameters, concept: str, right: float, count: int) ->
         apply(learner, response, parameters)
         if n == AT[done]:
             state = learner.abilities["s"]
-            unseen = concept_prediction(
-                learner,
-                UNSEEN,
-                response._replace(concept_ids=(UNSEEN,), answered_at_us=(n + 1) * SPREAD_US),
-                parameters,
-            )
+            asked = response._replace(concept_ids=(UNSEEN,), answered_at_us=(n + 1) * SPREAD_US)
+            unseen = apply(deepcopy(learner), asked, parameters).probability_correct
             figures = (
                 state.mean,
                 math.sqrt(state.variance),
