@@ -107,6 +107,8 @@ def _walk(
     shift = np.zeros((*models, concept_of.size))
     loose = concepts[0][..., concept_of]
     step_walk = concepts[1][..., table.concept]
+    left = np.maximum(1.0 - concepts[1] / concepts[0], 0.0)
+    kept = np.sqrt(left)[..., table.concept]
     practice = concepts[2][..., table.concept] * ratio**table.attempt
     b, a = items[0][..., table.item], items[1][..., table.item]
     of_rows, variance_of = np.empty_like(a), np.empty_like(a)
@@ -139,14 +141,15 @@ def _walk(
         if not table.single:
             of = table.link[links] - begins[k]
             gradient, curvature = share * gradient[..., of], share * share * curvature[..., of]
-        shift[..., own] = m2 + v2 * gradient + practice[..., links]
-        loose[..., own] = v2 * (1.0 - curvature * v2) + step_walk[..., links]
+        shrink = kept[..., links]
+        shift[..., own] = shrink * (m2 + v2 * gradient) + practice[..., links]
+        loose[..., own] = shrink * shrink * v2 * (1.0 - curvature * v2) + step_walk[..., links]
     if not models and together < len(begins) - 1:
         _walk_alone(
             table,
             begins[together],
             (float(theta[0]), float(spread[0]), float(ability_walk)),
-            (shift, loose, practice, step_walk),
+            (shift, loose, kept, practice, step_walk),
             (b, a, of_rows, variance_of),
         )
     return Walk(of_rows, variance_of)
@@ -156,7 +159,7 @@ def _walk_alone(
     table: Table,
     begin: int,
     ability: tuple[float, float, float],
-    concepts: tuple[Floats, Floats, Floats, Floats],
+    concepts: tuple[Floats, Floats, Floats, Floats, Floats],
     rows: tuple[Floats, Floats, Floats, Floats],
 ) -> None:
     """Go on with the one learner whose log is longest, from a row on.
@@ -165,13 +168,14 @@ def _walk_alone(
         table: the responses.
         begin: the first row of that learner alone.
         ability: mean, variance and walk.
-        concepts: mean and variance of each pair's deviation; what each link adds to them.
+        concepts: mean and variance of each pair's deviation; the share that each link leaves,
+            and what it adds to mean and variance.
         rows: difficulty and discrimination; mean and variance, which are written.
     """
     theta, spread, ability_walk = ability
     first = np.append(table.first_link, table.link.size)[begin:].tolist()
     pair = table.pairs[0].tolist()
-    shift, loose, practice, step_walk = (one.tolist() for one in concepts)
+    shift, loose, kept, practice, step_walk = (one.tolist() for one in concepts)
     difficulty, discrimination, means, variances = rows
     columns = (difficulty[begin:], discrimination[begin:], table.score[begin:])
     answers = zip(*(column.tolist() for column in columns), strict=True)
@@ -188,8 +192,11 @@ def _walk_alone(
         for link in links:
             own = pair[link]
             held = loose[own]
-            shift[own] += share * held * gradient + practice[link]
-            loose[own] = held * (1.0 - share * share * curvature * held) + step_walk[link]
+            shrink = kept[link]
+            shift[own] = shrink * (shift[own] + share * held * gradient) + practice[link]
+            loose[own] = (
+                shrink * shrink * held * (1.0 - share * share * curvature * held) + step_walk[link]
+            )
 
 
 def logits(table: Table, model: AbilityModel, walked: Walk) -> Floats:

@@ -185,8 +185,10 @@ def _move(
     )
     moved = [
         (
-            state.deviation + share * own * seen.gradient + spread.practice(state.attempts),
-            own * (1.0 - seen.curvature * share * share * own) + spread.walk,
+            spread.kept * (state.deviation + share * own * seen.gradient)
+            + spread.practice(state.attempts),
+            spread.kept * spread.kept * own * (1.0 - seen.curvature * share * share * own)
+            + spread.walk,
         )
         for state, own, spread in zip(states, variances, around, strict=True)
     ]

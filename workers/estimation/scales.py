@@ -1,11 +1,14 @@
 """Ability on a calibrated scale: a Gaussian that each answer moves, in constant work and state.
 
 A learner's ability on a concept is θ + δ: θ is the ability on the scale, a random walk over
-answers; δ is the concept's deviation, a random walk over the answers on that concept whose mean
-drifts with practice. Practice saturates: the k-th answer on the concept adds drift · ratio^(k - 1),
-so that all practice together adds at most drift / (1 - ratio). θ and δ are kept as independent
-Gaussians (assumed-density filtering). An item of several concepts is answered with the mean of
-their deviations.
+answers; δ is the concept's deviation, an autoregressive walk over the answers on that concept:
+
+    δ' = φ·δ + drift · ratio^k + noise of variance walk,  φ = √(1 - walk / variance)
+
+with k the number of answers on the concept before. So its spread over learners stays `variance`,
+and practice saturates. θ and δ are kept as independent Gaussians (assumed-density filtering). An
+answer tells of their sum alone, so two random walks would slide apart for ever; φ brings δ back. An
+item of several concepts is answered with the mean of their deviations.
 
 With m and v mean and variance of the ability before an answer, and Z(m) the likelihood of the
 answer averaged over the ability, the posterior has the moments
@@ -25,9 +28,10 @@ after Pavlik, Cen & Koedinger (2009), "Performance factors analysis", AIED, 531-
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from workers.estimation.averaged_logistic import averaged, evidence_of_logit
+from workers.estimation.averaged_logistic import averaged, chances, evidence_of_logit
 from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.ranges import check_chance, check_finite
@@ -47,8 +51,9 @@ class Deviation:
     """How ability on a concept lies around ability on the scale, in logits.
 
     Args:
-        variance: before the first answer on the concept, 0 or more.
-        walk: variance added by each answer on it, 0 or more.
+        variance: of learners around their ability on the scale, 0 or more.
+        walk: variance added by each answer on it, 0 or more; from `variance` on, nothing of the
+            deviation before an answer is left after it.
         drift: added to the mean by the first answer on it: what practice brings.
         ratio: of what an answer adds to what the answer before it added, in [0, 1).
 
@@ -66,6 +71,11 @@ class Deviation:
         check_finite("walk of a deviation", self.walk, 0.0, 100.0)
         check_finite("drift", self.drift, -10.0, 10.0)
         check_chance("ratio", self.ratio, zero=True)
+
+    @cached_property
+    def kept(self) -> float:
+        """The share φ of the deviation that an answer leaves, in [0, 1]."""
+        return math.sqrt(max(0.0, 1.0 - self.walk / self.variance)) if self.variance else 1.0
 
     def practice(self, attempts: int) -> float:
         """What an answer adds to the mean after so many answers on the concept, logits."""
@@ -136,7 +146,7 @@ def evidence(item: ItemParameters, mean: float, variance: float, score: float) -
     a = min(item.discrimination, math.sqrt(_WIDEST / variance))
     x = min(max(a * (mean - item.location), -_LIMIT), _LIMIT)
     w = a * a * variance
-    right, wrong, slope, bend = averaged(x, w)
+    right, wrong = chances(x, w)
     z = math.log(right) - math.log(wrong)
     if item.thresholds:
         return Evidence(z, *evidence_of_steps(item, mean, variance, score))
@@ -147,6 +157,7 @@ def evidence(item: ItemParameters, mean: float, variance: float, score: float) -
     expected, missed = item.lower + span * right, (1.0 - item.upper) + span * wrong
     if 0.0 < score < 1.0:
         return Evidence(z, expected, *evidence_of_score(item, mean, variance, score))
+    _, _, slope, bend = averaged(x, w)
     share = span / expected if score == 1.0 else -span / missed
     gradient = slope * share
     return Evidence(z, expected, a * gradient, a * a * (gradient * gradient - bend * share))
