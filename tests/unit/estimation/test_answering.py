@@ -135,9 +135,11 @@ def test_given_concepts_that_deviate_when_answered_then_each_takes_its_share() -
     assert ability.mean == pytest.approx(seen.gradient)
     assert ability.variance == pytest.approx(1.0 - seen.curvature + 0.01)
     assert learner.concepts["a"][4:] == learner.concepts["b"][4:]
-    assert learner.concepts["a"].deviation == pytest.approx(0.2 * seen.gradient + 0.03)
+    kept = 1.0 - 0.02 / 0.4
+    deviation = math.sqrt(kept) * 0.2 * seen.gradient + 0.03
+    assert learner.concepts["a"].deviation == pytest.approx(deviation)
     assert learner.concepts["a"].deviation_variance == pytest.approx(
-        0.4 - 0.04 * seen.curvature + 0.02
+        kept * (0.4 - 0.04 * seen.curvature) + 0.02
     )
 
 
