@@ -82,7 +82,7 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
                 worker.send_signal(signal.SIGTERM)
                 assert await asyncio.to_thread(worker.wait, _WITHIN_S) == 0
         assert job["status"] == JobStatus.SUCCEEDED, (job, log.read_text())
-        assert '"steps": 1, "of": 4' in log.read_text()
+        assert '"steps": 1, "of": 10' in log.read_text()
         assert job["result"]["learners"] == 260
         assert (job["result"]["version"], job["result"]["active"]) == (2, True)
         versions = await ledger.versions()

@@ -42,7 +42,7 @@ _WITHIN_S = 30.0
         (request(claims=claims(exp=4_102_444_800)), "forbidden", "JOB_ROLES"),
         (request(claims=claims(role=MISSING, exp=4_102_444_800)), "forbidden", "JOB_ROLES"),
         (request("calibrate", parameters={"x": 10**30}), "invalid", "at most 64 bits"),
-        (request("calibrate", parameters={"model": "x"}), "invalid", "choose one of classical"),
+        (request("calibrate", parameters={"model": "x"}), "invalid", "choose one of bkt-irt"),
         (request("calibrate", parameters={"activate": "now"}), "invalid", "parameters.activate"),
         (request(token="x" * 600), "too_large", "MAX_TOKEN_BYTES"),
         (request(parameters={"x": "y" * 5_000}), "too_large", "MAX_EVENT_BYTES"),
