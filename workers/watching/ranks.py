@@ -58,7 +58,8 @@ class Ranks:
         pairs = float(wrong.sum() * right.sum())
         if pairs == 0.0:
             return float("nan")
-        return float(right @ (np.cumsum(wrong) - wrong / 2.0)) / pairs
+        # Rounding must not carry it past 1.
+        return min(float(right @ (np.cumsum(wrong) - wrong / 2.0)) / pairs, 1.0)
 
     def _sort_in(self) -> None:
         if not self._count:
