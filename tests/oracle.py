@@ -129,7 +129,7 @@ def eap(responses: int, score: Decimal) -> tuple[Decimal, Decimal]:
 
 
 def _log_density(theta: Decimal, responses: int, score: Decimal) -> Decimal:
-    """Of the posterior, but for a constant: prior N(0, 1), `score` right of `responses`."""
+    """Log posterior up to a constant: prior N(0, 1), `score` right of `responses`."""
     return score * theta - theta * theta / 2 - responses * (ONE + theta.exp()).ln()
 
 

@@ -8,10 +8,10 @@ from typing import Final
 import asyncpg
 
 from tests.factories import event_json
+from tests.predicted import predict
 from tests.unit.doubles import STREAM, admission, impatient
 from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters
-from workers.estimation.predicting import predict
 from workers.intake.admission import Admitted
 from workers.intake.raw_batch import RawEntry
 from workers.ledger.protocol import Ledger

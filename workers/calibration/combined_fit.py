@@ -29,7 +29,7 @@ _FEWEST_PARTS, _MOST_PARTS = 2, 8
 
 @dataclass(frozen=True)
 class PartFit:
-    """What predicts the learners of one part.
+    """Fits that predict the learners of one part.
 
     Args:
         ability: fitted on the learners of all other parts.
@@ -42,7 +42,7 @@ class PartFit:
 
 
 def parts_of(learners: int) -> int:
-    """In how many parts learners are divided, each predicted by what the others taught.
+    """Number of parts, each predicted by what the learners of the others taught.
 
     Of few learners each part leaves out fewer, for items of half of them would be much worse than
     those that predict in the end.
@@ -78,7 +78,7 @@ def fit_mastery(table: Table) -> Floats:
 
 
 def over_all(table: Table, parameters: Floats) -> Floats:
-    """The same with the mean of those that have answers for concepts without."""
+    """Give concepts without an answer the mean parameters of those with answers."""
     seen = np.bincount(table.concept, minlength=len(table.concepts)) > 0
     mean = parameters[:, seen].mean(axis=1, keepdims=True)
     return np.where(seen, parameters, mean)
@@ -108,7 +108,7 @@ def fit_combined(
 
 
 def seen_by(table: Table, model: AbilityModel, mastery: Floats) -> Seen:
-    """What the last step sees of each link of a table.
+    """Collect the features' sources for each link of a table.
 
     Args:
         table: at least one response.
@@ -128,7 +128,7 @@ def seen_by(table: Table, model: AbilityModel, mastery: Floats) -> Seen:
 
 
 def _part(table: Table) -> Ints:
-    """Of each learner the part that it is in."""
+    """Draw the part of each learner, shape (learners,)."""
     drawn = np.random.default_rng(_SEED).permutation(table.learners)
     part: Ints = drawn % parts_of(table.learners)
     return part

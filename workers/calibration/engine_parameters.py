@@ -1,4 +1,4 @@
-"""What fits find, as parameters of the engine."""
+"""Fits as parameters of the engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def _rows(covariance: Floats | None) -> Covariance:
 
 
 def _logits(chances: Floats) -> Floats:
-    """What is 0, and so not fitted, stays 0."""
+    """Take logits; a chance of 0 was not fitted and stays 0."""
     fitted = chances > 0.0
     return np.where(fitted, logit(np.where(fitted, chances, 0.5)), 0.0)
 

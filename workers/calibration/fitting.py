@@ -250,7 +250,7 @@ def _unrested(ability: AbilityFit) -> list[str]:
 
 
 def _warnings(table: Table, mastery: Floats) -> list[str]:
-    """What to know of concepts; mastery: parameters of each, shape (5, concepts)."""
+    """Warn of concepts; mastery holds the parameters of each, shape (5, concepts)."""
     told = 1.0 - mastery[GUESS] - mastery[SLIP]
     answers = np.bincount(table.concept, minlength=len(table.concepts))
     right = summed(table.concept, table.score[table.link], len(table.concepts))

@@ -26,7 +26,8 @@ _AT_REST: Final = 1e-3
 """Largest root mean square change of the logits, in a round, of a fit that rests."""
 _MOST_STEP: Final = 1.0
 _USUAL_VARIANCE: Final = 0.01
-"""Of a weight over concepts, in units of its feature's deviation; it counts as one concept more."""
+"""Variance of a weight over concepts, in units of its feature's deviation; it counts as one concept
+more."""
 _LEAST_VARIANCE: Final = 1e-5
 _USUAL: Final = np.array([float(name == "ability") for name in FEATURES])
 """Common weights where answers are too few to tell: the prediction of ability."""

@@ -48,13 +48,3 @@ def stream(log: Sequence[Response], parameters: Parameters) -> Streamed:
         np.array(attempts, dtype=np.int64),
         np.array(mastery, dtype=np.float64),
     )
-
-
-def predict(log: Sequence[Response], parameters: Parameters) -> list[tuple[Response, float, int]]:
-    """Stream one learner's answers through the engine, without mastery.
-
-    Returns:
-        Each answer, its expected score before it, and its number on the concept it names first.
-    """
-    streamed = stream(log, parameters)
-    return list(zip(log, streamed.expected.tolist(), streamed.attempts.tolist(), strict=True))

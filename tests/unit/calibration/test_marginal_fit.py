@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from tests.factories import answer
+from tests.predicted import predict
 from workers.calibration.fitting import fit
 from workers.calibration.marginal_fit import steps_of
 from workers.calibration.table import table_of
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
 from workers.estimation.metrics import log_loss
-from workers.estimation.predicting import predict
 from workers.estimation.steps import step_probabilities
 
 

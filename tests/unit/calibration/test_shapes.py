@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tests.factories import answer
+from tests.predicted import predict
 from tests.unit.calibration.simulated import simulated
 from workers.calibration.ability_fit import _some
 from workers.calibration.ability_kernel import AbilityModel, walk, walks
 from workers.calibration.fitting import fit
 from workers.calibration.table import table_of
 from workers.estimation.learner import Response
-from workers.estimation.predicting import predict
 
 Logs = list[list[Response]]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.factories import answer
+from tests.predicted import predict
 from tests.unit.calibration.simulated import simulated
 from tests.unit.calibration.test_answers import key_of, on_scales, parted
 from workers.calibration.ability_fit import fit_ability
@@ -18,7 +19,6 @@ from workers.calibration.steps import FEWEST, compute, fit_name, scales_to_fit, 
 from workers.calibration.table import table_of
 from workers.estimation.metrics import log_loss
 from workers.estimation.parameters import Parameters
-from workers.estimation.predicting import predict
 from workers.evaluation.comparing import compare
 from workers.evaluation.diagnostics import diagnostics
 from workers.evaluation.predicted import predict_held_out, together

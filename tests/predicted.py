@@ -1,0 +1,17 @@
+"""Predictions of a log, as tests compare them."""
+
+from collections.abc import Sequence
+
+from workers.estimation.learner import Response
+from workers.estimation.parameters import Parameters
+from workers.estimation.predicting import stream
+
+
+def predict(log: Sequence[Response], parameters: Parameters) -> list[tuple[Response, float, int]]:
+    """Stream one learner's answers through the engine, without mastery.
+
+    Returns:
+        Each answer, its expected score before it, and its number on the concept it names first.
+    """
+    streamed = stream(log, parameters)
+    return list(zip(log, streamed.expected.tolist(), streamed.attempts.tolist(), strict=True))
