@@ -1,6 +1,5 @@
 import asyncio
 import multiprocessing
-import time
 from pathlib import Path
 
 import ladybug
@@ -169,14 +168,16 @@ async def test_given_a_long_merge_then_the_event_loop_goes_on(tmp_path: Path) ->
     graph = EmbeddedGraph(tmp_path)
     await graph.prepare()
     merging = asyncio.create_task(graph.merge(changes_of(history(3000, students=900))))
-    longest, last = 0.0, time.monotonic()
+    turns = 0
     while not merging.done():
         await asyncio.sleep(0.005)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        turns += 1
     await merging
     await graph.close()
 
-    assert longest < 0.5
+    # A merge in the loop's own thread leaves it one turn. No limit in seconds: a busy machine
+    # breaks each.
+    assert turns > 10
 
 
 async def test_given_a_merge_that_is_cancelled_when_closed_then_it_is_whole_or_absent(
