@@ -24,7 +24,7 @@ from tests.live_predictions import (
 )
 from tests.servers import exclusive_redis, fresh_database, server_variables
 from tests.whole_run import MASTERY_COMMAND, Setting, publish, start_worker
-from workers.publishing.csv_responses import CsvResponses
+from workers.importing.csv_responses import CsvResponses
 from workers.watching.watch import SIZE, SIZE_OF_CONCEPT
 
 ROWS = 20_000

@@ -27,7 +27,7 @@ from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import Parameters
 from workers.evaluation.reading import logs_of
-from workers.publishing.csv_responses import CsvResponses
+from workers.importing.csv_responses import CsvResponses
 
 Floats = NDArray[np.float64]
 

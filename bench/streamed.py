@@ -19,8 +19,8 @@ from tests.streamed import largest_difference, stream
 from workers.calibration.fitting import COMBINED, MODELS, fit
 from workers.estimation.documents import parameters_document
 from workers.evaluation.reading import logs_of
+from workers.importing.csv_responses import CsvResponses
 from workers.ledger.direct import DirectLedger
-from workers.publishing.csv_responses import CsvResponses
 from workers.verification import verify
 
 

@@ -19,10 +19,10 @@ from workers.demo.gathering import gather
 from workers.demo.report import render_report, summary_table
 from workers.demo.report_data import ReportData
 from workers.errors import MasteryError
+from workers.importing.csv_responses import CsvResponses
+from workers.importing.delegate import Delegate
+from workers.importing.events import Entry, entries
 from workers.logs import configure_logs
-from workers.publishing.csv_responses import CsvResponses
-from workers.publishing.delegate import Delegate
-from workers.publishing.events import Entry, entries
 from workers.settings import Settings, load_settings
 from workers.worker import stop_on_signals
 

@@ -27,7 +27,7 @@ from workers.evaluation.protocol import evaluate_all as run
 from workers.evaluation.reading import logs_of
 from workers.evaluation.report import render_evaluation
 from workers.evaluation.report_data import Evaluation, best
-from workers.publishing.csv_responses import Columns, CsvResponses
+from workers.importing.csv_responses import Columns, CsvResponses
 from workers.reconciliation.since import Since
 
 

@@ -11,10 +11,10 @@ import typer
 
 from workers.app import running_worker
 from workers.cli.run_through import run_through
+from workers.importing.csv_responses import Columns, CsvResponse, CsvResponses
+from workers.importing.delegate import Delegate
+from workers.importing.events import Entry, entries
 from workers.logs import configure_logs
-from workers.publishing.csv_responses import Columns, CsvResponse, CsvResponses
-from workers.publishing.delegate import Delegate
-from workers.publishing.events import Entry, entries
 from workers.settings import Settings, load_settings
 from workers.worker import stop_on_signals
 

@@ -9,8 +9,8 @@ from rich.progress import Progress, TaskID
 
 from contracts.streams import ENGINE_GROUP, shards
 from workers.cli.progress import progress_bar
+from workers.importing.events import Entry, publish
 from workers.intake.redis_errors import redis_errors
-from workers.publishing.events import Entry, publish
 from workers.tasks import end
 from workers.worker import Worker
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from workers.estimation.learner import Response
+from workers.importing.csv_responses import CsvResponse
 from workers.moments import to_us
-from workers.publishing.csv_responses import CsvResponse
 
 _SCALE = "default"
 

@@ -8,9 +8,9 @@ from redis.asyncio import Redis
 
 from contracts.streams import shard_of, shards
 from workers.estimation.learner import LearnerKey
+from workers.importing.events import Entry, publish
 from workers.ledger.protocol import Ledger
 from workers.patience import Patience
-from workers.publishing.events import Entry, publish
 from workers.reconciliation.restatement import restate
 from workers.reconciliation.scope import Scope
 

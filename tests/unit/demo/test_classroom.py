@@ -9,8 +9,8 @@ from contracts.responses import ResponseRecorded
 from workers.demo.classroom import MONDAY, Answer, Classroom, simulate
 from workers.demo.curriculum import CONCEPTS
 from workers.estimation.parameters import CLASSICAL, BktParameters
-from workers.publishing.delegate import Delegate
-from workers.publishing.events import entries
+from workers.importing.delegate import Delegate
+from workers.importing.events import entries
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from workers.estimation.metrics import auc
 from workers.estimation.parameters import Parameters
 from workers.evaluation.protocol import _begin, _fold_of_begun, evaluate, evaluate_all, fold_of
 from workers.evaluation.reading import logs_of
-from workers.publishing.csv_responses import CsvResponses
+from workers.importing.csv_responses import CsvResponses
 
 ALONE = ["--processes", "1"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.responses import Response
 from workers.errors import InputFileError
-from workers.publishing.csv_responses import EPOCH, Columns, CsvResponses
+from workers.importing.csv_responses import EPOCH, Columns, CsvResponses
 
 HEADER = "student,item,concept,correct,order"
 

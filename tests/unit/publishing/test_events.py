@@ -8,9 +8,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from contracts.responses import ResponseRecorded
 from contracts.streams import RESPONSES, shard_of
 from workers.errors import RedisUnavailable, SettingsError, StreamRefused
+from workers.importing.delegate import Delegate
+from workers.importing.events import Entry, entries, publish
 from workers.intake.identity import Authorisation, Identity, TrustedClaims
-from workers.publishing.delegate import Delegate
-from workers.publishing.events import Entry, entries, publish
 from workers.settings import Settings
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from contracts.responses import ResponseRecorded
 from contracts.streams import EVENT_FIELD, shard_of, shards
+from workers.importing.delegate import Delegate
 from workers.intake.redis_errors import redis_errors
-from workers.publishing.delegate import Delegate
 
 SOURCE: Final = "/mastery-engine/publishing"
 
