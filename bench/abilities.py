@@ -10,11 +10,11 @@ import argparse
 
 import numpy as np
 
-from workers.calibration.irt.abilities import Abilities, abilities
-from workers.calibration.irt.answers import Answers, Floats, Ints
-from workers.calibration.irt.bank import Bank, Item, Model, bank_of
 from workers.estimation.items import ItemParameters
 from workers.estimation.scales import evidence
+from workers.modelling.calibration.irt.abilities import Abilities, abilities
+from workers.modelling.calibration.irt.answers import Answers, Floats, Ints
+from workers.modelling.calibration.irt.bank import Bank, Item, Model, bank_of
 
 ITEMS, STEPS = 300, 3
 LENGTHS = {5: 2_000, 30: 2_000, 200: 1_000, 1_000: 200, 10_000: 50}

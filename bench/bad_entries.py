@@ -24,9 +24,9 @@ import psutil  # type: ignore[import-untyped]  # has no types of its own
 from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
-from tests.bad_entries import CONFLICTS, ISSUER, KINDS, BadEntry, Fields, recovered, spread
-from tests.servers import exclusive_redis, fresh_database, server_variables
-from tests.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
+from tests.support.bad_entries import CONFLICTS, ISSUER, KINDS, BadEntry, Fields, recovered, spread
+from tests.support.servers import exclusive_redis, fresh_database, server_variables
+from tests.support.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
 
 _LIMIT = 0.70
 _POLL_S = 0.02

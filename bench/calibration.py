@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from workers.calibration.irt.answers import Floats, answers_of_table
-from workers.calibration.irt.mml import calibrate
-from workers.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS
+from workers.modelling.calibration.irt.answers import Floats, answers_of_table
+from workers.modelling.calibration.irt.mml import calibrate
+from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS
 
 PERSONS, ITEMS, MISSING = 5_000, 60, 0.7
 SEEDS = range(1, 6)

@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 
 from bench.intervals import Floats, drawn_truth, simulated, table_of_scores, true_parameters
-from workers.calibration.fitting import COMBINED, MODELS
 from workers.estimation.answering import apply, unseen
 from workers.estimation.learner import Learner, Response
 from workers.estimation.metrics import auc
 from workers.estimation.parameters import Parameters
+from workers.modelling.calibration.fitting import COMBINED, MODELS
 
 FITTED: Final = (COMBINED, "bkt")
 TRUTH: Final = "truth"

@@ -28,13 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.recovery import table_of_rows
-from workers.calibration.bkt_step import LEAST_PRIOR, LEAST_RATIO
-from workers.calibration.fitting import COMBINED, MODELS
-from workers.calibration.table import Table, table_of
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.uncertainty import log_odds, log_odds_interval
+from workers.modelling.calibration.bkt.step import LEAST_PRIOR, LEAST_RATIO
+from workers.modelling.calibration.fitting import COMBINED, MODELS
+from workers.modelling.calibration.table import Table, table_of
 
 Floats = NDArray[np.float64]
 

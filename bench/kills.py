@@ -24,8 +24,8 @@ from redis.asyncio import Redis
 from contracts.streams import ENGINE_GROUP, RESPONSES
 from tests.faults.load import LATE, REPEATED, published
 from tests.faults.processes import until
-from tests.servers import exclusive_redis, fresh_database, server_variables
-from tests.whole_run import (
+from tests.support.servers import exclusive_redis, fresh_database, server_variables
+from tests.support.whole_run import (
     Setting,
     drain,
     events_differences,

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tests.live_predictions import (
+from tests.support.live_predictions import (
     drained,
     free_port,
     live_differences,
@@ -22,10 +22,10 @@ from tests.live_predictions import (
     scraped,
     stored_rows,
 )
-from tests.servers import exclusive_redis, fresh_database, server_variables
-from tests.whole_run import MASTERY_COMMAND, Setting, publish, start_worker
+from tests.support.servers import exclusive_redis, fresh_database, server_variables
+from tests.support.whole_run import MASTERY_COMMAND, Setting, publish, start_worker
 from workers.importing.csv_responses import CsvResponses
-from workers.watching.watch import SIZE, SIZE_OF_CONCEPT
+from workers.metrics.drift.watch import SIZE, SIZE_OF_CONCEPT
 
 ROWS = 20_000
 

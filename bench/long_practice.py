@@ -22,12 +22,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.calibration.fitting import COMBINED, MODELS, fit
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import Parameters
-from workers.evaluation.reading import logs_of
 from workers.importing.csv_responses import CsvResponses
+from workers.modelling.calibration.fitting import COMBINED, MODELS, fit
+from workers.modelling.evaluation.reading import logs_of
 
 Floats = NDArray[np.float64]
 

@@ -26,15 +26,15 @@ import psutil  # type: ignore[import-untyped]  # has no types of its own
 from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, MASTERY, RESPONSES
-from tests.servers import (
+from tests.support.servers import (
     Supabase,
     exclusive_redis,
     exclusive_supabase,
     fresh_database,
     server_variables,
 )
-from tests.whole_run import Setting, publish, start_worker
-from workers.moments import to_us
+from tests.support.whole_run import Setting, publish, start_worker
+from workers.common.times import to_us
 
 SAMPLE_S = 0.1
 MOST_GROWTH = 1.2

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.factories import event_json
-from tests.servers import fresh_database, server_variables
-from tests.unit.doubles import PARAMETERS, STREAM, admission, raw
-from workers.intake.admission import Admitted
-from workers.ledger.direct import DirectLedger
-from workers.patience import Patience
-from workers.rates import RateLimit
-from workers.recorder import Recorder
-from workers.service.metrics import EngineMetrics
+from tests.support.doubles import PARAMETERS, STREAM, admission, raw
+from tests.support.factories import event_json
+from tests.support.servers import fresh_database, server_variables
+from workers.admission.admission import Admitted
+from workers.common.rate_limit import RateLimit
+from workers.common.retrying import Patience
+from workers.engine.recorder import Recorder
+from workers.ledger.sql.direct import DirectLedger
+from workers.metrics.metrics import EngineMetrics
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.calibration.bkt_fit import NO_PRIORS, fit_bkt
-from workers.calibration.table import NEVER, Table
+from workers.modelling.calibration.bkt.fit import NO_PRIORS, fit_bkt
+from workers.modelling.calibration.table import NEVER, Table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

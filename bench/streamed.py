@@ -14,14 +14,14 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from tests.servers import fresh_database, server_variables
-from tests.streamed import largest_difference, stream
-from workers.calibration.fitting import COMBINED, MODELS, fit
+from tests.support.servers import fresh_database, server_variables
+from tests.support.streamed import largest_difference, stream
 from workers.estimation.documents import parameters_document
-from workers.evaluation.reading import logs_of
 from workers.importing.csv_responses import CsvResponses
-from workers.ledger.direct import DirectLedger
-from workers.verification import verify
+from workers.ledger.sql.direct import DirectLedger
+from workers.modelling.calibration.fitting import COMBINED, MODELS, fit
+from workers.modelling.evaluation.reading import logs_of
+from workers.operations.repair.verifying import verify
 
 
 async def _main(options: argparse.Namespace) -> None:

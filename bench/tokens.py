@@ -22,10 +22,10 @@ from redis.asyncio import Redis
 
 from bench.bad_entries import Run, watch
 from contracts.streams import REJECTED, RESPONSES
-from tests.issuer import ISSUER, KeyServer, SigningKey, token_claims
-from tests.servers import exclusive_redis, fresh_database, server_variables
-from tests.token_events import token_event
-from tests.whole_run import Setting, start_worker
+from tests.support.issuer import ISSUER, KeyServer, SigningKey, token_claims
+from tests.support.servers import exclusive_redis, fresh_database, server_variables
+from tests.support.token_events import token_event
+from tests.support.whole_run import Setting, start_worker
 
 _LIMIT = 0.85
 _PIPELINE = 1_000

@@ -17,12 +17,12 @@ from typing import Final
 
 import numpy as np
 
-from workers.calibration.fitting import MODELS, fit
 from workers.estimation.ability import AbilityState, estimate_many, estimates
 from workers.estimation.answering import apply
 from workers.estimation.bkt import likelihood_ratio, update, update_many
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import CLASSICAL, Parameters
+from workers.modelling.calibration.fitting import MODELS, fit
 
 LEARNERS = 500
 ROUNDS = 60

@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 
-from tests.factories import answer
+from tests.support.factories import answer
 from workers.estimation.fold import Folded, Work, fold
 from workers.estimation.learner import Learner, LearnerKey
 from workers.estimation.parameters import Parameters
-from workers.service.metrics import EngineMetrics
-from workers.watching.drift import DriftWatch, Limits
-from workers.watching.windows import Windows
+from workers.metrics.drift.drift import DriftWatch, Limits
+from workers.metrics.drift.windows import Windows
+from workers.metrics.metrics import EngineMetrics
 
 BATCH = 500
 ROUNDS = 60

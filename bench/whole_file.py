@@ -22,15 +22,15 @@ from neo4j import AsyncGraphDatabase
 from redis.asyncio import Redis
 
 from contracts.streams import RESPONSES
-from tests.oracle import rows_of_csv
-from tests.servers import (
+from tests.support.oracle import rows_of_csv
+from tests.support.servers import (
     Neo4j,
     Supabase,
     exclusive_supabase,
     fresh_database,
     server_variables,
 )
-from tests.whole_run import (
+from tests.support.whole_run import (
     MASTERY_COMMAND,
     Setting,
     drain,

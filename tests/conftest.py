@@ -7,7 +7,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.servers import (
+from tests.support.servers import (
     Neo4j,
     Supabase,
     exclusive_neo4j,

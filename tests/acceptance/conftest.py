@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import server_variables
+from tests.support.servers import server_variables
 
 
 @pytest.fixture

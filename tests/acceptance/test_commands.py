@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import Neo4j
-from tests.whole_run import MASTERY_COMMAND, Setting, publish, simulated_rows, start_worker
+from tests.support.servers import Neo4j
+from tests.support.whole_run import MASTERY_COMMAND, Setting, publish, simulated_rows, start_worker
 
 _SERVER_VARIABLES = ("REDIS_URL", "DATABASE_URL", "SUPABASE_", "NEO4J_", "JWT_", "ENVIRONMENT")
 

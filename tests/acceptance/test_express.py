@@ -10,7 +10,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from contracts.streams import MASTERY, REJECTED
-from tests.whole_run import Setting, drain
+from tests.support.whole_run import Setting, drain
 
 _PUBLISHER = Path(__file__).parent / "node" / "express_publisher.cjs"
 _COUNT = 40

@@ -18,8 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.factories import uuid_of
-from tests.whole_run import MASTERY_COMMAND
+from tests.support.factories import uuid_of
+from tests.support.whole_run import MASTERY_COMMAND
 
 _SECRET: Final = "an acceptance test's own secret, long enough"
 _ORIGIN: Final = "https://app.example"

@@ -14,11 +14,11 @@ from typer.testing import CliRunner, Result
 
 from contracts.rejections import RejectionCode
 from contracts.streams import MASTERY, REJECTED, RESPONSES
-from tests.factories import event
-from tests.unit.deadletters.letters import rejection
-from tests.whole_run import MASTERY_COMMAND
-from workers.cli.rejected import app
-from workers.errors import MasteryError, SettingsError
+from tests.support.dead_letters import rejection
+from tests.support.factories import event
+from tests.support.whole_run import MASTERY_COMMAND
+from workers.cli.rejected.commands import app
+from workers.common.errors import MasteryError, SettingsError
 
 TOKEN = jwt.encode({"sub": "student-1"}, "x" * 32, algorithm="HS256")
 

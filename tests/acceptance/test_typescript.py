@@ -15,10 +15,10 @@ from redis import Redis
 from contracts.jobs import JobRequested
 from contracts.streams import JOBS, REJECTED, RESPONSES, shards
 from tests.security.guarded_redis import GuardedRedis, guarded_redis
-from tests.servers import server_variables
-from tests.whole_run import MASTERY_COMMAND, Setting
-from workers.service.asyncapi import EVENT_TYPES
-from workers.service.examples import EXAMPLES
+from tests.support.servers import server_variables
+from tests.support.whole_run import MASTERY_COMMAND, Setting
+from workers.reference.asyncapi import EVENT_TYPES
+from workers.reference.examples import EXAMPLES
 
 _ROOT = Path(__file__).parents[2]
 _SHARDS = 2

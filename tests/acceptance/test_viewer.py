@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workers.service.asyncapi import EVENT_TYPES, build_document
-from workers.service.http import application, inner_routes
-from workers.service.metrics import EngineMetrics
-from workers.service.server import HttpServer
+from workers.metrics.metrics import EngineMetrics
+from workers.reference.asyncapi import EVENT_TYPES, build_document
+from workers.web.http import application, inner_routes
+from workers.web.server import HttpServer
 
 _SCRIPT = Path(__file__).parent / "node" / "viewer.cjs"
 

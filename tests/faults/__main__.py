@@ -21,7 +21,7 @@ from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.run import Outcome, run
 from tests.faults.servers import PostgresServer, scratch
 from tests.faults.stage import Need, Size
-from tests.servers import Neo4j, exclusive_neo4j
+from tests.support.servers import Neo4j, exclusive_neo4j
 
 _GRAPH = ("TEST_NEO4J_URI", "TEST_NEO4J_USERNAME", "TEST_NEO4J_PASSWORD")
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from tests.faults.processes import free_port, until
-from tests.whole_run import MASTERY_COMMAND, Setting
+from tests.support.whole_run import MASTERY_COMMAND, Setting
 
 _WATCH_S = 0.2
 _READY_S = 120.0

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from contracts.streams import RESPONSES
-from tests.whole_run import event_of, simulated_rows
+from tests.support.whole_run import event_of, simulated_rows
 
 REPEATED = 0.30
 """Share of the responses that are published a second time, some time later."""

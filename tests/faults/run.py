@@ -15,8 +15,8 @@ from tests.faults.catalogue import Fault
 from tests.faults.processes import until
 from tests.faults.servers import PostgresServer
 from tests.faults.stage import Size, Stage, set_stage
-from tests.servers import Neo4j
-from tests.whole_run import (
+from tests.support.servers import Neo4j
+from tests.support.whole_run import (
     Found,
     events_differences,
     found,

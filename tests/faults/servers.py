@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.faults.processes import Process, free_port, program, until
-from tests.servers import apply_migrations
+from tests.support.servers import apply_migrations
 
 _UP_S = 60.0
 _POSTGRES_USER = "postgres"

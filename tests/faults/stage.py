@@ -11,8 +11,8 @@ from tests.faults.load import Load
 from tests.faults.proxy import Proxy
 from tests.faults.rest import RestServers
 from tests.faults.servers import Disk, PostgresServer, RedisServer, scratch, small_disk
-from tests.servers import Neo4j
-from tests.whole_run import Setting
+from tests.support.servers import Neo4j
+from tests.support.whole_run import Setting
 
 _DISK_MB = 160
 _DISK_BYTES_A_RESPONSE = 5_000

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.faults.proxy import Proxy, gateway_error
-from workers.errors import LedgerUnavailable
-from workers.ledger.direct import DirectLedger
-from workers.service.health import Check, Health
+from workers.common.errors import LedgerUnavailable
+from workers.ledger.sql.direct import DirectLedger
+from workers.metrics.health import Check, Health
 
 
 @pytest.fixture

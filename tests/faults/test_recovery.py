@@ -6,7 +6,7 @@ from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.run import run
 from tests.faults.servers import PostgresServer
 from tests.faults.stage import Need, Size
-from tests.servers import Neo4j
+from tests.support.servers import Neo4j
 
 
 def _faults(*, graph: bool) -> list[object]:

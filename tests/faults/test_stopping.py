@@ -11,8 +11,8 @@ from tests.faults.processes import until
 from tests.faults.run import TOLERANCE, drained
 from tests.faults.servers import PostgresServer
 from tests.faults.stage import Size, Stage, set_stage
-from tests.whole_run import events_differences, found, stored_mastery
-from workers.tasks import GRACE_S
+from tests.support.whole_run import events_differences, found, stored_mastery
+from workers.common.tasks import GRACE_S
 
 _ENDED_S = GRACE_S + 8.0
 """Beside the grace time 5 s for HTTP, 2 s for the streams, and the end of a Python process."""

@@ -14,7 +14,7 @@ import structlog
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.model.world import World
-from tests.servers import exclusive_redis, fresh_database, server_variables
+from tests.support.servers import exclusive_redis, fresh_database, server_variables
 
 _COMMON: Final[dict[str, Any]] = {
     "deadline": None,

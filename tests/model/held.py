@@ -8,10 +8,10 @@ from redis.asyncio.client import Pipeline
 
 from contracts.streams import ENGINE_GROUP, Shard
 from tests.model.strand import Point, Strand
-from workers.ledger.contract import SqlLedger
-from workers.ledger.direct import DirectLedger
 from workers.ledger.protocol import Commit, Committed, Loaded, Touched
-from workers.outlet.outlet import Outlet, Settled
+from workers.ledger.sql.direct import DirectLedger
+from workers.ledger.sql.ledger import SqlLedger
+from workers.publishing.publisher import Outlet, Settled
 
 
 class HeldLedger(SqlLedger):

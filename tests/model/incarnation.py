@@ -1,4 +1,4 @@
-"""One life of a worker: the real pieces, wired as `workers.app` wires them."""
+"""One life of a worker: the real pieces, wired as `workers.app.worker` wires them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,21 +10,21 @@ from contracts.streams import ENGINE_GROUP, Shard, shards
 from tests.model.held import HeldLedger, HeldOutlet, MortalRedis
 from tests.model.publishing import LARGEST_EVENT
 from tests.model.strand import Killed, Strand
-from workers.engine import Engine
-from workers.errors import Unavailable
-from workers.intake.acceptance import Acceptances
-from workers.intake.admission import Admission
-from workers.intake.identity import Authorisation, TrustedClaims
-from workers.intake.raw_batch import RawBatch, decode, parse
-from workers.intake.reclaiming import Reclaimer
-from workers.intake.tries import Tries
-from workers.isolation import Isolation
-from workers.ledger.direct import DirectLedger
+from workers.admission.admission import Admission
+from workers.common.errors import Unavailable
+from workers.common.retrying import Patience
+from workers.engine.engine import Engine
+from workers.engine.recorder import Recorder
+from workers.identity.claims import Authorisation, TrustedClaims
+from workers.ledger.parameter_versions import Versions
 from workers.ledger.protocol import Commit, Committed
-from workers.meter import Meter
-from workers.patience import Patience
-from workers.recorder import Recorder
-from workers.versions import Versions
+from workers.ledger.sql.direct import DirectLedger
+from workers.metrics.meter import Meter
+from workers.streams.batch import RawBatch, decode, parse
+from workers.streams.poison import Isolation
+from workers.streams.reclaiming import Reclaimer
+from workers.streams.redriven import Acceptances
+from workers.streams.tries import Tries
 
 SHARD: Final[Shard] = shards(0)[0]
 BATCH: Final = 4

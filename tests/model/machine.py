@@ -13,14 +13,14 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.factories import uuid_of
 from tests.model import publishing
 from tests.model.audit import Audit
 from tests.model.incarnation import BATCH, Incarnation
 from tests.model.publishing import CHANGES, REFUSED, Answer, Published, numbered
 from tests.model.strand import Point
 from tests.model.world import PARAMETERS, World
-from workers.errors import LedgerUnavailable, RedisUnavailable
+from tests.support.factories import uuid_of
+from workers.common.errors import LedgerUnavailable, RedisUnavailable
 
 _MOST_ROUNDS: Final = 60
 _MOST_SURPRISES: Final = 2

@@ -10,8 +10,8 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from contracts.rejections import RejectionCode
-from tests.factories import uuid_of
-from workers.moments import iso
+from tests.support.factories import uuid_of
+from workers.common.times import iso
 
 LARGEST_EVENT: Final = 4_096
 """What the model's workers accept, bytes."""

@@ -8,11 +8,11 @@ from typing import Any, Final
 import orjson
 
 from contracts.mastery import MasteryData
-from tests import oracle
 from tests.model.tables import Key, Learner, Tables, answer_of
 from tests.model.world import OTHER
+from tests.support import oracle
+from workers.common.times import to_us
 from workers.graph.changes import AbilityChange, AttendanceChange, MasteryChange, changes_of
-from workers.moments import to_us
 
 TOLERANCE: Final = 1e-12
 _BKT: Final = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.model.publishing import Answer
-from workers.moments import to_us
+from workers.common.times import to_us
 
 Learner = tuple[str, str]
 Key = tuple[str, str, str]

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.factories import uuid_of
 from tests.model.machine import Interleavings
 from tests.model.publishing import CHANGES, REFUSED, Answer
 from tests.model.strand import Point
 from tests.model.world import World
+from tests.support.factories import uuid_of
 
 _NOON_US = 1_772_452_800_000_000
 steps = pytest.mark.parametrize("step", list(Point))

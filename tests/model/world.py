@@ -13,11 +13,11 @@ from tests.model.publishing import Published
 from tests.model.strand import Killed, Strand, Stray
 from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
-from workers.intake.subscribers import ensure_groups
-from workers.ledger.direct import DirectLedger
 from workers.ledger.protocol import Commit, Committed
-from workers.outlet.outlet import Outlet, Settled
-from workers.service.metrics import EngineMetrics
+from workers.ledger.sql.direct import DirectLedger
+from workers.metrics.metrics import EngineMetrics
+from workers.publishing.publisher import Outlet, Settled
+from workers.streams.subscribers import ensure_groups
 
 Found = TypeVar("Found")
 

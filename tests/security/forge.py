@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 import jwt
 
-from tests.factories import uuid_of
-from tests.issuer import ISSUER, KeyServer, SigningKey, base64url
-from workers.moments import iso
+from tests.support.factories import uuid_of
+from tests.support.issuer import ISSUER, KeyServer, SigningKey, base64url
+from workers.common.times import iso
 
 SECRET: Final = "the-secret-of-hs256-which-nobody-else-knows"
 TENANT: Final = "school-7"

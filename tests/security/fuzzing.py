@@ -12,15 +12,15 @@ from typing import Any, Final
 
 import jwt
 
-from tests.fuzzed_entries import FUZZED
-from tests.issuer import ISSUER, SigningKey, base64url
-from workers.intake.admission import Admission
-from workers.intake.identity import Authorisation, ClaimRules
-from workers.intake.raw_batch import RawEntry
-from workers.moments import iso
-from workers.tokens.keys import KeySet, usable_keys
-from workers.tokens.verified_tokens import VerifiedTokens
-from workers.tokens.verifier import Verifier
+from tests.support.fuzzed_entries import FUZZED
+from tests.support.issuer import ISSUER, SigningKey, base64url
+from workers.admission.admission import Admission
+from workers.common.times import iso
+from workers.identity.claims import Authorisation, ClaimRules
+from workers.identity.keys import KeySet, usable_keys
+from workers.identity.verified_tokens import VerifiedTokens
+from workers.identity.verifier import Verifier
+from workers.streams.batch import RawEntry
 
 NOW_S: Final = 1_795_000_000
 _SECRET: Final = b"the-secret-of-hs256-which-nobody-else-knows"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from workers.app import ROLES, Role, running_worker
+from workers.app.worker import ROLES, Role, running_worker
 from workers.cli.main import app
-from workers.settings import Settings, load_settings
+from workers.config.settings import Settings, load_settings
 
 
 @contextmanager

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from tests.factories import uuid_of
 from tests.security.forge import ATTACKER, TEACHER, TENANT, VICTIM, Attack, Forge, Harmless
+from tests.support.factories import uuid_of
 
 _STOLEN: Final = uuid_of("good", TENANT, VICTIM, 0)
 """The id of a response of the victim's."""

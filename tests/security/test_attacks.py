@@ -10,21 +10,21 @@ import pytest
 from redis.asyncio import Redis
 
 from contracts.streams import MASTERY, REJECTED, RESPONSES
-from tests.factories import uuid_of
-from tests.issuer import ISSUER, KeyServer, SigningKey
 from tests.security.event_attacks import event_attacks
 from tests.security.forge import SECRET, TENANT, VICTIM, Attack, Forge, Harmless
 from tests.security.in_process import drained, settings_of
 from tests.security.replay_attacks import replay_attacks
 from tests.security.token_attacks import token_attacks
-from tests.servers import Neo4j
-from tests.whole_run import (
+from tests.support.factories import uuid_of
+from tests.support.issuer import ISSUER, KeyServer, SigningKey
+from tests.support.servers import Neo4j
+from tests.support.whole_run import (
     Setting,
     found,
     graph_differences,
     stored_mastery,
 )
-from workers.moments import iso
+from workers.common.times import iso
 
 _GOOD: Final = [
     (tenant, student, number)

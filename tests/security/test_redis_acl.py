@@ -17,7 +17,7 @@ from redis.retry import Retry
 from contracts.streams import JOBS, MASTERY, REJECTED, RESPONSES, UNLOCKED, shards
 from tests.security.guarded_redis import USERS, GuardedRedis, guarded_redis
 from tests.security.in_process import command, drained, settings_of
-from tests.whole_run import (
+from tests.support.whole_run import (
     Found,
     Setting,
     events_differences,
@@ -26,9 +26,9 @@ from tests.whole_run import (
     simulated_rows,
     stored_mastery,
 )
-from workers.deadletters.reading import redriven_key
-from workers.intake.acceptance import accepted_key
-from workers.intake.tries import tries_key
+from workers.operations.dead_letters.reading import redriven_key
+from workers.streams.redriven import accepted_key
+from workers.streams.tries import tries_key
 
 FOR_EVERYBODY: Final = frozenset({"auth", "hello", "quit", "reset"})
 """Commands of a connection that says who it is or ends: Redis takes them from anybody."""

@@ -10,11 +10,11 @@ import httpx
 
 from tests.integration.ledger.test_schema import answered
 from tests.security.schema_rules import FUNCTIONS, RELATIONS
-from tests.servers import Supabase
-from workers.correcting import Corrector, Verdict
+from tests.support.servers import Supabase
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
-from workers.ledger.postgrest import PostgrestLedger
+from workers.ledger.sql.postgrest import PostgrestLedger
+from workers.operations.repair.correcting import Corrector, Verdict
 
 _RESPONSE: Final = "00000000-0000-4000-8000-000000000001"
 _LEARNERS: Final = (("school-7", "ann"), ("school-8", "ann"), ("school-7", "bob"))

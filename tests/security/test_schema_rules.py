@@ -5,7 +5,7 @@ from typing import Any, Final
 import asyncpg
 
 from tests.security.schema_rules import FUNCTIONS, RELATIONS, violations
-from tests.servers import Supabase
+from tests.support.servers import Supabase
 
 _OWN: Final = (
     "student_id = (select mastery.claimed_student()) "

@@ -15,14 +15,14 @@ import redis
 
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, MASTERY, REJECTED, RESPONSES
 from tests.faults.processes import free_port
-from tests.issuer import ISSUER, KeyServer, SigningKey
 from tests.security.event_attacks import event_attacks
 from tests.security.forge import SECRET, TENANT, VICTIM, Attack, Forge
 from tests.security.guarded_redis import GuardedRedis, guarded_redis
 from tests.security.in_process import failure
 from tests.security.token_attacks import token_attacks
-from tests.servers import Neo4j
-from tests.whole_run import MASTERY_COMMAND, Setting
+from tests.support.issuer import ISSUER, KeyServer, SigningKey
+from tests.support.servers import Neo4j
+from tests.support.whole_run import MASTERY_COMMAND, Setting
 
 _UP_S: Final = 90.0
 _SCORE: Final = 0.7351926481

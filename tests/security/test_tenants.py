@@ -13,10 +13,10 @@ from neo4j import AsyncGraphDatabase
 from redis.asyncio import Redis
 
 from contracts.streams import MASTERY, REJECTED, RESPONSES
-from tests.factories import uuid_of
 from tests.security.in_process import drained, settings_of
-from tests.servers import Neo4j, fresh_database, server_variables
-from tests.whole_run import Setting, event_of
+from tests.support.factories import uuid_of
+from tests.support.servers import Neo4j, fresh_database, server_variables
+from tests.support.whole_run import Setting, event_of
 
 # The last two would be one, were tenant and student put together with a separator.
 _TENANTS: Final = ("school-7", "school-8", "school-7/a")

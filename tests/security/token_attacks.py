@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.issuer import ISSUER, base64url
 from tests.security.forge import ATTACKER, MISSING, SECRET, TENANT, VICTIM, Attack, Forge, Harmless
-from workers.moments import iso
+from tests.support.issuer import ISSUER, base64url
+from workers.common.times import iso
 
 _NO: Final = "unauthenticated"
 _OWN: Final = Harmless(TENANT, ATTACKER)

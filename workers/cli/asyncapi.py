@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.reference import commands_page, events_page, settings_page
-from workers.errors import InputFileError
-from workers.service.asyncapi import CHANNELS, EVENT_TYPES, build_document, event_schema
-from workers.typescript.module import Stream, module
+from workers.common.errors import InputFileError
+from workers.reference.asyncapi import CHANNELS, EVENT_TYPES, build_document, event_schema
+from workers.reference.pages import commands_page, events_page, settings_page
+from workers.reference.typescript.module import Stream, module
 
 DOCUMENT = "asyncapi.yaml"
 SCHEMAS = "contracts/schemas"

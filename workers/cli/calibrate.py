@@ -10,18 +10,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from workers.adapters import open_ledger
-from workers.calibrating.calibrator import Calibrator
-from workers.calibrating.processes import Hands, cores, in_a_process
-from workers.calibrating.request import DEFAULT_MODEL, Activate, Calibrated, Request
-from workers.calibration.fitting import MODELS
+from workers.app.lifecycle import stop_on_signals
+from workers.app.servers import open_ledger
 from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
-from workers.logs import configure_logs
-from workers.patience import Impatience
-from workers.settings import Settings, load_settings
-from workers.tasks import end
-from workers.worker import stop_on_signals
+from workers.common.logs import configure_logs
+from workers.common.retrying import Impatience
+from workers.common.tasks import end
+from workers.config.settings import Settings, load_settings
+from workers.modelling.calibration.fitting import MODELS
+from workers.modelling.calibration_run.calibrator import Calibrator
+from workers.modelling.calibration_run.processes import Hands, cores, in_a_process
+from workers.modelling.calibration_run.request import DEFAULT_MODEL, Activate, Calibrated, Request
 
 _STOPPED: Final = 130
 _SHOWN: Final = 20

@@ -10,15 +10,15 @@ import typer
 from rich.console import Console
 
 from contracts.streams import shards
-from workers.adapters import Servers, open_servers
-from workers.app import parameters_source
-from workers.errors import LedgerUnavailable, MasteryError, StreamRefused
-from workers.intake.redis_errors import redis_errors
-from workers.ledger.migrations import Migrations
-from workers.logs import configure_logs
-from workers.settings import Settings, load_settings
-from workers.tokens.keyring import KeyRing
-from workers.tokens.verification import build_ring
+from workers.app.identity import build_ring
+from workers.app.servers import Servers, open_servers
+from workers.app.worker import parameters_source
+from workers.common.errors import LedgerUnavailable, MasteryError, StreamRefused
+from workers.common.logs import configure_logs
+from workers.config.settings import Settings, load_settings
+from workers.identity.keyring import KeyRing
+from workers.ledger.schema.migrations import Migrations
+from workers.streams.redis_errors import redis_errors
 
 _TIMEOUT_S: Final = 20.0
 

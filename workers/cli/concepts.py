@@ -11,14 +11,14 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.primitives import Identifier
-from workers.adapters import open_servers
+from workers.app.servers import open_servers
 from workers.cli.one_learner import DEFAULT_TENANT
-from workers.logs import configure_logs
-from workers.mapping.file import MapFile, read_file
-from workers.mapping.graph_map import GraphMap, MapDifference
-from workers.mapping.importing import Imported, Importer
-from workers.patience import Patience
-from workers.settings import Settings, load_settings
+from workers.common.logs import configure_logs
+from workers.common.retrying import Patience
+from workers.config.settings import Settings, load_settings
+from workers.operations.concept_map.file import MapFile, read_file
+from workers.operations.concept_map.graph_map import GraphMap, MapDifference
+from workers.operations.concept_map.storing import Imported, Importer
 
 app = typer.Typer(name="concepts", help="What has to be known before what.", no_args_is_help=True)
 

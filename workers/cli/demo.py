@@ -10,21 +10,21 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from workers.adapters import Servers
-from workers.app import running_worker
+from workers.app.lifecycle import stop_on_signals
+from workers.app.servers import Servers
+from workers.app.worker import running_worker
 from workers.cli.run_through import run_through
 from workers.cli.verify import compare
+from workers.common.errors import MasteryError
+from workers.common.logs import configure_logs
+from workers.config.settings import Settings, load_settings
 from workers.demo.classroom import Classroom, simulate
 from workers.demo.gathering import gather
 from workers.demo.report import render_report, summary_table
 from workers.demo.report_data import ReportData
-from workers.errors import MasteryError
 from workers.importing.csv_responses import CsvResponses
 from workers.importing.delegate import Delegate
 from workers.importing.events import Entry, entries
-from workers.logs import configure_logs
-from workers.settings import Settings, load_settings
-from workers.worker import stop_on_signals
 
 _SUBJECT: Final = "mastery-demo"
 _EMBEDDED: Final[Mapping[str, Any]] = {

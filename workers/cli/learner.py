@@ -11,17 +11,17 @@ from typing import Annotated
 
 import typer
 
-from workers.adapters import Servers, open_servers
+from workers.app.servers import Servers, open_servers
 from workers.cli.one_learner import DEFAULT_TENANT
 from workers.cli.progress import progress_bar
-from workers.errors import InputFileError
+from workers.common.errors import InputFileError
+from workers.common.logs import configure_logs
+from workers.config.settings import Settings, load_settings
 from workers.estimation.learner import LearnerKey
-from workers.logs import configure_logs
-from workers.rights.belonging import Belonging
-from workers.rights.erasing import Eraser, Report
-from workers.rights.exporting import Exporter
-from workers.rights.streams import LearnerStreams
-from workers.settings import Settings, load_settings
+from workers.operations.privacy.belonging import Belonging
+from workers.operations.privacy.erasing import Eraser, Report
+from workers.operations.privacy.exporting import Exporter
+from workers.operations.privacy.streams import LearnerStreams
 
 app = typer.Typer(name="learner", help="One learner's data.", no_args_is_help=True)
 

@@ -4,18 +4,21 @@ import sys
 
 import typer
 
-from workers.cli import concepts, learner, migrate, parameters, rejected, response
+from workers.cli import concepts, learner, migrate
 from workers.cli.asyncapi import asyncapi
 from workers.cli.calibrate import calibrate
 from workers.cli.check import check
 from workers.cli.demo import demo
-from workers.cli.evaluate import evaluate
+from workers.cli.evaluate.command import evaluate
+from workers.cli.parameters import commands as parameters
 from workers.cli.rebuild import rebuild
-from workers.cli.reconcile import reconcile
+from workers.cli.reconcile.command import reconcile
+from workers.cli.rejected import commands as rejected
 from workers.cli.replay import replay
+from workers.cli.response import commands as response
 from workers.cli.verify import verify
 from workers.cli.worker import worker
-from workers.errors import MasteryError
+from workers.common.errors import MasteryError
 
 app = typer.Typer(
     name="mastery",

@@ -4,8 +4,12 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from workers.evaluation.mastery_rows import MASTERY_HEADS, MASTERY_NOTE, mastery_cells
-from workers.evaluation.validity import Validity
+from workers.modelling.evaluation.page.mastery_rows import (
+    MASTERY_HEADS,
+    MASTERY_NOTE,
+    mastery_cells,
+)
+from workers.modelling.judging.validity import Validity
 
 
 def mastery_table(rows: Iterable[tuple[str, Validity, float]]) -> Table:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from workers.errors import SettingsError
-from workers.ledger.migrations import Migrations
-from workers.settings import load_settings
+from workers.common.errors import SettingsError
+from workers.config.settings import load_settings
+from workers.ledger.schema.migrations import Migrations
 
 app = typer.Typer(
     name="migrate", help="Bring the database's schema up, or take it back.", no_args_is_help=True

@@ -9,14 +9,14 @@ from typing import Annotated, Final
 
 import typer
 
-from workers.app import running_worker
+from workers.app.lifecycle import stop_on_signals
+from workers.app.worker import running_worker
 from workers.cli.run_through import run_through
+from workers.common.logs import configure_logs
+from workers.config.settings import Settings, load_settings
 from workers.importing.csv_responses import Columns, CsvResponse, CsvResponses
 from workers.importing.delegate import Delegate
 from workers.importing.events import Entry, entries
-from workers.logs import configure_logs
-from workers.settings import Settings, load_settings
-from workers.worker import stop_on_signals
 
 _SUBJECT: Final = "mastery-replay"
 

@@ -8,11 +8,11 @@ from redis.asyncio import Redis
 from rich.progress import Progress, TaskID
 
 from contracts.streams import ENGINE_GROUP, shards
+from workers.app.lifecycle import Worker
 from workers.cli.progress import progress_bar
+from workers.common.tasks import end
 from workers.importing.events import Entry, publish
-from workers.intake.redis_errors import redis_errors
-from workers.tasks import end
-from workers.worker import Worker
+from workers.streams.redis_errors import redis_errors
 
 _POLL_S = 0.2
 

@@ -2,10 +2,10 @@
 
 from redis.asyncio import Redis
 
-from workers.errors import Unavailable
+from workers.common.errors import Unavailable
+from workers.config.settings import Settings
 from workers.ledger.repair import RepairLedger
-from workers.outlet.teller import Teller
-from workers.settings import Settings
+from workers.publishing.outbox_relay import Teller
 
 
 async def tell(ledger: RepairLedger, settings: Settings) -> tuple[int, str | None]:

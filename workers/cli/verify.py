@@ -8,16 +8,16 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from workers.adapters import open_ledger
-from workers.app import parameters_source
+from workers.app.servers import open_ledger
+from workers.app.worker import parameters_source
 from workers.cli.one_learner import Student, Tenant, one_learner, require_known
 from workers.cli.progress import progress_bar
+from workers.common.logs import configure_logs
+from workers.config.settings import Settings, load_settings
 from workers.estimation.learner import LearnerKey
 from workers.ledger.repair import RepairLedger
-from workers.logs import configure_logs
-from workers.settings import Settings, load_settings
-from workers.verification import TOLERANCE, Difference
-from workers.verification import verify as verified
+from workers.operations.repair.verifying import TOLERANCE, Difference
+from workers.operations.repair.verifying import verify as verified
 
 _SHOWN: Final = 20
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from workers.app import ROLES, Role, running_worker
-from workers.logs import configure_logs
-from workers.settings import Settings, load_settings
-from workers.worker import stop_on_signals
+from workers.app.lifecycle import stop_on_signals
+from workers.app.worker import ROLES, Role, running_worker
+from workers.common.logs import configure_logs
+from workers.config.settings import Settings, load_settings
 
 
 def worker(

@@ -6,9 +6,9 @@ import numpy as np
 
 from workers.demo.report_data import ReportData
 from workers.demo.selection import concepts_by_use
-from workers.drawing.pieces import table
-from workers.drawing.wording import DASH, decimal, percent
 from workers.estimation.metrics import auc
+from workers.reports.pieces import table
+from workers.reports.wording import DASH, decimal, percent
 
 _HEADS: Final = ("Concept", "Answers", "Right", "Predicted", "AUC", "Learners", "Mean mastery")
 

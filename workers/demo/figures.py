@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.drawing.figures import histogram, number_ticks
-from workers.drawing.svg import Plot
+from workers.reports.figures import histogram, number_ticks
+from workers.reports.svg import Plot
 
 Floats = NDArray[np.float64]
 

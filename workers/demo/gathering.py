@@ -9,12 +9,12 @@ import numpy as np
 import orjson
 
 from contracts.streams import EVENT_FIELD, MASTERY
-from workers.adapters import Servers
+from workers.app.servers import Servers
 from workers.demo.classroom import Classroom
 from workers.demo.report_data import Knowledge, Predictions, ReportData
 from workers.estimation.learner import Response
-from workers.intake.redis_errors import redis_errors
 from workers.ledger.protocol import Ledger, Stored
+from workers.streams.redis_errors import redis_errors
 
 _PAGE: Final = 1_000
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from workers.demo.figures import heat_map
 from workers.demo.report_data import ReportData
 from workers.demo.selection import evenly
-from workers.drawing.wording import percent
+from workers.reports.wording import percent
 
 _MOST_ROWS: Final = 24
 _MOST_COLUMNS: Final = 240

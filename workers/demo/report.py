@@ -9,8 +9,8 @@ from rich.table import Table
 
 from workers.demo.report_data import Measures, ReportData
 from workers.demo.sections import sections
-from workers.drawing.page import page
-from workers.drawing.wording import decimal, percent
+from workers.reports.page import page
+from workers.reports.wording import decimal, percent
 
 _FOOTER: Final = (
     "Predictions are those stored before each answer was seen; nothing was fitted "

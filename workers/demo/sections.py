@@ -11,9 +11,9 @@ from workers.demo.figures import ability_errors, ability_histogram
 from workers.demo.mastery_maps import mastery_maps
 from workers.demo.report_data import Knowledge, Measures, ReportData, Truth
 from workers.demo.selection import concepts_by_use, evenly
-from workers.drawing.figures import calibration_curve, learning_curve
-from workers.drawing.pieces import LEARNING_LEGEND, tiles
-from workers.drawing.wording import decimal, percent
+from workers.reports.figures import calibration_curve, learning_curve
+from workers.reports.pieces import LEARNING_LEGEND, tiles
+from workers.reports.wording import decimal, percent
 
 _MOST_PANELS: Final = 12
 _MOST_ERROR_BARS: Final = 240

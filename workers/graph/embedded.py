@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import ladybug
 
-from workers.errors import GraphRefused, GraphUnavailable
+from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph.cypher_graph import CypherGraph
 from workers.graph.scripts import Script, listed, run
 from workers.graph.statements import PROBE, Merge, Row, merges, script, statement

@@ -6,7 +6,7 @@ from typing import Final
 
 from neo4j import exceptions as driver
 
-from workers.errors import GraphRefused, GraphUnavailable
+from workers.common.errors import GraphRefused, GraphUnavailable
 
 _WAIT: Final = (
     driver.ServiceUnavailable,  # IncompleteCommit too: merges may be repeated

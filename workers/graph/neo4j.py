@@ -15,7 +15,7 @@ from neo4j import (
 )
 from neo4j.time import DateTime
 
-from workers.errors import GraphRefused, GraphUnavailable
+from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph import constraints
 from workers.graph.cypher_graph import CypherGraph
 from workers.graph.failures import translated

@@ -10,15 +10,15 @@ from pydantic import ValidationError
 from contracts.mastery import MasteryChanged
 from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD, Shard
-from workers.errors import Fatal, Refused, Unavailable
+from workers.common.errors import Fatal, Refused, Unavailable
+from workers.common.retrying import Impatience, Patience
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
-from workers.intake.raw_batch import RawBatch, RawEntry
-from workers.isolation import Attempt, Isolation, described
-from workers.outlet.events import rejection_event
-from workers.outlet.outlet import Outlet, Settled
-from workers.outlet.unlocked_events import unlocked_event
-from workers.patience import Impatience, Patience
+from workers.graph.unlocked_events import unlocked_event
+from workers.publishing.mastery_events import rejection_event
+from workers.publishing.publisher import Outlet, Settled
+from workers.streams.batch import RawBatch, RawEntry
+from workers.streams.poison import Attempt, Isolation, described
 
 _log = structlog.get_logger(__name__)
 

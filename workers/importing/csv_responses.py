@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final, TextIO
 from uuid import UUID, uuid5
 
-from workers.errors import InputFileError
+from workers.common.errors import InputFileError
+from workers.common.times import to_us
 from workers.importing.csv_values import (
     CellError,
     concepts_of,
@@ -19,7 +20,6 @@ from workers.importing.csv_values import (
     place_of,
     score_of,
 )
-from workers.moments import to_us
 
 NAMESPACE: Final = UUID("6c1d2a5e-9f0b-5b57-8d0e-2a1c7f3e4b96")
 """Of response ids made from rows: the same row is the same response, whatever file it stands in."""

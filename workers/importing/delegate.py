@@ -7,8 +7,8 @@ from typing import Any, Self
 import jwt
 from pydantic import SecretStr
 
-from workers.errors import SettingsError
-from workers.settings import Settings
+from workers.common.errors import SettingsError
+from workers.config.settings import Settings
 
 _ISSUER = "mastery-engine"
 """Where no issuer is set, any counts; this one says where the event came from."""

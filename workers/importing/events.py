@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from contracts.responses import ResponseRecorded
 from contracts.streams import EVENT_FIELD, shard_of, shards
 from workers.importing.delegate import Delegate
-from workers.intake.redis_errors import redis_errors
+from workers.streams.redis_errors import redis_errors
 
 SOURCE: Final = "/mastery-engine/publishing"
 

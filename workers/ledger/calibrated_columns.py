@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 from workers.estimation.learner import ConceptState
-from workers.ledger.arrays import numbers, plain, texts
+from workers.ledger.sql.arrays import numbers, plain, texts
 
 Document = dict[str, Any]
 

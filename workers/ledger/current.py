@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from workers.common.times import iso
 from workers.estimation.ability import AbilityState
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.person_fit import person_fit
-from workers.ledger.arrays import texts
 from workers.ledger.protocol import Recorded
-from workers.moments import iso
+from workers.ledger.sql.arrays import texts
 
 Document = dict[str, Any]
 

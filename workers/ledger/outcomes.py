@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from workers.common.times import iso
 from workers.estimation.learner import AbilityOutcome, ConceptOutcome, Outcome, Response
-from workers.moments import iso
 
 
 def outcome_document(response: Response, outcome: Outcome) -> dict[str, Any]:

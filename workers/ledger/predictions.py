@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
 from workers.ledger.protocol import Recorded
-from workers.moments import iso
 
 Document = dict[str, Any]
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from workers.common.rate_limit import Counts
 from workers.estimation.ability import AbilityState
 from workers.estimation.fold import Folded
 from workers.estimation.learner import ConceptState, Learner, LearnerKey, Position, Response
 from workers.ledger.corrections import Altered, CorrectionRow
 from workers.ledger.outcomes import outcome_document
-from workers.rates import Counts
 
 if TYPE_CHECKING:
     from workers.ledger.current import Current  # which needs `Recorded` of this module
@@ -70,7 +70,8 @@ class Loaded:
         recorded: those of the responses asked for that are in the log, by response id.
         log: all responses of the learner that count, as they count now; given when one asked for
             is new, and late or the state under other parameters than the active ones.
-        kept: how many responses were counted in each of the newest windows (`workers.rates`).
+        kept: how many responses were counted in each of the newest windows
+            (`workers.common.rate_limit`).
         older: the same of those asked for that are older.
         erasure: that the learner was erased, if so.
         active_version: of the parameters under which the state is wanted.

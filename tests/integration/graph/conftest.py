@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import Neo4j
+from tests.support.servers import Neo4j
 from workers.graph.embedded import EmbeddedGraph
 from workers.graph.neo4j import Limits, Neo4jGraph
 from workers.graph.protocol import Graph

@@ -8,8 +8,8 @@ import pytest
 
 from contracts.mastery import MasteryData
 from tests.integration.graph.conftest import Open
-from tests.unit.graph.events import DictGraph, mastery_changed, mastery_data
-from workers.errors import GraphRefused, GraphUnavailable
+from tests.support.graph_events import DictGraph, mastery_changed, mastery_data
+from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import (
     AbilityChange,

@@ -6,7 +6,7 @@ import ladybug
 import pytest
 
 from tests.integration.graph.test_contract import assert_holds, history
-from workers.errors import GraphRefused
+from workers.common.errors import GraphRefused
 from workers.graph.changes import changes_of
 from workers.graph.embedded import EmbeddedGraph
 from workers.graph.mapping import MappedConcept

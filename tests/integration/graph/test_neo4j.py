@@ -8,11 +8,11 @@ import pytest
 from neo4j import AsyncDriver, AsyncGraphDatabase
 
 from tests.integration.graph.conftest import neo4j_graph
-from tests.integration.graph.proxy import proxied
 from tests.integration.graph.test_contract import assert_holds, history
-from tests.servers import Neo4j
-from tests.unit.graph.events import mastery_data
-from workers.errors import GraphRefused, GraphUnavailable
+from tests.support.graph_events import mastery_data
+from tests.support.neo4j_proxy import proxied
+from tests.support.servers import Neo4j
+from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph.changes import changes_of
 from workers.graph.neo4j import Limits, Neo4jGraph
 from workers.graph.statements import merges

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from contracts.mastery import MasteryChanged
-from tests.factories import START, answer, learner_log, uuid_of
 from tests.integration.graph.conftest import neo4j_graph
 from tests.integration.graph.test_contract import everything
-from tests.integration.ledger.steps import record
-from tests.servers import Neo4j
-from tests.unit.graph.events import DictGraph
+from tests.support.factories import START, answer, learner_log, uuid_of
+from tests.support.graph_events import DictGraph
+from tests.support.ledger_steps import record
+from tests.support.servers import Neo4j
+from workers.common.retrying import Patience
 from workers.estimation.learner import LearnerKey, Response
 from workers.graph.changes import (
     AbilityChange,
@@ -28,13 +29,12 @@ from workers.graph.projector import Projector
 from workers.graph.protocol import Graph, SessionKey, StoredLearner, StoredSession
 from workers.graph.repairs import Repair
 from workers.graph.statements import Merge
-from workers.ledger.memory import MemoryLedger
+from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.protocol import Stored
-from workers.outlet.events import restated_events
-from workers.patience import Patience
-from workers.reconciliation.comparison import Difference
-from workers.reconciliation.graph_repair import Compared, GraphRepair
-from workers.reconciliation.scope import Scope
+from workers.operations.reconciliation.comparison import Difference
+from workers.operations.reconciliation.graph_repair import Compared, GraphRepair
+from workers.operations.repair.scope import Scope
+from workers.publishing.mastery_events import restated_events
 
 KEYS = [LearnerKey(tenant, student) for tenant in ("t1", "t2") for student in ("s1", "s2", "s3")]
 

@@ -8,8 +8,8 @@ import pytest
 
 from contracts.mastery import MasteryChanged
 from tests.integration.graph.conftest import Open
-from tests.unit.graph.events import mastery_changed
-from workers.errors import GraphUnavailable
+from tests.support.graph_events import mastery_changed
+from workers.common.errors import GraphUnavailable
 from workers.graph.mapping import MappedConcept
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph

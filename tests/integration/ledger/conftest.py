@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
-from tests.servers import Supabase, exclusive_supabase, fresh_database, server_variables
+from tests.support.servers import Supabase, exclusive_supabase, fresh_database, server_variables
 from workers.estimation.learner import LearnerKey
-from workers.ledger.direct import DirectLedger
-from workers.ledger.embedded import EmbeddedPostgres
-from workers.ledger.memory import MemoryLedger
-from workers.ledger.postgrest import PostgrestLedger
+from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.repair import RepairLedger
+from workers.ledger.schema.embedded import EmbeddedPostgres
+from workers.ledger.sql.direct import DirectLedger
+from workers.ledger.sql.postgrest import PostgrestLedger
 
 OpenLedger = Callable[[], RepairLedger]
 """Opens another ledger on the same data, as another process would; closed at the end."""

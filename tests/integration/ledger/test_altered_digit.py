@@ -10,14 +10,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.calibrated import LAST_STEP
-from tests.factories import answer, learner_log
-from tests.integration.ledger.steps import record
-from workers.correcting import Corrector, Verdict
+from tests.support.calibrated import LAST_STEP
+from tests.support.factories import answer, learner_log
+from tests.support.ledger_steps import record
 from workers.estimation.learner import LearnerKey
-from workers.ledger.direct import DirectLedger
-from workers.rebuilding import Rebuilder, Rebuilt
-from workers.verification import Difference, verify
+from workers.ledger.sql.direct import DirectLedger
+from workers.operations.repair.correcting import Corrector, Verdict
+from workers.operations.repair.rebuilding import Rebuilder, Rebuilt
+from workers.operations.repair.verifying import Difference, verify
 
 LOG_TABLES = ("student_responses", "response_corrections")
 STATE_TABLES = ("learners", "concept_mastery", "student_ability", "practice_sessions")

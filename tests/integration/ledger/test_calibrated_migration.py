@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from tests.calibrated import LAST_STEP
-from tests.factories import answer, learner_log
-from tests.integration.ledger.steps import PARAMETERS, assert_stored, load, record, stored
-from workers.errors import LedgerRefused
+from tests.support.calibrated import LAST_STEP
+from tests.support.factories import answer, learner_log
+from tests.support.ledger_steps import PARAMETERS, assert_stored, load, record, stored
+from workers.common.errors import LedgerRefused
 from workers.estimation.learner import LearnerKey
-from workers.ledger.direct import DirectLedger
-from workers.ledger.migrations import Migrations
-from workers.ledger.schema_files import migration_files
+from workers.ledger.schema.migrations import Migrations
+from workers.ledger.schema.schema_files import migration_files
+from workers.ledger.sql.direct import DirectLedger
 
 STATES = "20261130090000"
 BEFORE = max(file.version for file in migration_files() if file.version < STATES)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.factories import answer, learner_log
-from tests.integration.ledger.steps import (
+from tests.support.factories import answer, learner_log
+from tests.support.ledger_steps import (
     assert_stored,
     by_id,
     commit,
@@ -17,7 +17,7 @@ from tests.integration.ledger.steps import (
     recorded_of,
     stored,
 )
-from workers.errors import Unstorable
+from workers.common.errors import Unstorable
 from workers.estimation.learner import Learner, LearnerKey
 from workers.ledger.protocol import Committed, Ledger, Loaded
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.calibrated import IRT, LAST_STEP
-from tests.factories import answer, learner_log
 from tests.integration.ledger.conftest import OpenLedger
-from tests.integration.ledger.steps import (
+from tests.support.calibrated import IRT, LAST_STEP
+from tests.support.factories import answer, learner_log
+from tests.support.ledger_steps import (
     assert_stored,
     commit,
     commit_of,
@@ -20,7 +20,6 @@ from tests.integration.ledger.steps import (
     record,
     stored,
 )
-from workers.correcting import Corrector, Verdict
 from workers.estimation.ability import AbilityEstimate, AbilityState
 from workers.estimation.learner import ConceptState, Learner, LearnerKey
 from workers.estimation.parameters import Parameters
@@ -29,7 +28,8 @@ from workers.estimation.replay import replay
 from workers.ledger.protocol import Ledger, Loaded
 from workers.ledger.repair import RepairLedger
 from workers.ledger.rights import RightsLedger
-from workers.rebuilding import Rebuilder
+from workers.operations.repair.correcting import Corrector, Verdict
+from workers.operations.repair.rebuilding import Rebuilder
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

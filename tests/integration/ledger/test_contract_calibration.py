@@ -3,16 +3,16 @@
 import asyncpg
 import pytest
 
-from tests.factories import learner_log, uuid_of
 from tests.integration.ledger.conftest import OpenLedger
-from tests.integration.ledger.steps import PARAMETERS, record
-from tests.servers import fresh_database, server_variables
-from workers.correcting import Corrector, Verdict
+from tests.support.factories import learner_log, uuid_of
+from tests.support.ledger_steps import PARAMETERS, record
+from tests.support.servers import fresh_database, server_variables
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.calibration import LoggedAnswer, Stage
 from workers.ledger.corrections import effective_log
-from workers.ledger.direct import DirectLedger
 from workers.ledger.repair import RepairLedger
+from workers.ledger.sql.direct import DirectLedger
+from workers.operations.repair.correcting import Corrector, Verdict
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.ledger.conftest import OpenLedger
-from workers.errors import Unstorable
+from workers.common.errors import Unstorable
 from workers.ledger.concept_map import (
     Concept,
     ConceptLedger,

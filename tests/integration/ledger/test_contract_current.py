@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.factories import answer, learner_log
-from tests.integration.ledger.steps import load, record, stored
+from tests.support.factories import answer, learner_log
+from tests.support.ledger_steps import load, record, stored
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
 from workers.ledger.protocol import Ledger

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from tests.factories import answer, learner_log, uuid_of
 from tests.integration.ledger.conftest import OpenLedger
-from tests.integration.ledger.steps import (
+from tests.support.factories import answer, learner_log, uuid_of
+from tests.support.ledger_steps import (
     arrivals,
     assert_stored,
     by_id,

@@ -6,22 +6,22 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from tests.factories import answer
-from tests.integration.ledger.steps import commit_of, folded, load, record, stored
-from workers.errors import LedgerUnavailable
+from tests.support.factories import answer
+from tests.support.ledger_steps import commit_of, folded, load, record, stored
+from workers.common.errors import LedgerUnavailable
 from workers.estimation.documents import parameters_document
 from workers.estimation.fold import Work, fold
 from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
-from workers.ledger.contract import SqlLedger
 from workers.ledger.corrections import Correction
-from workers.ledger.documents import commit_request, encoded, load_request, read_load
 from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Touched
 from workers.ledger.repair import RepairLedger
-from workers.ledger.repair_documents import rewrite_request
-from workers.rewriting import rewriting
-from workers.verification import differences
+from workers.ledger.sql.audit_and_rewrite import rewrite_request
+from workers.ledger.sql.ledger import SqlLedger
+from workers.ledger.sql.load_and_commit import commit_request, encoded, load_request, read_load
+from workers.operations.repair.rewriting import rewriting
+from workers.operations.repair.verifying import differences
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from tests.factories import answer
 from tests.integration.ledger.conftest import OpenLedger
-from tests.integration.ledger.steps import PARAMETERS, commit_of, folded, load, record, stored
+from tests.support.factories import answer
+from tests.support.ledger_steps import PARAMETERS, commit_of, folded, load, record, stored
+from workers.common.rate_limit import KEPT_WINDOWS, Counts
 from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.protocol import Arrival, Commit, Committed, Ledger, Loaded, Touched
 from workers.ledger.repair import RepairLedger
-from workers.rates import KEPT_WINDOWS, Counts
-from workers.rebuilding import Rebuilder
-from workers.verification import verify
+from workers.operations.repair.rebuilding import Rebuilder
+from workers.operations.repair.verifying import verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.factories import answer, learner_log
 from tests.integration.ledger.conftest import OpenLedger
-from tests.integration.ledger.steps import PARAMETERS, folded, load, record, stored
-from workers.correcting import Corrector, Verdict
+from tests.support.factories import answer, learner_log
+from tests.support.ledger_steps import PARAMETERS, folded, load, record, stored
 from workers.estimation.learner import LearnerKey
 from workers.ledger.protocol import Committed, Erasure, Loaded
 from workers.ledger.rights import TABLES, RightsLedger
+from workers.operations.repair.correcting import Corrector, Verdict
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

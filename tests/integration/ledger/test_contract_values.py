@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from tests.factories import answer
-from tests.integration.ledger.steps import (
+from tests.support.factories import answer
+from tests.support.ledger_steps import (
     assert_stored,
     commit,
     commit_of,
@@ -19,6 +19,7 @@ from tests.integration.ledger.steps import (
     record,
     stored,
 )
+from workers.common.times import to_us
 from workers.estimation.ability import AbilityEstimate, AbilityState
 from workers.estimation.learner import (
     AbilityOutcome,
@@ -29,7 +30,6 @@ from workers.estimation.learner import (
 )
 from workers.ledger.protocol import Commit, Committed, Ledger, Loaded
 from workers.ledger.repair import RepairLedger
-from workers.moments import to_us
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.factories import answer
 from tests.integration.ledger.conftest import OpenLedger
-from tests.integration.ledger.steps import commit_of, record
-from workers.errors import ParametersRefused
+from tests.support.factories import answer
+from tests.support.ledger_steps import commit_of, record
+from workers.common.errors import ParametersRefused
 from workers.estimation.documents import parameters_document, parameters_of
 from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey

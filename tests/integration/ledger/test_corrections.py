@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.factories import START_US, answer, learner_log
 from tests.integration.ledger.conftest import OpenLedger
-from tests.integration.ledger.steps import (
+from tests.support.factories import START_US, answer, learner_log
+from tests.support.ledger_steps import (
     PARAMETERS,
     assert_stored,
     by_id,
@@ -16,14 +16,14 @@ from tests.integration.ledger.steps import (
     load,
     record,
 )
-from workers.correcting import Corrected, Corrector, Verdict
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.replay import replay_many
 from workers.ledger.protocol import Committed, Loaded, Stored
 from workers.ledger.repair import ItemSpan, RepairLedger, Untold
-from workers.rebuilding import Rebuilder
-from workers.rewriting import rewriting
-from workers.verification import differences, verify
+from workers.operations.repair.correcting import Corrected, Corrector, Verdict
+from workers.operations.repair.rebuilding import Rebuilder
+from workers.operations.repair.rewriting import rewriting
+from workers.operations.repair.verifying import differences, verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

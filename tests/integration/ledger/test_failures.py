@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from tests.factories import answer
-from tests.integration.ledger.steps import assert_stored, commit, folded, load, record
-from tests.servers import Supabase
-from workers.errors import LedgerRefused, LedgerUnavailable
+from tests.support.factories import answer
+from tests.support.ledger_steps import assert_stored, commit, folded, load, record
+from tests.support.servers import Supabase
+from workers.common.errors import LedgerRefused, LedgerUnavailable
 from workers.estimation.learner import LearnerKey
-from workers.ledger.direct import DirectLedger
-from workers.ledger.postgrest import PostgrestLedger
 from workers.ledger.protocol import Committed
+from workers.ledger.sql.direct import DirectLedger
+from workers.ledger.sql.postgrest import PostgrestLedger
 
 KEY = LearnerKey("school-7", "student-42")
 

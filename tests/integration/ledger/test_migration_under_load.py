@@ -6,17 +6,17 @@ import random
 import asyncpg
 import pytest
 
-from tests.factories import learner_log
-from tests.integration.ledger.steps import PARAMETERS, persist
-from workers.correcting import Corrector, Verdict
-from workers.errors import LedgerUnavailable, MigrationError
+from tests.support.factories import learner_log
+from tests.support.ledger_steps import PARAMETERS, persist
+from workers.common.errors import LedgerUnavailable, MigrationError
+from workers.common.retrying import Patience
 from workers.estimation.learner import LearnerKey, Response
-from workers.ledger.direct import DirectLedger
-from workers.ledger.migrations import Migrations
-from workers.ledger.schema_files import migration_files
-from workers.patience import Patience
-from workers.rebuilding import Rebuilder
-from workers.verification import verify
+from workers.ledger.schema.migrations import Migrations
+from workers.ledger.schema.schema_files import migration_files
+from workers.ledger.sql.direct import DirectLedger
+from workers.operations.repair.correcting import Corrector, Verdict
+from workers.operations.repair.rebuilding import Rebuilder
+from workers.operations.repair.verifying import verify
 
 BEFORE, CORRECTIONS = "20261121090100", "20261121100000"
 FILES = [file for file in migration_files() if file.version <= CORRECTIONS]
@@ -105,7 +105,7 @@ async def test_given_a_correction_when_taken_back_then_it_is_refused_and_nothing
 async def test_given_a_table_in_use_when_migrated_then_others_go_on_and_it_is_tried_again(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.ledger.migrations._TABLE_LOCK", "100ms")
+    monkeypatch.setattr("workers.ledger.schema.migrations._TABLE_LOCK", "100ms")
     runner = Migrations(empty_database_url, files=FILES, lock_timeout_s=30)
     await runner.up(BEFORE)
     reader, writer = [await asyncpg.connect(empty_database_url) for _ in range(2)]

@@ -9,13 +9,13 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.servers import Supabase
-from workers.correcting import Corrector, Verdict
+from tests.support.servers import Supabase
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
-from workers.ledger.migrations import Migrations
-from workers.ledger.postgrest import PostgrestLedger
-from workers.ledger.schema_files import migration_files
+from workers.ledger.schema.migrations import Migrations
+from workers.ledger.schema.schema_files import migration_files
+from workers.ledger.sql.postgrest import PostgrestLedger
+from workers.operations.repair.correcting import Corrector, Verdict
 
 TABLES = ("student_responses", "concept_mastery", "student_ability", "practice_sessions")
 CATALOGUE = {

@@ -3,17 +3,17 @@
 import asyncpg
 import pytest
 
-from tests.factories import answer
-from tests.integration.ledger.steps import commit_of, record
-from tests.servers import Supabase
-from workers.errors import LedgerRefused, ParametersRefused
+from tests.support.factories import answer
+from tests.support.ledger_steps import commit_of, record
+from tests.support.servers import Supabase
+from workers.common.errors import LedgerRefused, ParametersRefused
 from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
-from workers.ledger.direct import DirectLedger
-from workers.ledger.migrations import Migrations
-from workers.ledger.postgrest import PostgrestLedger
 from workers.ledger.protocol import Touched
+from workers.ledger.schema.migrations import Migrations
+from workers.ledger.sql.direct import DirectLedger
+from workers.ledger.sql.postgrest import PostgrestLedger
 
 MIGRATION = "20261126140000"
 

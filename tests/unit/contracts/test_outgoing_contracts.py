@@ -16,7 +16,7 @@ from contracts import (
     RejectionCode,
     ResponseRejected,
 )
-from tests.factories import MISSING, changed, claims, moment, uuid_of
+from tests.support.factories import MISSING, changed, claims, moment, uuid_of
 
 
 def enveloped(kind: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts import ResponseRecorded
-from tests.factories import MISSING, changed, event, event_json, uuid_of
+from tests.support.factories import MISSING, changed, event, event_json, uuid_of
 
 RESPONSE = "data.response"
 CLAIMS = "data.claims"

@@ -13,7 +13,7 @@ from contracts import ResponseRecorded
 from contracts.envelope import CloudEvent
 from contracts.responses_v0 import RecordedDataV0, ResponseRecordedV0
 from contracts.upcasting import UPCASTERS, Document, Upcaster, read, type_of, upcast
-from tests.factories import MISSING, changed, event
+from tests.support.factories import MISSING, changed, event
 
 V1 = "practice.response.recorded.v1"
 V0 = "practice.response.recorded.v0"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.unit.pages import check_figures, check_page, parsed
+from tests.support.pages import check_figures, check_page, parsed
 from workers.demo.report import render_report, summary_table
 from workers.demo.report_data import Knowledge, Measures, Predictions, ReportData
 

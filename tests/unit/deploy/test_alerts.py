@@ -11,11 +11,11 @@ import yaml
 
 from contracts.rejections import RejectionCode
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS_GROUP, MASTERY, REJECTED, RESPONSES
-from workers.intake.trimming import Bounds
-from workers.service.health import Check, Health
-from workers.service.metrics import EngineMetrics
-from workers.service.readiness_gauge import ReadinessGauge
-from workers.service.stream_gauges import StreamGauges
+from workers.metrics.health import Check, Health
+from workers.metrics.metrics import EngineMetrics
+from workers.metrics.readiness_gauge import ReadinessGauge
+from workers.metrics.stream_gauges import StreamGauges
+from workers.streams.trimming import Bounds
 
 FILE = Path(__file__).parents[3] / "deploy" / "prometheus" / "alerts.yml"
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"

@@ -9,7 +9,7 @@ import jwt
 import pytest
 import yaml
 
-from workers.settings import Settings, load_settings
+from workers.config.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle
+from tests.support import oracle
 from workers.estimation.ability import AbilityState, estimate_many, estimates
 
 LENGTHS = (0, 1, 2, 7, 40, 300, 1000, 3000, 10_000, 100_000)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import answer, calibrated_parameters, item_parameters, scores
+from tests.support.factories import answer, calibrated_parameters, item_parameters, scores
 from workers.estimation.ability import Floats, estimates
 from workers.estimation.answering import apply
 from workers.estimation.items import ItemParameters

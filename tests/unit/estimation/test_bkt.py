@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle
-from tests.factories import bkt_parameters, scores
+from tests.support import oracle
+from tests.support.factories import bkt_parameters, scores
 from workers.estimation.bkt import (
     likelihood_ratio,
     prediction,

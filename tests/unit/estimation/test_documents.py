@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from tests.factories import calibrated_parameters
+from tests.support.factories import calibrated_parameters
 from workers.estimation.documents import (
     FORMULAS,
     OlderFormulas,

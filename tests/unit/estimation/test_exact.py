@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from tests.factories import answer
+from tests.support.factories import answer
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner
 from workers.estimation.parameters import BktParameters, Parameters

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.factories import answer
+from tests.support.factories import answer
 from workers.estimation.answering import apply
 from workers.estimation.bkt import probability, update
 from workers.estimation.gradients import gradient_of_loss, gradient_of_transition

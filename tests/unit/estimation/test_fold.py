@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle
-from tests.factories import (
+from tests.support import oracle
+from tests.support.factories import (
     START_US,
     answer,
     bkt_parameters,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.calibrated import LAST_STEP
-from tests.factories import (
+from tests.support.calibrated import LAST_STEP
+from tests.support.factories import (
     answer,
     calibrated_parameters,
     learner_log,

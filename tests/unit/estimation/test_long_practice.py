@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from tests.factories import answer
+from tests.support.factories import answer
 from workers.estimation.ability import estimates
 from workers.estimation.answering import apply, concept_prediction
 from workers.estimation.items import ItemParameters

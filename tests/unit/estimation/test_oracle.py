@@ -9,8 +9,8 @@ from uuid import UUID
 import mpmath
 import pytest
 
-from tests import oracle
-from tests.factories import answer, learner_log, rows
+from tests.support import oracle
+from tests.support.factories import answer, learner_log, rows
 
 
 @pytest.mark.parametrize(("score", "expected"), [(1.0, "0.64"), (0.0, "0.136"), (0.5, "0.28")])

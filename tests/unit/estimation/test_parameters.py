@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import answer
+from tests.support.factories import answer
 from workers.estimation.answering import apply
 from workers.estimation.bkt import probability
 from workers.estimation.learner import Learner

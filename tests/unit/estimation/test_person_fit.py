@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.calibrated import IRT, LAST_STEP
-from tests.factories import answer, calibrated_parameters, learner_log, logs, scores
+from tests.support.calibrated import IRT, LAST_STEP
+from tests.support.factories import answer, calibrated_parameters, learner_log, logs, scores
 from workers.estimation.ability import AbilityState
 from workers.estimation.answering import apply
 from workers.estimation.items import ItemParameters

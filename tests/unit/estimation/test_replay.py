@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle
-from tests.factories import answer, bkt_parameters, learner_log, logs, rows
+from tests.support import oracle
+from tests.support.factories import answer, bkt_parameters, learner_log, logs, rows
 from workers.estimation import replay as module
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, Parameters

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import answer, calibrated_parameters, logs
+from tests.support.factories import answer, calibrated_parameters, logs
 from workers.estimation.answering import apply, unseen
 from workers.estimation.documents import FORMULAS, parameters_of
 from workers.estimation.items import ItemParameters

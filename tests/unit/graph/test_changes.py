@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.mastery import MasteryData
-from tests.factories import START
-from tests.unit.graph.events import DictGraph, histories, mastery_data
+from tests.support.factories import START
+from tests.support.graph_events import DictGraph, histories, mastery_data
 from workers.graph.changes import (
     AbilityChange,
     AttendanceChange,

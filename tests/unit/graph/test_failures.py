@@ -7,7 +7,7 @@ import neo4j._exceptions as private
 import pytest
 from neo4j import exceptions as public
 
-from workers.errors import GraphRefused, GraphUnavailable
+from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph.failures import failure, translated
 
 WAITS: set[type[Exception]] = {

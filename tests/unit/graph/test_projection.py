@@ -7,17 +7,17 @@ from typing import Any, cast
 from contracts.mastery import MasteryChanged
 from contracts.streams import GRAPH_GROUP, MASTERY, REJECTED, UNLOCKED, shards
 from contracts.unlocked import ConceptUnlocked
-from tests.unit.graph.events import mastery_changed
+from tests.support.graph_events import mastery_changed
+from workers.common.retrying import Patience
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
 from workers.graph.unlocking import Unlocked
-from workers.intake.embedded_redis import EmbeddedRedis
-from workers.intake.raw_batch import RawBatch, RawEntry
-from workers.intake.tries import Tries
-from workers.isolation import Isolation
-from workers.outlet.outlet import Outlet
-from workers.patience import Patience
+from workers.publishing.publisher import Outlet
+from workers.streams.batch import RawBatch, RawEntry
+from workers.streams.embedded_redis import EmbeddedRedis
+from workers.streams.poison import Isolation
+from workers.streams.tries import Tries
 
 
 class _Projector:

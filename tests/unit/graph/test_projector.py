@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.unit.graph.events import mastery_changed
-from workers.errors import GraphUnavailable
+from tests.support.graph_events import mastery_changed
+from workers.common.errors import GraphUnavailable
 from workers.graph.changes import GraphChange, changes_of
 from workers.graph.embedded import EmbeddedGraph
 from workers.graph.projector import Projector

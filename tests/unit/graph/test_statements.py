@@ -3,7 +3,7 @@ from importlib import resources
 
 import pytest
 
-from tests.unit.graph.events import mastery_data
+from tests.support.graph_events import mastery_data
 from workers.graph.changes import KINDS, MasteryChange, changes_of
 from workers.graph.statements import PROBE, merges, script, statement
 

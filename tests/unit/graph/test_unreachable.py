@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.unit.graph.events import mastery_data
-from workers.errors import GraphRefused, GraphUnavailable
+from tests.support.graph_events import mastery_data
+from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph.changes import changes_of
 from workers.graph.neo4j import Limits, Neo4jGraph
 

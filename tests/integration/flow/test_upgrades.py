@@ -1,0 +1,252 @@
+"""Upgrades while everything runs: the schema up and down under load, other contract versions."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
+from tests.support.bad_entries import early
+from tests.support.factories import changed
+from tests.support.servers import Supabase
+from tests.support.whole_run import (
+    MASTERY_COMMAND,
+    Setting,
+    drain,
+    event_of,
+    events_differences,
+    found,
+    publish,
+    simulated_rows,
+    start_worker,
+    stored_mastery,
+)
+from workers.ledger.schema.migrations import Migrations
+from workers.ledger.schema.schema_files import migration_files
+
+VERSIONS = [file.version for file in migration_files()]
+BASE = VERSIONS[1]
+"""The schema of the first version: later migrations must let its workers go on."""
+_PATIENCE_S = 240.0
+
+
+async def _stored(dsn: str) -> int:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return int(await connection.fetchval("select count(*) from public.student_responses"))
+    finally:
+        await connection.close()
+
+
+async def _drained(redis_url: str) -> None:
+    """Return once nothing is unread and nothing pending."""
+    deadline = time.monotonic() + _PATIENCE_S
+    async with Redis.from_url(redis_url) as client:
+        while True:
+            groups: Any = await client.xinfo_groups(RESPONSES)
+            (group,) = (g for g in groups if g["name"] == ENGINE_GROUP.encode())
+            if group["lag"] == 0 and group["pending"] == 0:
+                return
+            assert time.monotonic() < deadline, group
+            await asyncio.sleep(0.05)
+
+
+async def _consuming(redis_url: str, count: int) -> None:
+    """Return once so many workers have read from the stream: they have all started."""
+    deadline = time.monotonic() + _PATIENCE_S
+    async with Redis.from_url(redis_url) as client:
+        while True:
+            found_: Any = []
+            if await client.exists(RESPONSES):
+                with suppress(ResponseError):
+                    found_ = await client.xinfo_consumers(RESPONSES, ENGINE_GROUP)
+            if len(found_) >= count:
+                return
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+class _Load:
+    """Publishes rows without a pause, until it is ended."""
+
+    def __init__(self, redis_url: str, rows: list[dict[str, Any]]) -> None:
+        self.published: list[dict[str, Any]] = []
+        self._redis_url = redis_url
+        self._rows = rows
+        self._ended = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        for start in range(0, len(self._rows), 10):
+            some = self._rows[start : start + 10]
+            await publish(self._redis_url, some)
+            self.published += some
+            await asyncio.sleep(0.03)
+            if self._ended.is_set():
+                return
+        raise AssertionError("the load has come to an end by itself: give it more rows")
+
+    async def end(self) -> None:
+        self._ended.set()
+        await self._task
+
+
+async def _goes_on(dsn: str, workers: "list[subprocess.Popen[bytes]]", by: int = 40) -> None:
+    """Return once so many more responses are stored, by workers that are all alive."""
+    before = await _stored(dsn)
+    deadline = time.monotonic() + _PATIENCE_S
+    while await _stored(dsn) < before + by:
+        assert [worker.poll() for worker in workers] == [None] * len(workers)
+        assert time.monotonic() < deadline, "nothing was stored for a long time"
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture(params=["direct", "supabase"])
+def setting(request: pytest.FixtureRequest, redis_url: str) -> Setting:
+    if request.param == "direct":
+        dsn = request.getfixturevalue("database_url")
+        return Setting(redis_url, {"DATABASE_URL": dsn}, dsn)
+    project: Supabase = request.getfixturevalue("supabase")
+    return Setting(redis_url, project.environment, project.database_url)
+
+
+def test_given_the_migrations_when_listed_then_there_are_some_to_take_back() -> None:
+    assert len(VERSIONS) > 2
+
+
+def _stopped(worker: "subprocess.Popen[bytes]") -> int:
+    worker.send_signal(signal.SIGTERM)
+    return worker.wait(timeout=120)
+
+
+def _start_earlier(setting: Setting) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.earlier_worker", "worker", "--role", "engine"],
+        env=setting.environment(LOG_LEVEL="ERROR"),
+    )
+
+
+async def test_given_workers_of_the_first_version_when_the_schema_goes_up_and_down_then_they_go_on(
+    setting: Setting,
+) -> None:
+    prepared = simulated_rows(60_000, 60, seed=9)
+    prepared.sort(key=lambda row: (row["answered_at"], row["response_id"]))
+    migrations = Migrations(setting.dsn)
+    await migrations.down(target=BASE)
+    workers = [_start_earlier(setting) for _ in range(2)]
+    load = _Load(setting.redis_url, prepared)
+    try:
+        await _consuming(setting.redis_url, len(workers))
+        await _goes_on(setting.dsn, workers)
+        for version in VERSIONS[2:]:
+            assert await migrations.up(version) == [version]
+            await _goes_on(setting.dsn, workers)
+        for version in reversed(VERSIONS[2:]):
+            assert await migrations.down() == [version]
+            await _goes_on(setting.dsn, workers)
+        for _ in range(3):
+            # Without a pause in between, so that calls are under way when it happens.
+            await migrations.up()
+            await migrations.down(target=BASE)
+        await migrations.up()
+        await _goes_on(setting.dsn, workers)
+
+        # One by one they are replaced.
+        workers.append(start_worker(setting, "--role", "engine", LOG_LEVEL="ERROR"))
+        await _consuming(setting.redis_url, len(workers))
+        await _goes_on(setting.dsn, workers)
+        assert [_stopped(worker) for worker in workers[:2]] == [0, 0]
+        await _goes_on(setting.dsn, workers[2:])
+        await load.end()
+        await _drained(setting.redis_url)
+        assert _stopped(workers[2]) == 0
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+        await load.end()
+
+    rows = load.published
+    result = await found(setting, rows, tolerance=1e-12)
+    assert result.differences == []
+    assert result.rejected == {}
+    assert result.pending == 0
+    assert events_differences(result, rows, await stored_mastery(setting.dsn)) == []
+    verified = subprocess.run(
+        [MASTERY_COMMAND, "verify"], env=setting.environment(), check=False, capture_output=True
+    )
+    assert verified.returncode == 0, verified.stdout.decode() + verified.stderr.decode()
+
+
+async def test_given_a_schema_of_the_version_before_when_a_worker_starts_then_it_tells_the_remedy(
+    redis_url: str, database_url: str
+) -> None:
+    setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)
+    await Migrations(database_url).down(target=BASE)
+    ended = subprocess.run(
+        [MASTERY_COMMAND, "worker", "--role", "engine"],
+        env=setting.environment(),
+        check=False,
+        capture_output=True,
+        timeout=240,
+    )
+    assert ended.returncode == 1
+    assert b"run `mastery migrate up`" in ended.stderr
+
+
+def _in_versions(rows: list[dict[str, Any]]) -> list[bytes]:
+    """The events of rows, in turn as publishers of the version before, of this and of a next."""
+    made = []
+    for number, row in enumerate(rows):
+        event = json.loads(event_of(row, int(time.time())))
+        if number % 3 == 0:
+            event = early(event)
+        if number % 3 == 1:
+            event = changed(event, "type", "practice.response.recorded.v1.7")
+            event["dataschema"] = "https://school.example/practice.response.recorded.v1.7.json"
+            event["data"]["response"]["mood"] = {"of": ["a later minor version"]}
+        made.append(json.dumps(event).encode())
+    return made
+
+
+async def test_given_publishers_of_three_versions_when_drained_then_all_count_and_each_once(
+    redis_url: str, database_url: str
+) -> None:
+    setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)
+    # What the oldest version can say, so that each row is the same in all versions.
+    rows = [
+        row
+        | {"concept_ids": row["concept_ids"][:1], "scale": "default", "score": round(row["score"])}
+        for row in simulated_rows(900, 20, seed=10)
+    ]
+    again = [*rows[1:], rows[0]]
+    differing = json.dumps(
+        changed(
+            early(json.loads(event_of(rows[5], int(time.time())))), "data.response.item_id", "x"
+        )
+    ).encode()
+    async with Redis.from_url(redis_url) as client:
+        for text in [*_in_versions(rows), *_in_versions(again), differing]:
+            await client.xadd(RESPONSES, {"event": text})
+
+    drain(setting, roles=("engine",))
+
+    result = await found(setting, rows, tolerance=1e-12)
+    assert result.differences == []
+    assert result.pending == 0
+    assert events_differences(result, rows, await stored_mastery(database_url)) == []
+    assert result.rejected == {"conflict": 1}
+    async with Redis.from_url(redis_url) as client:
+        letters: Any = await client.xrange(REJECTED)
+    ((_, fields),) = letters
+    # What was published, not what it was read as.
+    assert json.loads(fields[b"event"])["data"]["event"].encode() == differing

@@ -1,0 +1,461 @@
+"""Another version of the parameters while everything runs, on real servers, and back again."""
+
+import asyncio
+import json
+import subprocess
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from typer.testing import CliRunner
+
+from contracts.streams import ENGINE_GROUP, EVENT_FIELD, shard_of, shards
+from tests.support.factories import learner_log
+from tests.support.ledger_steps import record
+from tests.support.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
+from workers.cli.main import app
+from workers.common.errors import InputFileError, ParametersOutdated, ParametersRefused
+from workers.common.retrying import Patience
+from workers.estimation.documents import parameters_document
+from workers.estimation.last_step import PredictionWeights
+from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.scales import Deviation, ScaleParameters
+from workers.ledger.parameter_versions import ParametersSource
+from workers.ledger.sql.direct import DirectLedger
+from workers.metrics.metrics import EngineMetrics
+from workers.operations.repair.background_replay import Replayer
+from workers.operations.repair.verifying import verify
+
+# ruff: noqa: S608  # the tables' names are this file's
+_PATIENCE_S: Final = 240.0
+_SHARDS: Final = 2
+OTHER: Final = parameters_document(Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)))
+CALIBRATED: Final = parameters_document(
+    Parameters(
+        default=BktParameters(
+            0.3,
+            0.1,
+            0.2,
+            0.15,
+            0.03,
+            decay_per_day=0.05,
+            covariance=tuple(tuple(0.01 * (i == j) for j in range(5)) for i in range(5)),
+        ),
+        any_scale=ScaleParameters(
+            0.2,
+            1.5,
+            0.01,
+            deviation=Deviation(0.5, 0.01, 0.02),
+            prediction=PredictionWeights(0.1, 0.6, 0.3, 0.4, 0.2, 0.1, 0.2),
+        ),
+    )
+)
+NEWER: Final = OTHER | {"of_a_newer_engine": {"a": 1}}
+
+
+async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Return once it holds."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not await holds():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.05)
+
+
+async def publish(redis_url: str, rows: list[dict[str, Any]]) -> None:
+    """Add the event of each row to its shard."""
+    issued_at = int(time.time())
+    async with Redis.from_url(redis_url) as client:
+        pipeline = client.pipeline(transaction=False)
+        for row in rows:
+            shard = shards(_SHARDS)[shard_of(row["tenant_id"], row["student_id"], _SHARDS)]
+            pipeline.xadd(shard.responses, {EVENT_FIELD: event_of(row, issued_at)})
+        await pipeline.execute()
+
+
+async def events(redis_url: str) -> list[dict[str, Any]]:
+    """All mastery events of all shards, in the order of their streams."""
+    found = []
+    async with Redis.from_url(redis_url) as client:
+        for shard in shards(_SHARDS):
+            entries: Any = await client.xrange(shard.mastery)
+            found += [json.loads(fields[b"event"]) for _, fields in entries]
+    return found
+
+
+async def settled(redis_url: str, dsn: str, ledger: DirectLedger) -> None:
+    """Return once nothing is pending or unread, nobody is outdated, and everything is told."""
+
+    async def drained() -> bool:
+        async with Redis.from_url(redis_url) as client:
+            for shard in shards(_SHARDS):
+                groups: Any = await client.xinfo_groups(shard.responses)
+                (group,) = (one for one in groups if one["name"] == ENGINE_GROUP.encode())
+                if group["pending"] or group["lag"]:
+                    return False
+        return await ledger.outdated_count() == 0 and not await _count(dsn, "mastery.untold")
+
+    await until(drained, "something is left")
+
+
+class Workers:
+    """Worker processes, whose logs are kept."""
+
+    def __init__(self, setting: Setting, logs: Path) -> None:
+        self._setting = setting
+        self._logs = logs
+        self._log_of: dict[int, Path] = {}
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *roles: str) -> "subprocess.Popen[bytes]":
+        arguments = [part for role in roles for part in ("--role", role)]
+        path = self._logs / f"{uuid.uuid4()}"
+        with path.open("wb") as log:
+            worker = subprocess.Popen(
+                [MASTERY_COMMAND, "worker", *arguments],
+                env=self._setting.environment(
+                    STREAM_SHARDS=str(_SHARDS), LOG_LEVEL="INFO", LOG_FORMAT="json"
+                ),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.running.append(worker)
+        self._log_of[worker.pid] = path
+        return worker
+
+    def kill(self, number: int) -> None:
+        worker = self.running.pop(number)
+        worker.kill()
+        worker.wait()
+
+    def log(self, worker: "subprocess.Popen[bytes]") -> str:
+        return self._log_of[worker.pid].read_text()
+
+    def end(self) -> None:
+        for worker in self.running:
+            worker.kill()
+            worker.wait()
+
+
+@pytest.fixture
+def workers(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[Workers]:
+    started = Workers(Setting(redis_url, {"DATABASE_URL": database_url}, database_url), tmp_path)
+    yield started
+    started.end()
+
+
+async def test_given_responses_flowing_when_versions_change_then_all_ends_under_the_active_one(
+    redis_url: str, database_url: str, workers: Workers
+) -> None:
+    rows = simulated_rows(750, 60, seed=7)
+    idle = [
+        {**row, "student_id": f"idle-{row['student_id']}"}
+        for row in simulated_rows(120, 30, seed=8)
+    ]
+    ledger = DirectLedger(database_url)
+    try:
+        first = await ledger.store("bkt", CALIBRATED, {}, "")
+        await publish(redis_url, idle)
+        workers.start("engine")
+        workers.start("engine", "jobs")
+
+        async def stored(count: int) -> None:
+            async def enough() -> bool:
+                assert [one.poll() for one in workers.running] == [None, None]
+                return await _count(database_url, "public.student_responses") >= count
+
+            await until(enough, f"not {count} responses are stored")
+
+        await stored(len(idle))
+        # Some notice it with a batch, some by themselves, and those who don't answer are replayed.
+        for part, version in enumerate((None, first, 1, first)):
+            if version is not None:
+                await ledger.activate(version, f"change {part}")
+            await publish(redis_url, rows[150 * part : 150 * (part + 1)])
+            if part == 1:
+                workers.kill(0)
+                workers.start("engine")
+            await stored(len(idle) + 150 * part + 50)
+        await settled(redis_url, database_url, ledger)
+        await assert_all_under(database_url, ledger, first)
+        await assert_told_once(redis_url, database_url, rows[:600] + idle)
+
+        await ledger.activate(1, "no, it was not better")
+        await publish(redis_url, rows[600:])
+        await stored(len(idle) + len(rows))
+        await settled(redis_url, database_url, ledger)
+        await assert_all_under(database_url, ledger, 1)
+        await assert_told_once(redis_url, database_url, rows + idle)
+
+        # What they can't read they don't guess.
+        second = await ledger.store("newer", NEWER, {}, "")
+        await ledger.activate(second, "too early")
+
+        async def ended() -> bool:
+            return None not in [one.poll() for one in workers.running]
+
+        await until(ended, "a worker goes on")
+        for worker in workers.running:
+            assert worker.returncode == 1
+            said = workers.log(worker)
+            assert f"version {second} of the parameters can't be read" in said
+            assert "upgrade it, or activate another version" in said
+        # Nor do they begin.
+        late = workers.start("engine")
+        assert late.wait(_PATIENCE_S) == 1
+        assert "of_a_newer_engine" in workers.log(late)
+    finally:
+        await ledger.close()
+
+
+async def _count(dsn: str, table: str) -> int:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return int(await connection.fetchval(f"select count(*) from {table}"))
+    finally:
+        await connection.close()
+
+
+async def assert_all_under(dsn: str, ledger: DirectLedger, version: int) -> None:
+    """Every row says that it is of this version, and is what a replay under it gives."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for table in ("mastery.learners", "public.concept_mastery", "public.student_ability"):
+            said = await connection.fetch(f"select distinct parameters_version from {table}")
+            assert [row[0] for row in said] == [version], table
+    finally:
+        await connection.close()
+    source = ParametersSource(ledger, 0.95)
+    await source.refresh()
+    found = [page async for page in verify(ledger, source)]
+    assert [one for page in found for one in page.differences] == []
+    assert sum(page.outdated for page in found) == 0
+    assert sum(page.learners for page in found) > 60
+
+
+async def assert_told_once(redis_url: str, dsn: str, rows: list[dict[str, Any]]) -> None:
+    """Each response's events are published once, and the newest of a concept is what is stored.
+
+    What a replay has to tell may be told again, by its id, where the teller was killed.
+    """
+    published = await events(redis_url)
+    of_responses = Counter(
+        (one["data"]["response_id"], one["data"]["concept_id"])
+        for one in published
+        if "cause" not in one["data"]
+    )
+    wanted = {(row["response_id"], concept) for row in rows for concept in row["concept_ids"]}
+    assert wanted <= of_responses.keys()
+    assert max(of_responses.values()) == 1
+    causes = {one["data"].get("cause") for one in published}
+    assert causes == {None, "parameters"}
+
+    newest: dict[tuple[str, ...], Any] = {}
+    for one in (event["data"] for event in published):
+        key = (one["tenant_id"], one["student_id"], one["concept_id"])
+        if key not in newest or newest[key]["version"] < one["version"]:
+            newest[key] = one
+    connection = await asyncpg.connect(dsn)
+    try:
+        stored = await connection.fetch("select * from public.concept_mastery")
+    finally:
+        await connection.close()
+    for row in stored:
+        told = newest.pop((row["tenant_id"], row["student_id"], row["concept_id"]))
+        assert (told["version"], told["mastery"]) == (row["version"], row["mastery"])
+        assert (told["mastered"], told["attempts"]) == (row["mastered"], row["attempts"])
+    assert newest == {}
+
+
+async def test_given_a_background_replay_when_workers_are_killed_in_it_then_others_do_the_rest(
+    database_url: str,
+) -> None:
+    keys = [LearnerKey("t", f"s{number:03}") for number in range(150)]
+    ledgers = [DirectLedger(database_url) for _ in range(3)]
+    try:
+        for number, key in enumerate(keys):
+            await record(ledgers[0], key, learner_log(8, seed=number))
+        version = await ledgers[0].store("bkt", OTHER, {}, "")
+        await ledgers[0].activate(version, "better")
+
+        async def left() -> int:
+            return await ledgers[0].outdated_count()
+
+        killed = [asyncio.create_task(_replayer(one).replay()) for one in ledgers[1:]]
+
+        async def begun() -> bool:
+            return await left() < len(keys)
+
+        await until(begun, "nothing is replayed")
+        for task in killed:
+            task.cancel()
+        await asyncio.gather(*killed, return_exceptions=True)
+        before = await left()
+        assert before > 0, "it was too fast to be killed"
+
+        # Back again while learners are under both, by two workers at once.
+        await ledgers[0].activate(1, "back")
+        under_new = await left()
+        assert under_new == len(keys) - before
+        done = await asyncio.gather(*(_replayer(one).replay() for one in ledgers[1:]))
+        assert sum(done) == under_new
+        await assert_all_under(database_url, ledgers[0], 1)
+    finally:
+        for ledger in ledgers:
+            await ledger.close()
+
+
+def _replayer(ledger: DirectLedger) -> Replayer:
+    return Replayer(
+        ledger=ledger,
+        versions=ParametersSource(ledger, 0.95),
+        meter=EngineMetrics("0"),
+        patience=Patience(),
+    )
+
+
+# The commands
+
+
+@pytest.fixture
+def run(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., str]:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "NEO4J_URI", "NEO4J_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("LOG_LEVEL", "WARNING")
+
+    def invoke(*arguments: str, fails: type[Exception] | None = None) -> str:
+        done = CliRunner().invoke(app, ["parameters", *arguments])
+        if fails is not None:
+            assert isinstance(done.exception, fails), (done.output, done.exception)
+            return str(done.exception)
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.output
+
+    return invoke
+
+
+def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_given(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    content = {
+        "model": "bkt",
+        "note": "by hand",
+        "diagnostics": {"log_likelihood": -1.5, "decision": "mine"},
+        "parameters": {**OTHER, "version": 9, "mastery_threshold": 0.5},
+    }
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(content))
+
+    assert "stored as version 2" in run("import", str(file))
+    assert "version 2 is active; 0 learners" in run("activate", "2", "--reason", "why not")
+    listed = run("list").splitlines()
+    assert listed[0].split()[:2] == ["1", "classical"]
+    assert listed[1].split()[:3] == ["*", "2", "bkt"]
+    assert listed[2].endswith(": why not")
+    as_json = json.loads(run("list", "--json"))
+    assert (as_json["active"]["version"], as_json["active"]["reason"]) == (2, "why not")
+    assert [one["version"] for one in as_json["versions"]] == [1, 2]
+
+    shown = run("show", "2")
+    assert "version      2, active" in shown
+    assert '"log_likelihood": -1.5' in shown
+    assert "decision     " not in shown
+    assert json.loads(run("show", "2", "--json"))["document"] == OTHER
+
+    exported = tmp_path / "exported.json"
+    run("export", "2", "--output", str(exported))
+    assert json.loads(exported.read_text()) == {**content, "parameters": OTHER}
+    assert json.loads(run("export", "2")) == json.loads(exported.read_text())
+    again = run("import", str(exported))
+    assert (
+        again == "nothing is stored: version 2 has the same model and parameters, and is active\n"
+    )
+    assert "version 1 is active" in run("activate", "1")
+    assert "`mastery parameters activate 2` activates it" in run("import", str(exported))
+    built_in = tmp_path / "built-in.json"
+    run("export", "1", "--output", str(built_in))
+    assert "version 1 has the same" in run("import", str(built_in))
+    exported.write_text(json.dumps({**content, "model": "mine"}))
+    assert "stored as version 3" in run("import", str(exported))
+    assert [one["version"] for one in json.loads(run("list", "--json"))["versions"]] == [1, 2, 3]
+    assert run("list").splitlines()[0].startswith("*")
+    assert "none is calibrated" in run("show", "1")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is no version of the parameters"),
+        ('{"parameters": {}}', "model: Field required"),
+        ('{"model": "bkt", "parameters": {}, "x": 1}', "x: Extra inputs"),
+        ('{"model": "bkt", "parameters": {}}', "older formulas of this engine (formulas 1"),
+        (
+            '{"model": "bkt", "parameters": {"formulas": 2, "defaults": {}}}',
+            "parameters.defaults: Unexpected",
+        ),
+        (
+            '{"model": "bkt", "parameters": {"formulas": 2, "version": 9, "scales": []}}',
+            "parameters.scales: Input",
+        ),
+        (None, "can't be read: No such file"),
+    ],
+)
+def test_given_a_wrong_file_when_imported_then_the_field_is_named_and_nothing_is_stored(
+    run: Callable[..., str], tmp_path: Path, content: str | None, said: str
+) -> None:
+    file = tmp_path / "mine.json"
+    if content is not None:
+        file.write_text(content)
+
+    assert said in run("import", str(file), fails=InputFileError)
+    assert [one["version"] for one in json.loads(run("list", "--json"))["versions"]] == [1]
+
+
+def test_given_older_formulas_active_then_version_1_can_be_activated(
+    run: Callable[..., str], database_url: str
+) -> None:
+    async def store() -> None:
+        ledger = DirectLedger(database_url)
+        try:
+            version = await ledger.store("bkt", {"default": OTHER["default"]}, {}, "")
+            await ledger.activate(version, "before the upgrade")
+        finally:
+            await ledger.close()
+
+    asyncio.run(store())
+    assert "or activate version 1" in run("show", "2", fails=ParametersOutdated)
+    assert "or activate version 1" in run("activate", "2", fails=ParametersOutdated)
+    assert json.loads(run("export", "2"))["parameters"] == {"default": OTHER["default"]}
+    assert "version 1 is active" in run("activate", "1")
+
+
+def test_given_a_version_that_is_not_there_or_cant_be_read_then_it_is_not_activated(
+    run: Callable[..., str], database_url: str, tmp_path: Path
+) -> None:
+    async def store() -> int:
+        ledger = DirectLedger(database_url)
+        try:
+            return await ledger.store("newer", NEWER, {}, "")
+        finally:
+            await ledger.close()
+
+    version = str(asyncio.run(store()))
+    assert "no version 7" in run("activate", "7", fails=ParametersRefused)
+    assert "no version 7" in run("show", "7", fails=ParametersRefused)
+    assert "upgrade it" in run("activate", version, fails=ParametersRefused)
+    assert json.loads(run("list", "--json"))["active"]["version"] == 1
+    assert (
+        "no such file"
+        in run("export", version, "-o", str(tmp_path / "no" / "x"), fails=InputFileError).lower()
+    )

@@ -1,0 +1,68 @@
+"""The main job on real servers: worker processes, plain XADD, Postgres two ways, Neo4j."""
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.support.servers import Neo4j, Supabase
+from tests.support.whole_run import (
+    Setting,
+    drain,
+    events_differences,
+    found,
+    graph_differences,
+    publish,
+    simulated_rows,
+    stored_mastery,
+)
+
+
+@pytest.fixture(params=["direct", "supabase"])
+def setting(request: pytest.FixtureRequest, redis_url: str, neo4j: Neo4j) -> Setting:
+    if request.param == "direct":
+        dsn = request.getfixturevalue("database_url")
+        return Setting(redis_url, {"DATABASE_URL": dsn}, dsn, neo4j.environment)
+    project: Supabase = request.getfixturevalue("supabase")
+    return Setting(redis_url, project.environment, project.database_url, neo4j.environment)
+
+
+async def _all_is_right(setting: Setting, rows: list[dict[str, Any]]) -> None:
+    result = await found(setting, rows, tolerance=1e-12)
+    assert result.differences == []
+    assert result.pending == 0
+    assert result.rejected == {}
+    assert events_differences(result, rows, await stored_mastery(setting.dsn)) == []
+    assert await graph_differences(setting) == []
+
+
+async def test_given_responses_in_order_when_one_worker_drains_then_all_stores_agree(
+    setting: Setting,
+) -> None:
+    rows = sorted(simulated_rows(2_000, 40), key=lambda r: (r["answered_at"], r["response_id"]))
+    await publish(setting.redis_url, rows)
+    drain(setting)
+    await _all_is_right(setting, rows)
+    result = await found(setting, rows, tolerance=1e-12)
+    assert result.disordered == 0
+
+
+async def test_given_repeats_in_random_order_when_three_workers_share_them_then_each_counts_once(
+    setting: Setting,
+) -> None:
+    rows = simulated_rows(1_500, 40, seed=2)
+    published = rows * 2
+    random.Random(3).shuffle(published)
+    await publish(setting.redis_url, published)
+    drain(setting, workers=3, BATCH_SIZE="100")
+    await _all_is_right(setting, rows)
+
+
+async def test_given_workers_killed_on_the_way_when_others_go_on_then_nothing_is_lost_or_doubled(
+    setting: Setting,
+) -> None:
+    rows = simulated_rows(6_000, 80, seed=4)
+    published = rows + random.Random(5).sample(rows, 1_500)
+    await publish(setting.redis_url, published)
+    drain(setting, workers=2, kills=3, seed=6, BATCH_SIZE="50")
+    await _all_is_right(setting, rows)

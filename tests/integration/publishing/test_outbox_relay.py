@@ -1,0 +1,167 @@
+"""What a rewrite leaves to tell reaches the streams: each event at least once, always by one id."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from contracts.mastery import MasteryChanged
+from contracts.streams import MASTERY, shard_of
+from tests.support.factories import learner_log
+from tests.support.ledger_steps import PARAMETERS, record
+from workers.common.errors import RedisUnavailable, StreamRefused
+from workers.common.retrying import Patience
+from workers.estimation.learner import LearnerKey
+from workers.graph.changes import MasteryChange, PractisedChange, changes_of
+from workers.ledger.memory.ledger import MemoryLedger
+from workers.operations.repair.correcting import Corrector, Verdict
+from workers.publishing.outbox_relay import Teller
+
+KEYS = [LearnerKey("school-7", f"s{n}") for n in range(6)]
+
+
+async def corrected() -> MemoryLedger:
+    """A ledger with one correction of each of some learners, untold."""
+    ledger = MemoryLedger()
+    log = learner_log(9, seed=41)
+    for key in KEYS:
+        await record(ledger, key, log)
+    corrector = Corrector(
+        ledger=ledger, parameters=PARAMETERS, verdict=Verdict("rescore", "miskeyed", 0.4)
+    )
+    await corrector.correct((key, log[5].response_id) for key in KEYS)
+    return ledger
+
+
+def teller(ledger: MemoryLedger, client: Redis, shards: int = 0, **options: Any) -> Teller:
+    return Teller(ledger=ledger, client=client, shard_count=shards, **options)
+
+
+async def events(client: Redis, stream: str = MASTERY) -> list[dict[str, Any]]:
+    entries: Any = await client.xrange(stream)
+    for _, fields in entries:
+        MasteryChanged.model_validate_json(fields[b"event"])
+    return [json.loads(fields[b"event"]) for _, fields in entries]
+
+
+async def test_given_corrections_when_told_then_each_change_is_one_valid_event(
+    redis_url: str,
+) -> None:
+    ledger = await corrected()
+    async with Redis.from_url(redis_url) as client:
+        told = await teller(ledger, client).tell()
+        found = await events(client)
+        assert await teller(ledger, client).tell() == 0
+
+    assert told == len(found) >= len(KEYS)
+    assert len({one["id"] for one in found}) == told
+    assert {one["data"]["student_id"] for one in found} == {key.student_id for key in KEYS}
+    assert {one["data"]["cause"] for one in found} == {"correction"}
+    assert {one["data"]["score"] for one in found} == {0.4}
+    for one in found:
+        (stored,) = await ledger.stored([LearnerKey("school-7", one["data"]["student_id"])])
+        assert one["data"]["version"] == stored.version
+        row = next(c for c in stored.concepts if c.concept_id == one["data"]["concept_id"])
+        assert (one["data"]["mastery"], one["data"]["attempts"]) == (row.mastery, row.attempts)
+
+
+async def test_given_shards_when_told_then_each_event_is_in_its_learners_stream(
+    redis_url: str,
+) -> None:
+    ledger = await corrected()
+    async with Redis.from_url(redis_url) as client:
+        await teller(ledger, client, shards=3).tell()
+        for shard in range(3):
+            here = {
+                one["data"]["student_id"] for one in await events(client, f"{MASTERY}.{{{shard}}}")
+            }
+            assert here == {k.student_id for k in KEYS if shard_of(*k, 3) == shard}
+
+
+class Crashing(MemoryLedger):
+    """The first time, whoever has told dies before it is forgotten."""
+
+    crashed = False
+
+    async def told(self, numbers: Sequence[int]) -> None:
+        if not self.crashed:
+            self.crashed = True
+            raise ConnectionResetError
+        await super().told(numbers)
+
+
+async def test_given_a_crash_between_telling_and_forgetting_then_it_is_told_again_by_the_same_id(
+    redis_url: str,
+) -> None:
+    done = await corrected()
+    ledger = Crashing()
+    ledger.__dict__.update(done.__dict__)
+    async with Redis.from_url(redis_url) as client:
+        with pytest.raises(ConnectionResetError):
+            await teller(ledger, client).tell()
+        assert await teller(ledger, client).tell() == 0  # it is lent still
+        again = await teller(ledger, client, lease_s=0.0).tell()
+        found = await events(client)
+    assert len(found) == 2 * again
+    assert [one["id"] for one in found[:again]] == [one["id"] for one in found[again:]]
+    assert found[:again] == found[again:]
+
+
+async def test_given_redis_away_then_it_is_told_once_it_is_back() -> None:
+    ledger = await corrected()
+    async with Redis.from_url("redis://127.0.0.1:1") as nobody:
+        with pytest.raises(RedisUnavailable):
+            await teller(ledger, nobody).tell()
+    assert len(await ledger.untold(lease_s=0.0)) >= len(KEYS)
+
+
+async def test_given_a_stream_that_is_none_then_the_teller_stops_with_it(redis_url: str) -> None:
+    ledger = await corrected()
+    async with Redis.from_url(redis_url) as client:
+        await client.set(MASTERY, "no stream")
+        with pytest.raises(StreamRefused):
+            async with asyncio.timeout(10):
+                await teller(ledger, client).run()
+
+
+async def test_given_a_running_teller_then_later_corrections_are_told_too(redis_url: str) -> None:
+    ledger = await corrected()
+    async with Redis.from_url(redis_url) as client:
+        patience = Patience(first_s=0.01, longest_s=0.02)
+        running = asyncio.create_task(
+            teller(ledger, client, period_s=0.02, patience=patience).run()
+        )
+        try:
+            async with asyncio.timeout(10):
+                while not (first := len(await events(client))):
+                    await asyncio.sleep(0.02)
+                log = learner_log(9, seed=41)
+                corrector = Corrector(
+                    ledger=ledger, parameters=PARAMETERS, verdict=Verdict("void", "cheated")
+                )
+                await corrector.correct([(KEYS[0], log[1].response_id)])
+                while len(await events(client)) == first:
+                    await asyncio.sleep(0.02)
+        finally:
+            running.cancel()
+        newest = (await events(client))[-1]
+    assert newest["data"]["correction"] == "void"
+
+
+async def test_given_an_event_of_a_correction_then_the_graph_takes_it_and_nobody_practised(
+    redis_url: str,
+) -> None:
+    ledger = await corrected()
+    async with Redis.from_url(redis_url) as client:
+        await teller(ledger, client).tell()
+        entries: Any = await client.xrange(MASTERY)
+    data = [MasteryChanged.model_validate_json(fields[b"event"]).data for _, fields in entries]
+    assert any(one.session_id for one in data)
+    changes = changes_of(data)
+    assert not [one for one in changes if isinstance(one, PractisedChange)]
+    assert len([one for one in changes if isinstance(one, MasteryChange)]) == len(data)
+    as_response = [one.model_copy(update={"cause": None}) for one in data]
+    assert [one for one in changes_of(as_response) if isinstance(one, PractisedChange)]

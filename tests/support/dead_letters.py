@@ -1,0 +1,45 @@
+"""Makers of dead letters, as the engine writes them."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from contracts.rejections import RejectionCode
+from contracts.streams import Shard, shards
+from tests.support.factories import event_json
+from workers.common.errors import Refused
+from workers.operations.dead_letters.dead_letter import Letter, LetterId, read_letter
+from workers.publishing.mastery_events import rejection_event
+from workers.streams.batch import RawEntry
+
+ENTRY: Final = "1795253400123-0"
+LETTER: Final = "1795253500000-2"
+PLAIN: Final[Shard] = shards(0)[0]
+
+
+def rejection(
+    fields: Mapping[bytes, bytes] | None = None,
+    *,
+    code: RejectionCode = RejectionCode.CONFLICT,
+    reason: str = "a reason",
+    entry_id: str = ENTRY,
+    redriven_from: str | None = None,
+    stream: str = PLAIN.responses,
+) -> bytes:
+    """The rejection of an entry, by default of one that holds a valid event."""
+    entry = RawEntry(entry_id, dict(fields or {b"event": event_json()}), redriven_from)
+    refusal = Refused(code, reason, "data.x")
+    return rejection_event(stream, entry, refusal, 1, datetime(2026, 11, 21, 10, tzinfo=UTC))
+
+
+def letter(text: bytes | None = None, *, shard: Shard = PLAIN, **changes: Any) -> Letter:
+    """A dead letter as it is read; without a text, of `rejection` with these changes."""
+    text = rejection(**changes) if text is None else text
+    return read_letter(LetterId(None, LETTER), shard, {b"event": text}, "tenant_id")
+
+
+def holding(event: Any) -> Letter:
+    """A dead letter that holds this event, JSON or any text."""
+    text = event if isinstance(event, bytes) else json.dumps(event).encode()
+    return letter(fields={b"event": text})

@@ -1,0 +1,251 @@
+"""A worker's surroundings without a server: entries, an outlet, and ledgers that misbehave."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, cast
+
+from redis.asyncio import Redis
+
+from contracts.streams import Shard, shards
+from tests.support.factories import START_US, event_json
+from workers.admission.admission import Admission, Admitted
+from workers.common.errors import Refused
+from workers.common.retrying import Patience
+from workers.engine.engine import Engine
+from workers.engine.recorder import Recorder, Result
+from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import Parameters
+from workers.identity.claims import Authorisation, TrustedClaims
+from workers.ledger.current import Current
+from workers.ledger.memory.ledger import MemoryLedger
+from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Stored, Touched
+from workers.metrics.metrics import EngineMetrics
+from workers.publishing.publisher import Outlet, Settled
+from workers.streams.batch import RawBatch, RawEntry
+from workers.streams.poison import Isolation
+from workers.streams.redriven import Acceptances
+from workers.streams.tries import Tries
+
+STREAM: Final = "practice.responses.v1"
+SHARD: Final[Shard] = shards(0)[0]
+PARAMETERS: Final = Parameters()
+
+
+def admission(**changes: Any) -> Admission:
+    """Admission under the default settings."""
+    claims = {"issuer": None, "audience": "authenticated", "tenant_claim": "tenant_id"}
+    return Admission(
+        authenticator=TrustedClaims(
+            **cast("Any", {name: changes.pop(name, value) for name, value in claims.items()})
+        ),
+        authorisation=Authorisation(frozenset({"service_role"})),
+        max_event_bytes=changes.pop("max_event_bytes", 65_536),
+        max_token_bytes=changes.pop("max_token_bytes", 8_192),
+        **changes,
+    )
+
+
+def entry_id(number: int) -> str:
+    """The id of an entry that entered the stream so many seconds after `START`."""
+    return f"{START_US // 1000 + number * 1000}-0"
+
+
+def raw(text: bytes, number: int = 0) -> RawEntry:
+    """An entry with a plain field `event`."""
+    return RawEntry(entry_id(number), {b"event": text})
+
+
+def admitted(
+    student: str = "student-42", number: int = 0, *, entry: int | None = None, **changes: Any
+) -> Admitted:
+    """Answer `number` of a student, which came as entry `entry` (by default of the same number)."""
+    text = event_json(student, number, **changes)
+    judged = admission().judge(raw(text, number if entry is None else entry))
+    assert isinstance(judged, Admitted), judged
+    return judged
+
+
+def key_of(student: str = "student-42") -> LearnerKey:
+    return LearnerKey("school-7", student)
+
+
+def batch(*entries: RawEntry, deliveries: int = 1, alone: bool = False) -> RawBatch:
+    delivered = {entry.entry_id: deliveries for entry in entries}
+    return RawBatch(STREAM, entries, deliveries=delivered, alone=alone)
+
+
+def impatient() -> Patience:
+    """Patience that hardly waits."""
+    return Patience(first_s=0.001, longest_s=0.002)
+
+
+def recorder(
+    ledger: Ledger, meter: EngineMetrics | None = None, patience: Patience | None = None
+) -> Recorder:
+    """A recorder that hardly waits."""
+    return Recorder(
+        ledger=ledger,
+        parameters=PARAMETERS,
+        patience=patience or impatient(),
+        meter=meter or EngineMetrics("0"),
+    )
+
+
+async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Result]:
+    """Record a batch of the stream that nobody else works on."""
+    return await work.record(STREAM, entries, _at_once)
+
+
+class FakeTries:
+    """Tries of entries, kept in memory; `seen` has each number ever written."""
+
+    def __init__(self, made: dict[str, int] | None = None) -> None:
+        self.kept = made or {}
+        self.seen: list[int] = []
+
+    async def made(self, stream: str, entry_id: str) -> int:
+        assert stream == STREAM
+        return self.kept.get(entry_id, 0)
+
+    async def note(self, stream: str, entry_id: str, made: int) -> None:
+        assert stream == STREAM
+        self.seen.append(made)
+        self.kept[entry_id] = made
+
+    async def forget(self, stream: str, entry_id: str) -> None:
+        assert stream == STREAM
+        self.kept.pop(entry_id, None)
+
+
+def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> Isolation:
+    """Isolation that hardly waits."""
+    return Isolation(
+        cast("Tries", tries or FakeTries()), impatient(), max_deliveries, first_pause_s=0.001
+    )
+
+
+def engine(
+    ledger: Ledger,
+    outlet: "FakeOutlet",
+    meter: EngineMetrics | None = None,
+    tries: FakeTries | None = None,
+) -> Engine:
+    meter, patience = meter or EngineMetrics("0"), impatient()
+    return Engine(
+        admission=admission(),
+        acceptances=Acceptances(cast("Redis", None)),  # asked for marked entries only
+        recorder=recorder(ledger, meter, patience),
+        outlet=cast("Outlet", outlet),
+        isolation=isolation(tries),
+        patience=patience,
+        meter=meter,
+    )
+
+
+def counted(meter: EngineMetrics, name: str, **labels: str) -> float:
+    """The value of a counter, such as ``responses_applied``."""
+    return meter.registry.get_sample_value(f"mastery_{name}_total", labels) or 0.0
+
+
+def events_of(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(one) for one in result.events]
+
+
+def by_entry(results: Sequence[Result]) -> dict[str, Result]:
+    """Results by entry; each entry ends once."""
+    found = {one.entry.entry_id: one for one in results}
+    assert len(found) == len(results)
+    return found
+
+
+def refusal_of(result: Result) -> Refused:
+    assert result.refusal is not None
+    assert not result.events
+    return result.refusal
+
+
+class FakeOutlet:
+    """What the script does to a stream: an entry's events are added by the call that acks it.
+
+    Args:
+        pending: ids of the entries delivered and not acknowledged.
+    """
+
+    def __init__(self, *pending: str) -> None:
+        self.pending = set(pending)
+        self.published: list[dict[str, Any]] = []
+        self.rejected: list[dict[str, Any]] = []
+        self.acknowledged: list[str] = []
+        self.gate: Callable[[], Awaitable[None]] | None = None
+
+    async def publish(self, shard: Shard, settled: Sequence[Settled]) -> int:
+        assert shard == SHARD
+        if self.gate is not None:
+            await self.gate()
+        acknowledged = 0
+        for one in settled:
+            if one.entry_id in self.pending:
+                self.pending.remove(one.entry_id)
+                self.acknowledged.append(one.entry_id)
+                acknowledged += 1
+                (self.rejected if one.rejected else self.published).extend(
+                    json.loads(event) for event in one.events
+                )
+        return acknowledged
+
+
+class HookedLedger:
+    """A ledger in memory, with something of the test's before and after its load and commit."""
+
+    def __init__(self, inner: MemoryLedger | None = None) -> None:
+        self.inner = inner or MemoryLedger()
+        self.before_load: Callable[[Sequence[Touched]], Awaitable[None]] = _nothing
+        self.before_commit: Callable[[Sequence[Commit]], Awaitable[None]] = _nothing
+        self.after_commit: Callable[[Sequence[Commit]], Awaitable[None]] = _nothing
+        self.loads = 0
+        self.commits = 0
+        """Begun."""
+        self.committed = 0
+        """Of those, the ones that took effect."""
+
+    async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
+        self.loads += 1
+        await self.before_load(touched)
+        return await self.inner.load(touched)
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
+        self.commits += 1
+        await self.before_commit(commits)
+        answers = await self.inner.commit(commits)
+        self.committed += 1
+        await self.after_commit(commits)
+        return answers
+
+    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        return await self.inner.learners(after, limit)
+
+    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+        return await self.inner.stored(keys)
+
+    async def current(
+        self, keys: Sequence[LearnerKey], since_us: int | None = None
+    ) -> list[Current]:
+        return await self.inner.current(keys, since_us)
+
+    async def clock_us(self) -> int:
+        return await self.inner.clock_us()
+
+    async def ping(self) -> None:
+        await self.inner.ping()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+async def _nothing(_: object) -> None:
+    await asyncio.sleep(0)
+
+
+async def _at_once() -> None:
+    return

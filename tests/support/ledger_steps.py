@@ -1,0 +1,149 @@
+"""What the tests of a ledger do with it: load, fold, commit, as the recorder does."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from workers.common.rate_limit import RateLimit
+from workers.engine.rate_limiting import counted
+from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.parameters import Parameters
+from workers.estimation.replay import replay
+from workers.ledger.protocol import (
+    Arrival,
+    Commit,
+    Committed,
+    Ledger,
+    Loaded,
+    Recorded,
+    Stored,
+    Touched,
+)
+from workers.operations.repair.verifying import differences
+
+PARAMETERS = Parameters()
+LIMIT = RateLimit(600, "minute")
+
+
+def entry_of(response: Response) -> str:
+    """The entry that owns a response."""
+    return f"practice.responses.v1/{response.answered_at_us // 1000}-{response.response_id[:4]}"
+
+
+async def load(
+    ledger: Ledger, key: LearnerKey, responses: Sequence[Response], *, earlier: bool = False
+) -> Loaded:
+    """What the ledger has of one learner; `earlier`: as a worker before rates asks."""
+    touched = Touched(key, list(responses), arrivals=None if earlier else arrivals(responses))
+    (loaded,) = await ledger.load([touched])
+    return loaded
+
+
+def folded(
+    key: LearnerKey,
+    state: Loaded,
+    responses: Sequence[Response],
+    *,
+    earlier: bool = False,
+    parameters: Parameters = PARAMETERS,
+) -> Commit:
+    """The commit of responses onto a loaded state."""
+    (one,) = fold([Work(key, state.learner, list(responses), state.log)], parameters)
+    if earlier:
+        return commit_of(one)
+    came = arrivals(one.responses)
+    entries = [entry_of(response) for response in one.responses]
+    return Commit(one, entries, came, state.counts.after(counted(came)))
+
+
+def arrivals(responses: Sequence[Response]) -> list[Arrival]:
+    """Responses that entered their stream when they were answered, counted by the minute."""
+    moments = [response.answered_at_us // 1000 for response in responses]
+    return [Arrival(entered_ms, LIMIT.window_of(entered_ms)) for entered_ms in moments]
+
+
+def commit_of(one: Folded) -> Commit:
+    """One that says nothing of how its responses came, as a worker of an earlier version."""
+    return Commit(one, [entry_of(response) for response in one.responses])
+
+
+async def commit(ledger: Ledger, *commits: Commit) -> list[Committed | Loaded]:
+    return await ledger.commit(list(commits))
+
+
+async def record(
+    ledger: Ledger,
+    key: LearnerKey,
+    responses: Sequence[Response],
+    parameters: Parameters = PARAMETERS,
+) -> list[int]:
+    """Load, fold and commit; nobody else is there, so it must be applied. Returns the versions."""
+    commit_ = folded(key, await load(ledger, key, responses), responses, parameters=parameters)
+    (answer,) = await ledger.commit([commit_])
+    assert isinstance(answer, Committed)
+    return answer.versions
+
+
+async def persist(
+    ledger: Ledger,
+    key: LearnerKey,
+    responses: Sequence[Response],
+    *,
+    earlier: bool = False,
+    parameters: Parameters = PARAMETERS,
+) -> int:
+    """Load, fold and commit until it is done, as a worker does; returns the number of conflicts."""
+    state, conflicts = await load(ledger, key, responses, earlier=earlier), 0
+    while True:
+        new = [one for one in responses if one.response_id not in state.recorded]
+        if not new:
+            return conflicts
+        made = folded(key, state, new, earlier=earlier, parameters=parameters)
+        (answer,) = await ledger.commit([made])
+        if isinstance(answer, Committed):
+            return conflicts
+        known, state = state.recorded, answer
+        state.recorded |= known
+        conflicts += 1
+
+
+async def stored(ledger: Ledger, key: LearnerKey) -> Stored:
+    (one,) = await ledger.stored([key])
+    return one
+
+
+async def assert_stored(
+    ledger: Ledger,
+    key: LearnerKey,
+    log: Sequence[Response],
+    parameters: Parameters = PARAMETERS,
+) -> Stored:
+    """The whole of what is stored of a learner is what this log gives, to the last bit."""
+    one = await stored(ledger, key)
+    assert by_id(one.log) == by_id(log)
+    replayed = replay(log, parameters)
+    assert list(differences(one, replayed, parameters)) == []
+    assert {row.concept_id: row.state for row in one.concepts} == replayed.concepts
+    assert {row.scale: row.state for row in one.abilities} == replayed.abilities
+    return one
+
+
+def by_id(log: Sequence[Response]) -> dict[str, Response]:
+    return {one.response_id: one for one in log}
+
+
+def recorded_of(commit_: Commit, versions: Sequence[int]) -> dict[str, Recorded]:
+    """What the ledger must answer for the responses of a commit that was applied."""
+    one = commit_.folded
+    return {
+        response.response_id: Recorded(response, version, entry, document)
+        for response, version, entry, document in zip(
+            one.responses, versions, commit_.entries, documents(commit_), strict=True
+        )
+    }
+
+
+def documents(commit_: Commit) -> list[dict[str, Any]]:
+    """The outcomes of a commit as JSON carries them."""
+    return [json.loads(json.dumps(outcome)) for outcome in commit_.outcomes]

@@ -1,0 +1,18 @@
+"""Answers drawn from known items."""
+
+import numpy as np
+
+from workers.modelling.calibration.irt.answers import Answers, Floats
+from workers.modelling.calibration.irt.bank import Item, bank_of
+
+
+def drawn(items: list[Item], theta: Floats, seed: int, missing: float = 0.0) -> Answers:
+    """Each person answers each item, but for what is missing at random."""
+    draw = np.random.default_rng(seed)
+    score = np.empty((theta.size, len(items)))
+    for group in bank_of(items).groups:
+        reached = np.cumsum(np.exp(group.log_curves(theta)), axis=1)[:, :-1]
+        luck = draw.random((group.items.size, 1, theta.size))
+        score[:, group.items] = ((luck > reached).sum(axis=1) / group.steps).T
+    person, item = np.nonzero(draw.random(score.shape) >= missing)
+    return Answers(person, item, score[person, item], *score.shape)

@@ -1,0 +1,252 @@
+"""Admission: what is right goes in as it is, and nothing whatever makes it raise."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.rejections import RejectionCode
+from tests.support.doubles import admission, entry_id, raw
+from tests.support.factories import MISSING, START_US, changed, event, event_json, moment
+from workers.admission.admission import Admitted, Rejection
+from workers.common.errors import Refused
+from workers.estimation.learner import LearnerKey
+from workers.streams.batch import RawEntry
+
+
+def judged(text: bytes, **settings: Any) -> Admitted:
+    one = admission(**settings).judge(raw(text))
+    assert isinstance(one, Admitted), one
+    return one
+
+
+def refused(text: bytes, **settings: Any) -> Refused:
+    one = admission(**settings).judge(raw(text))
+    assert isinstance(one, Rejection)
+    return one.refusal
+
+
+def test_given_a_valid_event_then_all_of_it_is_admitted() -> None:
+    one = judged(event_json())
+
+    assert one.key == LearnerKey("school-7", "student-42")
+    assert one.response.item_id == "q-101"
+    assert one.response.session_id == "s-9"
+    assert one.response.concept_ids == ("fractions.add",)
+    assert (one.response.scale, one.response.score) == ("math", 1.0)
+    assert one.response.answered_at_us == START_US
+    assert one.event.correlationid == "req-7f3a"
+    assert one.entry.entry_id == entry_id(0)
+
+
+def test_given_only_what_is_required_then_defaults_are_admitted() -> None:
+    text = event_json(
+        session_id=MISSING,
+        scale=MISSING,
+        response_time_ms=MISSING,
+        attempt=MISSING,
+        hints_used=MISSING,
+        correct=MISSING,
+        score=0.25,
+        envelope_changes=dict.fromkeys(
+            ("subject", "time", "datacontenttype", "correlationid", "traceparent"), MISSING
+        ),
+        claim_changes={"role": MISSING, "tenant_id": MISSING},
+    )
+
+    one = judged(text)
+
+    assert (one.response.session_id, one.response.scale) == (None, "default")
+    assert one.response.score == 0.25
+    assert one.key.tenant_id == "default"
+
+
+def test_given_fields_that_nobody_knows_yet_then_they_are_ignored() -> None:
+    ahead = event()
+    for place in (ahead, ahead["data"], ahead["data"]["response"], ahead["data"]["claims"]):
+        place["new_field"] = {"any": ["thing", None, 1e3]}
+
+    assert judged(json.dumps(ahead).encode()).response == judged(event_json()).response
+
+
+def test_given_an_entry_with_more_fields_then_only_event_counts() -> None:
+    fields = {b"event": event_json(), b"trace": b"\xff", b"__data__": b"{}"}
+    assert isinstance(admission().judge(RawEntry(entry_id(0), fields)), Admitted)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fine"), [(-3e9, True), (0, True), (300, True), (300.001, False), (1e6, False)]
+)
+def test_given_an_answer_from_ahead_of_its_entry_then_five_minutes_are_the_limit(
+    seconds: float, fine: bool
+) -> None:
+    one = admission().judge(raw(event_json(answered_at=moment(seconds))))
+
+    assert isinstance(one, Admitted) is fine
+    if isinstance(one, Rejection):
+        assert one.refusal.code is RejectionCode.INVALID
+        assert one.refusal.field == "data.response.answered_at"
+        for part in ("5 minutes", moment(seconds)[:19], moment()[:19], "clock"):
+            assert part in one.refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("2026-11-21T10:30:00.000001+01:00", 1),
+        ("2026-11-21t09:30:00z", 0),
+        ("2026-11-20T21:30:00-12:00", 0),
+        ("2026-11-21T09:30:00.1234567Z", 123_456),
+    ],
+)
+def test_given_a_time_with_any_zone_then_the_moment_counts(text: str, microseconds: int) -> None:
+    assert judged(event_json(answered_at=text)).response.answered_at_us == START_US + microseconds
+
+
+@pytest.mark.parametrize(
+    ("changes", "score"),
+    [
+        ({"correct": True}, 1.0),
+        ({"correct": False}, 0.0),
+        ({"correct": MISSING, "score": 0}, 0.0),
+        ({"correct": MISSING, "score": 0.49999}, 0.49999),
+        ({"correct": True, "score": 0.5}, 0.5),
+        ({"correct": False, "score": 0.3}, 0.3),
+    ],
+)
+def test_given_correct_or_score_then_the_score_is_what_counts(
+    changes: dict[str, Any], score: float
+) -> None:
+    assert judged(event_json(**changes)).response.score == score
+
+
+def test_given_an_entry_of_just_the_largest_size_then_it_is_admitted_and_one_byte_more_is_not() -> (
+    None
+):
+    text = event_json()
+    size = len(text) + len(b"event")
+
+    assert judged(text, max_event_bytes=size)
+    assert refused(text, max_event_bytes=size - 1).code is RejectionCode.TOO_LARGE
+    assert str(size) in refused(text, max_event_bytes=size - 1).reason
+
+
+def test_given_a_token_of_just_the_largest_size_then_it_is_admitted_and_one_byte_more_is_not() -> (
+    None
+):
+    fits = json.dumps(changed(event(), "data.token", "t" * 8192)).encode()
+    not_quite = json.dumps(changed(event(), "data.token", "é" * 4097)).encode()
+
+    assert judged(fits)
+    assert refused(not_quite).code is RejectionCode.TOO_LARGE
+    assert refused(not_quite).field == "data.token"
+
+
+def _broken(*wrong: str) -> bytes:
+    """An event in which each of these is wrong at once."""
+    broken = event()
+    if "token" in wrong:
+        broken = changed(broken, "data.token", "t" * 9000)
+    if "form" in wrong:
+        broken = changed(broken, "data.response.item_id", 5)
+    if "time" in wrong:
+        broken = changed(broken, "data.response.answered_at", moment(3000))
+    if "expired" in wrong:
+        broken = changed(broken, "data.claims.exp", 1)
+    if "claims" in wrong:
+        broken = changed(broken, "data.claims", {})
+    if "foreign" in wrong and "claims" not in wrong:
+        broken = changed(broken, "data.claims.sub", "somebody else")
+    padding = "x" * 70_000 if "size" in wrong else ""
+    return json.dumps(broken | {"padding": padding}).encode()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (("size", "token", "form", "claims"), "too_large"),
+        (("token", "form", "claims", "foreign"), "too_large"),
+        (("token", "expired"), "too_large"),
+        (("form", "claims", "foreign"), "invalid"),
+        (("form", "expired", "foreign"), "invalid"),
+        (("time", "expired", "foreign"), "invalid"),
+        (("claims", "foreign"), "unauthenticated"),
+        (("expired", "foreign"), "unauthenticated"),
+        (("foreign",), "forbidden"),
+    ],
+)
+def test_given_several_things_wrong_then_the_gravest_is_the_code(
+    wrong: tuple[str, ...], code: str
+) -> None:
+    assert refused(_broken(*wrong)).code.value == code
+
+
+def test_given_an_id_that_is_no_time_then_the_entry_is_refused() -> None:
+    entry = RawEntry(f"{2**64 - 1}-7", {b"event": event_json(claim_changes={"exp": 1e300})})
+
+    one = admission().judge(entry)
+
+    assert isinstance(one, Rejection)
+    assert one.refusal.code is RejectionCode.INVALID
+    assert entry.entry_id in one.refusal.reason
+
+
+@given(st.binary(max_size=200))
+def test_given_any_bytes_then_it_never_raises(text: bytes) -> None:
+    one = admission().judge(raw(text))
+    assert isinstance(one, Rejection)
+    assert one.refusal.code is RejectionCode.INVALID
+
+
+@given(st.dictionaries(st.binary(max_size=8), st.binary(max_size=20), max_size=4))
+def test_given_any_fields_then_it_never_raises(fields: dict[bytes, bytes]) -> None:
+    assert isinstance(admission().judge(RawEntry(entry_id(0), fields)), Rejection)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=6,
+)
+PATHS = [
+    *event(),
+    *(f"data.{name}" for name in ("claims", "response", "token")),
+    *(f"data.claims.{name}" for name in event()["data"]["claims"]),
+    *(f"data.response.{name}" for name in event()["data"]["response"]),
+    "data.response.score",
+    "data.claims.nbf",
+]
+
+
+@given(st.sampled_from(PATHS), JSON)
+def test_given_any_value_in_any_place_then_it_is_judged_and_never_raises(
+    path: str, value: Any
+) -> None:
+    text = json.dumps(changed(event(), path, value)).encode()
+
+    one = admission().judge(raw(text))
+
+    if isinstance(one, Rejection):
+        assert one.refusal.reason
+        one.refusal.reason.encode()
+
+
+@given(st.integers(0, len(event_json())), st.binary(min_size=1, max_size=3))
+def test_given_a_byte_altered_anywhere_then_it_is_judged_and_never_raises(
+    at: int, by: bytes
+) -> None:
+    text = event_json()
+    one = admission().judge(raw(text[:at] + by + text[at + len(by) :]))
+    assert isinstance(one, Admitted | Rejection)
+
+
+def test_given_a_token_or_an_answer_in_the_wrong_place_then_the_reason_does_not_quote_it() -> None:
+    token = "eyJhbGciOiJFUzI1NiJ9." + "e30" * 60 + ".c2ln"
+    for path in ("data.response.student_id", "data.response.answered_at", "id", "correlationid"):
+        reason = refused(json.dumps(changed(event(), path, token)).encode()).reason
+        assert "eyJ" not in reason
+        assert "what looks like a token" in reason
+    answer = refused(json.dumps(changed(event(), "data.response", "forty-two")).encode())
+    assert "forty-two" not in answer.reason

@@ -1,0 +1,53 @@
+"""Logs: one line an event, in the style asked for, and nothing secret in a traceback."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from workers.common.logs import configure_logs
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+_TOKEN = "eyJ-secret-token"
+
+
+def _fail(token: str) -> None:
+    raise ValueError("something else", len(token))
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_given_an_error_with_a_token_in_a_local_when_logged_then_the_token_is_nowhere(
+    style: str,
+) -> None:
+    out = io.StringIO()
+    configure_logs("INFO", "json" if style == "json" else "console", out)
+    try:
+        _fail(_TOKEN)
+    except ValueError:
+        structlog.get_logger("test").exception("failed")
+    assert "something else" in out.getvalue()
+    assert _TOKEN not in out.getvalue()
+
+
+def test_given_context_when_a_library_logs_then_the_line_carries_it_as_json() -> None:
+    out = io.StringIO()
+    configure_logs("INFO", "json", out)
+    with structlog.contextvars.bound_contextvars(request_id="req-1"):
+        logging.getLogger("faststream").warning("hello %s", "there")
+        logging.getLogger("faststream").info("not this one")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["level"], line["request_id"]) for line in lines] == [
+        ("hello there", "warning", "req-1")
+    ]

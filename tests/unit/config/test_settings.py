@@ -1,0 +1,433 @@
+"""Settings: layers, the example file, and what is wrong said with its remedy."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dotenv import dotenv_values
+
+from workers.common.errors import SettingsError
+from workers.config.settings import Settings, load_settings
+
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+SECRET = "hunter2-is-secret"
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "REDIS_URL": "rediss://redis.example:6379/0",
+    "DATABASE_URL": f"postgresql://engine:{SECRET}@db.example:5432/postgres?sslmode=require",
+    "NEO4J_URI": "neo4j+s://graph.example",
+    "NEO4J_PASSWORD": SECRET,
+    "JWT_MODE": "trust",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(monkeypatch, environment)
+    return str(caught.value)
+
+
+# The example file
+
+
+def test_given_the_example_when_compared_with_the_settings_then_each_is_in_it_once() -> None:
+    names = re.findall(r"^#?\s*([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.MULTILINE)
+    assert sorted(names) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_given_the_example_as_env_file_when_loaded_then_all_is_as_by_default(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text(EXAMPLE.read_text())
+    assert load_settings(tmp_path) == Settings(_env_file=None)
+
+
+def test_given_the_example_when_read_then_each_default_is_spelt_out_unless_unset() -> None:
+    written = dotenv_values(EXAMPLE)
+    for name, field in Settings.model_fields.items():
+        assert bool(written[name.upper()]) is (field.default not in (None, ())), name
+
+
+def test_given_the_example_when_read_then_each_setting_stands_under_a_comment() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    for before, line in pairwise(lines):
+        if re.match(r"[A-Z]", line):
+            assert re.match(r"# \w", before), line
+
+
+# Layers
+
+
+def test_given_all_layers_when_loaded_then_the_environment_wins_over_the_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("BATCH_SIZE=1\nHTTP_PORT=1\nMAX_DELIVERIES=1\nSTREAM_SHARDS=1\n")
+    (tmp_path / ".env.staging").write_text("BATCH_SIZE=2\nHTTP_PORT=2\nMAX_DELIVERIES=2\n")
+    (tmp_path / ".env.development").write_text("BATCH_SIZE=9\nHTTP_PORT=9\n")
+    monkeypatch.setenv("ENVIRONMENT", "staging")
+    monkeypatch.setenv("BATCH_SIZE", "3")
+    monkeypatch.setenv("HTTP_PORT", "3")
+    settings = load_settings(tmp_path, batch_size=4)
+    assert (
+        settings.batch_size,
+        settings.http_port,
+        settings.max_deliveries,
+        settings.stream_shards,
+        settings.reclaim_after_ms,
+    ) == (4, 3, 2, 1, 30_000)
+
+
+@pytest.mark.parametrize("where", ["file", "override", "default"])
+def test_given_an_environment_named_anywhere_when_loaded_then_its_file_is_read(
+    tmp_path: Path, where: str
+) -> None:
+    name = "development" if where == "default" else "staging"
+    (tmp_path / f".env.{name}").write_text("BATCH_SIZE=7\n")
+    if where == "file":
+        (tmp_path / ".env").write_text("ENVIRONMENT=staging\n")
+    overrides: dict[str, Any] = {"environment": "staging"} if where == "override" else {}
+    settings = load_settings(tmp_path, **overrides)
+    assert (settings.environment, settings.batch_size) == (name, 7)
+
+
+def test_given_empty_values_when_loaded_then_they_are_unset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load(monkeypatch, {"REDIS_URL": "", "BATCH_SIZE": "", "JWT_SECRET": ""})
+    assert (settings.redis_url, settings.batch_size) == (None, 500)
+
+
+def test_given_no_setting_when_loaded_then_all_servers_are_embedded() -> None:
+    settings = load_settings()
+    assert (settings.redis_url, settings.neo4j_uri) == (None, None)
+    assert settings.database_url is None
+    assert settings.supabase_url is None
+
+
+def test_given_names_with_commas_when_loaded_then_they_are_split(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load(monkeypatch, {"JWT_DELEGATE_ROLES": "teacher, service_role ,"})
+    assert settings.jwt_delegate_roles == ("teacher", "service_role")
+
+
+def test_given_loaded_settings_when_changed_then_it_is_refused() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().batch_size = 3  # type: ignore[misc]  # that is what is tested
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("ENVIRONMENT", "prod", "'production'"),
+        ("STREAM_SHARDS", "-1", "greater than or equal to 0"),
+        ("STREAM_SHARDS", "1025", "less than or equal to 1024"),
+        ("BATCH_SIZE", "many", "valid integer"),
+        ("BATCH_SIZE", "0", "default 500"),
+        ("BATCH_SIZE", "1.5", "valid integer"),
+        ("MAX_DELIVERIES", "0", "default 5"),
+        ("RECLAIM_AFTER_MS", "99", "greater than or equal to 100"),
+        ("MAX_EVENT_BYTES", "10", "largest entry accepted, bytes"),
+        ("MAX_TOKEN_BYTES", "10", "default 8192"),
+        ("LEDGER_TIMEOUT_S", "0", "greater than 0"),
+        ("LEDGER_TIMEOUT_S", "nan", "default 15.0"),
+        ("LEDGER_TIMEOUT_S", "inf", "less than or equal to 600"),
+        ("MASTERY_THRESHOLD", "0", "greater than 0"),
+        ("MASTERY_THRESHOLD", "1", "less than 1"),
+        ("MASTERY_THRESHOLD", "nan", "default 0.95"),
+        ("HTTP_PORT", "65536", "less than or equal to 65535"),
+        ("LOG_LEVEL", "verbose", "'DEBUG', 'INFO'"),
+        ("LOG_FORMAT", "xml", "'json' or 'console'"),
+        ("JWT_MODE", "blindly", "'trust'"),
+        ("JWT_TENANT_CLAIM", "a..b", "dotted path such as"),
+        ("REDIS_URL", "localhost:6379", "begins with redis://"),
+        ("REDIS_URL", "redis://", "with a host"),
+        ("REDIS_URL", "http://localhost", "begins with redis://"),
+        ("REDIS_URL", "redis://host:port", "a port that is a number"),
+        ("REDIS_URL", "redis://[::1", "with a host"),
+        ("REDIS_URL", "redis+cluster://host", "not supported by this version"),
+        ("SUPABASE_URL", "project.supabase.co", "begins with https://"),
+        ("NEO4J_URI", "http://host:7474", "begins with neo4j://"),
+        ("DATABASE_URL", "mysql://host", "begins with postgresql://"),
+    ],
+)
+def test_given_a_malformed_setting_when_loaded_then_variable_fault_and_remedy_are_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    text = refusal(monkeypatch, {variable: value})
+    (line,) = text.splitlines()[1:]
+    assert line.startswith(f"  {variable}")
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("environment", "variables"),
+    [
+        ({"SUPABASE_URL": "https://x.supabase.co"}, ["SUPABASE_SERVICE_ROLE_KEY"]),
+        ({"SUPABASE_SERVICE_ROLE_KEY": SECRET}, ["SUPABASE_URL"]),
+        ({"NEO4J_URI": "bolt://host"}, ["NEO4J_PASSWORD"]),
+        ({"NEO4J_PASSWORD": SECRET}, ["NEO4J_URI"]),
+        (
+            {"SUPABASE_URL": "https://x.supabase.co", "NEO4J_PASSWORD": SECRET},
+            ["SUPABASE_SERVICE_ROLE_KEY", "NEO4J_URI"],
+        ),
+    ],
+)
+def test_given_half_of_a_pair_when_loaded_then_the_other_half_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], variables: list[str]
+) -> None:
+    lines = refusal(monkeypatch, environment).splitlines()[1:]
+    assert len(lines) == len(variables)
+    for line, variable in zip(lines, variables, strict=True):
+        assert variable in line
+        assert line.endswith("set both")
+        assert SECRET not in line
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"DATABASE_URL": f"postgresql://user:{SECRET}/x@host/db"},
+        {"DATABASE_URL": f"postgresql://user@host:{SECRET}/db"},
+        {"DATABASE_URL": f"mysql://user:{SECRET}@host/db"},
+        {"DATABASE_URL": f"{SECRET}"},
+        {"REDIS_URL": f"redis://:{SECRET}/x@host"},
+        {"REDIS_URL": f"http://:{SECRET}@host"},
+        {"SUPABASE_SERVICE_ROLE_KEY": SECRET},
+        {"NEO4J_PASSWORD": SECRET},
+        {"SUPABASE_SERVICE_ROLE_KEY": SECRET, "BATCH_SIZE": "x"},
+        {**PRODUCTION, "JWT_MODE": ""},
+        {"JWT_SECRET": SECRET},
+        {"JWT_JWKS_URL": f"ftp://{SECRET}"},
+        {**PRODUCTION, "REDIS_URL": f"redis://:{SECRET}@elsewhere"},
+    ],
+)
+def test_given_a_secret_when_anything_is_wrong_then_its_value_is_never_told(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    assert SECRET not in refusal(monkeypatch, environment)
+
+
+def test_given_secrets_when_settings_are_shown_then_their_values_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load(
+        monkeypatch,
+        {
+            **PRODUCTION,
+            "REDIS_URL": f"rediss://:{SECRET}@host",
+            "SUPABASE_URL": "https://x.supabase.co",
+            "SUPABASE_SERVICE_ROLE_KEY": SECRET,
+        },
+    )
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings)
+
+
+def test_given_several_faults_when_loaded_then_all_are_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = refusal(
+        monkeypatch, {"BATCH_SIZE": "x", "HTTP_PORT": "y", "HTTP_HOST": "h", "STREAM_SHARDS": "z"}
+    )
+    assert len(text.splitlines()) == 4
+
+
+def test_given_an_env_file_that_is_no_text_when_loaded_then_the_remedy_is_told(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_bytes(b"REDIS_URL=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"\.env.*UTF-8"):
+        load_settings(tmp_path)
+
+
+# Production
+
+
+def test_given_a_complete_production_when_loaded_then_it_is_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load(monkeypatch, PRODUCTION)
+    assert settings.environment == "production"
+    assert settings.database_url is not None
+
+
+@pytest.mark.parametrize("missing", ["REDIS_URL", "DATABASE_URL", "JWT_MODE"])
+def test_given_production_when_one_unsafe_default_is_left_then_it_alone_is_named(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    lines = refusal(monkeypatch, {**PRODUCTION, missing: ""}).splitlines()[1:]
+    assert len(lines) == 1
+    assert missing in lines[0]
+
+
+def test_given_production_when_nothing_else_is_set_then_each_unsafe_default_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = refusal(monkeypatch, {"ENVIRONMENT": "production"})
+    for name in ("REDIS_URL", "SUPABASE_URL", "DATABASE_URL", "NEO4J_URI", "JWT_MODE"):
+        assert f"{name} " in text
+    assert len(text.splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"REDIS_URL": f"redis://:{SECRET}@redis.example"}, "REDIS_URL"),
+        ({"NEO4J_URI": "bolt://graph.example"}, "NEO4J_URI"),
+        ({"NEO4J_URI": "neo4j://10.0.0.7:7687"}, "NEO4J_URI"),
+        ({"DATABASE_URL": f"postgresql://engine:{SECRET}@db.example/postgres"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://db.example/x?sslmode=prefer"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://localhost/x?host=db.example"}, "DATABASE_URL"),
+        (
+            {"SUPABASE_URL": "http://supabase.example", "SUPABASE_SERVICE_ROLE_KEY": SECRET},
+            "SUPABASE_URL",
+        ),
+        (
+            {"JWT_JWKS_URL": "http://issuer.example/jwks.json", "JWT_ISSUER": "https://i.example"},
+            "JWT_JWKS_URL",
+        ),
+        ({"NEO4J_PASSWORD": "neo4j"}, "NEO4J_PASSWORD"),
+        ({"NEO4J_PASSWORD": "aaaaaaaaaaaa"}, "NEO4J_PASSWORD"),
+        ({"NEO4J_PASSWORD": "abcabcabcabc"}, "NEO4J_PASSWORD"),
+        ({"NEO4J_PASSWORD": "a7%c"}, "NEO4J_PASSWORD"),
+        ({"JWT_ISSUER": "https://i", "JWT_SECRET": 40 * "x"}, "JWT_SECRET"),
+        (
+            {
+                "JWT_ISSUER": "https://i",
+                "JWT_SECRET": "super-secret-jwt-token-with-at-least-32-characters-long",
+            },
+            "JWT_SECRET",
+        ),
+        ({"REDIS_URL": "rediss://:Password@redis.example"}, "REDIS_URL"),
+        (
+            {"DATABASE_URL": "postgresql://u:p%6Fstgres@db.example/x?sslmode=require"},
+            "DATABASE_URL",
+        ),
+        (
+            {
+                "SUPABASE_URL": "https://x.supabase.co",
+                "SUPABASE_SERVICE_ROLE_KEY": "h.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6InMifQ.s",
+            },
+            "SUPABASE_SERVICE_ROLE_KEY",
+        ),
+        ({"JWT_MODE": "verify", "JWT_SECRET": f"{SECRET}-{SECRET[::-1]}"}, "JWT_ISSUER"),
+        ({"JWT_MODE": "", "JWT_JWKS_URL": "https://issuer.example/jwks.json"}, "JWT_ISSUER"),
+        ({"JWT_MODE": "trust", "JWT_JWKS_URL": "https://issuer.example/jwks.json"}, "JWT_ISSUER"),
+    ],
+)
+def test_given_production_when_a_setting_is_unsafe_then_it_alone_is_named_and_no_secret_told(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str
+) -> None:
+    text = refusal(monkeypatch, {**PRODUCTION, **changes})
+    (line,) = text.splitlines()[1:]
+    assert line.startswith(f"  {named} ")
+    assert not any(secret in text for secret in (SECRET, "Password", "aaaaaaaaaaaa", "abcabc"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"REDIS_URL": "redis://127.0.0.1:6379", "NEO4J_URI": "bolt://[::1]:7687"},
+        {"REDIS_URL": "unix:///run/redis.sock", "DATABASE_URL": "postgresql://localhost/x"},
+        {"DATABASE_URL": "postgresql://localhost/x?host=/run/postgresql"},
+        {"REDIS_URL": "redis://Redis", "PLAINTEXT_HOSTS": "redis, gateway"},
+        {
+            "JWT_JWKS_URL": "http://keycloak/jwks",
+            "JWT_ISSUER": "http://keycloak",
+            "PLAINTEXT_HOSTS": "keycloak",
+        },
+        {"JWT_MODE": "", "JWT_JWKS_URL": "https://issuer.example/j", "JWT_ISSUER": "https://i"},
+    ],
+)
+def test_given_production_when_nobody_else_can_listen_then_it_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    assert load(monkeypatch, {**PRODUCTION, **changes}).environment == "production"
+
+
+def test_given_staging_when_keys_are_fetched_in_plain_text_then_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = {"JWT_JWKS_URL": "http://issuer.example/jwks.json"}
+    assert "JWT_JWKS_URL" in refusal(monkeypatch, {**url, "ENVIRONMENT": "staging"})
+    assert load(monkeypatch, {**url, "ENVIRONMENT": "development"}).jwt_jwks_url is not None
+
+
+# Tokens
+
+LONG = f"{SECRET}-{SECRET[::-1]}"
+JWKS = "https://issuer.example/jwks.json"
+
+
+@pytest.mark.parametrize(
+    ("environment", "verifies", "algorithms"),
+    [
+        ({}, False, ()),
+        ({"JWT_SECRET": LONG}, True, ("HS256",)),
+        ({"JWT_JWKS_URL": JWKS}, True, ("EdDSA", "ES256", "RS256")),
+        ({"JWT_JWKS_URL": JWKS, "JWT_SECRET": LONG}, True, ("EdDSA", "ES256", "RS256", "HS256")),
+        ({"JWT_JWKS_URL": JWKS, "JWT_MODE": "trust"}, False, ("EdDSA", "ES256", "RS256")),
+        ({"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "ES384, PS256"}, True, ("ES384", "PS256")),
+        ({"JWT_MODE": "verify", "JWT_SECRET": LONG}, True, ("HS256",)),
+    ],
+)
+def test_given_keys_when_loaded_then_they_say_the_mode_and_the_algorithms(
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    verifies: bool,
+    algorithms: tuple[str, ...],
+) -> None:
+    settings = load(monkeypatch, environment)
+    assert (settings.verifies_tokens, settings.token_algorithms) == (verifies, algorithms)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"JWT_MODE": "verify"}, "JWT_MODE=verify has no key.*set JWT_JWKS_URL"),
+        ({"JWT_SECRET": 31 * "x"}, "JWT_SECRET has 31 bytes.*at least 32"),
+        ({"JWT_SECRET": 15 * "é"}, "JWT_SECRET has 30 bytes"),
+        ({"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "none"}, "JWT_ALGORITHMS names none"),
+        ({"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "ES256,HS512"}, "JWT_ALGORITHMS names HS512"),
+        ({"JWT_JWKS_URL": JWKS, "JWT_ALGORITHMS": "ES256,HS256"}, "needs JWT_SECRET"),
+        ({"JWT_SECRET": LONG, "JWT_ALGORITHMS": "ES256,HS256"}, "needs JWT_JWKS_URL"),
+        (
+            {"JWT_JWKS_URL": JWKS, "JWT_SECRET": LONG, "JWT_ALGORITHMS": "HS256"},
+            "JWT_JWKS_URL is set, but",
+        ),
+        ({"JWT_JWKS_URL": "issuer.example/jwks"}, "JWT_JWKS_URL must be a URL"),
+        ({"MAX_QUEUE_AGE_S": "59"}, "greater than or equal to 60"),
+    ],
+)
+def test_given_settings_of_tokens_that_contradict_each_other_then_the_remedy_is_told(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], says: str
+) -> None:
+    assert re.search(says, refusal(monkeypatch, environment))
+
+
+@pytest.mark.parametrize(("text", "strict"), [(None, False), ("false", False), ("true", True)])
+def test_given_strict_when_read_then_it_is_off_unless_said(
+    tmp_path: Path, text: str | None, *, strict: bool
+) -> None:
+    if text is not None:
+        (tmp_path / ".env").write_text(f"STRICT={text}\n")
+    assert load_settings(tmp_path).strict is strict

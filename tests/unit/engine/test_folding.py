@@ -1,0 +1,92 @@
+"""Folding a large batch leaves the event loop to others now and then."""
+
+import asyncio
+
+import pytest
+
+from tests.support.doubles import HookedLedger, admitted, impatient, record
+from tests.support.factories import answer, learner_log
+from workers.engine import folding
+from workers.engine.folding import fold_in_turns
+from workers.engine.recorder import Recorder
+from workers.estimation.documents import parameters_document
+from workers.estimation.fold import Work, fold
+from workers.estimation.learner import Learner, LearnerKey
+from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.replay import replay
+from workers.ledger.memory.ledger import MemoryLedger
+from workers.ledger.parameter_versions import ParametersSource
+from workers.metrics.metrics import EngineMetrics
+
+NEW = Parameters(version=2, default=BktParameters(0.4, 0.2, 0.15, 0.05))
+
+
+async def turns_while_folding(works: list[Work]) -> int:
+    """Turns that others had; the result is that of folding in one go."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    try:
+        folded = await fold_in_turns(works, NEW)
+    finally:
+        task.cancel()
+    assert folded == fold(works, NEW)
+    return turns
+
+
+async def test_given_many_answers_to_replay_when_folded_then_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folding, "_REPLAYED_AT_ONCE", 10)
+    works = []
+    for number in range(6):
+        log = learner_log(7, seed=number)
+        works.append(
+            Work(LearnerKey("t", f"s{number}"), replay(log, Parameters()), [answer(900)], log)
+        )
+
+    assert await turns_while_folding(works) == 2
+    assert await turns_while_folding([]) == 0
+
+
+async def test_given_nothing_to_replay_when_folded_then_it_is_in_one_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folding, "_REPLAYED_AT_ONCE", 1)
+    works = [Work(LearnerKey("t", f"s{n}"), Learner(), [answer(n)]) for n in range(5)]
+
+    assert await turns_while_folding(works) == 0
+
+
+async def test_given_an_activation_when_the_next_batch_is_recorded_then_it_is_folded_in_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory = MemoryLedger()
+    recorder = Recorder(
+        ledger=HookedLedger(memory),
+        parameters=ParametersSource(memory, 0.95),
+        patience=impatient(),
+        meter=EngineMetrics("0"),
+    )
+    students = ("s1", "s2", "s3")
+    await record(recorder, [admitted(one, n) for one in students for n in range(4)])
+    version = await memory.store("bkt", parameters_document(NEW), {}, "")
+    await memory.activate(version, "better")
+    portions: list[int] = []
+
+    def noted(works: list[Work], parameters: Parameters) -> object:
+        portions.append(len(works))
+        return fold(works, parameters)
+
+    monkeypatch.setattr(folding, "_REPLAYED_AT_ONCE", 4)
+    monkeypatch.setattr(folding, "fold", noted)
+    results = await record(recorder, [admitted(one, 9) for one in students])
+
+    assert sum(bool(one.events) for one in results) == 3
+    assert portions == [1, 1, 1]

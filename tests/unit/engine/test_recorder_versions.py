@@ -1,0 +1,274 @@
+"""Another version of the parameters while batches are recorded: none is recorded under both."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.support.doubles import (
+    HookedLedger,
+    admitted,
+    impatient,
+    key_of,
+    record,
+)
+from workers.common.errors import LedgerRefused, ParametersRefused
+from workers.common.rate_limit import RateLimit
+from workers.engine.recorder import Recorder, Result
+from workers.estimation.documents import parameters_document
+from workers.estimation.last_step import PredictionWeights
+from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.scales import Deviation, ScaleParameters
+from workers.ledger.memory.ledger import MemoryLedger
+from workers.ledger.parameter_versions import ParametersSource
+from workers.metrics.metrics import EngineMetrics
+from workers.operations.repair.background_replay import Replayer
+from workers.operations.repair.verifying import verify
+
+OTHER = parameters_document(Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05)))
+CALIBRATED = parameters_document(
+    Parameters(
+        default=BktParameters(
+            0.3,
+            0.1,
+            0.2,
+            0.15,
+            0.03,
+            decay_per_day=0.05,
+            covariance=tuple(tuple(0.01 * (i == j) for j in range(5)) for i in range(5)),
+        ),
+        any_scale=ScaleParameters(
+            0.2,
+            1.5,
+            0.01,
+            deviation=Deviation(0.5, 0.01, 0.02),
+            prediction=PredictionWeights(0.1, 0.6, 0.3, 0.4, 0.2, 0.1, 0.2),
+        ),
+    )
+)
+STUDENTS = ("s1", "s2", "s3")
+
+
+class Office:
+    """A ledger, and workers that share it, each with what it knows of versions."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryLedger()
+
+    def worker(self, rate_limit: RateLimit | None = None) -> "Desk":
+        return Desk(self.memory, rate_limit)
+
+    async def store(self, document: dict[str, Any] = OTHER) -> int:
+        return await self.memory.store("bkt", document, {}, "")
+
+    async def assert_all_under(self, version: int) -> None:
+        source = ParametersSource(self.memory, 0.95)
+        assert (await source.refresh()).version == version
+        pages = [page async for page in verify(self.memory, source)]
+        assert [one for page in pages for one in page.differences] == []
+        assert sum(page.outdated for page in pages) == 0
+
+
+class Desk:
+    """One worker."""
+
+    def __init__(self, memory: MemoryLedger, rate_limit: RateLimit | None) -> None:
+        self.ledger = HookedLedger(memory)
+        self.source = ParametersSource(memory, 0.95)
+        self.meter = EngineMetrics("0")
+        self.recorder = Recorder(
+            ledger=self.ledger,
+            parameters=self.source,
+            patience=impatient(),
+            meter=self.meter,
+            rate_limit=rate_limit,
+        )
+
+    async def record(self, *entries: Any) -> list[Result]:
+        return await record(self.recorder, entries)
+
+
+def published(results: list[Result]) -> int:
+    return sum(bool(one.events) for one in results)
+
+
+async def test_given_an_activation_nobody_noticed_when_recorded_then_it_is_under_the_new() -> None:
+    office = Office()
+    worker = office.worker()
+    await worker.record(admitted("s1", 0), admitted("s1", 1))
+    version = await office.store()
+    await office.memory.activate(version, "better")
+
+    results = await worker.record(admitted("s1", 2), admitted("s2", 0))
+
+    assert published(results) == 2
+    assert worker.source.present.version == version
+    assert worker.ledger.loads == worker.ledger.commits == 2
+    await office.assert_all_under(version)
+
+
+async def test_given_parameters_with_a_covariance_when_recorded_then_no_concept_is_told_twice() -> (
+    None
+):
+    office = Office()
+    worker = office.worker()
+    await worker.record(admitted("s1", 0), admitted("s1", 1))
+    await office.memory.activate(await office.store(CALIBRATED), "better")
+
+    results = await worker.record(admitted("s1", 2), admitted("s1", 3))
+
+    assert [len(one.events) for one in results] == [1, 1]
+    assert all(json.loads(e)["data"]["mastery_interval"] for one in results for e in one.events)
+
+
+async def test_given_an_activation_after_the_load_when_committed_then_all_is_folded_again() -> None:
+    office = Office()
+    worker = office.worker()
+    await worker.record(admitted("s1", 0))
+    version = await office.store()
+
+    async def activate(_: object) -> None:
+        worker.ledger.before_commit = _nothing
+        await office.memory.activate(version, "better")
+
+    worker.ledger.before_commit = activate
+    results = await worker.record(admitted("s1", 1), admitted("s2", 0), admitted("s3", 0))
+
+    assert published(results) == 3
+    assert worker.ledger.commits == 3
+    # What the conflict answers is all that is needed.
+    assert worker.ledger.loads == 2
+    await office.assert_all_under(version)
+
+
+async def test_given_a_worker_that_has_not_noticed_then_it_cant_take_a_learner_back() -> None:
+    office = Office()
+    fast, slow = office.worker(), office.worker()
+    await slow.record(admitted("s1", 0))
+    version = await office.store()
+    await office.memory.activate(version, "better")
+    await fast.record(admitted("s1", 1))
+    assert (fast.source.present.version, slow.source.present.version) == (version, 1)
+
+    results = await slow.record(admitted("s1", 2), admitted("s1", 3))
+
+    assert published(results) == 2
+    await office.assert_all_under(version)
+
+
+async def test_given_a_rate_and_an_activation_in_between_then_what_is_over_is_refused() -> None:
+    office = Office()
+    worker = office.worker(RateLimit(2, "minute"))
+    version = await office.store()
+
+    async def activate(_: object) -> None:
+        worker.ledger.before_commit = _nothing
+        await office.memory.activate(version, "better")
+
+    worker.ledger.before_commit = activate
+    results = await worker.record(*(admitted("s1", number) for number in range(4)), admitted("s2"))
+
+    assert published(results) == 3
+    assert sum(one.refusal is not None for one in results) == 2
+    await office.assert_all_under(version)
+
+
+async def test_given_a_schema_that_names_no_active_version_then_only_the_built_in_is_recorded() -> (
+    None
+):
+    office = Office()
+    worker = office.worker()
+    version = await office.store(CALIBRATED)
+    load = worker.ledger.load
+
+    async def load_of_before(touched: Any) -> Any:
+        return [replace(one, active_version=None) for one in await load(touched)]
+
+    worker.ledger.load = load_of_before  # type: ignore[method-assign]  # as before there was one
+    assert published(await worker.record(admitted("s1", 0))) == 1
+    await office.memory.activate(version, "better")
+    await worker.source.refresh()
+
+    # It would store what such a state is made of by half, under the version's number.
+    with pytest.raises(LedgerRefused, match="mastery migrate up"):
+        await worker.record(admitted("s1", 1))
+
+    assert worker.ledger.commits == 1
+
+
+async def test_given_a_version_that_cant_be_read_when_recorded_then_it_says_why() -> None:
+    office = Office()
+    worker = office.worker()
+    await worker.record(admitted("s1", 0))
+    version = await office.store(OTHER | {"of_a_newer_engine": {}})
+    await office.memory.activate(version, "too early")
+
+    with pytest.raises(ParametersRefused, match=r"of_a_newer_engine.*upgrade it"):
+        await worker.record(admitted("s1", 1))
+
+    (stored,) = await office.memory.stored([key_of("s1")])
+    assert (len(stored.responses), stored.parameters_version) == (1, 1)
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_given_workers_replays_and_activations_at_once_then_the_last_version_is_of_all(
+    seed: int,
+) -> None:
+    draw = random.Random(seed)
+    office = Office()
+    versions = [1, await office.store(), await office.store(CALIBRATED)]
+    workers = [office.worker(), office.worker()]
+
+    async def moment(_: object) -> None:
+        for _turn in range(draw.randint(0, 3)):
+            await asyncio.sleep(0)
+        if draw.random() < 0.2:
+            await office.memory.activate(draw.choice(versions), "for a change")
+
+    for worker in workers:
+        worker.ledger.before_load = worker.ledger.before_commit = moment
+    entries = [admitted(student, number) for student in STUDENTS for number in range(12)]
+
+    async def work(worker: Desk) -> list[Result]:
+        results = []
+        # Both take all of it, as after a redelivery: who is second finds it recorded.
+        mine = draw.sample(entries, len(entries))
+        while mine:
+            size = draw.randint(1, 6)
+            results += await worker.record(*mine[:size])
+            mine = mine[size:]
+        return results
+
+    async def replays() -> None:
+        for _ in range(6):
+            await asyncio.sleep(0)
+            await _replayer(office, ParametersSource(office.memory, 0.95)).replay()
+
+    replaying = asyncio.create_task(replays())
+    found = await asyncio.gather(*map(work, workers))
+    await replaying
+
+    last = await office.memory.active_version()
+    await _replayer(office, workers[0].source).replay()
+    await office.assert_all_under(last)
+    logged = [one for key in map(key_of, STUDENTS) for one in await office.memory.stored([key])]
+    assert sum(len(one.responses) for one in logged) == len(entries)
+    # The owner's entry publishes, whoever sees it through: the same events each time.
+    said = {event for results in found for one in results for event in one.events}
+    ids = Counter(json.loads(event)["id"] for event in said)
+    assert len(said) >= len(entries)
+    assert set(ids.values()) == {1}
+
+
+def _replayer(office: Office, source: ParametersSource) -> Replayer:
+    return Replayer(
+        ledger=office.memory, versions=source, meter=EngineMetrics("0"), patience=impatient()
+    )
+
+
+async def _nothing(_: object) -> None:
+    pass

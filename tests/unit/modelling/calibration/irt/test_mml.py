@@ -1,0 +1,375 @@
+"""Calibration: what does not matter changes nothing, likelihood only rises, items are recovered."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import lsat
+from tests.support.simulated_items import drawn
+from workers.modelling.calibration.irt import information
+from workers.modelling.calibration.irt.answers import Answers, Floats, answers_of_table
+from workers.modelling.calibration.irt.bank import MODELS, Bank, Item, Model
+from workers.modelling.calibration.irt.expectation import Expectation, grid_of
+from workers.modelling.calibration.irt.mml import Calibration, calibrate
+from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS, Hold, Priors
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def some_items(model: Model, number: int, seed: int, steps: int = 3) -> list[Item]:
+    draw = np.random.default_rng(seed)
+    found = []
+    for place in range(number):
+        a, b = float(draw.uniform(0.7, 1.6)), float(draw.normal(0.0, 0.8))
+        stepped = model in {"graded", "partial_credit"}
+        thresholds = tuple(b + np.linspace(-0.9, 0.9, steps)) if stepped else (b,)
+        lower = 0.15 if model in {"3PL", "4PL"} else 0.0
+        upper = 0.95 if model == "4PL" else 1.0
+        slope = 1.2 if model == "1PL" else a
+        found.append(Item(slope, thresholds, lower, upper, model))
+        assert place < number
+    return found
+
+
+def some_answers(model: Model, persons: int, seed: int, missing: float = 0.0) -> Answers:
+    theta = np.random.default_rng(seed).normal(size=persons)
+    return drawn(some_items(model, 8, seed), theta, seed, missing)
+
+
+def fitted(answers: Answers, model: Model, **others: object) -> Calibration:
+    priors = WEAK_PRIORS if model in {"3PL", "4PL"} else NO_PRIORS
+    steps = [3] * answers.items if model in {"graded", "partial_credit"} else None
+    options: dict[str, object] = {"priors": priors, "steps": steps, "tolerance": 1e-7, **others}
+    return calibrate(answers, model, **options)  # type: ignore[arg-type]
+
+
+def numbers(found: Calibration) -> Floats:
+    return np.array(
+        [
+            [one.item.discrimination, *one.item.thresholds, one.item.lower, one.item.upper]
+            for one in found.items
+        ]
+    )
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(seed=SEEDS)
+@settings(max_examples=6)
+def test_given_any_answers_when_calibrated_then_the_likelihood_never_falls(
+    model: Model, seed: int
+) -> None:
+    found = fitted(some_answers(model, 120, seed, missing=0.3), model, rounds=60, errors=False)
+    assert all(b >= a - 1e-9 * abs(a) for a, b in pairwise(found.history))
+
+
+@pytest.mark.parametrize("model", ["1PL", "2PL", "partial_credit"])
+@given(seed=SEEDS)
+@settings(max_examples=4)
+def test_given_another_order_of_persons_items_and_answers_when_calibrated_then_nothing_else_differs(
+    model: Model, seed: int
+) -> None:
+    answers = some_answers(model, 400, seed, missing=0.2)
+    draw = np.random.default_rng(seed)
+    persons, items = draw.permutation(answers.persons), draw.permutation(answers.items)
+    order = draw.permutation(answers.score.size)
+    other = replace(
+        answers,
+        person=persons[answers.person[order]],
+        item=items[answers.item[order]],
+        score=answers.score[order],
+    )
+    first, second = fitted(answers, model), fitted(other, model)
+    assert second.log_likelihood == pytest.approx(first.log_likelihood, rel=1e-9)
+    assert numbers(second)[items] == pytest.approx(numbers(first), rel=1e-3, abs=1e-3)
+
+
+def test_given_gaps_or_their_absence_when_calibrated_then_the_bits_are_the_same() -> None:
+    draw = np.random.default_rng(5)
+    table = draw.integers(0, 2, (200, 6)).astype(np.float64)
+    table[draw.random(table.shape) < 0.4] = np.nan
+    person, item = np.nonzero(~np.isnan(table))
+    triples = Answers(person, item, table[person, item], 200, 6)
+    assert (numbers(calibrate(answers_of_table(table))) == numbers(calibrate(triples))).all()
+
+
+def test_given_persons_without_answers_when_calibrated_then_they_change_nothing() -> None:
+    answers = some_answers("2PL", 300, 8)
+    more = replace(answers, persons=answers.persons + 50)
+    first, second = fitted(answers, "2PL"), fitted(more, "2PL")
+    assert second.log_likelihood == pytest.approx(first.log_likelihood, rel=1e-12)
+    assert numbers(second) == pytest.approx(numbers(first), abs=1e-6)
+
+
+def test_given_weights_when_calibrated_then_it_is_as_if_each_person_were_there() -> None:
+    weighted = lsat.answers(lsat.LSAT_7)
+    pattern = np.repeat(np.arange(weighted.persons), weighted.weights.astype(int))
+    table = weighted.score.reshape(weighted.persons, 5)[pattern]
+    first, second = (
+        calibrate(weighted, tolerance=1e-7),
+        calibrate(answers_of_table(table), tolerance=1e-7),
+    )
+    assert numbers(second) == pytest.approx(numbers(first), abs=1e-6)
+    for one, other in zip(first.items, second.items, strict=True):
+        assert other.errors[0] == pytest.approx(one.errors[0], rel=1e-6)
+        assert other.answers == one.answers == 1000.0
+
+
+def test_given_items_of_two_steps_when_calibrated_by_any_such_model_then_it_is_the_2pl() -> None:
+    answers = lsat.answers(lsat.LSAT_7)
+    plain = calibrate(answers, "2PL", tolerance=1e-7)
+    for model in ("graded", "partial_credit"):
+        found = calibrate(answers, model, tolerance=1e-7)
+        assert found.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-10)
+        assert numbers(found)[:, :2] == pytest.approx(numbers(plain)[:, :2], abs=1e-4)
+
+
+def test_given_partial_credit_on_plain_items_when_calibrated_then_it_weights_right_and_wrong() -> (
+    None
+):
+    # A person with score 1/2 is worth half a person right and half a person wrong.
+    score = np.array([0.5, 1.0, 0.0, 0.5])
+    answers = Answers(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), score, 2, 2)
+    found = calibrate(answers, priors=WEAK_PRIORS, points=201, errors=False)
+    theta = grid_of(201).theta
+    density = np.exp(grid_of(201).log_weight)
+    p = [
+        1.0 / (1.0 + np.exp(-one.item.discrimination * (theta - one.item.thresholds[0])))
+        for one in found.items
+    ]
+    first = density @ (np.sqrt(p[0] * (1.0 - p[0])) * p[1])
+    second = density @ ((1.0 - p[0]) * np.sqrt(p[1] * (1.0 - p[1])))
+    assert found.log_likelihood == pytest.approx(float(np.log(first) + np.log(second)), rel=1e-10)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_given_many_answers_when_calibrated_then_items_lie_within_their_errors(
+    model: Model,
+) -> None:
+    items = some_items(model, 12, 3)
+    theta = np.random.default_rng(4).normal(size=2000)
+    found = fitted(drawn(items, theta, 5, missing=0.2), model, tolerance=1e-4)
+    assert found.converged
+    off = []
+    for place, (one, true) in enumerate(zip(found.items, items, strict=True)):
+        # 1PL items have one slope among them: it counts once.
+        slopes = [(one.item.discrimination, true.discrimination, one.errors.discrimination)]
+        pairs = [
+            *(slopes if model != "1PL" or not place else []),
+            *zip(one.item.thresholds, true.thresholds, one.errors.thresholds, strict=True),
+        ]
+        off += [(found - truth) / error for found, truth, error in pairs]
+        assert 0.8 < one.infit < 1.2
+        assert 0.7 < one.outfit < 1.3
+    assert np.abs(off).max() < 4.5
+    # Priors that are right draw estimates nearer than their errors say.
+    least = 0.3 if model in {"3PL", "4PL"} else 0.55
+    assert least < np.sqrt(np.mean(np.square(off))) < 1.45
+
+
+def test_given_several_models_when_calibrated_together_then_each_item_keeps_its_own() -> None:
+    models: list[Model] = ["1PL", "graded", "2PL", "1PL", "partial_credit", "3PL"]
+    items = [some_items(model, 1, seed)[0] for seed, model in enumerate(models)]
+    theta = np.random.default_rng(1).normal(size=1500)
+    answers = drawn(items, theta, 2)
+    found = calibrate(answers, models, steps=[1, 3, 1, 1, 3, 1], priors=WEAK_PRIORS)
+    assert [one.item.model for one in found.items] == models
+    assert [len(one.item.thresholds) for one in found.items] == [1, 3, 1, 1, 3, 1]
+    assert found.items[0].item.discrimination == found.items[3].item.discrimination
+    assert found.items[5].item.lower > 0.0
+    for one, true in zip(found.items, items, strict=True):
+        assert np.mean(one.item.thresholds) == pytest.approx(np.mean(true.thresholds), abs=0.4)
+
+
+@pytest.mark.parametrize("model", ["2PL", "3PL", "graded"])
+def test_given_a_fit_when_errors_are_told_then_they_are_those_of_a_numerical_hessian(
+    model: Model,
+) -> None:
+    answers = some_answers(model, 500, 21)
+    found = fitted(answers, model)
+    (group,) = found.bank.groups
+    expectation = Expectation(found.bank.weights(answers), answers.weights, grid_of(found.points))
+    priors = WEAK_PRIORS if model == "3PL" else NO_PRIORS
+    hold = Hold(priors, np.zeros(group.items.size, dtype=np.bool_))
+
+    def value(flat: Floats) -> float:
+        moved = replace(group, parameters=flat.reshape(group.parameters.shape))
+        likelihood = expectation.run(Bank((moved,))).log_likelihood
+        return likelihood + float(hold.log_density(moved).sum())
+
+    at, step = group.parameters.ravel(), 2e-3
+    n = at.size
+    hessian = np.empty((n, n))
+    for i in range(n):
+        for j in range(i, n):
+            total = 0.0
+            for one, other, sign in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)):
+                moved = at.copy()
+                moved[i] += one * step
+                moved[j] += other * step
+                total += sign * value(moved)
+            hessian[i, j] = hessian[j, i] = total / (4.0 * step * step)
+    errors = np.sqrt(np.diag(np.linalg.inv(-hessian))).reshape(group.parameters.shape)[:, 0]
+    assert [one.errors.discrimination for one in found.items] == pytest.approx(
+        errors.tolist(), rel=5e-3
+    )
+
+
+@pytest.mark.parametrize("model", ["1PL", "2PL", "graded"])
+def test_given_more_items_than_fit_together_when_errors_are_told_then_they_are_hardly_smaller(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = some_items(model, 14, 2)
+    answers = drawn(items, np.random.default_rng(3).normal(size=400), 4, missing=0.3)
+    together = fitted(answers, model, tolerance=1e-4)
+    monkeypatch.setattr(information, "TOGETHER", 0)
+    each = fitted(answers, model, tolerance=1e-4)
+    for one, other in zip(together.items, each.items, strict=True):
+        assert 0.75 < other.errors.thresholds[0] / one.errors.thresholds[0] <= 1.0 + 1e-9
+
+
+def test_given_items_that_say_nothing_when_calibrated_then_they_are_finite_and_warned_of() -> None:
+    draw = np.random.default_rng(6)
+    theta = draw.normal(size=400)
+    table = (draw.random((400, 10)) < 1.0 / (1.0 + np.exp(-theta[:, None]))).astype(np.float64)
+    table[:, 1], table[:, 2] = 1.0, 0.0
+    table[:, 3] = draw.random(400) < 1.0 / (1.0 + np.exp(theta))
+    table[10:, 4] = np.nan
+    table[np.argsort(table[:, [0, 7, 8, 9]].sum(axis=1)), 5] = np.tile([0.0, 1.0], 200)
+    table[:, 6] = np.nan
+    found = calibrate(answers_of_table(table))
+    assert np.isfinite(numbers(found)).all()
+    rasch = calibrate(answers_of_table(table), "1PL", learn_priors=True)
+    assert np.isfinite(numbers(rasch)).all()
+    assert len({one.item.discrimination for one in rasch.items}) == 1
+    words = [" ".join(one.warnings) for one in found.items]
+    assert not any(words[0:1] + words[7:])
+    assert "all answers are right" in words[1]
+    assert "all answers are wrong" in words[2]
+    assert "negative" in words[3]
+    assert "only 10 answers" in words[4]
+    assert "near 0" in words[5] or "negative" in words[5]
+    assert "only 0 answers" in words[6]
+    assert found.items[1].item.thresholds[0] < 0.0 < found.items[2].item.thresholds[0]
+
+
+def test_given_a_step_never_reached_when_calibrated_then_it_is_held_and_warned_of() -> None:
+    answers = some_answers("graded", 300, 9)
+    score = np.where((answers.item == 2) & (answers.score == 1.0), 2.0 / 3.0, answers.score)
+    found = fitted(replace(answers, score=score), "graded")
+    assert "no answer on step 3" in " ".join(found.items[2].warnings)
+    assert np.isfinite(numbers(found)).all()
+
+
+def test_given_flat_likelihood_when_errors_are_asked_then_there_are_none_and_it_is_said() -> None:
+    # One item alone says how often it is answered, never how well it discriminates.
+    answers = Answers(np.arange(60), np.zeros(60, dtype=np.int64), np.tile([1.0, 0.0], 30), 60, 1)
+    (one,) = calibrate(answers).items
+    assert np.isnan(one.errors.discrimination)
+    assert "no standard error" in " ".join(one.warnings)
+    (other,) = calibrate(answers, errors=False).items
+    assert "no standard error" not in " ".join(other.warnings)
+
+
+def test_given_few_answers_when_priors_are_learnt_then_items_come_nearer_the_truth() -> None:
+    items = some_items("2PL", 40, 12)
+    answers = drawn(items, np.random.default_rng(13).normal(size=300), 14, missing=0.5)
+    truth = np.array([[one.discrimination, one.thresholds[0]] for one in items])
+    alone, together = calibrate(answers), calibrate(answers, learn_priors=True)
+    assert together.priors.discrimination is not None
+    assert together.priors.difficulty is not None
+    rmse = [
+        np.sqrt(((numbers(found)[:, :2] - truth) ** 2).mean(axis=0)) for found in (alone, together)
+    ]
+    assert (rmse[1] < rmse[0]).all()
+
+
+def test_given_items_with_hardly_an_answer_when_priors_are_learnt_then_all_stays_finite() -> None:
+    items = some_items("2PL", 150, 22)
+    answers = drawn(items, np.random.default_rng(23).normal(size=100), 24, missing=0.93)
+    found = calibrate(answers, learn_priors=True)
+    assert found.converged
+    assert np.isfinite(numbers(found)).all()
+    assert (found.discrimination > 0.0).all()
+    assert np.abs(found.difficulty).max() < 5.0
+
+
+def test_given_too_few_items_when_priors_are_to_be_learnt_then_those_given_stay() -> None:
+    found = calibrate(lsat.answers(lsat.LSAT_7), learn_priors=True, priors=WEAK_PRIORS)
+    assert found.priors == WEAK_PRIORS
+
+
+def test_given_many_persons_when_calibrated_then_chunks_and_sparse_sums_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = some_answers("2PL", 300, 15, missing=0.3)
+    whole = fitted(answers, "2PL")
+    monkeypatch.setattr("workers.modelling.calibration.irt.expectation._CHUNK", 70)
+    monkeypatch.setattr("workers.modelling.calibration.irt.expectation._DENSE", 2.0)
+    parts = fitted(answers, "2PL")
+    assert numbers(parts) == pytest.approx(numbers(whole), abs=1e-6)
+    assert [one.errors[0] for one in parts.items] == pytest.approx(
+        [one.errors[0] for one in whole.items], rel=1e-6
+    )
+
+
+def test_given_rounds_that_do_not_suffice_when_calibrated_then_it_says_so() -> None:
+    assert not calibrate(lsat.answers(lsat.LSAT_7), rounds=1, errors=False).converged
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"person": np.array([0, 2])}, "person must lie in 0 to 1"),
+        ({"item": np.array([0, -1])}, "item must lie in 0 to 0, not -1"),
+        ({"score": np.array([0.0, 1.1])}, "score must lie in"),
+        ({"score": np.array([0.0, np.nan])}, "score must lie in"),
+        ({"score": np.array([0.0])}, "one length"),
+        ({"weight": np.array([1.0])}, "weight must be"),
+        ({"weight": np.array([1.0, 0.0])}, "weight must be"),
+    ],
+)
+def test_given_answers_that_are_none_when_made_then_the_error_names_the_column(
+    change: dict[str, Floats], words: str
+) -> None:
+    columns: dict[str, object] = {
+        "person": np.array([0, 1]),
+        "item": np.array([0, 0]),
+        "score": np.array([0.0, 1.0]),
+        "persons": 2,
+        "items": 1,
+    }
+    with pytest.raises(ValueError, match=words):
+        Answers(**{**columns, **change})  # type: ignore[arg-type]
+
+
+def test_given_arguments_that_do_not_fit_when_calibrated_then_the_error_says_which() -> None:
+    answers = Answers(np.array([0]), np.array([0]), np.array([1.0]), 1, 1)
+    nobody = Answers(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), 1, 1)
+    with pytest.raises(ValueError, match="at least one"):
+        calibrate(nobody)
+    with pytest.raises(ValueError, match="model must be one of 1PL"):
+        calibrate(answers, ["2PL", "2PL"])
+    with pytest.raises(ValueError, match="model must be one of 1PL"):
+        calibrate(answers, ["5PL"])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="steps must be 1 or more"):
+        calibrate(answers, "graded", steps=[0])
+
+
+@pytest.mark.parametrize(
+    ("priors", "words"),
+    [
+        ({"discrimination": (0.0, 0.0)}, "discrimination must be"),
+        ({"difficulty": (float("nan"), 1.0)}, "difficulty must be"),
+        ({"lower": (0.5, 2.0)}, "lower must be"),
+        ({"slip": (2.0, float("inf"))}, "slip must be"),
+    ],
+)
+def test_given_priors_that_are_none_when_made_then_the_error_names_them(
+    priors: dict[str, tuple[float, float]], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        Priors(**priors)

@@ -1,0 +1,335 @@
+"""The page of an evaluation: all models side by side, and the parameters of the best."""
+
+import re
+from datetime import UTC, datetime
+from functools import cache
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.support.pages import check_figures, check_page
+from tests.support.simulated_learners import simulated
+from tests.unit.modelling.evaluation.test_protocol import a_file
+from workers.cli.evaluate.command import warn_of_ceilings
+from workers.cli.main import app
+from workers.estimation.items import ItemParameters
+from workers.estimation.learner import Response
+from workers.estimation.metrics import auc, ece
+from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.modelling.calibration.answers import answers_of
+from workers.modelling.calibration.degenerate import degenerate
+from workers.modelling.calibration.fitting import MODELS, Fitted, fit
+from workers.modelling.calibration.merging import tallies_of
+from workers.modelling.evaluation.histories import by_history
+from workers.modelling.evaluation.page.figures import colour_of, learning_of_all
+from workers.modelling.evaluation.page.mastery_rows import mastery_cells
+from workers.modelling.evaluation.page.report import render_evaluation
+from workers.modelling.evaluation.page.report_data import Evaluation, Tallies, Tally, best
+from workers.modelling.evaluation.protocol import Predictions, evaluate
+from workers.modelling.judging.validity import MasteryTrace
+
+LOGS: dict[str, list[Response]] = {
+    f"s{n}": log for n, log in enumerate(simulated(40, 3, concepts=3))
+}
+EVIL = "<script>alert('1')</script>&"
+
+
+def predictions(probability: list[float], score: list[float], **columns: Any) -> Predictions:
+    size = len(score)
+    whole: dict[str, Any] = {
+        "concept": ["c"] * size,
+        "attempt": np.ones(size, dtype=np.int64),
+        "history": np.zeros(size, dtype=np.int64),
+        "trace": MasteryTrace(np.arange(size), np.zeros(size), np.array(score)),
+        "concepts": ["c"],
+        "fitted": [Fitted(Parameters())],
+    }
+    return Predictions(np.array(score), np.array(probability), **{**whole, **columns})
+
+
+@cache
+def evaluated(model: str) -> Predictions:
+    return evaluate(model, LOGS, lambda _: None)
+
+
+@cache
+def fitted_on_all(model: str) -> Fitted:
+    return fit(model, LOGS.values())
+
+
+def evaluation(chosen: str, **fields: Any) -> Evaluation:
+    whole: dict[str, Any] = {
+        "source": "a.csv",
+        "generated_at": datetime(2026, 11, 21, 9, 30, tzinfo=UTC),
+        "predictions": {name: evaluated(name) for name in dict.fromkeys(("bkt", chosen))},
+        "chosen": chosen,
+        "fitted": fitted_on_all(chosen),
+        "tallies": tallies_of(answers_of(LOGS.values()), 0),
+    }
+    return Evaluation(**{**whole, **fields})
+
+
+def cells(html: str, head: str) -> list[str]:
+    """The other cells of the row with this head."""
+    row = re.search(rf'<th scope="row">{re.escape(head)}</th>(.*?)</tr>', html)
+    assert row is not None, head
+    return [unescape(cell) for cell in re.findall("<td>(.*?)</td>", row.group(1))]
+
+
+@pytest.mark.parametrize("chosen", MODELS)
+def test_given_a_model_when_rendered_then_a_whole_page_that_loads_nothing(chosen: str) -> None:
+    data = evaluation(chosen)
+    html = render_evaluation(data)
+    check_page(html)
+    check_figures(html, 8)
+    for name, of in data.predictions.items():
+        measures = of.measures()
+        assert cells(html, name)[:4] == [
+            f"{measures[measure]:.4f}" for measure in ("auc", "rmse", "ece", "log_loss")
+        ]
+        assert f"Calibration of {name}" in html
+        worth = html[html.index("<h2>What mastery is worth</h2>") :]
+        assert cells(worth, name) == mastery_cells(of.validity, min(of.ceilings.values()))
+    assert ("<h2>Item parameters</h2>" in html) == bool(data.fitted.parameters.items)
+
+
+def test_given_fitted_concepts_when_rendered_then_a_row_has_their_numbers() -> None:
+    data = evaluation("bkt")
+    html = render_evaluation(data)
+    responses = [one for log in LOGS.values() for one in log if one.concept_ids == ("c1",)]
+    own = data.fitted.parameters.concepts["c1"].mastery
+    assert isinstance(own, BktParameters)
+    assert cells(html, "c1") == [
+        f"{len(responses)}",
+        f"{np.mean([one.score for one in responses]):.0%}",
+        *(f"{value:.3f}" for value in (own.prior, own.learn, own.guess, own.slip, own.forget)),
+    ]
+
+
+def test_given_fitted_items_when_rendered_then_the_extreme_ones_are_named() -> None:
+    data = evaluation("irt")
+    html = render_evaluation(data)
+    items = data.fitted.parameters.items
+    by_difficulty = sorted(items, key=lambda name: items[name].difficulty)
+    by_discrimination = sorted(items, key=lambda name: items[name].discrimination)
+    for label, names in (
+        ("Hardest", by_difficulty[:-6:-1]),
+        ("Easiest", by_difficulty[:5]),
+        ("Most telling", by_discrimination[:-6:-1]),
+        ("Least telling", by_discrimination[:5]),
+    ):
+        part = html[html.index(f"<h3>{label}</h3>") :].partition("</table>")[0]
+        assert re.findall(r'<th scope="row">(.*?)</th>', part) == names
+    assert "<h3>Most guessed</h3>" in render_evaluation(evaluation("kt-idem"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "labels"),
+    [
+        ("bkt", ["Prior", "Learn", "Guess", "Slip"]),
+        ("irt", ["Prior", "Learn", "Guess", "Slip", "Mean difficulty", "Spread"]),
+        ("bkt-irt", ["Prior", "Learn", "Guess", "Slip", "Mean difficulty", "Spread"]),
+        ("classical", []),
+    ],
+)
+def test_given_a_model_when_rendered_then_the_parameters_of_its_concepts_are_drawn(
+    chosen: str, labels: list[str]
+) -> None:
+    html = render_evaluation(evaluation(chosen))
+    part = html[html.index("<h2>Concept parameters</h2>") :].partition("</section>")[0]
+    assert re.findall(r"<figure><h3>(.*?)</h3>", part) == labels
+    assert len(re.findall(r"<desc [^>]*>3 concepts; mean", part)) == len(labels)
+
+
+def test_given_more_models_than_colours_when_rendered_then_each_has_its_own() -> None:
+    told = evaluated("bkt")
+    names = [*MODELS, "another", "and one more"]
+    html = render_evaluation(evaluation("bkt", predictions=dict.fromkeys(names, told)))
+    check_page(html)
+    places = [colour_of(name) for name in names]
+    assert len(set(places)) == len(names)
+    assert places[:6] == list(range(6))
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    for place in places:
+        assert f".m{place} {{ stroke: " in style
+        assert f".d{place} {{ fill: " in style
+    colours = re.findall(r"stroke: (hsl.*?\))\s*;", style)
+    assert len(set(colours)) == len(names) - 6
+
+
+def test_given_nothing_fitted_when_rendered_then_it_says_so() -> None:
+    assert "Nothing is fitted" in render_evaluation(evaluation("classical"))
+
+
+def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:
+    logs = {
+        n: [
+            Response(one.response_id, None, EVIL, (EVIL,), "default", one.score, one.answered_at_us)
+            for one in log
+        ]
+        for n, log in LOGS.items()
+    }
+    html = render_evaluation(
+        evaluation(
+            "kt-idem",
+            source=EVIL,
+            predictions={"kt-idem": evaluate("kt-idem", logs, lambda _: None)},
+            fitted=fit("kt-idem", logs.values()),
+            tallies=tallies_of(answers_of(logs.values()), 0),
+        )
+    )
+    check_page(html)
+    assert html.count("&lt;script&gt;") > 5
+
+
+def test_given_few_answers_all_right_when_rendered_then_the_page_stands() -> None:
+    told = predictions([0.5] * 4, [1.0] * 4)
+    html = render_evaluation(evaluation("bkt", predictions={"bkt": told}))
+    check_page(html)
+    assert "By length of history" not in html
+    alike = predictions([0.5] * 60, [1.0] * 60)
+    html = render_evaluation(evaluation("bkt", predictions={"bkt": alike}))
+    check_page(html)
+    assert "bkt: 0 \N{EN DASH}." in html
+
+
+def test_given_histories_when_grouped_then_each_group_is_measured_alone() -> None:
+    draw = np.random.default_rng(4)
+    history = np.repeat([0, 1, 2, 3, 150], [60, 30, 30, 49, 70])
+    probability = draw.random(history.size)
+    score = (draw.random(history.size) < probability).astype(float)
+    groups = by_history(predictions(probability.tolist(), score.tolist(), history=history))
+    assert [(group.label, group.answers) for group in groups] == [
+        ("0", 60),
+        ("1\N{EN DASH}2", 60),
+        ("101+", 70),
+    ]
+    chosen = (history == 1) | (history == 2)
+    assert groups[1].auc == auc(score[chosen], probability[chosen])
+    assert groups[1].ece == ece(score[chosen], probability[chosen])
+
+
+def test_given_attempts_left_out_when_drawn_then_each_dot_has_its_own_numbers() -> None:
+    attempt = np.repeat([1, 2, 3], [40, 5, 40])
+    probability = np.repeat([0.25, 0.5, 0.75], [40, 5, 40])
+    told = predictions(probability.tolist(), [0.0, 1.0] * 42 + [0.0], attempt=attempt)
+    svg = learning_of_all("learning", {"bkt": told})
+    assert re.findall("<title>(attempt.*?)</title>", svg) == [
+        "attempt 1: 50% of 40; bkt 25%",
+        "attempt 3: 50% of 40; bkt 75%",
+    ]
+
+
+def test_given_models_when_the_best_is_asked_then_log_loss_decides() -> None:
+    # "bold" ranks perfectly and is far too sure once.
+    score = [1.0, 1.0, 0.0, 0.0]
+    sober, bold = [0.7, 0.4, 0.5, 0.2], [0.9, 0.0002, 0.0001, 0.00005]
+    assert best({"bold": predictions(bold, score), "sober": predictions(sober, score)}) == "sober"
+
+
+@pytest.mark.parametrize(
+    ("mastery", "expected"),
+    [
+        (BktParameters(0.3, 0.1, 0.6, 0.1), ["guess is 0.60"]),
+        (BktParameters(0.3, 0.1, 0.1, 0.7), ["slip is 0.70"]),
+        (BktParameters(0.995, 0.1, 0.2, 0.1), ["prior is 0.995"]),
+        (BktParameters(0.3, 0.0001, 0.2, 0.1), ["learn is 0.0001"]),
+        (BktParameters(0.3, 0.1, 0.2, 0.1), []),
+        (None, []),
+    ],
+)
+def test_given_a_concept_when_checked_then_what_is_degenerate_is_told(
+    mastery: BktParameters | None, expected: list[str]
+) -> None:
+    fitted = Fitted(Parameters(concepts={"c": ConceptParameters(mastery)}))
+    told = degenerate(fitted, Tallies(1, {"c": Tally(100, 50.0)}, {}))
+    assert len(told) == len(expected)
+    for sentence, start in zip(told, expected, strict=True):
+        assert sentence.startswith(f"concept 'c': {start}")
+
+
+def test_given_a_low_ceiling_when_checked_then_it_is_warned_of_once() -> None:
+    forgets = BktParameters(0.3, 0.1, 0.2, 0.1, forget=0.2)
+    fitted = Fitted(Parameters(concepts={"c": ConceptParameters(forgets)}))
+    (told,) = degenerate(fitted, Tallies(1, {"c": Tally(100, 50.0)}, {}))
+    assert "'c' (0.800)" in told
+    again = Fitted(fitted.parameters, warnings=[told])
+    assert degenerate(again, Tallies(1, {"c": Tally(100, 50.0)}, {})) == [told]
+
+
+def test_given_a_low_ceiling_when_the_table_is_told_then_its_model_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    forgets = Parameters(default=BktParameters(0.3, 0.1, 0.2, 0.1, forget=0.2))
+    warn_of_ceilings(
+        {
+            "low": predictions([0.5], [1.0], fitted=[Fitted(Parameters()), Fitted(forgets)]),
+            "high": predictions([0.5], [1.0]),
+        }
+    )
+    assert capsys.readouterr().out.startswith("low: mastery of 1 concept cannot")
+    warn_of_ceilings({"high": predictions([0.5], [1.0])})
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("item", "tally", "expected"),
+    [
+        (ItemParameters(0.0, 0.1), Tally(50, 20.0), "item 'q': discrimination is 0.10"),
+        (ItemParameters(-4.5), Tally(50, 49.0), "item 'q': difficulty is -4.5 logits"),
+        (ItemParameters(guess=0.5, slip=0.45), Tally(50, 20.0), "item 'q': guess + slip is 0.95"),
+        (ItemParameters(guess=0.2, slip=0.1), Tally(4, 2.0), "1 of 1 items have fewer than 5"),
+        (ItemParameters(2.0), Tally(5, 0.0), "1 of 1 items have 5 answers or more, all alike"),
+        (ItemParameters(2.0), Tally(5, 5.0), "1 of 1 items have 5 answers or more, all alike"),
+        (ItemParameters(2.0), Tally(5, 1.0), None),
+    ],
+)
+def test_given_an_item_when_checked_then_what_is_degenerate_is_told(
+    item: ItemParameters, tally: Tally, expected: str | None
+) -> None:
+    told = degenerate(Fitted(Parameters(items={"q": item})), Tallies(1, {}, {"q": tally}))
+    assert len(told) == (expected is not None)
+    assert not told or told[0].startswith(str(expected))
+
+
+def test_given_warnings_when_rendered_then_many_are_folded_and_none_is_said() -> None:
+    fitted = Fitted(Parameters(), warnings=[f"warning {n}" for n in range(15)])
+    html = render_evaluation(evaluation("classical", fitted=fitted))
+    assert "<summary>3 more</summary>" in html
+    assert all(f"<li>warning {n}</li>" in html for n in range(15))
+    few = render_evaluation(evaluation("classical", fitted=Fitted(Parameters(), {}, ["one"])))
+    assert "<li>one</li>" in few
+    assert "more</summary>" not in few
+    none = render_evaluation(evaluation("classical", fitted=Fitted(Parameters())))
+    assert "No parameter looks degenerate." in none
+
+
+def test_given_an_item_unanswered_when_tallied_then_its_mean_is_not_a_number() -> None:
+    assert np.isnan(Tally().right)
+    assert Tally(4, 3.0).right == 0.75
+
+
+def test_given_report_when_the_command_runs_then_the_page_is_written(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    command = ["evaluate", str(a_file(tmp_path)), "--json", "--report", str(page)]
+    done = CliRunner().invoke(app, [*command, "--model", "bkt", "--model", "classical"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("{")
+    assert done.stdout.rstrip().endswith("}")
+    html = page.read_text(encoding="utf-8")
+    check_page(html)
+    assert "responses.csv" in html
+    assert len(cells(html, "classical")) == 5
+
+
+def test_given_no_directory_for_the_report_when_run_then_it_is_refused_first(
+    tmp_path: Path,
+) -> None:
+    absent = tmp_path / "absent" / "page.html"
+    done = CliRunner().invoke(app, ["evaluate", str(a_file(tmp_path)), "--report", str(absent)])
+    assert done.exit_code == 2
+    assert "--report" in done.output

@@ -1,0 +1,111 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.factories import START, answer
+from workers.estimation.learner import LearnerKey
+from workers.graph.changes import AbilityChange, MasteryChange, PractisedChange
+from workers.graph.protocol import StoredLearner
+from workers.operations.reconciliation.comparison import (
+    Difference,
+    differences,
+    practised,
+    repair_of,
+)
+
+KEY = LearnerKey("t", "s")
+ONE = MasteryChange(*KEY, "c", 0.5, 3, False, START, 7)
+
+
+def compared(should: list[MasteryChange], held: list[MasteryChange]) -> list[Difference]:
+    return list(differences(StoredLearner(KEY, should), StoredLearner(KEY, held)))
+
+
+@pytest.mark.parametrize(
+    ("held", "kind"),
+    [
+        ([], "missing"),
+        ([ONE._replace(version=6)], "behind"),
+        ([ONE._replace(version=8)], "ahead"),
+        ([ONE._replace(mastery=0.5 + 2**-53)], "altered"),
+        ([ONE._replace(answered_at=START + timedelta(microseconds=1))], "altered"),
+        ([ONE, ONE], "doubled"),
+        ([ONE, ONE._replace(version=8)], "doubled"),
+        ([ONE._replace(version=None)], "altered"),  # type: ignore[arg-type]  # a foreign hand's
+        ([ONE._replace(version="7")], "altered"),  # type: ignore[arg-type]  # a foreign hand's
+    ],
+)
+def test_given_a_relationship_when_compared_then_its_kind_says_how_it_differs(
+    held: list[MasteryChange], kind: str
+) -> None:
+    (found,) = compared([ONE], held)
+
+    assert found.kind == kind
+    assert found.forced == (kind not in {"missing", "behind"})
+    repair = repair_of([found])
+    assert repair.merges == [ONE]
+    assert repair.removals == (held if found.forced else [])
+    assert len(repair) == len(repair.merges) + len(repair.removals)
+
+
+def test_given_equal_relationships_then_nothing_differs() -> None:
+    assert compared([ONE], [ONE]) == []
+
+
+def test_given_a_concept_whose_answers_were_all_voided_then_its_place_in_the_graph_is_kept() -> (
+    None
+):
+    assert compared([], [ONE._replace(attempts=0)]) == []
+    (found,) = compared([ONE], [ONE._replace(attempts=0)])
+    assert found.kind == "altered"
+
+
+def test_given_what_the_ledger_does_not_have_then_it_is_stray_and_only_taken_away() -> None:
+    (found,) = compared([], [ONE])
+
+    assert (found.kind, found.forced) == ("stray", True)
+    repair = repair_of([found])
+    assert (repair.removals, repair.merges) == ([ONE], [])
+
+
+def test_given_the_same_ids_in_two_kinds_then_they_are_two_relationships() -> None:
+    ability = AbilityChange(*KEY, "c", 0.5, 1.0, 7)
+    found = differences(StoredLearner(KEY, [ONE]), StoredLearner(KEY, [], [ability]))
+
+    assert [one.kind for one in found] == ["missing", "stray"]
+
+
+def test_given_a_difference_then_people_and_programs_read_what_both_sides_have() -> None:
+    held = ONE._replace(mastery=0.25)
+    one = Difference((held,), ONE)
+
+    assert str(one) == (
+        "altered: HAS_MASTERY of tenant_id 't', student_id 's', concept_id 'c': the graph has "
+        f"mastery 0.25, attempts 3, mastered False, answered_at {START}, version 7, the ledger "
+        f"mastery 0.5, attempts 3, mastered False, answered_at {START}, version 7"
+    )
+    document: dict[str, Any] = one.document()
+    assert document["relationship"] == "HAS_MASTERY"
+    assert (document["tenant_id"], document["student_id"], document["concept_id"]) == one.identity[
+        1
+    ]
+    assert document["graph"][0]["mastery"] == 0.25
+    assert document["ledger"]["answered_at"] == str(START)
+    practised_ = Difference((PractisedChange("t", "s-1", "c"),), None)
+    assert str(practised_).endswith("the graph has it, the ledger nothing")
+    assert practised_.document()["ledger"] is None
+
+
+def test_given_a_log_then_each_concept_is_practised_in_its_session_once() -> None:
+    log = [
+        answer(0, concepts=("a", "b"), session="s1"),
+        answer(1, concepts=("a",), session="s1"),
+        answer(2, concepts=("a",), session="s2"),
+        answer(3, concepts=("z",)),
+    ]
+    assert practised(KEY, log) == {
+        PractisedChange("t", "s1", "a"),
+        PractisedChange("t", "s1", "b"),
+        PractisedChange("t", "s2", "a"),
+    }

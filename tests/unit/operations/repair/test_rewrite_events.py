@@ -1,0 +1,72 @@
+"""What is told of a rewritten learner: predictions of the replay that made the new state."""
+
+from dataclasses import replace
+from unittest.mock import Mock
+
+import pytest
+
+from tests.support.calibrated import LAST_STEP
+from tests.support.factories import learner_log
+from tests.support.ledger_steps import record
+from workers.estimation.answering import concept_prediction
+from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import BktParameters, Parameters
+from workers.estimation.replay import replay
+from workers.ledger.corrections import Correction
+from workers.ledger.memory.ledger import MemoryLedger
+from workers.operations.repair import rewrite_events as retelling
+from workers.operations.repair.rewriting import rewriting
+
+KEY = LearnerKey("school-7", "student-42")
+LOG = learner_log(40, seed=7)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        replace(LAST_STEP, version=2),
+        Parameters(version=2, default=BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)),
+    ],
+)
+async def test_given_other_parameters_when_rewritten_then_one_replay_gives_state_and_predictions(
+    monkeypatch: pytest.MonkeyPatch, new: Parameters
+) -> None:
+    ledger = MemoryLedger()
+    await record(ledger, KEY, LOG)
+    (stored,) = await ledger.stored([KEY])
+    again = Mock(side_effect=AssertionError("replayed once more"))
+    monkeypatch.setattr(retelling, "apply", again)
+
+    rewrite = rewriting(stored, new)
+
+    assert rewrite is not None
+    by_id = {one.response_id: one for one in LOG}
+    assert len(rewrite.changes) == len({c for one in LOG for c in one.concept_ids})
+    for change in rewrite.changes:
+        response = by_id[change.data["response_id"]]
+        before = replay([one for one in LOG if one.position < response.position], new)
+        assert change.data["probability_correct"] == concept_prediction(
+            before, change.concept_id, response, new
+        )
+
+
+async def test_given_an_answer_that_counts_no_more_when_rewritten_then_it_is_predicted_too() -> (
+    None
+):
+    ledger = MemoryLedger()
+    await record(ledger, KEY, LOG)
+    (stored,) = await ledger.stored([KEY])
+    voided = LOG[20]
+
+    rewrite = rewriting(
+        stored, Parameters(), Correction(voided.response_id, "void", None, "cheated")
+    )
+
+    assert rewrite is not None
+    told = {one.concept_id: one.data for one in rewrite.changes}
+    before = replay([one for one in LOG if one.position < voided.position], Parameters())
+    for concept_id in voided.concept_ids:
+        assert told[concept_id]["response_id"] == voided.response_id
+        assert told[concept_id]["probability_correct"] == concept_prediction(
+            before, concept_id, voided, Parameters()
+        )

@@ -1,0 +1,151 @@
+"""The events that leave: valid by the contract, the same at each try, whole where refused."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.mastery import MasteryChanged
+from contracts.rejections import RejectionCode, ResponseRejected
+from tests.support.doubles import STREAM, admitted, entry_id, events_of, record, recorder
+from tests.support.factories import MISSING, START, event_json, moment
+from workers.common.errors import Refused
+from workers.ledger.memory.ledger import MemoryLedger
+from workers.publishing.mastery_events import _uuid5, rejection_event
+from workers.streams.batch import RawEntry
+
+NOW = datetime(2026, 11, 21, 10, 0, 0, 123_456, tzinfo=UTC)
+INVALID = Refused(RejectionCode.INVALID, "data.response.item_id is missing: add it", "data.x")
+
+
+async def published(**changes: Any) -> list[dict[str, Any]]:
+    (result,) = await record(recorder(MemoryLedger()), [admitted(**changes)])
+    for one in result.events:
+        MasteryChanged.model_validate_json(one)
+    return events_of(result)
+
+
+def rejected(fields: dict[bytes, bytes], refusal: Refused = INVALID) -> dict[str, Any]:
+    text = rejection_event(STREAM, RawEntry(entry_id(3), fields), refusal, 4, NOW)
+    ResponseRejected.model_validate_json(text)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+async def test_given_a_response_then_its_event_says_all_that_the_contract_promises() -> None:
+    (one,) = await published(score=1.0)
+
+    assert one["subject"] == "student-42/fractions.add"
+    assert one["type"] == "practice.mastery.changed.v1"
+    assert one["causationid"] == admitted().event.id
+    assert (one["correlationid"], one["traceparent"]) == (
+        "req-7f3a",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    )
+    data = one["data"]
+    assert (data["tenant_id"], data["student_id"]) == ("school-7", "student-42")
+    assert data["previous_mastery"] == 0.25
+    # 0.25 · 0.9 / (0.25 · 0.9 + 0.75 · 0.2) = 0.6, and 0.6 + 0.4 · 0.1 = 0.64
+    assert data["mastery"] == pytest.approx(0.64, abs=1e-12)
+    assert data["probability_correct"] == pytest.approx(0.25 * 0.9 + 0.75 * 0.2, abs=1e-12)
+    assert (data["attempts"], data["mastered"], data["transition"]) == (1, False, "none")
+    assert (data["item_id"], data["correct"], data["score"]) == ("q-101", True, 1.0)
+    assert (data["session_id"], data["session"]) == ("s-9", {"responses": 1, "correct": 1})
+    assert data["ability"]["scale"] == "math"
+    assert data["ability"]["previous_theta"] == pytest.approx(0.0, abs=1e-12)
+    assert data["ability"]["theta"] > 0
+    assert data["parameters_version"] == 1
+    assert data["answered_at"][:23] == data["last_answered_at"][:23] == moment()[:23]
+    assert one["time"][:19] == moment()[:19]
+
+
+async def test_given_no_session_nor_trace_then_these_are_left_out() -> None:
+    (one,) = await published(
+        session_id=MISSING, envelope_changes={"correlationid": MISSING, "traceparent": MISSING}
+    )
+    assert not {"correlationid", "traceparent"} & one.keys()
+    assert not {"session", "session_id"} & one["data"].keys()
+
+
+async def test_given_the_same_response_then_its_ids_are_the_same_and_all_others_differ() -> None:
+    first = await published(concept_ids=["a", "b"])
+    again = await published(concept_ids=["a", "b"], envelope_changes={"id": str(UUID(int=7))})
+    others = [
+        await published(concept_ids=["a"], student="student-43"),
+        await published(concept_ids=["a"], tenant_id="school-8"),
+        await published(concept_ids=["a"], number=1),
+    ]
+    ids = [one["id"] for one in first]
+    assert [one["id"] for one in again] == ids
+    assert all(UUID(one).version == 5 for one in ids)
+    assert len({*ids, *(one["id"] for other in others for one in other)}) == 5
+
+
+async def test_given_answers_until_mastered_and_back_then_the_transitions_are_told() -> None:
+    ledger = MemoryLedger()
+    scores = [1.0] * 5 + [0.0] * 4
+    batch = [admitted(number=n, score=s, correct=MISSING) for n, s in enumerate(scores)]
+    results = await record(recorder(ledger), batch)
+    data = [one["data"] for result in results for one in events_of(result)]
+    assert [d["previous_mastery"] for d in data[1:]] == [d["mastery"] for d in data[:-1]]
+    assert [d["mastered"] for d in data] == [d["mastery"] >= 0.95 for d in data]
+    crossings = [d["transition"] for d in data if d["transition"] != "none"]
+    assert crossings == ["mastered", "lapsed"]
+    assert [d["session"] for d in data][-1] == {"responses": 9, "correct": 5}
+
+
+@given(st.uuids(), st.text())
+def test_given_any_name_then_our_uuid_is_the_standards(namespace: UUID, name: str) -> None:
+    assert _uuid5(namespace, name) == str(uuid5(namespace, name))
+
+
+def test_given_a_refused_entry_then_it_is_kept_whole_with_its_reason() -> None:
+    text = b'{"a": "\\u00e9 \xc3\xa9", "b": [1,  2]}\n'
+    one = rejected({b"event": text, b"other": b"x"})
+
+    data = one["data"]
+    assert data["event"].encode() == text
+    assert "event_base64" not in data
+    assert (data["code"], data["status"], data["field"]) == ("invalid", 422, "data.x")
+    assert data["reason"] == INVALID.reason
+    assert (data["stream"], data["entry_id"], data["deliveries"]) == (STREAM, entry_id(3), 4)
+    assert data["rejected_at"] == one["time"] == "2026-11-21T10:00:00.123Z"
+    assert one["subject"] == entry_id(3)
+
+
+def test_given_an_entry_that_is_not_utf_8_then_its_bytes_are_kept() -> None:
+    data = rejected({b"event": b"\xff\x00\xfe"})["data"]
+    assert base64.b64decode(data["event_base64"]) == b"\xff\x00\xfe"
+    assert "event" not in data
+
+
+def test_given_an_entry_without_an_event_then_all_its_fields_are_kept() -> None:
+    data = rejected({b"__data__": b"\x89BIN", b"name": "é".encode()})["data"]
+    assert json.loads(data["event"]) == [
+        ["__data__", {"base64": base64.b64encode(b"\x89BIN").decode()}],
+        ["name", "é"],
+    ]
+
+
+@pytest.mark.parametrize("text", [b"", b"\x00\x1f", "\ufffe\U0010ffff".encode(), b'"\\ud800"'])
+def test_given_any_text_then_the_rejection_is_valid_and_gives_it_back(text: bytes) -> None:
+    assert rejected({b"event": text})["data"]["event"].encode() == text
+
+
+def test_given_the_same_entry_refused_again_then_the_event_has_the_same_id() -> None:
+    assert rejected({b"event": b"1"})["id"] == rejected({b"event": b"2"})["id"]
+
+
+@pytest.mark.parametrize("code", RejectionCode)
+def test_given_any_code_then_the_rejection_is_valid(code: RejectionCode) -> None:
+    assert rejected({b"event": event_json()}, Refused(code, "why"))["data"]["status"] == code.status
+
+
+async def test_given_an_entry_then_the_events_bear_its_time_not_the_workers() -> None:
+    (one,) = await published(number=5)
+    assert datetime.fromisoformat(one["time"]) == START.replace(second=5)

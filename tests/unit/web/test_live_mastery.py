@@ -1,0 +1,46 @@
+"""The one reader of all who follow outlives whatever happens to it."""
+
+import asyncio
+
+import orjson
+import pytest
+from structlog.testing import capture_logs
+
+from contracts.streams import MASTERY
+from tests.support.http_callers import store
+from workers.estimation.learner import LearnerKey
+from workers.web.sockets import mastery as module
+from workers.web.sockets.mastery import LiveMastery
+
+_KEY = LearnerKey("school-7", "s1")
+_WITHIN_S = 30.0
+
+
+class _Failing(LiveMastery):
+    """Fails at the first event."""
+
+    failed = False
+
+    def deliver(self, event: bytes | None) -> None:
+        if not self.failed:
+            self.failed = True
+            raise RecursionError
+        super().deliver(event)
+
+
+async def test_given_an_event_that_fails_when_read_then_the_next_ones_still_arrive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_AWAY_S", 0.01)
+    async with store() as redis:
+        live = _Failing(redis, [MASTERY])
+        with capture_logs() as logs:
+            async with live.following(_KEY) as mailbox:
+                for version in range(3):
+                    data = {**_KEY._asdict(), "version": version}
+                    await redis.xadd(MASTERY, {"event": orjson.dumps({"data": data})})
+                async with asyncio.timeout(_WITHIN_S):
+                    said = [orjson.loads(await mailbox.take())["version"] for _ in range(2)]
+
+    assert said == [1, 2]
+    assert [line["event"] for line in logs] == ["live_mastery_failed"]

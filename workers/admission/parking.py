@@ -1,0 +1,173 @@
+"""Entries whose key is not known yet: they wait aside, while the others go on.
+
+Such an entry stays pending, and this worker's own. What is kept of it here is its id; it is read
+from the stream again once the key set was fetched anew.
+"""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+import structlog
+from redis.asyncio import Redis
+
+from contracts.streams import Shard
+from workers.admission.admission import Deferred
+from workers.common.errors import KeysUnavailable, StreamRefused, Unavailable
+from workers.identity.keyring import KeyRing
+from workers.streams.batch import RawBatch, RawEntry
+from workers.streams.redis_errors import group_is_missing, redis_errors
+
+_log = structlog.get_logger(__name__)
+
+MOST_PARKED: Final = 100_000
+"""Some 200 bytes each."""
+_FIRST_WAIT_S: Final = 0.5
+_LONGEST_WAIT_S: Final = 30.0
+
+Feed = Callable[[Shard, RawBatch], Awaitable[None]]
+
+
+class Parking:
+    """Where entries wait for the issuer's keys.
+
+    Args:
+        ring: the keys.
+        client: a connection to the Redis of the streams.
+        group: the consumer group that the entries are pending in.
+        consumer: this worker's name in it.
+        batch_size: the most entries fed at once.
+        capacity: the most entries that wait here; beyond them nothing more is taken in.
+        first_wait_s: the first wait for a key server that is away, at most, seconds; it doubles.
+        longest_wait_s: any such wait at most, seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        ring: KeyRing,
+        client: Redis,
+        group: str,
+        consumer: str,
+        batch_size: int,
+        capacity: int = MOST_PARKED,
+        first_wait_s: float = _FIRST_WAIT_S,
+        longest_wait_s: float = _LONGEST_WAIT_S,
+    ) -> None:
+        self._ring = ring
+        self._client = client
+        self._group = group
+        self._consumer = consumer
+        self._batch_size = batch_size
+        self._capacity = capacity
+        self._first_wait_s = first_wait_s
+        self._longest_wait_s = longest_wait_s
+        self._waiting: defaultdict[Shard, dict[str, int]] = defaultdict(dict)
+        self._some = asyncio.Event()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def held(self, stream: str) -> AbstractSet[str]:
+        """The entries of a stream that wait here."""
+        waiting = (ids for shard, ids in self._waiting.items() if shard.responses == stream)
+        return next(waiting, {}).keys()
+
+    async def ready(self, batch: RawBatch) -> None:
+        """Return once a batch can be judged: keys are known, and what they lack has room here.
+
+        Raises:
+            KeysUnavailable: not yet.
+            RedisUnavailable: try again.
+        """
+        await self._ring.known()
+        if len(self) >= self._capacity and any(one.deferred_ms is None for one in batch):
+            raise KeysUnavailable(
+                f"{len(self)} entries wait for keys that are not known; {self._ring.away or ''}"
+            )
+
+    async def park(self, shard: Shard, deferred: Sequence[Deferred]) -> None:
+        """Let entries wait; their deliveries so far count nothing.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        waiting = self._waiting[shard]
+        if not self._some.is_set():
+            _log.info("entries_wait_for_keys", stream=shard.responses, entries=len(deferred))
+        waiting.update((one.entry.entry_id, one.since_ms) for one in deferred)
+        self._some.set()
+        ids: list[Any] = [one.entry.entry_id for one in deferred]
+        with redis_errors():
+            await self._client.xclaim(
+                shard.responses, self._group, self._consumer, 0, ids, retrycount=0, justid=True
+            )
+
+    async def check(self) -> None:
+        """Return unless something waits for a key server that is away.
+
+        Raises:
+            KeysUnavailable: saying what.
+        """
+        away = self._ring.away
+        if away is not None and len(self):
+            raise KeysUnavailable(f"{len(self)} entries wait for keys that are not known; {away}")
+
+    async def run(self, feed: Feed) -> None:
+        """Feed what waited once a newer key set decides; again and again, until cancelled.
+
+        Args:
+            feed: takes a batch; returns when there is room for the next.
+        """
+        wait_s = self._first_wait_s
+        while True:
+            await self._some.wait()
+            try:
+                await self._resolve(feed)
+            except Unavailable:
+                pass
+            except StreamRefused as error:
+                if not group_is_missing(error):
+                    _log.warning("parking_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001  # whatever it is, what waits must not wait for ever
+                _log.warning("parking_failed", error=type(error).__name__)
+            else:
+                wait_s = self._first_wait_s
+                continue
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            wait_s = min(2 * wait_s, self._longest_wait_s)
+
+    async def _resolve(self, feed: Feed) -> None:
+        newest_ms = max(
+            (since_ms for waiting in self._waiting.values() for since_ms in waiting.values()),
+            default=None,
+        )
+        if newest_ms is None:
+            self._some.clear()
+            return
+        keys = await self._ring.newer_than(newest_ms)
+        for shard, waiting in list(self._waiting.items()):
+            # What came meanwhile waits for the next fetch.
+            due = [one for one, since_ms in waiting.items() if keys.newer_than(since_ms)]
+            for start in range(0, len(due), self._batch_size):
+                await self._feed(shard, due[start : start + self._batch_size], feed)
+
+    async def _feed(self, shard: Shard, ids: list[Any], feed: Feed) -> None:
+        waiting = self._waiting[shard]
+        with redis_errors():
+            # What was deleted, or acknowledged by another, is not among them.
+            found: Any = await self._client.xclaim(
+                shard.responses, self._group, self._consumer, 0, ids, retrycount=1
+            )
+        entries = [
+            RawEntry(entry_id.decode(), fields, deferred_ms=waiting[entry_id.decode()])
+            for entry_id, fields in found
+            if fields
+        ]
+        if entries:
+            await feed(shard, RawBatch(shard.responses, entries))
+        for entry_id in ids:
+            waiting.pop(entry_id, None)

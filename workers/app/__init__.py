@@ -1,0 +1,1 @@
+"""The composition root: build each role from settings and run it."""

@@ -1,0 +1,173 @@
+"""The HTTP side of the composition root: applications, sockets, and where they listen."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
+
+from contracts.streams import shards
+from workers.app.servers import Servers
+from workers.config.settings import Settings
+from workers.metrics.health import Health
+from workers.operations.jobs.progress_feed import JobWatch
+from workers.operations.jobs.records import JobRecords
+from workers.reference.asyncapi import build_document
+from workers.web.guard import BearerVerifier, Guard
+from workers.web.http import Refresh, application, health_routes, inner_routes
+from workers.web.jobs import Jobs
+from workers.web.limits.rates import AddressMiddleware, Rates
+from workers.web.limits.sizes import SizeMiddleware
+from workers.web.requests import HEADER
+from workers.web.server import HttpServer
+from workers.web.sockets.admission import Door
+from workers.web.sockets.mastery import LiveMastery
+from workers.web.sockets.routes import Sockets
+
+_BESIDE_SOCKETS: Final = 1_000
+"""Connections of a process that are no sockets."""
+
+_log = structlog.get_logger(__name__)
+
+
+class HttpSide:
+    """All that listens: one server, or two where operators have an address of their own.
+
+    Args:
+        outer: for everybody.
+        inner: for operators alone; None: the outer one serves all.
+        watch: ended with the servers.
+    """
+
+    def __init__(self, outer: HttpServer, inner: HttpServer | None, watch: JobWatch) -> None:
+        self._outer = outer
+        self._inner = inner
+        self._watch = watch
+
+    @property
+    def port(self) -> int:
+        """The port of the outer server; known after `start`."""
+        return self._outer.port
+
+    async def start(self) -> None:
+        """Bind and listen; returns when requests are answered.
+
+        Raises:
+            SettingsError: host and port can't be had.
+        """
+        if self._inner is not None:
+            await self._inner.start()
+            _log.info("http_inner_started", port=self._inner.port)
+        await self._outer.start()
+
+    async def stop(self) -> None:
+        """Let requests in flight end, and close; without effect if not started."""
+        await self._outer.stop()
+        if self._inner is not None:
+            await self._inner.stop()
+        await self._watch.close()
+
+
+def build_http_side(
+    settings: Settings,
+    servers: Servers,
+    *,
+    health: Health,
+    registry: CollectorRegistry,
+    refresh: Refresh,
+    bearer: BearerVerifier | None,
+) -> HttpSide:
+    """Wire what listens.
+
+    Args:
+        settings: the settings.
+        servers: open.
+        health: of the worker.
+        registry: its metrics.
+        refresh: brings gauges up to date.
+        bearer: verifies tokens; None where no key is configured.
+    """
+    records = JobRecords(servers.redis)
+    watch = JobWatch(servers.redis, records)
+    rates = Rates(
+        servers.redis, subject=settings.http_subject_limit, address=settings.http_address_limit
+    )
+    guard = Guard(bearer, rates, max_token_bytes=settings.max_token_bytes)
+    jobs = Jobs(
+        guard=guard,
+        records=records,
+        roles=settings.job_roles,
+        max_event_bytes=settings.max_event_bytes,
+    )
+    sockets = Sockets(
+        door=Door(
+            guard,
+            origins=settings.cors_allowed_origins,
+            max_open=settings.sockets_max,
+            max_per_subject=settings.sockets_per_subject,
+        ),
+        records=records,
+        watch=watch,
+        live=LiveMastery(
+            servers.redis, [shard.mastery for shard in shards(settings.stream_shards)]
+        ),
+        delegate_roles=settings.jwt_delegate_roles,
+        job_roles=settings.job_roles,
+    )
+    inner = inner_routes(registry=registry, document=build_document(), refresh=refresh)
+    apart = settings.http_inner_port is not None
+    outer_routes = [
+        *health_routes(health),
+        *([] if apart else inner),
+        *jobs.routes,
+        *sockets.routes,
+    ]
+    return HttpSide(
+        HttpServer(
+            _guarded(settings, outer_routes, rates),
+            settings.http_host,
+            settings.http_port,
+            trusted_proxies=settings.http_trusted_proxies,
+            max_connections=settings.sockets_max + _BESIDE_SOCKETS,
+        ),
+        HttpServer(
+            application([*health_routes(health), *inner]),
+            settings.http_inner_host,
+            settings.http_inner_port,
+            variable="HTTP_INNER",
+        )
+        if settings.http_inner_port is not None
+        else None,
+        watch,
+    )
+
+
+def _guarded(settings: Settings, routes: Sequence[BaseRoute], rates: Rates) -> Starlette:
+    middleware = [
+        Middleware(
+            SizeMiddleware,
+            max_body_bytes=settings.http_max_body_bytes,
+            max_token_bytes=settings.max_token_bytes,
+        ),
+        Middleware(AddressMiddleware, rates=rates),
+    ]
+    if settings.cors_allowed_origins:
+        # First, so that pages can read refusals too.
+        middleware.insert(0, cors(settings.cors_allowed_origins))
+    return application(routes, middleware)
+
+
+def cors(origins: Sequence[str]) -> Middleware:
+    """Lets pages of these origins call, and read what is answered; tokens are no cookies."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", HEADER],
+        expose_headers=["Location", "Retry-After", HEADER],
+        max_age=600,
+    )

@@ -1,0 +1,190 @@
+"""The life of a worker: start, work until stopped or drained, stop without losing anything."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from faststream.redis import RedisBroker
+
+from workers.common.errors import KeysUnavailable, RedisUnavailable, Unavailable
+from workers.common.tasks import GRACE_S, end
+from workers.engine.engine import Engine
+from workers.identity.keyring import KeyRing
+from workers.operations.jobs.runner import JobRunner
+from workers.operations.jobs.scheduler import Scheduler
+from workers.operations.repair.background_replay import Replayer
+from workers.publishing.outbox_relay import Teller
+from workers.streams.consumption import Consumption
+from workers.streams.housekeeping import Housekeeping
+
+_log = structlog.get_logger(__name__)
+
+_DRAIN_POLL_S: Final = 0.1
+
+
+class Worker:
+    """Consumes the streams of its roles.
+
+    Args:
+        broker: FastStream's, which all consumptions were declared on.
+        consumptions: in the order in which events go through them, shard by shard.
+        engine: where batches are on their way.
+        prepare: reaches the servers that cannot be done without, before anything is consumed.
+        housekeeping: keeps the streams within their bounds meanwhile.
+        teller: tells subscribers of corrections meanwhile; None where another role does.
+        jobs: runs jobs; None where another role does.
+        scheduler: asks meanwhile for those that are due; None where another role does.
+        replayer: replays meanwhile who is under other parameters than the active ones; None where
+            another role does.
+        keys: keeps the issuer's keys fresh meanwhile; None where there are none.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker: RedisBroker,
+        consumptions: Sequence[Consumption],
+        engine: Engine,
+        prepare: Callable[[], Awaitable[None]],
+        housekeeping: Housekeeping,
+        teller: Teller | None = None,
+        jobs: JobRunner | None = None,
+        scheduler: Scheduler | None = None,
+        replayer: Replayer | None = None,
+        keys: KeyRing | None = None,
+    ) -> None:
+        self._broker = broker
+        self._consumptions = tuple(consumptions)
+        self._engine = engine
+        self._prepare = prepare
+        self._housekeeping = housekeeping
+        self._teller = teller
+        self._jobs = jobs
+        self._scheduler = scheduler
+        self._replayer = replayer
+        self._keys = keys
+        self._beside: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Reach the servers, create what streams and groups are missing, begin to consume.
+
+        Raises:
+            Unavailable: a server that the roles cannot do without cannot be reached.
+            Fatal: it answers, but not as it must.
+        """
+        for consumption in self._consumptions:
+            await consumption.prepare()
+        await self._prepare()
+        try:
+            await self._broker.start()
+        except (OSError, TimeoutError) as error:
+            raise RedisUnavailable(str(error) or type(error).__name__) from error
+        for consumption in self._consumptions:
+            consumption.start()
+        self._housekeeping.start()
+        self._beside = [asyncio.create_task(self._engine.resume())]
+        if self._keys is not None:
+            self._beside.append(asyncio.create_task(self._keys.run()))
+        if self._scheduler is not None:
+            self._beside.append(asyncio.create_task(self._scheduler.run()))
+        _log.info("worker_started", streams=[c.stream for c in self._consumptions])
+
+    async def run(self, *, burst: bool = False, stopped: asyncio.Event | None = None) -> None:
+        """Work until stopped, or with ``burst`` until every stream of the roles is drained.
+
+        Raises:
+            Exception: what made the engine stop by itself.
+        """
+        ends: list[Coroutine[Any, Any, object]] = [
+            (stopped or asyncio.Event()).wait(),
+            self._engine.until_failed(),
+        ]
+        if burst:
+            # Which tells by itself: what two tellers have taken, one of them has not told yet.
+            ends.append(self._until_drained())
+        else:
+            ends += [one.run() for one in (self._teller, self._replayer) if one is not None]
+        tasks = [asyncio.create_task(one) for one in ends]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await end(tasks)
+
+    async def stop(self) -> None:
+        """Take no more entries, finish those on their way within the grace time, let go."""
+        deadline = asyncio.get_running_loop().time() + GRACE_S
+        # Its reader waits for the job that runs.
+        if self._jobs is not None:
+            await self._jobs.stop()
+        # What waits for keys stays pending, for whoever starts next.
+        await end(self._beside)
+        # The broker has the same grace time: a batch that waits for room may use it up.
+        await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await asyncio.gather(*(consumption.finish() for consumption in self._consumptions))
+                await self._engine.drain()
+        await self._engine.abandon()
+        await self._housekeeping.stop()
+        await self._broker.stop()
+        _log.info("worker_stopped")
+
+    def waited_for(self) -> dict[str, str]:
+        """Of each server that work waits for, why."""
+        jobs = {} if self._jobs is None else self._jobs.waited_for()
+        return {**jobs, **self._engine.waited_for()}
+
+    async def consuming(self) -> None:
+        """Return if every stream is being read.
+
+        Raises:
+            RedisUnavailable: naming those that are not.
+            KeysUnavailable: none is, for want of the issuer's keys.
+        """
+        why = self._engine.waited_for().get("keys")
+        if why is not None:
+            raise KeysUnavailable(why)
+        silent = [c.stream for c in self._consumptions if not c.alive]
+        if silent:
+            raise RedisUnavailable(f"nothing reads {', '.join(silent)}")
+
+    async def _until_drained(self) -> None:
+        while True:
+            try:
+                if not await self._drain():
+                    return
+            except Unavailable:
+                await asyncio.sleep(_DRAIN_POLL_S)
+
+    async def _drain(self) -> int:
+        """See each stream drained, then replay and tell; returns how many changes were told.
+
+        In the order of the flow: once the engine's stream is drained, all that it publishes is in
+        the projector's. What jobs and replays change is told last, and is in the projector's stream
+        again.
+        """
+        for consumption in self._consumptions:
+            while not await consumption.drained():  # noqa: ASYNC110  # Redis tells nobody
+                await asyncio.sleep(_DRAIN_POLL_S)
+        if self._replayer is not None:
+            await self._replayer.replay()
+        return 0 if self._teller is None else await self._teller.tell()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process as usual."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    return stopped

@@ -1,0 +1,106 @@
+"""From settings to the servers they name, or the embedded ones where they name none."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from faststream.redis import RedisBroker
+from redis.asyncio import Redis
+
+from workers.common.tasks import GRACE_S
+from workers.config.settings import Settings
+from workers.graph.embedded import EmbeddedGraph
+from workers.graph.neo4j import Neo4jGraph
+from workers.graph.protocol import Graph
+from workers.ledger.rights import RightsLedger
+from workers.ledger.schema.embedded import EmbeddedPostgres
+from workers.ledger.sql.direct import DirectLedger
+from workers.ledger.sql.postgrest import PostgrestLedger
+from workers.streams.embedded_redis import EmbeddedRedis
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Open connections to all servers of a process.
+
+    Args:
+        broker: FastStream's, not started.
+        redis: a plain client of the same Redis.
+        ledger: the system of record.
+        graph: the learners' graph.
+    """
+
+    broker: RedisBroker
+    redis: Redis
+    ledger: RightsLedger
+    graph: Graph
+
+
+@asynccontextmanager
+async def open_servers(settings: Settings) -> AsyncIterator[Servers]:
+    """Connect to what the settings name; start embedded servers for what they don't.
+
+    Connections are made when first used: a server that is away is noticed then.
+    """
+    async with AsyncExitStack() as stack:
+        broker, client = await _redis(settings, stack)
+        ledger = await open_ledger(settings, stack)
+        graph = await _graph(settings, stack)
+        yield Servers(broker, client, ledger, graph)
+
+
+async def _redis(settings: Settings, stack: AsyncExitStack) -> tuple[RedisBroker, Redis]:
+    logger = logging.getLogger("faststream")
+    if settings.redis_url is None:
+        embedded = EmbeddedRedis()
+        stack.push_async_callback(embedded.close)
+        return embedded.broker(logger=logger, graceful_timeout=GRACE_S), embedded.client()
+    client = Redis.from_url(
+        settings.redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
+    )
+    stack.push_async_callback(client.aclose)
+    return RedisBroker(settings.redis_url, logger=logger, graceful_timeout=GRACE_S), client
+
+
+async def open_ledger(settings: Settings, stack: AsyncExitStack) -> RightsLedger:
+    """The ledger that the settings name, closed with the stack."""
+    ledger: DirectLedger | PostgrestLedger
+    if settings.database_url is not None:
+        ledger = DirectLedger(
+            settings.database_url.get_secret_value(), timeout_s=settings.ledger_timeout_s
+        )
+    elif settings.supabase_url is not None and settings.supabase_service_role_key is not None:
+        ledger = PostgrestLedger(
+            settings.supabase_url,
+            settings.supabase_service_role_key.get_secret_value(),
+            timeout_s=settings.ledger_timeout_s,
+        )
+    else:
+        postgres = EmbeddedPostgres(_directory(settings, "postgres"), settings.jwt_tenant_claim)
+        await postgres.start()
+        stack.push_async_callback(postgres.stop)
+        ledger = DirectLedger(postgres.dsn, timeout_s=settings.ledger_timeout_s)
+    stack.push_async_callback(ledger.close)
+    return ledger
+
+
+async def _graph(settings: Settings, stack: AsyncExitStack) -> Graph:
+    graph: Graph
+    if settings.neo4j_uri is not None and settings.neo4j_password is not None:
+        graph = Neo4jGraph(
+            settings.neo4j_uri,
+            settings.neo4j_username,
+            settings.neo4j_password.get_secret_value(),
+            database=settings.neo4j_database,
+        )
+    else:
+        graph = EmbeddedGraph(_directory(settings, "graph"))
+    stack.push_async_callback(graph.close)
+    return graph
+
+
+def _directory(settings: Settings, name: str) -> Path | None:
+    """Where an embedded server keeps its data; None: nowhere, it is gone with the process."""
+    return settings.embedded_directory / name if settings.embedded_directory else None

@@ -1,0 +1,333 @@
+"""The composition root: settings become servers, roles and HTTP. Wiring only."""
+
+import gc
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from contracts.jobs import JobRequested
+from contracts.mastery import MasteryChanged
+from contracts.responses import ResponseRecorded
+from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, JOBS_GROUP, Shard, shards
+from workers.admission.admission import Admission
+from workers.app.http import HttpSide, build_http_side
+from workers.app.identity import Verification, build_verification
+from workers.app.jobs import build_jobs, build_scheduler
+from workers.app.lifecycle import Worker
+from workers.app.servers import Servers, open_servers
+from workers.common.rate_limit import RateLimit
+from workers.common.retrying import Patience
+from workers.common.version import package_version
+from workers.config.settings import Settings
+from workers.engine.engine import Engine
+from workers.engine.recorder import Recorder
+from workers.engine.registry import Registry
+from workers.graph.projection import Projection
+from workers.graph.projector import Projector
+from workers.identity.claims import Authorisation
+from workers.ledger.parameter_versions import ParametersSource, Versions
+from workers.ledger.parameters import ParametersLedger
+from workers.metrics.health import Check, Health
+from workers.metrics.metrics import EngineMetrics
+from workers.metrics.readiness_gauge import ReadinessGauge
+from workers.metrics.refreshing import Refreshing
+from workers.metrics.stream_gauges import StreamGauges
+from workers.operations.repair.background_replay import Replayer
+from workers.publishing.outbox_relay import Teller
+from workers.publishing.publisher import Outlet
+from workers.streams.batch import RawBatch
+from workers.streams.consumer_name import ConsumerName
+from workers.streams.consumption import Consumption
+from workers.streams.housekeeping import Housekeeping
+from workers.streams.poison import Isolation
+from workers.streams.redis_clock import redis_now_ms
+from workers.streams.redis_errors import redis_errors
+from workers.streams.redriven import Acceptances
+from workers.streams.tries import Tries
+from workers.streams.trimming import Bounds, Trimmer
+
+_log = structlog.get_logger(__name__)
+
+
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
+
+
+class Role(StrEnum):
+    """What a worker does, in the order in which events go through them."""
+
+    ENGINE = "engine"
+    """Records responses."""
+    GRAPH = "graph"
+    """Projects mastery changes into the graph."""
+    JOBS = "jobs"
+    """Runs the long pieces of work that somebody asks for."""
+
+
+ROLES: Final = tuple(Role)
+
+
+def parameters_source(settings: Settings, ledger: ParametersLedger) -> ParametersSource:
+    """The versions of the parameters under which states are computed."""
+    return ParametersSource(ledger, settings.mastery_threshold)
+
+
+def bounds_of(settings: Settings) -> tuple[Bounds, ...]:
+    """What each stream keeps; rejections stay until a person purges them."""
+    retention_ms = settings.stream_retention_s * 1000
+    return (
+        *(
+            bounds
+            for shard in shards(settings.stream_shards)
+            for bounds in (
+                Bounds(shard.responses, ENGINE_GROUP),
+                Bounds(shard.mastery, GRAPH_GROUP, settings.stream_keep, retention_ms),
+                Bounds(shard.unlocked, None, settings.stream_keep, retention_ms),
+            )
+        ),
+        Bounds(JOBS, JOBS_GROUP),
+    )
+
+
+@asynccontextmanager
+async def running_worker(
+    settings: Settings, roles: Sequence[Role] = ROLES, *, http: bool = True
+) -> AsyncIterator[tuple[Worker, Servers]]:
+    """A worker that has started, with its HTTP side; all of it is stopped at the end.
+
+    Raises:
+        Unavailable: a server that the roles cannot do without cannot be reached.
+        Fatal: a server refuses us, or a setting is wrong.
+    """
+    name = ConsumerName()
+    consumer = settings.consumer_name or name.take()
+    try:
+        async with open_servers(settings) as servers:
+            metrics = EngineMetrics(package_version())
+            verification = build_verification(settings, servers.redis, consumer)
+            worker = build_worker(
+                settings, servers, metrics, consumer, roles, verification=verification
+            )
+            service = (
+                build_service(settings, servers, metrics, worker, roles, verification=verification)
+                if http
+                else None
+            )
+            try:
+                if service is not None:
+                    await service.start()
+                    _log.info("http_started", host=settings.http_host, port=service.port)
+                await worker.start()
+                # What lives as long as the process need not be looked at by each collection, and a
+                # batch is many small objects that end together (`bench/whole_file.py`).
+                gc.freeze()
+                gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+                yield worker, servers
+            finally:
+                await worker.stop()
+                if service is not None:
+                    await service.stop()
+    finally:
+        name.release()
+
+
+def build_worker(
+    settings: Settings,
+    servers: Servers,
+    metrics: EngineMetrics,
+    consumer: str,
+    roles: Sequence[Role],
+    *,
+    verification: Verification,
+) -> Worker:
+    """Wire the roles of a worker to open servers."""
+    versions = parameters_source(settings, servers.ledger)
+    engine = _engine(settings, servers, metrics, verification, versions)
+    # Of its own: who waits for the graph holds up nobody else.
+    patience = Patience()
+    projection = Projection(
+        projector=Projector(servers.graph),
+        graph=servers.graph,
+        outlet=Outlet(servers.redis, GRAPH_GROUP),
+        isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
+        patience=patience,
+    )
+    common: dict[str, Any] = {
+        "broker": servers.broker,
+        "client": servers.redis,
+        "consumer": consumer,
+        "batch_size": settings.batch_size,
+        "reclaim_after_ms": settings.reclaim_after_ms,
+    }
+
+    def recording(shard: Shard) -> Consumption:
+        async def record(batch: RawBatch) -> None:
+            await engine.submit(shard, batch)
+
+        return Consumption(
+            **common,
+            stream=shard.responses,
+            group=ENGINE_GROUP,
+            event=ResponseRecorded,
+            handler=record,
+            held=lambda: engine.held(shard.responses),
+            waiting=engine.unsettled,
+        )
+
+    def projecting(shard: Shard) -> Consumption:
+        async def project(batch: RawBatch) -> None:
+            await projection.submit(shard, batch)
+
+        return Consumption(
+            **common,
+            stream=shard.mastery,
+            group=GRAPH_GROUP,
+            event=MasteryChanged,
+            handler=project,
+            held=lambda: projection.held,
+            waiting=projection.unsettled,
+        )
+
+    jobs = build_jobs(
+        settings,
+        servers,
+        authenticator=verification.events,
+        keys=verification.ring,
+        versions=versions,
+    )
+
+    def running() -> Consumption:
+        return Consumption(
+            **(common | {"batch_size": 1}),
+            stream=JOBS,
+            group=JOBS_GROUP,
+            event=JobRequested,
+            handler=jobs.submit,
+            held=lambda: jobs.held,
+            waiting=jobs.busy,
+        )
+
+    async def prepare() -> None:
+        if Role.ENGINE in roles or Role.JOBS in roles:
+            await servers.ledger.ping()
+            # Those that this engine can't read stop it before it has taken anything.
+            await versions.refresh()
+        if Role.GRAPH in roles and Role.ENGINE not in roles:
+            # Where the engine runs too, the projection waits for the graph by itself.
+            await servers.graph.prepare()
+
+    makers = {Role.ENGINE: recording, Role.GRAPH: projecting}
+    return Worker(
+        broker=servers.broker,
+        consumptions=[
+            makers[role](shard)
+            for shard in shards(settings.stream_shards)
+            for role in makers
+            if role in roles
+        ]
+        + ([running()] if Role.JOBS in roles else []),
+        engine=engine,
+        jobs=jobs if Role.JOBS in roles else None,
+        scheduler=build_scheduler(settings, servers) if Role.JOBS in roles else None,
+        prepare=prepare,
+        housekeeping=Housekeeping(
+            trimmer=Trimmer(servers.redis),
+            bounds=bounds_of(settings),
+            consumer=consumer,
+            reclaim_after_ms=settings.reclaim_after_ms,
+            trimmed=metrics.trimmed,
+        ),
+        teller=Teller(
+            ledger=servers.ledger,
+            client=servers.redis,
+            shard_count=settings.stream_shards,
+        )
+        if Role.ENGINE in roles
+        else None,
+        replayer=Replayer(ledger=servers.ledger, versions=versions, meter=metrics)
+        if Role.ENGINE in roles or Role.JOBS in roles
+        else None,
+        keys=verification.ring,
+    )
+
+
+def _engine(
+    settings: Settings,
+    servers: Servers,
+    metrics: EngineMetrics,
+    verification: Verification,
+    versions: Versions,
+) -> Engine:
+    patience = Patience()
+    return Engine(
+        admission=Admission(
+            authenticator=verification.events,
+            authorisation=Authorisation(frozenset(settings.jwt_delegate_roles)),
+            max_event_bytes=settings.max_event_bytes,
+            max_token_bytes=settings.max_token_bytes,
+            max_queue_age_s=settings.max_queue_age_s,
+        ),
+        acceptances=Acceptances(servers.redis),
+        recorder=Recorder(
+            ledger=servers.ledger,
+            parameters=versions,
+            patience=patience,
+            meter=metrics,
+            rate_limit=RateLimit.parse(settings.rate_limit),
+            registry=Registry(servers.ledger) if settings.strict else None,
+        ),
+        outlet=Outlet(servers.redis, ENGINE_GROUP),
+        isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
+        patience=patience,
+        meter=metrics,
+        clock=partial(redis_now_ms, servers.redis),
+        parking=verification.parking,
+    )
+
+
+def build_service(
+    settings: Settings,
+    servers: Servers,
+    metrics: EngineMetrics,
+    worker: Worker,
+    roles: Sequence[Role],
+    *,
+    verification: Verification,
+) -> HttpSide:
+    """Wire the HTTP side of a worker."""
+
+    async def ping_redis() -> None:
+        with redis_errors():
+            await servers.redis.ping()
+
+    checks = [
+        Check("redis", ping_redis, required=True),
+        Check("consumer", worker.consuming, required=True),
+    ]
+    if Role.ENGINE in roles or Role.JOBS in roles:
+        checks.append(Check("ledger", servers.ledger.ping, required=True))
+    if Role.GRAPH in roles:
+        checks.append(Check("graph", servers.graph.ping, required=Role.ENGINE not in roles))
+    if Role.ENGINE in roles and verification.parking is not None:
+        checks.append(Check("keys", verification.parking.check, required=False))
+    gauges = StreamGauges(
+        servers.redis,
+        bounds_of(settings),
+        [shard.rejected for shard in shards(settings.stream_shards)],
+    )
+    health = Health(checks, version=package_version(), waiting=worker.waited_for)
+    readiness = ReadinessGauge(health)
+    metrics.registry.register(gauges)
+    metrics.registry.register(readiness)
+
+    return build_http_side(
+        settings,
+        servers,
+        health=health,
+        registry=metrics.registry,
+        refresh=Refreshing([readiness.refresh, gauges.refresh]).refresh,
+        bearer=verification.bearer,
+    )

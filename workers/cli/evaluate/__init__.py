@@ -1,0 +1,1 @@
+"""`mastery evaluate`."""

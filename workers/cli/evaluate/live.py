@@ -1,0 +1,131 @@
+"""`mastery evaluate --live`: how well the predictions that are stored came true."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from workers.app.servers import open_ledger
+from workers.cli.mastery_table import mastery_table
+from workers.cli.progress import progress_bar
+from workers.common.errors import ParametersRefused
+from workers.common.logs import configure_logs
+from workers.config.settings import Settings, load_settings
+from workers.ledger.parameter_versions import ParametersSource, VersionsLedger
+from workers.ledger.predictions import PredictionsLedger, Selection
+from workers.modelling.calibration.ceilings import ceiling_warning, ceilings_of, lowest_of
+from workers.modelling.evaluation.live import LIMITS, Collected, Live, LiveMeasures, drifting
+from workers.modelling.evaluation.live_page.document import live_document
+from workers.modelling.evaluation.live_page.report import render_live
+from workers.modelling.evaluation.live_page.sections import STORED, version_name
+from workers.operations.reconciliation.since import Since
+from workers.reports.wording import decimal
+
+_SHOWN: Final = 20
+_PAGE: Final = 5_000
+
+
+def evaluate_live(
+    tenant: str | None, since: Since | None, *, json: bool, report: Path | None
+) -> None:
+    """Read what is stored, and print or write what it was worth."""
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    live, selection, ceilings = asyncio.run(_read(settings, tenant, since))
+    if json:
+        document = live_document(live, selection, ceilings)
+        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    else:
+        Console().print(live_table(live))
+        Console().print(mastery_table([(STORED, live.validity, lowest_of(ceilings))]))
+        warning = ceiling_warning(ceilings)
+        if warning is not None:
+            typer.echo(f"Active parameters: {warning}")
+        _tell_drift(live)
+    if report is not None and not live.score.size:
+        typer.echo("There is no response to draw: no page is written.", err=True)
+    elif report is not None:
+        html = render_live(live, selection, datetime.now(UTC), ceilings)
+        report.write_text(html, encoding="utf-8")
+        typer.echo(f"The page with its curves: {report.resolve()}", err=True)
+
+
+async def _read(
+    settings: Settings, tenant: str | None, since: Since | None
+) -> tuple[Live, Selection, dict[str, float]]:
+    async with AsyncExitStack() as stack:
+        ledger = await open_ledger(settings, stack)
+        since_us = None if since is None else since.by(await ledger.clock_us())
+        selection = Selection(tenant, since_us)
+        live = await collected(ledger, selection)
+        return live, selection, await _ceilings(ledger, settings, live.concepts)
+
+
+async def _ceilings(
+    ledger: VersionsLedger, settings: Settings, concepts: Sequence[str]
+) -> dict[str, float]:
+    """Ceilings under the active parameters; none if this engine can't read these."""
+    try:
+        active = await ParametersSource(ledger, settings.mastery_threshold).refresh()
+    except ParametersRefused as error:
+        # Stored predictions can be judged without the parameters.
+        typer.echo(f"Ceilings of mastery are not known: {error}", err=True)
+        return {}
+    return ceilings_of(active, concepts)
+
+
+async def collected(ledger: PredictionsLedger, selection: Selection, limit: int = _PAGE) -> Live:
+    """Read all predictions of a selection, in pages of so many responses."""
+    found = Collected()
+    with progress_bar() as bar:
+        task = bar.add_task("reading", total=None)
+        page = await ledger.predictions(selection, None, limit)
+        found.add(page.told)
+        while page.last is not None:
+            page = await ledger.predictions(selection, page.last, limit)
+            found.add(page.told)
+            bar.update(task, completed=len(found))
+    return found.live()
+
+
+def live_table(live: Live) -> Table:
+    """For a person: all, versions, lengths of history, and the most answered concepts."""
+    table = Table(title="Stored predictions, and what then happened", title_justify="left")
+    table.add_column("")
+    for name in ("AUC", "RMSE", "ECE", "log loss", "bias", "excess", "responses"):
+        table.add_column(name, justify="right")
+    _row(table, "all", live.whole())
+    table.add_section()
+    for version, of in live.by_version().items():
+        _row(table, version_name(version), of)
+    table.add_section()
+    for label, of in live.by_history().items():
+        _row(table, f"{label} before", of)
+    table.add_section()
+    concepts = live.by_concept()
+    for name in list(concepts)[:_SHOWN]:
+        _row(table, name, concepts[name])
+    if len(concepts) > _SHOWN:
+        table.add_row(f"… and {len(concepts) - _SHOWN} more concepts")
+    return table
+
+
+def _row(table: Table, name: str, of: LiveMeasures) -> None:
+    values = (of.auc, of.rmse, of.ece, of.log_loss, of.bias.mean, of.excess.mean)
+    table.add_row(name, *(decimal(value, 4) for value in values), f"{of.responses:,}")
+
+
+def _tell_drift(live: Live) -> None:
+    if live.whole().drifts(LIMITS):
+        typer.echo("Predictions do not fit what happened: `mastery calibrate` is the usual remedy.")
+    odd = drifting(live.by_concept())
+    if odd:
+        more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
+        typer.echo(f"Those of {len(odd)} concepts do not: {', '.join(odd[:_SHOWN])}{more}")

@@ -1,0 +1,1 @@
+"""`mastery parameters`: list, show and activate versions."""

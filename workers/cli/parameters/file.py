@@ -1,0 +1,76 @@
+"""A version of the parameters as a file: what one deployment hands another."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workers.common.errors import InputFileError
+from workers.estimation.documents import OlderFormulas, parameters_of
+from workers.ledger.parameters import StoredParameters, stored_document
+
+
+class ParametersFile(BaseModel):
+    """The content of such a file, one JSON object."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    model: str = Field(min_length=1, max_length=128)
+    note: str = ""
+    diagnostics: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file, and make sure that states can be computed under what it says.
+
+        Raises:
+            InputFileError: naming the first field that is missing, unknown or out of its range.
+        """
+        try:
+            found = cls.model_validate_json(path.read_bytes())
+            # As it will be stored.
+            parameters_of(stored_document(found.parameters))
+        except OSError as error:
+            raise InputFileError(f"{path} can't be read: {error.strerror or error}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
+            raise InputFileError(
+                f"{path} is no version of the parameters: {place}: {first['msg']}; "
+                "`mastery parameters export` writes such files"
+            ) from error
+        except OlderFormulas as error:
+            raise InputFileError(f"{path} can't be used: {error}") from error
+        except ValueError as error:
+            raise InputFileError(
+                f"{path} has parameters that can't be used: parameters.{error}; correct the file, "
+                "or export it by the version of the engine that imports it"
+            ) from error
+        return found
+
+    @classmethod
+    def of(cls, stored: StoredParameters) -> Self:
+        """The file of a stored version."""
+        return cls(
+            model=stored.model,
+            note=stored.note,
+            diagnostics=dict(stored.diagnostics),
+            parameters=dict(stored.document),
+        )
+
+    def write(self, path: Path | None) -> None:
+        """Write it; to stdout where there is no path.
+
+        Raises:
+            InputFileError: it can't be written.
+        """
+        text = self.model_dump_json(indent=2) + "\n"
+        if path is None:
+            typer.echo(text, nl=False)
+            return
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputFileError(f"{path} can't be written: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""`mastery reconcile`: repair graph and events from the ledger."""

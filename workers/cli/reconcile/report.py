@@ -1,0 +1,143 @@
+"""What a reconciliation did, for people and as JSON."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workers.common.times import iso
+from workers.operations.concept_map.graph_map import MapDifference
+from workers.operations.reconciliation.comparison import Difference
+from workers.operations.reconciliation.graph_repair import Compared
+from workers.operations.reconciliation.publication import Published
+from workers.operations.repair.scope import Cursor
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts of a run, and the first of its differences.
+
+    Args:
+        show: keep at most so many differences.
+        dry_run: whether nothing was changed.
+        publish: whether values were to be published.
+    """
+
+    show: int
+    dry_run: bool
+    publish: bool
+    learners: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    nodes: int = 0
+    unlocked: int = 0
+    concepts: list[MapDifference] = field(default_factory=list)
+    shown: list[Difference] = field(default_factory=list)
+    left: list[Difference] = field(default_factory=list)
+    published_learners: int = 0
+    events: int = 0
+    untold: int = 0
+    cursor: Cursor | None = None
+    """Where to go on; None once all is done, and before anything is."""
+    since_us: int | None = None
+    """Since when was published, by the ledger's clock: an age means another moment later."""
+    finished: bool = False
+
+    def compared(self, page: Compared) -> None:
+        """Count a page of the comparison."""
+        self.learners += page.learners
+        self.kinds.update(one.kind for one in page.found)
+        self.nodes += len(page.nodes)
+        self.left += page.left
+        self.shown += page.found[: self.show - len(self.shown)]
+
+    def mapped(self, found: Sequence[MapDifference]) -> None:
+        """Count what a tenant's concept map differed in."""
+        self.concepts += found
+
+    def published(self, page: Published) -> None:
+        """Count a page of what was published."""
+        self.published_learners += page.learners
+        self.events += page.events
+        self.untold += page.untold
+
+    @property
+    def options(self) -> str:
+        """The options with which a run goes on where this one ended, beside those of its scope."""
+        since = "" if self.since_us is None else f"--publish --since {iso(self.since_us)}"
+        cursor = "" if self.cursor is None else f"--cursor {self.cursor}"
+        return f"{since} {cursor}".strip() or "the same options"
+
+    @property
+    def different(self) -> int:
+        """How many relationships, nodes and concepts were not as the ledger says."""
+        return self.kinds.total() + self.nodes + len(self.concepts) + self.unlocked
+
+    @property
+    def good(self) -> bool:
+        """Whether the graph is as the ledger says by now."""
+        return self.finished and not (self.different if self.dry_run else self.left)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "finished": self.finished,
+            "dry_run": self.dry_run,
+            "cursor": None if self.cursor is None else str(self.cursor),
+            "since": None if self.since_us is None else iso(self.since_us),
+            "published": {
+                "learners": self.published_learners,
+                "events": self.events,
+                "untold": self.untold,
+            }
+            if self.publish
+            else None,
+            "learners": self.learners,
+            "different": self.different,
+            "kinds": self._counted(),
+            "repaired": 0 if self.dry_run else self.different - len(self.left),
+            "left": [one.document() for one in self.left],
+            "shown": [one.document() for one in self.shown],
+        }
+
+    def _counted(self) -> dict[str, int]:
+        others = {
+            "node": self.nodes,
+            "concept": len(self.concepts),
+            "unlocked": self.unlocked,
+        }
+        return {**self.kinds, **{name: count for name, count in others.items() if count}}
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        if self.publish:
+            verb = "would be published" if self.dry_run else "published"
+            yield f"{self.events} events of {self.published_learners} learners {verb}"
+            if self.untold:
+                yield (
+                    f"{self.untold} rewritten scales or sessions have no event of their own: "
+                    "only the graph's repair carries them"
+                )
+        for concept in self.concepts[: self.show] if self.dry_run else ():
+            yield str(concept)
+        for one in self.shown if self.dry_run else self.left:
+            yield str(one)
+        yield f"{self.learners} learners compared with the graph: {self._outcome()}"
+        if not self.finished:
+            yield f"stopped early: go on with {self.options}"
+
+    def _outcome(self) -> str:
+        kinds = [f"{count} {kind}" for kind, count in self.kinds.most_common()]
+        if self.nodes:
+            kinds.append(f"{self.nodes} of nobody")
+        if self.concepts:
+            kinds.append(f"{len(self.concepts)} concepts of the map")
+        if self.unlocked:
+            kinds.append(f"{self.unlocked} unlocked concepts")
+        if not kinds:
+            return "no difference"
+        told = f"{self.different} differences ({', '.join(kinds)})"
+        if self.dry_run:
+            return told
+        if self.left:
+            return f"{told}, {len(self.left)} came back when repaired"
+        return f"{told}, repaired"

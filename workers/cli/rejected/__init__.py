@@ -1,0 +1,1 @@
+"""`mastery rejected`: list, show, redrive and purge dead letters."""

@@ -1,0 +1,1 @@
+"""`mastery response`: correct and withdraw responses."""

@@ -1,0 +1,1 @@
+"""Process one batch of responses: admit, load, fold, commit, publish."""

@@ -1,0 +1,78 @@
+"""What is registered: in strict mode an item or concept that is not is refused."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from contracts.rejections import RejectionCode
+from workers.admission.admission import Admitted
+from workers.common.errors import Refused
+from workers.ledger.concept_map import ConceptLedger, Name
+
+_MOST: Final = 200_000
+"""Names kept in memory, some 40 MB; beyond it all are asked for anew."""
+_JWT: Final = "eyJ"
+
+
+class Registry:
+    """Looks up items and concepts in the ledger, each once.
+
+    What is registered stays so: it is kept in memory. What is not is asked for again each time, so
+    that an import counts at once.
+
+    Args:
+        ledger: where concept maps are.
+        most: how many names are kept.
+    """
+
+    def __init__(self, ledger: ConceptLedger, *, most: int = _MOST) -> None:
+        self._ledger = ledger
+        self._most = most
+        self._concepts: set[Name] = set()
+        self._items: set[Name] = set()
+
+    async def look_up(self, admitted: Iterable[Admitted]) -> None:
+        """Get to know the names of a batch; one round trip where some are not known yet.
+
+        Raises:
+            LedgerUnavailable: try again.
+        """
+        concepts: set[Name] = set()
+        items: set[Name] = set()
+        for one in admitted:
+            tenant_id = one.key.tenant_id
+            items.add(Name(tenant_id, one.response.item_id))
+            concepts.update(Name(tenant_id, name) for name in one.response.concept_ids)
+        if len(self._concepts) + len(self._items) > self._most:
+            self._concepts, self._items = set(), set()
+        concepts -= self._concepts
+        items -= self._items
+        if concepts or items:
+            found = await self._ledger.registered(sorted(concepts), sorted(items))
+            self._concepts |= found.concepts
+            self._items |= found.items
+
+    def refusal(self, admitted: Admitted) -> Refused | None:
+        """Why a response is refused whose names were looked up; None: all are registered."""
+        tenant_id = admitted.key.tenant_id
+        response = admitted.event.data.response
+        if Name(tenant_id, response.item_id) not in self._items:
+            return _not_found("item_id", "item", response.item_id, tenant_id)
+        for number, name in enumerate(response.concept_ids):
+            if Name(tenant_id, name) not in self._concepts:
+                return _not_found(f"concept_ids.{number}", "concept", name, tenant_id)
+        return None
+
+
+def _not_found(place: str, kind: str, name: str, tenant_id: str) -> Refused:
+    field = f"data.response.{place}"
+    return Refused(
+        RejectionCode.NOT_FOUND,
+        f"{field} is {_shown(name)}, and no {kind} of that id is registered for tenant "
+        f"{_shown(tenant_id)}: correct it, or register it with `mastery concepts import` and send "
+        "the event again with `mastery rejected redrive`",
+        field,
+    )
+
+
+def _shown(name: str) -> str:
+    return "what looks like a token" if _JWT in name else repr(name)

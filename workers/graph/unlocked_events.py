@@ -1,0 +1,45 @@
+"""The events that follow from the graph: a learner is ready for a concept."""
+
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import orjson
+
+from contracts.mastery import MasteryChanged
+from contracts.unlocked import ConceptUnlocked, UnlockedData
+from workers.common.times import iso, to_us
+from workers.graph.unlocking import Unlocked
+from workers.publishing.mastery_events import SOURCE
+from workers.streams.batch import RawEntry
+
+_UNLOCKED_IDS: Final = UUID("9d1c0e57-6a2b-5f84-8c3d-2e7f10b4a695")
+
+
+def unlocked_event(unlocked: Unlocked, cause: MasteryChanged, entry: RawEntry) -> bytes:
+    """The `practice.concept.unlocked.v1` event of an unlocked concept, as JSON.
+
+    Args:
+        unlocked: as the graph has noted it.
+        cause: the event that completed the prerequisites.
+        entry: which brought it; its time, where the event has none, is that of the event.
+    """
+    entered_us = int(entry.entry_id.partition("-")[0]) * 1000
+    # Ids hold no control characters, so a unit separator keeps the three apart.
+    name = "\x1f".join(unlocked[:3])
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": str(uuid5(_UNLOCKED_IDS, name)),
+        "source": SOURCE,
+        "type": ConceptUnlocked.TYPE,
+        "subject": f"{unlocked.student_id}/{unlocked.concept_id}",
+        "time": iso(entered_us if cause.time is None else to_us(cause.time)),
+        "datacontenttype": "application/json",
+        "causationid": cause.id,
+    }
+    if cause.correlationid is not None:
+        event["correlationid"] = cause.correlationid
+    if cause.traceparent is not None:
+        event["traceparent"] = cause.traceparent
+    data = unlocked._asdict() | {"at": iso(to_us(unlocked.at))}
+    event["data"] = {name: data[name] for name in UnlockedData.model_fields}
+    return orjson.dumps(event)

@@ -1,0 +1,91 @@
+"""What is known of an issuer's keys, kept in Redis: by all workers, and beyond their ends.
+
+Publishers may XADD and write no hash, so that nobody who reports can add a key.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from workers.common.errors import StreamRefused
+from workers.identity.keys import Key, KeySet, usable_key
+from workers.streams.redis_errors import redis_errors
+
+_MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
+_KEPT_MS: Final = 30 * 24 * 3600 * 1000
+"""Beyond the age of what may be queued: an issuer that is asked no more is forgotten then."""
+_PREFIX: Final = "practice.keys"
+
+
+def keys_key(url: str) -> str:
+    """The hash of the issuer whose key set is at a URL."""
+    return f"{_PREFIX}:{hashlib.sha256(url.encode()).hexdigest()[:16]}"
+
+
+class KeyHistory:
+    """Merges each fetched key set into what is known.
+
+    A key that a set lacks is retired as of the moment before which that fetch began. It is kept
+    for as long as an entry may be queued, and then forgotten.
+
+    Args:
+        client: a connection to the Redis of the streams.
+        url: the address of the key set.
+        algorithms: those that tokens may use.
+        keep_ms: how long a retired key is kept, milliseconds.
+    """
+
+    def __init__(self, client: Redis, url: str, algorithms: tuple[str, ...], keep_ms: int) -> None:
+        self._key = keys_key(url)
+        self._algorithms = algorithms
+        self._keep_ms = keep_ms
+        self._script = client.register_script(_MERGE)
+        self._read: dict[bytes, Key | None] = {}
+
+    async def merge(self, keys: Sequence[Key] = (), began_ms: int = 0) -> KeySet:
+        """What is known once a fetched key set is part of it; repeating it changes nothing.
+
+        Args:
+            keys: the set; empty if none was fetched.
+            began_ms: the moment of Redis's clock before which its fetch began.
+
+        Raises:
+            RedisUnavailable: try again.
+            StreamRefused: Redis refuses, or holds what we did not write.
+        """
+        arguments: list[str | int] = [began_ms, self._keep_ms, self._keep_ms + _KEPT_MS]
+        for key in keys:
+            arguments += [_digest(key), json.dumps(dict(key.jwk), sort_keys=True)]
+        with redis_errors():
+            found: Any = await self._script(keys=[self._key], args=arguments)
+        try:
+            return self._snapshot(dict(zip(found[::2], found[1::2], strict=True)))
+        except (ValueError, AttributeError):
+            raise StreamRefused(
+                f"{self._key} holds what the engine did not write: delete it; the keys are fetched "
+                "again"
+            ) from None
+
+    def _snapshot(self, known: dict[bytes, bytes]) -> KeySet:
+        keys = []
+        for name, value in known.items():
+            kind, _, digest = name.partition(b" ")
+            if kind != b"jwk":
+                continue
+            if value not in self._read:
+                self._read[value] = usable_key(json.loads(value), self._algorithms)
+            key = self._read[value]
+            retired = known.get(b"retired " + digest)
+            if key is not None:
+                keys.append(key.retired(None if retired is None else int(retired)))
+        self._read = {value: key for value, key in self._read.items() if value in known.values()}
+        fetched = known.get(b"fetched")
+        return KeySet(tuple(keys), None if fetched is None else int(fetched))
+
+
+def _digest(key: Key) -> str:
+    return hashlib.sha256(key.identity.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The ledger on Postgres, over a direct connection or PostgREST."""

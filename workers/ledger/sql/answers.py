@@ -1,0 +1,18 @@
+"""What a function of the ledger answers is as the migrations promise, or the worker stops."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from workers.common.errors import LedgerRefused
+
+
+@contextmanager
+def as_promised(function: str) -> Iterator[None]:
+    """Stop at an answer of another shape: else it would look like the fault of each event."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise LedgerRefused(
+            f"{function} answers in another shape ({type(error).__name__}); run `mastery migrate "
+            "up`: the schema is not that of this version"
+        ) from error

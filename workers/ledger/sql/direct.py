@@ -1,0 +1,107 @@
+"""The ledger over a connection to Postgres: direct, session pooler or transaction pooler."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import asyncpg
+import orjson
+
+from workers.common.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
+from workers.ledger.sql.ledger import SqlLedger
+from workers.ledger.sql.load_and_commit import encoded
+from workers.ledger.sql.sqlstate import ledger_error
+
+_TRANSACTION_POOLER_PORT: Final = 6543
+"""Supabase's transaction pooler, behind which prepared statements do not survive."""
+
+_CONNECT_S: Final = 5.0
+"""The longest wait for a connection: on a network that comes back, the next try is never far."""
+_RELEASE_S: Final = 1.0
+"""How long a call that was given up asks the server to give up too, before it hangs up."""
+
+LIBRARY_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    UnicodeError,
+)
+"""All that asyncpg raises; the last three are what it lets through, a host's name that is none
+included."""
+_MISCONFIGURED: Final = (
+    asyncpg.ClientConfigurationError,
+    asyncpg.UnsupportedClientFeatureError,
+    asyncpg.UnsupportedServerFeatureError,
+    UnicodeError,
+)
+
+
+class DirectLedger(SqlLedger):
+    """Calls the ledger's functions with asyncpg.
+
+    Args:
+        dsn: ``postgresql://…``; on port 6543 no prepared statement is kept.
+        timeout_s: limit of one call, in seconds; connecting has one of 5 s, if that is less.
+        connections: at most so many connections.
+    """
+
+    def __init__(self, dsn: str, *, timeout_s: float = 15.0, connections: int = 4) -> None:
+        self._dsn = dsn
+        self._timeout_s = timeout_s
+        self._connect_s = min(timeout_s, _CONNECT_S)
+        self._connections = connections
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+
+    async def _connected(self) -> "asyncpg.Pool[asyncpg.Record]":
+        # Two first calls at once would each open a pool, and one of them be lost.
+        async with self._opening:
+            if self._pool is None:
+                pooled = urlsplit(self._dsn).port == _TRANSACTION_POOLER_PORT
+                self._pool = await asyncpg.create_pool(
+                    self._dsn,
+                    min_size=0,
+                    max_size=self._connections,
+                    timeout=self._connect_s,
+                    command_timeout=self._timeout_s,
+                    statement_cache_size=0 if pooled else 100,
+                    server_settings={"application_name": "mastery-engine"},
+                )
+            return self._pool
+
+    async def _call(self, function: str, document: dict[str, Any]) -> Any:
+        # The name is one of ours, never input.
+        statement = f"select public.{function}($1::jsonb)"
+        try:
+            pool = await self._connected()
+            connection = await pool.acquire(timeout=self._timeout_s)
+            try:
+                answer = await connection.fetchval(statement, encoded(document).decode())
+            finally:
+                # It closes a connection that does not answer; what we know or suffered stands.
+                with suppress(*LIBRARY_ERRORS):
+                    await pool.release(connection, timeout=_RELEASE_S)
+            return orjson.loads(answer)
+        except LIBRARY_ERRORS as error:
+            raise from_asyncpg(error) from error
+
+    async def close(self) -> None:
+        """Close all connections; calls under way are given up."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+
+def from_asyncpg(error: Exception) -> MasteryError:
+    """Our error for one of `LIBRARY_ERRORS`."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, asyncpg.PostgresError):
+        return ledger_error(error.sqlstate or "XX000", reason)
+    if isinstance(error, asyncpg.DataError):
+        return Unstorable(reason)
+    if isinstance(error, _MISCONFIGURED):
+        return LedgerRefused(f"DATABASE_URL can't be used: {reason}; correct it")
+    return LedgerUnavailable(f"{reason}; is DATABASE_URL right?")

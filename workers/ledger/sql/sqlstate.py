@@ -1,0 +1,52 @@
+"""What an error of Postgres means for the work in hand, by its SQLSTATE.
+
+The classes are those of the PostgreSQL manual, appendix A.
+"""
+
+from typing import Final
+
+from workers.common.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
+
+_PASSING: Final = (
+    "08",  # connection exceptions
+    "25006",  # read-only transaction: a failover is under way
+    "25P03",  # idle in transaction for too long
+    "25P04",  # transaction took too long
+    "40",  # transaction rollback: deadlock, serialisation
+    "53",  # insufficient resources: disk full, too many connections
+    "55",  # object not in prerequisite state: lock not available
+    "57",  # operator intervention: shutdown, cancelled by timeout
+    "58",  # system error: I/O
+)
+_OF_THE_DATA: Final = ("21", "22", "23", "54")
+"""Cardinality, data, integrity and size of what was to be stored: its own fault."""
+
+_POOLER: Final = "set DATABASE_URL to a session pooler, or to a transaction pooler on port 6543"
+
+_REMEDY: Final = {
+    "3D000": "create the database or correct DATABASE_URL",
+    "28": "correct user and password",
+    "26000": _POOLER,  # no such prepared statement
+    "42P05": _POOLER,  # prepared statement exists already
+    "42501": "use the service role's key, or a database user that may call the functions",
+    "42": "run `mastery migrate up`: the schema is not that of this version",
+    "3F": "run `mastery migrate up`: a schema is missing",
+}
+
+
+def ledger_error(sqlstate: str, message: str) -> MasteryError:
+    """The error of ours that an error of Postgres is.
+
+    Args:
+        sqlstate: its five characters.
+        message: its text, without parameters.
+    """
+    text = f"{message} (SQLSTATE {sqlstate})"
+    if sqlstate.startswith(_PASSING):
+        return LedgerUnavailable(text)
+    if sqlstate.startswith(_OF_THE_DATA):
+        return Unstorable(text)
+    remedy = next(
+        (r for s, r in _REMEDY.items() if sqlstate.startswith(s)), "see the log of Postgres"
+    )
+    return LedgerRefused(f"the ledger refuses: {text}; {remedy}")

@@ -1,0 +1,1 @@
+"""Measure the worker: counters, gauges, health and drift."""

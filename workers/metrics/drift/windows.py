@@ -1,0 +1,143 @@
+"""Running measures of predictions over moving windows, in constant work and memory.
+
+A window weighs answers by (1 - 1/n)^k, k being how many came after: about its last n answers
+count. All measures but one are exact for these weights; the area under the ROC curve is that of
+`workers.metrics.drift.ranks`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.responses import CORRECT_FROM
+from workers.estimation.metrics import BINS
+from workers.metrics.drift.ranks import Ranks
+from workers.metrics.drift.residuals import residuals
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+_WEIGHT, _LOSS, _SQUARE, _BIAS, _EXCESS = range(5)
+
+
+class Measures(NamedTuple):
+    """What a window says of its predictions; NaN where it has none, or has nothing to say."""
+
+    answers: float
+    """Sum of the weights."""
+    auc: float
+    log_loss: float
+    """Nats."""
+    brier: float
+    ece: float
+    """Over ten equal-width bins."""
+
+
+class Misfits(NamedTuple):
+    """Of each window how far answers are from what was predicted; all of shape (windows,)."""
+
+    answers: Floats
+    """Sum of the weights."""
+    bias: Floats
+    """Sum of the weighted biases."""
+    excess: Floats
+    """Sum of the weighted excesses, nats."""
+    bias_variance: Floats
+    """Of that sum, if answers happen as predicted."""
+    excess_variance: Floats
+    """Of that sum alike."""
+
+
+class Windows:
+    """Several windows side by side, each with answers of its own.
+
+    Args:
+        sizes: how many answers each of them is about, above 1.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._decay = 1.0 - 1.0 / np.array(sizes, dtype=np.float64)
+        many = len(sizes)
+        self._ranks = [Ranks(decay) for decay in self._decay.tolist()]
+        # Weight, sum of predictions and sum of scores in each of the bins of a calibration curve.
+        self._curve = np.zeros((3, many, BINS))
+        self._sums = np.zeros((5, many))
+        self._variances = np.zeros((2, many))
+
+    def add(self, windows: Places, scores: Floats, predictions: Floats) -> None:
+        """Add answers, the oldest first.
+
+        Args:
+            windows: in which window each of them is, shape (n,).
+            scores: in [0, 1], shape (n,).
+            predictions: expected scores, in [0, 1], shape (n,).
+        """
+        if not windows.size:
+            return
+        many = self._decay.size
+        added = np.bincount(windows, minlength=many)
+        order = np.argsort(windows, kind="stable")
+        ends = np.cumsum(added)
+        followers = np.empty_like(order)
+        followers[order] = ends[windows[order]] - 1 - np.arange(order.size)
+        weight = self._decay[windows] ** followers
+        told = residuals(scores, predictions)
+        held = self._decay**added
+        self._curve *= held[:, None]
+        self._sums *= held
+        self._variances *= held * held
+
+        sorted_predictions, right = predictions[order], scores[order] >= CORRECT_FROM
+        for window in np.flatnonzero(added).tolist():
+            mine = slice(ends[window] - added[window], ends[window])
+            self._ranks[window].add(sorted_predictions[mine], right[mine])
+        one = np.ones_like(scores)
+        in_bin = windows * BINS + np.minimum((predictions * BINS).astype(np.int64), BINS - 1)
+        curve = _summed(in_bin, weight, (one, predictions, scores), many * BINS)
+        self._curve += curve.reshape(self._curve.shape)
+        square = np.square(predictions - scores)
+        self._sums += _summed(
+            windows, weight, (one, told.loss, square, told.bias, told.excess), many
+        )
+        self._variances += _summed(
+            windows, weight * weight, (told.bias_variance, told.excess_variance), many
+        )
+
+    def clear(self, window: int) -> None:
+        """Let one of them begin anew."""
+        self._ranks[window].clear()
+        self._curve[:, window] = 0.0
+        self._sums[:, window] = 0.0
+        self._variances[:, window] = 0.0
+
+    def measures(self) -> list[Measures]:
+        """What each of them says."""
+        weight = self._sums[_WEIGHT]
+        of_curve, predicted, happened = self._curve
+        with np.errstate(divide="ignore", invalid="ignore"):
+            columns = (
+                weight,
+                np.array([ranks.area() for ranks in self._ranks]),
+                self._sums[_LOSS] / weight,
+                self._sums[_SQUARE] / weight,
+                # Weight times the gap of a bin's means, over all weight.
+                np.abs(happened - predicted).sum(axis=1) / of_curve.sum(axis=1),
+            )
+        return [Measures(*row) for row in np.stack(columns, axis=1).tolist()]
+
+    def misfits(self) -> Misfits:
+        """How far each of them is from what was predicted."""
+        sums = self._sums
+        return Misfits(sums[_WEIGHT], sums[_BIAS], sums[_EXCESS], *self._variances)
+
+
+def _summed(places: Places, weight: Floats, columns: Sequence[Floats], many: int) -> Floats:
+    """Of each column the weighted sum in each of many places."""
+    return np.stack(
+        [
+            np.bincount(places, weights=weight * column, minlength=many).astype(np.float64)
+            for column in columns
+        ]
+    )

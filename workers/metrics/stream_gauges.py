@@ -1,0 +1,166 @@
+"""How far behind each consumer group is, and how many dead letters lie there."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from workers.streams.redis_errors import group_is_missing, redis_errors
+from workers.streams.trimming import Bounds, order
+
+
+class _Group(NamedTuple):
+    stream: str
+    group: str
+    lag: int | None
+    pending: int
+    age_s: float
+
+
+class _Seen(NamedTuple):
+    groups: list[_Group]
+    lengths: dict[str, int]
+
+
+class StreamGauges(Collector):
+    """Gauges as of the last `refresh`; register it with a registry.
+
+    Every group of a stream is shown, for each of them holds entries back.
+
+    Args:
+        client: any client of the server.
+        bounds: of the streams with groups.
+        dead_letters: streams of rejections.
+    """
+
+    def __init__(
+        self, client: Redis, bounds: Sequence[Bounds], dead_letters: Sequence[str]
+    ) -> None:
+        self._client = client
+        self._streams = tuple(dict.fromkeys(one.stream for one in bounds))
+        self._retentions_s = {
+            one.stream: one.retention_ms / 1000 for one in bounds if one.retention_ms is not None
+        }
+        self._dead_letters = tuple(dead_letters)
+        self._seen: _Seen | None = None
+
+    async def refresh(self) -> None:
+        """Ask Redis, in two round trips.
+
+        Raises:
+            RedisUnavailable: Redis is away; until the next refresh there are no values.
+            StreamRefused: Redis refuses to tell.
+        """
+        seen = None
+        try:
+            seen = await self._look()
+        finally:
+            # In one step, so that who scrapes meanwhile sees all of what was before. Where it
+            # failed or was given up there is nothing: an old number would look like a present one.
+            self._seen = seen
+
+    async def _look(self) -> _Seen:
+        lengths = list(dict.fromkeys([*self._streams, *self._dead_letters]))
+        with redis_errors():
+            pipeline = self._client.pipeline(transaction=False)
+            for stream in self._streams:
+                pipeline.xinfo_groups(stream)
+            for stream in self._streams:
+                pipeline.xrange(stream, count=1)
+            for stream in lengths:
+                pipeline.xlen(stream)
+            pipeline.time()
+            *answers, (seconds, microseconds) = await _answers(pipeline)
+            many = len(self._streams)
+            first = dict(zip(self._streams, answers[many : 2 * many], strict=True))
+            groups = [
+                (stream, first[stream], info)
+                for stream, infos in zip(self._streams, answers[:many], strict=True)
+                for info in (infos if isinstance(infos, list) else [])
+            ]
+            found = await self._ages(groups, seconds * 1000 + microseconds // 1000)
+        return _Seen(found, dict(zip(lengths, answers[2 * many :], strict=True)))
+
+    async def _ages(self, groups: list[tuple[str, Any, Any]], now_ms: int) -> list[_Group]:
+        """Each group with the age of the oldest entry that it has not acknowledged."""
+        pipeline = self._client.pipeline(transaction=False)
+        for stream, first, info in groups:
+            # From the first entry on: what was deleted may still be pending.
+            after = first[0][0] if first else "+"
+            pipeline.xpending_range(stream, info["name"], after, "+", 1)
+            pipeline.xrange(stream, min=f"({_text(info['last-delivered-id'])}", count=1)
+        answers = await _answers(pipeline) if groups else []
+        found = []
+        for (stream, _, info), pending, unread in zip(
+            groups, answers[::2], answers[1::2], strict=True
+        ):
+            if isinstance(pending, Exception):
+                continue  # deleted in between
+            ids = [order(_text(row["message_id"])) for row in pending]
+            ids += [order(_text(entry_id)) for entry_id, _ in unread]
+            age_s = max(0.0, (now_ms - min(ids)[0]) / 1000) if ids else 0.0
+            # Redis before 7 has no `lag`, and later ones give none after entries were deleted.
+            found.append(
+                _Group(stream, _text(info["name"]), info.get("lag"), info["pending"], age_s)
+            )
+        return found
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The gauges as of the last refresh."""
+        up = GaugeMetricFamily("mastery_streams_up", "Whether Redis answered the last time.")
+        up.add_metric([], float(self._seen is not None))
+        groups, lengths = self._seen or _Seen([], {})
+        lag = _family("lag", "Entries that a group has not read yet; absent if Redis can't tell.")
+        pending = _family("pending", "Entries that a group has read and not acknowledged.")
+        age = _family(
+            "oldest_age_seconds",
+            "Since when the oldest entry that a group has not acknowledged is there; 0: none is.",
+        )
+        for found in groups:
+            labels = [found.stream, found.group]
+            pending.add_metric(labels, found.pending)
+            age.add_metric(labels, found.age_s)
+            if found.lag is not None:
+                lag.add_metric(labels, found.lag)
+        retention = GaugeMetricFamily(
+            "mastery_stream_retention_seconds",
+            "How long a stream keeps what a group has not acknowledged; absent: for ever.",
+            labels=["stream"],
+        )
+        for stream, retention_s in self._retentions_s.items():
+            retention.add_metric([stream], retention_s)
+        entries = GaugeMetricFamily(
+            "mastery_stream_entries", "Entries of a stream.", labels=["stream"]
+        )
+        dead = GaugeMetricFamily(
+            "mastery_dead_letters", "Rejected entries that wait for a person.", labels=["stream"]
+        )
+        for stream, length in lengths.items():
+            (dead if stream in self._dead_letters else entries).add_metric([stream], length)
+        return [up, lag, pending, age, retention, entries, dead]
+
+
+async def _answers(pipeline: Any) -> list[Any]:
+    """What each command answered; the error itself where stream or group do not exist."""
+    answers: list[Any] = await pipeline.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, Exception) and not _missing(answer):
+            raise answer
+    return answers
+
+
+def _missing(answer: Exception) -> bool:
+    return isinstance(answer, ResponseError) and (
+        "no such key" in str(answer) or group_is_missing(answer)
+    )
+
+
+def _family(what: str, text: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"mastery_stream_{what}", text, labels=["stream", "group"])
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

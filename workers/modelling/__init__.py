@@ -1,0 +1,1 @@
+"""Offline work on models: calibrate parameters and evaluate predictions."""

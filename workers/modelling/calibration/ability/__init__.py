@@ -1,0 +1,1 @@
+"""Fit the ability part of a recipe: items, offsets and their walk."""

@@ -1,0 +1,211 @@
+"""The ability filter for many learners at once: `workers.estimation.scales` in arrays.
+
+Equal to `workers.estimation.answering.apply` to 1e-12, for items of two parameters; a test says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from workers.estimation.averaged_logistic import (
+    averaged_many,
+    evidence_of_logit,
+    evidence_of_logits,
+)
+from workers.modelling.calibration.table import Floats, Table
+
+_NARROW: Final = 5_000
+"""Mean number of learners side by side below which numpy's calls cost more than their work."""
+
+
+@dataclass(frozen=True)
+class AbilityModel:
+    """Parameters of one scale as arrays over items and concepts; see `ScaleParameters`.
+
+    Args:
+        mean, variance, walk: of ability.
+        deviation: variance of each concept's deviation before the first answer.
+        deviation_walk: of each concept.
+        drift: of each concept.
+        ratio: of the gains of two successive answers on a concept, the same for all concepts.
+        difficulty: of each item.
+        discrimination: of each item.
+    """
+
+    mean: float
+    variance: float
+    walk: float
+    deviation: Floats
+    deviation_walk: Floats
+    drift: Floats
+    ratio: float
+    difficulty: Floats
+    discrimination: Floats
+
+    def with_items(self, difficulty: Floats, discrimination: Floats) -> "AbilityModel":
+        """The same with other items."""
+        return replace(self, difficulty=difficulty, discrimination=discrimination)
+
+
+class Walk(NamedTuple):
+    """What the filter held before each response of a table."""
+
+    mean: Floats
+    """Of ability with deviations, logits."""
+    variance: Floats
+    """Of the same."""
+
+
+def walk(table: Table, model: AbilityModel) -> Walk:
+    """Run the filter over all learners of a table."""
+    return _walk(
+        table,
+        (model.mean, model.variance, model.walk),
+        (model.deviation, model.deviation_walk, model.drift),
+        model.ratio,
+        (model.difficulty, model.discrimination),
+    )
+
+
+def walks(table: Table, models: Sequence[AbilityModel]) -> list[Walk]:
+    """`walk` under several models, at least one.
+
+    Where learners are few and their logs long, a pass costs its steps and not what they hold: then
+    one pass does for all models.
+    """
+    if table.score.size > _NARROW * (table.step.size - 1):
+        return [walk(table, model) for model in models]
+
+    def rows(name: str) -> Floats:
+        return np.array([getattr(model, name) for model in models])
+
+    walked = _walk(
+        table,
+        (rows("mean")[:, None], rows("variance")[:, None], rows("walk")[:, None]),
+        (rows("deviation"), rows("deviation_walk"), rows("drift")),
+        rows("ratio")[:, None],
+        (rows("difficulty"), rows("discrimination")),
+    )
+    return [Walk(*one) for one in zip(*walked, strict=True)]
+
+
+def _walk(
+    table: Table,
+    ability: tuple[float, float, float] | tuple[Floats, Floats, Floats],
+    concepts: tuple[Floats, Floats, Floats],
+    ratio: float | Floats,
+    items: tuple[Floats, Floats],
+) -> Walk:
+    """The last axis of all arrays is what the table's is; one before it, if there is, the model."""
+    start, start_variance, ability_walk = ability
+    models = np.shape(start)[:-1]
+    pair, concept_of = table.pairs
+    theta = start + np.zeros((*models, table.learners))
+    spread = start_variance + np.zeros_like(theta)
+    shift = np.zeros((*models, concept_of.size))
+    loose = concepts[0][..., concept_of]
+    step_walk = concepts[1][..., table.concept]
+    left = np.maximum(1.0 - concepts[1] / concepts[0], 0.0)
+    kept = np.sqrt(left)[..., table.concept]
+    practice = concepts[2][..., table.concept] * ratio**table.attempt
+    b, a = items[0][..., table.item], items[1][..., table.item]
+    of_rows, variance_of = np.empty_like(a), np.empty_like(a)
+    begins, link_begins = table.step.tolist(), table.link_step.tolist()
+    together = len(begins) - 1
+    if not models:
+        # Where one learner is left, a step in plain Python is some twenty times as fast.
+        together = int(np.searchsorted(-np.diff(table.step), -1))
+    for k in range(together):
+        rows, links = slice(begins[k], begins[k + 1]), slice(link_begins[k], link_begins[k + 1])
+        n = begins[k + 1] - begins[k]
+        own = pair[links]
+        m1, v1, m2, v2 = theta[..., :n], spread[..., :n], shift[..., own], loose[..., own]
+        if table.single:
+            mean, variance = m1 + m2, v1 + v2
+        else:
+            share, first = table.share[links], table.first_link[rows] - link_begins[k]
+            mean = m1 + np.add.reduceat(share * m2, first, axis=-1)
+            variance = v1 + np.add.reduceat(share * share * v2, first, axis=-1)
+        of_rows[..., rows], variance_of[..., rows] = mean, variance
+        steep = a[..., rows]
+        x, w = steep * (mean - b[..., rows]), steep * steep * variance
+        score = np.broadcast_to(table.score[rows], x.shape)
+        found = evidence_of_logits(x.ravel(), w.ravel(), score.ravel())
+        gradient, curvature = (one.reshape(x.shape) for one in found)
+        gradient *= steep
+        curvature *= steep * steep
+        theta[..., :n] = m1 + v1 * gradient
+        spread[..., :n] = v1 * (1.0 - curvature * v1) + ability_walk
+        if not table.single:
+            of = table.link[links] - begins[k]
+            gradient, curvature = share * gradient[..., of], share * share * curvature[..., of]
+        shrink = kept[..., links]
+        shift[..., own] = shrink * (m2 + v2 * gradient) + practice[..., links]
+        loose[..., own] = shrink * shrink * v2 * (1.0 - curvature * v2) + step_walk[..., links]
+    if not models and together < len(begins) - 1:
+        _walk_alone(
+            table,
+            begins[together],
+            (float(theta[0]), float(spread[0]), float(ability_walk)),
+            (shift, loose, kept, practice, step_walk),
+            (b, a, of_rows, variance_of),
+        )
+    return Walk(of_rows, variance_of)
+
+
+def _walk_alone(
+    table: Table,
+    begin: int,
+    ability: tuple[float, float, float],
+    concepts: tuple[Floats, Floats, Floats, Floats, Floats],
+    rows: tuple[Floats, Floats, Floats, Floats],
+) -> None:
+    """Go on with the one learner whose log is longest, from a row on.
+
+    Args:
+        table: the responses.
+        begin: the first row of that learner alone.
+        ability: mean, variance and walk.
+        concepts: mean and variance of each pair's deviation; the share that each link leaves,
+            and what it adds to mean and variance.
+        rows: difficulty and discrimination; mean and variance, which are written.
+    """
+    theta, spread, ability_walk = ability
+    first = np.append(table.first_link, table.link.size)[begin:].tolist()
+    pair = table.pairs[0].tolist()
+    shift, loose, kept, practice, step_walk = (one.tolist() for one in concepts)
+    difficulty, discrimination, means, variances = rows
+    columns = (difficulty[begin:], discrimination[begin:], table.score[begin:])
+    answers = zip(*(column.tolist() for column in columns), strict=True)
+    for number, (b, a, score) in enumerate(answers):
+        links = range(first[number], first[number + 1])
+        share = 1.0 / len(links)
+        mean = theta + share * sum(shift[pair[link]] for link in links)
+        variance = spread + share * share * sum(loose[pair[link]] for link in links)
+        means[begin + number], variances[begin + number] = mean, variance
+        gradient, curvature = evidence_of_logit(a * (mean - b), a * a * variance, score)
+        gradient, curvature = a * gradient, a * a * curvature
+        theta += spread * gradient
+        spread = spread * (1.0 - curvature * spread) + ability_walk
+        for link in links:
+            own = pair[link]
+            held = loose[own]
+            shrink = kept[link]
+            shift[own] = shrink * (shift[own] + share * held * gradient) + practice[link]
+            loose[own] = (
+                shrink * shrink * held * (1.0 - share * share * curvature * held) + step_walk[link]
+            )
+
+
+def logits(table: Table, model: AbilityModel, walked: Walk) -> Floats:
+    """The filter's logit of a right answer before each response."""
+    a, b = model.discrimination[table.item], model.difficulty[table.item]
+    found = averaged_many(a * (walked.mean - b), a * a * walked.variance)
+    return np.asarray(np.log(found.right) - np.log(found.wrong))
+
+
+def loss(score: Floats, z: Floats) -> float:
+    """Mean cross-entropy of scores whose logits were predicted, nats."""
+    return float((np.logaddexp(0.0, z) - score * z).mean())

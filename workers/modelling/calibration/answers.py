@@ -1,0 +1,234 @@
+"""The logs of all learners as arrays: what calibration and evaluation hold in memory of them.
+
+What is fitted is a `Table` of some learners; what is predicted are `Response`s of the others, made
+one log at a time.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.estimation.learner import Response
+from workers.modelling.calibration.table import NEVER, Bools, Floats, Ints, Table
+
+Shorts = NDArray[np.int32]
+
+_NUMBERED: Final = b"by appearance"
+"""How tables number items and concepts: what was kept of a fit has their numbers, so another way is
+another digest."""
+
+
+class Answer(Protocol):
+    """One answer that counts."""
+
+    @property
+    def item_id(self) -> str:
+        """The item's id."""
+
+    @property
+    def concept_ids(self) -> Sequence[str]:
+        """Ids of the concepts."""
+
+    @property
+    def scale(self) -> str:
+        """The scale."""
+
+    @property
+    def score(self) -> float:
+        """In [0, 1]."""
+
+    @property
+    def answered_at_us(self) -> int:
+        """When it was given, microseconds since 1970-01-01T00:00:00Z."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers learner by learner, each learner's in the learner's order; some 35 bytes each.
+
+    Args:
+        items, concepts, scales: ids; arrays hold their indices.
+        begin: where each learner's answers begin, one more entry than there are learners.
+        held_out: of each learner, whether no fit may see it.
+        item, scale: of each answer.
+        score: of each answer, in [0, 1].
+        answered_at_us: of each answer, microseconds since 1970-01-01T00:00:00Z.
+        link_begin: where the concepts of each answer begin, one more entry than there are answers.
+        concept: of each link.
+    """
+
+    items: Sequence[str]
+    concepts: Sequence[str]
+    scales: Sequence[str]
+    begin: Ints
+    held_out: Bools
+    item: Shorts
+    scale: Shorts
+    score: Floats
+    answered_at_us: Ints
+    link_begin: Shorts
+    concept: Shorts
+
+    @property
+    def learners(self) -> int:
+        """Number of learners."""
+        return self.held_out.size
+
+    def digest(self) -> str:
+        """The same for the same answers, and for no others."""
+        found = hashlib.blake2b(digest_size=16, person=_NUMBERED)
+        for names in (self.items, self.concepts, self.scales):
+            found.update(b"".join(b"%d:%b" % (len(n := name.encode()), n) for name in names))
+        for values in (
+            self.begin,
+            self.held_out,
+            self.item,
+            self.scale,
+            self.score,
+            self.answered_at_us,
+            self.link_begin,
+            self.concept,
+        ):
+            found.update(np.ascontiguousarray(values).data)
+        return found.hexdigest()
+
+    def table(self, scale: int) -> Table:
+        """What a fit may see of a scale, as `table_of` makes it of the logs."""
+        learner = np.repeat(np.arange(self.learners), np.diff(self.begin))
+        row = np.flatnonzero((self.scale == scale) & ~self.held_out[learner])
+        learner = learner[row]
+        counts = np.bincount(learner, minlength=self.learners)
+        first = np.cumsum(counts) - counts
+        place = np.arange(row.size) - first[learner]
+        # Learners of most answers first; of as many, as they stand here.
+        rank = np.empty(self.learners, dtype=np.int64)
+        rank[np.argsort(-counts, kind="stable")] = np.arange(self.learners)
+        order = np.lexsort((rank[learner], place))
+        row, place = row[order], place[order]
+        steps = int(place[-1]) + 1 if place.size else 0
+        previous = np.concatenate([[NEVER], self.answered_at_us[:-1]])
+        previous[self.begin[:-1][np.diff(self.begin) > 0]] = NEVER
+        linked = np.diff(self.link_begin)[row]
+        link = np.repeat(np.arange(row.size), linked)
+        within = np.arange(link.size) - np.repeat(np.cumsum(linked) - linked, linked)
+        items, item = _by_appearance(self.item[row], len(self.items))
+        concepts, concept = _by_appearance(
+            self.concept[self.link_begin[row][link] + within], len(self.concepts)
+        )
+        return Table(
+            [self.items[at] for at in items.tolist()],
+            [self.concepts[at] for at in concepts.tolist()],
+            rank[learner[order]],
+            item,
+            self.score[row],
+            np.searchsorted(place, np.arange(steps + 1)),
+            link,
+            concept,
+            self.answered_at_us[row],
+            previous[row],
+        )
+
+    def log(self, learner: int) -> list[Response]:
+        """The log of one learner, as the engine replays it; ids of responses are its places."""
+        begin, end = self.begin[learner : learner + 2].tolist()
+        links = self.link_begin[begin : end + 1].tolist()
+        named = [self.concepts[at] for at in self.concept[links[0] : links[-1]].tolist()]
+        return [
+            Response(
+                f"{row:032x}",
+                None,
+                self.items[item],
+                tuple(named[first - links[0] : last - links[0]]),
+                self.scales[scale],
+                score,
+                at_us,
+            )
+            for row, item, scale, score, at_us, first, last in zip(
+                range(begin, end),
+                self.item[begin:end].tolist(),
+                self.scale[begin:end].tolist(),
+                self.score[begin:end].tolist(),
+                self.answered_at_us[begin:end].tolist(),
+                links[:-1],
+                links[1:],
+                strict=True,
+            )
+        ]
+
+
+class AnswersBuilder:
+    """Takes learner after learner, and keeps numbers alone."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, int] = {}
+        self._concepts: dict[str, int] = {}
+        self._scales: dict[str, int] = {}
+        self._begin, self._held_out = array("q", [0]), array("b")
+        self._item, self._scale = array("i"), array("i")
+        self._score, self._answered_at_us = array("d"), array("q")
+        self._link_begin, self._concept = array("i", [0]), array("i")
+
+    def add(self, log: Iterable[Answer], *, held_out: bool = False) -> None:
+        """The next learner.
+
+        Args:
+            log: the whole log, in the learner's order.
+            held_out: whether no fit may see it.
+        """
+        for one in log:
+            self._item.append(_number(self._items, one.item_id))
+            self._scale.append(_number(self._scales, one.scale))
+            self._score.append(one.score)
+            self._answered_at_us.append(one.answered_at_us)
+            self._concept.extend(_number(self._concepts, name) for name in one.concept_ids)
+            self._link_begin.append(len(self._concept))
+        self._begin.append(len(self._item))
+        self._held_out.append(held_out)
+
+    def built(self) -> Answers:
+        """All of them; the builder takes no more."""
+        return Answers(
+            list(self._items),
+            list(self._concepts),
+            list(self._scales),
+            np.frombuffer(self._begin, np.int64),
+            np.frombuffer(self._held_out, np.bool_),
+            np.frombuffer(self._item, np.int32),
+            np.frombuffer(self._scale, np.int32),
+            np.frombuffer(self._score, np.float64),
+            np.frombuffer(self._answered_at_us, np.int64),
+            np.frombuffer(self._link_begin, np.int32),
+            np.frombuffer(self._concept, np.int32),
+        )
+
+
+def answers_of(logs: Iterable[Iterable[Answer]]) -> Answers:
+    """Whole logs, one per learner, each in the learner's order; nobody is held out."""
+    builder = AnswersBuilder()
+    for log in logs:
+        builder.add(log)
+    return builder.built()
+
+
+def _number(known: dict[str, int], name: str) -> int:
+    return known.setdefault(name, len(known))
+
+
+def _by_appearance(values: Shorts, count: int) -> tuple[Ints, Ints]:
+    """The values in order of their first appearance, and each value's number therein.
+
+    Args:
+        values: each below `count`.
+        count: how many there may be.
+    """
+    first = np.full(count, values.size)
+    np.minimum.at(first, values, np.arange(values.size))
+    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < values.size)]
+    number = np.empty(count, dtype=np.int64)
+    number[order] = np.arange(order.size)
+    return order, number[values]

@@ -1,0 +1,1 @@
+"""Fit prior, learn, guess and slip of BKT by marginal likelihood."""

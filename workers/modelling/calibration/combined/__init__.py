@@ -1,0 +1,1 @@
+"""Fit the recipe `bkt-irt`: the last step over mastery and ability."""

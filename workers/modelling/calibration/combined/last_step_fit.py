@@ -1,0 +1,133 @@
+"""The weights of the last step: a logistic regression whose weights each concept draws near.
+
+A concept's weights are normal around those common to all concepts. The variance of each weight over
+concepts is estimated from the answers (EM, mode and curvature in the place of the posterior's
+moments), so a concept of few answers has nearly the common weights and one of many its own.
+
+Source: Wong & Mason (1985), "The hierarchical logistic regression model for multilevel analysis",
+Journal of the American Statistical Association 80, 513-524. Steps of the several concepts of an
+answer go by a bound on the curvature, as in Böhning & Lindsay (1988), Annals of the Institute of
+Statistical Mathematics 40, 641-663.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from scipy.special import expit
+
+from workers.estimation.last_step import FEATURES
+from workers.estimation.logistic import LOGIT_LIMIT
+from workers.modelling.calibration.table import Floats, Table
+
+_MOST_ROUNDS: Final = 60
+_AT_REST: Final = 1e-3
+"""Largest root mean square change of the logits, in a round, of a fit that rests."""
+_MOST_STEP: Final = 1.0
+_USUAL_VARIANCE: Final = 0.01
+"""Variance of a weight over concepts, in units of its feature's deviation; it counts as one concept
+more."""
+_LEAST_VARIANCE: Final = 1e-5
+_USUAL: Final = np.array([float(name == "ability") for name in FEATURES])
+"""Common weights where answers are too few to tell: the prediction of ability."""
+
+
+@dataclass(frozen=True)
+class LastStepFit:
+    """Weights in the order of `workers.estimation.last_step.FEATURES`.
+
+    Args:
+        common: of a concept that has none of its own, shape (features,).
+        own: of each concept, shape (concepts, features).
+        logit: fitted, of each response, shape (responses,).
+        converged: whether the fit came to rest.
+    """
+
+    common: Floats
+    own: Floats
+    logit: Floats
+    converged: bool
+
+
+def fit_last_step(table: Table, design: Floats) -> LastStepFit:
+    """Fit the weights to features that stem from parameters fitted on other learners.
+
+    Args:
+        table: the responses, at least one.
+        design: features of each link, shape (links, features).
+    """
+    scale = np.where(np.ptp(design, axis=0) > 0.0, design.std(axis=0), 1.0)
+    problem = _Problem(table, design / scale)
+    common, own = _USUAL * scale, np.zeros((len(table.concepts), scale.size))
+    variance = np.full(scale.size, _USUAL_VARIANCE)
+    logit = problem.logit(common, own)
+    converged = False
+    for _ in range(_MOST_ROUNDS):
+        before = logit
+        common = common + problem.common_step(logit, common - _USUAL * scale)
+        logit = problem.logit(common, own)
+        step, spread = problem.own_step(logit, own, variance)
+        own = own + step
+        logit = problem.logit(common, own)
+        variance = np.maximum((spread + _USUAL_VARIANCE) / (problem.answered + 1), _LEAST_VARIANCE)
+        converged = bool(np.sqrt(np.square(logit - before).mean()) < _AT_REST)
+        if converged:
+            break
+    return LastStepFit(common / scale, (common + own) / scale, logit, converged)
+
+
+class _Problem:
+    """The answers, sorted by concept.
+
+    Args:
+        table: the responses.
+        features: of each link, each divided by its deviation.
+    """
+
+    def __init__(self, table: Table, features: Floats) -> None:
+        order = np.argsort(table.concept, kind="stable")
+        self._features, self._concept = features[order], table.concept[order]
+        self._link, self._share = table.link[order], table.share[order]
+        self._score = table.score
+        ends = np.searchsorted(self._concept, np.arange(len(table.concepts) + 1)).tolist()
+        self._spans = [slice(a, b) for a, b in pairwise(ends)]
+        self.answered = sum(span.stop > span.start for span in self._spans)
+        rows = np.zeros((table.score.size, features.shape[1]))
+        np.add.at(rows, self._link, self._features * self._share[:, None])
+        self._rows = rows
+
+    def logit(self, common: Floats, own: Floats) -> Floats:
+        """The logit of each response, within ±30."""
+        each = np.einsum("ij,ij->i", self._features, common + own[self._concept])
+        found = np.bincount(self._link, each * self._share, self._score.size)
+        return np.clip(found, -LOGIT_LIMIT, LOGIT_LIMIT)
+
+    def common_step(self, logit: Floats, off: Floats) -> Floats:
+        """A Newton step of the common weights, which lie `off` from what is usual."""
+        p = expit(logit)
+        slope = self._rows.T @ (self._score - p) - off
+        bend = (self._rows * (p * (1.0 - p))[:, None]).T @ self._rows + np.eye(off.size)
+        return _short(np.linalg.solve(bend, slope))
+
+    def own_step(self, logit: Floats, own: Floats, variance: Floats) -> tuple[Floats, Floats]:
+        """A step of each concept's departures, and their expected squares summed over concepts."""
+        p = expit(logit)
+        left = (self._share * (self._score - p)[self._link])[:, None] * self._features
+        weight = (self._share * (p * (1.0 - p))[self._link])[:, None] * self._features
+        size = own.shape[1]
+        slope, bend = np.zeros_like(own), np.zeros((own.shape[0], size, size))
+        for concept, span in enumerate(self._spans):
+            slope[concept] = left[span].sum(axis=0)
+            bend[concept] = weight[span].T @ self._features[span]
+        bend += np.diag(1.0 / variance)
+        inverse = np.linalg.inv(bend)
+        step = np.einsum("cij,cj->ci", inverse, slope - own / variance)
+        # A concept without an answer says nothing of how far concepts lie apart.
+        seen = np.array([span.stop > span.start for span in self._spans])
+        spread = own**2 + np.einsum("cii->ci", inverse)
+        return _short(step), spread[seen].sum(axis=0)
+
+
+def _short(step: Floats) -> Floats:
+    return np.clip(step, -_MOST_STEP, _MOST_STEP)

@@ -1,0 +1,181 @@
+"""What is known of items before they are answered: densities of their parameters.
+
+A maximum of likelihood times these is what is found: log slope and difficulties normal, lower
+asymptote and slip beta. Source: Mislevy (1986), "Bayes modal estimation in item response models",
+Psychometrika 51, 177-195.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from scipy.special import expit, log_expit
+
+from workers.modelling.calibration.irt.answers import Floats
+from workers.modelling.calibration.irt.bank import Group, difficulties
+
+Pair = tuple[float, float]
+_ENOUGH = 10
+"""Estimates from which on their spread is worth estimating."""
+_NARROWEST = 0.05
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Priors of an item's parameters; None is none.
+
+    Args:
+        discrimination: mean and standard deviation of log a.
+        difficulty: mean and standard deviation of each b, logits.
+        lower: both counts of the beta of the chance to guess, 1 or more each.
+        slip: both counts of the beta of 1 - upper, 1 or more each.
+
+    Raises:
+        ValueError: if a number lies outside its range.
+    """
+
+    discrimination: Pair | None = None
+    difficulty: Pair | None = None
+    lower: Pair | None = None
+    slip: Pair | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("discrimination", "difficulty"):
+            pair = getattr(self, name)
+            if pair is not None and not (math.isfinite(pair[0]) and 0.0 < pair[1] < math.inf):
+                raise ValueError(f"{name} must be a finite mean and a deviation above 0: {pair}")
+        for name in ("lower", "slip"):
+            pair = getattr(self, name)
+            if pair is not None and not all(1.0 <= x < math.inf for x in pair):
+                raise ValueError(f"{name} must be two finite numbers of 1 or more, not {pair}")
+
+
+NO_PRIORS: Final = Priors()
+WEAK_PRIORS: Final = Priors((0.0, 0.5), (0.0, 2.0), (2.0, 6.0), (2.0, 18.0))
+"""What most items of most tests keep to; what an item without a finite estimate is held by."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The priors of one group's items, each item with its own: `usual`, or `weak` where told.
+
+    Args:
+        usual: of the items in general.
+        held: which items are held by `WEAK_PRIORS` where `usual` has none, shape (n,).
+    """
+
+    usual: Priors
+    held: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+    def log_density(self, group: Group) -> Floats:
+        """Log density of each item's parameters up to a constant; -inf where it is 0."""
+        a, d = group.parameters[:, 0], group.parameters[:, 1 : 1 + group.steps]
+        found = np.zeros(a.size)
+        mean, weight = self._normal("discrimination")
+        on = weight > 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_a = np.log(a)
+            found += np.where(on, -0.5 * weight * (log_a - mean) ** 2, 0.0)
+        found[on & ~(a > 0.0)] = -np.inf
+        mean, weight = self._normal("difficulty")
+        b = -d / _away(a)[:, None]
+        found -= 0.5 * (weight[:, None] * (b - mean[:, None]) ** 2).sum(axis=1)
+        for column, name in _asymptotes(group):
+            alpha, beta = self._beta(name)
+            found += alpha * log_expit(group.parameters[:, column])
+            found += beta * log_expit(-group.parameters[:, column])
+        return found
+
+    def slope(self, group: Group) -> tuple[Floats, Floats]:
+        """First derivatives of `log_density`, and what it adds to the information (never less).
+
+        Returns:
+            Shapes (n, parameters) and (n, parameters, parameters).
+        """
+        n, p = group.parameters.shape
+        a, d = group.parameters[:, 0], group.parameters[:, 1 : 1 + group.steps]
+        first, information = np.zeros((n, p)), np.zeros((n, p, p))
+        mean, weight = self._normal("discrimination")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beyond = np.log(a) - mean
+            on = weight > 0.0
+            first[:, 0] += np.where(on, -weight * beyond / a, 0.0)
+            information[:, 0, 0] += np.where(on, weight * np.maximum(1.0 - beyond, 0.1) / a**2, 0.0)
+        mean, weight = self._normal("difficulty")
+        slope = _away(a)
+        for k in range(group.steps):
+            b = -d[:, k] / slope
+            by = np.zeros((n, p))
+            by[:, 0], by[:, 1 + k] = -b / slope, -1.0 / slope
+            first -= (weight * (b - mean))[:, None] * by
+            information += weight[:, None, None] * by[:, :, None] * by[:, None, :]
+        for column, name in _asymptotes(group):
+            alpha, beta = self._beta(name)
+            chance = expit(group.parameters[:, column])
+            first[:, column] += alpha * (1.0 - chance) - beta * chance
+            information[:, column, column] += (alpha + beta) * chance * (1.0 - chance)
+        return first, information
+
+    def _normal(self, name: str) -> tuple[Floats, Floats]:
+        """Mean and 1 / variance of each item, 0 where there is no prior."""
+        usual, weak = getattr(self.usual, name), getattr(WEAK_PRIORS, name)
+        if usual is not None:
+            return np.full(self.held.size, usual[0]), np.full(self.held.size, usual[1] ** -2.0)
+        return np.where(self.held, weak[0], 0.0), np.where(self.held, weak[1] ** -2.0, 0.0)
+
+    def _beta(self, name: str) -> tuple[Floats, Floats]:
+        """Both counts of each item, less 1."""
+        usual, weak = getattr(self.usual, name), getattr(WEAK_PRIORS, name)
+        if usual is not None:
+            return np.full(self.held.size, usual[0] - 1.0), np.full(self.held.size, usual[1] - 1.0)
+        return np.where(self.held, weak[0] - 1.0, 0.0), np.where(self.held, weak[1] - 1.0, 0.0)
+
+
+def learned(prior: Priors, groups: Sequence[Group], errors: Sequence[Floats]) -> Priors:
+    """Priors with means and deviations of log a and of b as the items found under `prior` have.
+
+    One step of EM for a normal population whose members are known up to their errors: the mean of
+    what was found, and the variance of that plus the mean squared error. Source: Dempster, Laird &
+    Rubin (1977), Journal of the Royal Statistical Society B 39, 1-38, section 4.6.
+
+    Args:
+        prior: under which the items were found.
+        groups: the items.
+        errors: of each group's a and b of each step the standard errors, shape (n, 1 + steps).
+    """
+    slopes, places = [], []
+    for group, error in zip(groups, errors, strict=True):
+        a = group.parameters[:, 0]
+        if group.model != "1PL":
+            slopes.append(np.array([np.log(a), error[:, 0] / a]))
+        places.append(
+            np.array([difficulties(group).ravel(), error[:, 1 : 1 + group.steps].ravel()])
+        )
+    return replace(
+        prior,
+        discrimination=_population(slopes, prior.discrimination),
+        difficulty=_population(places, prior.difficulty),
+    )
+
+
+def _population(found: list[Floats], otherwise: Pair | None) -> Pair | None:
+    """Mean and deviation of a population of values and errors."""
+    values, errors = np.concatenate([np.empty((2, 0)), *found], axis=1)
+    known = np.isfinite(values) & np.isfinite(errors)
+    if known.sum() < _ENOUGH:
+        return otherwise
+    mean = float(values[known].mean())
+    variance = float(((values[known] - mean) ** 2 + errors[known] ** 2).mean())
+    return mean, max(math.sqrt(variance), _NARROWEST)
+
+
+def _asymptotes(group: Group) -> list[tuple[int, str]]:
+    names = {"3PL": ["lower"], "4PL": ["lower", "slip"]}.get(group.model, [])
+    return [(2 + number, name) for number, name in enumerate(names)]
+
+
+def _away(a: Floats) -> Floats:
+    """The slope, kept away from 0."""
+    return np.where(np.abs(a) < 1e-9, np.copysign(1e-9, a), a)

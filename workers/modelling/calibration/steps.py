@@ -1,0 +1,113 @@
+"""The steps of a calibration: what each computes, and from what.
+
+A step is a pure function of the answers and of what earlier steps gave; those that need nothing of
+each other may run at the same time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from workers.modelling.calibration.ability.fit import fit_ability
+from workers.modelling.calibration.answers import Answers
+from workers.modelling.calibration.combined.fit import fit_but_part, parts_of
+from workers.modelling.calibration.fitting import COMBINED, MODELS, combined_by
+from workers.modelling.calibration.packing import packed, packed_fit, unpacked
+
+FEWEST: Final = 300
+"""Answers of a scale below which it is not fitted by itself, but taken for any other."""
+
+_ABILITY, _PART, _FIT = "ability", "part", "fit"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of the work.
+
+    Args:
+        name: what it does, and of which scale.
+        needs: names of the steps whose documents it reads.
+    """
+
+    name: str
+    needs: tuple[str, ...] = ()
+
+
+def answers_to_fit(answers: Answers) -> list[int]:
+    """Of each scale, how many answers its fit may see."""
+    learner = np.repeat(np.arange(answers.learners), np.diff(answers.begin))
+    seen = answers.scale[~answers.held_out[learner]]
+    counted: list[int] = np.bincount(seen, minlength=len(answers.scales)).tolist()
+    return counted
+
+
+def _learners_to_fit(answers: Answers, scale: int) -> int:
+    learner = np.repeat(np.arange(answers.learners), np.diff(answers.begin))
+    seen = (answers.scale == scale) & ~answers.held_out[learner]
+    return int(np.unique(learner[seen]).size)
+
+
+def scales_to_fit(answers: Answers) -> list[int]:
+    """The scales that are fitted, that of most answers first; none: there is nothing to fit."""
+    counts = answers_to_fit(answers)
+    order = sorted(range(len(counts)), key=lambda scale: (-counts[scale], answers.scales[scale]))
+    return [scale for place, scale in enumerate(order) if counts[scale] >= (FEWEST if place else 1)]
+
+
+def steps_of(model: str, answers: Answers) -> list[Step]:
+    """All fits of a calibration, in an order in which they can be done.
+
+    Args:
+        model: one of `workers.modelling.calibration.fitting.MODELS`.
+        answers: all.
+    """
+    steps = []
+    for scale in scales_to_fit(answers):
+        if model != COMBINED:
+            steps.append(Step(fit_name(scale)))
+            continue
+        ability = Step(f"{_ABILITY} {scale}")
+        numbers = range(parts_of(_learners_to_fit(answers, scale)))
+        parts = [Step(f"{_PART}-{number} {scale}", (ability.name,)) for number in numbers]
+        needs = (ability.name, *(part.name for part in parts))
+        steps += [ability, *parts, Step(fit_name(scale), needs)]
+    return steps
+
+
+def fit_name(scale: int) -> str:
+    """Name the step that fits a scale; `packing.unpacked_fit` reads its result."""
+    return f"{_FIT} {scale}"
+
+
+def is_fit(step: Step) -> bool:
+    """Whether it is one of those that `fit_name` names."""
+    return step.name.startswith(f"{_FIT} ")
+
+
+def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -> str:
+    """Do a step.
+
+    Args:
+        model: one of `workers.modelling.calibration.fitting.MODELS`.
+        step: one of `steps_of`.
+        answers: all.
+        done: the documents that it needs, by the names of their steps.
+
+    Returns:
+        Its document.
+
+    Raises:
+        ValueError: a document is of another version of the engine.
+    """
+    what, _, scale = step.name.partition(" ")
+    table = answers.table(int(scale))
+    needed = [unpacked(done[name]) for name in step.needs]
+    if what == _ABILITY:
+        return packed(fit_ability(table))
+    if what.startswith(_PART):
+        return packed(fit_but_part(table, needed[0], int(what[len(_PART) + 1 :])))
+    if model == COMBINED:
+        return packed_fit(combined_by(table, needed[0], needed[1:]))
+    return packed_fit(MODELS[model](table))

@@ -1,0 +1,325 @@
+"""From the log of all learners to a new version of the parameters, active if it is better.
+
+What is done is kept in the ledger step by step, so that a run that was stopped, killed or left goes
+on from there, on any machine: the log as it was when the run began is read again, which is quick,
+and what was fitted to the same answers is taken as it is.
+"""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Any, Final, Literal, NamedTuple, Protocol
+from uuid import uuid4
+
+import orjson
+import structlog
+
+from workers.common.errors import CalibrationFailed, ParametersOutdated
+from workers.common.retrying import Patience
+from workers.common.times import iso
+from workers.common.version import package_version
+from workers.estimation.documents import parameters_document
+from workers.estimation.parameters import Parameters
+from workers.ledger.calibration import CalibrationLedger, Stage
+from workers.ledger.parameter_versions import readable
+from workers.ledger.parameters import (
+    BUILT_IN_PARAMETERS,
+    Activation,
+    ParametersLedger,
+    StoredParameters,
+)
+from workers.modelling.calibration.answers import Answers
+from workers.modelling.calibration.sufficiency import shortage
+from workers.modelling.calibration_run.processes import Hands, cores, in_a_process
+from workers.modelling.calibration_run.progress import Progress, Told
+from workers.modelling.calibration_run.reading import read_answers
+from workers.modelling.calibration_run.request import Calibrated, Request
+from workers.modelling.calibration_run.run import Run
+from workers.modelling.calibration_run.workspace import Workspace
+from workers.modelling.judging.comparing import Comparison, compare
+from workers.modelling.judging.deciding import Decision, judge
+from workers.modelling.judging.diagnostics import diagnostics
+from workers.modelling.judging.reach import lowest_ceiling
+
+_log = structlog.get_logger(__name__)
+
+KEPT_S: Final = 7 * 86_400
+"""For so long a run that nobody goes on with can be gone on with, seconds."""
+
+By = Literal["command", "job"]
+"""Who began a run."""
+
+_BEGUN: Final = "begun"
+_PREFIX: Final = "mastery-calibration-"
+
+
+class Begun(NamedTuple):
+    """A run that can be gone on with."""
+
+    run: str
+    """Its UUID."""
+    at: str
+    """Until when answers are part of it, RFC 3339 in UTC."""
+
+
+class Ledger(ParametersLedger, CalibrationLedger, Protocol):
+    """What it asks of the system of record."""
+
+    async def count(self) -> int:
+        """How many learners there are."""
+        ...
+
+    async def clock_us(self) -> int:
+        """What time it is, microseconds since 1970."""
+        ...
+
+
+class Calibrator:
+    """Calibrates; safe while workers run, and to be begun again at any time.
+
+    Args:
+        ledger: the system of record. The logs of all tenants are read: parameters belong to the
+            deployment.
+        patience: waits for it where it is away.
+        hands: do its steps; None: a process for each, as many as there are cores.
+        directory: where to work; None: where temporary files go. It takes some 40 bytes an answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        patience: Patience,
+        hands: Hands | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._patience = patience
+        self._ask = patience.until_answered
+        self._hands = hands or Hands(cores(), in_a_process)
+        self._directory = directory
+
+    async def latest_run(self, model: str) -> Begun | None:
+        """The newest run of a model that a command began and that has not ended."""
+        for stage in await self._ask(lambda: self._ledger.stages_named(_BEGUN)):
+            begun = _begun({_BEGUN: stage.document}, model)
+            if begun.get("by") == "command":
+                return Begun(stage.run, iso(begun["until_us"]))
+        return None
+
+    async def calibrate(
+        self, request: Request, told: Told, *, run_id: str | None = None, by: By = "command"
+    ) -> Calibrated:
+        """Calibrate, or go on with a run.
+
+        Of a run that stored its version already nothing is fitted, and only what is left is done.
+
+        Args:
+            request: what is asked for.
+            told: how far it is.
+            run_id: UUID of the run to go on with, or to begin; None: a new one.
+            by: who asks: nobody else goes on with it.
+
+        Raises:
+            CalibrationFailed: there is too little to calibrate by, or a process failed.
+        """
+        run_id = run_id or str(uuid4())
+        progress = Progress(told)
+        await asyncio.to_thread(_forget_directories, self._directory)
+        await self._ask(lambda: self._ledger.forget_idle_stages(KEPT_S))
+        version = None if request.dry_run else await self._ask(lambda: self._version_of(run_id))
+        if version is None:
+            parameters, document = await self._found(run_id, request.model, by, progress)
+            if not request.dry_run:
+                version = await self._store(run_id, request, parameters, document)
+        active = False
+        if version is not None:
+            # Maybe stored by who died, or was taken for dead, and compared with something else.
+            stored = await self._ask(lambda: self._ledger.version(version))
+            parameters, document = await _readable(stored), stored.diagnostics
+            active = await self._activate(version, request, document)
+        comparison = Comparison.of(document["held_out"])
+        await self._ask(lambda: self._ledger.forget_stages(run_id))
+        await progress.ended()
+        _log.info(
+            "calibrated",
+            model=request.model,
+            version=version,
+            active=active,
+            learners=document["learners"],
+            responses=document["responses"],
+            gain=comparison.gain,
+            decision=document["decision"]["reason"],
+            warnings=len(document["warnings"]),
+        )
+        return Calibrated(
+            run_id,
+            version,
+            active,
+            document["compared_with"],
+            document["learners"],
+            document["responses"],
+            comparison,
+            Decision.of(document["decision"]),
+            document,
+            parameters,
+        )
+
+    async def _found(
+        self, run_id: str, model: str, by: By, progress: Progress
+    ) -> tuple[Parameters, Mapping[str, Any]]:
+        """New parameters, and all that was found out about them."""
+        known = await self._ask(lambda: self._ledger.stages(run_id))
+        begun = _begun(known, model)
+        until_us = begun["until_us"] if begun else await self._ask(self._ledger.clock_us)
+        answers = await self._read(until_us, progress)
+        own = {
+            "model": model,
+            "by": by,
+            "until_us": until_us,
+            "engine": package_version(),
+            "digest": await asyncio.to_thread(answers.digest),
+        }
+        if begun != own:
+            # Other answers, some of them erased since, or another engine: nothing that was kept is
+            # theirs.
+            known = {}
+            await self._begin(run_id, own)
+        with _working_directory(self._directory) as directory:
+            workspace = Workspace(Path(directory))
+            await asyncio.to_thread(workspace.lay_out, model, answers)
+            run = Run(
+                run_id,
+                ledger=self._ledger,
+                patience=self._patience,
+                workspace=workspace,
+                answers=answers,
+                hands=self._hands,
+                progress=progress,
+            )
+            found = await run.fit(model, known)
+            latest = await self._ask(self._ledger.activation)
+            while True:
+                activation = latest
+                present = await self._present(activation.version)
+                predicted = await run.predict(found.parameters, present)
+                latest = await self._ask(self._ledger.activation)
+                if latest.version == activation.version:
+                    break
+                _log.info("calibration_compared_anew", active=latest.version)
+        comparison = await asyncio.to_thread(compare, predicted)
+        decision = await asyncio.to_thread(judge, comparison, found.parameters, present)
+        return found.parameters, {
+            "run": run_id,
+            "until_us": until_us,
+            "model": model,
+            "compared_with": present.version,
+            "active_version": latest.version,
+            "active_since": latest.activated_at,
+            "decision": decision.document(),
+            "held_out": comparison.document(),
+            "lowest_ceiling": {
+                "new": lowest_ceiling(found.parameters),
+                "present": lowest_ceiling(present),
+            },
+            **await asyncio.to_thread(diagnostics, answers, found, predicted),
+        }
+
+    async def _read(self, until_us: int, progress: Progress) -> Answers:
+        total = await self._ask(self._ledger.count)
+
+        async def told(learners: int) -> None:
+            await progress.read(min(1.0, learners / max(1, total)))
+
+        answers = await read_answers(self._ledger, self._patience, until_us, told)
+        lacking = await asyncio.to_thread(shortage, answers)
+        if lacking is not None:
+            raise CalibrationFailed(lacking)
+        return answers
+
+    async def _begin(self, run_id: str, begun: Mapping[str, Any]) -> None:
+        await self._ask(lambda: self._ledger.forget_stages(run_id))
+        stage = Stage(run_id, _BEGUN, orjson.dumps(begun).decode())
+        await self._ask(lambda: self._ledger.keep_stage(stage))
+
+    async def _present(self, active: int) -> Parameters:
+        """Read the parameters to compare with.
+
+        Returns:
+            The active ones; the built-in ones where the active ones were fitted under older
+            formulas, for no learner's state can be computed under these.
+        """
+        try:
+            return await _readable(await self._ask(lambda: self._ledger.version(active)))
+        except ParametersOutdated as error:
+            _log.warning("calibration_compared_with_built_in", active=active, reason=str(error))
+            return await _readable(BUILT_IN_PARAMETERS)
+
+    async def _version_of(self, run_id: str) -> int | None:
+        """The version that a run stored."""
+        for one in await self._ledger.versions():
+            if one.diagnostics.get("run") == run_id:
+                return one.version
+        return None
+
+    async def _store(
+        self, run_id: str, request: Request, parameters: Parameters, found: Mapping[str, Any]
+    ) -> int:
+        document = await asyncio.to_thread(parameters_document, parameters)
+
+        async def once() -> int:
+            # Together, since a call whose answer was lost is repeated.
+            return await self._version_of(run_id) or await self._ledger.store(
+                request.model, document, found, request.note
+            )
+
+        return await self._ask(once)
+
+    async def _activate(self, version: int, request: Request, found: Mapping[str, Any]) -> bool:
+        """Activate a version by the rule that was asked for.
+
+        Returns:
+            True if the version is active.
+        """
+        decision = Decision.of(found["decision"])
+        if request.activate == "always":
+            reason = f"calibrated with --activate always; by the rule if-better {decision.sentence}"
+        elif request.activate == "if-better" and decision.activate:
+            reason = decision.reason
+        else:
+            return await self._ask(self._ledger.active_version) == version
+        # What was decided since it was compared, or activated by this run before, is left.
+        expected = Activation(found["active_version"], found["active_since"], None)
+        active = await self._ask(lambda: self._ledger.activate(version, reason, expected=expected))
+        if not active:
+            _log.warning("calibration_not_activated", version=version, reason="another one was")
+        return active
+
+
+async def _readable(stored: StoredParameters) -> Parameters:
+    """Parameters to predict with: for that the threshold is of no matter."""
+    return await asyncio.to_thread(readable, stored, Parameters().mastery_threshold)
+
+
+def _forget_directories(inside: Path | None) -> None:
+    """Remove what was left where all processes of a calibration were killed at once."""
+    since = time.time() - KEPT_S
+    for directory in Path(inside or gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if directory.stat().st_mtime < since:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _working_directory(inside: Path | None) -> "TemporaryDirectory[str]":
+    # A process that is being ended may still write into it.
+    return TemporaryDirectory(prefix=_PREFIX, dir=inside, ignore_cleanup_errors=True)
+
+
+def _begun(known: Mapping[str, str], model: str) -> dict[str, Any]:
+    """How a run was begun; empty if it was not, or with another model."""
+    begun: dict[str, Any] = orjson.loads(known.get(_BEGUN, "{}"))
+    return begun if begun.get("model") == model else {}

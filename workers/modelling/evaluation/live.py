@@ -1,0 +1,262 @@
+"""How well the predictions that are stored came true: exactly, over all of them."""
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.estimation.learner import LearnerKey
+from workers.estimation.metrics import auc, brier, ece, log_loss
+from workers.ledger.predictions import Told
+from workers.metrics.drift.drift import Limits, Misfit, over_allowed
+from workers.metrics.drift.histories import LABELS, group_of
+from workers.metrics.drift.residuals import residuals
+from workers.modelling.judging.validity import MasteryTrace, Validity, log_odds_of, validity
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+LIMITS: Final = Limits()
+_MOST_SPANS: Final = 40
+_FEWEST: Final = 250
+"""Predictions from which on a span of time is told apart."""
+
+
+class LiveMeasures(NamedTuple):
+    """What predictions of one kind are worth; measures are NaN where they are not defined."""
+
+    responses: int
+    auc: float
+    log_loss: float
+    """Nats."""
+    brier: float
+    rmse: float
+    ece: float
+    """Over ten equal-width bins."""
+    bias: Misfit
+    excess: Misfit
+
+    def drifts(self, limits: Limits) -> bool:
+        """Whether the predictions don't fit what happened."""
+        return any(one.over > limits.alarm for one in (self.bias, self.excess))
+
+
+class Span(NamedTuple):
+    """Predictions that follow each other, in the order in which responses were recorded."""
+
+    first: int
+    """Number of the first response, from 0."""
+    from_us: int
+    """When the first of them was recorded; microseconds since 1970."""
+    until_us: int
+    """When the last was."""
+    measures: LiveMeasures
+    score: float
+    """Mean score."""
+    probability: float
+    """Mean prediction."""
+    bias_error: float
+    """Standard error of the mean bias, if answers happen as predicted."""
+    entropy: float
+    """Log loss that the predictions themselves expect, nats."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """Predictions, in the order in which their responses were recorded; columns of one length.
+
+    Args:
+        score: as it counts now, in [0, 1].
+        probability: expected score before it, in [0, 1].
+        attempts: number of the answer on the concept it names first, from 1.
+        parameters: version under which it was predicted.
+        recorded_us: microseconds since 1970.
+        concepts: names of all concepts.
+        of_response, of_concept: pairs of a response and a concept of it, by their places.
+        learner: number of each response's learner, from 0.
+        mastery: stored mastery after the response, of each pair of a response and a concept.
+    """
+
+    score: Floats
+    probability: Floats
+    attempts: Places
+    parameters: Places
+    recorded_us: Places
+    concepts: list[str]
+    of_response: Places
+    of_concept: Places
+    learner: Places
+    mastery: Floats
+
+    def trace(self) -> MasteryTrace:
+        """The stored mastery after each answer, in the order in which responses were recorded.
+
+        For a late response that is the learner's mastery after the replay. Stored mastery rounds
+        to 1, so pairs may be tied there.
+        """
+        order = np.argsort(self.of_response, kind="stable")
+        response, concept = self.of_response[order], self.of_concept[order]
+        return MasteryTrace(
+            self.learner[response] * len(self.concepts) + concept,
+            log_odds_of(self.mastery[order]),
+            self.score[response],
+        )
+
+    @cached_property
+    def validity(self) -> Validity:
+        """Measures of the stored mastery, at the usual threshold and shares."""
+        return validity(self.trace())
+
+    def whole(self) -> LiveMeasures:
+        """Of all."""
+        return measured(self.score, self.probability)
+
+    def by_version(self) -> dict[int, LiveMeasures]:
+        """Of each version of the parameters."""
+        return {version: self.among(rows) for version, rows in self.versions().items()}
+
+    def versions(self) -> dict[int, Places]:
+        """The rows of each version of the parameters."""
+        return {
+            int(version): np.flatnonzero(self.parameters == version)
+            for version in np.unique(self.parameters)
+        }
+
+    def by_history(self, rows: Places | None = None) -> dict[str, LiveMeasures]:
+        """Of each group of answers on the concept before.
+
+        Args:
+            rows: only these; None: all.
+        """
+        chosen = np.arange(self.score.size) if rows is None else rows
+        group = group_of(self.attempts[chosen])
+        return {label: self.among(chosen[group == k]) for k, label in enumerate(LABELS)}
+
+    def by_concept(self) -> dict[str, LiveMeasures]:
+        """Of each concept, the most answered first; a response counts for each of its own."""
+        order = np.argsort(self.of_concept, kind="stable")
+        count = np.bincount(self.of_concept, minlength=len(self.concepts))
+        ends = np.cumsum(count)
+        return {
+            self.concepts[k]: self.among(self.of_response[order[ends[k] - count[k] : ends[k]]])
+            for k in np.argsort(-count, kind="stable")
+        }
+
+    def among(self, rows: Places) -> LiveMeasures:
+        """Of some of them."""
+        return measured(self.score[rows], self.probability[rows])
+
+    def spans(self) -> list[Span]:
+        """Of spans of time with the same number of responses each."""
+        size = self.score.size
+        many = min(_MOST_SPANS, max(1, size // _FEWEST)) if size else 0
+        edges = np.linspace(0, size, many + 1).round().astype(int)
+        return [self._span(a, b) for a, b in pairwise(edges.tolist()) if b > a]
+
+    def _span(self, first: int, after: int) -> Span:
+        score, probability = self.score[first:after], self.probability[first:after]
+        told = residuals(score, probability)
+        return Span(
+            first,
+            int(self.recorded_us[first]),
+            int(self.recorded_us[after - 1]),
+            measured(score, probability),
+            float(score.mean()),
+            float(probability.mean()),
+            math.sqrt(told.bias_variance.sum()) / score.size,
+            float((told.loss - told.excess).mean()),
+        )
+
+
+def measured(score: Floats, probability: Floats) -> LiveMeasures:
+    """What predictions are worth, given what then happened.
+
+    Args:
+        score: in [0, 1], shape (n,).
+        probability: in [0, 1], shape (n,).
+    """
+    nan = float("nan")
+    if not score.size:
+        nothing = Misfit(nan, nan)
+        return LiveMeasures(0, nan, nan, nan, nan, nan, nothing, nothing)
+    told = residuals(score, probability)
+    enough = told.bias_variance.sum() >= LIMITS.evidence
+    squared = brier(score, probability)
+    return LiveMeasures(
+        score.size,
+        auc(score, probability),
+        log_loss(score, probability),
+        squared,
+        math.sqrt(squared),
+        ece(score, probability),
+        _misfit(told.bias, told.bias_variance, LIMITS.bias, enough=bool(enough)),
+        _misfit(told.excess, told.excess_variance, LIMITS.excess, enough=bool(enough)),
+    )
+
+
+def _misfit(values: Floats, variances: Floats, tolerated: float, *, enough: bool) -> Misfit:
+    allowed = np.asarray(tolerated * values.size)
+    over = float(over_allowed(np.asarray(values.sum()), np.asarray(variances.sum()), allowed))
+    return Misfit(float(values.mean()), over if enough else float("nan"))
+
+
+class Collected:
+    """Predictions as they come, page by page; some 70 bytes of each are kept."""
+
+    def __init__(self) -> None:
+        self._score, self._probability = array("d"), array("d")
+        self._version, self._recorded_us = array("q"), array("q")
+        self._attempts, self._parameters, self._named = array("i"), array("i"), array("i")
+        self._concepts, self._learner = array("i"), array("i")
+        self._mastery = array("d")
+        self._codes: dict[str, int] = {}
+        self._learners: dict[LearnerKey, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._score)
+
+    def add(self, page: Iterable[Told]) -> None:
+        """Keep what is in a page."""
+        codes = self._codes
+        for one in page:
+            self._score.append(one.score)
+            self._probability.append(one.probability)
+            self._version.append(one.version)
+            self._recorded_us.append(one.recorded_at_us)
+            self._attempts.append(one.attempts)
+            self._parameters.append(one.parameters_version)
+            self._named.append(len(one.concept_ids))
+            self._learner.append(self._learners.setdefault(one.learner, len(self._learners)))
+            self._mastery.extend(one.masteries)
+            self._concepts.extend(codes.setdefault(c, len(codes)) for c in one.concept_ids)
+
+    def live(self) -> Live:
+        """All of it, in the order in which responses were recorded."""
+        # A version is the learner's, but all come from one sequence: they rise as commits do.
+        order = np.argsort(np.array(self._version, dtype=np.int64), kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(order.size)
+        return Live(
+            np.array(self._score, dtype=np.float64)[order],
+            np.array(self._probability, dtype=np.float64)[order],
+            np.array(self._attempts, dtype=np.int64)[order],
+            np.array(self._parameters, dtype=np.int64)[order],
+            np.array(self._recorded_us, dtype=np.int64)[order],
+            list(self._codes),
+            np.repeat(place, np.array(self._named, dtype=np.int64)),
+            np.array(self._concepts, dtype=np.int64),
+            np.array(self._learner, dtype=np.int64)[order],
+            np.array(self._mastery, dtype=np.float64),
+        )
+
+
+def drifting(measures: Mapping[str, LiveMeasures]) -> list[str]:
+    """The concepts whose predictions don't fit; corrected for how many there are."""
+    limits = LIMITS.of_many(max(1, len(measures)))
+    return [name for name, of in measures.items() if of.drifts(limits)]

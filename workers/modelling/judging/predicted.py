@@ -1,0 +1,101 @@
+"""Held-out learners streamed through the engine under new and present parameters."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from workers.estimation.parameters import Parameters
+from workers.estimation.predicting import stream
+from workers.modelling.calibration.answers import Answers
+from workers.modelling.calibration.table import Floats, Ints
+
+_EDGE: Final = 2.0**-53
+"""Predictions nearer than this to 0 or 1 are judged as if they were this near."""
+
+
+class Predicted(NamedTuple):
+    """Predictions and mastery of the held-out learners by two versions.
+
+    Columns of shape (n,) have one entry per answer, columns of shape (m,) one entry per answer and
+    concept of it, in the order of the answers.
+    """
+
+    learner: Ints
+    """Number of the learner, shape (n,)."""
+    row: Ints
+    """Place among all answers, shape (n,)."""
+    score: Floats
+    """Score of the answer in [0, 1], shape (n,)."""
+    new: Floats
+    """Expected score before the answer by the new parameters, in (0, 1), shape (n,)."""
+    present: Floats
+    """The same by the present parameters, shape (n,)."""
+    linked_answer: Ints
+    """Place of the answer among the columns above, shape (m,)."""
+    linked_concept: Ints
+    """Number of the concept, shape (m,)."""
+    new_mastery: Floats
+    """Log-odds of mastery after the answer by the new parameters, shape (m,)."""
+    present_mastery: Floats
+    """The same by the present parameters, shape (m,)."""
+
+
+def predict_held_out(
+    answers: Answers, span: tuple[int, int], new: Parameters, present: Parameters
+) -> Predicted:
+    """Stream the held-out learners of a span under both versions.
+
+    Args:
+        answers: all answers.
+        span: the first learner, and the one after the last.
+        new: the parameters that were fitted.
+        present: the parameters to compare them with.
+    """
+    parts = [
+        _of_learner(answers, number, new, present)
+        for number in range(*span)
+        if answers.held_out[number]
+    ]
+    return together(parts)
+
+
+def together(parts: Sequence[Predicted]) -> Predicted:
+    """Join at least one part to one."""
+    joined = Predicted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    before = np.cumsum([0, *(part.row.size for part in parts[:-1])])
+    shift = np.repeat(before, [part.linked_answer.size for part in parts])
+    return joined._replace(linked_answer=joined.linked_answer + shift)
+
+
+def log_losses(score: Floats, expected: Floats) -> Floats:
+    """Return the log loss of each answer in nats, shape (n,).
+
+    Args:
+        score: in [0, 1], shape (n,).
+        expected: in (0, 1), shape (n,).
+    """
+    losses: Floats = -score * np.log(expected) - (1.0 - score) * np.log1p(-expected)
+    return losses
+
+
+def _of_learner(answers: Answers, number: int, new: Parameters, present: Parameters) -> Predicted:
+    log = answers.log(number)
+    row = np.arange(int(answers.begin[number]), int(answers.begin[number + 1]))
+    links = slice(int(answers.link_begin[row[0]]), int(answers.link_begin[row[-1] + 1]))
+    by_new, by_present = stream(log, new), stream(log, present)
+    return Predicted(
+        np.full(row.size, number, dtype=np.int64),
+        row,
+        np.array([response.score for response in log], dtype=np.float64),
+        _judged(by_new.expected),
+        _judged(by_present.expected),
+        np.repeat(np.arange(row.size), np.diff(answers.link_begin)[row]),
+        answers.concept[links].astype(np.int64),
+        by_new.log_odds,
+        by_present.log_odds,
+    )
+
+
+def _judged(predictions: Floats) -> Floats:
+    return np.clip(predictions, _EDGE, 1.0 - _EDGE)

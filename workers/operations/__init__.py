@@ -1,0 +1,1 @@
+"""Work beside the flow: jobs, repair, privacy and dead letters."""

@@ -1,0 +1,72 @@
+"""Whether a file fits the map that is registered already: unknown names and cycles. Pure."""
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from workers.ledger.concept_map import ConceptMap
+from workers.operations.concept_map.file import Finding, MapFile, shown
+
+_MOST_CYCLES = 10
+
+
+def findings(file: MapFile, registered: ConceptMap) -> list[Finding]:
+    """What keeps a file from being imported into a map, cycles last."""
+    known = registered.concepts.keys() | {one.concept_id for one in file.concepts}
+    unknown = [*_unknown(file, known)]
+    return unknown or [*_cycles(file, registered)]
+
+
+def _unknown(file: MapFile, known: set[str]) -> Iterator[Finding]:
+    for number, concept in enumerate(file.concepts):
+        for name in concept.prerequisites:
+            if name not in known:
+                yield Finding(
+                    f"concepts[{number}].prerequisites",
+                    f"of {shown(concept.concept_id)} has {shown(name)}, which is no concept of "
+                    "this file nor registered: add that concept, or remove it here",
+                )
+    for number, item in enumerate(file.items):
+        for name in item.concept_ids:
+            if name not in known:
+                yield Finding(
+                    f"items[{number}].concept_ids",
+                    f"of {shown(item.item_id)} has {shown(name)}, which is no concept of this "
+                    "file nor registered: add that concept, or correct it here",
+                )
+
+
+def _cycles(file: MapFile, registered: ConceptMap) -> Iterator[Finding]:
+    place = {one.concept_id: number for number, one in enumerate(file.concepts)}
+    before = {one.concept_id: {*one.prerequisites} for one in registered.concepts.values()}
+    before |= {one.concept_id: {*one.prerequisites} for one in file.concepts}
+    for _ in range(_MOST_CYCLES):
+        cycle = _cycle(before)
+        if cycle is None:
+            return
+        # Told from the first concept of the file on. Without one somebody wrote to the tables.
+        start = min(cycle, key=lambda one: (place.get(one, len(place)), one))
+        at = cycle.index(start)
+        ring = [*cycle[at:], *cycle[:at], start]
+        outside = [one for one in cycle if one not in place]
+        registered_already = (
+            f" ({', '.join(map(shown, outside))} registered already)" if outside else ""
+        )
+        where = f"concepts[{place[start]}].prerequisites" if start in place else "prerequisites"
+        yield Finding(
+            where,
+            f"of {shown(start)} close a cycle, each a prerequisite of the next: "
+            f"{' → '.join(map(shown, ring))}{registered_already}: remove one of these "
+            "prerequisites",
+        )
+        # Taken apart, so that the next is another one.
+        before[ring[1]].discard(ring[0])
+
+
+def _cycle(before: Mapping[str, set[str]]) -> list[str] | None:
+    """A cycle, each concept a prerequisite of the next and the last of the first; None: none."""
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        ring: list[str] = error.args[1]
+        return ring[:-1]
+    return None

@@ -1,0 +1,112 @@
+"""Making the graph's concept map that of the ledger, for the concepts that are registered.
+
+What other programs have written about concepts that are not registered stays as it is.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from workers.common.retrying import Patience
+from workers.graph.mapping import MappedConcept
+from workers.graph.protocol import Graph
+from workers.ledger.concept_map import ConceptLedger
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+_TOGETHER = 1_000
+"""Concepts compared and written at once."""
+
+
+class MapDifference(NamedTuple):
+    """A registered concept that the graph does not have as the ledger says."""
+
+    tenant_id: str
+    held: MappedConcept
+    should: MappedConcept
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return (
+            f"concept {self.should.concept_id!r} of tenant {self.tenant_id!r}: the graph has "
+            f"{_told(self.held)}, the ledger {_told(self.should)}"
+        )
+
+
+class GraphMap:
+    """Compares the graph's map with the ledger's, and repairs it; safe beside imports.
+
+    Args:
+        ledger: what is right.
+        graph: prepared.
+        patience: waits for servers that are away.
+        dry_run: only look.
+    """
+
+    def __init__(
+        self, *, ledger: ConceptLedger, graph: Graph, patience: Patience, dry_run: bool = False
+    ) -> None:
+        self._ledger = ledger
+        self._graph = graph
+        self._patience = patience
+        self._dry_run = dry_run
+
+    async def of(self, tenant_id: str | None) -> AsyncIterator[list[MapDifference]]:
+        """Repair the map of a tenant; without one those of all, one after the other."""
+        if tenant_id is not None:
+            yield await self.of_tenant(tenant_id)
+            return
+        after = ""
+        while page := await self._ask(self._ledger.mapped_tenants, after):
+            for one in page:
+                yield await self.of_tenant(one)
+            after = page[-1]
+
+    async def of_tenant(self, tenant_id: str) -> list[MapDifference]:
+        """Repair the map of a tenant; returns in what it differed.
+
+        Where an import comes in between, it is done again from what that left.
+        """
+        found: dict[str, MapDifference] = {}
+        while True:
+            version, differences = await self._once(tenant_id)
+            for one in differences:
+                found.setdefault(one.should.concept_id, one)
+            if self._dry_run:
+                break
+            if (await self._ask(self._ledger.concept_map, tenant_id)).version == version:
+                break
+        return list(found.values())
+
+    async def _once(self, tenant_id: str) -> tuple[int, list[MapDifference]]:
+        registered = await self._ask(self._ledger.concept_map, tenant_id)
+        should = [
+            MappedConcept(one.concept_id, one.name, one.prerequisites)
+            for one in registered.concepts.values()
+        ]
+        differences = []
+        for first in range(0, len(should), _TOGETHER):
+            some = should[first : first + _TOGETHER]
+            held = await self._ask(self._graph.mapped, tenant_id, [one.concept_id for one in some])
+            wrong = [
+                MapDifference(tenant_id, is_, one)
+                for is_, one in zip(held, some, strict=True)
+                if is_ != one
+            ]
+            if wrong and not self._dry_run:
+                await self._ask(self._graph.merge_map, tenant_id, [one.should for one in wrong])
+            differences += wrong
+        return registered.version, differences
+
+    async def _ask(
+        self,
+        call: Callable[_Arguments, Awaitable[_Result]],
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        return await self._patience.until_answered(lambda: call(*arguments, **named))
+
+
+def _told(concept: MappedConcept) -> str:
+    before = ", ".join(map(repr, concept.prerequisites)) or "none"
+    return f"name {concept.name!r}, prerequisites {before}"

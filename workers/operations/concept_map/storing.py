@@ -1,0 +1,102 @@
+"""Importing a concept map: checked whole, written in one transaction, then into the graph."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workers.ledger.concept_map import ConceptLedger, ConceptMap
+from workers.operations.concept_map.checking import findings
+from workers.operations.concept_map.file import MapFile, wrong
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import changed in the ledger, or would.
+
+    Args:
+        version: of the map by now.
+        added_concepts, changed_concepts, same_concepts: ids.
+        added_items, changed_items, same_items: ids.
+        prerequisites: pairs (prerequisite, concept) that came.
+        removed: such pairs that went.
+    """
+
+    version: int = 0
+    added_concepts: list[str] = field(default_factory=list)
+    changed_concepts: list[str] = field(default_factory=list)
+    same_concepts: list[str] = field(default_factory=list)
+    added_items: list[str] = field(default_factory=list)
+    changed_items: list[str] = field(default_factory=list)
+    same_items: list[str] = field(default_factory=list)
+    prerequisites: list[tuple[str, str]] = field(default_factory=list)
+    removed: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def different(self) -> bool:
+        """Whether anything was not as the file says."""
+        changed = self.changed_concepts or self.changed_items
+        return bool(self.added_concepts or self.added_items or changed)
+
+
+class Importer:
+    """Imports concept maps; safe beside others, and to repeat.
+
+    Args:
+        ledger: the system of record.
+        tenant_id: whose map.
+    """
+
+    def __init__(self, ledger: ConceptLedger, tenant_id: str) -> None:
+        self._ledger = ledger
+        self._tenant_id = tenant_id
+
+    async def run(self, path: Path, file: MapFile, *, dry_run: bool = False) -> Imported:
+        """Check a file against what is registered, and write what differs.
+
+        Args:
+            path: for messages.
+            file: what it says.
+            dry_run: only check and compare.
+
+        Raises:
+            InputFileError: it names what is unknown, or closes a cycle; nothing was written.
+            LedgerUnavailable: try again.
+        """
+        while True:
+            registered = await self._ledger.concept_map(
+                self._tenant_id, [one.item_id for one in file.items]
+            )
+            if found := findings(file, registered):
+                raise wrong(path, found)
+            imported, part = compared(file, registered)
+            if dry_run or not imported.different:
+                return imported
+            version = await self._ledger.import_concepts(self._tenant_id, part)
+            if version is not None:
+                imported.version = version
+                return imported
+            # Somebody else's import came in between: all is checked anew.
+
+
+def compared(file: MapFile, registered: ConceptMap) -> tuple[Imported, ConceptMap]:
+    """In what a file differs from what is registered, and that part of it."""
+    imported, part = Imported(registered.version), ConceptMap(registered.version)
+    for concept in file.concepts:
+        name = concept.concept_id
+        was = registered.concepts.get(name)
+        if was == concept:
+            imported.same_concepts.append(name)
+            continue
+        (imported.changed_concepts if was else imported.added_concepts).append(name)
+        part.concepts[name] = concept
+        before = {*was.prerequisites} if was else set()
+        now = {*concept.prerequisites}
+        imported.prerequisites += [(one, name) for one in sorted(now - before)]
+        imported.removed += [(one, name) for one in sorted(before - now)]
+    for item in file.items:
+        known = registered.items.get(item.item_id)
+        if known == item:
+            imported.same_items.append(item.item_id)
+            continue
+        (imported.changed_items if known else imported.added_items).append(item.item_id)
+        part.items[item.item_id] = item
+    return imported, part

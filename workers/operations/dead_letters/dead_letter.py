@@ -1,0 +1,166 @@
+"""One dead letter: a rejection in its stream, read as leniently as can be."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
+
+import orjson
+from pydantic_core import from_json
+
+from contracts.streams import EVENT_FIELD, Shard
+from workers.common.errors import Refused
+from workers.common.times import iso
+from workers.identity.claims import tenant_of
+
+_FIELD: Final = EVENT_FIELD.encode()
+_ID: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,20}-\d{1,20})")
+_LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999, milliseconds since 1970."""
+
+
+class LetterId(NamedTuple):
+    """The id of a dead letter: of its entry in the rejected stream, and that stream's shard."""
+
+    shard: int | None
+    """None where there is one stream under its plain name."""
+    entry_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """An id as `str` writes it, such as ``1795253400123-0`` or ``3:1795253400123-0``.
+
+        Raises:
+            ValueError: it is none.
+        """
+        found = _ID.fullmatch(text)
+        if found is None:
+            raise ValueError(
+                f"{text!r} is no id of a dead letter: give one as `mastery rejected list` prints it"
+            )
+        shard, entry_id = found.groups()
+        return cls(None if shard is None else int(shard), entry_id)
+
+    def __str__(self) -> str:
+        return self.entry_id if self.shard is None else f"{self.shard}:{self.entry_id}"
+
+
+class Claimed(NamedTuple):
+    """Whose the refused event claims to be; None where it does not say so readably."""
+
+    tenant_id: str | None
+    student_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter.
+
+    Args:
+        id: its id.
+        shard: the streams that it belongs to.
+        data: the rejection's ``data``; empty where the entry is no rejection of ours.
+        tenant_claim: dotted path of the claim that names the tenant.
+        redriven_as: the id of the entry that it was sent again as; None if it was not.
+    """
+
+    id: LetterId
+    shard: Shard
+    data: Mapping[str, Any]
+    tenant_claim: str
+    redriven_as: str | None = None
+
+    def text(self, name: str) -> str | None:
+        """A field of the rejection, if it is there and is text."""
+        value = self.data.get(name)
+        return value if isinstance(value, str) else None
+
+    @property
+    def code(self) -> str | None:
+        """The rejection's code."""
+        return self.text("code")
+
+    @property
+    def first_entry_id(self) -> str | None:
+        """The id under which the event entered its stream for the first time."""
+        return self.text("first_entry_id") or self.text("entry_id")
+
+    @property
+    def accepted_at(self) -> str | None:
+        """When that was, by Redis's clock, as RFC 3339 text."""
+        return moment_of(self.first_entry_id)
+
+    @property
+    def redriven_at(self) -> str | None:
+        """When it was sent again, by Redis's clock, as RFC 3339 text."""
+        return moment_of(self.redriven_as)
+
+    @property
+    def event(self) -> bytes | None:
+        """What the entry held in its field `event`, byte by byte; None if it had none."""
+        if self.data.get("without_event"):
+            return None
+        if (text := self.text("event")) is not None:
+            return text.encode()
+        encoded = self.text("event_base64")
+        if encoded is None:
+            return None
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            return None
+
+    def claimed(self) -> Claimed:
+        """Whose the event claims to be: nobody has verified it. It is parsed at each call."""
+        data = _at(_json(self.event), "data")
+        # A rejection of the graph projector holds a mastery event, which names both itself.
+        student = _at(_at(data, "response"), "student_id") or _at(data, "student_id")
+        claims = _at(data, "claims")
+        tenant = _at(data, "tenant_id")
+        if isinstance(claims, dict):
+            tenant = None
+            with suppress(Refused):
+                tenant = tenant_of(claims, self.tenant_claim)
+        return Claimed(
+            tenant if isinstance(tenant, str) else None,
+            student if isinstance(student, str) else None,
+        )
+
+
+def read_letter(
+    letter_id: LetterId, shard: Shard, fields: Mapping[bytes, bytes], tenant_claim: str
+) -> Letter:
+    """A dead letter of an entry of a rejected stream; reads what can be read.
+
+    Args:
+        letter_id: its id.
+        shard: the streams that it belongs to.
+        fields: the fields of the entry.
+        tenant_claim: dotted path of the claim that names the tenant.
+    """
+    data: Any = None
+    with suppress(ValueError, LookupError, TypeError):
+        data = orjson.loads(fields[_FIELD])["data"]
+    return Letter(letter_id, shard, data if isinstance(data, dict) else {}, tenant_claim)
+
+
+def moment_of(entry_id: str | None) -> str | None:
+    """The time in an entry's id as RFC 3339 text; None where it is no time before 10000."""
+    milliseconds = (entry_id or "").partition("-")[0]
+    if not milliseconds.isdecimal() or int(milliseconds) > _LAST_MS:
+        return None
+    return iso(int(milliseconds) * 1000)[:23] + "Z"
+
+
+def _json(event: bytes | None) -> Any:
+    try:
+        return from_json(event or b"")
+    except ValueError:
+        return None
+
+
+def _at(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None

@@ -1,0 +1,59 @@
+"""Taking dead letters away for good."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from contracts.streams import ENGINE_GROUP
+from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.outcome import Fate, Outcome, by_shard
+from workers.operations.dead_letters.reading import redriven_key
+from workers.streams.redis_errors import redis_errors
+from workers.streams.redriven import accepted_key
+
+_SCRIPT: Final = (Path(__file__).parent / "purge.lua").read_text()
+_FATES: Final = {b"purged": Fate.PURGED, b"waiting": Fate.ON_ITS_WAY, b"gone": Fate.MISSING}
+
+
+class Purger:
+    """Deletes dead letters, and with each what is noted about its being sent again.
+
+    A letter is kept while the entry that it was sent again as is unread or pending: that entry's
+    first acceptance is noted with the letter.
+
+    Args:
+        client: a connection to the Redis of the streams.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._script = client.register_script(_SCRIPT)
+
+    async def purge(self, letters: Sequence[Letter], *, dry_run: bool = False) -> list[Outcome]:
+        """Delete letters, a page of them in one step; safe to repeat.
+
+        Args:
+            letters: a few hundred at most.
+            dry_run: only say what would be deleted.
+
+        Raises:
+            RedisUnavailable: Redis is away; some may have been deleted.
+            StreamRefused: a key is not what it must be.
+        """
+        outcomes = []
+        for shard, group in by_shard(letters):
+            keys = [
+                shard.rejected,
+                redriven_key(shard.rejected),
+                shard.responses,
+                accepted_key(shard.responses),
+            ]
+            arguments = [ENGINE_GROUP, "0" if dry_run else "1", *(one.id.entry_id for one in group)]
+            with redis_errors():
+                answers: Any = await self._script(keys=keys, args=arguments)
+            outcomes += [
+                Outcome(one, _FATES[word], sent.decode() or None)
+                for one, (word, sent) in zip(group, answers, strict=True)
+            ]
+        return outcomes

@@ -1,0 +1,134 @@
+"""Sending dead letters again: the same bytes, once, judged by their first acceptance."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from contracts.streams import EVENT_FIELD, JOBS
+from workers.operations.dead_letters.dead_letter import Letter, LetterId, moment_of
+from workers.operations.dead_letters.outcome import Fate, Outcome, by_shard
+from workers.operations.dead_letters.reading import redriven_key
+from workers.streams.redis_errors import redis_errors
+from workers.streams.redriven import MARKER, accepted_key
+
+_SCRIPT: Final = (Path(__file__).parent / "redrive.lua").read_text()
+_CHUNK_LETTERS: Final = 200
+_CHUNK_BYTES: Final = 4_000_000
+"""A script stops the whole server while it runs: this much is a few milliseconds."""
+_ENTRY_ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
+_FATES: Final = {b"sent": Fate.REDRIVEN, b"known": Fate.ALREADY_REDRIVEN, b"gone": Fate.MISSING}
+
+
+def obstacle(letter: Letter) -> str | None:
+    """Why a letter can't be sent again, and what to do instead; None if it can."""
+    stream = letter.text("stream")
+    first = letter.first_entry_id
+    if stream is None or first is None or not _ENTRY_ID.fullmatch(first):
+        return "it is no rejection of this engine's: look at it with `mastery rejected show`"
+    if stream == letter.shard.mastery:
+        return (
+            f"it comes from {stream}, where all subscribers would see the event twice: "
+            "`mastery reconcile` repairs the graph from the ledger instead"
+        )
+    if stream != letter.shard.responses:
+        remedy = (
+            "ask for the job anew, with POST /v1/jobs"
+            if stream == JOBS
+            else "set STREAM_SHARDS as it was when it was rejected"
+        )
+        return f"it comes from {stream}, not from {letter.shard.responses}: {remedy}"
+    if letter.event is None:
+        return "its entry had no field `event`: publish the response anew, as a CloudEvent"
+    if moment_of(first) is None:
+        return (
+            f"the id of its entry, {first}, is no time, so nobody knows when it was accepted: "
+            "publish the response anew"
+        )
+    return None
+
+
+def preview(letters: Sequence[Letter]) -> list[Outcome]:
+    """What `Redriver.redrive` would do now; it writes nothing."""
+    return [_known(one) or _refused(one) or Outcome(one, Fate.REDRIVEN) for one in letters]
+
+
+class Redriver:
+    """Sends dead letters again.
+
+    The event enters its stream anew with the bytes that it had. A letter is sent once, however
+    often and by however many it is redriven: in one step it is noted as redriven, added to the
+    stream, and the new entry's first acceptance noted (`workers.streams.redriven`).
+
+    Args:
+        client: a connection to the Redis of the streams.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._script = client.register_script(_SCRIPT)
+
+    async def redrive(self, letters: Sequence[Letter]) -> list[Outcome]:
+        """Send each letter again that can be and was not yet; safe to repeat.
+
+        Raises:
+            RedisUnavailable: Redis is away; some may have been sent, and are not sent again.
+            StreamRefused: a key is not what it must be.
+        """
+        outcomes: dict[LetterId, Outcome] = {}
+        sendable = []
+        for one in letters:
+            outcome = _known(one) or _refused(one)
+            if outcome is None:
+                sendable.append(one)
+            else:
+                outcomes[one.id] = outcome
+        for chunk in _chunks(sendable):
+            outcomes |= {one.letter.id: one for one in await self._send(chunk)}
+        return [outcomes[one.id] for one in letters]
+
+    async def _send(self, chunk: Sequence[Letter]) -> list[Outcome]:
+        shard = chunk[0].shard
+        arguments: list[str | bytes] = [EVENT_FIELD, MARKER]
+        for one in chunk:
+            arguments += [one.id.entry_id, one.first_entry_id or "", one.event or b""]
+        keys = [
+            shard.rejected,
+            redriven_key(shard.rejected),
+            shard.responses,
+            accepted_key(shard.responses),
+        ]
+        with redis_errors():
+            answers: Any = await self._script(keys=keys, args=arguments)
+        return [
+            Outcome(replace(one, redriven_as=entry_id), _FATES[word], entry_id)
+            for one, (word, sent) in zip(chunk, answers, strict=True)
+            for entry_id in [sent.decode() or None]
+        ]
+
+
+def _known(letter: Letter) -> Outcome | None:
+    if letter.redriven_as is None:
+        return None
+    return Outcome(letter, Fate.ALREADY_REDRIVEN, letter.redriven_as)
+
+
+def _refused(letter: Letter) -> Outcome | None:
+    reason = obstacle(letter)
+    return None if reason is None else Outcome(letter, Fate.REFUSED, reason=reason)
+
+
+def _chunks(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+    for _, group in by_shard(letters):
+        chunk: list[Letter] = []
+        size = 0
+        for one in group:
+            length = len(one.event or b"")
+            if chunk and (len(chunk) >= _CHUNK_LETTERS or size + length > _CHUNK_BYTES):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(one)
+            size += length
+        yield chunk

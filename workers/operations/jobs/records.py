@@ -1,0 +1,345 @@
+"""The records of jobs, kept in Redis: a hash per job, and an index per tenant."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+import orjson
+from redis.asyncio import Redis
+
+from contracts.rejections import RejectionCode
+from contracts.streams import EVENT_FIELD, JOBS
+from workers.common.errors import Refused
+from workers.common.times import iso
+from workers.operations.jobs.record import (
+    PROGRESS_CHANNEL,
+    JobKey,
+    JobRecord,
+    JobRequest,
+    JobStatus,
+)
+from workers.streams.redis_errors import redis_errors
+
+KEPT_S: Final = 30 * 86_400
+"""For so long a record is kept after its last change, seconds."""
+PER_TENANT: Final = 1_000
+"""Records of a tenant; the oldest that have ended make room."""
+_PAGE: Final = 200
+
+# The braces put all of it into the slot of the stream in a Redis Cluster.
+_PREFIX: Final = f"{{{JOBS}}}"
+_OPEN, _BEGIN, _NOTE, _REFUSE, _CANCEL = (
+    (Path(__file__).parent / f"{name}.lua").read_text()
+    for name in ("open", "begin", "note", "refuse", "cancel")
+)
+
+
+class Run(NamedTuple):
+    """A job that was begun."""
+
+    key: JobKey
+    name: str
+    """Of this run alone: who took the job over has another."""
+    attempts: int
+    """How often it was begun and not put back, this time included."""
+
+
+class JobRecords:
+    """Reads and writes records; nothing of one tenant is found under another.
+
+    Args:
+        client: a connection to the Redis of the streams.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._open = client.register_script(_OPEN)
+        self._begin = client.register_script(_BEGIN)
+        self._note = client.register_script(_NOTE)
+        self._refuse = client.register_script(_REFUSE)
+        self._cancel = client.register_script(_CANCEL)
+
+    async def open(
+        self, request: JobRequest, event: bytes = b"", *, entry_id: str = ""
+    ) -> JobRecord:
+        """The record of a request, which is made and published if there is none.
+
+        Args:
+            request: what is asked for.
+            event: published in the same step as a new record is made, and again where the entry
+                of a job that nobody has begun is lost; empty: it is in the stream.
+            entry_id: the entry in which it is.
+
+        Raises:
+            Refused: ``conflict``, something else was asked for under this id; or
+                ``rate_limited``, there is no room.
+            RedisUnavailable: try again.
+        """
+        content = orjson.dumps(
+            {"kind": request.kind, "parameters": request.parameters}, option=orjson.OPT_SORT_KEYS
+        )
+        asked = orjson.dumps(
+            {
+                "kind": request.kind,
+                "parameters": request.parameters,
+                "requested_by": request.requested_by,
+            }
+        )
+        head, tail = f"{_PREFIX}:record:", _tail(request.key.tenant_id)
+        with redis_errors():
+            answer: Any = await self._open(
+                keys=[_record_key(request.key), _index_key(request.key.tenant_id), JOBS],
+                args=[
+                    hashlib.sha256(content).hexdigest(),
+                    asked,
+                    KEPT_S,
+                    PER_TENANT,
+                    head,
+                    tail,
+                    request.key.job_id,
+                    EVENT_FIELD,
+                    event,
+                    entry_id,
+                ],
+            )
+        if answer[0] == 0:
+            raise Refused(
+                RejectionCode.CONFLICT,
+                f"job_id {request.key.job_id} is that of a job with another kind or other "
+                "parameters: choose a new one",
+                "data.job_id",
+            )
+        if answer[0] < 0:
+            raise Refused(
+                RejectionCode.RATE_LIMITED,
+                f"{PER_TENANT} jobs of this tenant have not ended: wait for one of them",
+            )
+        fields = answer[1]
+        return _record(request.key, dict(zip(fields[::2], fields[1::2], strict=True)))
+
+    async def find(self, key: JobKey) -> JobRecord | None:
+        """A record; None if the tenant has none of that id.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            fields: Any = await self._client.hgetall(_record_key(key))
+        return _record(key, fields) if fields else None
+
+    async def page(
+        self, tenant_id: str, limit: int, before: tuple[int, str] | None = None
+    ) -> tuple[list[JobRecord], tuple[int, str] | None]:
+        """Records of a tenant, the newest first, and where the next page begins.
+
+        Args:
+            tenant_id: whose.
+            limit: how many at most.
+            before: what the page before gave: a moment in microseconds and an id.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        newest = "+inf" if before is None else str(before[0])
+        found: list[tuple[int, str]] = []
+        with redis_errors():
+            # All of them: there are few, and those of one microsecond are told apart by their ids.
+            rows: Any = await self._client.zrange(
+                _index_key(tenant_id), newest, "-inf", desc=True, byscore=True, withscores=True,
+                offset=0, num=PER_TENANT,
+            )  # fmt: skip
+            for job_id, score in rows:
+                place = (int(score), job_id.decode())
+                if before is None or place < before:
+                    found.append(place)
+            page = found[:limit]
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for _, job_id in page:
+                    pipeline.hgetall(_record_key(JobKey(tenant_id, job_id)))
+                held = await pipeline.execute()
+        records = [
+            _record(JobKey(tenant_id, place[1]), fields)
+            for place, fields in zip(page, held, strict=True)
+            if fields
+        ]
+        return records, page[-1] if len(found) > limit else None
+
+    async def of_student(self, tenant_id: str, student_id: str) -> AsyncIterator[list[JobRecord]]:
+        """The records that are about a student or were asked for by them, in pages.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        before: tuple[int, str] | None = None
+        while True:
+            page, before = await self.page(tenant_id, _PAGE, before)
+            yield [one for one in page if one.of_student(student_id)]
+            if before is None:
+                return
+
+    async def remove(self, keys: Sequence[JobKey]) -> None:
+        """Forget jobs; a run that is at one of them finds that it is no longer its own.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                for key in keys:
+                    pipeline.delete(_record_key(key))
+                    pipeline.zrem(_index_key(key.tenant_id), key.job_id)
+                await pipeline.execute()
+
+    async def begin(self, key: JobKey, name: str) -> Run | None:
+        """Take a job that is opened; None if it has ended, or its record is gone.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            attempts = int(await self._begin(keys=[_record_key(key)], args=[name, KEPT_S]))
+        return Run(key, name, attempts) if attempts else None
+
+    async def note(self, run: Run, record: JobRecord) -> bool:
+        """Note how far a job is, and publish it; False if the job is no longer this run's.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        return await self._write(run, record, run.attempts)
+
+    async def put_back(self, run: Run, record: JobRecord) -> bool:
+        """Leave a job to another run, as if this one had not been.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        return await self._write(run, replace(record, status=JobStatus.QUEUED), run.attempts - 1)
+
+    async def refuse(self, key: JobKey, entry_id: str, problem: str) -> bool:
+        """End a job whose request is refused; False if another entry asked for it, or it has ended.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        record = await self.find(key)
+        if record is None or record.entry_id != entry_id:
+            return False
+        record = replace(record, status=JobStatus.FAILED, problem=problem, ended_at=now_iso())
+        with redis_errors():
+            ended = await self._refuse(
+                keys=[_record_key(key)],
+                args=[
+                    entry_id,
+                    KEPT_S,
+                    PROGRESS_CHANNEL + key.job_id,
+                    orjson.dumps(record.progress_message()),
+                    orjson.dumps(_state(record)),
+                ],
+            )
+        return bool(ended)
+
+    async def cancel(self, key: JobKey, by: str) -> JobRecord | None:
+        """End a job that nobody wants any more, queued or running; whoever runs it gives it up.
+
+        Args:
+            key: which.
+            by: the subject that asks.
+
+        Returns:
+            The job as it is then: cancelled, unless it had ended before; None if there is none.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        record = await self.find(key)
+        if record is None or record.status.finished:
+            return record
+        problem = f"cancelled by {by}"
+        record = replace(record, status=JobStatus.CANCELLED, problem=problem, ended_at=now_iso())
+        with redis_errors():
+            await self._cancel(
+                keys=[_record_key(key)],
+                args=[
+                    KEPT_S,
+                    PROGRESS_CHANNEL + key.job_id,
+                    orjson.dumps(record.progress_message()),
+                    orjson.dumps(_state(record)),
+                ],
+            )
+        return await self.find(key)
+
+    async def owns(self, run: Run) -> bool:
+        """Whether a job is still this run's.
+
+        Raises:
+            RedisUnavailable: try again.
+        """
+        with redis_errors():
+            name: Any = await self._client.hget(_record_key(run.key), "run")
+        return name is not None and name.decode() == run.name
+
+    async def _write(self, run: Run, record: JobRecord, attempts: int) -> bool:
+        with redis_errors():
+            written = await self._note(
+                keys=[_record_key(run.key)],
+                args=[
+                    run.name,
+                    KEPT_S,
+                    PROGRESS_CHANNEL + run.key.job_id,
+                    orjson.dumps(record.progress_message()),
+                    "status",
+                    record.status.value,
+                    "attempts",
+                    attempts,
+                    "state",
+                    orjson.dumps(_state(record)),
+                ],
+            )
+        return bool(written)
+
+
+def _record_key(key: JobKey) -> str:
+    return f"{_PREFIX}:record:{key.job_id}{_tail(key.tenant_id)}"
+
+
+def _tail(tenant_id: str) -> str:
+    # Quoted it has no colon, so that no id and tenant look like others, whatever either holds.
+    return f":{quote(tenant_id, safe='')}"
+
+
+def _index_key(tenant_id: str) -> str:
+    return f"{_PREFIX}:jobs:{tenant_id}"
+
+
+def now_iso() -> str:
+    """This moment as records say it: RFC 3339 in UTC, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _state(record: JobRecord) -> dict[str, Any]:
+    return {
+        "progress": record.progress,
+        "step": record.step,
+        "total_steps": record.total_steps,
+        "result": record.result,
+        "problem": record.problem,
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+    }
+
+
+def _record(key: JobKey, fields: dict[bytes, bytes]) -> JobRecord:
+    request = orjson.loads(fields[b"request"])
+    return JobRecord(
+        key=key,
+        requested_at=iso(int(fields[b"requested_us"])),
+        status=JobStatus(fields[b"status"].decode()),
+        entry_id=fields.get(b"entry", b"").decode(),
+        **request,
+        **orjson.loads(fields.get(b"state", b"{}")),
+    )

@@ -1,0 +1,95 @@
+"""Whose an event of a stream is, read as leniently as can be. Pure."""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from contracts.streams import EVENT_FIELD
+from workers.common.errors import Refused
+from workers.estimation.learner import LearnerKey
+from workers.identity.claims import tenant_of
+
+_FIELD: Final = EVENT_FIELD.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """Tells the events of one learner from all others.
+
+    An event is the learner's if it names them as the student, or if it was published with a token
+    of their own, whoever it names: then it can only be refused. Where it says no tenant that can be
+    read, the student alone decides; where nothing of it can be read, whether the id stands in it in
+    quotes. Such events can never count for anybody.
+
+    Args:
+        key: the learner.
+        tenant_claim: dotted path of the claim that names the tenant.
+        delegate_roles: roles whose tokens are no student's own.
+    """
+
+    key: LearnerKey
+    tenant_claim: str
+    delegate_roles: frozenset[str]
+
+    def owns_entry(self, fields: Mapping[bytes, bytes]) -> bool:
+        """Whether an entry of a stream of events is the learner's."""
+        text = fields.get(_FIELD)
+        if text is not None:
+            return self.owns(text)
+        return any(self._mentioned(part) for pair in fields.items() for part in pair)
+
+    def owns(self, text: bytes) -> bool:
+        """Whether an event is the learner's."""
+        data = _at(read(text), "data")
+        if not isinstance(data, dict):
+            return self._mentioned(text)
+        claims = data.get("claims")
+        response = data.get("response")
+        students = [_at(response, "student_id"), data.get("student_id")]
+        students.append(_at(data.get("parameters"), "student_id"))
+        if isinstance(claims, dict):
+            role = claims.get("role")
+            if not (isinstance(role, str) and role in self.delegate_roles):
+                students.append(claims.get("sub"))
+        if self.key.student_id not in students:
+            return not any(isinstance(one, str) for one in students) and self._mentioned(text)
+        return self._tenant(data, claims) in {self.key.tenant_id, None}
+
+    def _tenant(self, data: Mapping[str, Any], claims: Any) -> str | None:
+        """The tenant that the event says; None where it says none that can be read."""
+        if isinstance(claims, dict):
+            with suppress(Refused):
+                return tenant_of(claims, self.tenant_claim)
+            return None
+        tenant = data.get("tenant_id")
+        return tenant if isinstance(tenant, str) else None
+
+    def _mentioned(self, text: bytes) -> bool:
+        plain = self.key.student_id
+        # As it is, and as writers of JSON put it that escape all but ASCII, or not.
+        names = {plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
+        quoted = "|".join(re.escape(name) for name in sorted(names))
+        found = re.search(rf"[\"'](?:{quoted})\\*[\"']", text.decode("utf-8", "replace"))
+        return found is not None
+
+
+def read(text: bytes) -> Any:
+    """An event as JSON; None where it is none."""
+    with suppress(ValueError):
+        return from_json(text, allow_partial=False)
+    return None
+
+
+def version_of(text: bytes) -> int | None:
+    """The learner's version that a mastery event tells of; None where it is none."""
+    version = _at(_at(read(text), "data"), "version")
+    return version if isinstance(version, int) and not isinstance(version, bool) else None
+
+
+def _at(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None

@@ -1,0 +1,123 @@
+"""All that is held of a learner as one JSON document, written as it is read."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any, Final
+
+import orjson
+
+from contracts.streams import JOBS, MASTERY, RESPONSES, UNLOCKED
+from workers.common.times import iso
+from workers.estimation.learner import LearnerKey
+from workers.graph.protocol import Graph
+from workers.ledger.rights import TABLES, RightsLedger
+from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.redaction import shown, without_tokens
+from workers.operations.privacy.streams import Entry, LearnerStreams
+
+_PAGE: Final = 500
+
+
+class Exporter:
+    """Exports learners; memory holds one page at a time, however much there is.
+
+    Args:
+        ledger: the system of record.
+        graph: prepared.
+        streams: the learner's entries.
+    """
+
+    def __init__(self, *, ledger: RightsLedger, graph: Graph, streams: LearnerStreams) -> None:
+        self._ledger = ledger
+        self._graph = graph
+        self._streams = streams
+
+    async def export(self, key: LearnerKey) -> AsyncIterator[bytes]:
+        """The document in pieces: UTF-8, no token in it.
+
+        What is written while it is read may be in it or not.
+
+        Raises:
+            Unavailable: a server is away; what came until then is no document.
+        """
+        now_ms = await self._streams.now_ms()
+        head = {**key._asdict(), "exported_at": iso(now_ms * 1000)}
+        yield orjson.dumps(head)[:-1] + b',\n"ledger": {'
+        for number, table in enumerate(TABLES):
+            yield (b",\n" if number else b"\n") + orjson.dumps(table) + b": ["
+            async for piece in _listed(self._rows(key, table)):
+                yield piece
+            yield b"]"
+        yield b'},\n"graph": ' + orjson.dumps(await self._of_graph(key))
+        yield b',\n"dead_letters": ['
+        async for piece in _listed(self._letters()):
+            yield piece
+        yield b'],\n"streams": {'
+        for number, (name, pages) in enumerate(
+            (
+                (RESPONSES, self._streams.responses()),
+                (MASTERY, self._streams.mastery()),
+                (UNLOCKED, self._streams.unlocked()),
+                (JOBS, self._streams.jobs()),
+            )
+        ):
+            yield (b",\n" if number else b"\n") + orjson.dumps(name) + b": ["
+            async for piece in _listed(_entries(pages)):
+                yield piece
+            yield b"]"
+        yield b'},\n"job_records": ['
+        async for piece in _listed(self._job_records()):
+            yield piece
+        yield b"]}\n"
+
+    async def _rows(self, key: LearnerKey, table: str) -> AsyncIterator[Iterable[Any]]:
+        after = None
+        while rows := await self._ledger.held(key, table, after, _PAGE):
+            yield rows
+            after = rows[-1]
+
+    async def _of_graph(self, key: LearnerKey) -> dict[str, Any]:
+        (stored,) = await self._graph.learners([key])
+        return {
+            "student": await self._graph.knows(key),
+            "has_mastery": [one._asdict() for one in stored.mastery],
+            "has_ability": [one._asdict() for one in stored.abilities],
+            "attended": [one._asdict() for one in stored.attendance],
+            "unlocked": [one._asdict() for one in stored.unlocked],
+        }
+
+    async def _job_records(self) -> AsyncIterator[Iterable[Any]]:
+        async for page in self._streams.job_records():
+            yield [one.to_jsonable() for one in page]
+
+    async def _letters(self) -> AsyncIterator[Iterable[Any]]:
+        async for page in self._streams.letters():
+            yield [_letter(one) for one in page]
+
+
+async def _entries(pages: AsyncIterable[list[Entry]]) -> AsyncIterator[Iterable[Any]]:
+    async for page in pages:
+        yield [
+            {"stream": one.stream, "entry_id": one.entry_id, "event": shown(one.event)}
+            for one in page
+        ]
+
+
+def _letter(letter: Letter) -> dict[str, Any]:
+    said = {n: v for n, v in letter.data.items() if n not in {"event", "event_base64"}}
+    event = letter.event
+    if event is None and (text := letter.text("event")) is not None:
+        event = text.encode()
+    return {
+        "id": str(letter.id),
+        "redriven_as": letter.redriven_as,
+        **without_tokens(said),
+        "event": None if event is None else shown(event),
+    }
+
+
+async def _listed(pages: AsyncIterable[Iterable[Any]]) -> AsyncIterator[bytes]:
+    before = b"\n"
+    async for page in pages:
+        for one in page:
+            yield before + orjson.dumps(one)
+            before = b",\n"

@@ -1,0 +1,190 @@
+"""What the graph should hold by the ledger, and in what it differs: pure."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Literal, NamedTuple
+
+from workers.common.times import from_us
+from workers.estimation.learner import LearnerKey, Response
+from workers.graph.changes import (
+    AbilityChange,
+    AttendanceChange,
+    GraphChange,
+    MasteryChange,
+    PractisedChange,
+)
+from workers.graph.protocol import StoredLearner
+from workers.graph.repairs import Repair
+from workers.ledger.protocol import Stored
+
+Kind = Literal["missing", "behind", "altered", "ahead", "stray", "doubled"]
+Identity = tuple[type[GraphChange], tuple[str, str, str]]
+
+NAMES: Final[dict[type[GraphChange], str]] = {
+    MasteryChange: "HAS_MASTERY",
+    AbilityChange: "HAS_ABILITY",
+    AttendanceChange: "ATTENDED",
+    PractisedChange: "PRACTISED",
+}
+
+
+class Difference(NamedTuple):
+    """A relationship that is not what the ledger says.
+
+    Args:
+        held: as the graph has it; none, or several copies, are possible.
+        should: as the ledger has it; None where it has nothing.
+    """
+
+    held: tuple[GraphChange, ...]
+    should: GraphChange | None
+
+    @property
+    def kind(self) -> Kind:
+        """How it differs.
+
+        ``behind`` and ``missing`` may only be on their way; ``ahead`` is what was true before a
+        ledger was restored from a backup; ``altered`` has the right version and a wrong value.
+        """
+        if self.should is None:
+            return "stray"
+        if len(self.held) != 1:
+            return "doubled" if self.held else "missing"
+        held, should = _version(self.held[0]), _version(self.should)
+        if held is None or should is None or held == should:
+            return "altered"
+        return "behind" if held < should else "ahead"
+
+    @property
+    def identity(self) -> Identity:
+        """Which relationship it is."""
+        one = self._one
+        return type(one), one[:3]
+
+    @property
+    def forced(self) -> bool:
+        """Whether the guard on versions would refuse its repair."""
+        return self.kind not in {"missing", "behind"}
+
+    @property
+    def _one(self) -> GraphChange:
+        return self.should if self.should is not None else self.held[0]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON; times are text."""
+        (kind, ids), fields = self.identity, self._one._fields[:3]
+        return {
+            "kind": self.kind,
+            "relationship": NAMES[kind],
+            **dict(zip(fields, ids, strict=True)),
+            "graph": [_values(one) for one in self.held],
+            "ledger": None if self.should is None else _values(self.should),
+        }
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        (kind, ids), fields = self.identity, self._one._fields[:3]
+        named = ", ".join(f"{f} {i!r}" for f, i in zip(fields, ids, strict=True))
+        graph = "; ".join(_told(one) for one in self.held) or "nothing"
+        ledger = "nothing" if self.should is None else _told(self.should)
+        return f"{self.kind}: {NAMES[kind]} of {named}: the graph has {graph}, the ledger {ledger}"
+
+
+def expected(stored: Stored) -> StoredLearner:
+    """The relationships that a learner should have by the ledger."""
+    key = stored.key
+    return StoredLearner(
+        key,
+        [
+            MasteryChange(
+                *key,
+                row.concept_id,
+                row.mastery,
+                row.attempts,
+                row.mastered,
+                from_us(row.answered_at_us),
+                row.version,
+            )
+            for row in stored.concepts
+        ],
+        [
+            AbilityChange(*key, row.scale, row.theta, row.standard_error, row.version)
+            for row in stored.abilities
+        ],
+        [
+            AttendanceChange(*key, row.session_id, row.responses, row.correct, row.version)
+            for row in stored.sessions
+        ],
+    )
+
+
+def practised(key: LearnerKey, log: Iterable[Response]) -> set[PractisedChange]:
+    """Which concepts a learner's log says were practised in which sessions."""
+    return {
+        PractisedChange(key.tenant_id, response.session_id, concept_id)
+        for response in log
+        if response.session_id is not None
+        for concept_id in response.concept_ids
+    }
+
+
+def differences(should: StoredLearner, held: StoredLearner) -> Iterator[Difference]:
+    """Everything in which a learner's relationships are not what they should be.
+
+    Args:
+        should: by the ledger, read after the graph: so nothing in the graph may be newer.
+        held: by the graph.
+    """
+    found: dict[Identity, list[GraphChange]] = {}
+    for one in _relationships(held):
+        found.setdefault((type(one), one[:3]), []).append(one)
+    for one in _relationships(should):
+        copies = tuple(found.pop((type(one), one[:3]), ()))
+        if copies != (one,):
+            yield Difference(copies, one)
+    for strays in found.values():
+        if not _keeps_a_place(strays):
+            yield Difference(tuple(strays), None)
+
+
+def _keeps_a_place(strays: list[GraphChange]) -> bool:
+    """Whether it is a concept on which nothing counts any more, every answer having been voided.
+
+    The ledger has no row of it; the graph keeps its version, so that no older event brings it back.
+    """
+    return len(strays) == 1 and isinstance(strays[0], MasteryChange) and strays[0].attempts == 0
+
+
+def repair_of(found: Iterable[Difference]) -> Repair:
+    """What makes the differences go: what the guard on versions would keep is taken away first."""
+    repair = Repair()
+    for one in found:
+        if one.forced:
+            repair.removals += one.held
+        if one.should is not None:
+            repair.merges.append(one.should)
+    return repair
+
+
+def _relationships(learner: StoredLearner) -> Iterator[GraphChange]:
+    yield from learner.mastery
+    yield from learner.abilities
+    yield from learner.attendance
+
+
+def _version(change: GraphChange) -> int | None:
+    """Its version; None where it has none, or one that is no version of ours."""
+    version: object = getattr(change, "version", None)
+    return version if isinstance(version, int) else None
+
+
+def _values(change: GraphChange) -> dict[str, Any]:
+    fields = list(change._asdict().items())[3:]
+    return {name: _plain(value) for name, value in fields}
+
+
+def _told(change: GraphChange) -> str:
+    return ", ".join(f"{name} {value}" for name, value in _values(change).items()) or "it"
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

@@ -1,0 +1,195 @@
+"""The events that say what is current: those that said so first, or else new ones. Pure."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from workers.common.times import iso
+from workers.estimation.ability import AbilityEstimate
+from workers.estimation.learner import AbilityOutcome
+from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
+from workers.ledger.outcomes import ability_document, interval_document
+from workers.ledger.protocol import Recorded
+from workers.publishing.mastery_events import current_event, restated_events
+
+
+class Restatement(NamedTuple):
+    """A learner's current values as events.
+
+    Args:
+        events: `practice.mastery.changed.v1` as JSON, in the order of their versions.
+        untold: how many rows no event can carry: a scale or session rewritten by itself.
+    """
+
+    events: list[bytes]
+    untold: int
+
+
+def restate(current: Current, now_us: int) -> Restatement:
+    """All that is current of a learner.
+
+    The event of the response whose version a row has is sent again, with its own id: subscribers
+    recognise a repeat. A row that a correction or a rebuild wrote has a version that no response
+    has; its event is made from the row and bears an id made of its version.
+
+    Args:
+        current: of one learner.
+        now_us: the time of events that are new, microseconds since 1970.
+    """
+    return _Restating(current, now_us).restated()
+
+
+class _Restating:
+    def __init__(self, current: Current, now_us: int) -> None:
+        self._current = current
+        self._now_us = now_us
+        self._owners = {one.version: one for one in current.responses}
+        self._sent: list[tuple[int, bytes]] = []
+        self._scales: set[str] = set()
+        self._sessions: set[str] = set()
+        """Those that an event made from a row carries."""
+        self._untold = 0
+
+    def restated(self) -> Restatement:
+        wanted: dict[int, set[str]] = {}
+        for row in self._current.concepts:
+            owner = self._owners.get(row.version)
+            if owner is not None and _said(owner, row):
+                wanted.setdefault(row.version, set()).add(row.concept_id)
+            else:
+                self._state(row)
+        for carried in self._carried():
+            told = self._scales if isinstance(carried, CurrentAbility) else self._sessions
+            carriers = self._carriers(carried)
+            sent = wanted.get(carried.version, set())
+            if carried[0] in told or not sent.isdisjoint(carriers):
+                continue
+            wrong = {
+                row.concept_id
+                for row in self._current.concepts
+                if row.version == carried.version and row.concept_id not in sent
+            }
+            carrier = next((one for one in carriers if one not in wrong), None)
+            if carrier is None:
+                self._untold += 1
+            else:
+                wanted.setdefault(carried.version, set()).add(carrier)
+        for version, concept_ids in wanted.items():
+            events = restated_events(self._current.key, self._owners[version], concept_ids)
+            self._sent += [(version, event) for event in events]
+        self._sent.sort(key=lambda one: one[0])
+        return Restatement([event for _, event in self._sent], self._untold)
+
+    def _carriers(self, carried: CurrentAbility | CurrentSession) -> list[str]:
+        """The concepts whose events of its version tell of an ability or a session.
+
+        What such an event says about its concept is outdone by a newer one, or else it is current.
+        """
+        owner = self._owners.get(carried.version)
+        if owner is None:
+            return []
+        return [
+            change["concept_id"]
+            for change in owner.outcome["concepts"]
+            if isinstance(carried, CurrentSession)
+            or change.get("ability", owner.outcome["ability"])["scale"] == carried.scale
+        ]
+
+    def _carried(self) -> Iterator[CurrentAbility | CurrentSession]:
+        yield from self._current.abilities
+        yield from self._current.sessions
+
+    def _state(self, row: CurrentConcept) -> None:
+        """Make the event of a row that no response owns; it tells what it can of the rest."""
+        about = self._last_on(row)
+        ability = self._ability_beside(row, about)
+        if about is None or ability is None:
+            self._untold += 1
+            return
+        data = {
+            **_of_row(row),
+            **_of_answer(about, row.concept_id),
+            "ability": _of(ability),
+            # It may have been a correction or new parameters: the row does not say.
+            "cause": "rebuild",
+        }
+        if ability.version == row.version:
+            self._scales.add(ability.scale)
+        for session in self._current.sessions:
+            if (session.session_id, session.version) == (about.response.session_id, row.version):
+                counts = {"responses": session.responses, "correct": session.correct}
+                data |= {"session_id": session.session_id, "session": counts}
+                self._sessions.add(session.session_id)
+        event = current_event(self._current.key, self._now_us, data)
+        self._sent.append((row.version, event))
+
+    def _last_on(self, row: CurrentConcept) -> Recorded | None:
+        """The response that the row's `answered_at` is of."""
+        return max(
+            (
+                one
+                for one in self._current.responses
+                if row.concept_id in one.response.concept_ids
+                and one.response.answered_at_us == row.answered_at_us
+            ),
+            key=lambda one: one.response.position,
+            default=None,
+        )
+
+    def _ability_beside(self, row: CurrentConcept, about: Recorded | None) -> CurrentAbility | None:
+        """One written at the same version and not told yet, else that of the answer's scale."""
+        for ability in self._current.abilities:
+            if ability.version == row.version and ability.scale not in self._scales:
+                return ability
+        scale = None if about is None else about.response.scale
+        return next((one for one in self._current.abilities if one.scale == scale), None)
+
+
+def _said(owner: Recorded, row: CurrentConcept) -> bool:
+    """Whether the event of a response says what the row does."""
+    return any(
+        (
+            change["concept_id"],
+            change["mastery"],
+            change["attempts"],
+            change["mastered"],
+            change["last_answered_at"],
+        )
+        == (*row[:4], iso(row.answered_at_us))
+        for change in owner.outcome["concepts"]
+    )
+
+
+def _of_row(row: CurrentConcept) -> dict[str, Any]:
+    known = {} if row.interval is None else {"mastery_interval": interval_document(row.interval)}
+    return known | {
+        "concept_id": row.concept_id,
+        "mastery": row.mastery,
+        # Nothing changes by saying it again.
+        "previous_mastery": row.mastery,
+        "mastered": row.mastered,
+        "transition": "none",
+        "attempts": row.attempts,
+        "version": row.version,
+        "last_answered_at": iso(row.answered_at_us),
+        "parameters_version": row.parameters_version,
+    }
+
+
+def _of_answer(about: Recorded, concept_id: str) -> dict[str, Any]:
+    response = about.response
+    predicted = {c["concept_id"]: c["probability_correct"] for c in about.outcome["concepts"]}
+    return {
+        "probability_correct": predicted[concept_id],
+        "response_id": response.response_id,
+        "item_id": response.item_id,
+        "correct": response.correct,
+        "score": response.score,
+        "answered_at": iso(response.answered_at_us),
+    }
+
+
+def _of(ability: CurrentAbility) -> dict[str, Any]:
+    estimate = AbilityEstimate(ability.theta, ability.standard_error)
+    return ability_document(
+        ability.scale, AbilityOutcome(estimate, ability.theta, ability.person_fit)
+    )

@@ -1,0 +1,211 @@
+"""Comparing the graph with the ledger, learner by learner, and repairing it; while others work.
+
+Events come after their commits. So whatever the graph held before the ledger was read is in that
+reading, and what is newer in the graph is wrong. A repair takes away only what is as it was read,
+and looks at it again afterwards: an event that the wrong relationship had kept out meanwhile is in
+the ledger by then.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final, ParamSpec, TypeVar
+
+from workers.common.retrying import Patience
+from workers.estimation.learner import LearnerKey
+from workers.graph.changes import PractisedChange
+from workers.graph.protocol import Graph, SessionKey
+from workers.graph.repairs import Repair
+from workers.ledger.protocol import Ledger, Touched
+from workers.operations.reconciliation.comparison import (
+    Difference,
+    differences,
+    expected,
+    practised,
+    repair_of,
+)
+from workers.operations.reconciliation.pairs import Pairs
+from workers.operations.repair.scope import Scope
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
+
+_PAGE: Final = 100
+"""Learners looked at at once, with their logs."""
+_NAMES: Final = 500
+"""Names read from the graph at once."""
+_TOGETHER: Final = 2_000
+"""Differences repaired in one transaction: some tenths of a second."""
+_LOOKS: Final = 5
+
+
+@dataclass(slots=True)
+class Compared:
+    """What one page of the comparison found.
+
+    Args:
+        learners: how many learners of the ledger were compared.
+        after: the last of them, where to go on; None in the passes over the graph's own nodes.
+        found: the differences, repaired unless it was a dry run.
+        left: those of them that came back at each look.
+        nodes: students and practice sessions of nobody, removed unless it was a dry run.
+    """
+
+    learners: int = 0
+    after: LearnerKey | None = None
+    found: list[Difference] = field(default_factory=list)
+    left: list[Difference] = field(default_factory=list)
+    nodes: list[LearnerKey | SessionKey] = field(default_factory=list)
+
+
+class GraphRepair:
+    """Makes the graph what the ledger says.
+
+    Args:
+        ledger: what is right.
+        graph: prepared.
+        patience: waits for servers that are away.
+        scope: whose relationships.
+        dry_run: only look.
+    """
+
+    def __init__(
+        self, *, ledger: Ledger, graph: Graph, patience: Patience, scope: Scope, dry_run: bool
+    ) -> None:
+        self._ledger = ledger
+        self._graph = graph
+        self._patience = patience
+        self._scope = scope
+        self._dry_run = dry_run
+        self._practised = Pairs()
+
+    async def run(self, after: LearnerKey | None = None) -> AsyncIterator[Compared]:
+        """Compare and repair, page by page; may be stopped and begun again at any page.
+
+        Learners of the ledger come first, then students whom only the graph knows, then what is
+        said to be practised in sessions and is not. That last needs all logs, so it is done where
+        the run was not for one learner, and began at the beginning.
+
+        Args:
+            after: go on after this learner.
+        """
+        async for keys in self._scope.learners(self._learners_after, after):
+            compared = await self._settled(keys)
+            compared.learners, compared.after = len(keys), keys[-1]
+            yield compared
+        async for keys in self._scope.learners(self._students_after):
+            if strangers := await self._unknown(keys):
+                compared = await self._settled(strangers)
+                compared.nodes += await self._without_nodes(strangers)
+                yield compared
+        if after is None and self._scope.one is None:
+            async for sessions in self._scope.sessions(self._sessions_after):
+                yield await self._settled_sessions(sessions)
+
+    async def _settled(self, keys: list[LearnerKey]) -> Compared:
+        """Compare learners, repair what differs, look again at what was forced."""
+        compared = Compared()
+        known = set()
+        for _ in range(_LOOKS):
+            found = await self._differences(keys)
+            compared.found += [one for one in found if one.identity not in known]
+            known |= {one.identity for one in found}
+            if self._dry_run:
+                return compared
+            await self._repair(found)
+            compared.left = [one for one in found if one.forced]
+            if not compared.left:
+                break
+        return compared
+
+    async def _differences(self, keys: list[LearnerKey]) -> list[Difference]:
+        # The graph first: see above.
+        held = await self._ask(self._graph.learners, keys)
+        stored = await self._ask(self._ledger.stored, keys)
+        found = [
+            difference
+            for should, is_ in zip(stored, held, strict=True)
+            for difference in differences(expected(should), is_)
+        ]
+        should_be = set(chain.from_iterable(practised(one.key, one.log) for one in stored))
+        self._practised.update(should_be)
+        is_there = await self._practised_in({SessionKey(*one[:2]) for one in should_be})
+        return found + [Difference((), one) for one in sorted(should_be - is_there)]
+
+    async def _practised_in(self, keys: Iterable[SessionKey]) -> set[PractisedChange]:
+        found: set[PractisedChange] = set()
+        for some in _slices(sorted(keys), _NAMES):
+            for session in await self._ask(self._graph.practised, some):
+                found |= {PractisedChange(*session.key, c) for c in session.concept_ids}
+        return found
+
+    async def _unknown(self, keys: list[LearnerKey]) -> list[LearnerKey]:
+        touched = [Touched(key, []) for key in keys]
+        loaded = await self._ask(self._ledger.load, touched)
+        return [k for k, one in zip(keys, loaded, strict=True) if not one.learner.version]
+
+    async def _without_nodes(self, keys: list[LearnerKey]) -> list[LearnerKey]:
+        """Remove students that nothing ties to anything any more."""
+        alone = await self._ask(self._graph.alone_students, keys)
+        if alone and not self._dry_run:
+            await self._ask(self._graph.remove_students, alone)
+        return alone
+
+    async def _settled_sessions(self, keys: list[SessionKey]) -> Compared:
+        """Compare what is said to be practised in sessions with the logs of those who attended."""
+        compared = Compared()
+        is_there = await self._practised_in(keys)
+        # Responses that came since the learners were compared are not among the pairs.
+        suspects = {one for one in is_there if one not in self._practised}
+        strays = suspects - await self._attested(suspects)
+        compared.found = [Difference((one,), None) for one in sorted(strays)]
+        if strays and not self._dry_run:
+            await self._repair(compared.found)
+            if regretted := strays & await self._attested(strays):
+                await self._ask(self._graph.repair, Repair(merges=sorted(regretted)))
+        alone = await self._ask(self._graph.alone_sessions, keys)
+        if alone and not self._dry_run:
+            await self._ask(self._graph.remove_sessions, alone)
+        compared.nodes += alone
+        return compared
+
+    async def _attested(self, suspects: set[PractisedChange]) -> set[PractisedChange]:
+        """What the logs of those who attended the same sessions say was practised."""
+        if not suspects:
+            return set()
+        sessions = sorted({SessionKey(*one[:2]) for one in suspects})
+        # The graph first here too: an event ties its student to the session in the same step.
+        attended = await self._ask(self._graph.attendees, sessions)
+        found: set[PractisedChange] = set()
+        for some in _slices(sorted(set(chain.from_iterable(attended.values()))), _PAGE):
+            for one in await self._ask(self._ledger.stored, some):
+                found |= practised(one.key, one.log)
+        return found
+
+    async def _repair(self, found: list[Difference]) -> None:
+        for some in _slices(found, _TOGETHER):
+            repair = repair_of(some)
+            await self._ask(self._graph.repair, repair)
+
+    async def _learners_after(self, after: LearnerKey) -> list[LearnerKey]:
+        return await self._ask(self._ledger.learners, after, _PAGE)
+
+    async def _students_after(self, after: LearnerKey) -> list[LearnerKey]:
+        return await self._ask(self._graph.students, after, _NAMES)
+
+    async def _sessions_after(self, after: SessionKey) -> list[SessionKey]:
+        return await self._ask(self._graph.session_keys, after, _NAMES)
+
+    async def _ask(
+        self,
+        call: Callable[_Arguments, Awaitable[_Result]],
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        return await self._patience.until_answered(lambda: call(*arguments, **named))
+
+
+def _slices(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
+    for first in range(0, len(items), size):
+        yield list(items[first : first + size])

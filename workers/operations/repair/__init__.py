@@ -1,0 +1,1 @@
+"""Verify and repair learners' states from their response logs."""

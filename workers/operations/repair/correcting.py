@@ -1,0 +1,168 @@
+"""Correcting responses: each correction is appended, its learner replayed, subscribers told."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.parameters import Parameters
+from workers.ledger.corrections import Correction, newest_corrections
+from workers.ledger.parameter_versions import Versions, versions_of
+from workers.ledger.protocol import Stored
+from workers.ledger.repair import ItemSpan, RepairLedger, Rewrite
+from workers.operations.repair.rewriting import rewriting
+from workers.operations.repair.verifying import log_differences
+
+_LEARNERS_AT_ONCE: Final = 50
+_LEARNERS_OF_A_PAGE: Final = 500
+
+Ending = Literal["corrected", "unchanged", "unknown", "damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to count of a response.
+
+    Args:
+        kind: ``void``: nothing; ``rescore``: a score; ``flip``: 1 less the score published, so that
+            correct becomes wrong and the reverse, and a repeat changes nothing.
+        score: of a rescore, in [0, 1].
+        reason: why, for those who read the log.
+    """
+
+    kind: Literal["void", "rescore", "flip"]
+    reason: str
+    score: float | None = None
+
+    def on(self, published: Response) -> Correction:
+        """The correction that says so."""
+        if self.kind == "void":
+            return Correction(published.response_id, "void", None, self.reason)
+        score = 1.0 - published.score if self.kind == "flip" else self.score
+        return Correction(published.response_id, "rescore", score, self.reason)
+
+
+class Corrected(NamedTuple):
+    """How a response ended."""
+
+    key: LearnerKey
+    response_id: str
+    ending: Ending
+    """``unchanged``: it counts like that already. ``unknown``: no such response. ``damaged``: the
+    learner's log is not what was written, so nothing may be computed from it."""
+    before: float | None = None
+    """The score that counted; None: it did not count."""
+    after: float | None = None
+    """The score that counts now."""
+
+
+class Corrector:
+    """Corrects responses, each once however often it is asked.
+
+    Args:
+        ledger: the system of record.
+        parameters: under which learners are replayed; of those of a ledger the active ones.
+        verdict: what is to count.
+        dry_run: find out, and change nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: RepairLedger,
+        parameters: Parameters | Versions,
+        verdict: Verdict,
+        dry_run: bool = False,
+    ) -> None:
+        self._ledger = ledger
+        self._versions = versions_of(parameters)
+        self._verdict = verdict
+        self._dry_run = dry_run
+
+    async def of_item(self, span: ItemSpan) -> AsyncIterator[tuple[int, list[Corrected]]]:
+        """Correct all responses to an item; of each page the number of learners looked at.
+
+        Responses recorded meanwhile for learners already looked at are left out.
+        """
+        after: LearnerKey | None = None
+        looked_at = 0
+        while True:
+            page = await self._ledger.answers(span, after, _LEARNERS_OF_A_PAGE)
+            if page.last is None:
+                return
+            after = page.last
+            looked_at += _LEARNERS_OF_A_PAGE
+            yield looked_at, await self.correct(page.found)
+
+    async def correct(self, wanted: Iterable[tuple[LearnerKey, str]]) -> list[Corrected]:
+        """Correct responses of any learners.
+
+        Args:
+            wanted: learner and response id (canonical, in lower case).
+
+        Raises:
+            LedgerUnavailable: some may be corrected; to ask again does the rest.
+        """
+        waiting: dict[LearnerKey, list[str]] = {}
+        for key, response_id in wanted:
+            waiting.setdefault(key, []).append(response_id)
+        done: list[Corrected] = []
+        keys = list(waiting)
+        for at in range(0, len(keys), _LEARNERS_AT_ONCE):
+            page = {key: waiting[key] for key in keys[at : at + _LEARNERS_AT_ONCE]}
+            done += await self._until_done(page)
+        return done
+
+    async def _until_done(self, waiting: dict[LearnerKey, list[str]]) -> list[Corrected]:
+        """One correction of each learner at a time, until none waits; conflicts go again."""
+        done: list[Corrected] = []
+        while waiting:
+            due: list[tuple[Corrected, Rewrite]] = []
+            parameters = await self._versions.refresh()
+            for stored in await self._ledger.stored(list(waiting)):
+                settled, next_one = self._judge(stored, waiting[stored.key], parameters)
+                done += settled
+                if next_one is None:
+                    del waiting[stored.key]
+                    continue
+                due.append(next_one)
+                waiting[stored.key] = waiting[stored.key][len(settled) :]
+            if due:
+                versions = await self._ledger.rewrite([rewrite for _, rewrite in due])
+                for (corrected, _), version in zip(due, versions, strict=True):
+                    if version is not None:
+                        done.append(corrected)
+                        waiting[corrected.key].pop(0)
+                        if not waiting[corrected.key]:
+                            del waiting[corrected.key]
+        return done
+
+    def _judge(
+        self, stored: Stored, response_ids: Sequence[str], parameters: Parameters
+    ) -> tuple[list[Corrected], tuple[Corrected, Rewrite] | None]:
+        """Settle all up to the first that has to be written, which is returned beside them."""
+        key = stored.key
+        published = {one.response_id: one for one in stored.responses}
+        newest = newest_corrections(stored.corrections)
+        damaged = any(log_differences(stored))
+        settled: list[Corrected] = []
+        for response_id in response_ids:
+            response = published.get(response_id)
+            if response is None:
+                settled.append(Corrected(key, response_id, "unknown"))
+                continue
+            known = newest.get(response_id)
+            before = response.score if known is None else known.score
+            correction = self._verdict.on(response)
+            if damaged:
+                settled.append(Corrected(key, response_id, "damaged", before, before))
+            elif correction.score == before:
+                settled.append(Corrected(key, response_id, "unchanged", before, before))
+            else:
+                corrected = Corrected(key, response_id, "corrected", before, correction.score)
+                if not self._dry_run:
+                    rewrite = rewriting(stored, parameters, correction)
+                    if rewrite is not None:  # a correction always is one
+                        return settled, (corrected, rewrite)
+                settled.append(corrected)
+        return settled, None

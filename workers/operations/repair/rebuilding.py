@@ -1,0 +1,101 @@
+"""Rebuilding: stored states that are not what the log gives are replaced by what it gives."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import Parameters
+from workers.ledger.parameter_versions import Versions, versions_of
+from workers.ledger.protocol import Stored
+from workers.ledger.repair import AuditLedger, Rewrite
+from workers.operations.repair.rewriting import rewriting
+from workers.operations.repair.scope import Scope
+from workers.operations.repair.verifying import PAGE, log_differences, pages
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """One page of learners, rebuilt.
+
+    Args:
+        learners: how many were looked at.
+        repaired: those whose state was not what the log gives.
+        damaged: those whose log is not what was written: left alone.
+        sealed: number of rows that got a checksum.
+    """
+
+    learners: int = 0
+    repaired: list[LearnerKey] = field(default_factory=list)
+    damaged: list[LearnerKey] = field(default_factory=list)
+    sealed: int = 0
+
+
+class Rebuilder:
+    """Rebuilds learners; safe while workers run, and to be begun again at any time.
+
+    Args:
+        ledger: the system of record.
+        parameters: under which learners are replayed; of those of a ledger the active ones.
+        dry_run: find out, and change nothing.
+        accept_log: take altered rows of a log for right as they are. Else nothing is computed from
+            such a log, which would make an estimate of the alteration.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: AuditLedger,
+        parameters: Parameters | Versions,
+        dry_run: bool = False,
+        accept_log: bool = False,
+    ) -> None:
+        self._ledger = ledger
+        self._versions = versions_of(parameters)
+        self._dry_run = dry_run
+        self._accept_log = accept_log
+
+    async def rebuild(
+        self, only: LearnerKey | None = None, *, scope: Scope | None = None, page: int = PAGE
+    ) -> AsyncIterator[Rebuilt]:
+        """Rebuild all learners, page by page, those of a scope, or only one."""
+        async for keys in pages(self._ledger, only, scope=scope, page=page):
+            done = Rebuilt(len(keys))
+            waiting = keys
+            while waiting:
+                waiting = await self._once(waiting, done)
+            yield done
+
+    async def _once(self, keys: list[LearnerKey], done: Rebuilt) -> list[LearnerKey]:
+        """Rebuild learners as they are now; returns those that somebody else changed meanwhile."""
+        rewrites: list[Rewrite] = []
+        unsealed: list[Stored] = []
+        parameters = await self._versions.refresh()
+        for stored in await self._ledger.stored(keys):
+            damaged = any(log_differences(stored))
+            if damaged and not self._accept_log:
+                done.damaged.append(stored.key)
+                continue
+            again = stored.key in done.repaired
+            rewrite = None if again else rewriting(stored, parameters)
+            if rewrite is not None:
+                rewrites.append(rewrite)
+            elif stored.unsealed or stored.altered:
+                unsealed.append(stored)
+        if self._dry_run:
+            done.repaired += [one.key for one in rewrites]
+            done.sealed += sum(stored.unsealed for stored in unsealed)
+            return []
+        left = await self._rewrite(rewrites, done) if rewrites else []
+        if unsealed:
+            sealed = await self._ledger.seal(unsealed, accept=self._accept_log)
+            done.sealed += sum(count or 0 for count in sealed)
+            left += [stored.key for stored, n in zip(unsealed, sealed, strict=True) if n is None]
+        return left
+
+    async def _rewrite(self, rewrites: list[Rewrite], done: Rebuilt) -> list[LearnerKey]:
+        versions = await self._ledger.rewrite(rewrites)
+        done.repaired += [
+            one.key for one, version in zip(rewrites, versions, strict=True) if version is not None
+        ]
+        # Those that were written once more, too: their other rows may have no checksum yet.
+        return [one.key for one in rewrites]

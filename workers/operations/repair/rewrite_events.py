@@ -1,0 +1,230 @@
+"""What subscribers are told when a learner's state was rewritten: one change per concept. Pure."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from contracts.mastery import Cause
+from workers.common.times import iso
+from workers.estimation.ability import estimates
+from workers.estimation.answering import (
+    Prediction,
+    apply,
+    concept_prediction,
+    unseen,
+    unseen_ability,
+)
+from workers.estimation.learner import AbilityOutcome, Learner, Response
+from workers.estimation.parameters import Parameters
+from workers.estimation.person_fit import person_fit
+from workers.estimation.uncertainty import mastery_interval
+from workers.ledger.corrections import Correction
+from workers.ledger.outcomes import ability_document, interval_document
+from workers.ledger.protocol import Stored
+from workers.ledger.repair import Change
+
+
+class Retelling:
+    """Makes the data of `practice.mastery.changed.v1`, without the version, of a rewrite.
+
+    Each change names a response: the corrected one for its own concepts, else the newest one on the
+    concept. A concept on which nothing counts any more is back at its prior, with 0 attempts. Of a
+    concept that no response ever named nobody was told, so nobody is told now.
+
+    Args:
+        stored: what was stored before, all responses included.
+        learner: the state after.
+        log: what counts after.
+        expected: by response of this log, what it was expected to be.
+        parameters: under which the state is.
+        correction: what was corrected, if anything was.
+    """
+
+    def __init__(
+        self,
+        stored: Stored,
+        learner: Learner,
+        log: Sequence[Response],
+        expected: Mapping[str, Prediction],
+        parameters: Parameters,
+        *,
+        correction: Correction | None,
+    ) -> None:
+        self._stored = stored
+        self._learner = learner
+        self._log = log
+        self._expected = expected
+        self._parameters = parameters
+        self._correction = correction
+        self._counting = {one.response_id: one for one in log}
+        # What counts comes last: the newest of it is the newest of all.
+        self._newest_last = sorted(
+            stored.responses, key=lambda one: (one.response_id in self._counting, one.position)
+        )
+        self._mastery = {row.concept_id: row.mastery for row in stored.concepts}
+        self._theta = {row.scale: row.theta for row in stored.abilities}
+        self._predicted: dict[str, float] = {}
+        self._scale: dict[str, str] = {}
+
+    def changes(
+        self, *, concepts: Iterable[str], scales: Iterable[str], sessions: Iterable[str]
+    ) -> list[Change]:
+        """One change for each of the concepts, and more for scales and sessions that none covers.
+
+        An event tells of one concept, one scale and one session: that of its response, or a scale
+        that no response tells of. Where more scales or sessions changed than concepts there are to
+        tell of them, the graph has those after `reconcile`.
+        """
+        about: dict[str, Response] = {}
+        if self._correction is not None:
+            (corrected,) = (
+                one
+                for one in self._stored.responses
+                if one.response_id == self._correction.response_id
+            )
+            about = dict.fromkeys(corrected.concept_ids, corrected)
+        for concept_id in concepts:
+            if concept_id not in about:
+                newest = self._newest(_on_concept(concept_id))
+                if newest is not None:
+                    about[concept_id] = newest
+        scales = list(scales)
+        for scale in scales:
+            self._cover(about, _on_scale(scale))
+        for session in sessions:
+            self._cover(about, _in_session(session))
+        self._spread(scales, about)
+        self._predict(about)
+        return [
+            Change(concept_id, self._data(concept_id, one)) for concept_id, one in about.items()
+        ]
+
+    def _newest(self, wanted: Callable[[Response], bool]) -> Response | None:
+        return next((one for one in reversed(self._newest_last) if wanted(one)), None)
+
+    def _cover(self, about: dict[str, Response], wanted: Callable[[Response], bool]) -> None:
+        newest = self._newest(wanted)
+        if newest is None or any(map(wanted, about.values())):
+            return
+        for concept_id in newest.concept_ids:
+            if concept_id not in about:
+                about[concept_id] = newest
+                return
+
+    def _spread(self, scales: Sequence[str], about: Mapping[str, Response]) -> None:
+        """Let concepts whose scale another one tells of tell of those that none does."""
+        self._scale = {concept_id: one.scale for concept_id, one in about.items()}
+        for scale in scales:
+            told = Counter(self._scale.values())
+            spare = next((c for c, its in self._scale.items() if told[its] > 1), None)
+            if spare is not None and not told[scale]:
+                self._scale[spare] = scale
+
+    def _data(self, concept_id: str, published: Response) -> dict[str, Any]:
+        response = self._as_it_counts(published)
+        state = self._learner.concepts.get(concept_id)
+        now = state or unseen(concept_id, self._parameters)
+        threshold = self._parameters.mastery_threshold
+        previous = self._previous_mastery(concept_id)
+        was, is_now = previous >= threshold, now.mastery >= threshold
+        data: dict[str, Any] = {
+            "concept_id": concept_id,
+            "mastery": now.mastery,
+            "previous_mastery": previous,
+            "mastered": is_now,
+            "transition": "none" if was == is_now else ("mastered" if is_now else "lapsed"),
+            "attempts": now.attempts,
+            "probability_correct": self._predicted[concept_id],
+            "ability": self._ability(self._scale[concept_id]),
+            "response_id": response.response_id,
+            "item_id": response.item_id,
+            "correct": response.correct,
+            "score": response.score,
+            "answered_at": iso(response.answered_at_us),
+            "last_answered_at": iso(
+                response.answered_at_us if state is None else now.answered_at_us
+            ),
+            "parameters_version": self._parameters.version,
+            "cause": self._cause(),
+        }
+        if state is not None:
+            interval = mastery_interval(state, self._parameters.of_concept(concept_id))
+            if interval is not None:
+                data["mastery_interval"] = interval_document(interval)
+        if self._correction is not None:
+            data["correction"] = self._correction.kind
+        if response.session_id is not None:
+            session = self._learner.sessions.get(response.session_id)
+            data["session_id"] = response.session_id
+            data["session"] = {
+                "responses": 0 if session is None else session.responses,
+                "correct": 0 if session is None else session.correct,
+            }
+        return data
+
+    def _cause(self) -> Cause:
+        if self._correction is not None:
+            return "correction"
+        under_others = self._stored.parameters_version != self._parameters.version
+        # Of a learner whose own row was lost nothing says under which it was.
+        return "parameters" if under_others and self._stored.version else "rebuild"
+
+    def _as_it_counts(self, published: Response) -> Response:
+        """With the score that counts; of a voided response that which it was published with."""
+        return self._counting.get(published.response_id, published)
+
+    def _previous_mastery(self, concept_id: str) -> float:
+        stored = self._mastery.get(concept_id)
+        # What stands there may be no probability: it is being repaired.
+        if stored is None or not 0.0 <= stored <= 1.0:
+            return unseen(concept_id, self._parameters).mastery
+        return stored
+
+    def _predict(self, about: Mapping[str, Response]) -> None:
+        """What was expected of each of these answers, on its concept.
+
+        Of an answer that does not count, or that has not this concept: one more replay for all.
+        """
+        due = []
+        for concept_id, one in about.items():
+            counting = self._counting.get(one.response_id)
+            if counting is not None and concept_id in counting.concept_ids:
+                at = counting.concept_ids.index(concept_id)
+                self._predicted[concept_id] = self._expected[one.response_id].concepts[at]
+            else:
+                due.append((self._as_it_counts(one).position, concept_id))
+        due.sort()
+        learner = Learner(parameters_version=self._parameters.version)
+        log = sorted(self._log, key=lambda one: one.position)
+        at = 0
+        for position, concept_id in due:
+            while at < len(log) and log[at].position < position:
+                apply(learner, log[at], self._parameters)
+                at += 1
+            response = self._as_it_counts(about[concept_id])
+            self._predicted[concept_id] = concept_prediction(
+                learner, concept_id, response, self._parameters
+            )
+
+    def _ability(self, scale: str) -> dict[str, Any]:
+        none = unseen_ability(scale, self._parameters)
+        state = self._learner.abilities.get(scale, none)
+        now, prior = estimates([state, none])
+        previous = self._theta.get(scale, prior.theta)
+        # What is stored may be no number: it is being repaired.
+        known = math.isfinite(previous)
+        outcome = AbilityOutcome(now, previous if known else prior.theta, person_fit(state))
+        return ability_document(scale, outcome)
+
+
+def _on_concept(concept_id: str) -> Callable[[Response], bool]:
+    return lambda one: concept_id in one.concept_ids
+
+
+def _on_scale(scale: str) -> Callable[[Response], bool]:
+    return lambda one: one.scale == scale
+
+
+def _in_session(session_id: str) -> Callable[[Response], bool]:
+    return lambda one: one.session_id == session_id

@@ -1,0 +1,162 @@
+"""What replaces a learner's stored state when it is to be what a replay of the log gives. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeVar
+
+from workers.common.rate_limit import newest
+from workers.estimation.ability import estimates
+from workers.estimation.learner import Learner
+from workers.estimation.parameters import Parameters
+from workers.estimation.replay import replay_predicting
+from workers.estimation.uncertainty import mastery_interval
+from workers.ledger.corrections import Correction, CorrectionRow, effective_log
+from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
+from workers.ledger.repair import Rewrite
+from workers.operations.repair.rewrite_events import Retelling
+
+Row = TypeVar("Row", ConceptRow, AbilityRow, SessionRow)
+
+_ALIKE: Final = 1e-12
+"""What two machines may differ by in the last digits of a logarithm."""
+_UNVERSIONED: Final = 0
+"""In the place of a version that the ledger is to give."""
+
+
+class _Rows(NamedTuple):
+    """All rows of a learner's state, by the rest of their keys."""
+
+    concepts: dict[str, ConceptRow]
+    abilities: dict[str, AbilityRow]
+    sessions: dict[str, SessionRow]
+
+
+def rewriting(
+    stored: Stored, parameters: Parameters, correction: Correction | None = None
+) -> Rewrite | None:
+    """What makes the stored state that which the log gives; None where it is that already.
+
+    Rows that are right stay as they are, with their versions.
+
+    Args:
+        stored: the learner, with a log that can be trusted.
+        parameters: under which the state is wanted.
+        correction: to be appended to the log; it must name one of its responses.
+    """
+    corrections = list(stored.corrections)
+    if correction is not None:
+        corrections.append(_as_newest(correction, corrections))
+    log = effective_log(stored.responses, corrections)
+    learner, expected = replay_predicting(log, parameters)
+    old, new = _stored_rows(stored), _rows(learner, parameters)
+    altered = {(one.table, one.of) for one in stored.altered}
+
+    concepts = _changed("concept_mastery", old.concepts, new.concepts, altered)
+    abilities = _changed("student_ability", old.abilities, new.abilities, altered)
+    sessions = _changed("practice_sessions", old.sessions, new.sessions, altered)
+    rewrite = Rewrite(
+        stored.key,
+        stored.version,
+        learner.last,
+        parameters.version,
+        len(corrections),
+        (stored.version == 0 < stored.newest_version)  # its own row was lost
+        or ("learners", "") in altered
+        or stored.response_count not in {None, len(stored.responses)},
+        [] if correction is None else [correction],
+        concepts,
+        abilities,
+        sessions,
+        [name for name in old.concepts if name not in new.concepts],
+        [name for name in old.abilities if name not in new.abilities],
+        [name for name in old.sessions if name not in new.sessions],
+    )
+    lost = stored.kept is None and rewrite.recount and bool(stored.windows)
+    if lost or (stored.kept is not None and stored.kept != newest(stored.windows)):
+        rewrite.kept = newest(stored.windows)
+    gone = rewrite.gone_concepts or rewrite.gone_scales or rewrite.gone_sessions
+    right = (
+        correction is None
+        and not (concepts or abilities or sessions or gone or rewrite.recount)
+        and rewrite.kept is None
+        and (stored.last, stored.parameters_version, stored.correction_count)
+        == (rewrite.last, rewrite.parameters_version, rewrite.correction_count)
+    )
+    if right:
+        return None
+    retelling = Retelling(stored, learner, log, expected, parameters, correction=correction)
+    rewrite.changes = retelling.changes(
+        concepts=[*(row.concept_id for row in concepts), *rewrite.gone_concepts],
+        scales=[*(row.scale for row in abilities), *rewrite.gone_scales],
+        sessions=[*(row.session_id for row in sessions), *rewrite.gone_sessions],
+    )
+    return rewrite
+
+
+def _as_newest(correction: Correction, corrections: Iterable[CorrectionRow]) -> CorrectionRow:
+    version = 1 + max((one.version for one in corrections), default=0)
+    return CorrectionRow(*correction, 0, version)
+
+
+def _stored_rows(stored: Stored) -> _Rows:
+    return _Rows(
+        {row.concept_id: row for row in stored.concepts},
+        {row.scale: row for row in stored.abilities},
+        {row.session_id: row for row in stored.sessions},
+    )
+
+
+def _rows(learner: Learner, parameters: Parameters) -> _Rows:
+    threshold, under = parameters.mastery_threshold, parameters.version
+    concepts = {
+        name: ConceptRow(
+            name,
+            state.mastery,
+            state.attempts,
+            state.mastery >= threshold,
+            state.answered_at_us,
+            _UNVERSIONED,
+            under,
+            state.mantissa,
+            state.exponent,
+            state.deviation,
+            state.deviation_variance,
+            state.gradient,
+            state.recent,
+            state.lasting,
+            *(mastery_interval(state, parameters.of_concept(name)) or (None, None)),
+        )
+        for name, state in learner.concepts.items()
+    }
+    found = estimates(list(learner.abilities.values()))
+    abilities = {
+        scale: AbilityRow(
+            scale, *estimate, state.responses, _UNVERSIONED, under, state.score, *state[3:]
+        )
+        for (scale, state), estimate in zip(learner.abilities.items(), found, strict=True)
+    }
+    sessions = {
+        name: SessionRow(name, *state, _UNVERSIONED) for name, state in learner.sessions.items()
+    }
+    return _Rows(concepts, abilities, sessions)
+
+
+def _changed(
+    table: str, old: Mapping[str, Row], new: Mapping[str, Row], altered: set[tuple[str, str]]
+) -> list[Row]:
+    return [
+        row
+        for name, row in new.items()
+        if (table, name) in altered or name not in old or not _alike(old[name], row)
+    ]
+
+
+def _alike(old: Row, new: Row) -> bool:
+    return all(map(_same, old._replace(version=_UNVERSIONED), new))
+
+
+def _same(old: object, new: object) -> bool:
+    if isinstance(old, float) and isinstance(new, float):
+        return abs(old - new) <= _ALIKE
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        return len(old) == len(new) and all(map(_same, old, new))
+    return old == new

@@ -1,0 +1,275 @@
+"""Comparing what is stored with what was written, and with what a replay of the log gives."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from workers.common.errors import ParametersRefused
+from workers.common.rate_limit import newest
+from workers.estimation.ability import estimates
+from workers.estimation.bkt import probability
+from workers.estimation.learner import Learner, LearnerKey
+from workers.estimation.parameters import Parameters
+from workers.estimation.replay import replay_many
+from workers.estimation.uncertainty import mastery_interval
+from workers.ledger.corrections import LOG_TABLES, Altered
+from workers.ledger.parameter_versions import Versions, versions_of
+from workers.ledger.protocol import Stored
+from workers.ledger.repair import AuditLedger
+from workers.operations.repair.scope import Scope
+
+TOLERANCE: Final = 1e-9
+"""Largest difference between stored and replayed numbers that counts as none."""
+PAGE: Final = 100
+"""Learners looked at at once, with their logs."""
+
+
+class Difference(NamedTuple):
+    """A stored value that is not what it must be."""
+
+    key: LearnerKey
+    what: str
+    """Table and column, and of which concept, scale or session."""
+    stored: object
+    replayed: object
+    """What it must be."""
+    by: str = "the log gives"
+    """Who says so."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return (
+            f"tenant {self.key.tenant_id!r}, student {self.key.student_id!r}: {self.what} "
+            f"is {self.stored}, {self.by} {self.replayed}"
+        )
+
+
+class Verified(NamedTuple):
+    """One page of learners, compared."""
+
+    learners: int
+    responses: int
+    differences: list[Difference]
+    unsealed: int = 0
+    """Rows without a checksum, from before there were any: altered, only a replay would tell."""
+    outdated: int = 0
+    """Learners who wait to be replayed under the active version of the parameters."""
+
+
+async def pages(
+    ledger: AuditLedger,
+    only: LearnerKey | None = None,
+    sample: int | None = None,
+    *,
+    scope: Scope | None = None,
+    page: int = PAGE,
+) -> AsyncIterator[list[LearnerKey]]:
+    """Whom to look at, page by page: all who have a row in any table, unless it is said.
+
+    Args:
+        ledger: the system of record.
+        only: this learner.
+        sample: so many learners, drawn at random.
+        scope: those of a tenant, or one of them; where nothing else is said.
+        page: how many at once.
+    """
+    if only is not None:
+        yield [only]
+    elif sample is not None:
+        drawn = await ledger.sample(sample)
+        for at in range(0, len(drawn), page):
+            yield drawn[at : at + page]
+    else:
+        async for keys in (scope or Scope()).learners(lambda after: ledger.holders(after, page)):
+            yield keys
+
+
+async def verify(
+    ledger: AuditLedger,
+    parameters: Parameters | Versions,
+    *,
+    only: LearnerKey | None = None,
+    sample: int | None = None,
+    scope: Scope | None = None,
+    page: int = PAGE,
+) -> AsyncIterator[Verified]:
+    """Compare learners, page by page; safe while workers run.
+
+    A learner's log and state are read in one snapshot, so a commit in between changes both. A state
+    is compared with what the log gives under the version that the state says it is of.
+
+    Args:
+        ledger: the system of record.
+        parameters: those of a ledger; or those alone under which all states are to be.
+        only: see `pages`.
+        sample: see `pages`.
+        scope: see `pages`.
+        page: see `pages`.
+    """
+    versions = versions_of(parameters)
+    async for keys in pages(ledger, only, sample, scope=scope, page=page):
+        rows = await ledger.stored(keys)
+        found: list[Difference] = []
+        for under, some in await _by_version(rows, versions):
+            replayed = replay_many([stored.log for stored in some], under)
+            found += [
+                difference
+                for stored, learner in zip(some, replayed, strict=True)
+                for difference in differences(stored, learner, under)
+            ]
+        active = versions.present.version
+        yield Verified(
+            len(rows),
+            sum(len(stored.responses) for stored in rows),
+            found,
+            sum(stored.unsealed for stored in rows),
+            sum(stored.version > 0 and stored.parameters_version != active for stored in rows),
+        )
+
+
+async def _by_version(
+    rows: list[Stored], versions: Versions
+) -> list[tuple[Parameters, list[Stored]]]:
+    """Learners by the parameters that their states are to be under, in the order of the rows.
+
+    Whose state says that it is of a version that can't be had is compared with what it should be.
+    """
+    found: dict[int, tuple[Parameters, list[Stored]]] = {}
+    for stored in rows:
+        under = versions.present
+        if stored.version and stored.parameters_version != under.version:
+            with suppress(ParametersRefused):
+                under = await versions.of(stored.parameters_version)
+        found.setdefault(under.version, (under, []))[1].append(stored)
+    return list(found.values())
+
+
+def differences(stored: Stored, replayed: Learner, parameters: Parameters) -> Iterator[Difference]:
+    """Everything in which a learner's rows are not what was written, or not the replayed state.
+
+    Args:
+        stored: the learner's rows.
+        replayed: the state that the learner's log gives.
+        parameters: under which it was replayed.
+    """
+    yield from log_differences(stored)
+    for row in stored.altered:
+        if row.table not in LOG_TABLES:
+            yield _altered(stored.key, row)
+    if stored.version < stored.newest_version:
+        yield Difference(
+            stored.key, "learners.version", stored.version, stored.newest_version, "a row has"
+        )
+    if not _counted(stored):
+        yield from _miscounted(stored)
+    for what, is_, should in _values(stored, replayed, parameters):
+        if not _same(is_, should):
+            yield Difference(stored.key, what, is_, should)
+
+
+def log_differences(stored: Stored) -> Iterator[Difference]:
+    """Everything in which a learner's log is not what was written: no replay can mend that."""
+    for row in stored.altered:
+        if row.table in LOG_TABLES:
+            yield _altered(stored.key, row)
+    known = {response.response_id for response in stored.responses}
+    for response_id in dict.fromkeys(one.response_id for one in stored.corrections):
+        if response_id not in known:
+            what = f"student_responses of {response_id!r}"
+            yield Difference(stored.key, what, "missing", "was corrected", "but it")
+    if _counted(stored):
+        yield from _miscounted(stored)
+
+
+def _counted(stored: Stored) -> bool:
+    """Whether the learner's row can be believed in how long the log is."""
+    return stored.version > 0 and all(row.table != "learners" for row in stored.altered)
+
+
+def _miscounted(stored: Stored) -> Iterator[Difference]:
+    for table, count, rows in (
+        ("student_responses", stored.response_count, stored.responses),
+        ("response_corrections", stored.correction_count, stored.corrections),
+    ):
+        if count is not None and count != len(rows):
+            what = f"the number of rows of {table}"
+            yield Difference(stored.key, what, len(rows), count, "there were")
+
+
+def _altered(key: LearnerKey, row: Altered) -> Difference:
+    what = f"the checksum of {row.table}" + (f" {row.of!r}" if row.of else "")
+    return Difference(key, what, row.given, row.checksum, "it was written with")
+
+
+def _same(stored: object, replayed: object) -> bool:
+    if isinstance(stored, float) and isinstance(replayed, float):
+        return abs(stored - replayed) <= TOLERANCE
+    if isinstance(stored, tuple) and isinstance(replayed, tuple):
+        return len(stored) == len(replayed) and all(map(_same, stored, replayed))
+    return stored == replayed
+
+
+def _values(
+    stored: Stored, replayed: Learner, parameters: Parameters
+) -> Iterator[tuple[str, object, object]]:
+    yield "learners.position", stored.last, replayed.last
+    yield "learners.parameters_version", stored.parameters_version, parameters.version
+    if stored.kept is not None:
+        yield "learners.rate_counts", stored.kept, newest(stored.windows)
+    yield from _concept_values(stored, replayed, parameters)
+    yield from _ability_values(stored, replayed, parameters)
+    sessions = {row.session_id: row for row in stored.sessions}
+    yield "practice_sessions", sorted(sessions), sorted(replayed.sessions)
+    for session_id, state in replayed.sessions.items():
+        if (row := sessions.get(session_id)) is not None:
+            for name in state._fields:
+                what = f"practice_sessions.{name} of {session_id!r}"
+                yield what, getattr(row, name), getattr(state, name)
+
+
+def _concept_values(
+    stored: Stored, replayed: Learner, parameters: Parameters
+) -> Iterator[tuple[str, object, object]]:
+    rows = {row.concept_id: row for row in stored.concepts}
+    yield "concept_mastery", sorted(rows), sorted(replayed.concepts)
+    for concept_id, state in replayed.concepts.items():
+        row = rows.get(concept_id)
+        if row is None:
+            continue
+        of = f"of {concept_id!r}"
+        yield f"concept_mastery.mastery {of}", row.mastery, state.mastery
+        yield f"concept_mastery.attempts {of}", row.attempts, state.attempts
+        yield f"concept_mastery.answered_at {of}", row.answered_at_us, state.answered_at_us
+        mastered = state.mastery >= parameters.mastery_threshold
+        yield f"concept_mastery.mastered {of}", row.mastered, mastered
+        yield f"concept_mastery.parameters_version {of}", row.parameters_version, parameters.version
+        yield f"concept_mastery.odds_exponent {of}", row.odds_exponent, state.exponent
+        yield f"concept_mastery.odds_mantissa {of}", row.odds_mantissa, state.mantissa
+        for name in ("deviation", "deviation_variance", "gradient", "recent", "lasting"):
+            yield f"concept_mastery.{name} {of}", getattr(row, name), getattr(state, name)
+        interval = mastery_interval(state, parameters.of_concept(concept_id))
+        low, high = interval or (None, None)
+        yield f"concept_mastery.mastery_low {of}", row.mastery_low, low
+        yield f"concept_mastery.mastery_high {of}", row.mastery_high, high
+        of_odds = probability(row.odds_mantissa, row.odds_exponent)
+        yield f"concept_mastery.mastery {of} against its own odds", row.mastery, of_odds
+
+
+def _ability_values(
+    stored: Stored, replayed: Learner, parameters: Parameters
+) -> Iterator[tuple[str, object, object]]:
+    rows = {row.scale: row for row in stored.abilities}
+    yield "student_ability", sorted(rows), sorted(replayed.abilities)
+    found = estimates(list(replayed.abilities.values()))
+    for (scale, state), estimate in zip(replayed.abilities.items(), found, strict=True):
+        row = rows.get(scale)
+        if row is None:
+            continue
+        of = f"of {scale!r}"
+        yield f"student_ability.theta {of}", row.theta, estimate.theta
+        yield f"student_ability.standard_error {of}", row.standard_error, estimate.standard_error
+        yield f"student_ability.responses {of}", row.responses, state.responses
+        yield f"student_ability.score {of}", row.score, state.score
+        for name in ("variance", "surprise", "surprise_variance"):
+            yield f"student_ability.{name} {of}", getattr(row, name), getattr(state, name)
+        yield f"student_ability.parameters_version {of}", row.parameters_version, parameters.version

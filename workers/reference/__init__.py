@@ -1,0 +1,1 @@
+"""Documents made from the code: AsyncAPI, TypeScript and the reference pages."""

@@ -1,0 +1,1 @@
+"""Redis Streams: read, claim, trim and retry entries."""

@@ -1,0 +1,170 @@
+"""Consuming one stream for one group: subscriber, reclaiming, and a watchdog over both."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+import structlog
+from faststream.redis import RedisBroker
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from contracts.envelope import CloudEvent
+from workers.common.errors import StreamRefused, Unavailable
+from workers.common.tasks import end
+from workers.streams.batch import RawBatch
+from workers.streams.reclaiming import Reclaimer
+from workers.streams.redis_errors import redis_errors
+from workers.streams.subscribers import declare, ensure_groups
+
+_log = structlog.get_logger(__name__)
+
+_WATCH_S: Final = 1.0
+
+
+class Consumption:
+    """One stream, consumed by one group.
+
+    Args:
+        broker: FastStream's, not started yet.
+        client: a connection to the same Redis.
+        stream: the stream's whole name.
+        group: the consumer group.
+        consumer: this worker's name in it.
+        batch_size: the most entries taken at once.
+        reclaim_after_ms: an entry pending for longer is claimed, milliseconds.
+        event: what one entry is documented as.
+        handler: takes each batch; returns when there is room for the next.
+        held: the entries of the stream that this worker has on their way.
+        waiting: whether the handler waits for a server.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker: RedisBroker,
+        client: Redis,
+        stream: str,
+        group: str,
+        consumer: str,
+        batch_size: int,
+        reclaim_after_ms: int,
+        event: type[CloudEvent[Any]],
+        handler: Callable[[RawBatch], Awaitable[None]],
+        held: Callable[[], AbstractSet[str]],
+        waiting: Callable[[], bool],
+    ) -> None:
+        self.stream = stream
+        self.group = group
+        self._client = client
+        self._subscriber = declare(
+            broker,
+            stream=stream,
+            group=group,
+            consumer=consumer,
+            batch_size=batch_size,
+            event=event,
+            handler=handler,
+            title=f"{group}:{stream}",
+            description=f"{group} reads {stream}",
+        )
+        self._reclaimer = Reclaimer(
+            client=client,
+            stream=stream,
+            group=group,
+            consumer=consumer,
+            idle_ms=reclaim_after_ms,
+            batch_size=batch_size,
+            held=held,
+            waiting=waiting,
+            feed=handler,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._delivered_before = "0-0"
+
+    async def prepare(self) -> None:
+        """Create stream and group where they are missing; call before the broker starts."""
+        await ensure_groups(self._client, [(self.stream, self.group)])
+        group = await self._group_info()
+        self._delivered_before = _text(group["last-delivered-id"]) if group else "0-0"
+
+    def start(self) -> None:
+        """Begin to inherit, reclaim, keep and watch; call once the broker has started."""
+        self._tasks = [
+            asyncio.create_task(self._reclaim()),
+            asyncio.create_task(self._keep()),
+            asyncio.create_task(self._watch()),
+        ]
+
+    async def stop(self) -> None:
+        """Take no further entries."""
+        await end(self._tasks)
+        await self._subscriber.stop()
+
+    async def finish(self) -> None:
+        """After `stop`, take what Redis had handed over to the read that was ended."""
+        try:
+            await self._reclaimer.inherit("+")
+        except (Unavailable, StreamRefused) as error:
+            _log.warning("entries_left_pending", stream=self.stream, error=str(error))
+
+    @property
+    def alive(self) -> bool:
+        """Whether entries are being read: FastStream may stop reading for good and stay up."""
+        tasks = self._subscriber.tasks
+        return bool(self._subscriber.running) and any(not task.done() for task in tasks)
+
+    async def drained(self) -> bool:
+        """Whether nothing is unread and nothing pending in the whole group."""
+        group = await self._group_info()
+        if group is None or group["pending"]:
+            return False  # lost: the watchdog makes it again, and then we know
+        last = _text(group["last-delivered-id"])
+        with redis_errors():
+            return not await self._client.xrange(self.stream, min=f"({last}", count=1)
+
+    async def _group_info(self) -> dict[str, Any] | None:
+        """What Redis knows of the group; None if group or stream do not exist."""
+        with redis_errors():
+            try:
+                groups: Any = await self._client.xinfo_groups(self.stream)
+            except ResponseError as error:
+                if "no such key" in str(error):
+                    return None
+                raise
+        return next((group for group in groups if _text(group["name"]) == self.group), None)
+
+    async def _reclaim(self) -> None:
+        while True:
+            try:
+                await self._reclaimer.inherit(self._delivered_before)
+                await self._reclaimer.run()
+            except Exception as error:  # noqa: BLE001  # whatever it is, what is pending must not wait for ever
+                _log.warning("reclaiming_failed", stream=self.stream, error=str(error))
+                await asyncio.sleep(_WATCH_S)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self._reclaimer.keep()
+            except Exception as error:  # noqa: BLE001  # as above: what is on its way must stay ours
+                _log.warning("keeping_failed", stream=self.stream, error=str(error))
+                await asyncio.sleep(_WATCH_S)
+
+    async def _watch(self) -> None:
+        """Make the group again and go on after FastStream has stopped reading for good."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if self.alive:
+                continue
+            try:
+                await self.prepare()
+                await self._subscriber.start()
+                _log.warning("subscriber_restarted", stream=self.stream, group=self.group)
+            except Exception as error:  # noqa: BLE001  # readiness tells meanwhile; try again
+                _log.warning("subscriber_down", stream=self.stream, error=str(error))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,142 @@
+"""Keeping the streams within their bounds while the worker works: done every few seconds."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from workers.common.errors import Unavailable
+from workers.common.tasks import end
+from workers.streams.trimming import Bounds, Trimmed, Trimmer, order
+
+_log = structlog.get_logger(__name__)
+
+_PERIOD_S: Final = 2.0
+_LAST_SWEEP_S: Final = 2.0
+"""A stop does not wait longer for a Redis that does not answer."""
+_WARN_AGAIN_S: Final = 600.0
+_GONE_AFTER: Final = 10
+"""Times `RECLAIM_AFTER_MS`: a reader that is alive asks several times in each of them."""
+
+
+class Housekeeping:
+    """Trims the streams, and forgets consumers that are gone and tries of entries that are.
+
+    Every worker does it for all streams: each step is atomic, and safe beside any other.
+
+    Args:
+        trimmer: does each step.
+        bounds: of each stream.
+        consumer: this worker's name in the groups.
+        reclaim_after_ms: after which pending entries are claimed; a consumer that is silent for ten
+            times as long, and has none, is gone.
+        trimmed: is told the stream and how many entries were removed.
+        period_s: between two sweeps, at most, seconds.
+        clock: seconds of a clock that never goes back.
+    """
+
+    def __init__(
+        self,
+        *,
+        trimmer: Trimmer,
+        bounds: Sequence[Bounds],
+        consumer: str,
+        reclaim_after_ms: int,
+        trimmed: Callable[[str, int], None],
+        period_s: float = _PERIOD_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._trimmer = trimmer
+        self._bounds = tuple(bounds)
+        self._consumer = consumer
+        self._gone_after_ms = _GONE_AFTER * reclaim_after_ms
+        self._trimmed = trimmed
+        self._period_s = period_s
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._failing: set[str] = set()
+        self._warned: dict[tuple[str, str], float] = {}
+
+    def start(self) -> None:
+        """Sweep again and again, until stopped."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End, after a last sweep: a worker that has drained its streams leaves them short."""
+        if self._task is None:
+            return
+        task, self._task = self._task, None
+        await end([task])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SWEEP_S):
+                await self.sweep()
+
+    async def sweep(self) -> None:
+        """Bring every stream within its bounds, once; what fails is told and left for the next."""
+        for bounds in self._bounds:
+            try:
+                await self._sweep(bounds)
+            except Unavailable:
+                return  # whoever reads the streams tells it and waits; so do we
+            except Exception as error:  # noqa: BLE001  # one stream's trouble leaves the others alone
+                if bounds.stream not in self._failing:
+                    self._failing.add(bounds.stream)
+                    _log.warning("housekeeping_failed", stream=bounds.stream, error=str(error))
+            else:
+                self._failing.discard(bounds.stream)
+
+    async def _run(self) -> None:
+        while True:
+            # Workers that were started together should not all sweep at one moment.
+            await asyncio.sleep(self._period_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await self.sweep()
+
+    async def _sweep(self, bounds: Bounds) -> None:
+        found = await self._trimmer.trim(bounds)
+        needs, total = found.needs, found.entries
+        self._trimmed(bounds.stream, found.entries)
+        while found.more:
+            found = await self._trimmer.trim(bounds)
+            total += found.entries
+            self._trimmed(bounds.stream, found.entries)
+        if bounds.retention_ms is not None:
+            self._warn(bounds, found._replace(entries=total, needs=needs), bounds.retention_ms)
+        if bounds.group is None:
+            return  # nobody here tries its entries
+        await self._trimmer.forget_tries(bounds.stream, found.first)
+        names = await self._trimmer.forget_consumers(
+            bounds.stream, bounds.group, idle_ms=self._gone_after_ms, own=self._consumer
+        )
+        if names:
+            _log.info(
+                "consumers_forgotten", stream=bounds.stream, group=bounds.group, consumers=names
+            )
+
+    def _warn(self, bounds: Bounds, found: Trimmed, retention_ms: int) -> None:
+        """Tell who is about to lose entries by age, and who has just lost some."""
+        retention_s = retention_ms / 1000
+        for need in found.needs:
+            if need.oldest is None:
+                continue
+            told = {
+                "stream": bounds.stream,
+                "group": need.group,
+                "oldest_age_s": round(found.age_s(need.oldest)),
+                "retention_s": round(retention_s),
+            }
+            if found.entries and order(need.oldest) < order(found.first):
+                _log.warning("unacknowledged_entries_trimmed", **told, trimmed=found.entries)
+            elif found.age_s(need.oldest) > retention_s / 2 and self._due(bounds, need.group):
+                _log.warning("retention_near", **told)
+
+    def _due(self, bounds: Bounds, group: str) -> bool:
+        key = (bounds.stream, group)
+        last = self._warned.get(key)
+        if last is not None and self._clock() - last < _WARN_AGAIN_S:
+            return False
+        self._warned[key] = self._clock()
+        return True

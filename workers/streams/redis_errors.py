@@ -1,0 +1,86 @@
+"""What each error of redis-py means for us."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import exceptions as redis
+
+from workers.common.errors import RedisUnavailable, StreamRefused
+
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (
+    redis.RedisError,
+    redis.RedisClusterException,
+    redis.ChildDeadlockedError,
+    redis.IncorrectPolicyType,
+    OSError,
+)
+"""All that redis-py raises; `OSError` is what it lets through while it connects."""
+
+# More special than their bases below: waiting cures none of them.
+_REFUSED = (redis.AuthenticationError, redis.AuthorizationError)
+_UNAVAILABLE = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.ClusterError,
+    redis.TryAgainError,
+    redis.AskError,
+    redis.SlotNotCoveredError,
+    redis.ReadOnlyError,
+    redis.OutOfMemoryError,
+    redis.WatchError,
+    redis.LockError,
+    redis.ChildDeadlockedError,
+    OSError,
+)
+# First words of replies that redis-py hands on as a plain `ResponseError`.
+_PASSING = frozenset(
+    ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY",
+     "TRYAGAIN", "UNBLOCKED", "UNKILLABLE")
+)  # fmt: skip
+
+
+def from_redis(error: Exception) -> RedisUnavailable | StreamRefused:
+    """Our error for one of redis-py's.
+
+    A full or a read-only server, one that loads, fails over or runs a long script: away for now.
+    A wrong type of key, a missing command, group or permission: refused.
+    """
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, _REFUSED):
+        return StreamRefused(f"redis refuses us: {reason}; check user and password in REDIS_URL")
+    if isinstance(error, redis.NoPermissionError):
+        return StreamRefused(f"redis refuses us: {reason}; grant its user that command and key")
+    if isinstance(error, _UNAVAILABLE):
+        return RedisUnavailable(reason)
+    words = str(error).split(maxsplit=1)
+    if isinstance(error, redis.ResponseError) and words and words[0] in _PASSING:
+        return RedisUnavailable(reason)
+    return StreamRefused(f"redis refuses a command: {reason}")
+
+
+def group_is_missing(error: BaseException) -> bool:
+    """Whether Redis said NOGROUP: the stream or its group was deleted, or Redis lost its data.
+
+    Args:
+        error: an error of redis-py, or one of ours raised from it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, redis.ResponseError) and str(cause).startswith("NOGROUP"):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Map what redis-py raises within.
+
+    Raises:
+        RedisUnavailable: Redis is away or can't serve us now.
+        StreamRefused: Redis answers, but refuses.
+    """
+    try:
+        yield
+    except LIBRARY_ERRORS as error:
+        raise from_redis(error) from error

@@ -1,0 +1,69 @@
+"""When the event of a redriven entry was first accepted, kept where no publisher can write.
+
+A redriven entry is a new entry with a new id, yet its token was valid, or not, when the event
+entered the stream for the first time. Redriving notes the first entry's id in a hash beside the
+stream, in the same step as it adds the new entry; that carries a marker only, so that ordinary
+entries cost no lookup. Publishers may XADD to the stream and write no hash: the marker alone, which
+anybody can put into an entry, says nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from workers.common.errors import StreamRefused
+from workers.streams.batch import RawEntry
+from workers.streams.redis_errors import redis_errors
+
+MARKER: Final = b"redriven"
+"""The field of an entry that tells to look it up; its value means nothing."""
+
+_ENTRY_ID: Final = re.compile(rb"\d{1,20}-\d{1,20}")
+
+
+def accepted_key(stream: str) -> str:
+    """The hash from a redriven entry's id to its first entry's id; in the stream's slot."""
+    return f"{stream}:accepted"
+
+
+class Acceptances:
+    """Looks up where redriven entries come from.
+
+    A record lives as long as the dead letter that was redriven, so that a redelivery of any age
+    finds it (`workers.operations.dead_letters.purging`).
+
+    Args:
+        client: a connection to the Redis of the streams.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    async def recall(self, stream: str, entries: Sequence[RawEntry]) -> list[RawEntry]:
+        """The same entries in the same order, of each redriven one with its first entry.
+
+        Nothing is asked for entries without the marker; one with a forged marker stays as it is.
+
+        Raises:
+            RedisUnavailable: try again.
+            StreamRefused: the records are not what we wrote.
+        """
+        marked = [entry.entry_id for entry in entries if MARKER in entry.fields]
+        if not marked:
+            return list(entries)
+        key = accepted_key(stream)
+        with redis_errors():
+            found: Any = await self._client.hmget(key, marked)
+        first = {new: _entry_id(key, new, old) for new, old in zip(marked, found, strict=True)}
+        return [entry._replace(redriven_from=first.get(entry.entry_id)) for entry in entries]
+
+
+def _entry_id(key: str, entry_id: str, value: bytes | None) -> str | None:
+    if value is not None and not _ENTRY_ID.fullmatch(value):
+        raise StreamRefused(
+            f"the field {entry_id} of {key} is no id of an entry: delete it; nothing but "
+            "`mastery rejected redrive` may write there"
+        )
+    return value.decode() if value is not None else None

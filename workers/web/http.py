@@ -1,0 +1,129 @@
+"""The HTTP applications, and what they show without asking who looks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from workers.common.errors import MasteryError
+from workers.metrics.health import Health
+from workers.reference.asyncapi import Document
+from workers.web.requests import FailureMiddleware, RequestMiddleware, on_http_exception
+
+STATIC: Final = Path(__file__).with_name("static")
+
+_VIEWER_SOURCES: Final = {
+    "default-src": "'none'",
+    # The viewer's JSON Schema validator compiles its checks; there is no build of it without.
+    "script-src": "'self' 'unsafe-eval'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+VIEWER_POLICY: Final = "; ".join(f"{what} {source}" for what, source in _VIEWER_SOURCES.items())
+"""Content-Security-Policy of the viewer: files of ours alone, and nothing inline."""
+
+_REFRESH_TIMEOUT_S: Final = 3.0
+"""Longer than a part has to answer in `Health`: one that hangs must not hide the others."""
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+_log = structlog.get_logger(__name__)
+
+Refresh = Callable[[], Awaitable[None]]
+
+
+def application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware] = ()) -> Starlette:
+    """An application in which all requests have their id, and all errors our shape.
+
+    Args:
+        routes: what it serves.
+        middleware: what is asked before the routes, the first first.
+    """
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(RequestMiddleware), *middleware, Middleware(FailureMiddleware)],
+        # Starlette's types know nothing of a handler that serves sockets too.
+        exception_handlers={HTTPException: cast("Any", on_http_exception)},
+    )
+    # Its answer would have neither our shape nor, behind a proxy, an address to rely on.
+    app.router.redirect_slashes = False
+    return app
+
+
+def health_routes(health: Health) -> list[BaseRoute]:
+    """How the engine is: ``/health``, ``/health/live`` and ``/health/ready``."""
+
+    async def whole(_: Request) -> Response:
+        report = await health.report()
+        status = 200 if report.ready else 503
+        return JSONResponse(report.to_jsonable(), status_code=status, headers=_NO_STORE)
+
+    async def live(_: Request) -> Response:
+        uptime_s = round(health.uptime_s, 3)
+        alive = {"status": "alive", "version": health.version, "uptime_s": uptime_s}
+        return JSONResponse(alive, headers=_NO_STORE)
+
+    return [
+        Route("/health", whole),
+        Route("/health/live", live),
+        Route("/health/ready", whole),
+    ]
+
+
+def inner_routes(
+    *, registry: CollectorRegistry, document: Document, refresh: Refresh | None = None
+) -> list[BaseRoute]:
+    """What may be for operators alone: metrics, the AsyncAPI document and its viewer.
+
+    Args:
+        registry: what ``/metrics`` shows.
+        document: what ``/docs`` and ``/asyncapi.*`` show.
+        refresh: brings gauges up to date before ``/metrics`` answers; it may fail.
+    """
+    page = (STATIC / "docs.html").read_text(encoding="utf-8")
+    as_yaml, as_json = document.to_yaml(), document.to_json()
+
+    async def metrics(_: Request) -> Response:
+        if refresh is not None:
+            await _refreshed(refresh)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    async def viewer(_: Request) -> Response:
+        return HTMLResponse(page, headers={"Content-Security-Policy": VIEWER_POLICY})
+
+    async def yaml(_: Request) -> Response:
+        return Response(as_yaml, media_type="application/yaml")
+
+    async def json(_: Request) -> Response:
+        return Response(as_json, media_type="application/json")
+
+    return [
+        Route("/metrics", metrics),
+        Route("/docs", viewer),
+        Mount("/docs/static", StaticFiles(directory=STATIC)),
+        Route("/asyncapi.yaml", yaml),
+        Route("/asyncapi.json", json),
+    ]
+
+
+async def _refreshed(refresh: Refresh) -> None:
+    try:
+        async with asyncio.timeout(_REFRESH_TIMEOUT_S):
+            await refresh()
+    except (MasteryError, TimeoutError) as error:
+        # What the process itself has counted is still worth showing.
+        _log.warning("gauges of the streams are not up to date", reason=str(error) or "no answer")

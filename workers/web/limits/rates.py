@@ -1,0 +1,135 @@
+"""How many requests a subject may send, and an address."""
+
+import asyncio
+import ipaddress
+import math
+import time
+from typing import Final
+from urllib.parse import quote
+
+import structlog
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.asyncio import Redis
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from workers.streams.redis_errors import LIBRARY_ERRORS
+from workers.web.requests import GUARDED, error_response
+
+_log = structlog.get_logger(__name__)
+
+_PREFIX: Final = "mastery:http"
+_ANSWER_S: Final = 1.0
+"""So long a request waits for Redis to count it, seconds."""
+_ALONE_S: Final = 5.0
+"""For so long after Redis was away nobody waits for it again, seconds."""
+
+
+class Rates:
+    """Counts requests in a sliding window, in Redis, so that all workers count together.
+
+    While Redis is away each process counts by itself: then as many times more pass as there are
+    workers, yet neither is everybody shut out nor anybody let in without a bound.
+
+    Args:
+        client: a connection to Redis.
+        subject: of one subject, such as ``120/minute``.
+        address: of one address.
+    """
+
+    def __init__(self, client: Redis, *, subject: str, address: str) -> None:
+        self._subject = parse(subject)
+        self._address = parse(address)
+        self._shared = SlidingWindowCounterRateLimiter(
+            RedisStorage(
+                "redis://",
+                implementation="redispy",
+                key_prefix=_PREFIX,
+                connection_pool=client.connection_pool,  # type: ignore[arg-type]  # handed on
+            )
+        )
+        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._alone_until = -math.inf
+
+    async def of_subject(self, tenant_id: str, subject: str) -> int | None:
+        """Count a request of a subject; None if it may pass, else when to come again, seconds."""
+        # Quoted, so that no tenant's subject is counted as another's.
+        return await self._take(
+            self._subject, "subject", quote(tenant_id, safe=""), quote(subject, safe="")
+        )
+
+    async def of_address(self, address: str) -> int | None:
+        """Count a request from an address; None if it may pass, else when to come again, seconds.
+
+        All addresses of one IPv6 network of 64 bits, which one customer has, count as one.
+        """
+        return await self._take(self._address, "address", _customer(address))
+
+    async def _take(self, item: RateLimitItem, *key: str) -> int | None:
+        if time.monotonic() >= self._alone_until:
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    return await _hit(self._shared, item, key)
+            except LIBRARY_ERRORS as error:
+                self._alone_until = time.monotonic() + _ALONE_S
+                _log.warning("requests_counted_alone", reason=type(error).__name__)
+        return await _hit(self._own, item, key)
+
+
+class AddressMiddleware:
+    """Refuses an address that asks too often, before its token is looked at.
+
+    Args:
+        app: what is guarded.
+        rates: counts.
+    """
+
+    def __init__(self, app: ASGIApp, *, rates: Rates) -> None:
+        self._app = app
+        self._rates = rates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] in {"http", "websocket"} and scope["path"].startswith(GUARDED):
+            address = (scope.get("client") or ("unknown",))[0]
+            after_s = await self._rates.of_address(address)
+            if after_s is not None:
+                refused = too_many("address", after_s)
+                response = error_response(
+                    scope["state"]["request_id"], 429, refused.detail, refused.headers
+                )
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def too_many(whose: str, after_s: int) -> HTTPException:
+    """The refusal of one request too many."""
+    return HTTPException(
+        429,
+        f"There were too many requests of this {whose}: come again in {after_s} s.",
+        {"Retry-After": str(after_s)},
+    )
+
+
+async def _hit(
+    limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, key: tuple[str, ...]
+) -> int | None:
+    if await limiter.hit(item, *key):
+        return None
+    stats = await limiter.get_window_stats(item, *key)
+    return max(1, math.ceil(stats.reset_time - time.time()))
+
+
+def _customer(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)

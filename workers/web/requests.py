@@ -1,0 +1,183 @@
+"""What holds for every request and socket: its id, its log line, and the shape of its errors."""
+
+import re
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from workers.web.close_codes import Close
+
+HEADER: Final = "X-Request-ID"
+GUARDED: Final = "/v1/"
+"""Below it, who asks has to say who they are, and how often is limited."""
+
+_VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,128}")
+# Asked every few seconds by machines; at INFO they would hide all else.
+_QUIET: Final = ("/health", "/metrics")
+_STARTS: Final = ("http.response.start", "websocket.http.response.start", "websocket.accept")
+# The words of rejections where they mean the same; what Python calls the others changes with it.
+_CODES: Final = {
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    413: "too_large",
+    414: "uri_too_long",
+    422: "invalid",
+    429: "rate_limited",
+    503: "unavailable",
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class RequestMiddleware:
+    """Gives each request and each socket its id, and logs it once it has ended.
+
+    The id is that of ``X-Request-ID`` if it is 1 to 128 visible ASCII characters, else a new UUID.
+    The log line has the path and never the query, for a query may hold a token.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get(HEADER))
+        scope.setdefault("state", {})["request_id"] = request_id
+        exchange = _Exchange(scope, receive, send, request_id)
+        began = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, exchange.receive, exchange.send)
+            write = _log.debug if scope["path"].startswith(_QUIET) else _log.info
+            write(
+                "request" if scope["type"] == "http" else "socket",
+                path=scope["path"],
+                **exchange.outcome,
+                duration_ms=round(1000 * (time.perf_counter() - began), 1),
+            )
+
+
+class _Exchange:
+    """What goes out and comes in, seen on its way."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._request_id = request_id
+        self.outcome: dict[str, Any] = {"status": 0}
+        if scope["type"] == "http":
+            self.outcome = {"method": scope["method"], "status": 0}
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self.outcome.setdefault("close_code", message.get("code"))
+        return message
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in _STARTS:
+            self.outcome["status"] = message.get("status", 101)
+            headers = MutableHeaders(scope=message)
+            headers[HEADER] = self._request_id
+            if kind != "websocket.accept":
+                headers["X-Content-Type-Options"] = "nosniff"
+                if self._scope["path"].startswith(GUARDED):
+                    headers["Cache-Control"] = "no-store"
+        elif kind == "websocket.close":
+            if not self.outcome["status"]:
+                # Starlette's word for a path without a socket; the server would say 403.
+                await not_found(self._scope)(self._scope, self._receive, self.send)
+                return
+            self.outcome.setdefault("close_code", message.get("code", 1000))
+        await self._send(message)
+
+
+class FailureMiddleware:
+    """Answers 500 where the application fails; the log has the details."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] in _STARTS
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_see)
+        except WebSocketDisconnect:
+            return
+        except Exception:
+            _log.exception("request failed", path=scope["path"])
+            if started and scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": Close.FAILED})
+                return
+            if started:
+                raise  # half an answer is out: only a broken connection tells the client
+            response = error_response(
+                scope["state"]["request_id"], 500, "The engine failed; its log has the details."
+            )
+            await response(scope, receive, send)
+
+
+def error_response(
+    request_id: str, status: int, message: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error as all of ours look: ``{"error": {"code", "status", "message", "request_id"}}``."""
+    error = {
+        "code": _CODES.get(status) or HTTPStatus(status).name.lower(),
+        "status": status,
+        "message": message,
+        "request_id": request_id,
+    }
+    return JSONResponse({"error": error}, status_code=status, headers=headers)
+
+
+def not_found(scope: Scope) -> JSONResponse:
+    """There is nothing at this path."""
+    return error_response(
+        scope["state"]["request_id"], 404, f"There is nothing at {scope['path']}."
+    )
+
+
+async def on_http_exception(connection: HTTPConnection, error: Exception) -> Response:
+    """Refusals, Starlette's own such as 404 and 405 included, in our shape."""
+    if not isinstance(error, HTTPException):
+        raise error
+    headers = dict(error.headers or {})
+    message = error.detail
+    path = connection.scope["path"]
+    if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
+        return not_found(connection.scope)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = headers.get("Allow", "GET, HEAD")
+        message = f"{path} does not take {connection.scope['method']}, but {allowed}."
+    request_id = connection.state.request_id
+    return error_response(request_id, error.status_code, message, headers)
+
+
+def _request_id(given: str | None) -> str:
+    return given if given and _VISIBLE_ASCII.fullmatch(given) else str(uuid4())

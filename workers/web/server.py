@@ -1,0 +1,140 @@
+"""Uvicorn as a part of our process: in our loop, with our signals, on a socket bound beforehand."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from workers.common.errors import SettingsError
+from workers.web.head_deadline import HeadDeadline
+from workers.web.socket_protocol import MAX_MESSAGE_BYTES, SocketProtocol
+
+_BACKLOG: Final = 128
+_GRACE_S: Final = 5
+_PING_S: Final = 20.0
+_PONG_S: Final = 20.0
+"""A socket that does not answer a ping within this time is closed, seconds."""
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Signals stop the whole engine, in an order that is not the web server's to decide.
+        yield
+
+
+class HttpServer:
+    """Serves an application from `start` to `stop`.
+
+    Args:
+        app: an ASGI application.
+        host: a name or an address, IPv4 or IPv6.
+        port: 0 for any free one.
+        trusted_proxies: whose ``X-Forwarded-For`` is believed.
+        max_connections: with so many, open sockets included, requests are answered 503.
+        variable: the beginning of the names of the settings that host and port come from.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        trusted_proxies: Sequence[str] = (),
+        max_connections: int | None = None,
+        variable: str = "HTTP",
+    ) -> None:
+        self._host = host
+        self._wanted = port
+        self._variable = variable
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http=HeadDeadline,
+                limit_concurrency=max_connections,
+                ws=SocketProtocol,
+                ws_max_size=MAX_MESSAGE_BYTES,
+                ws_ping_interval=_PING_S,
+                ws_ping_timeout=_PONG_S,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=bool(trusted_proxies),
+                forwarded_allow_ips=list(trusted_proxies),
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+        self._socket: socket.socket | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; known after `start`."""
+        if self._socket is None:
+            raise RuntimeError("the HTTP server is not started")
+        return int(self._socket.getsockname()[1])
+
+    async def start(self) -> None:
+        """Bind and listen; returns when requests are answered.
+
+        Raises:
+            SettingsError: host and port can't be had.
+        """
+        self._socket = _bound(self._host, self._wanted, self._variable)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
+        while not self._server.started:
+            await asyncio.wait((self._serving,), timeout=0.01)
+            if self._serving.done():
+                await self._serving
+                raise RuntimeError("the HTTP server ended while it started")
+
+    async def stop(self) -> None:
+        """Let requests in flight end, up to 5 s, and close; without effect if not started."""
+        if self._serving is None:
+            return
+        self._server.should_exit = True
+        await self._serving
+        self._serving = None
+
+
+def _bound(host: str, port: int, variable: str) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind)
+    except OSError as error:
+        raise SettingsError(
+            f"{variable}_HOST {host} is no address of this machine: {error}"
+        ) from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise SettingsError(_why(error, host, port, variable)) from error
+    return listening
+
+
+def _why(error: OSError, host: str, port: int, variable: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{variable}_PORT {port} on {host} is in use by another process: end it, set "
+            f"{variable}_PORT to a free port, or to 0 for any"
+        )
+    if error.errno == errno.EACCES:
+        return f"{variable}_PORT {port} needs privileges: set it to 1024 or more"
+    return (
+        f"{variable}_HOST {host} can't be listened on: {error.strerror}; set it to an own address"
+    )

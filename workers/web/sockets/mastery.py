@@ -1,0 +1,128 @@
+"""Live mastery: one reader of the mastery streams, for all sockets of this process."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+
+from contracts.streams import EVENT_FIELD
+from workers.common.errors import StreamRefused, Unavailable
+from workers.common.tasks import end
+from workers.estimation.learner import LearnerKey
+from workers.streams.redis_errors import redis_errors
+from workers.web.sockets.bounded_queue import Mailbox
+
+_log = structlog.get_logger(__name__)
+
+_AT_ONCE: Final = 200
+"""Entries read at once: far fewer than a mailbox holds."""
+_BLOCK_MS: Final = 1_000
+_PAUSE_S: Final = 0.05
+_AWAY_S: Final = 1.0
+_FIELD: Final = EVENT_FIELD.encode()
+
+
+class LiveMastery:
+    """Reads what is published from the first follower on, and nothing while there is none.
+
+    Args:
+        client: a connection to the Redis of the streams.
+        streams: the mastery streams, all shards of them.
+    """
+
+    def __init__(self, client: Redis, streams: Sequence[str]) -> None:
+        self._client = client
+        self._streams = tuple(streams)
+        self._mailboxes: defaultdict[LearnerKey, set[Mailbox]] = defaultdict(set)
+        self._turn = asyncio.Lock()
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def reading(self) -> bool:
+        """Whether somebody follows, and the streams are read."""
+        return self._reader is not None
+
+    def followers(self, key: LearnerKey) -> Collection[Mailbox]:
+        """The mailboxes of those who follow a learner."""
+        return tuple(self._mailboxes.get(key, ()))
+
+    @asynccontextmanager
+    async def following(self, key: LearnerKey) -> AsyncIterator[Mailbox]:
+        """A mailbox of every change of this learner that is published from now on.
+
+        Raises:
+            RedisUnavailable: nobody can say where the streams end now.
+            StreamRefused: a key is no stream, or we may not read it.
+        """
+        mailbox = Mailbox()
+        async with self._turn:
+            if self._reader is None:
+                ends = await self._ends()
+                self._reader = asyncio.create_task(self._read(ends), name="live-mastery")
+            self._mailboxes[key].add(mailbox)
+        try:
+            yield mailbox
+        finally:
+            self._mailboxes[key].discard(mailbox)
+            if not self._mailboxes[key]:
+                del self._mailboxes[key]
+            async with self._turn:
+                if not self._mailboxes and self._reader is not None:
+                    reader, self._reader = self._reader, None
+                    await end([reader])
+
+    async def _ends(self) -> dict[str, str]:
+        ends = {}
+        for stream in self._streams:
+            with redis_errors():
+                last: Any = await self._client.xrevrange(stream, count=1)
+            ends[stream] = last[0][0].decode() if last else "0-0"
+        return ends
+
+    async def _read(self, after: dict[Any, Any]) -> None:
+        while True:
+            try:
+                found = await self._read_some(after)
+            except (Unavailable, StreamRefused) as error:
+                _log.warning("live_mastery_waits", reason=str(error))
+                await asyncio.sleep(_AWAY_S)
+            except Exception:  # noqa: BLE001  # whatever it is, all who follow depend on this reader
+                _log.exception("live_mastery_failed")
+                await asyncio.sleep(_AWAY_S)
+            else:
+                # The embedded Redis does not block; and those who send get their turn.
+                await asyncio.sleep(0 if found else _PAUSE_S)
+
+    async def _read_some(self, after: dict[Any, Any]) -> bool:
+        """Deliver what there is after these entries; whether there was anything."""
+        with redis_errors():
+            found: Any = await self._client.xread(after, count=_AT_ONCE, block=_BLOCK_MS)
+        for stream, entries in found or ():
+            for entry_id, fields in entries:
+                # Before it is delivered: one that fails must not come again for ever.
+                after[stream.decode()] = entry_id.decode()
+                self.deliver(fields.get(_FIELD))
+        return bool(found)
+
+    def deliver(self, event: bytes | None) -> None:
+        """Put the data of an event into the mailboxes of those who follow its learner."""
+        try:
+            data = orjson.loads(event or b"")["data"]
+            mailboxes = self._mailboxes.get(LearnerKey(data["tenant_id"], data["student_id"]))
+        except (ValueError, KeyError, TypeError):
+            return  # not ours; the projector rejects it
+        if mailboxes:
+            message = orjson.dumps(data).decode()
+            for mailbox in mailboxes:
+                mailbox.put(message)
+
+
+async def messages(mailbox: Mailbox) -> AsyncGenerator[str, None]:
+    """What arrives in a mailbox, for ever."""
+    while True:
+        yield await mailbox.take()

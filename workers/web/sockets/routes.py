@@ -1,0 +1,123 @@
+"""The sockets: who may open which, and what they say."""
+
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from workers.common.errors import StreamRefused, Unavailable
+from workers.estimation.learner import LearnerKey
+from workers.operations.jobs.progress_feed import JobWatch
+from workers.operations.jobs.record import JobKey
+from workers.operations.jobs.records import JobRecords
+from workers.web.guard import Caller
+from workers.web.jobs import find_job, require_role
+from workers.web.sockets.admission import Door, accept
+from workers.web.sockets.mastery import LiveMastery, messages
+from workers.web.sockets.serving import serve
+
+JOB_PATH: Final = "/v1/ws/jobs/{job_id}"
+MASTERY_PATH: Final = "/v1/ws/students/{student_id:path}/mastery"
+
+
+class Sockets:
+    """The sockets of a process.
+
+    Args:
+        door: lets callers in.
+        records: what is known of jobs.
+        watch: notices that they move on.
+        live: reads the mastery streams.
+        delegate_roles: may follow any student of their tenant.
+        job_roles: may follow jobs of their tenant.
+
+    Attributes:
+        live: as given.
+    """
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        records: JobRecords,
+        watch: JobWatch,
+        live: LiveMastery,
+        delegate_roles: Collection[str],
+        job_roles: Collection[str],
+    ) -> None:
+        self._door = door
+        self._records = records
+        self._watch = watch
+        self.live = live
+        self._delegate_roles = frozenset(delegate_roles)
+        self._job_roles = frozenset(job_roles)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The sockets, and at the same paths why a plain request, or a handshake, is refused."""
+        return [
+            WebSocketRoute(JOB_PATH, self._job),
+            Route(JOB_PATH, self._job_plainly),
+            WebSocketRoute(MASTERY_PATH, self._mastery),
+            Route(MASTERY_PATH, self._mastery_plainly),
+        ]
+
+    async def _job(self, socket: WebSocket) -> None:
+        caller, key = await self._of_job(socket)
+        async with self._door.inside_as(caller):
+            await accept(socket)
+            await serve(socket, self._watch.messages(key), expires_at_s=caller.expires_at_s)
+
+    async def _job_plainly(self, request: Request) -> Any:
+        await self._of_job(request)
+        raise _no_socket()
+
+    async def _of_job(self, connection: HTTPConnection) -> tuple[Caller, JobKey]:
+        caller = await self._door.caller(connection)
+        require_role(caller, self._job_roles)
+        record = await find_job(self._records, caller, connection.path_params["job_id"])
+        return caller, record.key
+
+    async def _mastery(self, socket: WebSocket) -> None:
+        caller, key = await self._of_student(socket)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._door.inside_as(caller))
+            try:
+                mailbox = await stack.enter_async_context(self.live.following(key))
+            except (Unavailable, StreamRefused):
+                raise HTTPException(
+                    503,
+                    "The streams can't be read at the moment: come again.",
+                    {"Retry-After": "5"},
+                ) from None
+            await accept(socket)
+            await serve(
+                socket,
+                messages(mailbox),
+                expires_at_s=caller.expires_at_s,
+                overflowing=mailbox.overflowing,
+            )
+
+    async def _mastery_plainly(self, request: Request) -> Any:
+        await self._of_student(request)
+        raise _no_socket()
+
+    async def _of_student(self, connection: HTTPConnection) -> tuple[Caller, LearnerKey]:
+        caller = await self._door.caller(connection)
+        student_id = connection.path_params["student_id"]
+        identity = caller.identity
+        if identity.subject != student_id and identity.role not in self._delegate_roles:
+            raise HTTPException(
+                403, "A student sees only their own mastery: use the student's own token."
+            )
+        return caller, LearnerKey(identity.tenant_id, student_id)
+
+
+def _no_socket() -> HTTPException:
+    return HTTPException(
+        426, "This is a WebSocket: connect to it as one.", {"Upgrade": "websocket"}
+    )
