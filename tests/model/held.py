@@ -8,7 +8,7 @@ from redis.asyncio.client import Pipeline
 
 from contracts.streams import ENGINE_GROUP, Shard
 from tests.model.strand import Point, Strand
-from workers.ledger.protocol import Commit, Committed, Loaded, Touched
+from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.ledger import SqlLedger
 from workers.publishing.publisher import Outlet, Settled

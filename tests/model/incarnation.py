@@ -16,8 +16,8 @@ from workers.common.retrying import Patience
 from workers.engine.engine import Engine
 from workers.engine.recorder import Recorder
 from workers.identity.claims import Authorisation, TrustedClaims
+from workers.ledger.exchange import Commit, Committed
 from workers.ledger.parameter_versions import Versions
-from workers.ledger.protocol import Commit, Committed
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.meter import Meter
 from workers.streams.batch import RawBatch, decode, parse

@@ -13,7 +13,7 @@ from tests.model.publishing import Published
 from tests.model.strand import Killed, Strand, Stray
 from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
-from workers.ledger.protocol import Commit, Committed
+from workers.ledger.exchange import Commit, Committed
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.metrics import EngineMetrics
 from workers.publishing.publisher import Outlet, Settled

@@ -18,8 +18,10 @@ from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.identity.claims import Authorisation, TrustedClaims
 from workers.ledger.current import Current
+from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Stored, Touched
+from workers.ledger.protocol import Ledger
+from workers.ledger.rows import Stored
 from workers.metrics.metrics import EngineMetrics
 from workers.publishing.publisher import Outlet, Settled
 from workers.streams.batch import RawBatch, RawEntry

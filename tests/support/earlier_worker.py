@@ -13,8 +13,8 @@ from typing import Any
 from workers.cli.main import main
 from workers.engine import recorder
 from workers.estimation.parameters import Parameters
+from workers.ledger.exchange import Commit, Touched
 from workers.ledger.parameter_versions import ParametersSource
-from workers.ledger.protocol import Commit, Touched
 from workers.ledger.sql import ledger as contract
 from workers.ledger.sql import load_and_commit as documents
 from workers.ledger.sql.ledger import SqlLedger

@@ -10,16 +10,9 @@ from workers.estimation.fold import Folded, Work, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
-from workers.ledger.protocol import (
-    Arrival,
-    Commit,
-    Committed,
-    Ledger,
-    Loaded,
-    Recorded,
-    Stored,
-    Touched,
-)
+from workers.ledger.exchange import Arrival, Commit, Committed, Loaded, Recorded, Touched
+from workers.ledger.protocol import Ledger
+from workers.ledger.rows import Stored
 from workers.operations.repair.verifying import differences
 
 PARAMETERS = Parameters()

@@ -5,8 +5,8 @@ from typing import Annotated, Final
 import typer
 
 from workers.estimation.learner import LearnerKey
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import RepairLedger
+from workers.ledger.rows import Stored
 
 DEFAULT_TENANT: Final = "default"
 

@@ -13,7 +13,8 @@ from workers.app.servers import Servers
 from workers.demo.classroom import Classroom
 from workers.demo.report_data import Knowledge, Predictions, ReportData
 from workers.estimation.learner import Response
-from workers.ledger.protocol import Ledger, Stored
+from workers.ledger.protocol import Ledger
+from workers.ledger.rows import Stored
 from workers.streams.redis_errors import redis_errors
 
 _PAGE: Final = 1_000

@@ -13,7 +13,7 @@ from workers.admission.admission import Admitted
 from workers.common.errors import Refused
 from workers.common.rate_limit import Counts, RateLimit
 from workers.common.times import iso
-from workers.ledger.protocol import Arrival
+from workers.ledger.exchange import Arrival
 
 Entries = dict[str, list[Admitted]]
 """Entries that are not settled yet, by response; of each the first one is to own it."""

@@ -17,17 +17,10 @@ from workers.engine.registry import Registry
 from workers.estimation.fold import Folded, Work
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
+from workers.ledger.exchange import Commit, Committed, Erasure, Loaded, Recorded, Touched
 from workers.ledger.parameter_versions import Versions, versions_of
 from workers.ledger.parameters import BUILT_IN
-from workers.ledger.protocol import (
-    Commit,
-    Committed,
-    Erasure,
-    Ledger,
-    Loaded,
-    Recorded,
-    Touched,
-)
+from workers.ledger.protocol import Ledger
 from workers.metrics.meter import Meter
 from workers.publishing.mastery_events import mastery_events
 from workers.streams.batch import RawEntry

@@ -4,18 +4,11 @@ The documents are described where the function is, in the migration
 ``20261121100100_mastery_current_values.sql`` and ``20261130090000_mastery_calibrated_states.sql``.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from workers.common.times import iso
-from workers.estimation.ability import AbilityState
-from workers.estimation.learner import LearnerKey, Response
-from workers.estimation.person_fit import person_fit
-from workers.ledger.protocol import Recorded
-from workers.ledger.sql.arrays import texts
-
-Document = dict[str, Any]
+from workers.estimation.learner import LearnerKey
+from workers.ledger.exchange import Recorded
 
 
 class CurrentConcept(NamedTuple):
@@ -69,54 +62,6 @@ class Current:
     responses: list[Recorded] = field(default_factory=list)
 
 
-def current_request(keys: Sequence[LearnerKey], since_us: int | None) -> Document:
-    """The request of `mastery_current`.
-
-    Args:
-        keys: the learners.
-        since_us: only those with a response recorded at or after it; microseconds since 1970.
-    """
-    request = {
-        "tenants": texts(key.tenant_id for key in keys),
-        "students": texts(key.student_id for key in keys),
-    }
-    return request if since_us is None else {**request, "since": iso(since_us)}
-
-
-def read_current(document: Document, keys: Sequence[LearnerKey]) -> list[Current]:
-    """What `mastery_current` answered, of those learners that it answered for."""
-    found = {n: Current(keys[n - 1]) for n in document["active"]}
-    intervals = {
-        (n, concept_id): (float(low), float(high))
-        for n, concept_id, low, high in document["intervals"]
-    }
-    for n, concept_id, mastery, *rest in document["concepts"]:
-        row = CurrentConcept(concept_id, float(mastery), *rest)
-        found[n].concepts.append(row._replace(interval=intervals.get((n, concept_id))))
-    fits = {(n, scale): _fit(*of_scale) for n, scale, *of_scale in document["surprises"]}
-    for n, scale, theta, standard_error, version in document["abilities"]:
-        ability = CurrentAbility(
-            scale, float(theta), float(standard_error), version, fits.get((n, scale))
-        )
-        found[n].abilities.append(ability)
-    for n, *session in document["sessions"]:
-        found[n].sessions.append(CurrentSession(*session))
-    for n, response_id, session_id, item_id, concept_ids, scale, score, at, *rest in document[
-        "responses"
-    ]:
-        response = Response(
-            response_id, session_id, item_id, tuple(concept_ids), scale, float(score), at
-        )
-        found[n].responses.append(Recorded(response, *rest))
-    return list(found.values())
-
-
 def interval_of(low: float | None, high: float | None) -> tuple[float, float] | None:
     """Both ends of an interval; None where it is not known."""
     return None if low is None or high is None else (low, high)
-
-
-def _fit(responses: int, surprise: float, variance: float) -> float | None:
-    return person_fit(
-        AbilityState(responses, surprise=float(surprise), surprise_variance=float(variance))
-    )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
-from workers.ledger.protocol import Recorded
+from workers.ledger.exchange import Recorded
 
 Document = dict[str, Any]
 

@@ -8,7 +8,8 @@ from workers.estimation.learner import LearnerKey, Position
 from workers.ledger.calibration import CalibrationLedger
 from workers.ledger.corrections import Correction
 from workers.ledger.parameters import ParametersLedger
-from workers.ledger.protocol import AbilityRow, ConceptRow, Ledger, SessionRow, Stored
+from workers.ledger.protocol import Ledger
+from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
 
 
 class Change(NamedTuple):

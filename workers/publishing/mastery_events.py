@@ -16,7 +16,7 @@ from workers.admission.admission import Admitted
 from workers.common.errors import Refused
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey, Response
-from workers.ledger.protocol import Recorded
+from workers.ledger.exchange import Recorded
 from workers.publishing.remarks import with_remarks
 from workers.streams.batch import RawEntry
 

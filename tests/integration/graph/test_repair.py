@@ -30,7 +30,7 @@ from workers.graph.protocol import Graph, SessionKey, StoredLearner, StoredSessi
 from workers.graph.repairs import Repair
 from workers.graph.statements import Merge
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Stored
+from workers.ledger.rows import Stored
 from workers.operations.reconciliation.comparison import Difference
 from workers.operations.reconciliation.graph_repair import Compared, GraphRepair
 from workers.operations.repair.scope import Scope

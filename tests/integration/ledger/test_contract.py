@@ -19,7 +19,8 @@ from tests.support.ledger_steps import (
 )
 from workers.common.errors import Unstorable
 from workers.estimation.learner import Learner, LearnerKey
-from workers.ledger.protocol import Committed, Ledger, Loaded
+from workers.ledger.exchange import Committed, Loaded
+from workers.ledger.protocol import Ledger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -25,7 +25,8 @@ from workers.estimation.learner import ConceptState, Learner, LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
 from workers.estimation.replay import replay
-from workers.ledger.protocol import Ledger, Loaded
+from workers.ledger.exchange import Loaded
+from workers.ledger.protocol import Ledger
 from workers.ledger.repair import RepairLedger
 from workers.ledger.rights import RightsLedger
 from workers.operations.repair.correcting import Corrector, Verdict

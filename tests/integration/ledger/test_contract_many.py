@@ -18,7 +18,8 @@ from tests.support.ledger_steps import (
     record,
 )
 from workers.estimation.learner import Learner, LearnerKey
-from workers.ledger.protocol import Committed, Ledger, Loaded, Touched
+from workers.ledger.exchange import Committed, Loaded, Touched
+from workers.ledger.protocol import Ledger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -15,7 +15,8 @@ from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
 from workers.ledger.corrections import Correction
-from workers.ledger.protocol import Commit, Committed, Ledger, Loaded, Touched
+from workers.ledger.exchange import Commit, Committed, Loaded, Touched
+from workers.ledger.protocol import Ledger
 from workers.ledger.repair import RepairLedger
 from workers.ledger.sql.audit_and_rewrite import rewrite_request
 from workers.ledger.sql.ledger import SqlLedger

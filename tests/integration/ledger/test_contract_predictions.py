@@ -9,8 +9,8 @@ import pytest
 from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import PARAMETERS, folded, load, record
 from workers.estimation.learner import LearnerKey
+from workers.ledger.exchange import Committed
 from workers.ledger.predictions import Place, PredictionsLedger, Selection, Told
-from workers.ledger.protocol import Committed
 from workers.ledger.repair import RepairLedger
 from workers.ledger.rights import RightsLedger
 from workers.operations.repair.correcting import Corrector, Verdict

@@ -10,7 +10,8 @@ from tests.support.ledger_steps import PARAMETERS, commit_of, folded, load, reco
 from workers.common.rate_limit import KEPT_WINDOWS, Counts
 from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey, Response
-from workers.ledger.protocol import Arrival, Commit, Committed, Ledger, Loaded, Touched
+from workers.ledger.exchange import Arrival, Commit, Committed, Loaded, Touched
+from workers.ledger.protocol import Ledger
 from workers.ledger.repair import RepairLedger
 from workers.operations.repair.rebuilding import Rebuilder
 from workers.operations.repair.verifying import verify

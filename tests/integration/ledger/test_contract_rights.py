@@ -9,7 +9,7 @@ from tests.integration.ledger.conftest import OpenLedger
 from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import PARAMETERS, folded, load, record, stored
 from workers.estimation.learner import LearnerKey
-from workers.ledger.protocol import Committed, Erasure, Loaded
+from workers.ledger.exchange import Committed, Erasure, Loaded
 from workers.ledger.rights import TABLES, RightsLedger
 from workers.operations.repair.correcting import Corrector, Verdict
 

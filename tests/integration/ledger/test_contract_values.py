@@ -28,7 +28,8 @@ from workers.estimation.learner import (
     LearnerKey,
     SessionState,
 )
-from workers.ledger.protocol import Commit, Committed, Ledger, Loaded
+from workers.ledger.exchange import Commit, Committed, Loaded
+from workers.ledger.protocol import Ledger
 from workers.ledger.repair import RepairLedger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

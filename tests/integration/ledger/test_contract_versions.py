@@ -17,8 +17,8 @@ from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.scales import ScaleParameters
+from workers.ledger.exchange import Touched
 from workers.ledger.parameters import Outdated
-from workers.ledger.protocol import Touched
 from workers.ledger.repair import RepairLedger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -18,8 +18,9 @@ from tests.support.ledger_steps import (
 )
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.replay import replay_many
-from workers.ledger.protocol import Committed, Loaded, Stored
+from workers.ledger.exchange import Committed, Loaded
 from workers.ledger.repair import ItemSpan, RepairLedger, Untold
+from workers.ledger.rows import Stored
 from workers.operations.repair.correcting import Corrected, Corrector, Verdict
 from workers.operations.repair.rebuilding import Rebuilder
 from workers.operations.repair.rewriting import rewriting

@@ -13,7 +13,7 @@ from tests.support.ledger_steps import assert_stored, commit, folded, load, reco
 from tests.support.servers import Supabase
 from workers.common.errors import LedgerRefused, LedgerUnavailable
 from workers.estimation.learner import LearnerKey
-from workers.ledger.protocol import Committed
+from workers.ledger.exchange import Committed
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.postgrest import PostgrestLedger
 

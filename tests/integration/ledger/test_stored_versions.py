@@ -10,7 +10,7 @@ from workers.common.errors import LedgerRefused, ParametersRefused
 from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
-from workers.ledger.protocol import Touched
+from workers.ledger.exchange import Touched
 from workers.ledger.schema.migrations import Migrations
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.postgrest import PostgrestLedger

@@ -23,8 +23,9 @@ from tests.support.doubles import (
 from tests.support.factories import moment
 from workers.admission.admission import Admitted
 from workers.estimation.replay import replay
+from workers.ledger.exchange import Commit, Touched
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Commit, Ledger, Touched
+from workers.ledger.protocol import Ledger
 from workers.metrics.metrics import EngineMetrics
 from workers.operations.repair.verifying import differences
 

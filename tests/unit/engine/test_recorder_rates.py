@@ -24,8 +24,9 @@ from workers.admission.admission import Admitted
 from workers.common.rate_limit import RateLimit
 from workers.engine.rate_limiting import arrival_of
 from workers.engine.recorder import Recorder, Result
+from workers.ledger.exchange import Commit
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Commit, Ledger
+from workers.ledger.protocol import Ledger
 from workers.metrics.metrics import EngineMetrics
 
 START_MS = START_US // 1000

@@ -15,7 +15,8 @@ from workers.ledger.current import (
     CurrentSession,
     interval_of,
 )
-from workers.ledger.protocol import AbilityRow, ConceptRow, Recorded, SessionRow, Stored
+from workers.ledger.exchange import Recorded
+from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
 
 
 @dataclass(slots=True)

@@ -11,19 +11,10 @@ from workers.estimation.learner import (
     SessionState,
 )
 from workers.ledger.current import Current
+from workers.ledger.exchange import Commit, Committed, Loaded, Recorded, Touched
 from workers.ledger.memory.accounts import Account, copied
 from workers.ledger.memory.calibration import MemoryCalibration
-from workers.ledger.protocol import (
-    AbilityRow,
-    Commit,
-    Committed,
-    ConceptRow,
-    Loaded,
-    Recorded,
-    SessionRow,
-    Stored,
-    Touched,
-)
+from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
 
 
 class MemoryLedger(MemoryCalibration):

@@ -10,8 +10,8 @@ from workers.ledger.corrections import CorrectionRow, effective_log
 from workers.ledger.memory.accounts import Account, copied
 from workers.ledger.memory.rights import MemoryRights
 from workers.ledger.predictions import Place, PredictionPage, Selection, Told, probability_of
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import Answers, ItemSpan, Rewrite, Untold
+from workers.ledger.rows import Stored
 
 
 class MemoryRepair(MemoryRights):

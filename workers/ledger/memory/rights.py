@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
+from workers.ledger.exchange import Erasure
 from workers.ledger.memory.accounts import Account, copied
 from workers.ledger.memory.concept_map import MemoryConceptMap
 from workers.ledger.memory.parameters import MemoryParameters
-from workers.ledger.protocol import Erasure
 from workers.ledger.repair import Untold
 from workers.ledger.rights import TABLES, Erased, Row
 

@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey, Position, Response
-from workers.ledger.calibrated_columns import (
+from workers.ledger.corrections import Altered, CorrectionRow, effective_log
+from workers.ledger.repair import Answers, Change, ItemSpan, Rewrite, Untold
+from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
+from workers.ledger.sql.arrays import booleans, moments, plain, texts
+from workers.ledger.sql.calibrated_columns import (
     CalibratedConcept,
     calibrated_abilities,
     calibrated_concepts,
     concept_state,
     float_or_none,
 )
-from workers.ledger.corrections import Altered, CorrectionRow, effective_log
-from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
-from workers.ledger.repair import Answers, Change, ItemSpan, Rewrite, Untold
-from workers.ledger.sql.arrays import booleans, moments, plain, texts
 from workers.ledger.sql.load_and_commit import Document, encoded, rates
 
 _TABLES: Final = {

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from workers.estimation.learner import LearnerKey
-from workers.ledger.current import Current, current_request, read_current
+from workers.ledger.current import Current
+from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.predictions import (
     Place,
     PredictionPage,
@@ -13,9 +14,9 @@ from workers.ledger.predictions import (
     predictions_request,
     read_predictions,
 )
-from workers.ledger.protocol import Commit, Committed, Loaded, Stored, Touched
 from workers.ledger.repair import Answers, ItemSpan, Rewrite, Untold
 from workers.ledger.rights import Erased, Row, erase_request, held_request
+from workers.ledger.rows import Stored
 from workers.ledger.sql.answers import as_promised as _as_promised
 from workers.ledger.sql.arrays import plain
 from workers.ledger.sql.audit_and_rewrite import (
@@ -29,6 +30,7 @@ from workers.ledger.sql.audit_and_rewrite import (
 )
 from workers.ledger.sql.calibration import SqlCalibration
 from workers.ledger.sql.concept_map import SqlConceptMap
+from workers.ledger.sql.current import current_request, read_current
 from workers.ledger.sql.load_and_commit import (
     commit_request,
     encoded,

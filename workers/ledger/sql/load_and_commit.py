@@ -18,24 +18,16 @@ from workers.estimation.learner import (
     Response,
     SessionState,
 )
-from workers.ledger.calibrated_columns import (
+from workers.ledger.exchange import Arrival, Commit, Committed, Erasure, Loaded, Recorded, Touched
+from workers.ledger.rows import ability_state
+from workers.ledger.sql.arrays import booleans, moments, plain, texts
+from workers.ledger.sql.calibrated_columns import (
     CalibratedConcept,
     calibrated_abilities,
     calibrated_concepts,
     concept_state,
     float_or_none,
 )
-from workers.ledger.protocol import (
-    Arrival,
-    Commit,
-    Committed,
-    Erasure,
-    Loaded,
-    Recorded,
-    Touched,
-    ability_state,
-)
-from workers.ledger.sql.arrays import booleans, moments, plain, texts
 
 Document = dict[str, Any]
 

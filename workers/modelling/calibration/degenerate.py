@@ -7,7 +7,7 @@ from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import BktParameters
 from workers.modelling.calibration.ceilings import ceiling_warning, ceilings_of
 from workers.modelling.calibration.fitting import Fitted
-from workers.modelling.evaluation.page.report_data import Tallies
+from workers.modelling.calibration.tallies import Tallies
 
 _HALF: Final = 0.5
 """Guess or slip above which a name no longer fits.

@@ -14,7 +14,7 @@ from workers.modelling.calibration.degenerate import degenerate
 from workers.modelling.calibration.fitting import Fitted
 from workers.modelling.calibration.steps import FEWEST, answers_to_fit
 from workers.modelling.calibration.table import Floats, Ints
-from workers.modelling.evaluation.page.report_data import Tallies, Tally
+from workers.modelling.calibration.tallies import Tallies, Tally
 
 Own = TypeVar("Own")
 

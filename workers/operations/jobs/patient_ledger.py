@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from workers.common.retrying import Patience
 from workers.estimation.learner import LearnerKey
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import AuditLedger, Rewrite
+from workers.ledger.rows import Stored
 
 
 class PatientLedger:

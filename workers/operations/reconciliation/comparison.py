@@ -14,7 +14,7 @@ from workers.graph.changes import (
 )
 from workers.graph.protocol import StoredLearner
 from workers.graph.repairs import Repair
-from workers.ledger.protocol import Stored
+from workers.ledger.rows import Stored
 
 Kind = Literal["missing", "behind", "altered", "ahead", "stray", "doubled"]
 Identity = tuple[type[GraphChange], tuple[str, str, str]]

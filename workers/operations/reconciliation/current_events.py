@@ -7,8 +7,8 @@ from workers.common.times import iso
 from workers.estimation.ability import AbilityEstimate
 from workers.estimation.learner import AbilityOutcome
 from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
+from workers.ledger.exchange import Recorded
 from workers.ledger.outcomes import ability_document, interval_document
-from workers.ledger.protocol import Recorded
 from workers.publishing.mastery_events import current_event, restated_events
 
 

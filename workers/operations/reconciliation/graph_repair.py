@@ -16,7 +16,8 @@ from workers.estimation.learner import LearnerKey
 from workers.graph.changes import PractisedChange
 from workers.graph.protocol import Graph, SessionKey
 from workers.graph.repairs import Repair
-from workers.ledger.protocol import Ledger, Touched
+from workers.ledger.exchange import Touched
+from workers.ledger.protocol import Ledger
 from workers.operations.reconciliation.comparison import (
     Difference,
     differences,

@@ -19,8 +19,8 @@ from workers.common.retrying import Patience
 from workers.estimation.learner import LearnerKey
 from workers.ledger.parameter_versions import PatientVersions, Versions
 from workers.ledger.parameters import Outdated
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import Rewrite
+from workers.ledger.rows import Stored
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.verifying import log_differences
 

@@ -8,8 +8,8 @@ from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.ledger.corrections import Correction, newest_corrections
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import ItemSpan, RepairLedger, Rewrite
+from workers.ledger.rows import Stored
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.verifying import log_differences
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import AuditLedger, Rewrite
+from workers.ledger.rows import Stored
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.scope import Scope
 from workers.operations.repair.verifying import PAGE, log_differences, pages

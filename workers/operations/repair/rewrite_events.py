@@ -21,8 +21,8 @@ from workers.estimation.person_fit import person_fit
 from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction
 from workers.ledger.outcomes import ability_document, interval_document
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import Change
+from workers.ledger.rows import Stored
 
 
 class Retelling:

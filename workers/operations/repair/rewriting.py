@@ -10,8 +10,8 @@ from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay_predicting
 from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
-from workers.ledger.protocol import AbilityRow, ConceptRow, SessionRow, Stored
 from workers.ledger.repair import Rewrite
+from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
 from workers.operations.repair.rewrite_events import Retelling
 
 Row = TypeVar("Row", ConceptRow, AbilityRow, SessionRow)

@@ -14,8 +14,8 @@ from workers.estimation.replay import replay_many
 from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import LOG_TABLES, Altered
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import AuditLedger
+from workers.ledger.rows import Stored
 from workers.operations.repair.scope import Scope
 
 TOLERANCE: Final = 1e-9

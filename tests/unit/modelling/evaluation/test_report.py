@@ -24,11 +24,12 @@ from workers.modelling.calibration.answers import answers_of
 from workers.modelling.calibration.degenerate import degenerate
 from workers.modelling.calibration.fitting import MODELS, Fitted, fit
 from workers.modelling.calibration.merging import tallies_of
+from workers.modelling.calibration.tallies import Tallies, Tally
 from workers.modelling.evaluation.histories import by_history
 from workers.modelling.evaluation.page.figures import colour_of, learning_of_all
 from workers.modelling.evaluation.page.mastery_rows import mastery_cells
 from workers.modelling.evaluation.page.report import render_evaluation
-from workers.modelling.evaluation.page.report_data import Evaluation, Tallies, Tally, best
+from workers.modelling.evaluation.page.report_data import Evaluation, best
 from workers.modelling.evaluation.protocol import Predictions, evaluate
 from workers.modelling.judging.validity import MasteryTrace
 

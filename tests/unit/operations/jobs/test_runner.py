@@ -17,8 +17,8 @@ from workers.common.errors import KeysUnavailable, KeyUnknown, LedgerRefused, Le
 from workers.estimation.learner import LearnerKey
 from workers.identity.claims import Identity
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import Rewrite
+from workers.ledger.rows import Stored
 from workers.operations.jobs.patient_ledger import PatientLedger
 from workers.operations.jobs.record import JobKey, JobRequest, JobStatus
 from workers.operations.jobs.records import JobRecords, Run

@@ -18,8 +18,8 @@ from workers.estimation.parameters import BktParameters, Parameters
 from workers.ledger.corrections import CorrectionRow
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameter_versions import ParametersSource
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import Rewrite
+from workers.ledger.rows import Stored
 from workers.operations.repair.background_replay import Replayer
 from workers.operations.repair.verifying import verify
 

@@ -21,8 +21,8 @@ from workers.estimation.scales import ScaleParameters
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameter_versions import ParametersSource
-from workers.ledger.protocol import Stored
 from workers.ledger.repair import ItemSpan, Rewrite
+from workers.ledger.rows import Stored
 from workers.operations.repair.correcting import Corrected, Corrector, Verdict
 from workers.operations.repair.rebuilding import Rebuilder, Rebuilt
 from workers.operations.repair.rewriting import rewriting

@@ -12,8 +12,9 @@ from workers.estimation.fold import Work, fold
 from workers.estimation.learner import Learner, LearnerKey, Position
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
+from workers.ledger.exchange import Commit
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Commit, Stored
+from workers.ledger.rows import Stored
 from workers.operations.repair.verifying import TOLERANCE, differences, verify
 
 PARAMETERS = Parameters()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import ConceptParameters, Parameters
-from workers.modelling.evaluation.page.report_data import Tallies
+from workers.modelling.calibration.tallies import Tallies
 from workers.reports.wording import decimal, percent, signed
 
 _EXTREME: Final = 5

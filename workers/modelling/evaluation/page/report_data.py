@@ -5,34 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.tallies import Tallies
 from workers.modelling.evaluation.protocol import Predictions
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How often something was answered, and the sum of the scores."""
-
-    answers: int = 0
-    score: float = 0.0
-
-    @property
-    def right(self) -> float:
-        """Mean score, in [0, 1]; of no answer it is not a number."""
-        return self.score / self.answers if self.answers else float("nan")
-
-    @property
-    def alike(self) -> bool:
-        """Whether all answers are right or all are wrong."""
-        return self.score in {0.0, float(self.answers)}
-
-
-@dataclass(frozen=True)
-class Tallies:
-    """Of all answers, by concept and by item; an answer counts for each of its concepts."""
-
-    learners: int
-    concepts: Mapping[str, Tally]
-    items: Mapping[str, Tally]
 
 
 @dataclass(frozen=True)
