@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from workers.app.worker import ROLES, Role, running_worker
 from workers.cli.main import app
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from workers.cli.progress import progress_bar
 from workers.common.logs import configure_logs
 from workers.common.retrying import Impatience
 from workers.common.tasks import end
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.modelling.calibration.fitting import MODELS
 from workers.modelling.calibration_run.calibrator import Calibrator
 from workers.modelling.calibration_run.processes import Hands, cores, in_a_process

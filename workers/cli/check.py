@@ -15,7 +15,8 @@ from workers.app.servers import Servers, open_servers
 from workers.app.worker import parameters_source
 from workers.common.errors import LedgerUnavailable, MasteryError, StreamRefused
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.identity.keyring import KeyRing
 from workers.ledger.schema.migrations import Migrations
 from workers.streams.redis_errors import redis_errors

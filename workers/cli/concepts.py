@@ -15,7 +15,8 @@ from workers.app.servers import open_servers
 from workers.cli.one_learner import DEFAULT_TENANT
 from workers.common.logs import configure_logs
 from workers.common.retrying import Patience
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.operations.concept_map.file import MapFile, read_file
 from workers.operations.concept_map.graph_map import GraphMap, MapDifference
 from workers.operations.concept_map.storing import Imported, Importer

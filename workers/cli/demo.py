@@ -17,7 +17,8 @@ from workers.cli.run_through import run_through
 from workers.cli.verify import compare
 from workers.common.errors import MasteryError
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.demo.classroom import Classroom, simulate
 from workers.demo.gathering import gather
 from workers.demo.report import render_report, summary_table

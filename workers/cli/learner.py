@@ -16,7 +16,8 @@ from workers.cli.one_learner import DEFAULT_TENANT
 from workers.cli.progress import progress_bar
 from workers.common.errors import InputFileError
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
 from workers.operations.privacy.belonging import Belonging
 from workers.operations.privacy.erasing import Eraser, Report

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from workers.common.errors import SettingsError
-from workers.config.settings import load_settings
+from workers.config.loading import load_settings
 from workers.ledger.schema.migrations import Migrations
 
 app = typer.Typer(

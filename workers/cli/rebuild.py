@@ -13,7 +13,8 @@ from workers.cli.one_learner import Student, Tenant, one_learner, require_known
 from workers.cli.progress import progress_bar
 from workers.cli.telling import tell, told_line
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
 from workers.ledger.repair import RepairLedger
 from workers.operations.repair.rebuilding import Rebuilder, Rebuilt

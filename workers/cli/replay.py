@@ -13,7 +13,8 @@ from workers.app.lifecycle import stop_on_signals
 from workers.app.worker import running_worker
 from workers.cli.run_through import run_through
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.importing.csv_responses import Columns, CsvResponse, CsvResponses
 from workers.importing.delegate import Delegate
 from workers.importing.events import Entry, entries

@@ -13,7 +13,8 @@ from workers.app.worker import parameters_source
 from workers.cli.one_learner import Student, Tenant, one_learner, require_known
 from workers.cli.progress import progress_bar
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
 from workers.ledger.repair import RepairLedger
 from workers.operations.repair.verifying import TOLERANCE, Difference

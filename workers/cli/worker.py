@@ -8,7 +8,8 @@ import typer
 from workers.app.lifecycle import stop_on_signals
 from workers.app.worker import ROLES, Role, running_worker
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 
 
 def worker(

@@ -1,4 +1,4 @@
-"""Which servers a URL reaches, and whether anybody on the way could listen."""
+"""URLs of servers: check them, and find the hosts they reach in plain text."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -45,3 +45,32 @@ def plain_text_host(url: str, allowed: Iterable[str] = ()) -> str | None:
         ),
         None,
     )
+
+
+def checked_url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | None:
+    """Return a URL whose scheme and host are usable; None stays None.
+
+    Args:
+        value: the URL.
+        schemes: the schemes it may have.
+        variable: the setting that the message names.
+
+    Raises:
+        ValueError: the scheme is another one, the host is missing or the port is not a number.
+    """
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        complete = bool(parts.hostname or (parts.scheme == "unix" and parts.path))
+        _ = parts.port
+    except ValueError:
+        # urllib's message quotes the URL, perhaps with a password.
+        parts, complete = urlsplit(""), False
+    if parts.scheme not in schemes or not complete:
+        wanted = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(
+            f"{variable} must be a URL with a host, and a port that is a number if any, that "
+            f"begins with {wanted}; write / @ : of a password as %2F %40 %3A"
+        )
+    return value

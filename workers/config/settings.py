@@ -1,23 +1,16 @@
-"""All settings of the engine, from the environment, ``.env`` and ``.env.$ENVIRONMENT``.
+"""The settings of one process, with their checks; `loading` reads them."""
 
-Nothing else reads the environment.
-"""
-
-import os
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from workers.common.errors import SettingsError
 from workers.common.rate_limit import RateLimit
+from workers.config.hosts import checked_url, plain_text_host
 from workers.config.http import HttpSettings, Names, names
-from workers.config.production import unsafe
 from workers.config.schedule import ScheduleSettings
-from workers.config.tokens import algorithms_of, contradictions
+from workers.config.tokens import TokenSettings
 
 Environment = Literal["development", "staging", "production"]
 
@@ -26,26 +19,7 @@ _POSTGRES_SCHEMES = ("postgresql", "postgres")
 _NEO4J_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 
 
-def _url(value: str | None, schemes: tuple[str, ...], variable: str) -> str | None:
-    if value is None:
-        return None
-    try:
-        parts = urlsplit(value)
-        complete = bool(parts.hostname or (parts.scheme == "unix" and parts.path))
-        _ = parts.port
-    except ValueError:
-        # Why exactly would quote the URL, and with it perhaps a password.
-        parts, complete = urlsplit(""), False
-    if parts.scheme not in schemes or not complete:
-        wanted = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise ValueError(
-            f"{variable} must be a URL with a host, and a port that is a number if any, that "
-            f"begins with {wanted}; write / @ : of a password as %2F %40 %3A"
-        )
-    return value
-
-
-class Settings(HttpSettings, ScheduleSettings):
+class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     """The settings of one process; see ``.env.example`` for the same list with examples."""
 
     model_config = SettingsConfigDict(
@@ -117,31 +91,6 @@ class Settings(HttpSettings, ScheduleSettings):
         None, description="where embedded servers keep their data; unset: gone with the process"
     )
 
-    jwt_mode: Literal["verify", "trust"] | None = Field(
-        None,
-        description="`verify`: the token of each event is verified; `trust`: the publisher has "
-        "verified it, its claims are checked here; unset: `verify` where a key is set, else "
-        "`trust`, which must be said in production",
-    )
-    jwt_jwks_url: str | None = Field(
-        None,
-        repr=False,
-        description="where the issuer publishes its keys (a JWK set), `https://`; with it, or "
-        "with `JWT_SECRET`, tokens are verified",
-    )
-    jwt_secret: SecretStr | None = Field(None, description="the secret of HS256, at least 32 bytes")
-    jwt_algorithms: Names = Field(
-        (), description="algorithms that tokens may use; unset: by the type of the keys"
-    )
-    jwt_issuer: str | None = Field(None, description="the only issuer whose claims count")
-    jwt_audience: str = Field("authenticated", description="the audience claims must name")
-    jwt_tenant_claim: str = Field(
-        "tenant_id", description="dotted path of the claim that names the tenant"
-    )
-    jwt_delegate_roles: Names = Field(
-        ("service_role",), description="roles that may report for students of their tenant"
-    )
-
     rate_limit: str = Field(
         "600/minute",
         description="most responses of a student that may enter in a window of time: `N/second`, "
@@ -171,17 +120,10 @@ class Settings(HttpSettings, ScheduleSettings):
         "INFO", description="`DEBUG` adds a line for each event"
     )
 
-    @field_validator("jwt_delegate_roles", "jwt_algorithms", "plaintext_hosts", mode="before")
+    @field_validator("plaintext_hosts", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         return names(value)
-
-    @field_validator("jwt_tenant_claim")
-    @classmethod
-    def _tenant_path(cls, value: str) -> str:
-        if not all(value.split(".")):
-            raise ValueError("JWT_TENANT_CLAIM must be a dotted path such as app_metadata.tenant")
-        return value
 
     @field_validator("rate_limit")
     @classmethod
@@ -196,38 +138,44 @@ class Settings(HttpSettings, ScheduleSettings):
             raise ValueError(
                 "REDIS_URL: Redis Cluster is not supported by this version; give a redis:// URL"
             )
-        return _url(value, _REDIS_SCHEMES, "REDIS_URL")
+        return checked_url(value, _REDIS_SCHEMES, "REDIS_URL")
 
     @field_validator("supabase_url")
     @classmethod
     def _supabase_scheme(cls, value: str | None) -> str | None:
-        return _url(value, ("https", "http"), "SUPABASE_URL")
-
-    @field_validator("jwt_jwks_url")
-    @classmethod
-    def _jwks_scheme(cls, value: str | None) -> str | None:
-        return _url(value, ("https", "http"), "JWT_JWKS_URL")
+        return checked_url(value, ("https", "http"), "SUPABASE_URL")
 
     @field_validator("neo4j_uri")
     @classmethod
     def _neo4j_scheme(cls, value: str | None) -> str | None:
-        return _url(value, _NEO4J_SCHEMES, "NEO4J_URI")
+        return checked_url(value, _NEO4J_SCHEMES, "NEO4J_URI")
 
     @field_validator("database_url")
     @classmethod
     def _postgres_scheme(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            _url(value.get_secret_value(), _POSTGRES_SCHEMES, "DATABASE_URL")
+            checked_url(value.get_secret_value(), _POSTGRES_SCHEMES, "DATABASE_URL")
         return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        wrong = [*self._incomplete(), *contradictions(self)]
-        if self.environment == "production":
-            wrong += unsafe(self)
+        wrong = [*self._incomplete(), *self.contradictory_tokens(), *self._plain_text_keys()]
         if wrong:
             raise ValueError("\n  ".join(wrong))
         return self
+
+    def _plain_text_keys(self) -> list[str]:
+        url = self.jwt_jwks_url
+        if url is None or self.environment == "development":
+            return []
+        host = plain_text_host(url, self.plaintext_hosts)
+        if host is None:
+            return []
+        wrong = (
+            f"JWT_JWKS_URL fetches keys in plain text from {host}: use https://, or whoever is "
+            "between can put in keys of their own"
+        )
+        return [wrong]
 
     def _incomplete(self) -> list[str]:
         wrong = []
@@ -240,60 +188,3 @@ class Settings(HttpSettings, ScheduleSettings):
         if self.neo4j_password and not self.neo4j_uri:
             wrong.append("NEO4J_PASSWORD is set without NEO4J_URI: set both")
         return wrong
-
-    @property
-    def verifies_tokens(self) -> bool:
-        """Whether the tokens of events are verified here."""
-        if self.jwt_mode is None:
-            return self.jwt_jwks_url is not None or self.jwt_secret is not None
-        return self.jwt_mode == "verify"
-
-    @property
-    def token_algorithms(self) -> tuple[str, ...]:
-        """The algorithms that tokens may use."""
-        return algorithms_of(self)
-
-
-def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
-    """Read the settings: defaults, ``.env``, ``.env.$ENVIRONMENT``, environment, overrides.
-
-    Args:
-        directory: where the ``.env`` files are; by default the working directory.
-        overrides: settings given by the caller, by field name; they win.
-
-    Raises:
-        SettingsError: naming every setting that is wrong, and its remedy.
-    """
-    base = directory or Path.cwd()
-    try:
-        layers = _layers(base, overrides.get("environment"))
-        return Settings(_env_file=layers, **overrides)
-    except ValidationError as error:
-        wrong = [_explain(detail) for detail in error.errors(include_input=False)]
-    except (OSError, UnicodeDecodeError) as error:
-        wrong = [f"a .env file in {base} can't be read ({error}): make it readable UTF-8 text"]
-    raise SettingsError("settings are wrong:\n  " + "\n  ".join(wrong))
-
-
-def _layers(base: Path, environment: str | None) -> tuple[Path, Path]:
-    name = environment or os.environ.get("ENVIRONMENT") or _environment_of(base / ".env")
-    return base / ".env", base / f".env.{name}"
-
-
-def _environment_of(file: Path) -> str:
-    from dotenv import dotenv_values  # noqa: PLC0415  # a dependency of pydantic-settings
-
-    return (dotenv_values(file).get("ENVIRONMENT") if file.is_file() else None) or "development"
-
-
-def _explain(detail: ErrorDetails) -> str:
-    variable = str(detail["loc"][0]) if detail["loc"] else ""
-    text = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "value_error" or variable not in Settings.model_fields:
-        return text
-    field = Settings.model_fields[variable]
-    default = "" if field.default is None else f" for the default {field.default}"
-    return (
-        f"{variable.upper()}: {text[:1].lower()}{text[1:]} ({field.description}): correct it, or "
-        f"leave it out{default}"
-    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workers.common.errors import SettingsError
-from workers.config.settings import load_settings
+from workers.config.loading import load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ import pytest
 from dotenv import dotenv_values
 
 from workers.common.errors import SettingsError
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 SECRET = "hunter2-is-secret"

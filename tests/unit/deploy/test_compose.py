@@ -9,7 +9,8 @@ import jwt
 import pytest
 import yaml
 
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")

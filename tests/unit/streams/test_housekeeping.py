@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from workers.app.worker import bounds_of
 from workers.common.errors import RedisUnavailable
-from workers.config.settings import load_settings
+from workers.config.loading import load_settings
 from workers.streams.housekeeping import Housekeeping
 from workers.streams.tries import tries_key
 from workers.streams.trimming import Bounds, Trimmed, Trimmer

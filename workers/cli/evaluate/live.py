@@ -17,7 +17,8 @@ from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.common.errors import ParametersRefused
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.ledger.parameter_versions import ParametersSource, VersionsLedger
 from workers.ledger.predictions import PredictionsLedger, Selection
 from workers.modelling.calibration.ceilings import ceiling_warning, ceilings_of, lowest_of

@@ -15,7 +15,8 @@ from workers.cli.parameters.file import ParametersFile
 from workers.cli.parameters.view import listing, whole
 from workers.common.errors import ParametersRefused
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.estimation.documents import parameters_of
 from workers.ledger.parameter_versions import readable
 from workers.ledger.parameters import Activation, ParametersVersion, stored_document

@@ -13,7 +13,8 @@ from workers.cli.reconcile.report import Report
 from workers.cli.reconcile.run import Order, Run
 from workers.common.errors import MasteryError
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.operations.reconciliation.since import Since
 from workers.operations.repair.scope import Cursor, Phase, Scope
 

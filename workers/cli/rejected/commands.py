@@ -31,7 +31,8 @@ from workers.cli.rejected.options import (
 )
 from workers.cli.rejected.run import Choice, Tally, run_over
 from workers.common.errors import SettingsError
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.operations.dead_letters.dead_letter import Letter, LetterId
 from workers.operations.dead_letters.outcome import Outcome
 from workers.operations.dead_letters.purging import Purger

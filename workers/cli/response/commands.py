@@ -27,7 +27,8 @@ from workers.cli.response.options import (
 from workers.cli.response.report import Report
 from workers.cli.telling import tell
 from workers.common.logs import configure_logs
-from workers.config.settings import Settings, load_settings
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
 from workers.ledger.repair import ItemSpan, RepairLedger
 from workers.operations.repair.correcting import Corrector, Verdict

@@ -15,7 +15,7 @@ from tests.support.factories import changed, uuid_of
 from tests.unit.operations.jobs.conftest import TRUSTED, World, runner_of
 from workers.common.cron import check, latest
 from workers.common.errors import SettingsError
-from workers.config.settings import load_settings
+from workers.config.loading import load_settings
 from workers.operations.jobs import scheduler as module
 from workers.operations.jobs.admission import JobAdmission
 from workers.operations.jobs.record import JobKey, JobStatus
