@@ -6,7 +6,7 @@ create table mastery.settings (
   value text not null
 );
 comment on table mastery.settings is
-  'What the database itself must know of the settings; written by `mastery migrate`.';
+  'Settings that the database itself needs; `mastery migrate` writes them.';
 alter table mastery.settings enable row level security;
 create policy readable on mastery.settings for select to authenticated using (true);
 revoke all on mastery.settings from public, anon, authenticated;

@@ -8,8 +8,8 @@
 
 create sequence mastery.learner_version as bigint cache 1;
 comment on sequence mastery.learner_version is
-  'Versions of learners. A sequence and no counter: nobody can guess the next one and so pass a '
-  'comparison after somebody else''s write.';
+  'Versions of learners. A sequence, not a counter per learner: nobody can guess the next version '
+  'and so pass a comparison after somebody else''s write.';
 grant usage on sequence mastery.learner_version to service_role;
 
 create table mastery.learners (
@@ -29,14 +29,14 @@ create table mastery.learners (
 comment on table mastery.learners is
   'One row per learner: its lock, its version, the position of its newest response.';
 comment on column mastery.learners.responses is
-  'How many responses of this learner there are: a lost one is missed. Null: not counted, being from '
-  'before this was (`mastery rebuild` counts them).';
-comment on column mastery.learners.corrections is 'How many corrections of this learner there are.';
+  'Number of this learner''s responses: shows that one was lost. Null: not counted (`mastery '
+  'rebuild` counts them).';
+comment on column mastery.learners.corrections is 'Number of this learner''s corrections.';
 comment on column mastery.learners.rate_windows is
-  'The newest windows of time in which counted responses entered the stream: their beginnings, in '
-  'seconds since 1970, ascending. Null: none was ever counted.';
+  'Starts of the newest rate-limit windows with counted responses, seconds since 1970, ascending. '
+  'Null: none was ever counted.';
 comment on column mastery.learners.rate_counts is
-  'How many responses of each of these windows are in the log.';
+  'Number of responses in the log for each of these windows.';
 
 -- Finds the learners whose state is under other parameters than the active ones. A commit changes
 -- the column only after a replay, so the index costs an ordinary commit nothing.
@@ -46,6 +46,35 @@ create index learners_by_parameters
 alter table mastery.learners enable row level security;
 revoke all on mastery.learners from public, anon, authenticated;
 grant all on mastery.learners to service_role;
+
+-- Locks
+--
+-- Locks learners in the order of their keys, so that no two callers wait for each other; creates
+-- those of whom version 0 is expected. Returns the numbers of the learners whose version is the
+-- expected one. The settings of the planner are the caller's.
+create function mastery.lock_learners(tenants text[], students text[], expected bigint[])
+returns int[]
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+begin
+  insert into mastery.learners (tenant_id, student_id)
+  select t.tenant_id, t.student_id
+    from unnest(tenants, students, expected) as t(tenant_id, student_id, version)
+   where t.version = 0
+   order by t.tenant_id collate "C", t.student_id collate "C"
+      on conflict do nothing;
+
+  return array(
+    select w.n
+      from (select * from unnest(tenants, students, expected)
+                     with ordinality as u(tenant_id, student_id, version, n)
+             order by u.tenant_id collate "C", u.student_id collate "C") as w,
+           lateral (select from mastery.learners l
+                     where l.tenant_id = w.tenant_id and l.student_id = w.student_id
+                       and l.version = w.version
+                       for update) as l);
+end $$;
 
 -- Checksums
 --
@@ -82,11 +111,11 @@ return pg_catalog.sha256(
   || pg_catalog.int4send(pg_catalog.octet_length(student_id))
   || pg_catalog.convert_to(student_id, 'UTF8'));
 
-revoke execute on function
+revoke execute on function mastery.lock_learners,
   mastery.learner_checksum(text, text, bigint, timestamptz, uuid, int, int, int, bigint[], int[]),
   mastery.learner_digest(text, text)
   from public, anon, authenticated;
-grant execute on function
+grant execute on function mastery.lock_learners,
   mastery.learner_checksum(text, text, bigint, timestamptz, uuid, int, int, int, bigint[], int[]),
   mastery.learner_digest(text, text)
   to service_role;

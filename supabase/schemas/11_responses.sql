@@ -18,12 +18,12 @@ create table public.student_responses (
   checksum bigint
 ) partition by hash (tenant_id, student_id);
 comment on table public.student_responses is
-  'The log, append-only: what each learner answered. The order that counts is (answered_at, response_id).';
-comment on column public.student_responses.version is 'The learner''s version that this response took.';
+  'The log, append-only: what each learner answered, ordered by (answered_at, response_id).';
+comment on column public.student_responses.version is 'Version of the learner that this response took.';
 comment on column public.student_responses.entry is
-  'Stream and id of the entry that owns the response: only its acknowledgement publishes.';
+  'Stream and id of the entry that owns the response: only the ack of that entry publishes.';
 comment on column public.student_responses.outcome is
-  'What was predicted before the response was seen and decided at its commit; never rewritten.';
+  'Prediction before the response was seen, and result of its commit; never rewritten.';
 
 -- The partitions stand in the private schema: a student reaches them through the parent and its
 -- policy only.
@@ -33,7 +33,8 @@ begin
     execute format(
       'create table mastery.student_responses_%s partition of public.student_responses '
       'for values with (modulus 16, remainder %s)', lpad(k::text, 2, '0'), k);
-    execute format('alter table mastery.student_responses_%s enable row level security', lpad(k::text, 2, '0'));
+    execute format(
+      'alter table mastery.student_responses_%s enable row level security', lpad(k::text, 2, '0'));
   end loop;
 end $$;
 

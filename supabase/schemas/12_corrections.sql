@@ -14,10 +14,10 @@ create table public.response_corrections (
   primary key (tenant_id, student_id, response_id, version)
 );
 comment on table public.response_corrections is
-  'What was corrected in the log, append-only: of each response the newest correction counts.';
-comment on column public.response_corrections.score is 'What counts instead; null where nothing does.';
-comment on column public.response_corrections.version is
-  'The learner''s version that this correction took.';
+  'Corrections of the log, append-only: the newest correction of a response counts.';
+comment on column public.response_corrections.score is
+  'Score that counts instead; null for a voided response.';
+comment on column public.response_corrections.version is 'Version of the learner that this correction took.';
 
 alter table public.response_corrections enable row level security;
 create policy own_rows on public.response_corrections for select to authenticated using (

@@ -25,21 +25,22 @@ create table public.concept_mastery (
   primary key (tenant_id, student_id, concept_id)
 ) with (fillfactor = 80);
 comment on column public.concept_mastery.odds_mantissa is
-  'P(known) / P(unknown) = odds_mantissa * 2 ^ odds_exponent: mastery without any loss of precision.';
+  'P(known) / P(unknown) = odds_mantissa * 2 ^ odds_exponent: mastery without loss of precision.';
 comment on column public.concept_mastery.deviation is
-  'How far ability on the concept lies from ability on the scale: mean, logits. Null: 0.';
-comment on column public.concept_mastery.deviation_variance is 'Variance of the same. Null: 0.';
+  'Ability on the concept minus ability on its scale: posterior mean, logits. Null: 0.';
+comment on column public.concept_mastery.deviation_variance is 'Posterior variance of deviation. Null: 0.';
 comment on column public.concept_mastery.gradient is
-  'Derivative of the log odds of knowing by each of the concept''s parameters. Null: they have no '
-  'uncertainty that is known.';
+  'Derivative of the log odds of mastery by each parameter of the concept. Null: the uncertainty '
+  'of the parameters is not known.';
 comment on column public.concept_mastery.recent is
-  'Sum of (score - 0.5) over the answers on the concept, each at half the weight of the one after '
-  'it. Null: 0.';
+  'Sum of (score - 0.5) over the answers on the concept, each with half the weight of the next '
+  'one. Null: 0.';
 comment on column public.concept_mastery.lasting is
-  'The same over a longer past: each at 0.85 of the weight of the one after it. Null: 0.';
+  'The same sum, each with 0.85 of the weight of the next one. Null: 0.';
 comment on column public.concept_mastery.mastery_low is
-  'Lower end of the 95 % credible interval of the mastery. Null: not known.';
-comment on column public.concept_mastery.mastery_high is 'Its upper end.';
+  'Lower end of the 95 % credible interval of mastery. Null: not known.';
+comment on column public.concept_mastery.mastery_high is
+  'Upper end of the 95 % credible interval of mastery. Null: not known.';
 
 alter table public.concept_mastery enable row level security;
 create policy own_rows on public.concept_mastery for select to authenticated using (

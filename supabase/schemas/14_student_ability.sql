@@ -18,13 +18,14 @@ create table public.student_ability (
   surprise_variance float8 check (surprise_variance >= 0),
   primary key (tenant_id, student_id, scale)
 ) with (fillfactor = 80);
-comment on column public.student_ability.score is 'Sum of the scores of those responses.';
+comment on column public.student_ability.score is 'Sum of the scores of these responses.';
 comment on column public.student_ability.variance is
-  'On a calibrated scale the posterior variance, of which theta is the mean. Null: not calibrated.';
+  'Posterior variance of theta on a calibrated scale. Null: not calibrated.';
 comment on column public.student_ability.surprise is
-  'On a calibrated scale the log likelihood of all answers less what the predictions made expect '
-  'of it, nats.';
-comment on column public.student_ability.surprise_variance is 'Variance of the same, nats squared.';
+  'Log likelihood of all answers on a calibrated scale minus its expectation under the predictions, '
+  'nats. Null: not calibrated.';
+comment on column public.student_ability.surprise_variance is
+  'Variance of surprise, nats squared. Null: not calibrated.';
 
 alter table public.student_ability enable row level security;
 create policy own_rows on public.student_ability for select to authenticated using (

@@ -12,9 +12,9 @@ create table mastery.untold (
   taken_at timestamptz
 );
 comment on table mastery.untold is
-  'Changes that subscribers have not been told yet: written with the change, gone once told.';
+  'Pending changes: written in the transaction that makes them, deleted once published.';
 comment on column mastery.untold.taken_at is
-  'When somebody took it to tell it; after a while another one may.';
+  'When a worker took it for publishing; after the lease another one may take it.';
 alter table mastery.untold enable row level security;
 revoke all on mastery.untold from public, anon, authenticated;
 grant all on mastery.untold to service_role;

@@ -4,7 +4,7 @@
 -- table; it is active while mastery.active_parameters has no row.
 
 create sequence mastery.parameters_version as int minvalue 2 start 2;
-comment on sequence mastery.parameters_version is 'Versions of parameters that were stored.';
+comment on sequence mastery.parameters_version is 'Versions of stored parameters.';
 grant usage on sequence mastery.parameters_version to service_role;
 
 create table mastery.parameters (
@@ -18,8 +18,8 @@ create table mastery.parameters (
 );
 comment on table mastery.parameters is 'Versions of parameters, append-only.';
 comment on column mastery.parameters.document is
-  'As `workers.estimation.documents` writes it, without version and threshold.';
-comment on column mastery.parameters.diagnostics is 'What was found out about them when fitted.';
+  'The parameters as the engine writes them, without version and threshold.';
+comment on column mastery.parameters.diagnostics is 'Diagnostics of the fit.';
 
 create table mastery.active_parameters (
   singleton boolean primary key default true check (singleton),
@@ -27,7 +27,7 @@ create table mastery.active_parameters (
   activated_at timestamptz not null default now(),
   reason text not null
 );
-comment on table mastery.active_parameters is 'Under which version states are wanted: one row or none.';
+comment on table mastery.active_parameters is 'The version that states are computed under: one row or none.';
 
 alter table mastery.parameters enable row level security;
 alter table mastery.active_parameters enable row level security;
@@ -129,7 +129,7 @@ declare
   version_before constant int := (request -> 'expected' ->> 0)::int;
   since constant bigint := (request -> 'expected' ->> 1)::bigint;
 begin
-  -- Whether there is a row, and which, is decided under its lock.
+  -- The row's lock decides between two callers.
   insert into mastery.active_parameters as a (version, activated_at, reason)
   select wanted, clock_timestamp(), request ->> 'reason'
    where known
@@ -163,7 +163,7 @@ declare
   most constant int := (request ->> 'limit')::int;
 begin
   if request ? 'count' then
-    -- Both sides of the active version by the index: no other learner is looked at.
+    -- Two ranges of the index: no other learner is read.
     return json_build_array(
       (select count(*) from mastery.learners l
         where l.parameters_version < active and l.version > 0)

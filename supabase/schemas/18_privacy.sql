@@ -7,13 +7,13 @@ create table mastery.erasures (
   version bigint not null
 );
 comment on table mastery.erasures is
-  'Learners that were erased, by a digest that nobody can read: what entered a stream before does '
-  'not come back.';
+  'Erased learners, by a digest that cannot be read back: keeps what entered a stream before the '
+  'erasure from coming back.';
 comment on column mastery.erasures.until_ms is
-  'Up to which entry, by Redis''s clock in milliseconds since 1970, everything is erased.';
-comment on column mastery.erasures.refuse is 'Whether what entered later is refused as well.';
+  'Entries up to this time are erased: Redis''s clock, milliseconds since 1970.';
+comment on column mastery.erasures.refuse is 'Whether later entries are refused as well.';
 comment on column mastery.erasures.version is
-  'No row or event of the time before has a higher version of the learner.';
+  'No row or event from before the erasure has a higher version of the learner.';
 alter table mastery.erasures enable row level security;
 revoke all on mastery.erasures from public, anon, authenticated;
 grant all on mastery.erasures to service_role;
@@ -97,9 +97,7 @@ end $$;
 create function public.mastery_erase(jsonb) returns json
 language plpgsql volatile security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 as $$
 declare
@@ -116,7 +114,7 @@ begin
           on conflict do nothing;
       perform from mastery.learners l
         where l.tenant_id = tenant and l.student_id = student for update;
-      exit when found; -- else another erasure has just taken it away
+      exit when found; -- else another erasure has just deleted it
     end loop;
     taken := nextval('mastery.learner_version');
     insert into mastery.erasures as e (digest, until_ms, refuse, version)

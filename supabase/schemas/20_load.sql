@@ -31,9 +31,7 @@
 create function public.mastery_load(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -75,11 +73,11 @@ begin
                    where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
                   offset 0) as l;
   wanted := mastery.active_version();
-  -- Who knows nothing of active versions computes under its own, and needs the log for that.
+  -- A caller without `active` computes under its own version, and needs the log for that.
   asker := case when request ? 'active' then wanted else (request ->> 'parameters_version')::int end;
 
   if request ? 'r_window' then
-    -- Windows older than those that are kept: a batch that was left behind for long.
+    -- A batch that was pending for long asks for windows older than those that are kept.
     select json_agg(json_build_array(o.learner, o.starts, o.counted))
       into older
       from (select r.learner, r.starts,
@@ -222,14 +220,6 @@ begin
     'sessions', coalesce(sessions, '[]'), 'rates', coalesce(rates, '[]'),
     'older', coalesce(older, '[]'), 'erased', coalesce(erased, '[]'),
     'active', wanted);
-exception when undefined_table or undefined_column or undefined_function then
-  -- Not by a query, which in a stable function sees the catalogue as it was before.
-  if to_regprocedure('mastery.ability_checksum(text, text, text, float8, float8, int, bigint, int, '
-                     'float8, float8, float8, float8)') is null then
-    raise exception 'the schema was taken back during this call: try again'
-      using errcode = 'object_not_in_prerequisite_state';
-  end if;
-  raise;
 end $$;
 
 revoke execute on function public.mastery_load(jsonb) from public, anon, authenticated;

@@ -23,9 +23,7 @@
 create function public.mastery_commit(jsonb) returns json
 language plpgsql volatile security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -46,33 +44,17 @@ declare
   versions bigint[];
   n int;
 begin
-  insert into mastery.learners (tenant_id, student_id)
-  select t.tenant_id, t.student_id
-    from unnest(tenants, students, expected) as t(tenant_id, student_id, version)
-   where t.version = 0
-   order by t.tenant_id collate "C", t.student_id collate "C"
-      on conflict do nothing;
-
-  for n in
-    select w.n
-      from (select * from unnest(tenants, students, expected)
-                     with ordinality as u(tenant_id, student_id, version, n)
-             order by u.tenant_id collate "C", u.student_id collate "C") as w,
-           lateral (select from mastery.learners l
-                     where l.tenant_id = w.tenant_id and l.student_id = w.student_id
-                       and l.version = w.version
-                       for update) as l
-  loop
+  foreach n in array mastery.lock_learners(tenants, students, expected) loop
     agreed[n] := true;
   end loop;
 
-  -- Under the locks, so that whoever sees the next version sees these learners as they are left.
+  -- Read under the locks: whoever activates the next version sees these learners as committed.
   active := mastery.active_version();
   if parameters <> active then
     if not load ? 'active' then
-      -- It would try again at once, for ever.
-      raise exception 'parameters of version % are active, this worker knows those of version % '
-        'alone: replace it by one of the version of this schema', active, parameters
+      -- As a conflict it would try again at once, for ever.
+      raise exception 'version % of the parameters is active, but this worker computes under '
+        'version % only: replace it with a worker of this schema''s version', active, parameters
         using errcode = 'object_not_in_prerequisite_state';
     end if;
     agreed := array_fill(false, array[cardinality(tenants)]);
@@ -82,7 +64,7 @@ begin
        and l.version = 0;
   end if;
 
-  -- Under the locks, so that an erasure is either seen here or waits until this is stored.
+  -- Read under the locks: an erasure is either seen here or waits for this commit.
   if load ? 'r_entered' and exists (select from mastery.erasures) then
     for n in
       select distinct r.learner
@@ -148,95 +130,11 @@ begin
            l.corrections, coalesce(excluded.rate_windows, l.rate_windows),
            coalesce(excluded.rate_counts, l.rate_counts));
 
-  insert into public.concept_mastery as m (
-    tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
-    parameters_version, odds_mantissa, odds_exponent, deviation, deviation_variance, gradient,
-    recent, lasting, mastery_low, mastery_high, checksum)
-  select t.*, mastery.concept_checksum(
-           t.tenant_id, t.student_id, t.concept_id, t.mastery, t.attempts, t.mastered,
-           t.answered_at, t.version, t.parameters_version, t.odds_mantissa, t.odds_exponent,
-           t.deviation, t.deviation_variance, t.gradient, t.recent, t.lasting, t.mastery_low,
-           t.mastery_high)
-    from (select tenants[c.learner] as tenant_id, students[c.learner] as student_id, c.concept_id,
-                 c.mastery, c.attempts, c.mastered, c.at as answered_at, versions[c.by] as version,
-                 parameters as parameters_version,
-                 c.mantissa as odds_mantissa, c.exponent as odds_exponent, c.deviation,
-                 c.deviation_variance, c.gradient::float8[] as gradient, c.recent, c.lasting,
-                 c.low as mastery_low, c.high as mastery_high
-            from unnest((request ->> 'c_of')::int[], (request ->> 'c_concept')::text[],
-                        (request ->> 'c_mastery')::float8[], (request ->> 'c_attempts')::int[],
-                        (request ->> 'c_mastered')::boolean[], (request ->> 'c_at')::timestamptz[],
-                        (request ->> 'c_by')::int[], (request ->> 'c_mantissa')::float8[],
-                        (request ->> 'c_exponent')::int[], (request ->> 'c_deviation')::float8[],
-                        (request ->> 'c_deviation_variance')::float8[],
-                        (request ->> 'c_gradient')::text[], (request ->> 'c_recent')::float8[],
-                        (request ->> 'c_lasting')::float8[], (request ->> 'c_low')::float8[],
-                        (request ->> 'c_high')::float8[])
-                 as c(learner, concept_id, mastery, attempts, mastered, at, by, mantissa, exponent,
-                      deviation, deviation_variance, gradient, recent, lasting, low, high)
-           where agreed[c.learner]
-          offset 0) as t
-      on conflict (tenant_id, student_id, concept_id) do update
-     set mastery = excluded.mastery, attempts = excluded.attempts, mastered = excluded.mastered,
-         answered_at = excluded.answered_at, version = excluded.version,
-         parameters_version = excluded.parameters_version,
-         odds_mantissa = excluded.odds_mantissa, odds_exponent = excluded.odds_exponent,
-         deviation = excluded.deviation, deviation_variance = excluded.deviation_variance,
-         gradient = excluded.gradient, recent = excluded.recent, lasting = excluded.lasting,
-         mastery_low = excluded.mastery_low, mastery_high = excluded.mastery_high,
-         checksum = excluded.checksum;
+  perform mastery.write_states(
+    request, tenants, students, agreed,
+    array_fill(parameters, array[cardinality(tenants)]), versions);
 
-  insert into public.student_ability as m (
-    tenant_id, student_id, scale, theta, standard_error, responses, version, parameters_version,
-    score, variance, surprise, surprise_variance, checksum)
-  select t.*, mastery.ability_checksum(
-           t.tenant_id, t.student_id, t.scale, t.theta, t.standard_error, t.responses, t.version,
-           t.parameters_version, t.score, t.variance, t.surprise, t.surprise_variance)
-    from (select tenants[a.learner] as tenant_id, students[a.learner] as student_id, a.scale,
-                 a.theta, a.standard_error, a.responses, versions[a.by] as version,
-                 parameters as parameters_version, a.score,
-                 a.variance, a.surprise, a.surprise_variance
-            from unnest((request ->> 'a_of')::int[], (request ->> 'a_scale')::text[],
-                        (request ->> 'a_theta')::float8[],
-                        (request ->> 'a_standard_error')::float8[],
-                        (request ->> 'a_responses')::int[], (request ->> 'a_score')::float8[],
-                        (request ->> 'a_by')::int[], (request ->> 'a_variance')::float8[],
-                        (request ->> 'a_surprise')::float8[],
-                        (request ->> 'a_surprise_variance')::float8[])
-                 as a(learner, scale, theta, standard_error, responses, score, by, variance,
-                      surprise, surprise_variance)
-           where agreed[a.learner]
-          offset 0) as t
-      on conflict (tenant_id, student_id, scale) do update
-     set theta = excluded.theta, standard_error = excluded.standard_error,
-         responses = excluded.responses, version = excluded.version,
-         parameters_version = excluded.parameters_version, score = excluded.score,
-         variance = excluded.variance, surprise = excluded.surprise,
-         surprise_variance = excluded.surprise_variance,
-         checksum = excluded.checksum;
-
-  insert into public.practice_sessions as m (
-    tenant_id, student_id, session_id, responses, correct, started_at, ended_at, version,
-    checksum)
-  select t.*, mastery.session_checksum(
-           t.tenant_id, t.student_id, t.session_id, t.responses, t.correct, t.started_at,
-           t.ended_at, t.version)
-    from (select tenants[s.learner] as tenant_id, students[s.learner] as student_id, s.session_id,
-                 s.responses, s.correct, s.started_at, s.ended_at, versions[s.by] as version
-            from unnest((request ->> 's_of')::int[], (request ->> 's_session')::text[],
-                        (request ->> 's_responses')::int[], (request ->> 's_correct')::int[],
-                        (request ->> 's_started')::timestamptz[],
-                        (request ->> 's_ended')::timestamptz[],
-                        (request ->> 's_by')::int[])
-                 as s(learner, session_id, responses, correct, started_at, ended_at, by)
-           where agreed[s.learner]
-          offset 0) as t
-      on conflict (tenant_id, student_id, session_id) do update
-     set responses = excluded.responses, correct = excluded.correct,
-         started_at = excluded.started_at, ended_at = excluded.ended_at,
-         version = excluded.version, checksum = excluded.checksum;
-
-  -- What came out under new parameters as it was says so too.
+  -- Rows that a replay under other parameters left as they were take their version too.
   for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
     update public.concept_mastery as m
        set parameters_version = parameters,
@@ -263,14 +161,6 @@ begin
     'conflicts', to_json(conflicts),
     'current', case when cardinality(conflicts) > 0
       then public.mastery_load(load || jsonb_build_object('only', conflicts::text)) end);
-exception when undefined_table or undefined_column or undefined_function then
-  -- Not by a query, which in a stable function sees the catalogue as it was before.
-  if to_regprocedure('mastery.ability_checksum(text, text, text, float8, float8, int, bigint, int, '
-                     'float8, float8, float8, float8)') is null then
-    raise exception 'the schema was taken back during this call: try again'
-      using errcode = 'object_not_in_prerequisite_state';
-  end if;
-  raise;
 end $$;
 
 revoke execute on function public.mastery_commit(jsonb) from public, anon, authenticated;

@@ -88,9 +88,7 @@ end $$;
 create function public.mastery_answers(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$

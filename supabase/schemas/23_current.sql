@@ -17,9 +17,7 @@
 create function public.mastery_current(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$

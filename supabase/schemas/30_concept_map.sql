@@ -18,7 +18,7 @@ create table mastery.concepts (
   primary key (tenant_id, concept_id)
 );
 comment on table mastery.concepts is 'Registered concepts.';
-comment on column mastery.concepts.scale is 'The ability scale that it belongs to.';
+comment on column mastery.concepts.scale is 'Ability scale of the concept.';
 
 create table mastery.prerequisites (
   tenant_id text collate "C" not null,
@@ -29,7 +29,7 @@ create table mastery.prerequisites (
   foreign key (tenant_id, prerequisite_id) references mastery.concepts
 );
 comment on table mastery.prerequisites is
-  'What has to be mastered before a concept; without cycles, which the import sees to.';
+  'Prerequisites of each concept; the import refuses cycles.';
 create index prerequisites_of_others
   on mastery.prerequisites (tenant_id, prerequisite_id);
 
@@ -40,7 +40,7 @@ create table mastery.items (
   scale text not null,
   primary key (tenant_id, item_id)
 );
-comment on table mastery.items is 'Registered items, and the concepts that they ask for.';
+comment on table mastery.items is 'Registered items, and the concepts that they test.';
 
 alter table mastery.concept_maps enable row level security;
 alter table mastery.concepts enable row level security;
@@ -133,9 +133,7 @@ end $$;
 create function public.mastery_registered(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 as $$
 declare

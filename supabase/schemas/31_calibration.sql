@@ -9,8 +9,8 @@ create table mastery.calibration_stages (
   primary key (run, stage)
 );
 comment on table mastery.calibration_stages is
-  'What runs of calibration have computed so far, so that one that was stopped goes on from there. '
-  'Sums over all learners, and no answer of any; gone once the run has ended.';
+  'Finished stages of calibration runs, from which a stopped run resumes. Sums over all learners, '
+  'no single answer; deleted when the run ends.';
 alter table mastery.calibration_stages enable row level security;
 revoke all on mastery.calibration_stages from public, anon, authenticated;
 grant all on mastery.calibration_stages to service_role;
@@ -31,9 +31,7 @@ return pg_catalog.hash_record_extended(row(run, stage, document, written_at), 0)
 create function public.mastery_logs(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -49,7 +47,7 @@ begin
          json_agg(json_build_array(p.tenant_id, p.student_id) order by p.n)
     into tenants, students, learners
     from (select l.tenant_id, l.student_id, row_number() over in_order as n,
-                 -- Of rows from before there were counts, what is usual.
+                 -- 50 is usual; a learner without a count is rare.
                  sum(coalesce(l.responses, 50)) over in_order as responses
             from (select k.tenant_id, k.student_id, k.responses
                     from mastery.learners k

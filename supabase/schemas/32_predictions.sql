@@ -20,11 +20,9 @@
 create function public.mastery_predictions(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
--- One tenant and all of them are different queries.
+-- One tenant and all tenants need different plans.
 set plan_cache_mode = force_custom_plan
 as $$
 declare
