@@ -1,8 +1,8 @@
-"""`mastery worker` of the first version, in what it asks of the database: load, commit, learners.
+"""`mastery worker` of an earlier version, in what it asks of the database.
 
-It takes the command's own arguments. What later versions ask for besides is taken out of it, so
-that it runs on the first schema, and on any later one that lets workers of the version before go
-on.
+It takes the command's own arguments. Its requests leave out the keys that later versions added
+(rates, erasures, active parameters); a schema that lets workers of the version before go on
+answers them.
 """
 
 import asyncio
@@ -14,15 +14,10 @@ from workers import recorder
 from workers.cli.main import main
 from workers.estimation.parameters import Parameters
 from workers.ledger import contract, documents
-from workers.ledger.contract import SqlLedger
 from workers.ledger.protocol import Commit, Touched
 from workers.outlet.teller import Teller
 from workers.replaying import Replayer
 from workers.versions import ParametersSource
-
-
-async def _ping(self: SqlLedger) -> None:
-    await self.learners(limit=1)
 
 
 def _touched(*fields: Any) -> Touched:
@@ -55,7 +50,6 @@ async def _built_in(self: ParametersSource) -> Parameters:
 
 
 if __name__ == "__main__":
-    SqlLedger.ping = _ping  # type: ignore[method-assign]  # as it was
     # Nobody asked how responses came, and none were counted.
     vars(recorder).update(Touched=_touched, Commit=_commit)
     # Nobody knew of active versions.

@@ -1,7 +1,6 @@
 """The migrations give exactly what `supabase/schemas` says, on a real Postgres."""
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +9,11 @@ import asyncpg
 import pytest
 
 from tests.integration.ledger.catalogue import catalogue
+from tests.integration.ledger.next_schema import next_migrations
 from tests.servers import MIGRATIONS, SUPABASE_DATABASE, fresh_database, server_variables
 from workers.errors import MigrationError
 from workers.ledger.migrations import Migrations
-from workers.ledger.schema.drafting import draft, schema_files
+from workers.ledger.schema.drafting import schema_files
 from workers.ledger.schema_files import migration_files
 
 SUPABASE = MIGRATIONS.parent
@@ -89,22 +89,7 @@ async def test_given_a_drafted_commit_when_applied_then_the_schema_files_are_met
     platform: str, tmp_path: Path
 ) -> None:
     (url,) = server_variables("TEST_DATABASE_URL")
-    shutil.copytree(SUPABASE, tmp_path, dirs_exist_ok=True)
-    file = tmp_path / "schemas" / "21_commit.sql"
-    text, count = re.subn(
-        r"\n  return json_build_object\(\n", r"\g<0>    'drafted', true,\n", file.read_text()
-    )
-    assert count == 1
-    file.write_text(
-        text + "\ncreate function public.mastery_new(jsonb) returns json\n"
-        "language sql set search_path = '' as 'select null::json';\n"
-        "revoke execute on function public.mastery_new from public, anon, authenticated;\n"
-        "grant execute on function public.mastery_new to service_role;\n"
-    )
-
-    made = await draft("next", tmp_path, server=url)
-
-    assert made is not None
+    await next_migrations(tmp_path, url)
     async with database(platform) as one, database(platform) as other:
         expected = await declared(one, tmp_path)
         before = await migrated(other, SUPABASE)
@@ -135,19 +120,20 @@ async def test_given_equal_costs_when_a_response_is_looked_up_then_by_its_key(
 async def test_given_a_development_version_when_migrated_then_the_remedy_is_named(
     empty_database_url: str,
 ) -> None:
-    await execute(
-        empty_database_url,
-        "create schema mastery; create schema supabase_migrations; "
-        "create table supabase_migrations.schema_migrations "
-        "(version text primary key, statements text[], name text)",
-    )
-    for version, name in OLDER:
-        await execute(
-            empty_database_url,
-            "insert into supabase_migrations.schema_migrations (version, name) "
-            f"values ('{version}', '{name}')",
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute(
+            "create schema mastery; create schema supabase_migrations; "
+            "create table supabase_migrations.schema_migrations "
+            "(version text primary key, statements text[], name text)"
         )
+        await connection.executemany(
+            "insert into supabase_migrations.schema_migrations (version, name) values ($1, $2)",
+            OLDER,
+        )
+    finally:
+        await connection.close()
     runner = Migrations(empty_database_url)
     for ask in (runner.up, runner.down, runner.history, runner.current, runner.pending):
-        with pytest.raises(MigrationError, match="20261121090000.*migrate down --to 0.*empty"):
+        with pytest.raises(MigrationError, match=r"20261121090000.*migrate down --to 0.*empty"):
             await ask()

@@ -20,7 +20,7 @@ _ROLES: Final = "public, anon, authenticated, service_role"
 
 # Every query gives rows of name, create, drop, shape and trivial: see `Definition`.
 _FUNCTIONS: Final = f"""
-select p.oid::regprocedure::text as name, pg_get_functiondef(p.oid) || ';' as create,
+select p.oid::regprocedure::text as name, rtrim(pg_get_functiondef(p.oid), E'\\n') || ';' as create,
        format('drop function %s;', p.oid::regprocedure) as drop,
        pg_get_function_arguments(p.oid) || ' ' || pg_get_function_result(p.oid) as shape,
        false as trivial
@@ -41,10 +41,10 @@ _POLICIES: Final = f"""
 select p.name, p.create, format('drop policy %I on %s;', p.policyname, p.on) as drop,
        p.create as shape, false as trivial
   from (select policyname, o.on, policyname || ' on ' || o.on as name,
-               format('create policy %I on %s as %s for %s to %s', policyname, o.on, permissive,
-                      lower(cmd), array_to_string(roles, ', '))
-               || coalesce(format(E'\\n  using (%s)', qual), '')
-               || coalesce(format(E'\\n  with check (%s)', with_check), '') || ';' as create
+               format('create policy %I on %s as %s for %s to %s', policyname, o.on,
+                      lower(permissive), lower(cmd), array_to_string(roles, ', '))
+               || coalesce(E'\\n  using (' || qual || ')', '')
+               || coalesce(E'\\n  with check (' || with_check || ')', '') || ';' as create
           from pg_policies,
                lateral (select format('%I.%I', schemaname, tablename)::regclass::text as on) as o
          where schemaname in {_SCHEMAS}) as p
@@ -140,7 +140,8 @@ select c.oid::regclass::text as name, p.part
                         then ' collate ' || a.attcollation::regcollation else '' end
                 || case when a.attnotnull then ' not null' else '' end
                 || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
-                || case when a.attidentity <> '' then ' identity ' || a.attidentity::text else '' end
+                || case when a.attidentity <> '' then ' identity ' || a.attidentity::text
+                        else '' end
                 || case when a.attgenerated <> '' then ' generated' else '' end
                 || coalesce(' ' || a.attacl::text, '')
            from pg_attribute a join pg_type t on t.oid = a.atttypid
