@@ -269,11 +269,11 @@ class Migrations:
 def _origin_of(unknown: Sequence[str], known: Collection[str]) -> str:
     """Say where versions come from that no file of this program has, and what to do about them."""
     if min(unknown) > max(known, default=""):
-        return "it is newer; update this program"
+        return "the database is newer than this program; update the program"
     return (
-        "they belong to a development schema that was never released; take them back by `mastery "
-        "migrate down` of the program that applied them, or export what you need and start with an "
-        "empty database"
+        "they come from a development version, before the schema had a baseline, and can't be "
+        "upgraded; take them back with `mastery migrate down --to 0` of the version that applied "
+        "them, or use an empty database. Either way the data are lost: export first what you need"
     )
 
 

@@ -1,8 +1,7 @@
--- The concept map: which concepts and items a tenant has, and what has to be known before what.
+-- The concept map: each tenant's concepts and items, and the prerequisites of each concept.
 --
--- It is read by the worker in strict mode, and written into the graph by `mastery concepts import`
--- and `mastery reconcile`. It holds nothing of any learner. All of it is in schema mastery, which no
--- REST layer exposes.
+-- The worker reads it in strict mode; `mastery concepts import` and `mastery reconcile` copy it into
+-- the graph. It holds nothing about any learner.
 
 create table mastery.concept_maps (
   tenant_id text collate "C" primary key,
@@ -19,7 +18,7 @@ create table mastery.concepts (
   primary key (tenant_id, concept_id)
 );
 comment on table mastery.concepts is 'Registered concepts.';
-comment on column mastery.concepts.scale is 'The ability scale that it belongs to.';
+comment on column mastery.concepts.scale is 'Ability scale of the concept.';
 
 create table mastery.prerequisites (
   tenant_id text collate "C" not null,
@@ -30,7 +29,7 @@ create table mastery.prerequisites (
   foreign key (tenant_id, prerequisite_id) references mastery.concepts
 );
 comment on table mastery.prerequisites is
-  'What has to be mastered before a concept; without cycles, which the import sees to.';
+  'Prerequisites of each concept; the import refuses cycles.';
 create index prerequisites_of_others
   on mastery.prerequisites (tenant_id, prerequisite_id);
 
@@ -41,12 +40,21 @@ create table mastery.items (
   scale text not null,
   primary key (tenant_id, item_id)
 );
-comment on table mastery.items is 'Registered items, and the concepts that they ask for.';
+comment on table mastery.items is 'Registered items, and the concepts that they test.';
 
--- The map of a tenant.
+alter table mastery.concept_maps enable row level security;
+alter table mastery.concepts enable row level security;
+alter table mastery.prerequisites enable row level security;
+alter table mastery.items enable row level security;
+revoke all on mastery.concept_maps, mastery.concepts, mastery.prerequisites, mastery.items
+  from public, anon, authenticated;
+grant all on mastery.concept_maps, mastery.concepts, mastery.prerequisites, mastery.items
+  to service_role;
+
+-- Returns the map of a tenant.
 --
 -- In:  tenant
---      items      those of the items to tell, by id; null: none
+--      items      ids of the items to return; null: none
 -- Out: version    0: there is no map
 --      concepts   [[concept_id, name, scale, [prerequisite_id, ...]], ...] in the order of their ids
 --      items      [[item_id, [concept_id, ...], scale], ...] likewise
@@ -70,14 +78,14 @@ as $$
          and i.item_id = any (($1 ->> 'items')::text[])), '[]'))
 $$;
 
--- Writes a part of a tenant's map, in one transaction, if the map is still what it was.
+-- Writes a part of a tenant's map, in one transaction, if nobody has changed the map meanwhile.
 --
 -- In:  tenant
 --      version             of the map that the part was checked against
---      c_id, c_name, c_scale   concepts, each with exactly the prerequisites that are named here
---      p_of, p_id          prerequisites: of which concept, and which
---      i_id, i_scale, i_concepts   items; of each its concepts as the text of an array
--- Out: {"version": the new one, or null where the map is another by now}
+--      c_id, c_name, c_scale   concepts, each with exactly the prerequisites named here
+--      p_of, p_id          prerequisites: the concept, and what it requires
+--      i_id, i_scale, i_concepts   items, with their concepts as the text of an array
+-- Out: {"version": the new one, or null if the map was changed meanwhile}
 create function public.mastery_import_concepts(jsonb) returns json
 language plpgsql volatile security invoker
 set search_path = ''
@@ -117,7 +125,7 @@ begin
   return json_build_object('version', seen + 1);
 end $$;
 
--- Which of these names are registered.
+-- Says which names are registered.
 --
 -- In:  c_tenant, c_id   concepts; i_tenant, i_id   items
 -- Out: concepts   [n, ...] places in c_id of those that are, from 1 on
@@ -125,9 +133,7 @@ end $$;
 create function public.mastery_registered(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 as $$
 declare
@@ -148,7 +154,7 @@ begin
                        where i.tenant_id = n.tenant_id and i.item_id = n.id offset 0) as known));
 end $$;
 
--- A page of the tenants that have a map, in the order of their ids.
+-- Lists the tenants that have a map, in the order of their ids.
 --
 -- In:  after: only those behind it; limit
 -- Out: [tenant_id, ...]
@@ -161,22 +167,11 @@ as $$
            order by m.tenant_id limit ($1 ->> 'limit')::int) as t
 $$;
 
-do $$
-declare
-  name text;
-begin
-  foreach name in array array['concept_maps', 'concepts', 'prerequisites', 'items'] loop
-    execute format('alter table mastery.%I enable row level security', name);
-    execute format('revoke all on mastery.%I from public, anon, authenticated', name);
-    execute format('grant all on mastery.%I to service_role', name);
-  end loop;
-  foreach name in array array[
-    'mastery_concept_map', 'mastery_import_concepts', 'mastery_registered',
-    'mastery_mapped_tenants'
-  ] loop
-    execute format(
-      'revoke execute on function public.%I(jsonb) from public, anon, authenticated', name);
-    execute format('grant execute on function public.%I(jsonb) to service_role', name);
-  end loop;
-end $$;
-notify pgrst, 'reload schema';
+revoke execute on function
+  public.mastery_concept_map(jsonb), public.mastery_import_concepts(jsonb),
+  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb)
+  from public, anon, authenticated;
+grant execute on function
+  public.mastery_concept_map(jsonb), public.mastery_import_concepts(jsonb),
+  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb)
+  to service_role;

@@ -1,23 +1,23 @@
--- What is current of learners, with the responses that it is due to: from it the events that said
--- so can be made anew, after the streams lost them.
-
+-- Current values, with the responses that led to them: events that Redis lost are made from these.
+--
+-- All in one snapshot (the function is stable).
+--
 -- In:  tenants, students  the learners
 --      since              only those with a response recorded at or after it; absent: all
 -- Out: now        the database's clock
 --      active     numbers of the learners that are answered for
 --      concepts   [[n, concept_id, mastery, attempts, mastered, answered_at, version,
 --                   parameters_version], ...]
+--      intervals  [[n, concept_id, mastery_low, mastery_high], ...] where they are known
 --      abilities  [[n, scale, theta, standard_error, version], ...]
+--      surprises  [[n, scale, responses, surprise, surprise_variance], ...] of calibrated scales
 --      sessions   [[n, session_id, responses, correct, version], ...]
 --      responses  those whose version a row has, as `known` of mastery_load; for a concept whose
---                 version no response has, the one on it that its answered_at is of
--- All in one snapshot (the function is stable). Times go out as microseconds since 1970.
+--                 version no response has, the newest response on it
 create function public.mastery_current(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -28,6 +28,8 @@ declare
   since constant timestamptz := (request ->> 'since')::timestamptz;
   active int[];
   concepts json;
+  intervals json;
+  surprises json;
   abilities json;
   sessions json;
   responses json;
@@ -43,15 +45,19 @@ begin
 
   select json_agg(json_build_array(
            w.n, m.concept_id, m.mastery, m.attempts, m.mastered,
-           mastery.microseconds(m.answered_at), m.version, m.parameters_version))
-    into concepts
+           mastery.microseconds(m.answered_at), m.version, m.parameters_version)),
+         json_agg(json_build_array(w.n, m.concept_id, m.mastery_low, m.mastery_high))
+           filter (where m.mastery_low is not null)
+    into concepts, intervals
     from unnest(active) as w(n),
          lateral (select * from public.concept_mastery m
                    where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
                   offset 0) as m;
 
-  select json_agg(json_build_array(w.n, a.scale, a.theta, a.standard_error, a.version))
-    into abilities
+  select json_agg(json_build_array(w.n, a.scale, a.theta, a.standard_error, a.version)),
+         json_agg(json_build_array(w.n, a.scale, a.responses, a.surprise, a.surprise_variance))
+           filter (where a.variance is not null)
+    into abilities, surprises
     from unnest(active) as w(n),
          lateral (select * from public.student_ability a
                    where a.tenant_id = tenants[w.n] and a.student_id = students[w.n]
@@ -107,10 +113,10 @@ begin
 
   return json_build_object(
     'now', mastery.microseconds(clock_timestamp()), 'active', to_json(active),
-    'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
+    'concepts', coalesce(concepts, '[]'), 'intervals', coalesce(intervals, '[]'),
+    'surprises', coalesce(surprises, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'responses', coalesce(responses, '[]'));
 end $$;
 
 revoke execute on function public.mastery_current(jsonb) from public, anon, authenticated;
 grant execute on function public.mastery_current(jsonb) to service_role;
-notify pgrst, 'reload schema';

@@ -1,19 +1,11 @@
--- Versions of the parameters under which states are computed, and which of them is the active one.
+-- Parameters: the versions that states are computed under, and which one is active.
 --
--- Parameters belong to the deployment and to no tenant. Version 1 is the built-in one, and is in no
--- table; without a row in `mastery.active_parameters` it is the active one.
-
--- First, since every commit begins with this table. No commit changes the column unless the
--- learner was replayed, so the index costs none of them an entry.
-create index learners_by_parameters
-  on mastery.learners (parameters_version, tenant_id, student_id);
+-- Parameters belong to the deployment and to no tenant. Version 1 is built in and stands in no
+-- table; it is active while mastery.active_parameters has no row.
 
 create sequence mastery.parameters_version as int minvalue 2 start 2;
-comment on sequence mastery.parameters_version is 'Versions of parameters that were stored.';
--- A version that a learner's state is under never names other parameters, not even after the
--- tables were dropped and made anew.
-select setval('mastery.parameters_version',
-              greatest((select max(l.parameters_version) + 1 from mastery.learners l), 2), false);
+comment on sequence mastery.parameters_version is 'Versions of stored parameters.';
+grant usage on sequence mastery.parameters_version to service_role;
 
 create table mastery.parameters (
   version int primary key default nextval('mastery.parameters_version') check (version >= 2),
@@ -26,8 +18,8 @@ create table mastery.parameters (
 );
 comment on table mastery.parameters is 'Versions of parameters, append-only.';
 comment on column mastery.parameters.document is
-  'As `workers.estimation.documents` writes it, without version and threshold.';
-comment on column mastery.parameters.diagnostics is 'What was found out about them when fitted.';
+  'The parameters as the engine writes them, without version and threshold.';
+comment on column mastery.parameters.diagnostics is 'Diagnostics of the fit.';
 
 create table mastery.active_parameters (
   singleton boolean primary key default true check (singleton),
@@ -35,16 +27,15 @@ create table mastery.active_parameters (
   activated_at timestamptz not null default now(),
   reason text not null
 );
-comment on table mastery.active_parameters is 'Under which version states are wanted: one row or none.';
+comment on table mastery.active_parameters is 'The version that states are computed under: one row or none.';
 
 alter table mastery.parameters enable row level security;
 alter table mastery.active_parameters enable row level security;
 revoke all on mastery.parameters, mastery.active_parameters from public, anon, authenticated;
 grant select, insert on mastery.parameters to service_role;
 grant select, insert, update on mastery.active_parameters to service_role;
-grant usage on sequence mastery.parameters_version to service_role;
 
--- For a superuser, too: states under a version are what its document gives.
+-- Refuses a superuser too: a version's states are what its document gives.
 create function mastery.refuse_change() returns trigger
 language plpgsql security invoker set search_path = ''
 as $$
@@ -65,14 +56,14 @@ create function mastery.active_version() returns int
 language sql stable parallel safe security invoker set search_path = ''
 as $$ select coalesce((select a.version from mastery.active_parameters a), 1) $$;
 
--- Versions of parameters.
+-- Lists the versions of parameters.
 --
 -- In:  version   the one whose document is wanted; absent: all, without their documents
--- Out: active    [version, activated_at, reason]; of the built-in one that nobody activated the
---                last two are null
+-- Out: active    [version, activated_at, reason]; both null for the built-in one that nobody
+--                activated
 --      versions  [[version, model, note, created_at, diagnostics, document, intact], ...] by
---                version; intact: whether the row is what was written; of all: diagnostics without
---                concepts, items and warnings, of which there are many
+--                version; intact: the row is what was written. A list of all leaves concepts,
+--                items and warnings out of the diagnostics
 create function public.mastery_parameters(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
@@ -119,12 +110,12 @@ as $$
   select json_build_array(m.version) from made m
 $$;
 
--- Says under which version states are wanted from now on.
+-- Activates a version: states are computed under it from now on.
 --
 -- In:  version, reason
---      expected  [version, activated_at]: which activation is to be the latest one, as
---                `mastery_parameters` told of it, else nothing changes; absent: any
--- Out: [the version that is active, whether there is the version that was asked for]
+--      expected  [version, activated_at] of the activation that must be the latest one, as
+--                `mastery_parameters` gave it, else nothing changes; absent: any
+-- Out: [the version that is active now, whether the requested version exists]
 create function public.mastery_activate_parameters(jsonb) returns json
 language plpgsql volatile security invoker
 set search_path = ''
@@ -138,7 +129,7 @@ declare
   version_before constant int := (request -> 'expected' ->> 0)::int;
   since constant bigint := (request -> 'expected' ->> 1)::bigint;
 begin
-  -- Whether there is a row, and which, is decided under its lock.
+  -- The row's lock decides between two callers.
   insert into mastery.active_parameters as a (version, activated_at, reason)
   select wanted, clock_timestamp(), request ->> 'reason'
    where known
@@ -151,7 +142,7 @@ begin
   return json_build_array(mastery.active_version(), known);
 end $$;
 
--- Learners whose state is under another version than the active one.
+-- Lists the learners whose state is under another version than the active one.
 --
 -- In:  limit, after_version, after_tenant, after_student: a page, by version and key
 --      or count: true
@@ -172,7 +163,7 @@ declare
   most constant int := (request ->> 'limit')::int;
 begin
   if request ? 'count' then
-    -- Both sides of the active version by the index: no other learner is looked at.
+    -- Two ranges of the index: no other learner is read.
     return json_build_array(
       (select count(*) from mastery.learners l
         where l.parameters_version < active and l.version > 0)
@@ -197,16 +188,13 @@ begin
             limit most) as o);
 end $$;
 
-do $$
-declare
-  f text;
-begin
-  foreach f in array array[
-    'public.mastery_parameters(jsonb)', 'public.mastery_store_parameters(jsonb)',
-    'public.mastery_activate_parameters(jsonb)', 'public.mastery_outdated(jsonb)',
-    'mastery.active_version()', 'mastery.refuse_change()', 'mastery.parameters_checksum'] loop
-    execute format('revoke execute on function %s from public, anon, authenticated', f);
-    execute format('grant execute on function %s to service_role', f);
-  end loop;
-end $$;
-notify pgrst, 'reload schema';
+revoke execute on function
+  public.mastery_parameters(jsonb), public.mastery_store_parameters(jsonb),
+  public.mastery_activate_parameters(jsonb), public.mastery_outdated(jsonb),
+  mastery.active_version(), mastery.refuse_change(), mastery.parameters_checksum
+  from public, anon, authenticated;
+grant execute on function
+  public.mastery_parameters(jsonb), public.mastery_store_parameters(jsonb),
+  public.mastery_activate_parameters(jsonb), public.mastery_outdated(jsonb),
+  mastery.active_version(), mastery.refuse_change(), mastery.parameters_checksum
+  to service_role;

@@ -1,30 +1,28 @@
--- What was predicted of each response before it was seen, with what then happened.
-
--- In:  limit          responses looked at, those that are left out included
+-- Predictions: what was predicted of each response before it was seen, and what then happened.
+--
+-- In:  limit          responses looked at, including those that are left out
 --      tenant         only its learners; absent: all
 --      since          only what was recorded at or after it; absent: all
 --      after_tenant, after_student, after_response: the last one looked at in the page before
 -- Out: last           [tenant, student, response_id] of the last one looked at, null: no more
---      of each response, in the same order in all of them:
+--      and, in the same order, one value per response in each of:
 --      learners       [[tenant, student], ...]
 --      concepts       [concept_ids, ...]
 --      masteries      [[mastery of each concept after the response, ...], ...]
---      attempts       of the learner on the concept named first, this one included
+--      attempts       on the concept named first, including this one
 --      scores         as they count now
---      probabilities  expected scores before them, as they were stored
+--      probabilities  expected scores before the response, as they were stored
 --      versions       of the learner: the order in which responses were recorded
---      parameters     version under which they were predicted
+--      parameters     version that they were predicted under
 --      recorded       microseconds since 1970
--- A response that a correction voids is left out. Outcomes from before a response's own prediction
--- was stored have those of its concepts, whose mean it was.
+-- A response that a correction voids is left out. Without a stored prediction of the response
+-- itself, the mean of its concepts' predictions stands for it.
 create function public.mastery_predictions(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
--- One tenant and all of them are different queries.
+-- One tenant and all tenants need different plans.
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -86,4 +84,3 @@ end $$;
 
 revoke execute on function public.mastery_predictions(jsonb) from public, anon, authenticated;
 grant execute on function public.mastery_predictions(jsonb) to service_role;
-notify pgrst, 'reload schema';

@@ -1,9 +1,29 @@
--- Calibration: the log of all learners in pages, and the stages of a run that were done.
+-- Calibration: the log of all learners in pages, and the finished stages of a run.
 
--- A page of what counts of the log, of whole learners by their keys.
+create table mastery.calibration_stages (
+  run uuid not null,
+  stage text collate "C" not null,
+  document text not null,
+  written_at timestamptz not null,
+  checksum bigint not null,
+  primary key (run, stage)
+);
+comment on table mastery.calibration_stages is
+  'Finished stages of calibration runs, from which a stopped run resumes. Sums over all learners, '
+  'no single answer; deleted when the run ends.';
+alter table mastery.calibration_stages enable row level security;
+revoke all on mastery.calibration_stages from public, anon, authenticated;
+grant all on mastery.calibration_stages to service_role;
+
+create function mastery.stage_checksum(
+  run uuid, stage text, document text, written_at timestamptz) returns bigint
+language sql immutable parallel safe
+return pg_catalog.hash_record_extended(row(run, stage, document, written_at), 0);
+
+-- Returns a page of the effective log, of whole learners in the order of their keys.
 --
 -- In:  limit         at most so many learners
---      responses     no learner after the first is begun that would make it more than so many
+--      responses     stop before a learner (but the first) with whom the page would exceed so many
 --      after_tenant, after_student: the last learner of the page before
 --      until_us      only what was recorded and corrected up to then, microseconds since 1970
 -- Out: learners      [[tenant, student], ...]; none: there are no more
@@ -11,9 +31,7 @@
 create function public.mastery_logs(jsonb) returns json
 language plpgsql stable security invoker
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -29,7 +47,7 @@ begin
          json_agg(json_build_array(p.tenant_id, p.student_id) order by p.n)
     into tenants, students, learners
     from (select l.tenant_id, l.student_id, row_number() over in_order as n,
-                 -- Of rows from before there were counts, what is usual.
+                 -- 50 is usual; a learner without a count is rare.
                  sum(coalesce(l.responses, 50)) over in_order as responses
             from (select k.tenant_id, k.student_id, k.responses
                     from mastery.learners k
@@ -62,27 +80,8 @@ begin
   return json_build_object('learners', coalesce(learners, '[]'), 'log', coalesce(log, '[]'));
 end $$;
 
-create table mastery.calibration_stages (
-  run uuid not null,
-  stage text collate "C" not null,
-  document text not null,
-  written_at timestamptz not null,
-  checksum bigint not null,
-  primary key (run, stage)
-);
-comment on table mastery.calibration_stages is
-  'What runs of calibration have computed so far, so that one that was stopped goes on from there. '
-  'Sums over all learners, and no answer of any; gone once the run has ended.';
-alter table mastery.calibration_stages enable row level security;
-revoke all on mastery.calibration_stages from public, anon, authenticated;
-grant all on mastery.calibration_stages to service_role;
-
-create function mastery.stage_checksum(
-  run uuid, stage text, document text, written_at timestamptz) returns bigint
-language sql immutable parallel safe
-return pg_catalog.hash_record_extended(row(run, stage, document, written_at), 0);
-
--- The stages of a run, or all of one name, the newest first. One that was altered is not there.
+-- Returns the stages of a run, or all of one name, the newest first; without those that were
+-- altered.
 --
 -- In:  run or stage
 -- Out: [[run, stage, document], ...]
@@ -97,7 +96,7 @@ as $$
      and s.checksum = mastery.stage_checksum(s.run, s.stage, s.document, s.written_at)
 $$;
 
--- Keeps what a stage gave, in place of what it gave before.
+-- Stores the result of a stage, in place of an earlier one.
 --
 -- In:  run, stage, document
 -- Out: [1]
@@ -116,10 +115,10 @@ as $$
   select json_build_array(count(*)) from kept
 $$;
 
--- Forgets the stages of a run, or those of runs that nobody has gone on with for long.
+-- Deletes the stages of a run, or those of abandoned runs.
 --
 -- In:  run; or idle_s: all of runs whose newest stage is older, seconds
--- Out: [how many]
+-- Out: [number of stages]
 create function public.mastery_forget_stages(jsonb) returns json
 language sql volatile security invoker set search_path = ''
 as $$
@@ -135,17 +134,11 @@ as $$
   select json_build_array(count(*)) from gone
 $$;
 
-do $$
-declare
-  f text;
-begin
-  foreach f in array array[
-    'public.mastery_logs(jsonb)', 'public.mastery_stages(jsonb)',
-    'public.mastery_keep_stage(jsonb)', 'public.mastery_forget_stages(jsonb)',
-    'mastery.stage_checksum(uuid, text, text, timestamptz)'
-  ] loop
-    execute format('revoke execute on function %s from public, anon, authenticated', f);
-    execute format('grant execute on function %s to service_role', f);
-  end loop;
-end $$;
-notify pgrst, 'reload schema';
+revoke execute on function
+  public.mastery_logs(jsonb), public.mastery_stages(jsonb), public.mastery_keep_stage(jsonb),
+  public.mastery_forget_stages(jsonb), mastery.stage_checksum(uuid, text, text, timestamptz)
+  from public, anon, authenticated;
+grant execute on function
+  public.mastery_logs(jsonb), public.mastery_stages(jsonb), public.mastery_keep_stage(jsonb),
+  public.mastery_forget_stages(jsonb), mastery.stage_checksum(uuid, text, text, timestamptz)
+  to service_role;
