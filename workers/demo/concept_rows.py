@@ -1,4 +1,4 @@
-"""The section of a report that gives the figures of each concept."""
+"""The figures of each concept, as rows of a table."""
 
 from typing import Final
 
@@ -7,32 +7,34 @@ import numpy as np
 from workers.demo.report_data import ReportData
 from workers.demo.selection import concepts_by_use
 from workers.estimation.metrics import auc
-from workers.reports.pieces import table
-from workers.reports.wording import DASH, decimal, percent
+from workers.reports.rows import Rows
+from workers.reports.wording import DASH, decimal, percent, thousands
 
 _HEADS: Final = ("Concept", "Answers", "Right", "Predicted", "AUC", "Learners", "Mean mastery")
 
 
-def concept_table(data: ReportData) -> str:
-    """A row of figures for each concept."""
+def concept_rows(data: ReportData) -> Rows:
+    """Write a row for each concept."""
     predictions, knowledge = data.predictions, data.knowledge
-    rows_of = predictions.rows_by_concept()
-    body = []
-    for concept_id in concepts_by_use(predictions, knowledge.concepts, len(rows_of)):
-        rows = rows_of[concept_id]
+    rows_by_concept = predictions.rows_by_concept()
+    table = []
+    for concept_id in concepts_by_use(predictions, knowledge.concepts, len(rows_by_concept)):
+        rows = rows_by_concept[concept_id]
         score, probability = predictions.score[rows], predictions.probability[rows]
-        cells = [
-            f"{rows.size:,}",
-            percent(float(score.mean())),
-            percent(float(probability.mean())),
-            decimal(auc(score, probability)),
-            *_knowledge_cells(data, concept_id),
-        ]
-        body.append([data.title_of(concept_id), *cells])
+        table.append(
+            [
+                data.title_of(concept_id),
+                thousands(rows.size),
+                percent(float(score.mean())),
+                percent(float(probability.mean())),
+                decimal(auc(score, probability)),
+                *_knowledge_cells(data, concept_id),
+            ]
+        )
     heads = [*_HEADS, f"At {percent(data.mastery_threshold)}"]
     if knowledge.known is not None:
         heads.append("Known in truth")
-    return f"<section><h2>Concepts</h2>{table(heads, body, of='concepts')}</section>"
+    return Rows(heads, table)
 
 
 def _knowledge_cells(data: ReportData, concept_id: str) -> list[str]:
@@ -46,7 +48,7 @@ def _knowledge_cells(data: ReportData, concept_id: str) -> list[str]:
     if not mastery.size:
         return ["0", *[DASH] * (wide - 1)]
     cells = [
-        f"{mastery.size:,}",
+        thousands(mastery.size),
         percent(float(mastery.mean())),
         percent(float((mastery >= data.mastery_threshold).mean())),
     ]
