@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from tests.support.factories import answer
-from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.fold import Folded, FoldTask, fold
 from workers.estimation.learner import Learner, LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.metrics.drift.drift import DriftWatch, Limits
@@ -30,11 +30,11 @@ def concept(draw: random.Random) -> str:
     return f"c{int(draw.paretovariate(0.6)) % CONCEPTS}"
 
 
-def works(round_: int) -> list[Work]:
+def works(round_: int) -> list[FoldTask]:
     """A batch: one answer of each of so many learners."""
     draw = random.Random(round_)
     return [
-        Work(
+        FoldTask(
             LearnerKey("t", f"s{n}"),
             Learner(),
             [answer(n, concepts=[concept(draw)], score=float(draw.random() < RIGHT))],

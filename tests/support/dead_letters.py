@@ -10,7 +10,7 @@ from contracts.streams import Shard, shards
 from tests.support.factories import event_json
 from workers.common.errors import Refused
 from workers.operations.dead_letters.dead_letter import Letter, LetterId, read_letter
-from workers.publishing.mastery_events import rejection_event
+from workers.publishing.rejection_event import rejection_event
 from workers.streams.batch import RawEntry
 
 ENTRY: Final = "1795253400123-0"

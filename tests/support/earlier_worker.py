@@ -18,7 +18,7 @@ from workers.ledger.parameter_versions import ParametersSource
 from workers.ledger.sql import ledger as contract
 from workers.ledger.sql import load_and_commit as documents
 from workers.operations.repair.background_replay import Replayer
-from workers.publishing.outbox_relay import Teller
+from workers.publishing.outbox_relay import OutboxRelay
 
 
 def _touched(*fields: Any) -> Touched:
@@ -38,11 +38,11 @@ def _load_request(touched: Sequence[Touched]) -> documents.Document:
 _load_request_now = documents.load_request
 
 
-async def _none(self: Teller | Replayer) -> int:  # noqa: ARG001  # in place of a method
+async def _none(self: OutboxRelay | Replayer) -> int:  # noqa: ARG001  # in place of a method
     return 0
 
 
-async def _do_nothing(self: Teller | Replayer) -> None:  # noqa: ARG001  # in place of a method
+async def _do_nothing(self: OutboxRelay | Replayer) -> None:  # noqa: ARG001  # in place of a method
     await asyncio.Event().wait()
 
 
@@ -56,8 +56,8 @@ if __name__ == "__main__":
     # Nobody knew of active versions.
     vars(contract).update(load_request=_load_request)
     vars(documents).update(load_request=_load_request)
-    Teller.tell = _none  # type: ignore[method-assign]  # there was none
-    Teller.run = _do_nothing  # type: ignore[method-assign]  # there was none
+    OutboxRelay.publish = _none  # type: ignore[method-assign]  # there was none
+    OutboxRelay.run = _do_nothing  # type: ignore[method-assign]  # there was none
     Replayer.replay = _none  # type: ignore[method-assign]  # there was none
     Replayer.run = _do_nothing  # type: ignore[method-assign]  # there was none
     ParametersSource.refresh = _built_in  # type: ignore[method-assign]  # there were no others

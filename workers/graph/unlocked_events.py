@@ -9,7 +9,7 @@ from contracts.mastery import MasteryChanged
 from contracts.unlocked import ConceptUnlocked, UnlockedData
 from workers.common.times import iso, to_us
 from workers.graph.unlocking import Unlocked
-from workers.publishing.mastery_events import SOURCE
+from workers.publishing.event_ids import SOURCE
 from workers.streams.batch import RawEntry
 
 _UNLOCKED_IDS: Final = UUID("9d1c0e57-6a2b-5f84-8c3d-2e7f10b4a695")

@@ -12,7 +12,7 @@ from tests.support.factories import learner_log
 from tests.support.ledger_steps import PARAMETERS, persist
 from tests.support.servers import server_variables
 from workers.common.errors import LedgerUnavailable
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.schema.migrations import Migrations
 from workers.ledger.schema.schema_files import MigrationFile, migration_files
@@ -32,10 +32,10 @@ FILES = (*migration_files(), BUSY)
 
 async def work(ledger: DirectLedger, key: LearnerKey, log: list[Response], done: list[int]) -> None:
     """What a worker of the version before asks: load and commit, again where it is told to."""
-    patience = Patience(first_s=0.005, longest_s=0.02)
+    retrying = Retrying(first_s=0.005, longest_s=0.02)
     for at in range(0, len(log), 3):
         part = log[at : at + 3]
-        await patience.until_answered(lambda part=part: persist(ledger, key, part, earlier=True))  # type: ignore[misc]  # mypy knows no default of a lambda
+        await retrying.call(lambda part=part: persist(ledger, key, part, earlier=True))  # type: ignore[misc]  # mypy knows no default of a lambda
         done.append(len(part))
         await asyncio.sleep(0)
 

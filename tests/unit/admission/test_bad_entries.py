@@ -17,7 +17,7 @@ from tests.support.fuzzed_entries import FUZZED
 from tests.support.whole_run import simulated_rows
 from workers.admission.admission import Admitted, Judged, Rejection
 from workers.common.times import from_us
-from workers.publishing.mastery_events import rejection_event
+from workers.publishing.rejection_event import rejection_event
 from workers.streams.batch import RawEntry
 
 SLOWEST_S = 0.1

@@ -19,7 +19,7 @@ import orjson
 import structlog
 
 from workers.common.errors import CalibrationFailed, ParametersOutdated
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.common.times import iso
 from workers.common.version import package_version
 from workers.estimation.documents import parameters_document
@@ -84,7 +84,7 @@ class Calibrator:
     Args:
         ledger: the system of record. The logs of all tenants are read: parameters belong to the
             deployment.
-        patience: waits for it where it is away.
+        retrying: waits for it where it is away.
         hands: do its steps; None: a process for each, as many as there are cores.
         directory: where to work; None: where temporary files go. It takes some 40 bytes an answer.
     """
@@ -93,13 +93,13 @@ class Calibrator:
         self,
         *,
         ledger: Ledger,
-        patience: Patience,
+        retrying: Retrying,
         hands: Hands | None = None,
         directory: Path | None = None,
     ) -> None:
         self._ledger = ledger
-        self._patience = patience
-        self._ask = patience.until_answered
+        self._retrying = retrying
+        self._ask = retrying.call
         self._hands = hands or Hands(cores(), in_a_process)
         self._directory = directory
 
@@ -195,7 +195,7 @@ class Calibrator:
             run = Run(
                 run_id,
                 ledger=self._ledger,
-                patience=self._patience,
+                retrying=self._retrying,
                 workspace=workspace,
                 answers=answers,
                 hands=self._hands,
@@ -235,7 +235,7 @@ class Calibrator:
         async def told(learners: int) -> None:
             await progress.read(min(1.0, learners / max(1, total)))
 
-        answers = await read_answers(self._ledger, self._patience, until_us, told)
+        answers = await read_answers(self._ledger, self._retrying, until_us, told)
         lacking = await asyncio.to_thread(shortage, answers)
         if lacking is not None:
             raise CalibrationFailed(lacking)

@@ -6,7 +6,7 @@ What other programs have written about concepts that are not registered stays as
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.graph.mapping import MappedConcept
 from workers.graph.protocol import Graph
 from workers.ledger.concept_map import ConceptLedger
@@ -39,16 +39,16 @@ class GraphMap:
     Args:
         ledger: what is right.
         graph: prepared.
-        patience: waits for servers that are away.
+        retrying: waits for servers that are away.
         dry_run: only look.
     """
 
     def __init__(
-        self, *, ledger: ConceptLedger, graph: Graph, patience: Patience, dry_run: bool = False
+        self, *, ledger: ConceptLedger, graph: Graph, retrying: Retrying, dry_run: bool = False
     ) -> None:
         self._ledger = ledger
         self._graph = graph
-        self._patience = patience
+        self._retrying = retrying
         self._dry_run = dry_run
 
     async def of(self, tenant_id: str | None) -> AsyncIterator[list[MapDifference]]:
@@ -104,7 +104,7 @@ class GraphMap:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        return await self._patience.until_answered(lambda: call(*arguments, **named))
+        return await self._retrying.call(lambda: call(*arguments, **named))
 
 
 def _told(concept: MappedConcept) -> str:

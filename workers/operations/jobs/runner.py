@@ -12,19 +12,21 @@ import structlog
 from redis.asyncio import Redis
 
 from contracts.rejections import RejectionCode
-from contracts.streams import JOBS, Shard
+from contracts.streams import JOBS
 from workers.common.errors import Fatal, KeyUnknown, Refused, Unavailable
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.common.tasks import end
 from workers.operations.jobs.admission import AdmittedJob, JobAdmission
 from workers.operations.jobs.record import JobKey, JobRecord, JobStatus
 from workers.operations.jobs.records import JobRecords, Run, now_iso
 from workers.operations.jobs.work import Work
-from workers.publishing.mastery_events import rejection_event
-from workers.publishing.publisher import Outlet, Settled
+from workers.publishing.publisher import Outlet
+from workers.publishing.rejection_event import rejection_event
+from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.poison import described
 from workers.streams.redis_clock import redis_now_ms
+from workers.streams.route import Route
 from workers.streams.tries import Tries
 
 _log = structlog.get_logger(__name__)
@@ -55,7 +57,7 @@ class JobRunner:
         work: does them.
         tries: where requests that fail unexpectedly are counted.
         outlet: acknowledges and publishes.
-        patience: waits for servers that are away.
+        retrying: waits for servers that are away.
         client: a connection to Redis, whose clock says what time it is.
         keys: the issuer's keys, fetched anew where one is unknown; None where there are none.
         rejected: the stream of rejections.
@@ -71,7 +73,7 @@ class JobRunner:
         work: Work,
         tries: Tries,
         outlet: Outlet,
-        patience: Patience,
+        retrying: Retrying,
         client: Redis,
         keys: "NewerKeys | None",
         rejected: str,
@@ -82,11 +84,10 @@ class JobRunner:
         self._work = work
         self._tries = tries
         self._outlet = outlet
-        self._patience = patience
+        self._retrying = retrying
         self._client = client
         self._keys = keys
-        # Nothing of a job goes to the stream between: only rejections are published.
-        self._shard = Shard(JOBS, rejected, rejected, rejected)
+        self._route = Route.of_jobs(rejected)
         self._max_attempts = max_attempts
         self._held: set[str] = set()
         self._alone = asyncio.Lock()
@@ -100,11 +101,11 @@ class JobRunner:
 
     def busy(self) -> bool:
         """Whether a job runs or a server is waited for: then nothing is claimed from others."""
-        return self._alone.locked() or self._patience.unsettled
+        return self._alone.locked() or self._retrying.unsettled
 
     def waited_for(self) -> dict[str, str]:
         """Of each server that is waited for, why."""
-        return dict(self._patience.waiting)
+        return dict(self._retrying.waiting)
 
     async def submit(self, batch: RawBatch) -> None:
         """See requests through, one after the other; returns once all are done with."""
@@ -180,27 +181,25 @@ class JobRunner:
             _log.warning("job_request_failed", entry_id=entry.entry_id, error=reason)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        await self._patience.until_answered(lambda: self._tries.forget(JOBS, entry.entry_id))
+        await self._retrying.call(lambda: self._tries.forget(JOBS, entry.entry_id))
 
     async def _failed_too_often(self, entry: RawEntry) -> bool:
-        ask, entry_id = self._patience.until_answered, entry.entry_id
+        ask, entry_id = self._retrying.call, entry.entry_id
         made = 1 + await ask(lambda: self._tries.made(JOBS, entry_id))
         await ask(lambda: self._tries.note(JOBS, entry_id, made))
         return made >= self._max_attempts
 
     async def _see_through(self, entry: RawEntry, deliveries: int) -> None:
         try:
-            now_ms = await self._patience.until_answered(lambda: redis_now_ms(self._client))
+            now_ms = await self._retrying.call(lambda: redis_now_ms(self._client))
             job = self._admission.judge(entry, now_ms)
-            record = await self._patience.until_answered(
+            record = await self._retrying.call(
                 lambda: self._records.open(job.request, entry_id=entry.entry_id)
             )
         except Refused as refusal:
             await self._reject(entry, refusal, deliveries)
             return
-        run = await self._patience.until_answered(
-            lambda: self._records.begin(record.key, str(uuid4()))
-        )
+        run = await self._retrying.call(lambda: self._records.begin(record.key, str(uuid4())))
         if run is not None:
             with structlog.contextvars.bound_contextvars(
                 job_id=record.key.job_id,
@@ -214,7 +213,7 @@ class JobRunner:
                         _log.warning("job_taken_over")
                         return
                     _log.info("job_cancelled", kind=record.kind)
-        await self._settle(Settled(entry.entry_id, []))
+        await self._settle(Settled(entry))
 
     async def _newer_keys(self) -> bool:
         """Fetch the issuer's keys; whether they could be had."""
@@ -228,7 +227,7 @@ class JobRunner:
         return True
 
     async def _run(self, run: Run, job: AdmittedJob, record: JobRecord) -> None:
-        progress = _Progress(self._records, self._patience, run, record)
+        progress = _Progress(self._records, self._retrying, run, record)
         if run.attempts > self._max_attempts:
             times = run.attempts - 1
             await progress.failed(f"its worker ended {times} times while it ran: look at the logs")
@@ -270,11 +269,11 @@ class JobRunner:
             await end([working, losing])
 
     async def _until_lost(self, run: Run) -> None:
-        while await self._patience.until_answered(lambda: self._records.owns(run)):  # noqa: ASYNC110  # Redis tells nobody
+        while await self._retrying.call(lambda: self._records.owns(run)):  # noqa: ASYNC110  # Redis tells nobody
             await asyncio.sleep(_LOOK_S)
 
     async def _cancelled(self, key: JobKey) -> bool:
-        record = await self._patience.until_answered(lambda: self._records.find(key))
+        record = await self._retrying.call(lambda: self._records.find(key))
         return record is not None and record.status is JobStatus.CANCELLED
 
     async def _reject(self, entry: RawEntry, refusal: Refused, deliveries: int) -> None:
@@ -288,14 +287,14 @@ class JobRunner:
         key = self._admission.key_of(entry)
         if key is not None:
             # Whoever asked over HTTP was told that it is queued.
-            await self._patience.until_answered(
+            await self._retrying.call(
                 lambda: self._records.refuse(key, entry.entry_id, refusal.reason)
             )
         event = rejection_event(JOBS, entry, refusal, deliveries, datetime.now(UTC))
-        await self._settle(Settled(entry.entry_id, [event], rejected=True))
+        await self._settle(Settled(entry, [event], refusal))
 
     async def _settle(self, settled: Settled) -> None:
-        await self._patience.until_answered(lambda: self._outlet.publish(self._shard, [settled]))
+        await self._retrying.call(lambda: self._outlet.publish(self._route, [settled]))
 
 
 class _TakenOver(Exception):
@@ -306,10 +305,10 @@ class _Progress:
     """A run's record, kept up to date."""
 
     def __init__(
-        self, records: JobRecords, patience: Patience, run: Run, record: JobRecord
+        self, records: JobRecords, retrying: Retrying, run: Run, record: JobRecord
     ) -> None:
         self._records = records
-        self._patience = patience
+        self._retrying = retrying
         self._run = run
         self._record = record
 
@@ -348,7 +347,5 @@ class _Progress:
         _log.info("job_ended", kind=self._record.kind, status=status.value)
 
     async def _note(self) -> None:
-        if not await self._patience.until_answered(
-            lambda: self._records.note(self._run, self._record)
-        ):
+        if not await self._retrying.call(lambda: self._records.note(self._run, self._record)):
             raise _TakenOver

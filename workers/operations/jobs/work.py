@@ -8,10 +8,10 @@ from redis.asyncio import Redis
 
 from contracts.rejections import RejectionCode
 from workers.common.errors import Refused
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
-from workers.ledger.parameter_versions import PatientVersions, Versions
+from workers.ledger.parameter_versions import RetryingVersions, Versions
 from workers.ledger.rights import RightsLedger
 from workers.modelling.calibration_run.calibrator import Calibrator
 from workers.operations.concept_map.graph_map import GraphMap
@@ -48,7 +48,7 @@ class Work:
         ledger: the system of record.
         graph: the learners' graph.
         versions: of the parameters.
-        patience: waits for servers that are away.
+        retrying: waits for servers that are away.
         client: a connection to the Redis of the streams.
         shard_count: `STREAM_SHARDS`.
     """
@@ -59,15 +59,15 @@ class Work:
         ledger: RightsLedger,
         graph: Graph,
         versions: Versions,
-        patience: Patience,
+        retrying: Retrying,
         client: Redis,
         shard_count: int,
     ) -> None:
         self._ledger = ledger
-        self._audited = PatientLedger(ledger, patience)
+        self._audited = PatientLedger(ledger, retrying)
         self._graph = graph
-        self._versions = PatientVersions(versions, patience)
-        self._patience = patience
+        self._versions = RetryingVersions(versions, retrying)
+        self._retrying = retrying
         self._client = client
         self._shard_count = shard_count
 
@@ -104,7 +104,7 @@ class Work:
         self, key: JobKey, parameters: CalibrateParameters, told: Told
     ) -> dict[str, Any]:
         """Figures alone: items and concepts may be those of another tenant."""
-        calibrator = Calibrator(ledger=self._ledger, patience=self._patience)
+        calibrator = Calibrator(ledger=self._ledger, retrying=self._retrying)
         # Of the job: who takes it over goes on where it was.
         found = await calibrator.calibrate(parameters.request, told, run_id=run_of(key), by="job")
         return {
@@ -157,18 +157,18 @@ class Work:
         }
 
     async def _reconcile(self, scope: Scope, dry_run: bool, told: Told) -> dict[str, Any]:
-        await self._patience.until_answered(self._graph.prepare)
+        await self._retrying.call(self._graph.prepare)
         total = await self._count(scope, self._learners)
         concepts = 0
         if scope.one is None:
             graph_map = GraphMap(
-                ledger=self._ledger, graph=self._graph, patience=self._patience, dry_run=dry_run
+                ledger=self._ledger, graph=self._graph, retrying=self._retrying, dry_run=dry_run
             )
             concepts = sum([len(found) async for found in graph_map.of(scope.tenant_id)])
         repair = GraphRepair(
             ledger=self._ledger,
             graph=self._graph,
-            patience=self._patience,
+            retrying=self._retrying,
             scope=scope,
             dry_run=dry_run,
         )
@@ -195,8 +195,8 @@ class Work:
             client=self._client,
             shard_count=self._shard_count,
             graph=self._graph,
-            patience=self._patience,
-            of_redis=self._patience,
+            retrying=self._retrying,
+            of_redis=self._retrying,
             scope=scope,
             dry_run=dry_run,
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, ParamSpec, TypeVar
 
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import PractisedChange
 from workers.graph.protocol import Graph, SessionKey
@@ -66,17 +66,17 @@ class GraphRepair:
     Args:
         ledger: what is right.
         graph: prepared.
-        patience: waits for servers that are away.
+        retrying: waits for servers that are away.
         scope: whose relationships.
         dry_run: only look.
     """
 
     def __init__(
-        self, *, ledger: Ledger, graph: Graph, patience: Patience, scope: Scope, dry_run: bool
+        self, *, ledger: Ledger, graph: Graph, retrying: Retrying, scope: Scope, dry_run: bool
     ) -> None:
         self._ledger = ledger
         self._graph = graph
-        self._patience = patience
+        self._retrying = retrying
         self._scope = scope
         self._dry_run = dry_run
         self._practised = Pairs()
@@ -204,7 +204,7 @@ class GraphRepair:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        return await self._patience.until_answered(lambda: call(*arguments, **named))
+        return await self._retrying.call(lambda: call(*arguments, **named))
 
 
 def _slices(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:

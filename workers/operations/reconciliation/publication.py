@@ -7,7 +7,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from contracts.streams import shard_of, shards
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.importing.events import Entry, publish
 from workers.ledger.protocol import Ledger
@@ -47,7 +47,7 @@ class Publication:
         ledger: what is current.
         client: of the Redis of the streams.
         shard_count: `STREAM_SHARDS`.
-        patience: waits for servers that are away.
+        retrying: waits for servers that are away.
         scope: whose values.
         dry_run: only count.
     """
@@ -58,7 +58,7 @@ class Publication:
         ledger: Ledger,
         client: Redis,
         shard_count: int,
-        patience: Patience,
+        retrying: Retrying,
         scope: Scope,
         dry_run: bool,
     ) -> None:
@@ -66,7 +66,7 @@ class Publication:
         self._client = client
         self._shard_count = shard_count
         self._streams = [shard.mastery for shard in shards(shard_count)]
-        self._patience = patience
+        self._retrying = retrying
         self._scope = scope
         self._dry_run = dry_run
 
@@ -82,8 +82,8 @@ class Publication:
             yield await self._sent(keys, since_us)
 
     async def _sent(self, keys: list[LearnerKey], since_us: int) -> Published:
-        now_us = await self._patience.until_answered(self._ledger.clock_us)
-        current = await self._patience.until_answered(lambda: self._ledger.current(keys, since_us))
+        now_us = await self._retrying.call(self._ledger.clock_us)
+        current = await self._retrying.call(lambda: self._ledger.current(keys, since_us))
         entries: list[Entry] = []
         untold = 0
         for one in current:
@@ -93,8 +93,8 @@ class Publication:
             untold += restated.untold
         if not self._dry_run:
             # Some may be there already when this is repeated: they keep their ids.
-            await self._patience.until_answered(lambda: publish(self._client, entries))
+            await self._retrying.call(lambda: publish(self._client, entries))
         return Published(len(keys), len(current), len(entries), untold, keys[-1])
 
     async def _learners_after(self, after: LearnerKey) -> list[LearnerKey]:
-        return await self._patience.until_answered(lambda: self._ledger.learners(after, _PAGE))
+        return await self._retrying.call(lambda: self._ledger.learners(after, _PAGE))

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from contracts.streams import EVENT_FIELD, shards
 from contracts.unlocked import ConceptUnlocked
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.graph.protocol import Graph
 from workers.graph.unlocking import Unlocked
 from workers.operations.repair.scope import Scope
@@ -32,7 +32,7 @@ class UnlockedRepair:
         client: a connection to the Redis of the streams.
         shard_count: `STREAM_SHARDS`.
         graph: prepared, with its learners.
-        patience: waits for the graph where it is away.
+        retrying: waits for the graph where it is away.
         of_redis: waits for Redis where that is away, or does not.
         scope: whose.
         dry_run: only look.
@@ -44,15 +44,15 @@ class UnlockedRepair:
         client: Redis,
         shard_count: int,
         graph: Graph,
-        patience: Patience,
-        of_redis: Patience,
+        retrying: Retrying,
+        of_redis: Retrying,
         scope: Scope,
         dry_run: bool,
     ) -> None:
         self._client = client
         self._streams = [shard.unlocked for shard in shards(shard_count)]
         self._graph = graph
-        self._patience = patience
+        self._retrying = retrying
         self._of_redis = of_redis
         self._scope = scope
         self._dry_run = dry_run
@@ -66,13 +66,13 @@ class UnlockedRepair:
         for stream in self._streams:
             async for page in self._pages(stream):
                 if page:
-                    yield await self._patience.until_answered(
+                    yield await self._retrying.call(
                         partial(self._graph.restore, page, dry_run=self._dry_run)
                     )
 
     async def _pages(self, stream: str) -> AsyncIterator[list[Unlocked]]:
         first = "-"
-        while rows := await self._of_redis.until_answered(partial(self._read, stream, first)):
+        while rows := await self._of_redis.call(partial(self._read, stream, first)):
             yield [
                 one
                 for _, fields in rows

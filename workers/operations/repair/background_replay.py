@@ -15,9 +15,9 @@ from typing import Final, Protocol
 import structlog
 
 from workers.common.errors import LedgerUnavailable, Unstorable
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
-from workers.ledger.parameter_versions import PatientVersions, Versions
+from workers.ledger.parameter_versions import RetryingVersions, Versions
 from workers.ledger.parameters import Outdated
 from workers.ledger.repair import Rewrite
 from workers.ledger.rows import Stored
@@ -81,7 +81,7 @@ class Replayer:
         ledger: the system of record.
         versions: of the parameters.
         meter: is told how far it is.
-        patience: waits for a ledger that is away.
+        retrying: waits for a ledger that is away.
         period_s: between two looks of `run`, at most, seconds.
         clock: seconds of a clock that never goes back.
     """
@@ -92,13 +92,13 @@ class Replayer:
         ledger: ReplayLedger,
         versions: Versions,
         meter: ReplayMeter,
-        patience: Patience | None = None,
+        retrying: Retrying | None = None,
         period_s: float = _PERIOD_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
-        self._patience = patience or Patience()
-        self._versions = PatientVersions(versions, self._patience)
+        self._retrying = retrying or Retrying()
+        self._versions = RetryingVersions(versions, self._retrying)
         self._meter = meter
         self._period_s = period_s
         self._clock = clock
@@ -173,7 +173,7 @@ class Replayer:
                 self._at_once = min(_AT_ONCE, self._at_once + 1)
             return done
 
-        return await self._patience.until_answered(attempt)
+        return await self._retrying.call(attempt)
 
     async def _rewrites(self, keys: list[LearnerKey]) -> list[Rewrite]:
         """What makes these learners' states ones under the active version, as they are now."""
@@ -220,10 +220,10 @@ class Replayer:
         self._left_alone[key] = self._clock() + _LOOK_AGAIN_S
 
     async def _outdated(self, after: Outdated | None) -> list[Outdated]:
-        return await self._patience.until_answered(lambda: self._ledger.outdated(after, _WINDOW))
+        return await self._retrying.call(lambda: self._ledger.outdated(after, _WINDOW))
 
     async def _count(self) -> int:
-        return await self._patience.until_answered(self._ledger.outdated_count)
+        return await self._retrying.call(self._ledger.outdated_count)
 
     async def _tell(self, event: str, replayed: int) -> None:
         self._told_at = self._clock()

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from contracts.streams import JOBS, JOBS_GROUP, REJECTED
-from tests.support.doubles import impatient
+from tests.support.doubles import fast_retrying
 from tests.support.factories import claims, learner_log, uuid_of
 from tests.support.ledger_steps import record
 from workers.estimation.learner import LearnerKey
@@ -88,7 +88,7 @@ def runner_of(
     authenticator: Authenticator = TRUSTED,
     keys: NewerKeys | None = None,
 ) -> JobRunner:
-    patience = impatient()
+    retrying = fast_retrying()
     return JobRunner(
         admission=JobAdmission(
             authenticator=authenticator,
@@ -103,13 +103,13 @@ def runner_of(
             ledger=ledger,
             graph=graph,
             versions=ParametersSource(ledger, 0.95),
-            patience=patience,
+            retrying=retrying,
             client=redis,
             shard_count=SHARDS,
         ),
         tries=Tries(redis),
         outlet=Outlet(redis, JOBS_GROUP),
-        patience=patience,
+        retrying=retrying,
         client=redis,
         keys=keys,
         rejected=REJECTED,

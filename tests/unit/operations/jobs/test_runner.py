@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts.streams import JOBS, REJECTED
-from tests.support.doubles import impatient
+from tests.support.doubles import fast_retrying
 from tests.support.factories import MISSING, claims, uuid_of
 from tests.unit.operations.jobs.conftest import JOB, TENANT, TRUSTED, World, request, run, runner_of
 from workers.common.errors import KeysUnavailable, KeyUnknown, LedgerRefused, LedgerUnavailable
@@ -217,7 +217,7 @@ async def test_given_a_server_away_again_and_again_when_run_then_no_learner_is_l
     job = await world.job()
     assert job is not None
     assert (job.status, job.step) == (JobStatus.SUCCEEDED, 25)
-    assert len(await PatientLedger(ledger, impatient()).sample(3)) == 3
+    assert len(await PatientLedger(ledger, fast_retrying()).sample(3)) == 3
     again = ["s003"] if kind == "rebuild" else []
     if kind != "reconcile":
         assert sorted(ledger.read) == sorted([f"s{n:03}" for n in range(1, 50, 2)] + again)
