@@ -21,7 +21,7 @@ from workers.ledger.parameter_versions import Versions
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.meter import Meter
 from workers.streams.batch import RawBatch, decode, parse
-from workers.streams.poison import Isolation
+from workers.streams.poison import PoisonIsolation
 from workers.streams.reclaiming import Reclaimer
 from workers.streams.redriven import Acceptances
 from workers.streams.tries import Tries
@@ -93,7 +93,7 @@ class Incarnation:
                 meter=meter,
             ),
             outlet=HeldOutlet(client, strand, self._note_script),
-            isolation=Isolation(Tries(self._redis), patience, _TRIES),
+            isolation=PoisonIsolation(Tries(self._redis), patience, _TRIES),
             patience=patience,
             meter=meter,
         )

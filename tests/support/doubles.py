@@ -25,7 +25,7 @@ from workers.ledger.rows import Stored
 from workers.metrics.metrics import EngineMetrics
 from workers.publishing.publisher import Outlet, Settled
 from workers.streams.batch import RawBatch, RawEntry
-from workers.streams.poison import Isolation
+from workers.streams.poison import PoisonIsolation
 from workers.streams.redriven import Acceptances
 from workers.streams.tries import Tries
 
@@ -120,9 +120,9 @@ class FakeTries:
         self.kept.pop(entry_id, None)
 
 
-def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> Isolation:
-    """Isolation that hardly waits."""
-    return Isolation(
+def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> PoisonIsolation:
+    """A `PoisonIsolation` that hardly waits."""
+    return PoisonIsolation(
         cast("Tries", tries or FakeTries()), impatient(), max_deliveries, first_pause_s=0.001
     )
 

@@ -43,7 +43,7 @@ from workers.streams.batch import RawBatch
 from workers.streams.consumer_name import ConsumerName
 from workers.streams.consumption import Consumption
 from workers.streams.housekeeping import Housekeeping
-from workers.streams.poison import Isolation
+from workers.streams.poison import PoisonIsolation
 from workers.streams.redis_clock import redis_now_ms
 from workers.streams.redis_errors import redis_errors
 from workers.streams.redriven import Acceptances
@@ -152,7 +152,7 @@ def build_worker(
         projector=Projector(servers.graph),
         graph=servers.graph,
         outlet=Outlet(servers.redis, GRAPH_GROUP),
-        isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
+        isolation=PoisonIsolation(Tries(servers.redis), patience, settings.max_deliveries),
         patience=patience,
     )
     common: dict[str, Any] = {
@@ -280,7 +280,7 @@ def _engine(
             registry=Registry(servers.ledger) if settings.strict else None,
         ),
         outlet=Outlet(servers.redis, ENGINE_GROUP),
-        isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
+        isolation=PoisonIsolation(Tries(servers.redis), patience, settings.max_deliveries),
         patience=patience,
         meter=metrics,
         clock=partial(redis_now_ms, servers.redis),

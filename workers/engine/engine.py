@@ -25,7 +25,7 @@ from workers.metrics.meter import Meter
 from workers.publishing.mastery_events import rejection_event
 from workers.publishing.publisher import Outlet, Settled
 from workers.streams.batch import RawBatch, RawEntry
-from workers.streams.poison import Attempt, Isolation, described
+from workers.streams.poison import EntryActions, PoisonIsolation, described
 from workers.streams.redriven import Acceptances
 
 _log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ class Engine:
         acceptances: Acceptances,
         recorder: Recorder,
         outlet: Outlet,
-        isolation: Isolation,
+        isolation: PoisonIsolation,
         patience: Patience,
         meter: Meter,
         clock: Callable[[], Awaitable[int]] | None = None,
@@ -217,7 +217,7 @@ class Engine:
             refusal = Refused(RejectionCode.POISON, reason)
             await self._publish(shard, batch, [Result(0, entry, refusal=refusal)])
 
-        attempt = Attempt(
+        attempt = EntryActions(
             together=lambda some: self._see_through(shard, batch.part(some), self._recorder),
             alone=lambda one: self._see_through(shard, batch.part([one]), impatient),
             reach=self._recorder.ping,

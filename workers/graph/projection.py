@@ -18,7 +18,7 @@ from workers.graph.unlocked_events import unlocked_event
 from workers.publishing.mastery_events import rejection_event
 from workers.publishing.publisher import Outlet, Settled
 from workers.streams.batch import RawBatch, RawEntry
-from workers.streams.poison import Attempt, Isolation, described
+from workers.streams.poison import EntryActions, PoisonIsolation, described
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class Projection:
         projector: Projector,
         graph: Graph,
         outlet: Outlet,
-        isolation: Isolation,
+        isolation: PoisonIsolation,
         patience: Patience,
     ) -> None:
         self._projector = projector
@@ -91,7 +91,7 @@ class Projection:
         async def refuse(entry: RawEntry, reason: str) -> None:
             await self._settle(shard, batch, [], [(entry, Refused(RejectionCode.POISON, reason))])
 
-        attempt = Attempt(
+        attempt = EntryActions(
             together=lambda some: self._see_through(shard, batch.part(some), self._patience),
             alone=lambda one: self._see_through(shard, batch.part([one]), Impatience()),
             reach=self._graph.ping,

@@ -24,7 +24,7 @@ _ENDED: Final = "the process ended each time"
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class EntryActions:
     """What can be done with entries of a stream.
 
     Args:
@@ -40,7 +40,7 @@ class Attempt:
     refuse: Callable[[RawEntry, str], Awaitable[None]]
 
 
-class Isolation:
+class PoisonIsolation:
     """Sees entries through of which at least one fails.
 
     Call it only while nothing else is on its way in the process: else what another entry does
@@ -66,7 +66,9 @@ class Isolation:
         self._max_deliveries = max_deliveries
         self._first_pause_s = first_pause_s
 
-    async def one_by_one(self, stream: str, entries: Sequence[RawEntry], attempt: Attempt) -> None:
+    async def one_by_one(
+        self, stream: str, entries: Sequence[RawEntry], attempt: EntryActions
+    ) -> None:
         """Halve what fails until it is one entry, and try that alone.
 
         Raises:
@@ -88,7 +90,7 @@ class Isolation:
                 _log.warning("batch_failed", entries=len(half), error=described(error))
                 await self.one_by_one(stream, half, attempt)
 
-    async def alone(self, stream: str, entry: RawEntry, attempt: Attempt) -> None:
+    async def alone(self, stream: str, entry: RawEntry, attempt: EntryActions) -> None:
         """Try one entry until it is seen through or has failed too often.
 
         Raises:
@@ -115,7 +117,7 @@ class Isolation:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         await self._patience.until_answered(lambda: self._tries.forget(stream, entry.entry_id))
 
-    async def _once(self, stream: str, entry: RawEntry, attempt: Attempt) -> Exception | None:
+    async def _once(self, stream: str, entry: RawEntry, attempt: EntryActions) -> Exception | None:
         """One try; returns what failed."""
         # First, so that the try itself hardly ever meets a server that is away.
         await attempt.reach()

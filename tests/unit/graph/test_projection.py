@@ -16,7 +16,7 @@ from workers.graph.unlocking import Unlocked
 from workers.publishing.publisher import Outlet
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis
-from workers.streams.poison import Isolation
+from workers.streams.poison import PoisonIsolation
 from workers.streams.tries import Tries
 
 
@@ -82,7 +82,7 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
         projector=cast("Projector", projector),
         graph=cast("Graph", _Graph()),
         outlet=Outlet(client, GRAPH_GROUP),
-        isolation=Isolation(Tries(client), Patience(), 2, first_pause_s=0.001),
+        isolation=PoisonIsolation(Tries(client), Patience(), 2, first_pause_s=0.001),
         patience=Patience(),
     )
     entries = [RawEntry(entry_id.decode(), fields) for entry_id, fields in taken[1]]

@@ -22,7 +22,7 @@ _LAST_MS: Final = 253_402_300_799_999
 """The end of the year 9999, milliseconds since 1970."""
 
 
-class LetterId(NamedTuple):
+class DeadLetterId(NamedTuple):
     """The id of a dead letter: of its entry in the rejected stream, and that stream's shard."""
 
     shard: int | None
@@ -56,7 +56,7 @@ class Claimed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A dead letter.
 
     Args:
@@ -67,7 +67,7 @@ class Letter:
         redriven_as: the id of the entry that it was sent again as; None if it was not.
     """
 
-    id: LetterId
+    id: DeadLetterId
     shard: Shard
     data: Mapping[str, Any]
     tenant_claim: str
@@ -130,9 +130,9 @@ class Letter:
         )
 
 
-def read_letter(
-    letter_id: LetterId, shard: Shard, fields: Mapping[bytes, bytes], tenant_claim: str
-) -> Letter:
+def read_dead_letter(
+    letter_id: DeadLetterId, shard: Shard, fields: Mapping[bytes, bytes], tenant_claim: str
+) -> DeadLetter:
     """A dead letter of an entry of a rejected stream; reads what can be read.
 
     Args:
@@ -144,7 +144,7 @@ def read_letter(
     data: Any = None
     with suppress(ValueError, LookupError, TypeError):
         data = orjson.loads(fields[_FIELD])["data"]
-    return Letter(letter_id, shard, data if isinstance(data, dict) else {}, tenant_claim)
+    return DeadLetter(letter_id, shard, data if isinstance(data, dict) else {}, tenant_claim)
 
 
 def moment_of(entry_id: str | None) -> str | None:

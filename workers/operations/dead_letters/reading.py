@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from contracts.streams import Shard, shards
 from workers.common.errors import SettingsError
-from workers.operations.dead_letters.dead_letter import Letter, LetterId, read_letter
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
 from workers.operations.dead_letters.selection import Selection
 from workers.streams.redis_errors import redis_errors
 
@@ -36,7 +36,7 @@ class DeadLetters:
         numbers: Sequence[int | None] = range(shard_count) if shard_count else [None]
         self._shards: dict[int | None, Shard] = dict(zip(numbers, shards(shard_count), strict=True))
 
-    async def get(self, ids: Sequence[LetterId]) -> dict[LetterId, Letter]:
+    async def get(self, ids: Sequence[DeadLetterId]) -> dict[DeadLetterId, DeadLetter]:
         """The letters of these ids that exist, in the order given.
 
         Raises:
@@ -78,9 +78,9 @@ class DeadLetters:
         self,
         selection: Selection,
         *,
-        after: LetterId | None = None,
+        after: DeadLetterId | None = None,
         ends: Mapping[int | None, str] | None = None,
-    ) -> AsyncIterator[list[Letter]]:
+    ) -> AsyncIterator[list[DeadLetter]]:
         """All letters of a selection, in pages of any length, empty ones included.
 
         Args:
@@ -111,7 +111,7 @@ class DeadLetters:
         selection: Selection,
         behind: str | None,
         ends: Mapping[int | None, str] | None,
-    ) -> AsyncIterator[list[Letter]]:
+    ) -> AsyncIterator[list[DeadLetter]]:
         stream = self._shards[number].rejected
         last = selection.last
         first = selection.first
@@ -127,11 +127,11 @@ class DeadLetters:
                 rows = [row for row in rows if _order(row[0]) <= end]
             if not rows:
                 return
-            read = [self._read(LetterId(number, row[0].decode()), row[1]) for row in rows]
+            read = [self._read(DeadLetterId(number, row[0].decode()), row[1]) for row in rows]
             yield await self._redriven(stream, [one for one in read if selection.takes(one)])
             first = f"({rows[-1][0].decode()}"
 
-    async def _redriven(self, stream: str, letters: list[Letter]) -> list[Letter]:
+    async def _redriven(self, stream: str, letters: list[DeadLetter]) -> list[DeadLetter]:
         """The same letters, with what is known of their being sent again."""
         if not letters:
             return []
@@ -144,8 +144,10 @@ class DeadLetters:
             for one, redriven in zip(letters, found, strict=True)
         ]
 
-    def _read(self, letter_id: LetterId, fields: Mapping[bytes, bytes]) -> Letter:
-        return read_letter(letter_id, self._shards[letter_id.shard], fields, self._tenant_claim)
+    def _read(self, letter_id: DeadLetterId, fields: Mapping[bytes, bytes]) -> DeadLetter:
+        return read_dead_letter(
+            letter_id, self._shards[letter_id.shard], fields, self._tenant_claim
+        )
 
 
 def _order(entry_id: bytes | str) -> tuple[int, ...]:

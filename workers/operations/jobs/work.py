@@ -22,8 +22,8 @@ from workers.operations.jobs.parameters import (
     RepairParameters,
     VerifyParameters,
 )
-from workers.operations.jobs.patient_ledger import PatientLedger
 from workers.operations.jobs.record import JobKey
+from workers.operations.jobs.retrying_ledger import RetryingLedger
 from workers.operations.reconciliation.graph_repair import GraphRepair
 from workers.operations.reconciliation.unlocked import UnlockedRepair
 from workers.operations.repair.rebuilding import Rebuilder
@@ -64,7 +64,7 @@ class Work:
         shard_count: int,
     ) -> None:
         self._ledger = ledger
-        self._audited = PatientLedger(ledger, patience)
+        self._audited = RetryingLedger(ledger, patience)
         self._graph = graph
         self._versions = PatientVersions(versions, patience)
         self._patience = patience

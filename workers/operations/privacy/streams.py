@@ -15,7 +15,7 @@ from contracts.streams import (
     Shard,
     shards,
 )
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.reading import DeadLetters, redriven_key
 from workers.operations.dead_letters.selection import Selection
 from workers.operations.jobs.record import JobRecord
@@ -107,7 +107,7 @@ class LearnerStreams:
         async for page in self._records.of_student(key.tenant_id, key.student_id):
             yield page
 
-    async def letters(self) -> AsyncIterator[list[Letter]]:
+    async def letters(self) -> AsyncIterator[list[DeadLetter]]:
         """The dead letters whose event is the learner's, likewise."""
         async for page in self._letters.pages(Selection()):
             yield [one for one in page if self._owns(one)]
@@ -192,7 +192,9 @@ class LearnerStreams:
                         await self._take(one.stream, "", [one.entry_id], [], force=True)
         return gone
 
-    async def take_letters(self, chosen: Callable[[Letter], bool], *, dry_run: bool = False) -> int:
+    async def take_letters(
+        self, chosen: Callable[[DeadLetter], bool], *, dry_run: bool = False
+    ) -> int:
         """Take out dead letters with what is noted of their being sent again; returns how many."""
         gone = 0
         async for page in self.letters():
@@ -259,7 +261,7 @@ class LearnerStreams:
             ]
             first = f"({rows[-1][0].decode()}"
 
-    def _owns(self, letter: Letter) -> bool:
+    def _owns(self, letter: DeadLetter) -> bool:
         event = letter.event
         if event is None:
             # It had no field `event`: all of its fields are quoted as text.
@@ -272,7 +274,7 @@ def entered_ms(entry_id: str) -> int:
     return int(entry_id.partition("-")[0])
 
 
-def letter_until(until_ms: int, version: int) -> Callable[[Letter], bool]:
+def letter_until(until_ms: int, version: int) -> Callable[[DeadLetter], bool]:
     """Which dead letters are of before an erasure.
 
     Args:
@@ -280,7 +282,7 @@ def letter_until(until_ms: int, version: int) -> Callable[[Letter], bool]:
         version: no mastery event of before has a higher one.
     """
 
-    def chosen(letter: Letter) -> bool:
+    def chosen(letter: DeadLetter) -> bool:
         # A response may carry any field, so one of this name too.
         of_mastery = letter.text("stream") == letter.shard.mastery
         told = version_of(letter.event or b"") if of_mastery else None
