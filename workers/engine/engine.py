@@ -13,8 +13,9 @@ import structlog
 
 from contracts.rejections import RejectionCode
 from contracts.streams import Shard
-from workers.admission.admission import Admission, Admitted, Deferred, Rejection
+from workers.admission.admission import Admission
 from workers.admission.parking import Parking
+from workers.admission.verdicts import Admitted, Deferred, Rejection
 from workers.common.errors import Fatal, Refused, Unavailable
 from workers.common.retrying import Patience
 from workers.common.tasks import end

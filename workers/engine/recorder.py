@@ -7,7 +7,7 @@ from typing import Self
 
 from contracts.rejections import RejectionCode
 from contracts.responses import ResponseRecorded
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import LedgerRefused, Refused
 from workers.common.rate_limit import RateLimit
 from workers.common.retrying import Impatience, Patience

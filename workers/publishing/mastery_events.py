@@ -12,7 +12,7 @@ import orjson
 from contracts.mastery import MasteryChanged
 from contracts.rejections import ResponseRejected
 from contracts.streams import EVENT_FIELD
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey, Response

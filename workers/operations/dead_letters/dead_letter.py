@@ -15,11 +15,10 @@ from contracts.streams import EVENT_FIELD, Shard
 from workers.common.errors import Refused
 from workers.common.times import iso
 from workers.identity.claims import tenant_of
+from workers.streams.entry_ids import LAST_MS
 
 _FIELD: Final = EVENT_FIELD.encode()
 _ID: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,20}-\d{1,20})")
-_LAST_MS: Final = 253_402_300_799_999
-"""The end of the year 9999, milliseconds since 1970."""
 
 
 class DeadLetterId(NamedTuple):
@@ -150,7 +149,7 @@ def read_dead_letter(
 def moment_of(entry_id: str | None) -> str | None:
     """The time in an entry's id as RFC 3339 text; None where it is no time before 10000."""
     milliseconds = (entry_id or "").partition("-")[0]
-    if not milliseconds.isdecimal() or int(milliseconds) > _LAST_MS:
+    if not milliseconds.isdecimal() or int(milliseconds) > LAST_MS:
         return None
     return iso(int(milliseconds) * 1000)[:23] + "Z"
 

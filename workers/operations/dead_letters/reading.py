@@ -8,8 +8,10 @@ from redis.asyncio import Redis
 
 from contracts.streams import Shard, shards
 from workers.common.errors import SettingsError
+from workers.common.text import text_of
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
 from workers.operations.dead_letters.selection import Selection
+from workers.streams.entry_ids import order
 from workers.streams.redis_errors import redis_errors
 
 _PAGE: Final = 200
@@ -52,7 +54,7 @@ class DeadLetters:
                     pipeline.hget(redriven_key(stream), one.entry_id)
                 answers: list[Any] = await pipeline.execute()
         return {
-            one: replace(self._read(one, rows[0][1]), redriven_as=_text(redriven))
+            one: replace(self._read(one, rows[0][1]), redriven_as=redriven and text_of(redriven))
             for one, rows, redriven in zip(known, answers[::2], answers[1::2], strict=True)
             if rows
         }
@@ -115,16 +117,16 @@ class DeadLetters:
         stream = self._shards[number].rejected
         last = selection.last
         first = selection.first
-        if behind is not None and (first == "-" or _order(first) <= _order(behind)):
+        if behind is not None and (first == "-" or order(first) <= order(behind)):
             first = f"({behind}"
         if last is None:
             return
-        end = _order(ends[number]) if ends is not None else None
+        end = order(ends[number]) if ends is not None else None
         while True:
             with redis_errors():
                 rows: Any = await self._client.xrange(stream, first, last, count=_PAGE)
             if end is not None:
-                rows = [row for row in rows if _order(row[0]) <= end]
+                rows = [row for row in rows if order(text_of(row[0])) <= end]
             if not rows:
                 return
             read = [self._read(DeadLetterId(number, row[0].decode()), row[1]) for row in rows]
@@ -140,7 +142,7 @@ class DeadLetters:
                 redriven_key(stream), [one.id.entry_id for one in letters]
             )
         return [
-            replace(one, redriven_as=_text(redriven))
+            replace(one, redriven_as=redriven and text_of(redriven))
             for one, redriven in zip(letters, found, strict=True)
         ]
 
@@ -148,12 +150,3 @@ class DeadLetters:
         return read_dead_letter(
             letter_id, self._shards[letter_id.shard], fields, self._tenant_claim
         )
-
-
-def _order(entry_id: bytes | str) -> tuple[int, ...]:
-    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-    return tuple(map(int, text.split("-")))
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from contracts.jobs import JobKind
 from contracts.primitives import Identifier
-from workers.admission.job_reasons import explain
+from workers.admission.reasons import reason_of
 from workers.modelling.calibration_run.request import DEFAULT_MODEL, Activate, Request
 
 
@@ -77,4 +77,4 @@ def parameters_of(kind: JobKind, given: dict[str, Any]) -> Parameters:
     try:
         return _BY_KIND[kind].model_validate(given)
     except ValidationError as error:
-        raise ValueError(explain(error, "parameters").sentence) from None
+        raise ValueError(reason_of(error, below="parameters")) from None

@@ -31,7 +31,7 @@ _WITHIN_S = 30.0
 @pytest.mark.parametrize(
     ("event", "code", "words"),
     [
-        (b"{", "invalid", "no JSON"),
+        (b"{", "invalid", "is not JSON"),
         (request(kind="erase"), "invalid", "data.kind is 'erase'"),
         (request(job_id="7"), "invalid", "data.job_id is '7'"),
         (request("verify", parameters={"dry_run": True}), "invalid", "data.parameters.dry_run"),
