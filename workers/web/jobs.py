@@ -19,7 +19,7 @@ from contracts.streams import EVENT_FIELD
 from workers.admission.reasons import reason_of
 from workers.common.errors import Refused, Unavailable
 from workers.operations.jobs.admission import UUID, require_job_role
-from workers.operations.jobs.parameters import parameters_of
+from workers.operations.jobs.kinds.registry import parameters_of
 from workers.operations.jobs.record import JobKey, JobRecord, JobRequest, JobStatus
 from workers.operations.jobs.records import JobRecords
 from workers.web.guard import Caller, Guard

@@ -14,7 +14,8 @@ from contracts.streams import EVENT_FIELD
 from workers.admission.decoding import Decoder
 from workers.common.errors import Refused
 from workers.identity.claims import Authenticator, Identity, tenant_of
-from workers.operations.jobs.parameters import Parameters, parameters_of
+from workers.operations.jobs.kinds.kind import Parameters
+from workers.operations.jobs.kinds.registry import parameters_of
 from workers.operations.jobs.record import JobKey, JobRequest
 from workers.operations.jobs.schedule import SOURCE as SCHEDULED
 from workers.operations.jobs.schedule import Schedule
