@@ -64,4 +64,9 @@ async def _calibrate(
     }
 
 
-KIND: Final = Kind(CalibrateParameters, _calibrate, of_all_tenants=True)
+KIND: Final = Kind(
+    "Fits parameters to the log of all tenants, as a new version (docs/calibration.md).",
+    CalibrateParameters,
+    _calibrate,
+    of_all_tenants=True,
+)

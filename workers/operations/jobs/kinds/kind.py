@@ -55,6 +55,7 @@ class Kind(Generic[Given]):
     """A kind of job.
 
     Args:
+        summary: one sentence for the reference.
         parameters: what may be asked of it; all of them have defaults.
         run: does the job, and returns its result as JSON. It can be begun again safely, waits
             where a server is away, and goes on where it was. The result holds counts only,
@@ -63,6 +64,7 @@ class Kind(Generic[Given]):
             instead of once per tenant.
     """
 
+    summary: str
     parameters: type[Given]
     run: Callable[[Servers, JobKey, Given, Report], Awaitable[dict[str, Any]]]
     of_all_tenants: bool = False

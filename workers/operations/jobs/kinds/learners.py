@@ -19,7 +19,9 @@ COUNTED: Final = 500
 class LearnerParameters(Parameters):
     """The learners in scope: all of the tenant, or one."""
 
-    student_id: Identifier | None = None
+    student_id: Identifier | None = Field(
+        default=None, description="One student; without it, all of the tenant."
+    )
 
     def scope(self, key: JobKey) -> Scope:
         """Return the scope of a job with these parameters."""

@@ -30,4 +30,6 @@ async def _rebuild(
     }
 
 
-KIND: Final = Kind(RepairParameters, _rebuild)
+KIND: Final = Kind(
+    "Replaces stored estimates that differ from what the log gives.", RepairParameters, _rebuild
+)

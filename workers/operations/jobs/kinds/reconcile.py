@@ -66,4 +66,8 @@ async def _unlocked(servers: Servers, scope: Scope, *, dry_run: bool) -> int:
     return sum([repaired async for repaired in repair.run()])
 
 
-KIND: Final = Kind(RepairParameters, _reconcile)
+KIND: Final = Kind(
+    "Repairs the graph from the ledger, and its unlocked concepts from their stream.",
+    RepairParameters,
+    _reconcile,
+)

@@ -32,4 +32,6 @@ async def _verify(
     }
 
 
-KIND: Final = Kind(LearnerParameters, _verify)
+KIND: Final = Kind(
+    "Compares stored estimates with the log, and changes nothing.", LearnerParameters, _verify
+)
