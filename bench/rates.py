@@ -21,7 +21,7 @@ import asyncpg
 from tests.support.doubles import PARAMETERS, admission, raw, record
 from tests.support.factories import event_json
 from tests.support.servers import fresh_database, server_variables
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.rate_limit import RateLimit
 from workers.common.retrying import Retrying
 from workers.engine.recorder import Recorder

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 
 from contracts.streams import Shard, shards
 from tests.support.factories import START_US, event_json
-from workers.admission.admission import Admission, Admitted
+from workers.admission.admission import Admission
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
 from workers.common.retrying import Retrying
 from workers.engine.engine import Engine

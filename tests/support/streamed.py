@@ -10,7 +10,7 @@ import asyncpg
 from tests.support.doubles import admission, fast_retrying, record
 from tests.support.factories import event_json
 from tests.support.predicted import predict
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.engine.recorder import Recorder
 from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters

@@ -5,7 +5,6 @@ from the stream again once the key set was fetched anew.
 """
 
 import asyncio
-import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,8 +14,9 @@ import structlog
 from redis.asyncio import Redis
 
 from contracts.streams import Shard
-from workers.admission.admission import Deferred
+from workers.admission.verdicts import Deferred
 from workers.common.errors import KeysUnavailable, StreamRefused, Unavailable
+from workers.common.jitter import jittered_sleep
 from workers.identity.keyring import KeyRing
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.redis_errors import group_is_missing, redis_errors
@@ -137,7 +137,7 @@ class Parking:
             else:
                 wait_s = self._first_wait_s
                 continue
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await jittered_sleep(wait_s)
             wait_s = min(2 * wait_s, self._longest_wait_s)
 
     async def _resolve(self, feed: Feed) -> None:

@@ -7,11 +7,11 @@ from workers.config.settings import Settings
 from workers.identity.claims import Authenticator
 from workers.ledger.parameter_versions import Versions
 from workers.operations.jobs.admission import JobAdmission
+from workers.operations.jobs.handlers import JobHandlers
 from workers.operations.jobs.records import JobRecords
 from workers.operations.jobs.runner import JobRunner, NewerKeys
 from workers.operations.jobs.schedule import Schedule
 from workers.operations.jobs.scheduler import Scheduler
-from workers.operations.jobs.work import Work
 from workers.publishing.publisher import Outlet
 from workers.streams.tries import Tries
 
@@ -65,7 +65,7 @@ def build_jobs(
             schedule=schedule_of(settings),
         ),
         records=JobRecords(servers.redis),
-        work=Work(
+        handlers=JobHandlers(
             ledger=servers.ledger,
             graph=servers.graph,
             versions=versions,

@@ -1,7 +1,5 @@
 """Repeat a call while its server is away: jittered exponential backoff."""
 
-import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -9,6 +7,7 @@ from typing import Final, TypeVar
 import structlog
 
 from workers.common.errors import Unavailable
+from workers.common.jitter import jittered_sleep
 
 Result = TypeVar("Result")
 
@@ -78,7 +77,7 @@ class Retrying:
                     self.waiting[error.server] = error.reason
                     missed.add(error.server)
                     self._last_wait = self._clock()
-                    await asyncio.sleep(step_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+                    await jittered_sleep(step_s)
                     step_s = min(2 * step_s, self._longest_s)
                 else:
                     for server in missed & self.waiting.keys():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.engine.rate_limiting import Entries, LimitSplit
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.exchange import Loaded

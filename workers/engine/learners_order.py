@@ -1,6 +1,7 @@
 """The order in which the entries of a failed batch are tried."""
 
-from workers.admission.admission import Admission, Admitted
+from workers.admission.admission import Admission
+from workers.admission.verdicts import Admitted
 from workers.streams.batch import RawBatch, RawEntry
 
 

@@ -8,8 +8,9 @@ from enum import Enum, auto
 import structlog
 
 from contracts.streams import Shard
-from workers.admission.admission import Admission, Admitted, Deferred, Rejection
+from workers.admission.admission import Admission
 from workers.admission.parking import Parking
+from workers.admission.verdicts import Admitted, Deferred, Rejection
 from workers.common.retrying import Retrying
 from workers.engine.entry_log import log_rejected, log_settled
 from workers.engine.group import grouped

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from contracts.rejections import RejectionCode
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
 from workers.common.rate_limit import Counts, RateLimit
 from workers.common.times import iso

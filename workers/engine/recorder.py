@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import LedgerRefused
 from workers.common.rate_limit import RateLimit
 from workers.common.retrying import NoRetry, Retrying

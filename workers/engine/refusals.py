@@ -1,7 +1,7 @@
 """Refusals that follow from what the ledger holds of a learner."""
 
 from contracts.rejections import RejectionCode
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
 from workers.estimation.learner import Response
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from contracts.rejections import RejectionCode
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
 from workers.ledger.concept_map import ConceptLedger, Name
 

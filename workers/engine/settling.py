@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.rate_limit import RateLimit
 from workers.engine.group import LearnerGroup, owner_name
 from workers.engine.rate_limiting import arrival_of, over_limit, split_by_limit

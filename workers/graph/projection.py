@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from contracts.mastery import MasteryChanged
 from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD, Shard
+from workers.admission.reasons import refusal_of
 from workers.common.errors import Fatal, Refused, Unavailable
 from workers.common.retrying import NoRetry, Retrying
 from workers.graph.projector import Projector
@@ -108,7 +109,7 @@ class Projection:
             try:
                 event = MasteryChanged.model_validate_json(entry.fields.get(_FIELD, b""))
             except ValidationError as error:
-                refused.append((entry, _invalid(error)))
+                refused.append((entry, refusal_of(error)))
             else:
                 events.append((entry, event))
         unlocked: dict[str, list[bytes]] = {}
@@ -145,9 +146,3 @@ class Projection:
             settled.append(Settled(entry, [event], refusal))
         route = Route.of_mastery(shard)
         await self._retrying.call(lambda: self._outlet.publish(route, settled))
-
-
-def _invalid(error: ValidationError) -> Refused:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(map(str, first["loc"])) or EVENT_FIELD
-    return Refused(RejectionCode.INVALID, f"{field}: {first['msg']}", field)

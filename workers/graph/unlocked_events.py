@@ -23,7 +23,7 @@ def unlocked_event(unlocked: Unlocked, cause: MasteryChanged, entry: RawEntry) -
         cause: the event that completed the prerequisites.
         entry: which brought it; its time, where the event has none, is that of the event.
     """
-    entered_us = int(entry.entry_id.partition("-")[0]) * 1000
+    entered_us = entry.entered_ms * 1000
     # Ids hold no control characters, so a unit separator keeps the three apart.
     name = "\x1f".join(unlocked[:3])
     event: dict[str, Any] = {

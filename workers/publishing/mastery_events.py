@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from contracts.mastery import MasteryChanged
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
 from workers.ledger.exchange import Recorded

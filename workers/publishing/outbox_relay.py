@@ -4,14 +4,13 @@ Corrections, rebuilds and replays change what subscribers know, yet answer no en
 ledger stores such a change and its pending event in one transaction; the relay publishes it.
 """
 
-import asyncio
-import random
 from typing import Any, Final
 
 import structlog
 from redis.asyncio import Redis
 
 from contracts.streams import EVENT_FIELD, shard_of, shards
+from workers.common.jitter import jittered_sleep
 from workers.common.retrying import Retrying
 from workers.ledger.repair import RepairLedger, Untold
 from workers.publishing.mastery_events import current_event
@@ -67,7 +66,7 @@ class OutboxRelay:
             if published:
                 _log.info("changes_told", events=published)
             # Workers that start together must not all look at one moment.
-            await asyncio.sleep(self._period_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await jittered_sleep(self._period_s)
 
     async def publish(self) -> int:
         """Publish all pending events that no other relay has taken.

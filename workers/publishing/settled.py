@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from contracts.responses import ResponseRecorded
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
 from workers.ledger.exchange import Recorded
 from workers.streams.batch import RawEntry

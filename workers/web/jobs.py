@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute, Route
 from contracts.jobs import JobKind, JobRequested
 from contracts.primitives import Uuid
 from contracts.streams import EVENT_FIELD
-from workers.admission.job_reasons import explain
+from workers.admission.reasons import reason_of
 from workers.common.errors import Refused, Unavailable
 from workers.operations.jobs.admission import UUID, require_job_role
-from workers.operations.jobs.parameters import parameters_of
+from workers.operations.jobs.kinds.registry import parameters_of
 from workers.operations.jobs.record import JobKey, JobRecord, JobRequest, JobStatus
 from workers.operations.jobs.records import JobRecords
 from workers.web.guard import Caller, Guard
@@ -88,7 +88,7 @@ class Jobs:
             body = JobBody.model_validate_json(await request.body())
             parameters_of(body.kind, body.parameters)
         except ValidationError as error:
-            raise _invalid(explain(error).sentence) from None
+            raise _invalid(reason_of(error)) from None
         except ValueError as error:
             raise _invalid(str(error)) from None
         job_id = body.job_id or str(uuid4())

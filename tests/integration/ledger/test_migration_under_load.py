@@ -96,9 +96,9 @@ async def test_given_a_table_in_use_when_migrated_then_others_go_on_and_it_is_tr
         await transaction.commit()
         assert await migrating == [BUSY.version]
         await transaction_that_stays(reader)
-        impatient = Migrations(empty_database_url, files=FILES, lock_timeout_s=0.2)
+        fast_retrying = Migrations(empty_database_url, files=FILES, lock_timeout_s=0.2)
         with pytest.raises(LedgerUnavailable, match="lock timeout"):
-            await impatient.down()
+            await fast_retrying.down()
     finally:
         await reader.close()
         await writer.close()

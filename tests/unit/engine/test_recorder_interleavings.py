@@ -22,7 +22,7 @@ from tests.support.doubles import (
     recorder,
 )
 from tests.support.factories import START_US, logs, rows, uuid_of
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.engine.recorder import Recorder
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.replay import replay

@@ -20,7 +20,7 @@ from tests.support.doubles import (
     refusal_of,
 )
 from tests.support.factories import START_US
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.rate_limit import RateLimit
 from workers.engine.rate_limiting import arrival_of
 from workers.engine.recorder import Recorder

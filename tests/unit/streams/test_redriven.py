@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from contracts.rejections import RejectionCode
 from tests.support.doubles import STREAM, admission, entry_id
 from tests.support.factories import event_json, moment
-from workers.admission.admission import Admitted, Rejection
+from workers.admission.verdicts import Admitted, Rejection
 from workers.common.errors import StreamRefused
 from workers.streams.batch import RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis

@@ -5,7 +5,6 @@ What is applied stands in ``supabase_migrations.schema_migrations``, so that thi
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from workers.common.errors import LedgerUnavailable, MigrationError
+from workers.common.jitter import jittered_sleep
 from workers.ledger.schema.schema_files import MigrationFile, migration_files
 from workers.ledger.sql.sqlstate import ledger_error
 
@@ -229,7 +229,7 @@ class Migrations:
             except _TABLES_BUSY:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
-                await asyncio.sleep(_LOCK_RETRY_S * random.uniform(1, 10))  # noqa: S311  # no secret
+                await jittered_sleep(10 * _LOCK_RETRY_S, least=0.1)
             else:
                 return
 

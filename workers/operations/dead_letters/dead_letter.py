@@ -15,14 +15,13 @@ from contracts.streams import EVENT_FIELD, Shard
 from workers.common.errors import Refused
 from workers.common.times import iso
 from workers.identity.claims import tenant_of
+from workers.streams.entry_ids import LAST_MS
 
 _FIELD: Final = EVENT_FIELD.encode()
 _ID: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,20}-\d{1,20})")
-_LAST_MS: Final = 253_402_300_799_999
-"""The end of the year 9999, milliseconds since 1970."""
 
 
-class LetterId(NamedTuple):
+class DeadLetterId(NamedTuple):
     """The id of a dead letter: of its entry in the rejected stream, and that stream's shard."""
 
     shard: int | None
@@ -56,7 +55,7 @@ class Claimed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A dead letter.
 
     Args:
@@ -67,7 +66,7 @@ class Letter:
         redriven_as: the id of the entry that it was sent again as; None if it was not.
     """
 
-    id: LetterId
+    id: DeadLetterId
     shard: Shard
     data: Mapping[str, Any]
     tenant_claim: str
@@ -130,9 +129,9 @@ class Letter:
         )
 
 
-def read_letter(
-    letter_id: LetterId, shard: Shard, fields: Mapping[bytes, bytes], tenant_claim: str
-) -> Letter:
+def read_dead_letter(
+    letter_id: DeadLetterId, shard: Shard, fields: Mapping[bytes, bytes], tenant_claim: str
+) -> DeadLetter:
     """A dead letter of an entry of a rejected stream; reads what can be read.
 
     Args:
@@ -144,13 +143,13 @@ def read_letter(
     data: Any = None
     with suppress(ValueError, LookupError, TypeError):
         data = orjson.loads(fields[_FIELD])["data"]
-    return Letter(letter_id, shard, data if isinstance(data, dict) else {}, tenant_claim)
+    return DeadLetter(letter_id, shard, data if isinstance(data, dict) else {}, tenant_claim)
 
 
 def moment_of(entry_id: str | None) -> str | None:
     """The time in an entry's id as RFC 3339 text; None where it is no time before 10000."""
     milliseconds = (entry_id or "").partition("-")[0]
-    if not milliseconds.isdecimal() or int(milliseconds) > _LAST_MS:
+    if not milliseconds.isdecimal() or int(milliseconds) > LAST_MS:
         return None
     return iso(int(milliseconds) * 1000)[:23] + "Z"
 

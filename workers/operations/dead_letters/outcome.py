@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from contracts.streams import Shard
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 
 
 class Fate(StrEnum):
@@ -29,7 +29,7 @@ class Fate(StrEnum):
 class Outcome(NamedTuple):
     """What became of one letter."""
 
-    letter: Letter
+    letter: DeadLetter
     fate: Fate
     redriven_as: str | None = None
     """The id of the entry that it was sent again as, whenever that was."""
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     """Why it can't be sent again, and what to do instead."""
 
 
-def by_shard(letters: Sequence[Letter]) -> Iterator[tuple[Shard, list[Letter]]]:
+def by_shard(letters: Sequence[DeadLetter]) -> Iterator[tuple[Shard, list[DeadLetter]]]:
     """Letters that follow one another in one shard: a script can't reach beyond it."""
     for shard, group in groupby(letters, key=lambda one: one.shard):
         yield shard, list(group)

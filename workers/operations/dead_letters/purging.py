@@ -7,7 +7,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.outcome import Fate, Outcome, by_shard
 from workers.operations.dead_letters.reading import redriven_key
 from workers.streams.redis_errors import redis_errors
@@ -30,7 +30,7 @@ class Purger:
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(_SCRIPT)
 
-    async def purge(self, letters: Sequence[Letter], *, dry_run: bool = False) -> list[Outcome]:
+    async def purge(self, letters: Sequence[DeadLetter], *, dry_run: bool = False) -> list[Outcome]:
         """Delete letters, a page of them in one step; safe to repeat.
 
         Args:

@@ -8,8 +8,10 @@ from redis.asyncio import Redis
 
 from contracts.streams import Shard, shards
 from workers.common.errors import SettingsError
-from workers.operations.dead_letters.dead_letter import Letter, LetterId, read_letter
+from workers.common.text import text_of
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
 from workers.operations.dead_letters.selection import Selection
+from workers.streams.entry_ids import order
 from workers.streams.redis_errors import redis_errors
 
 _PAGE: Final = 200
@@ -36,7 +38,7 @@ class DeadLetters:
         numbers: Sequence[int | None] = range(shard_count) if shard_count else [None]
         self._shards: dict[int | None, Shard] = dict(zip(numbers, shards(shard_count), strict=True))
 
-    async def get(self, ids: Sequence[LetterId]) -> dict[LetterId, Letter]:
+    async def get(self, ids: Sequence[DeadLetterId]) -> dict[DeadLetterId, DeadLetter]:
         """The letters of these ids that exist, in the order given.
 
         Raises:
@@ -52,7 +54,7 @@ class DeadLetters:
                     pipeline.hget(redriven_key(stream), one.entry_id)
                 answers: list[Any] = await pipeline.execute()
         return {
-            one: replace(self._read(one, rows[0][1]), redriven_as=_text(redriven))
+            one: replace(self._read(one, rows[0][1]), redriven_as=redriven and text_of(redriven))
             for one, rows, redriven in zip(known, answers[::2], answers[1::2], strict=True)
             if rows
         }
@@ -78,9 +80,9 @@ class DeadLetters:
         self,
         selection: Selection,
         *,
-        after: LetterId | None = None,
+        after: DeadLetterId | None = None,
         ends: Mapping[int | None, str] | None = None,
-    ) -> AsyncIterator[list[Letter]]:
+    ) -> AsyncIterator[list[DeadLetter]]:
         """All letters of a selection, in pages of any length, empty ones included.
 
         Args:
@@ -111,27 +113,27 @@ class DeadLetters:
         selection: Selection,
         behind: str | None,
         ends: Mapping[int | None, str] | None,
-    ) -> AsyncIterator[list[Letter]]:
+    ) -> AsyncIterator[list[DeadLetter]]:
         stream = self._shards[number].rejected
         last = selection.last
         first = selection.first
-        if behind is not None and (first == "-" or _order(first) <= _order(behind)):
+        if behind is not None and (first == "-" or order(first) <= order(behind)):
             first = f"({behind}"
         if last is None:
             return
-        end = _order(ends[number]) if ends is not None else None
+        end = order(ends[number]) if ends is not None else None
         while True:
             with redis_errors():
                 rows: Any = await self._client.xrange(stream, first, last, count=_PAGE)
             if end is not None:
-                rows = [row for row in rows if _order(row[0]) <= end]
+                rows = [row for row in rows if order(text_of(row[0])) <= end]
             if not rows:
                 return
-            read = [self._read(LetterId(number, row[0].decode()), row[1]) for row in rows]
+            read = [self._read(DeadLetterId(number, row[0].decode()), row[1]) for row in rows]
             yield await self._redriven(stream, [one for one in read if selection.takes(one)])
             first = f"({rows[-1][0].decode()}"
 
-    async def _redriven(self, stream: str, letters: list[Letter]) -> list[Letter]:
+    async def _redriven(self, stream: str, letters: list[DeadLetter]) -> list[DeadLetter]:
         """The same letters, with what is known of their being sent again."""
         if not letters:
             return []
@@ -140,18 +142,11 @@ class DeadLetters:
                 redriven_key(stream), [one.id.entry_id for one in letters]
             )
         return [
-            replace(one, redriven_as=_text(redriven))
+            replace(one, redriven_as=redriven and text_of(redriven))
             for one, redriven in zip(letters, found, strict=True)
         ]
 
-    def _read(self, letter_id: LetterId, fields: Mapping[bytes, bytes]) -> Letter:
-        return read_letter(letter_id, self._shards[letter_id.shard], fields, self._tenant_claim)
-
-
-def _order(entry_id: bytes | str) -> tuple[int, ...]:
-    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-    return tuple(map(int, text.split("-")))
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+    def _read(self, letter_id: DeadLetterId, fields: Mapping[bytes, bytes]) -> DeadLetter:
+        return read_dead_letter(
+            letter_id, self._shards[letter_id.shard], fields, self._tenant_claim
+        )

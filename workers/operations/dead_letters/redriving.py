@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from contracts.streams import EVENT_FIELD, JOBS
-from workers.operations.dead_letters.dead_letter import Letter, LetterId, moment_of
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, moment_of
 from workers.operations.dead_letters.outcome import Fate, Outcome, by_shard
 from workers.operations.dead_letters.reading import redriven_key
 from workers.streams.redis_errors import redis_errors
@@ -23,7 +23,7 @@ _ENTRY_ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
 _FATES: Final = {b"sent": Fate.REDRIVEN, b"known": Fate.ALREADY_REDRIVEN, b"gone": Fate.MISSING}
 
 
-def obstacle(letter: Letter) -> str | None:
+def obstacle(letter: DeadLetter) -> str | None:
     """Why a letter can't be sent again, and what to do instead; None if it can."""
     stream = letter.text("stream")
     first = letter.first_entry_id
@@ -51,7 +51,7 @@ def obstacle(letter: Letter) -> str | None:
     return None
 
 
-def preview(letters: Sequence[Letter]) -> list[Outcome]:
+def preview(letters: Sequence[DeadLetter]) -> list[Outcome]:
     """What `Redriver.redrive` would do now; it writes nothing."""
     return [_known(one) or _refused(one) or Outcome(one, Fate.REDRIVEN) for one in letters]
 
@@ -70,14 +70,14 @@ class Redriver:
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(_SCRIPT)
 
-    async def redrive(self, letters: Sequence[Letter]) -> list[Outcome]:
+    async def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
         """Send each letter again that can be and was not yet; safe to repeat.
 
         Raises:
             RedisUnavailable: Redis is away; some may have been sent, and are not sent again.
             StreamRefused: a key is not what it must be.
         """
-        outcomes: dict[LetterId, Outcome] = {}
+        outcomes: dict[DeadLetterId, Outcome] = {}
         sendable = []
         for one in letters:
             outcome = _known(one) or _refused(one)
@@ -89,7 +89,7 @@ class Redriver:
             outcomes |= {one.letter.id: one for one in await self._send(chunk)}
         return [outcomes[one.id] for one in letters]
 
-    async def _send(self, chunk: Sequence[Letter]) -> list[Outcome]:
+    async def _send(self, chunk: Sequence[DeadLetter]) -> list[Outcome]:
         shard = chunk[0].shard
         arguments: list[str | bytes] = [EVENT_FIELD, MARKER]
         for one in chunk:
@@ -109,20 +109,20 @@ class Redriver:
         ]
 
 
-def _known(letter: Letter) -> Outcome | None:
+def _known(letter: DeadLetter) -> Outcome | None:
     if letter.redriven_as is None:
         return None
     return Outcome(letter, Fate.ALREADY_REDRIVEN, letter.redriven_as)
 
 
-def _refused(letter: Letter) -> Outcome | None:
+def _refused(letter: DeadLetter) -> Outcome | None:
     reason = obstacle(letter)
     return None if reason is None else Outcome(letter, Fate.REFUSED, reason=reason)
 
 
-def _chunks(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+def _chunks(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
     for _, group in by_shard(letters):
-        chunk: list[Letter] = []
+        chunk: list[DeadLetter] = []
         size = 0
         for one in group:
             length = len(one.event or b"")

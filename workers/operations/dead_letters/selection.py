@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from workers.common.times import to_us
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Selection:
         """Whether nothing is filtered."""
         return self == Selection()
 
-    def takes(self, letter: Letter) -> bool:
+    def takes(self, letter: DeadLetter) -> bool:
         """Whether a letter is meant, by all but its time, which the stream itself is ordered by."""
         if self.codes and letter.code not in self.codes:
             return False

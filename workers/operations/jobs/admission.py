@@ -1,29 +1,30 @@
 """From a raw entry of the stream of jobs to a request, or a refusal with its reason."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from contracts.jobs import JobRequested
 from contracts.primitives import Uuid
 from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD
-from workers.admission.job_reasons import explain
+from workers.admission.decoding import Decoder
 from workers.common.errors import Refused
 from workers.identity.claims import Authenticator, Identity, tenant_of
-from workers.operations.jobs.parameters import Parameters, parameters_of
+from workers.operations.jobs.kinds.kind import Parameters
+from workers.operations.jobs.kinds.registry import parameters_of
 from workers.operations.jobs.record import JobKey, JobRequest
 from workers.operations.jobs.schedule import SOURCE as SCHEDULED
 from workers.operations.jobs.schedule import Schedule
 from workers.streams.batch import RawEntry
+from workers.streams.entry_ids import entered_ms
 
 UUID: Final[TypeAdapter[str]] = TypeAdapter(Uuid)
 
 _FIELD: Final = EVENT_FIELD.encode()
-_IDENTITY: Final = ("data.claims", "data.token")
 
 
 class AdmittedJob(NamedTuple):
@@ -69,6 +70,13 @@ class JobAdmission:
     max_token_bytes: int
     max_queue_age_s: int
     schedule: Schedule | None = None
+    _decoder: Decoder[JobRequested] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        decoder = Decoder(
+            JobRequested, self.max_event_bytes, self.max_token_bytes, "ask for one job per event"
+        )
+        object.__setattr__(self, "_decoder", decoder)
 
     def judge(self, entry: RawEntry, now_ms: int) -> AdmittedJob:
         """The request of an entry.
@@ -81,10 +89,10 @@ class JobAdmission:
             Refused: the entry goes to the rejections.
             KeyUnknown: a key set that is newer than the entry has to decide.
         """
-        event = self._decode(entry)
-        entered_at_s = int(entry.first_id.partition("-")[0]) / 1000
-        # Publishers may choose an id, and one of a moment to come would wait for it.
-        since_ms = min(int(entry.entry_id.partition("-")[0]), now_ms)
+        event = self._decoder.decode(entry)
+        entered_at_s = entered_ms(entry.first_id) / 1000
+        # Publishers may choose an id in the future; the wait must not begin there.
+        since_ms = min(entry.entered_ms, now_ms)
         if now_ms - since_ms > self.max_queue_age_s * 1000:
             raise Refused(
                 RejectionCode.UNAUTHENTICATED,
@@ -120,40 +128,3 @@ class JobAdmission:
             return JobKey(tenant_id, UUID.validate_python(data["job_id"]))
         except (LookupError, TypeError, AttributeError, ValueError, Refused):
             return None
-
-    def _decode(self, entry: RawEntry) -> JobRequested:
-        size = sum(len(name) + len(value) for name, value in entry.fields.items())
-        if size > self.max_event_bytes:
-            raise Refused(
-                RejectionCode.TOO_LARGE,
-                f"the entry has {size} bytes, more than MAX_EVENT_BYTES={self.max_event_bytes}: "
-                "ask for one job per event",
-            )
-        text = entry.fields.get(_FIELD)
-        if text is None:
-            raise Refused(
-                RejectionCode.INVALID,
-                "event is missing from the entry: XADD the CloudEvent as JSON under that field",
-                EVENT_FIELD,
-            )
-        try:
-            event = JobRequested.model_validate_json(text)
-        except ValidationError as error:
-            field, sentence = explain(error)
-            code = RejectionCode.INVALID
-            if all(_about_identity(one["loc"]) for one in error.errors(include_url=False)):
-                code = RejectionCode.UNAUTHENTICATED
-            raise Refused(code, sentence, field or EVENT_FIELD) from None
-        token = event.data.token
-        if token is not None and len(token.encode()) > self.max_token_bytes:
-            raise Refused(
-                RejectionCode.TOO_LARGE,
-                f"data.token is longer than MAX_TOKEN_BYTES={self.max_token_bytes}: send the "
-                "JWT alone, without what it does not need",
-                "data.token",
-            )
-        return event
-
-
-def _about_identity(location: tuple[int | str, ...]) -> bool:
-    return ".".join(map(str, location)).startswith(_IDENTITY)

@@ -3,10 +3,8 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 import orjson
 from redis.asyncio import Redis
@@ -14,13 +12,21 @@ from redis.asyncio import Redis
 from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD, JOBS
 from workers.common.errors import Refused
-from workers.common.times import iso
 from workers.operations.jobs.record import (
     PROGRESS_CHANNEL,
     JobKey,
     JobRecord,
     JobRequest,
     JobStatus,
+)
+from workers.operations.jobs.record_layout import (
+    PREFIX,
+    index_key,
+    key_tail,
+    now_iso,
+    record_key,
+    record_of,
+    state_of,
 )
 from workers.streams.redis_errors import redis_errors
 
@@ -30,8 +36,6 @@ PER_TENANT: Final = 1_000
 """Records of a tenant; the oldest that have ended make room."""
 _PAGE: Final = 200
 
-# The braces put all of it into the slot of the stream in a Redis Cluster.
-_PREFIX: Final = f"{{{JOBS}}}"
 _OPEN, _BEGIN, _NOTE, _REFUSE, _CANCEL = (
     (Path(__file__).parent / f"{name}.lua").read_text()
     for name in ("open", "begin", "note", "refuse", "cancel")
@@ -89,10 +93,10 @@ class JobRecords:
                 "requested_by": request.requested_by,
             }
         )
-        head, tail = f"{_PREFIX}:record:", _tail(request.key.tenant_id)
+        head, tail = f"{PREFIX}:record:", key_tail(request.key.tenant_id)
         with redis_errors():
             answer: Any = await self._open(
-                keys=[_record_key(request.key), _index_key(request.key.tenant_id), JOBS],
+                keys=[record_key(request.key), index_key(request.key.tenant_id), JOBS],
                 args=[
                     hashlib.sha256(content).hexdigest(),
                     asked,
@@ -119,7 +123,7 @@ class JobRecords:
                 f"{PER_TENANT} jobs of this tenant have not ended: wait for one of them",
             )
         fields = answer[1]
-        return _record(request.key, dict(zip(fields[::2], fields[1::2], strict=True)))
+        return record_of(request.key, dict(zip(fields[::2], fields[1::2], strict=True)))
 
     async def find(self, key: JobKey) -> JobRecord | None:
         """A record; None if the tenant has none of that id.
@@ -128,8 +132,8 @@ class JobRecords:
             RedisUnavailable: try again.
         """
         with redis_errors():
-            fields: Any = await self._client.hgetall(_record_key(key))
-        return _record(key, fields) if fields else None
+            fields: Any = await self._client.hgetall(record_key(key))
+        return record_of(key, fields) if fields else None
 
     async def page(
         self, tenant_id: str, limit: int, before: tuple[int, str] | None = None
@@ -149,7 +153,7 @@ class JobRecords:
         with redis_errors():
             # All of them: there are few, and those of one microsecond are told apart by their ids.
             rows: Any = await self._client.zrange(
-                _index_key(tenant_id), newest, "-inf", desc=True, byscore=True, withscores=True,
+                index_key(tenant_id), newest, "-inf", desc=True, byscore=True, withscores=True,
                 offset=0, num=PER_TENANT,
             )  # fmt: skip
             for job_id, score in rows:
@@ -159,10 +163,10 @@ class JobRecords:
             page = found[:limit]
             async with self._client.pipeline(transaction=False) as pipeline:
                 for _, job_id in page:
-                    pipeline.hgetall(_record_key(JobKey(tenant_id, job_id)))
+                    pipeline.hgetall(record_key(JobKey(tenant_id, job_id)))
                 held = await pipeline.execute()
         records = [
-            _record(JobKey(tenant_id, place[1]), fields)
+            record_of(JobKey(tenant_id, place[1]), fields)
             for place, fields in zip(page, held, strict=True)
             if fields
         ]
@@ -190,8 +194,8 @@ class JobRecords:
         with redis_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 for key in keys:
-                    pipeline.delete(_record_key(key))
-                    pipeline.zrem(_index_key(key.tenant_id), key.job_id)
+                    pipeline.delete(record_key(key))
+                    pipeline.zrem(index_key(key.tenant_id), key.job_id)
                 await pipeline.execute()
 
     async def begin(self, key: JobKey, name: str) -> Run | None:
@@ -201,7 +205,7 @@ class JobRecords:
             RedisUnavailable: try again.
         """
         with redis_errors():
-            attempts = int(await self._begin(keys=[_record_key(key)], args=[name, KEPT_S]))
+            attempts = int(await self._begin(keys=[record_key(key)], args=[name, KEPT_S]))
         return Run(key, name, attempts) if attempts else None
 
     async def note(self, run: Run, record: JobRecord) -> bool:
@@ -232,13 +236,13 @@ class JobRecords:
         record = replace(record, status=JobStatus.FAILED, problem=problem, ended_at=now_iso())
         with redis_errors():
             ended = await self._refuse(
-                keys=[_record_key(key)],
+                keys=[record_key(key)],
                 args=[
                     entry_id,
                     KEPT_S,
                     PROGRESS_CHANNEL + key.job_id,
                     orjson.dumps(record.progress_message()),
-                    orjson.dumps(_state(record)),
+                    state_of(record),
                 ],
             )
         return bool(ended)
@@ -263,12 +267,12 @@ class JobRecords:
         record = replace(record, status=JobStatus.CANCELLED, problem=problem, ended_at=now_iso())
         with redis_errors():
             await self._cancel(
-                keys=[_record_key(key)],
+                keys=[record_key(key)],
                 args=[
                     KEPT_S,
                     PROGRESS_CHANNEL + key.job_id,
                     orjson.dumps(record.progress_message()),
-                    orjson.dumps(_state(record)),
+                    state_of(record),
                 ],
             )
         return await self.find(key)
@@ -280,13 +284,13 @@ class JobRecords:
             RedisUnavailable: try again.
         """
         with redis_errors():
-            name: Any = await self._client.hget(_record_key(run.key), "run")
+            name: Any = await self._client.hget(record_key(run.key), "run")
         return name is not None and name.decode() == run.name
 
     async def _write(self, run: Run, record: JobRecord, attempts: int) -> bool:
         with redis_errors():
             written = await self._note(
-                keys=[_record_key(run.key)],
+                keys=[record_key(run.key)],
                 args=[
                     run.name,
                     KEPT_S,
@@ -297,49 +301,7 @@ class JobRecords:
                     "attempts",
                     attempts,
                     "state",
-                    orjson.dumps(_state(record)),
+                    state_of(record),
                 ],
             )
         return bool(written)
-
-
-def _record_key(key: JobKey) -> str:
-    return f"{_PREFIX}:record:{key.job_id}{_tail(key.tenant_id)}"
-
-
-def _tail(tenant_id: str) -> str:
-    # Quoted it has no colon, so that no id and tenant look like others, whatever either holds.
-    return f":{quote(tenant_id, safe='')}"
-
-
-def _index_key(tenant_id: str) -> str:
-    return f"{_PREFIX}:jobs:{tenant_id}"
-
-
-def now_iso() -> str:
-    """This moment as records say it: RFC 3339 in UTC, with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _state(record: JobRecord) -> dict[str, Any]:
-    return {
-        "progress": record.progress,
-        "step": record.step,
-        "total_steps": record.total_steps,
-        "result": record.result,
-        "problem": record.problem,
-        "started_at": record.started_at,
-        "ended_at": record.ended_at,
-    }
-
-
-def _record(key: JobKey, fields: dict[bytes, bytes]) -> JobRecord:
-    request = orjson.loads(fields[b"request"])
-    return JobRecord(
-        key=key,
-        requested_at=iso(int(fields[b"requested_us"])),
-        status=JobStatus(fields[b"status"].decode()),
-        entry_id=fields.get(b"entry", b"").decode(),
-        **request,
-        **orjson.loads(fields.get(b"state", b"{}")),
-    )

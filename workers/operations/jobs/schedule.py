@@ -13,6 +13,7 @@ from workers.common.cron import latest
 from workers.common.errors import Refused
 from workers.common.times import iso, to_us
 from workers.identity.claims import held, tenant_of
+from workers.operations.jobs.kinds.registry import KINDS
 from workers.operations.jobs.record import JobKey, JobRequest
 
 SOURCE: Final = "/mastery-engine/schedule"
@@ -20,7 +21,6 @@ SOURCE: Final = "/mastery-engine/schedule"
 SUBJECT: Final = "schedule"
 
 _NAMESPACE: Final = UUID("6d617374-6572-4579-8000-7363686564ff")
-_OF_ALL_TENANTS: Final = frozenset({"calibrate"})
 _AHEAD_MS: Final = 60_000
 _VALID_S: Final = 3_600
 
@@ -132,4 +132,4 @@ class Schedule:
         return slot.job
 
     def _tenants_of(self, kind: str) -> Sequence[str]:
-        return self.tenants[:1] if kind in _OF_ALL_TENANTS else self.tenants
+        return self.tenants[:1] if KINDS[kind].of_all_tenants else self.tenants

@@ -1,7 +1,5 @@
 """Asking for the jobs that are due: once each, however many workers look."""
 
-import asyncio
-import random
 from typing import Any, Final
 
 import structlog
@@ -9,6 +7,7 @@ from redis.asyncio import Redis
 
 from contracts.streams import JOBS
 from workers.common.errors import Refused, Unavailable
+from workers.common.jitter import jittered_sleep
 from workers.operations.jobs.records import JobRecords
 from workers.operations.jobs.schedule import Schedule, Slot
 from workers.streams.poison import described
@@ -63,7 +62,7 @@ class Scheduler:
                     self._failing = described(error)
                     _log.warning("schedule_failed", error=self._failing)
             # Workers that were started together should not all look at one moment.
-            await asyncio.sleep(self._period_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await jittered_sleep(self._period_s)
 
     async def look(self) -> list[Slot]:
         """Ask for what is due now and was not asked for.

@@ -18,7 +18,8 @@ from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
 from workers.ledger.rights import RightsLedger
 from workers.operations.privacy.belonging import version_of
-from workers.operations.privacy.streams import Entry, LearnerStreams, letter_until
+from workers.operations.privacy.removal import LearnerRemoval, letter_until
+from workers.operations.privacy.streams import Entry, LearnerStreams
 
 _LOOKS: Final = 20
 _PAUSE_S: Final = 0.1
@@ -98,6 +99,7 @@ class Eraser:
         self._ledger = ledger
         self._graph = graph
         self._streams = streams
+        self._removal = LearnerRemoval(streams)
         self._patience_s = patience_s
 
     async def preview(self, key: LearnerKey) -> Report:
@@ -125,7 +127,7 @@ class Eraser:
         moment = _Moment(until_ms, await self._streams.now_ms(), erased.version or 0)
         report = Report(erased.rows)
         deadline = time.monotonic() + self._patience_s
-        report.responses += await self._streams.take_responses(until_ms)
+        report.responses += await self._removal.responses(until_ms)
         if erased.rows.get("untold"):
             await asyncio.sleep(_TELLING_S)
         await self._published(moment, deadline)
@@ -152,7 +154,7 @@ class Eraser:
     async def _projected(self, moment: _Moment, report: Report, deadline: float) -> None:
         """Take the mastery events out, those that the projector holds once it is done with them."""
         while True:
-            gone, held = await self._streams.take_mastery(moment.of_before, force=False)
+            gone, held = await self._removal.mastery(moment.of_before, force=False)
             report.mastery += gone
             if not held or time.monotonic() >= deadline:
                 return
@@ -167,17 +169,17 @@ class Eraser:
         force: bool,
         dry_run: bool = False,
     ) -> None:
-        streams = self._streams
-        report.responses += await streams.take_responses(moment.until_ms, dry_run=dry_run)
-        report.jobs += await streams.take_jobs(moment.until_ms, dry_run=dry_run)
+        removal = self._removal
+        report.responses += await removal.responses(moment.until_ms, dry_run=dry_run)
+        report.jobs += await removal.jobs(moment.until_ms, dry_run=dry_run)
         # After their entries, of which a worker would make them again.
-        report.job_records += await streams.take_job_records(moment.until_ms, dry_run=dry_run)
-        report.letters += await streams.take_letters(
+        report.job_records += await removal.job_records(moment.until_ms, dry_run=dry_run)
+        report.letters += await removal.letters(
             letter_until(moment.until_ms, moment.version), dry_run=dry_run
         )
-        gone, _ = await streams.take_mastery(moment.of_before, force=force, dry_run=dry_run)
+        gone, _ = await removal.mastery(moment.of_before, force=force, dry_run=dry_run)
         report.mastery += gone
-        report.unlocked += await streams.take_unlocked(moment.of_before, dry_run=dry_run)
+        report.unlocked += await removal.unlocked(moment.of_before, dry_run=dry_run)
         report.relationships += await self._of_graph(key, moment.version)
         if not dry_run:
             await self._graph.erase(key, moment.version)

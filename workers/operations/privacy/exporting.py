@@ -10,7 +10,7 @@ from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
 from workers.ledger.rights import TABLES, RightsLedger
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.redaction import shown, without_tokens
 from workers.operations.privacy.streams import Entry, LearnerStreams
 
@@ -102,7 +102,7 @@ async def _entries(pages: AsyncIterable[list[Entry]]) -> AsyncIterator[Iterable[
         ]
 
 
-def _letter(letter: Letter) -> dict[str, Any]:
+def _letter(letter: DeadLetter) -> dict[str, Any]:
     said = {n: v for n, v in letter.data.items() if n not in {"event", "event_base64"}}
     event = letter.event
     if event is None and (text := letter.text("event")) is not None:

@@ -12,7 +12,7 @@ from workers.ledger.outcomes import ability_document, interval_document
 from workers.publishing.mastery_events import current_event, restated_events
 
 
-class Restatement(NamedTuple):
+class CurrentEvents(NamedTuple):
     """A learner's current values as events.
 
     Args:
@@ -24,7 +24,7 @@ class Restatement(NamedTuple):
     untold: int
 
 
-def restate(current: Current, now_us: int) -> Restatement:
+def current_events(current: Current, now_us: int) -> CurrentEvents:
     """All that is current of a learner.
 
     The event of the response whose version a row has is sent again, with its own id: subscribers
@@ -35,10 +35,10 @@ def restate(current: Current, now_us: int) -> Restatement:
         current: of one learner.
         now_us: the time of events that are new, microseconds since 1970.
     """
-    return _Restating(current, now_us).restated()
+    return _CurrentEventsBuilder(current, now_us).restated()
 
 
-class _Restating:
+class _CurrentEventsBuilder:
     def __init__(self, current: Current, now_us: int) -> None:
         self._current = current
         self._now_us = now_us
@@ -49,7 +49,7 @@ class _Restating:
         """Those that an event made from a row carries."""
         self._untold = 0
 
-    def restated(self) -> Restatement:
+    def restated(self) -> CurrentEvents:
         wanted: dict[int, set[str]] = {}
         for row in self._current.concepts:
             owner = self._owners.get(row.version)
@@ -77,7 +77,7 @@ class _Restating:
             events = restated_events(self._current.key, self._owners[version], concept_ids)
             self._sent += [(version, event) for event in events]
         self._sent.sort(key=lambda one: one[0])
-        return Restatement([event for _, event in self._sent], self._untold)
+        return CurrentEvents([event for _, event in self._sent], self._untold)
 
     def _carriers(self, carried: CurrentAbility | CurrentSession) -> list[str]:
         """The concepts whose events of its version tell of an ability or a session.

@@ -101,7 +101,8 @@ class GraphRepair:
                 compared.nodes += await self._without_nodes(strangers)
                 yield compared
         if after is None and self._scope.one is None:
-            async for sessions in self._scope.sessions(self._sessions_after):
+            first = SessionKey(self._scope.tenant_id or "", "")
+            async for sessions in self._scope.pages(self._sessions_after, first):
                 yield await self._settled_sessions(sessions)
 
     async def _settled(self, keys: list[LearnerKey]) -> Compared:

@@ -11,7 +11,7 @@ from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.importing.events import Entry, publish
 from workers.ledger.protocol import Ledger
-from workers.operations.reconciliation.current_events import restate
+from workers.operations.reconciliation.current_events import current_events
 from workers.operations.repair.scope import Scope
 
 _PAGE: Final = 100
@@ -87,7 +87,7 @@ class Publication:
         entries: list[Entry] = []
         untold = 0
         for one in current:
-            restated = restate(one, now_us)
+            restated = current_events(one, now_us)
             stream = self._streams[shard_of(*one.key, self._shard_count)]
             entries += [Entry(stream, event) for event in restated.events]
             untold += restated.untold

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from workers.common.errors import LedgerUnavailable, Unstorable
+from workers.common.jitter import jittered_sleep
 from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.ledger.parameter_versions import RetryingVersions, Versions
@@ -116,7 +117,7 @@ class Replayer:
         while True:
             await self.replay()
             # Workers that were started together should not all look at one moment.
-            await asyncio.sleep(self._period_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await jittered_sleep(self._period_s)
 
     async def replay(self) -> int:
         """Replay all learners there are now whose state is under another version.

@@ -25,7 +25,7 @@ from workers.ledger.repair import Change
 from workers.ledger.rows import Stored
 
 
-class Retelling:
+class RewriteEvents:
     """Makes the data of `practice.mastery.changed.v1`, without the version, of a rewrite.
 
     Each change names a response: the corrected one for its own concepts, else the newest one on the

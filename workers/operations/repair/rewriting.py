@@ -12,7 +12,7 @@ from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.repair import Rewrite
 from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
-from workers.operations.repair.rewrite_events import Retelling
+from workers.operations.repair.rewrite_events import RewriteEvents
 
 Row = TypeVar("Row", ConceptRow, AbilityRow, SessionRow)
 
@@ -83,7 +83,7 @@ def rewriting(
     )
     if right:
         return None
-    retelling = Retelling(stored, learner, log, expected, parameters, correction=correction)
+    retelling = RewriteEvents(stored, learner, log, expected, parameters, correction=correction)
     rewrite.changes = retelling.changes(
         concepts=[*(row.concept_id for row in concepts), *rewrite.gone_concepts],
         scales=[*(row.scale for row in abilities), *rewrite.gone_scales],

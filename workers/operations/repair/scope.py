@@ -1,16 +1,25 @@
-"""Whom a reconciliation is about, and where it goes on after an interruption."""
+"""The learners a repair covers, and the cursor with which it resumes."""
 
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from workers.estimation.learner import LearnerKey
-from workers.graph.protocol import SessionKey
 
-Key = TypeVar("Key", LearnerKey, SessionKey)
+
+class TenantKey(Protocol):
+    """A key that begins with its tenant, such as that of a learner or a practice session."""
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant."""
+        ...
+
+
+Key = TypeVar("Key", bound=TenantKey)
 
 NextPage = Callable[[Key], Awaitable[list[Key]]]
 """The keys that follow a key, each tenant's side by side; none at the end."""
@@ -57,15 +66,16 @@ class Scope:
             if after is None or after < self.one:
                 yield [self.one]
             return
-        async for page in self._pages(following, after or LearnerKey(self.tenant_id or "", "")):
+        async for page in self.pages(following, after or LearnerKey(self.tenant_id or "", "")):
             yield page
 
-    async def sessions(self, following: NextPage[SessionKey]) -> AsyncIterator[list[SessionKey]]:
-        """Pages of the practice sessions in scope, of those that `following` knows."""
-        async for page in self._pages(following, SessionKey(self.tenant_id or "", "")):
-            yield page
+    async def pages(self, following: NextPage[Key], after: Key) -> AsyncIterator[list[Key]]:
+        """Yield pages of the keys in scope, for keys of any kind.
 
-    async def _pages(self, following: NextPage[Key], after: Key) -> AsyncIterator[list[Key]]:
+        Args:
+            following: see `NextPage`.
+            after: only keys after this one, which is of the tenant in scope, or of tenant ``""``.
+        """
         while page := await following(after):
             own = [key for key in page if self.tenant_id in {None, key.tenant_id}]
             if own:

@@ -19,7 +19,7 @@ _AGAIN_S: Final = 30
 _HOW: Final = "offer the subprotocols bearer and TOKEN, or add ?token=TOKEN"
 
 
-class Door:
+class SocketAdmission:
     """Lets callers in, and counts those who are inside.
 
     Args:

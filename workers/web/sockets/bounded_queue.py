@@ -8,7 +8,7 @@ CAPACITY: Final = 1_000
 """Messages that may wait: about a megabyte."""
 
 
-class Mailbox:
+class BoundedQueue:
     """A queue with a bound; what does not fit marks it as overflowing, for good.
 
     Args:

@@ -15,12 +15,12 @@ from workers.common.errors import StreamRefused, Unavailable
 from workers.common.tasks import end
 from workers.estimation.learner import LearnerKey
 from workers.streams.redis_errors import redis_errors
-from workers.web.sockets.bounded_queue import Mailbox
+from workers.web.sockets.bounded_queue import BoundedQueue
 
 _log = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 200
-"""Entries read at once: far fewer than a mailbox holds."""
+"""Entries read at once: far fewer than a queue holds."""
 _BLOCK_MS: Final = 1_000
 _PAUSE_S: Final = 0.05
 _AWAY_S: Final = 1.0
@@ -38,7 +38,7 @@ class LiveMastery:
     def __init__(self, client: Redis, streams: Sequence[str]) -> None:
         self._client = client
         self._streams = tuple(streams)
-        self._mailboxes: defaultdict[LearnerKey, set[Mailbox]] = defaultdict(set)
+        self._queues: defaultdict[LearnerKey, set[BoundedQueue]] = defaultdict(set)
         self._turn = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
 
@@ -47,32 +47,32 @@ class LiveMastery:
         """Whether somebody follows, and the streams are read."""
         return self._reader is not None
 
-    def followers(self, key: LearnerKey) -> Collection[Mailbox]:
-        """The mailboxes of those who follow a learner."""
-        return tuple(self._mailboxes.get(key, ()))
+    def followers(self, key: LearnerKey) -> Collection[BoundedQueue]:
+        """The queues of those who follow a learner."""
+        return tuple(self._queues.get(key, ()))
 
     @asynccontextmanager
-    async def following(self, key: LearnerKey) -> AsyncIterator[Mailbox]:
-        """A mailbox of every change of this learner that is published from now on.
+    async def following(self, key: LearnerKey) -> AsyncIterator[BoundedQueue]:
+        """A queue of every change of this learner that is published from now on.
 
         Raises:
             RedisUnavailable: nobody can say where the streams end now.
             StreamRefused: a key is no stream, or we may not read it.
         """
-        mailbox = Mailbox()
+        queue = BoundedQueue()
         async with self._turn:
             if self._reader is None:
                 ends = await self._ends()
                 self._reader = asyncio.create_task(self._read(ends), name="live-mastery")
-            self._mailboxes[key].add(mailbox)
+            self._queues[key].add(queue)
         try:
-            yield mailbox
+            yield queue
         finally:
-            self._mailboxes[key].discard(mailbox)
-            if not self._mailboxes[key]:
-                del self._mailboxes[key]
+            self._queues[key].discard(queue)
+            if not self._queues[key]:
+                del self._queues[key]
             async with self._turn:
-                if not self._mailboxes and self._reader is not None:
+                if not self._queues and self._reader is not None:
                     reader, self._reader = self._reader, None
                     await end([reader])
 
@@ -110,19 +110,19 @@ class LiveMastery:
         return bool(found)
 
     def deliver(self, event: bytes | None) -> None:
-        """Put the data of an event into the mailboxes of those who follow its learner."""
+        """Put the data of an event into the queues of those who follow its learner."""
         try:
             data = orjson.loads(event or b"")["data"]
-            mailboxes = self._mailboxes.get(LearnerKey(data["tenant_id"], data["student_id"]))
+            queues = self._queues.get(LearnerKey(data["tenant_id"], data["student_id"]))
         except (ValueError, KeyError, TypeError):
             return  # not ours; the projector rejects it
-        if mailboxes:
+        if queues:
             message = orjson.dumps(data).decode()
-            for mailbox in mailboxes:
-                mailbox.put(message)
+            for queue in queues:
+                queue.put(message)
 
 
-async def messages(mailbox: Mailbox) -> AsyncGenerator[str, None]:
-    """What arrives in a mailbox, for ever."""
+async def messages(queue: BoundedQueue) -> AsyncGenerator[str, None]:
+    """What arrives in a queue, for ever."""
     while True:
-        yield await mailbox.take()
+        yield await queue.take()

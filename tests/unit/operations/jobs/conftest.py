@@ -20,10 +20,10 @@ from workers.identity.claims import Authenticator, TrustedClaims
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameter_versions import ParametersSource
 from workers.operations.jobs.admission import JobAdmission
+from workers.operations.jobs.handlers import JobHandlers
 from workers.operations.jobs.record import JobKey, JobRecord
 from workers.operations.jobs.records import JobRecords
 from workers.operations.jobs.runner import JobRunner, NewerKeys
-from workers.operations.jobs.work import Work
 from workers.publishing.publisher import Outlet
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis
@@ -99,7 +99,7 @@ def runner_of(
             max_queue_age_s=3_600,
         ),
         records=JobRecords(redis),
-        work=Work(
+        handlers=JobHandlers(
             ledger=ledger,
             graph=graph,
             versions=ParametersSource(ledger, 0.95),

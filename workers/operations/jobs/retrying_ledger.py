@@ -8,7 +8,7 @@ from workers.ledger.repair import AuditLedger, Rewrite
 from workers.ledger.rows import Stored
 
 
-class PatientLedger:
+class RetryingLedger:
     """Repeats each call until it is answered; all of them may be repeated.
 
     Args:
