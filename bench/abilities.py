@@ -13,8 +13,8 @@ import numpy as np
 from workers.estimation.items import ItemParameters
 from workers.estimation.scales import evidence
 from workers.modelling.calibration.irt.abilities import Abilities, abilities
-from workers.modelling.calibration.irt.answers import Answers, Floats, Ints
 from workers.modelling.calibration.irt.bank import Bank, Item, Model, bank_of
+from workers.modelling.calibration.irt.response_data import Floats, Ints, ResponseData
 
 ITEMS, STEPS = 300, 3
 LENGTHS = {5: 2_000, 30: 2_000, 200: 1_000, 1_000: 200, 10_000: 50}
@@ -57,7 +57,9 @@ def main() -> None:
             step = steps_of(bank, item, theta, draw)
             score = step / bank.groups[0].steps
             person = np.tile(np.arange(learners), length)
-            whole = abilities(bank, Answers(person, item.ravel(), score.ravel(), learners, ITEMS))
+            whole = abilities(
+                bank, ResponseData(person, item.ravel(), score.ravel(), learners, ITEMS)
+            )
             mean, error = online(items, item, score)
             print(f"{model}, {length} answers each, {learners} learners")
             report("batch", whole, theta)

@@ -73,7 +73,7 @@ def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
     number[by_learner] = np.arange(learner.size) - begins[learner[by_learner]]
     order = np.lexsort((place[learner], number))
     step = np.concatenate([[0], np.cumsum(np.bincount(number))])
-    moment = number[order]
+    answered_at_us = number[order]
     return Table(
         names,
         names,
@@ -83,8 +83,8 @@ def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
         step,
         np.arange(learner.size),
         concept[order],
-        moment,
-        np.where(moment > 0, moment - 1, NEVER),
+        answered_at_us,
+        np.where(answered_at_us > 0, answered_at_us - 1, NEVER),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from workers.common.rate_limit import RateLimit
 from workers.engine.rate_limiting import counted
-from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.fold import Folded, FoldTask, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
@@ -42,7 +42,7 @@ def folded(
     parameters: Parameters = PARAMETERS,
 ) -> Commit:
     """The commit of responses onto a loaded state."""
-    (one,) = fold([Work(key, state.learner, list(responses), state.log)], parameters)
+    (one,) = fold([FoldTask(key, state.learner, list(responses), state.log)], parameters)
     if earlier:
         return commit_of(one)
     came = arrivals(one.responses)

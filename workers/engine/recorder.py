@@ -14,7 +14,7 @@ from workers.common.retrying import Impatience, Patience
 from workers.engine.folding import fold_in_turns
 from workers.engine.rate_limiting import Allotment, Entries, allot, arrival_of, counted, over_limit
 from workers.engine.registry import Registry
-from workers.estimation.fold import Folded, Work
+from workers.estimation.fold import Folded, FoldTask
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Commit, Committed, Erasure, Loaded, Recorded, Touched
@@ -163,7 +163,7 @@ class Recorder:
         results: list[Result] = []
         while pending:
             pending, parameters = await self._of_one_version(pending)
-            working: list[tuple[_Group, Loaded, Work]] = []
+            working: list[tuple[_Group, Loaded, FoldTask]] = []
             again: list[_Group] = []
             for group, state in pending:
                 if state.erasure is not None:
@@ -177,7 +177,7 @@ class Recorder:
                 results += self._settle_unregistered(group)
                 group.divide(allot(group.entries, state.counts, self._rate_limit))
                 if new := group.responses():
-                    work = Work(group.key, state.learner, new, state.log)
+                    work = FoldTask(group.key, state.learner, new, state.log)
                     working.append((group, state, work))
                 else:
                     results += self._settle_over(group, again)
@@ -325,7 +325,7 @@ class Recorder:
         return results
 
     def _settle_applied(
-        self, stream: str, group: _Group, work: Work, commit: Commit, committed: Committed
+        self, stream: str, group: _Group, work: FoldTask, commit: Commit, committed: Committed
     ) -> list[Result]:
         """Settle the entries whose response this commit brought into the log."""
         results = []

@@ -68,10 +68,10 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
         mantissa, exponent = _kept(old, lost)
         mastery = probability(mantissa, exponent)
         chances = _chances(mastery, model, item)
-        deviation, sums = (old.deviation, old.deviation_variance), (old.recent, old.lasting)
+        concept_offset, sums = (old.concept_offset, old.offset_variance), (old.recent, old.lasting)
         weights = None if scale is None else parameters.prediction_of(concept_id, scale)
         if moved is not None:
-            deviation = moved.deviations[at]
+            concept_offset = moved.offsets[at]
         if moved is None or weights is None:
             expected.append(chances[0])
         else:
@@ -93,7 +93,7 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
         odds = update(mantissa, exponent, ratio, model.learn, model.forget)
         at_us = response.answered_at_us
         concepts[concept_id] = ConceptState(
-            *odds, old.attempts + 1, at_us, *deviation, gradient, *sums
+            *odds, old.attempts + 1, at_us, *concept_offset, gradient, *sums
         )
     if response.session_id is not None:
         session = learner.sessions.get(response.session_id) or EMPTY_SESSION
@@ -147,7 +147,7 @@ class _Moved(NamedTuple):
     """What an answer does to ability, and what ability made expect of it."""
 
     ability: AbilityState
-    deviations: list[tuple[float, float]]
+    offsets: list[tuple[float, float]]
     """Mean and variance for each concept of the answer."""
     z: float
     """The filter's logit of a right answer before it."""
@@ -167,13 +167,13 @@ def _move(
     Formulas and their source: `workers.estimation.scales`.
     """
     share = 1.0 / len(states)
-    around = [parameters.deviation_of(c, scale) for c in response.concept_ids]
+    around = [parameters.offset_of(c, scale) for c in response.concept_ids]
     variances = [
         # A concept that so far was answered on uncalibrated scales only is new to this one.
-        state.deviation_variance or spread.variance
+        state.offset_variance or spread.variance
         for state, spread in zip(states, around, strict=True)
     ]
-    mean = ability.mean + share * sum(state.deviation for state in states)
+    mean = ability.mean + share * sum(state.concept_offset for state in states)
     variance = ability.variance + share * share * sum(variances)
     item = parameters.item_of(response.item_id, response.concept_ids, scale)
     seen = evidence(item, mean, variance, response.score)
@@ -185,7 +185,7 @@ def _move(
     )
     moved = [
         (
-            spread.kept * (state.deviation + share * own * seen.gradient)
+            spread.kept * (state.concept_offset + share * own * seen.gradient)
             + spread.practice(state.attempts),
             spread.kept * spread.kept * own * (1.0 - seen.curvature * share * share * own)
             + spread.walk,

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 FORMULAS: Final = 2
 """Number of the formulas that give parameters their meaning.
@@ -21,19 +21,27 @@ other values, or where a new field means by default what was so before.
 _FIRST_FORMULAS: Final = 1
 """The formulas of a document without a number."""
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_STORED_NAMES: Final = {"concept_offset": "deviation"}
+"""Names of fields in documents where they are not those of the models."""
+
+
+def _stored_name(field: str) -> str:
+    return _STORED_NAMES.get(field, field)
+
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, alias_generator=_stored_name)
 _MODELS: tuple[Any, ...] = (
     BktParameters,
     ItemParameters,
     PredictionWeights,
-    Deviation,
+    ConceptOffset,
     ScaleParameters,
     ConceptParameters,
     Parameters,
 )
-for _one in _MODELS:
+for _model in _MODELS:
     # Set here, so that the models themselves know nothing of documents.
-    _one.__pydantic_config__ = _STRICT
+    _model.__pydantic_config__ = _STRICT
 _ADAPTER = TypeAdapter(Parameters)
 
 
@@ -92,10 +100,10 @@ def _check_formulas(formulas: object) -> None:
 def _document(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            field.name: _document(getattr(value, field.name))
+            _stored_name(field.name): _document(getattr(value, field.name))
             for field in fields(value)
             if getattr(value, field.name) != field.default
         }
     if isinstance(value, dict):
-        return {key: _document(one) for key, one in value.items()}
-    return [_document(one) for one in value] if isinstance(value, tuple) else value
+        return {key: _document(entry) for key, entry in value.items()}
+    return [_document(entry) for entry in value] if isinstance(value, tuple) else value

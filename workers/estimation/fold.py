@@ -35,7 +35,7 @@ from workers.estimation.uncertainty import mastery_interval
 
 
 @dataclass(slots=True)
-class Work:
+class FoldTask:
     """What is to be folded for one learner.
 
     Args:
@@ -80,17 +80,17 @@ class Folded:
     under_new_parameters: bool = False
 
 
-def fold(works: Sequence[Work], parameters: Parameters) -> list[Folded]:
+def fold(tasks: Sequence[FoldTask], parameters: Parameters) -> list[Folded]:
     """Fold new answers of many learners; their abilities are estimated all at once.
 
     Args:
-        works: one for each learner, each with at least one answer.
+        tasks: one for each learner, each with at least one answer.
         parameters: under which all states are wanted.
 
     Raises:
         ValueError: if a learner has to be replayed and the log is not given.
     """
-    passes = [_Pass(work, parameters) for work in works]
+    passes = [_Pass(task, parameters) for task in tasks]
     found = iter(estimates([state for one in passes for state in one.ability_states()]))
     return [one.conclude(found) for one in passes]
 
@@ -126,11 +126,11 @@ class _OtherScale(NamedTuple):
 class _Pass:
     """One learner's way through a fold."""
 
-    def __init__(self, work: Work, parameters: Parameters) -> None:
+    def __init__(self, task: FoldTask, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._key = work.key
-        self._new = sorted(work.responses, key=_position)
-        stored = work.learner
+        self._key = task.key
+        self._new = sorted(task.responses, key=_position)
+        stored = task.learner
         last = stored.last
         late = 0 if last is None else sum(r.position < last for r in self._new)
         self._new_parameters = last is not None and stored.parameters_version != parameters.version
@@ -138,10 +138,10 @@ class _Pass:
             # Every stored value may change, as with a late answer; so all of them are told alike.
             late = len(self._new)
         if late:
-            if work.log is None:
-                raise ValueError(f"{work.key} has to be replayed, and its log is not given")
+            if task.log is None:
+                raise ValueError(f"{task.key} has to be replayed, and its log is not given")
             self._learner = Learner(stored.version, None, parameters.version)
-            self._moments = self._replay(stored, work.log, self._new[:late])
+            self._moments = self._replay(stored, task.log, self._new[:late])
         else:
             self._learner = Learner(
                 stored.version,

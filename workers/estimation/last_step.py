@@ -104,7 +104,7 @@ FEATURES: Final = tuple(PredictionWeights.__dataclass_fields__)
 """Names of the features, in the order of the columns of `features`."""
 
 
-class Seen(NamedTuple):
+class FeatureSources(NamedTuple):
     """The arguments of `PredictionWeights.logit` for many answers, shape (n,) each."""
 
     z: Floats
@@ -116,7 +116,7 @@ class Seen(NamedTuple):
     """0 or 1."""
 
 
-def features(seen: Seen) -> Floats:
+def features(seen: FeatureSources) -> Floats:
     """Compute what the weights are multiplied by, shape (n, features)."""
     z, chance, mastery, sums, attempts, again = seen
     z = np.clip(z, -LOGIT_LIMIT, LOGIT_LIMIT)

@@ -56,9 +56,9 @@ class ConceptState(NamedTuple):
     attempts: int
     answered_at_us: int
     """Newest answer on it; 0 where there is none."""
-    deviation: float = 0.0
+    concept_offset: float = 0.0
     """On a calibrated scale, how far ability on it lies from ability on the scale: mean, logits."""
-    deviation_variance: float = 0.0
+    offset_variance: float = 0.0
     """Variance of the same; 0 before the first answer on a calibrated scale."""
     gradient: tuple[float, ...] = ()
     """Derivatives of the log-odds by the concept's parameters, in the order and coordinates that

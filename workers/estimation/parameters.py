@@ -15,7 +15,7 @@ from workers.estimation.ranges import (
     check_decay,
     check_evidence,
 )
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class ConceptParameters:
 
     mastery: BktParameters | None = None
     item: ItemParameters | None = None
-    deviation: Deviation | None = None
+    concept_offset: ConceptOffset | None = None
     prediction: PredictionWeights | None = None
 
 
@@ -145,10 +145,14 @@ class Parameters:
         """The parameters of a scale, None where it is not calibrated."""
         return self.scales.get(scale, self.any_scale)
 
-    def deviation_of(self, concept_id: str, scale: ScaleParameters) -> Deviation:
+    def offset_of(self, concept_id: str, scale: ScaleParameters) -> ConceptOffset:
         """How ability on a concept lies around ability on its scale."""
         own = self.concepts.get(concept_id)
-        return scale.deviation if own is None or own.deviation is None else own.deviation
+        return (
+            scale.concept_offset
+            if own is None or own.concept_offset is None
+            else own.concept_offset
+        )
 
     def prediction_of(self, concept_id: str, scale: ScaleParameters) -> PredictionWeights | None:
         """Weights of the last step for a concept; None where the scale has no last step."""

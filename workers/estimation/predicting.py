@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Streamed(NamedTuple):
+class PredictedLog(NamedTuple):
     """What the engine computed from one learner's n answers."""
 
     expected: Floats
@@ -27,7 +27,7 @@ class Streamed(NamedTuple):
     answer and concept, natural logarithm. Mastery itself rounds to 1 where these still differ."""
 
 
-def stream(log: Sequence[Response], parameters: Parameters) -> Streamed:
+def predict_log(log: Sequence[Response], parameters: Parameters) -> PredictedLog:
     """Stream one learner's answers through the engine.
 
     Args:
@@ -43,7 +43,7 @@ def stream(log: Sequence[Response], parameters: Parameters) -> Streamed:
         states = [learner.concepts[concept_id] for concept_id in response.concept_ids]
         attempts.append(states[0].attempts)
         mastery += map(log_odds, states)
-    return Streamed(
+    return PredictedLog(
         np.array(expected, dtype=np.float64),
         np.array(attempts, dtype=np.int64),
         np.array(mastery, dtype=np.float64),

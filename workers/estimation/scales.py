@@ -15,7 +15,7 @@ answer averaged over the ability, the posterior has the moments
 
     mean' = m + v · d log Z / dm        variance' = v + v² · d² log Z / dm²
 
-Z is exact up to the mixture of `workers.estimation.averaged_logistic`: mean and standard deviation
+Z is exact up to the mixture of `workers.estimation.logistic_normal`: mean and standard deviation
 are within 0.2 % of the posterior's standard deviation for a ≤ 3 and v ≤ 1.5. Partial credit s
 weights the likelihoods, P^s · (1 - P)^(1 - s) = exp(s·x) · (1 - P), which tilts the Gaussian by
 s · a · v and leaves the average of a wrong answer.
@@ -31,11 +31,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from workers.estimation.averaged_logistic import averaged, chances, evidence_of_logit
 from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import PredictionWeights
+from workers.estimation.logistic_normal import chances, evidence_of_logit, logistic_normal
+from workers.estimation.quadrature import evidence_of_score, evidence_of_steps
 from workers.estimation.ranges import check_chance, check_finite
-from workers.estimation.steps import evidence_of_score, evidence_of_steps
 
 _LIMIT: Final = 300.0
 """Largest logit within the filter: nothing under- or overflows below it."""
@@ -47,7 +47,7 @@ PRACTICE_RATIO: Final = 0.95
 
 
 @dataclass(frozen=True)
-class Deviation:
+class ConceptOffset:
     """How ability on a concept lies around ability on the scale, in logits.
 
     Args:
@@ -67,8 +67,8 @@ class Deviation:
     ratio: float = PRACTICE_RATIO
 
     def __post_init__(self) -> None:
-        check_finite("variance of a deviation", self.variance, 0.0)
-        check_finite("walk of a deviation", self.walk, 0.0, 100.0)
+        check_finite("variance of a concept offset", self.variance, 0.0)
+        check_finite("walk of a concept offset", self.walk, 0.0, 100.0)
         check_finite("drift", self.drift, -10.0, 10.0)
         check_chance("ratio", self.ratio, zero=True)
 
@@ -104,7 +104,7 @@ class ScaleParameters:
     variance: float = 1.0
     walk: float = 0.0
     item: ItemParameters = field(default_factory=ItemParameters)
-    deviation: Deviation = field(default_factory=Deviation)
+    concept_offset: ConceptOffset = field(default_factory=ConceptOffset)
     predicts: bool = False
     prediction: PredictionWeights | None = None
 
@@ -157,7 +157,7 @@ def evidence(item: ItemParameters, mean: float, variance: float, score: float) -
     expected, missed = item.lower + span * right, (1.0 - item.upper) + span * wrong
     if 0.0 < score < 1.0:
         return Evidence(z, expected, *evidence_of_score(item, mean, variance, score))
-    _, _, slope, bend = averaged(x, w)
+    _, _, slope, bend = logistic_normal(x, w)
     share = span / expected if score == 1.0 else -span / missed
     gradient = slope * share
     return Evidence(z, expected, a * gradient, a * a * (gradient * gradient - bend * share))

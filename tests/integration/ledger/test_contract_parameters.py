@@ -10,7 +10,7 @@ from tests.support.factories import answer
 from tests.support.ledger_steps import commit_of, folded, load, record, stored
 from workers.common.errors import LedgerUnavailable
 from workers.estimation.documents import parameters_document
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
@@ -50,7 +50,7 @@ async def _built_in(ledger: RepairLedger) -> AsyncIterator[None]:
 
 
 def folded_under(new: Parameters, key: LearnerKey, state: Loaded, response: Response) -> Commit:
-    (one,) = fold([Work(key, state.learner, [response], state.log)], new)
+    (one,) = fold([FoldTask(key, state.learner, [response], state.log)], new)
     return commit_of(one)
 
 

@@ -8,7 +8,7 @@ from tests.integration.ledger.conftest import OpenLedger
 from tests.support.factories import answer
 from tests.support.ledger_steps import PARAMETERS, commit_of, folded, load, record, stored
 from workers.common.rate_limit import KEPT_WINDOWS, Counts
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.exchange import Arrival, Commit, Committed, Loaded, Touched
 from workers.ledger.protocol import Ledger
@@ -29,7 +29,7 @@ async def load_at(ledger: Ledger, key: LearnerKey, response: Response, window: i
 
 
 def commit_at(key: LearnerKey, state: Loaded, response: Response, window: int) -> Commit:
-    (one,) = fold([Work(key, state.learner, [response], state.log)], PARAMETERS)
+    (one,) = fold([FoldTask(key, state.learner, [response], state.log)], PARAMETERS)
     kept = state.counts.after({window: 1})
     return Commit(one, [f"s/{window * 1000}-0"], [Arrival(window * 1000, window)], kept)
 
@@ -94,7 +94,7 @@ async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_
     assert before is not None
 
     (loaded,) = await ledger.load([Touched(key, [answer(1)])])
-    (one,) = fold([Work(key, loaded.learner, [answer(1)], loaded.log)], PARAMETERS)
+    (one,) = fold([FoldTask(key, loaded.learner, [answer(1)], loaded.log)], PARAMETERS)
     (done,) = await ledger.commit([commit_of(one)])
 
     assert isinstance(done, Committed)
@@ -108,7 +108,7 @@ async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
     ledger: RepairLedger, key: LearnerKey
 ) -> None:
     state = await load(ledger, key, [answer(0)])
-    (one,) = fold([Work(key, state.learner, [answer(0)], state.log)], PARAMETERS)
+    (one,) = fold([FoldTask(key, state.learner, [answer(0)], state.log)], PARAMETERS)
     (done,) = await ledger.commit([Commit(one, ["s/1-0"], [Arrival(1, None)], None)])
 
     assert isinstance(done, Committed)

@@ -13,7 +13,7 @@ from tests.support.factories import answer
 from tests.support.ledger_steps import commit_of, record
 from workers.common.errors import ParametersRefused
 from workers.estimation.documents import parameters_document, parameters_of
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.scales import ScaleParameters
@@ -192,7 +192,7 @@ async def test_given_learners_under_a_version_when_another_is_activated_then_the
     # As a worker that has noticed records a learner that it never saw.
     (loaded,) = await ledger.load([Touched(keys[0], [answer(1)], version)])
     new = replace(PARAMETERS, version=version)
-    (folded,) = fold([Work(keys[0], loaded.learner, [answer(1)])], new)
+    (folded,) = fold([FoldTask(keys[0], loaded.learner, [answer(1)])], new)
     await ledger.commit([commit_of(folded)])
 
     assert await outdated(ledger, tenant) == [Outdated(1, key) for key in keys[1:]]

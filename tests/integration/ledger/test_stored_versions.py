@@ -7,7 +7,7 @@ from tests.support.factories import answer
 from tests.support.ledger_steps import commit_of, record
 from tests.support.servers import Supabase
 from workers.common.errors import LedgerRefused, ParametersRefused
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Touched
@@ -73,7 +73,7 @@ async def test_given_versions_taken_back_with_the_schema_when_made_anew_then_no_
         await ledger.activate(version, "now")
         (loaded,) = await ledger.load([Touched(key, [answer(1)], version)])
         new = Parameters(version=version)
-        (folded,) = fold([Work(key, loaded.learner, [answer(1)])], new)
+        (folded,) = fold([FoldTask(key, loaded.learner, [answer(1)])], new)
         await ledger.commit([commit_of(folded)])
 
         migrations = Migrations(database_url)

@@ -10,12 +10,12 @@ from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.parameters import BktParameters, ConceptParameters
 from workers.estimation.ranges import Covariance
-from workers.estimation.scales import PRACTICE_RATIO, Deviation, ScaleParameters
+from workers.estimation.scales import PRACTICE_RATIO, ConceptOffset, ScaleParameters
 from workers.modelling.calibration.ability.fit import AbilityFit
 from workers.modelling.calibration.bkt.curvature import bkt_covariance
+from workers.modelling.calibration.bkt.em import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.modelling.calibration.bkt.fit import WEAK_PRIORS
-from workers.modelling.calibration.bkt.prefixes import prefixes_of
-from workers.modelling.calibration.bkt.step import FORGET, GUESS, LEARN, PRIOR, SLIP
+from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
 from workers.modelling.calibration.combined.last_step_fit import LastStepFit
 from workers.modelling.calibration.information import around_mean
 from workers.modelling.calibration.table import Floats, Table
@@ -41,7 +41,7 @@ def mastery_parameters(table: Table, parameters: Floats) -> MasteryParameters:
         table: the responses that it was fitted to, with `WEAK_PRIORS`.
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
-    covariance = bkt_covariance(prefixes_of(table), parameters, np.array(WEAK_PRIORS))
+    covariance = bkt_covariance(prefix_tree_of(table), parameters, np.array(WEAK_PRIORS))
     at = [number for number, _ in seen(table)]
     return MasteryParameters(
         bkt_of(
@@ -77,13 +77,13 @@ def _logits(chances: Floats) -> Floats:
 def scale_of(found: AbilityFit, last_step: LastStepFit | None) -> ScaleParameters:
     """A scale; without a last step it predicts by ability alone."""
     model = found.model
-    _, _, deviation, step = np.exp(found.shared[:4])
+    _, _, offset_variance, step = np.exp(found.shared[:4])
     return ScaleParameters(
         model.mean,
         model.variance,
         model.walk,
         ItemParameters(float(found.items.of_concept.mean())),
-        Deviation(float(deviation), float(step), float(found.shared[4]), PRACTICE_RATIO),
+        ConceptOffset(float(offset_variance), float(step), float(found.shared[4]), PRACTICE_RATIO),
         predicts=last_step is None,
         prediction=None if last_step is None else weights_of(last_step.common),
     )
@@ -114,9 +114,9 @@ def concepts_of(
         name: ConceptParameters(
             mastery.own[name],
             ItemParameters(float(found.items.of_concept[at])),
-            Deviation(
-                float(model.deviation[at]),
-                float(model.deviation_walk[at]),
+            ConceptOffset(
+                float(model.offset_variance[at]),
+                float(model.offset_walk[at]),
                 float(model.drift[at]),
                 PRACTICE_RATIO,
             ),

@@ -14,15 +14,15 @@ from workers.estimation.learner import Response
 from workers.estimation.parameters import ConceptParameters, Parameters
 from workers.estimation.scales import ScaleParameters
 from workers.modelling.calibration.ability.fit import AbilityFit, fit_ability
+from workers.modelling.calibration.bkt.em import GUESS, SLIP
 from workers.modelling.calibration.bkt.fit import BktFit, fit_bkt
-from workers.modelling.calibration.bkt.item_guesses import fit_item_guesses
-from workers.modelling.calibration.bkt.step import GUESS, SLIP
+from workers.modelling.calibration.bkt.kt_idem import fit_item_guesses
 from workers.modelling.calibration.combined.fit import (
     PartFit,
-    fit_but_part,
     fit_combined,
     fit_mastery,
-    parts_of,
+    fit_without_part,
+    part_count,
 )
 from workers.modelling.calibration.engine_parameters import (
     bkt_of,
@@ -92,7 +92,7 @@ def _classical(_: Table) -> Fitted:
 
 
 def _bkt(table: Table) -> Fitted:
-    return _of_bkt(table, fit_bkt(table, forgets=False, reach=True))
+    return _of_bkt(table, fit_bkt(table, forgets=False, reachable=True))
 
 
 def _bkt_forgets(table: Table) -> Fitted:
@@ -187,8 +187,8 @@ def _irt(table: Table) -> Fitted:
 
 def _combined(table: Table) -> Fitted:
     ability = fit_ability(table)
-    parts = range(parts_of(table.learners))
-    return combined_by(table, ability, [fit_but_part(table, ability, part) for part in parts])
+    parts = range(part_count(table.learners))
+    return combined_by(table, ability, [fit_without_part(table, ability, part) for part in parts])
 
 
 def combined_by(table: Table, ability: AbilityFit, parts: Sequence[PartFit | None]) -> Fitted:
@@ -197,7 +197,7 @@ def combined_by(table: Table, ability: AbilityFit, parts: Sequence[PartFit | Non
     Args:
         table: all.
         ability: fitted on all.
-        parts: what `fit_but_part` found for each part.
+        parts: what `fit_without_part` found for each part.
     """
     parameters = fit_mastery(table)
     mastery = mastery_parameters(table, parameters)

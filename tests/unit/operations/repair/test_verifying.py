@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.factories import answer, learner_log
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import Learner, LearnerKey, Position
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
@@ -25,7 +25,7 @@ LOG = [*learner_log(40, seed=11), answer(41, concepts=("c0", "c1"), score=0.5, s
 async def _ledger(*keys: LearnerKey) -> MemoryLedger:
     ledger = MemoryLedger()
     for key in keys:
-        (folded,) = fold([Work(key, Learner(), list(LOG))], PARAMETERS)
+        (folded,) = fold([FoldTask(key, Learner(), list(LOG))], PARAMETERS)
         await ledger.commit([Commit(folded, ["e"] * len(LOG))])
     return ledger
 

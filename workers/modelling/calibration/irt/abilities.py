@@ -15,9 +15,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from workers.modelling.calibration.irt.answers import Answers, Floats, Ints
 from workers.modelling.calibration.irt.bank import Bank
 from workers.modelling.calibration.irt.curves import derivatives, log_curves
+from workers.modelling.calibration.irt.response_data import Floats, Ints, ResponseData
 
 Method = Literal["EAP", "MAP", "WLE"]
 _POINTS = 97
@@ -44,7 +44,11 @@ class Abilities(NamedTuple):
 
 
 def abilities(
-    bank: Bank, answers: Answers, method: Method = "EAP", mean: float = 0.0, deviation: float = 1.0
+    bank: Bank,
+    answers: ResponseData,
+    method: Method = "EAP",
+    mean: float = 0.0,
+    deviation: float = 1.0,
 ) -> Abilities:
     """Estimate the ability of every person.
 

@@ -18,8 +18,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
-from workers.modelling.calibration.irt.answers import Answers, Floats, Ints
 from workers.modelling.calibration.irt.curves import log_curves
+from workers.modelling.calibration.irt.response_data import Floats, Ints, ResponseData
 
 Model = Literal["1PL", "2PL", "3PL", "4PL", "graded", "partial_credit"]
 MODELS: tuple[Model, ...] = ("1PL", "2PL", "3PL", "4PL", "graded", "partial_credit")
@@ -119,7 +119,7 @@ class Bank:
             steps[group.items] = 0 if group.steps == 1 and not _stepped(group) else group.steps
         return first, steps
 
-    def weights(self, answers: Answers) -> csr_array:
+    def weights(self, answers: ResponseData) -> csr_array:
         """What each person's answers give to each cell, shape (persons, cells)."""
         first, steps = self._places
         cell, step = first[answers.item], steps[answers.item]

@@ -38,7 +38,7 @@ def concept_parameters(data: Evaluation) -> str:
     first = next(iter(data.fitted.parameters.concepts.values()))
     meaning = " ".join(
         text
-        for text, has in ((_OF_MASTERY, first.mastery), (_OF_ABILITY, first.deviation))
+        for text, has in ((_OF_MASTERY, first.mastery), (_OF_ABILITY, first.concept_offset))
         if has is not None
     )
     return (

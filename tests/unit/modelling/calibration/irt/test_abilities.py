@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.support.simulated_items import drawn
 from workers.modelling.calibration.irt.abilities import Abilities, Method, abilities
-from workers.modelling.calibration.irt.answers import Answers
 from workers.modelling.calibration.irt.bank import MODELS, Item, Model, bank_of
+from workers.modelling.calibration.irt.response_data import ResponseData
 
 METHODS: tuple[Method, ...] = ("EAP", "MAP", "WLE")
 
@@ -34,7 +34,7 @@ def some_items(model: Model, number: int, seed: int = 1) -> list[Item]:
 def record(items: list[Item], scores: list[float], method: Method = "EAP") -> Abilities:
     """One person, item after item, again from the first when all are through."""
     number = np.arange(len(scores)) % len(items)
-    answers = Answers(
+    answers = ResponseData(
         np.zeros(len(scores), dtype=np.int64), number, np.array(scores), 1, len(items)
     )
     return abilities(bank_of(items), answers, method)
@@ -89,14 +89,18 @@ def test_given_another_order_when_estimated_then_it_is_the_same(method: Method, 
     draw = np.random.default_rng(seed)
     answers = drawn(items, draw.normal(size=4), seed, missing=0.3)
     order = draw.permutation(answers.score.size)
-    other = Answers(answers.person[order], answers.item[order], answers.score[order], 4, len(items))
+    other = ResponseData(
+        answers.person[order], answers.item[order], answers.score[order], 4, len(items)
+    )
     first = np.array(abilities(bank_of(items), answers, method))
     second = np.array(abilities(bank_of(items), other, method))
     assert second == pytest.approx(first, abs=1e-9)
 
 
 def test_given_no_answer_when_estimated_then_it_is_the_prior() -> None:
-    nobody = Answers(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), 1, 1)
+    nobody = ResponseData(
+        np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), 1, 1
+    )
     bank = bank_of([Item(1.0, (0.0,))])
     found = abilities(bank, nobody, "EAP", mean=0.5, deviation=2.0)
     assert np.array(found)[:, 0] == pytest.approx([0.5, 2.0, 0.5 - 3.92, 0.5 + 3.92], abs=2e-3)

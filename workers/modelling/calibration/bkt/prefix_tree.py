@@ -23,7 +23,7 @@ will; each costs as much as a whole level of the tree."""
 
 
 @dataclass(frozen=True)
-class Prefixes:
+class PrefixTree:
     """Nodes of the tree, level by level; a node is a concept and the answers on it so far.
 
     Args:
@@ -65,7 +65,7 @@ class Prefixes:
         below = slice(int(self.level[1]), None)
         return self.count - summed(self.parent[below], self.count[below], self.count.size)
 
-    def of(self, kept: Ints) -> "Prefixes":
+    def of(self, kept: Ints) -> "PrefixTree":
         """The tree of some concepts, numbered anew in the order given."""
         number = np.full(self.concepts, -1)
         number[kept] = np.arange(kept.size)
@@ -74,7 +74,7 @@ class Prefixes:
         level = place[self.level]
         level = level[: max(2, int(np.searchsorted(level, level[-1])) + 1)]
         parent = self.parent[chosen]
-        return Prefixes(
+        return PrefixTree(
             kept.size,
             self.values,
             number[self.concept[chosen]],
@@ -84,7 +84,7 @@ class Prefixes:
             level,
         )
 
-    def repeated(self, times: int) -> "Prefixes":
+    def repeated(self, times: int) -> "PrefixTree":
         """The tree of as many copies of the concepts; copy n of c has number `n * concepts + c`."""
         # The copies of a level lie side by side, in the order of the levels.
         size = np.diff(self.level)
@@ -96,7 +96,7 @@ class Prefixes:
         of_level = np.repeat(np.arange(size.size), size * times)
         level = self.level * times
         parent = level[of_level - 1] + copy * size[of_level - 1] + above[order]
-        return Prefixes(
+        return PrefixTree(
             self.concepts * times,
             self.values,
             copy * self.concepts + self.concept[order],
@@ -107,7 +107,7 @@ class Prefixes:
         )
 
 
-def prefixes_of(table: Table) -> Prefixes:
+def prefix_tree_of(table: Table) -> PrefixTree:
     """The tree of a table of at least one response, up to `LONGEST` answers of a chain."""
     chains = chains_of(table).first(LONGEST)
     score = table.score[chains.row]
@@ -128,7 +128,7 @@ def prefixes_of(table: Table) -> Prefixes:
         node[:n] = base + own
         base += distinct.size
         level.append(base)
-    return Prefixes(
+    return PrefixTree(
         len(table.concepts),
         values,
         np.concatenate(concepts),

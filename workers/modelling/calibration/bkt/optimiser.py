@@ -15,8 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from workers.modelling.calibration.bkt.prefixes import Prefixes
-from workers.modelling.calibration.bkt.step import FORGET, em, inside
+from workers.modelling.calibration.bkt.em import FORGET, constrained, em
+from workers.modelling.calibration.bkt.prefix_tree import PrefixTree
 from workers.modelling.calibration.table import Bools, Floats, Ints
 
 _MEMORY: Final = 4
@@ -24,7 +24,7 @@ _SHRINK: Final = 0.05
 """The least share of a probability, or of its complement, that one jump leaves."""
 _LOOK: Final = 4
 """Steps between looks at who has no hope."""
-_REACH: Final = 1024.0
+_LONGEST_FACTOR: Final = 1024.0
 """Largest factor of a step where only one is known."""
 _HOPE: Final = 200.0
 """Steps as good as the last that a place may be behind the best of its concept."""
@@ -33,7 +33,7 @@ _SAME: Final = 1e-3
 
 
 @dataclass
-class _Climbers:
+class _Runs:
     """What is known of each place that climbs; the last axis of all arrays is the climber."""
 
     number: Ints
@@ -45,16 +45,16 @@ class _Climbers:
     gain: Floats
     calm: Ints
     fell: Bools
-    reach: Floats
+    factor: Floats
     moved: Floats
     turned: Floats
 
-    def of(self, kept: Bools) -> "_Climbers":
-        return _Climbers(*(getattr(self, field.name)[..., kept] for field in fields(self)))
+    def of(self, kept: Bools) -> "_Runs":
+        return _Runs(*(getattr(self, field.name)[..., kept] for field in fields(self)))
 
 
 @dataclass(frozen=True)
-class Climb:
+class Optimum:
     """Where the climbers came.
 
     Args:
@@ -70,34 +70,34 @@ class Climb:
     rounds: int
 
 
-def climb(
-    tree: Prefixes,
+def optimise(
+    tree: PrefixTree,
     start: Floats,
     counts: Floats,
     *,
-    hills: int,
-    crowd: int,
+    problems: int,
+    survivors: int,
     enough: float,
     most: int,
-    reach: bool = False,
-) -> Climb:
+    reachable: bool = False,
+) -> Optimum:
     """Climb until two steps in a row win less than `enough`.
 
     Args:
         tree: the answers, each concept as often as there are places to start from.
         start: the places, shape (5, climbers).
         counts: as of `em`.
-        hills: number of concepts; climber n is on hill `n % hills`.
-        crowd: how many go on on each hill after the first steps.
+        problems: number of concepts; climber n is on hill `n % hills`.
+        survivors: how many go on on each hill after the first steps.
         enough: nats.
         most: steps.
-        reach: as of `bkt_step.inside`.
+        reachable: as of `bkt_step.constrained`.
     """
     n = start.shape[1]
     found, objective = start.copy(), np.full(n, -np.inf)
     settled = np.zeros(n, dtype=np.bool_)
     history = np.zeros((_MEMORY, *start.shape))
-    team = _Climbers(
+    runs = _Runs(
         np.arange(n),
         start,
         start,
@@ -113,74 +113,74 @@ def climb(
     )
     rounds = 0
     while rounds < most:
-        _advance(tree, team, counts, rounds, enough, reach=reach)
+        _advance(tree, runs, counts, rounds, enough, reachable=reachable)
         rounds += 1
-        found[:, team.number], objective[team.number] = team.last, team.value
-        rest = team.calm > 1
-        settled[team.number[rest]] = True
+        found[:, runs.number], objective[runs.number] = runs.last, runs.value
+        rest = runs.calm > 1
+        settled[runs.number[rest]] = True
         look = rounds % _LOOK == 0
-        leaves = rest | _hopeless(team, objective, found, (hills, crowd)) if look else rest
+        leaves = rest | _hopeless(runs, objective, found, (problems, survivors)) if look else rest
         if leaves.all():
             break
         if look or leaves.mean() > 0.1:
-            tree, team = tree.of(np.flatnonzero(~leaves)), team.of(~leaves)
-    return Climb(found, objective, settled, rounds)
+            tree, runs = tree.of(np.flatnonzero(~leaves)), runs.of(~leaves)
+    return Optimum(found, objective, settled, rounds)
 
 
 def _advance(
-    tree: Prefixes, team: _Climbers, counts: Floats, number: int, enough: float, *, reach: bool
+    tree: PrefixTree, runs: _Runs, counts: Floats, number: int, enough: float, *, reachable: bool
 ) -> None:
-    stepped = em(tree, team.here, counts, reach=reach)
+    stepped = em(tree, runs.here, counts, reachable=reachable)
     # Rounding alone makes no place a lower one.
-    good = stepped.objective >= team.value - 2e-12 * np.abs(team.value)
-    step = stepped.parameters - team.here
-    moved, turned = team.here - team.last, step - team.step
+    good = stepped.objective >= runs.value - 2e-12 * np.abs(runs.value)
+    step = stepped.parameters - runs.here
+    moved, turned = runs.here - runs.last, step - runs.step
     at = number % _MEMORY
     used = good & (number > 0)
-    team.moved[at], team.turned[at] = np.where(used, moved, 0.0), np.where(used, turned, 0.0)
-    team.moved[:, :, ~good] = 0.0
-    team.turned[:, :, ~good] = 0.0
+    runs.moved[at], runs.turned[at] = np.where(used, moved, 0.0), np.where(used, turned, 0.0)
+    runs.moved[:, :, ~good] = 0.0
+    runs.turned[:, :, ~good] = 0.0
     low, high = _SHRINK * stepped.parameters, 1.0 - _SHRINK * (1.0 - stepped.parameters)
-    forward = (np.abs(team.moved).sum(axis=1) > 0.0).sum(axis=0) == 1
-    forward &= team.fell
-    jump = np.where(forward, _squared(team, turned), _combined(team, stepped.parameters, step))
-    jump = inside(np.clip(jump, low, high), team.here[FORGET], reach=reach)
-    team.last = np.where(good, team.here, team.last)
-    team.here = np.where(good, jump, team.plain)
-    team.plain = np.where(good, stepped.parameters, team.plain)
-    gain = stepped.objective - team.value
-    team.calm = np.where(good, np.where(gain < enough, team.calm + 1, 0), team.calm)
-    team.gain = np.where(good, gain, team.gain)
-    team.step = np.where(good, step, team.step)
-    team.value = np.maximum(team.value, stepped.objective)
-    team.fell = ~good
+    forward = (np.abs(runs.moved).sum(axis=1) > 0.0).sum(axis=0) == 1
+    forward &= runs.fell
+    jump = np.where(forward, _squarem(runs, turned), _anderson(runs, stepped.parameters, step))
+    jump = constrained(np.clip(jump, low, high), runs.here[FORGET], reachable=reachable)
+    runs.last = np.where(good, runs.here, runs.last)
+    runs.here = np.where(good, jump, runs.plain)
+    runs.plain = np.where(good, stepped.parameters, runs.plain)
+    gain = stepped.objective - runs.value
+    runs.calm = np.where(good, np.where(gain < enough, runs.calm + 1, 0), runs.calm)
+    runs.gain = np.where(good, gain, runs.gain)
+    runs.step = np.where(good, step, runs.step)
+    runs.value = np.maximum(runs.value, stepped.objective)
+    runs.fell = ~good
     # What fell goes half as far after the plain step that follows.
-    team.reach = np.clip(np.where(good, 2.0, 0.25) * team.reach, 1.0, _REACH)
+    runs.factor = np.clip(np.where(good, 2.0, 0.25) * runs.factor, 1.0, _LONGEST_FACTOR)
 
 
-def _squared(team: _Climbers, turned: Floats) -> Floats:
+def _squarem(runs: _Runs, turned: Floats) -> Floats:
     size = np.maximum((turned**2).sum(axis=0), 1e-300)
-    far = np.clip(np.sqrt((team.step**2).sum(axis=0) / size), 1.0, team.reach)
-    return np.asarray(team.last + 2.0 * far * team.step + far**2 * turned)
+    far = np.clip(np.sqrt((runs.step**2).sum(axis=0) / size), 1.0, runs.factor)
+    return np.asarray(runs.last + 2.0 * far * runs.step + far**2 * turned)
 
 
-def _combined(team: _Climbers, stepped: Floats, step: Floats) -> Floats:
-    gram = np.einsum("ikc,jkc->cij", team.turned, team.turned)
+def _anderson(runs: _Runs, stepped: Floats, step: Floats) -> Floats:
+    gram = np.einsum("ikc,jkc->cij", runs.turned, runs.turned)
     trace = np.einsum("cii->c", gram)
     gram[:, range(_MEMORY), range(_MEMORY)] += (1e-9 * trace + 1e-300)[:, None]
-    along = np.einsum("ikc,kc->ci", team.turned, step)
+    along = np.einsum("ikc,kc->ci", runs.turned, step)
     weight = np.linalg.solve(gram, along[:, :, None])[:, :, 0]
-    return np.asarray(stepped - np.einsum("ikc,ci->kc", team.moved + team.turned, weight))
+    return np.asarray(stepped - np.einsum("ikc,ci->kc", runs.moved + runs.turned, weight))
 
 
-def _hopeless(team: _Climbers, objective: Floats, found: Floats, room: tuple[int, int]) -> Bools:
+def _hopeless(runs: _Runs, objective: Floats, found: Floats, room: tuple[int, int]) -> Bools:
     """Who climbs beside a higher one, is too far behind the highest, or finds no room."""
-    hills, crowd = room
-    hill = team.number % hills
-    values = objective.reshape(-1, hills)
-    rank = np.argsort(np.argsort(-values, axis=0), axis=0).ravel()[team.number]
-    best = values.argmax(axis=0)[hill] * hills + hill
-    behind = objective[best] - team.value
-    near = np.abs(found[:, best] - team.last).max(axis=0) < _SAME
-    other = best != team.number
-    return np.asarray(other & (near | (behind > _HOPE * team.gain) | (rank >= crowd)))
+    problems, survivors = room
+    problem = runs.number % problems
+    values = objective.reshape(-1, problems)
+    rank = np.argsort(np.argsort(-values, axis=0), axis=0).ravel()[runs.number]
+    best = values.argmax(axis=0)[problem] * problems + problem
+    behind = objective[best] - runs.value
+    near = np.abs(found[:, best] - runs.last).max(axis=0) < _SAME
+    other = best != runs.number
+    return np.asarray(other & (near | (behind > _HOPE * runs.gain) | (rank >= survivors)))

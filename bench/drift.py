@@ -1,6 +1,6 @@
 """What watching predictions costs, and how seldom and how soon it tells of drift.
 
-Run: ``uv run python -m bench.watching``. The cost is beside that of the fold of the same responses,
+Run: ``uv run python -m bench.drift``. The cost is beside that of the fold of the same responses,
 alternately, so that the ratio holds where the machine's rate swings.
 """
 
@@ -11,12 +11,12 @@ import time
 import numpy as np
 
 from tests.support.factories import answer
-from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.fold import Folded, FoldTask, fold
 from workers.estimation.learner import Learner, LearnerKey
 from workers.estimation.parameters import Parameters
-from workers.metrics.drift.drift import DriftWatch, Limits
+from workers.metrics.drift.detector import DriftDetector, Limits
 from workers.metrics.drift.windows import Windows
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 BATCH = 500
 ROUNDS = 60
@@ -30,11 +30,11 @@ def concept(draw: random.Random) -> str:
     return f"c{int(draw.paretovariate(0.6)) % CONCEPTS}"
 
 
-def works(round_: int) -> list[Work]:
+def tasks(round_: int) -> list[FoldTask]:
     """A batch: one answer of each of so many learners."""
     draw = random.Random(round_)
     return [
-        Work(
+        FoldTask(
             LearnerKey("t", f"s{n}"),
             Learner(),
             [answer(n, concepts=[concept(draw)], score=float(draw.random() < RIGHT))],
@@ -47,7 +47,7 @@ def cost() -> None:
     metrics = EngineMetrics("0")
     watching, folding = [], []
     for round_ in range(ROUNDS):
-        batch = works(round_)
+        batch = tasks(round_)
         began = time.process_time()
         folded: list[Folded] = fold(batch, Parameters())
         folding.append(time.process_time() - began)
@@ -73,7 +73,7 @@ def drift(
     Predictions are spread, unless all of them are one.
     """
     draw, step, sound = np.random.default_rng(1), size // 20, 40 * size
-    told, watch = Windows([size] * windows), DriftWatch([limits] * windows)
+    told, watch = Windows([size] * windows), DriftDetector([limits] * windows)
     rows, false = np.repeat(np.arange(windows), step), 0
     seen: dict[int, int] = {}
     for at in range(0, sound + 4 * size, step):

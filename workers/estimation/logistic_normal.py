@@ -38,7 +38,7 @@ _P: Final[Floats] = np.array(_WEIGHTS)
 _S: Final[Floats] = np.array(_SCALES)[:, None]
 
 
-class Averaged(NamedTuple):
+class LogisticNormal(NamedTuple):
     """The chance of a right answer and its derivatives by x."""
 
     right: float
@@ -51,8 +51,8 @@ class Averaged(NamedTuple):
     """d²P/dx²."""
 
 
-class AveragedMany(NamedTuple):
-    """`Averaged` of many answers, each field of shape (n,)."""
+class LogisticNormalMany(NamedTuple):
+    """`LogisticNormal` of many answers, each field of shape (n,)."""
 
     right: Floats
     wrong: Floats
@@ -80,7 +80,7 @@ def chances(x: float, w: float) -> tuple[float, float]:
     return (value, 1.0 - value) if x < 0.0 else (1.0 - value, value)
 
 
-def averaged(x: float, w: float) -> Averaged:
+def logistic_normal(x: float, w: float) -> LogisticNormal:
     """Average the logistic function over a normal variable.
 
     Args:
@@ -98,8 +98,8 @@ def averaged(x: float, w: float) -> Averaged:
         slope *= value
         bend *= value
     if x < 0.0:
-        return Averaged(value, 1.0 - value, slope, bend)
-    return Averaged(1.0 - value, value, slope, -bend)
+        return LogisticNormal(value, 1.0 - value, slope, bend)
+    return LogisticNormal(1.0 - value, value, slope, -bend)
 
 
 def evidence_of_logit(x: float, w: float, score: float) -> tuple[float, float]:
@@ -135,8 +135,8 @@ def _mixture(x: float, w: float) -> tuple[float, float, float]:
     return value, (d1 + d2 + d3) / value, bend / value
 
 
-def averaged_many(x: Floats, w: Floats) -> AveragedMany:
-    """`averaged` of many answers at once, equal to it but for rounding.
+def logistic_normal_many(x: Floats, w: Floats) -> LogisticNormalMany:
+    """`logistic_normal` of many answers at once, equal to it but for rounding.
 
     Args:
         x: means of the logits, within ±300, shape (n,).
@@ -151,7 +151,7 @@ def averaged_many(x: Floats, w: Floats) -> AveragedMany:
     bend = value * np.where(far, 1.0 - 2.0 * hazard + bend, bend)
     negative = x < 0.0
     rest = 1.0 - value
-    return AveragedMany(
+    return LogisticNormalMany(
         np.where(negative, value, rest),
         np.where(negative, rest, value),
         slope,

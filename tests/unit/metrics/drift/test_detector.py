@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.metrics.drift.drift import DriftWatch, Limits
-from workers.metrics.drift.watch import CONCEPTS, SIZE_OF_CONCEPT
+from workers.metrics.drift.detector import DriftDetector, Limits
+from workers.metrics.drift.monitor import CONCEPTS, SIZE_OF_CONCEPT
 from workers.metrics.drift.windows import Misfits, Windows
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ class Trial:
     def __init__(self, windows: int, size: int, limits: Limits, seed: int) -> None:
         self._count = windows
         self._windows = Windows([size] * windows)
-        self._watch = DriftWatch([limits] * windows)
+        self._watch = DriftDetector([limits] * windows)
         self._draw = np.random.default_rng(seed)
         self.began = {"bias": [0] * windows, "excess": [0] * windows}
         self.ended = 0
@@ -146,7 +146,7 @@ def misfits(bias: float, variance: float, answers: float = 100.0) -> Misfits:
 
 
 def test_given_too_little_evidence_then_nothing_is_told_and_what_was_told_stands() -> None:
-    watch = DriftWatch([Limits(alarm=2.0, evidence=10.0)])
+    watch = DriftDetector([Limits(alarm=2.0, evidence=10.0)])
     assert watch.look(misfits(30.0, 9.9)) == []
     assert math.isnan(watch.misfit(0, 0).over)
     (began,) = watch.look(misfits(30.0, 10.0))
@@ -164,7 +164,7 @@ def test_given_too_little_evidence_then_nothing_is_told_and_what_was_told_stands
 def test_given_a_misfit_within_the_limit_but_not_what_is_tolerated_then_what_was_told_stands() -> (
     None
 ):
-    watch = DriftWatch([Limits(alarm=2.0, evidence=10.0)])
+    watch = DriftDetector([Limits(alarm=2.0, evidence=10.0)])
     assert watch.look(misfits(-30.0, 10.0))[0].began
     assert watch.look(misfits(-2.5, 10.0)) == []
     (over,) = watch.look(misfits(-1.9, 10.0))

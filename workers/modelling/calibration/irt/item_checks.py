@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modelling.calibration.irt.answers import Answers, Floats
 from workers.modelling.calibration.irt.bank import Group, Item
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 FEW = 30
 """Answers below which an item's parameters are warned of."""
@@ -16,7 +16,7 @@ _FAR = 6.0
 
 
 @dataclass(frozen=True)
-class Degenerate:
+class AnswerCheck:
     """What stands out about a group's answers before any fit.
 
     Args:
@@ -30,7 +30,7 @@ class Degenerate:
     warnings: list[list[str]]
 
 
-def degenerate(group: Group, answers: Answers) -> Degenerate:
+def check_answers(group: Group, answers: ResponseData) -> AnswerCheck:
     """Look at each item's answers."""
     weight = answers.weights[answers.person]
     place = np.full(answers.items, -1)
@@ -49,7 +49,7 @@ def degenerate(group: Group, answers: Answers) -> Degenerate:
     seen = seen.reshape(group.items.size, steps + 1)
     empty = seen <= 1e-12 * np.maximum(total, 1.0)[:, None]
     held = empty.any(axis=1) | (total < _HARDLY)
-    return Degenerate(
+    return AnswerCheck(
         total,
         held,
         [_words(n, gaps, stepped) for n, gaps in zip(total.tolist(), empty.tolist(), strict=True)],
@@ -70,7 +70,7 @@ def _words(answers: float, empty: list[bool], stepped: bool) -> list[str]:
     return found
 
 
-def doubts(item: Item, errors: Item, *, asked: bool) -> list[str]:
+def parameter_warnings(item: Item, errors: Item, *, asked: bool) -> list[str]:
     """What stands out about an item's parameters after the fit.
 
     Args:

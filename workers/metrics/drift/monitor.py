@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from workers.estimation.learner import Outcome, Response
-from workers.metrics.drift.drift import KINDS, DriftWatch, Limits, Misfit
+from workers.metrics.drift.detector import KINDS, DriftDetector, Limits, Misfit
+from workers.metrics.drift.frequent import FrequentNames
 from workers.metrics.drift.histories import LABELS, group_of
-from workers.metrics.drift.popular import Popular
 from workers.metrics.drift.windows import Measures, Windows
 
 CONCEPTS: Final = 50
@@ -34,7 +34,7 @@ class Drift(NamedTuple):
     concept_id: str | None
     """None: of all concepts together."""
     kind: str
-    """One of `workers.metrics.drift.drift.KINDS`."""
+    """One of `workers.metrics.drift.detector.KINDS`."""
     began: bool
     misfit: Misfit
     answers: float
@@ -59,7 +59,7 @@ class Figures(NamedTuple):
     """How many concepts' predictions don't fit, by kind."""
 
 
-class PredictionWatch:
+class PredictionMonitor:
     """Compares each prediction with what then happened; work and memory are bounded.
 
     Its windows begin anew when the version of the parameters changes.
@@ -81,9 +81,9 @@ class PredictionWatch:
     def _begin(self) -> None:
         others = [SIZE] * (_CONCEPTS - _HISTORIES)
         self._windows = Windows([SIZE, *others, *[SIZE_OF_CONCEPT] * CONCEPTS])
-        self._popular = Popular(CONCEPTS)
+        self._popular = FrequentNames(CONCEPTS)
         never = Limits(alarm=np.inf)
-        self._drift = DriftWatch(
+        self._drift = DriftDetector(
             [
                 self._limits,
                 *[never] * len(others),

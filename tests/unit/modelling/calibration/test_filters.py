@@ -10,11 +10,11 @@ from workers.estimation.answering import apply
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import ConceptParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
-from workers.modelling.calibration.ability.kernel import AbilityModel, logits, loss, walk
-from workers.modelling.calibration.bkt.prefixes import prefixes_of
-from workers.modelling.calibration.bkt.step import expected
-from workers.modelling.calibration.chains import chains_of, expected_states
+from workers.estimation.scales import ConceptOffset, ScaleParameters
+from workers.modelling.calibration.ability.filter import AbilityModel, logits, loss, run_filter
+from workers.modelling.calibration.bkt.em import expected
+from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
+from workers.modelling.calibration.chains import chains_of, forward_backward
 from workers.modelling.calibration.table import Floats, Table, table_of
 
 BKT = np.array([[0.4, 0.6], [0.2, 0.1], [0.2, 0.3], [0.1, 0.2], [0.05, 0.1]])
@@ -51,8 +51,8 @@ def test_given_any_model_when_walked_then_the_numbers_are_those_of_the_engine(
     parameters = Parameters(
         concepts={
             name: ConceptParameters(
-                deviation=Deviation(
-                    model.deviation[at], model.deviation_walk[at], model.drift[at], model.ratio
+                concept_offset=ConceptOffset(
+                    model.offset_variance[at], model.offset_walk[at], model.drift[at], model.ratio
                 )
             )
             for at, name in enumerate(table.concepts)
@@ -63,8 +63,8 @@ def test_given_any_model_when_walked_then_the_numbers_are_those_of_the_engine(
         },
         any_scale=ScaleParameters(0.3, 1.3, 0.02, predicts=True),
     )
-    walked = walk(table, model)
-    z = logits(table, model, walked)
+    filtered = run_filter(table, model)
+    z = logits(table, model, filtered)
     told: list[float] = []
     for log in logs:
         learner = Learner()
@@ -121,7 +121,7 @@ def test_given_short_chains_when_smoothed_then_it_is_what_enumeration_gives() ->
     of, score = chains.concept_of_place, table.score[chains.row]
     prior, learn, guess, slip, forget = BKT
     right = score == 1.0
-    states = expected_states(
+    states = forward_backward(
         chains,
         (np.where(right, guess[of], 1 - guess[of]), np.where(right, 1 - slip[of], slip[of])),
         prior[chains.concept],
@@ -146,7 +146,7 @@ def test_given_short_chains_when_smoothed_then_it_is_what_enumeration_gives() ->
         guessed = guessed + one * sum(s * (1 - p) for s, p in zip(own, known, strict=True))
         likelihood = likelihood + value * one
     # The same of the tree of prefixes, where learners who answered alike are one.
-    tree = prefixes_of(table)
+    tree = prefix_tree_of(table)
     assert tree.concept.size < table.score.size
     found, events, _ = expected(tree, BKT)
     assert found == pytest.approx(likelihood)
@@ -154,7 +154,7 @@ def test_given_short_chains_when_smoothed_then_it_is_what_enumeration_gives() ->
 
 
 def test_given_a_tree_when_repeated_or_cut_then_each_concept_counts_as_before() -> None:
-    tree = prefixes_of(table_of(simulated(60, 7, most=12))[0])
+    tree = prefix_tree_of(table_of(simulated(60, 7, most=12))[0])
     other = np.array([[0.3, 0.1], [0.3, 0.4], [0.1, 0.2], [0.2, 0.1], [0.0, 0.2]])
     alone = [expected(tree, parameters) for parameters in (BKT, other)]
     both = expected(tree.repeated(2), np.hstack([BKT, other]))
@@ -173,9 +173,9 @@ def test_given_chains_longer_than_counts_then_the_tree_is_of_their_first_answers
 ) -> None:
     logs = simulated(30, 7, concepts=1, most=20)
     assert max(map(len, logs)) > 6
-    monkeypatch.setattr("workers.modelling.calibration.bkt.prefixes.LONGEST", 6)
-    found = prefixes_of(table_of(logs)[0])
-    expected_tree = prefixes_of(table_of([log[:6] for log in logs])[0])
+    monkeypatch.setattr("workers.modelling.calibration.bkt.prefix_tree.LONGEST", 6)
+    found = prefix_tree_of(table_of(logs)[0])
+    expected_tree = prefix_tree_of(table_of([log[:6] for log in logs])[0])
     assert len(found.levels) == 6
     for name in ("concept", "symbol", "parent", "count", "level"):
         assert getattr(found, name).tolist() == getattr(expected_tree, name).tolist(), name

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy.special import expit, logit
 
-from workers.modelling.calibration.irt.answers import Answers, Floats
 from workers.modelling.calibration.irt.bank import Bank, Group, Model
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 
-def starting_bank(answers: Answers, models: list[Model], steps: list[int]) -> Bank:
+def starting_bank(answers: ResponseData, models: list[Model], steps: list[int]) -> Bank:
     """Slopes of 1, and intercepts that give each item the mean it has."""
     weight = answers.weights[answers.person]
     kinds = [

@@ -12,7 +12,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Answers:
+class ResponseData:
     """All answers on one scale, in any order; a person may answer an item more than once.
 
     Args:
@@ -62,8 +62,10 @@ class Answers:
         return np.ones(self.persons) if self.weight is None else self.weight
 
 
-def answers_of_table(table: NDArray[Any], weight: Floats | None = None) -> Answers:
+def data_of_table(table: NDArray[Any], weight: Floats | None = None) -> ResponseData:
     """Answers of a dense table of scores, persons by items; NaN where there is none."""
     scores = np.asarray(table, dtype=np.float64)
     person, item = np.nonzero(~np.isnan(scores))
-    return Answers(person, item, scores[person, item], scores.shape[0], scores.shape[1], weight)
+    return ResponseData(
+        person, item, scores[person, item], scores.shape[0], scores.shape[1], weight
+    )

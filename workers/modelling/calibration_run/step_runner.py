@@ -16,7 +16,7 @@ from workers.modelling.calibration.held_out import chunks
 from workers.modelling.calibration.merging import Merged, merged
 from workers.modelling.calibration.packing import unpacked, unpacked_fit
 from workers.modelling.calibration.steps import Step, fit_name, is_fit, scales_to_fit, steps_of
-from workers.modelling.calibration_run.processes import Hands, do_all
+from workers.modelling.calibration_run.processes import ProcessPool, run_steps
 from workers.modelling.calibration_run.progress import Progress
 from workers.modelling.calibration_run.workspace import Workspace, span_name
 from workers.modelling.judging.predicted import Predicted, together
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 _ANSWERS_OF_A_SPAN: Final = 20_000
 
 
-class Run:
+class StepRunner:
     """A run, laid out in a workspace.
 
     Args:
@@ -35,7 +35,7 @@ class Run:
         patience: waits for the ledger.
         workspace: laid out for the same answers.
         answers: all.
-        hands: do its steps.
+        pool: do its steps.
         progress: told how far it is.
     """
 
@@ -47,7 +47,7 @@ class Run:
         patience: Patience,
         workspace: Workspace,
         answers: Answers,
-        hands: Hands,
+        pool: ProcessPool,
         progress: Progress,
     ) -> None:
         self._id = run_id
@@ -55,7 +55,7 @@ class Run:
         self._patience = patience
         self._workspace = workspace
         self._answers = answers
-        self._hands = hands
+        self._pool = pool
         self._progress = progress
 
     async def fit(self, model: str, known: Mapping[str, str]) -> Merged:
@@ -80,7 +80,7 @@ class Run:
             await self._patience.until_answered(lambda: self._ledger.keep_stage(stage))
             await self._progress.fitted()
 
-        await do_all(workspace, steps, done, self._hands, ended)
+        await run_steps(workspace, steps, done, self._pool, ended)
         return await asyncio.to_thread(self._merged)
 
     def _laid_out(self, steps: Sequence[Step], known: Mapping[str, str]) -> list[str]:
@@ -125,7 +125,7 @@ class Run:
             await self._progress.predicted()
 
         await asyncio.to_thread(self._workspace.compare, new, present)
-        await do_all(self._workspace, steps, (), self._hands, ended)
+        await run_steps(self._workspace, steps, (), self._pool, ended)
         return await asyncio.to_thread(self._together, steps)
 
     def _together(self, steps: Sequence[Step]) -> Predicted:

@@ -83,7 +83,7 @@ class Change(NamedTuple):
     misfit: Misfit
 
 
-class DriftWatch:
+class DriftDetector:
     """Follows windows, and tells when the predictions of one stop fitting or fit again.
 
     Once told, it is over when the mean misfit is within what is tolerated: not at the first dip.

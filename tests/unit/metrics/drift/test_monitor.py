@@ -9,12 +9,14 @@ import pytest
 from tests.support.drift_reports import stream, told
 from workers.estimation.learner import Outcome, Response
 from workers.estimation.metrics import brier, ece, log_loss
-from workers.metrics.drift import watch as watching
+from workers.metrics.drift import monitor as watching
 from workers.metrics.drift.histories import LABELS, group_of
-from workers.metrics.drift.watch import CONCEPTS, OTHERS, Drift, PredictionWatch
+from workers.metrics.drift.monitor import CONCEPTS, OTHERS, Drift, PredictionMonitor
 
 
-def observe(watch: PredictionWatch, some: Iterable[tuple[Response, Outcome]], by: int = 7) -> None:
+def observe(
+    watch: PredictionMonitor, some: Iterable[tuple[Response, Outcome]], by: int = 7
+) -> None:
     pairs = list(some)
     for start in range(0, len(pairs), by):
         part = pairs[start : start + by]
@@ -23,7 +25,7 @@ def observe(watch: PredictionWatch, some: Iterable[tuple[Response, Outcome]], by
 
 def test_given_responses_then_each_counts_overall_by_concept_and_by_history() -> None:
     pairs = stream(2_500, seed=1)
-    watch = PredictionWatch()
+    watch = PredictionMonitor()
     observe(watch, pairs)
 
     found = watch.figures()
@@ -54,7 +56,7 @@ def test_given_responses_then_each_counts_overall_by_concept_and_by_history() ->
 
 def test_given_little_then_it_is_what_the_plain_measures_say() -> None:
     pairs = stream(40, seed=2)
-    watch = PredictionWatch()
+    watch = PredictionMonitor()
     observe(watch, pairs)
     score = np.array([one.score for one, _ in pairs])
     probability = np.array([one.probability_correct for _, one in pairs])
@@ -66,7 +68,7 @@ def test_given_little_then_it_is_what_the_plain_measures_say() -> None:
 
 
 def test_given_nothing_then_there_are_no_figures() -> None:
-    watch = PredictionWatch()
+    watch = PredictionMonitor()
     watch.observe([], [])
     found = watch.figures()
     assert found.parameters_version == 0
@@ -77,7 +79,7 @@ def test_given_nothing_then_there_are_no_figures() -> None:
 
 def test_given_more_concepts_than_places_then_the_rest_are_others() -> None:
     names = [f"c{k}" for k in range(CONCEPTS)]
-    watch = PredictionWatch()
+    watch = PredictionMonitor()
     observe(watch, [told(0.7, 1.0, [name]) for name in [*names, *names, "rare", OTHERS, "rare"]])
     found = watch.figures()
     assert set(found.concepts) == {*names, OTHERS}
@@ -86,7 +88,7 @@ def test_given_more_concepts_than_places_then_the_rest_are_others() -> None:
 
 def test_given_a_concept_that_becomes_frequent_then_it_takes_a_place_and_begins_anew() -> None:
     names = [f"c{k}" for k in range(CONCEPTS)]
-    watch = PredictionWatch()
+    watch = PredictionMonitor()
     observe(watch, [told(0.7, 1.0, [name]) for name in [*names, *names[1:]]])
     watch.figures()
     observe(watch, [told(0.7, 0.0, ["new"])] * 103)
@@ -98,7 +100,7 @@ def test_given_a_concept_that_becomes_frequent_then_it_takes_a_place_and_begins_
 
 def test_given_a_drift_of_one_concept_then_that_one_is_told_once() -> None:
     heard: list[Drift] = []
-    watch = PredictionWatch(heard.append)
+    watch = PredictionMonitor(heard.append)
     observe(watch, stream(3_000, seed=3, concepts=20))
     observe(watch, (told(0.5, float(k % 10 == 0), ["c7"]) for k in range(600)), by=50)
     watch.figures()
@@ -116,7 +118,7 @@ def test_given_a_drift_of_one_concept_then_that_one_is_told_once() -> None:
 
 def test_given_other_parameters_then_the_window_begins_anew() -> None:
     heard: list[Drift] = []
-    watch = PredictionWatch(heard.append)
+    watch = PredictionMonitor(heard.append)
     observe(watch, stream(3_000, seed=4, shift=0.15))
     assert watch.figures().drifts["bias"]
     assert watch.figures().drifting["bias"] == 3
@@ -130,7 +132,7 @@ def test_given_other_parameters_then_the_window_begins_anew() -> None:
 
 
 def test_given_no_look_at_the_figures_then_what_is_kept_is_bounded() -> None:
-    watch = PredictionWatch()
+    watch = PredictionMonitor()
     pairs = stream(300, seed=7)
     for _ in range(20):
         observe(watch, pairs, by=100)

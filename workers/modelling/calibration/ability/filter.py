@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from workers.estimation.averaged_logistic import (
-    averaged_many,
+from workers.estimation.logistic_normal import (
     evidence_of_logit,
     evidence_of_logits,
+    logistic_normal_many,
 )
 from workers.modelling.calibration.table import Floats, Table
 
@@ -37,8 +37,8 @@ class AbilityModel:
     mean: float
     variance: float
     walk: float
-    deviation: Floats
-    deviation_walk: Floats
+    offset_variance: Floats
+    offset_walk: Floats
     drift: Floats
     ratio: float
     difficulty: Floats
@@ -49,7 +49,7 @@ class AbilityModel:
         return replace(self, difficulty=difficulty, discrimination=discrimination)
 
 
-class Walk(NamedTuple):
+class Filtered(NamedTuple):
     """What the filter held before each response of a table."""
 
     mean: Floats
@@ -58,46 +58,46 @@ class Walk(NamedTuple):
     """Of the same."""
 
 
-def walk(table: Table, model: AbilityModel) -> Walk:
+def run_filter(table: Table, model: AbilityModel) -> Filtered:
     """Run the filter over all learners of a table."""
-    return _walk(
+    return _run(
         table,
         (model.mean, model.variance, model.walk),
-        (model.deviation, model.deviation_walk, model.drift),
+        (model.offset_variance, model.offset_walk, model.drift),
         model.ratio,
         (model.difficulty, model.discrimination),
     )
 
 
-def walks(table: Table, models: Sequence[AbilityModel]) -> list[Walk]:
-    """`walk` under several models, at least one.
+def run_filters(table: Table, models: Sequence[AbilityModel]) -> list[Filtered]:
+    """`run_filter` under several models, at least one.
 
     Where learners are few and their logs long, a pass costs its steps and not what they hold: then
     one pass does for all models.
     """
     if table.score.size > _NARROW * (table.step.size - 1):
-        return [walk(table, model) for model in models]
+        return [run_filter(table, model) for model in models]
 
     def rows(name: str) -> Floats:
         return np.array([getattr(model, name) for model in models])
 
-    walked = _walk(
+    filtered = _run(
         table,
         (rows("mean")[:, None], rows("variance")[:, None], rows("walk")[:, None]),
-        (rows("deviation"), rows("deviation_walk"), rows("drift")),
+        (rows("offset_variance"), rows("offset_walk"), rows("drift")),
         rows("ratio")[:, None],
         (rows("difficulty"), rows("discrimination")),
     )
-    return [Walk(*one) for one in zip(*walked, strict=True)]
+    return [Filtered(*one) for one in zip(*filtered, strict=True)]
 
 
-def _walk(
+def _run(
     table: Table,
     ability: tuple[float, float, float] | tuple[Floats, Floats, Floats],
     concepts: tuple[Floats, Floats, Floats],
     ratio: float | Floats,
     items: tuple[Floats, Floats],
-) -> Walk:
+) -> Filtered:
     """The last axis of all arrays is what the table's is; one before it, if there is, the model."""
     start, start_variance, ability_walk = ability
     models = np.shape(start)[:-1]
@@ -105,7 +105,7 @@ def _walk(
     theta = start + np.zeros((*models, table.learners))
     spread = start_variance + np.zeros_like(theta)
     shift = np.zeros((*models, concept_of.size))
-    loose = concepts[0][..., concept_of]
+    offset_variances = concepts[0][..., concept_of]
     step_walk = concepts[1][..., table.concept]
     left = np.maximum(1.0 - concepts[1] / concepts[0], 0.0)
     kept = np.sqrt(left)[..., table.concept]
@@ -121,7 +121,12 @@ def _walk(
         rows, links = slice(begins[k], begins[k + 1]), slice(link_begins[k], link_begins[k + 1])
         n = begins[k + 1] - begins[k]
         own = pair[links]
-        m1, v1, m2, v2 = theta[..., :n], spread[..., :n], shift[..., own], loose[..., own]
+        m1, v1, m2, v2 = (
+            theta[..., :n],
+            spread[..., :n],
+            shift[..., own],
+            offset_variances[..., own],
+        )
         if table.single:
             mean, variance = m1 + m2, v1 + v2
         else:
@@ -143,19 +148,21 @@ def _walk(
             gradient, curvature = share * gradient[..., of], share * share * curvature[..., of]
         shrink = kept[..., links]
         shift[..., own] = shrink * (m2 + v2 * gradient) + practice[..., links]
-        loose[..., own] = shrink * shrink * v2 * (1.0 - curvature * v2) + step_walk[..., links]
+        offset_variances[..., own] = (
+            shrink * shrink * v2 * (1.0 - curvature * v2) + step_walk[..., links]
+        )
     if not models and together < len(begins) - 1:
-        _walk_alone(
+        _run_last_learner(
             table,
             begins[together],
             (float(theta[0]), float(spread[0]), float(ability_walk)),
-            (shift, loose, kept, practice, step_walk),
+            (shift, offset_variances, kept, practice, step_walk),
             (b, a, of_rows, variance_of),
         )
-    return Walk(of_rows, variance_of)
+    return Filtered(of_rows, variance_of)
 
 
-def _walk_alone(
+def _run_last_learner(
     table: Table,
     begin: int,
     ability: tuple[float, float, float],
@@ -175,7 +182,7 @@ def _walk_alone(
     theta, spread, ability_walk = ability
     first = np.append(table.first_link, table.link.size)[begin:].tolist()
     pair = table.pairs[0].tolist()
-    shift, loose, kept, practice, step_walk = (one.tolist() for one in concepts)
+    shift, offset_variances, kept, practice, step_walk = (one.tolist() for one in concepts)
     difficulty, discrimination, means, variances = rows
     columns = (difficulty[begin:], discrimination[begin:], table.score[begin:])
     answers = zip(*(column.tolist() for column in columns), strict=True)
@@ -183,7 +190,7 @@ def _walk_alone(
         links = range(first[number], first[number + 1])
         share = 1.0 / len(links)
         mean = theta + share * sum(shift[pair[link]] for link in links)
-        variance = spread + share * share * sum(loose[pair[link]] for link in links)
+        variance = spread + share * share * sum(offset_variances[pair[link]] for link in links)
         means[begin + number], variances[begin + number] = mean, variance
         gradient, curvature = evidence_of_logit(a * (mean - b), a * a * variance, score)
         gradient, curvature = a * gradient, a * a * curvature
@@ -191,18 +198,18 @@ def _walk_alone(
         spread = spread * (1.0 - curvature * spread) + ability_walk
         for link in links:
             own = pair[link]
-            held = loose[own]
+            held = offset_variances[own]
             shrink = kept[link]
             shift[own] = shrink * (shift[own] + share * held * gradient) + practice[link]
-            loose[own] = (
+            offset_variances[own] = (
                 shrink * shrink * held * (1.0 - share * share * curvature * held) + step_walk[link]
             )
 
 
-def logits(table: Table, model: AbilityModel, walked: Walk) -> Floats:
+def logits(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
     """The filter's logit of a right answer before each response."""
     a, b = model.discrimination[table.item], model.difficulty[table.item]
-    found = averaged_many(a * (walked.mean - b), a * a * walked.variance)
+    found = logistic_normal_many(a * (filtered.mean - b), a * a * filtered.variance)
     return np.asarray(np.log(found.right) - np.log(found.wrong))
 
 

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from workers.estimation.averaged_logistic import averaged_many
-from workers.modelling.calibration.ability.kernel import Walk
+from workers.estimation.logistic_normal import logistic_normal_many
+from workers.modelling.calibration.ability.filter import Filtered
 from workers.modelling.calibration.table import Bools, Floats, Ints, Table
 
 _MOST_LOG_A: Final = 1.5
@@ -52,11 +52,11 @@ def first_guess(table: Table) -> Items:
     return Items(centre, np.zeros(len(table.items)), of_concept, table.responses_of_item > 0)
 
 
-def fit_items(table: Table, walked: Walk, items: Items, rounds: int = 6) -> Items:
+def fit_items(table: Table, filtered: Filtered, items: Items, rounds: int = 6) -> Items:
     """One empirical Bayes step: items at their posterior mode, then the prior that they come from.
 
     Fisher scoring on the predictive likelihood of all answers, P(a·(m - b), a²·v) of
-    `workers.estimation.averaged_logistic` with the filter's m and v; priors: b normal around the
+    `workers.estimation.logistic_normal` with the filter's m and v; priors: b normal around the
     mean of its concept, log a normal around 0. Variances of the priors by EM (mode and curvature
     in the place of the posterior's moments).
     """
@@ -66,8 +66,8 @@ def fit_items(table: Table, walked: Walk, items: Items, rounds: int = 6) -> Item
     of, score = table.item, table.score
     for _ in range(rounds):
         a = np.exp(slope)[of]
-        x, w = a * (walked.mean - b[of]), a * a * walked.variance
-        right, wrong, rise, bend = averaged_many(x, w)
+        x, w = a * (filtered.mean - b[of]), a * a * filtered.variance
+        right, wrong, rise, bend = logistic_normal_many(x, w)
         left, weight = (score - right) / (right * wrong), 1.0 / (right * wrong)
         # ∂P/∂w is half of ∂²P/∂x², and w grows by 2·w with log a.
         by_b, by_slope = -a * rise, x * rise + w * bend

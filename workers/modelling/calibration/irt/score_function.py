@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Floats
 from workers.modelling.calibration.irt.bank import Bank
 from workers.modelling.calibration.irt.curves import derivatives
+from workers.modelling.calibration.irt.response_data import Floats
 
 _NOTHING = 1e-8
 """Share of the information left from which on down there is none."""

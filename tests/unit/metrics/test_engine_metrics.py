@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 
 from contracts.rejections import RejectionCode
 from workers.common.errors import RedisUnavailable, StreamRefused
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.metrics.health import Check, Health
 from workers.metrics.meter import Meter, Stage
-from workers.metrics.metrics import EngineMetrics
 from workers.metrics.readiness_gauge import ReadinessGauge
-from workers.metrics.refreshing import Refreshing
+from workers.metrics.shared_refresh import SharedRefresh
 from workers.metrics.stream_gauges import StreamGauges
 from workers.streams.trimming import Bounds
 
@@ -278,7 +278,7 @@ async def test_given_many_scrapes_when_refreshed_then_one_refresh_serves_all_for
         if asked["bad"] == 1:
             raise RedisUnavailable("away")
 
-    refreshing = Refreshing([bad, good], clock=lambda: now[0])
+    refreshing = SharedRefresh([bad, good], clock=lambda: now[0])
     found = await asyncio.gather(*(refreshing.refresh() for _ in range(5)), return_exceptions=True)
     assert [type(one) for one in found] == [RedisUnavailable] * 5
     assert asked == {"good": 1, "bad": 1}

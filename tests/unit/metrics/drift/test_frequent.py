@@ -2,11 +2,11 @@
 
 import random
 
-from workers.metrics.drift.popular import Popular
+from workers.metrics.drift.frequent import FrequentNames
 
 
 def test_given_free_places_when_names_come_then_the_most_frequent_take_them() -> None:
-    popular = Popular(2)
+    popular = FrequentNames(2)
     assert popular.count(["a", "b", "b", "c"]) is None
     assert popular.names == ["b", "a"]
     assert popular.places == {"a": 1, "b": 0}
@@ -15,7 +15,7 @@ def test_given_free_places_when_names_come_then_the_most_frequent_take_them() ->
 def test_given_a_name_far_more_frequent_then_it_takes_the_place_of_the_rarest_and_no_sooner() -> (
     None
 ):
-    popular = Popular(2)
+    popular = FrequentNames(2)
     popular.count(["a"] * 60 + ["b"] * 50)
     assert popular.count(["c"] * 200) is None
     assert popular.count(["c"]) == 1
@@ -28,7 +28,7 @@ def test_given_many_names_when_counted_then_memory_is_bounded_and_the_frequent_o
     None
 ):
     draw = random.Random(1)
-    popular = Popular(5)
+    popular = FrequentNames(5)
     for _ in range(300):
         rare = [f"rare-{draw.randrange(10**9)}" for _ in range(100)]
         common = [f"common-{draw.randrange(5)}" for _ in range(40)]
@@ -38,7 +38,7 @@ def test_given_many_names_when_counted_then_memory_is_bounded_and_the_frequent_o
 
 
 def test_given_what_was_frequent_long_ago_then_it_gives_way() -> None:
-    popular = Popular(1)
+    popular = FrequentNames(1)
     popular.count(["old"] * 5_000)
     for _ in range(50):
         popular.count(["new"] * 200)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from workers.estimation.bkt import prediction, probability
 from workers.estimation.metrics import auc
 from workers.estimation.parameters import CLASSICAL
-from workers.metrics.drift.ranks import Ranks
+from workers.metrics.drift.moving_auc import MovingAuc
 
 Floats = NDArray[np.float64]
 
@@ -29,8 +29,8 @@ def crowded(draw: np.random.Generator, size: int) -> Floats:
     return np.where(draw.random(size) < 0.15, prediction(0.25, CLASSICAL), np.array(told))
 
 
-def fed(decay: float, right: NDArray[np.bool_], told: Floats, by: int) -> Ranks:
-    ranks = Ranks(decay)
+def fed(decay: float, right: NDArray[np.bool_], told: Floats, by: int) -> MovingAuc:
+    ranks = MovingAuc(decay)
     for start in range(0, told.size, by):
         ranks.add(told[start : start + by], right[start : start + by])
     return ranks
@@ -78,7 +78,7 @@ def test_given_equal_predictions_then_they_are_ties_however_many() -> None:
 
 
 def test_given_answers_all_alike_or_none_then_there_is_no_area() -> None:
-    ranks = Ranks(0.9)
+    ranks = MovingAuc(0.9)
     assert math.isnan(ranks.area())
     ranks.add(np.array([0.5]), np.array([True]))
     assert math.isnan(ranks.area())

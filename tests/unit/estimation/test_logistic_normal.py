@@ -7,16 +7,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workers.estimation.averaged_logistic import (
+from workers.estimation.items import ItemParameters
+from workers.estimation.logistic_normal import (
     Floats,
-    averaged,
-    averaged_many,
     evidence_of_logit,
     evidence_of_logits,
+    logistic_normal,
+    logistic_normal_many,
 )
-from workers.estimation.items import ItemParameters
+from workers.estimation.quadrature import step_probabilities
 from workers.estimation.scales import evidence
-from workers.estimation.steps import step_probabilities
 
 NORMAL = np.linspace(-40.0, 40.0, 4_001)
 """Places of a standard normal variable: the trapezoid rule over them is exact but for rounding."""
@@ -65,7 +65,7 @@ def moved(item: ItemParameters, mean: float, variance: float, score: float) -> t
 @pytest.mark.parametrize("w", [0.0, 0.01, 0.3, 1.0, 4.0, 13.5, 60.0, 100.0])
 def test_given_any_logit_when_averaged_then_the_chance_is_the_integrals(w: float) -> None:
     for x in np.linspace(-40.0, 40.0, 161):
-        found = averaged(float(x), w)
+        found = logistic_normal(float(x), w)
         assert abs(found.right - exact(float(x), w)) <= 6e-5
         assert abs(found.wrong - exact(-float(x), w)) <= 6e-5
 
@@ -74,8 +74,8 @@ def test_given_any_logit_when_averaged_then_the_chance_is_the_integrals(w: float
 def test_given_a_far_logit_when_averaged_then_its_tail_is_the_integrals(w: float) -> None:
     # Beyond -w / 2 the tilt leaves an average of 1/2 or more: the error is relative.
     for x in (-0.5 * w - 0.1, -0.5 * w - 3.0, -40.0, -200.0):
-        assert averaged(x, w).right == pytest.approx(exact(x, w), rel=3e-4)
-        assert averaged(-x, w).wrong == pytest.approx(exact(x, w), rel=3e-4)
+        assert logistic_normal(x, w).right == pytest.approx(exact(x, w), rel=3e-4)
+        assert logistic_normal(-x, w).wrong == pytest.approx(exact(x, w), rel=3e-4)
 
 
 @pytest.mark.parametrize("score", [0.0, 0.3, 0.5, 1.0])
@@ -125,9 +125,9 @@ def test_given_many_answers_when_taken_at_once_then_each_is_as_taken_alone(
     cases: list[tuple[float, float, float]],
 ) -> None:
     x, w, score = (np.array(column) for column in zip(*cases, strict=True))
-    many, evidences = averaged_many(x, w), evidence_of_logits(x, w, score)
+    many, evidences = logistic_normal_many(x, w), evidence_of_logits(x, w, score)
     for at, case in enumerate(cases):
-        alone = averaged(case[0], case[1])
+        alone = logistic_normal(case[0], case[1])
         together = [float(column[at]) for column in many]
         assert together == pytest.approx(list(alone), rel=1e-11, abs=1e-12)
         found = [float(column[at]) for column in evidences]
@@ -138,7 +138,7 @@ def test_given_many_answers_when_taken_at_once_then_each_is_as_taken_alone(
 def test_given_right_and_wrong_changed_about_then_all_is_mirrored(
     x: float, w: float, score: float
 ) -> None:
-    one, other = averaged(x, w), averaged(-x, w)
+    one, other = logistic_normal(x, w), logistic_normal(-x, w)
     assert (one.right, one.wrong) == pytest.approx((other.wrong, other.right), abs=1e-12)
     assert one.slope == pytest.approx(other.slope, rel=1e-11)
     assert one.bend == pytest.approx(-other.bend, rel=1e-11, abs=1e-300)
@@ -155,7 +155,7 @@ def test_given_right_and_wrong_changed_about_then_all_is_mirrored(
 @given(st.floats(-300.0, 300.0))
 def test_given_no_variance_then_it_is_the_logistic_function(x: float) -> None:
     chance = 1.0 / (1.0 + math.exp(-x))
-    found = averaged(x, 0.0)
+    found = logistic_normal(x, 0.0)
     assert found.right == pytest.approx(chance, abs=6e-5)
     assert found.slope == pytest.approx(chance * (1.0 - chance), abs=2e-4)
     gradient, curvature = evidence_of_logit(x, 0.0, 1.0)
@@ -168,9 +168,13 @@ def test_given_more_variance_then_the_chance_moves_by_half_its_bend(x: float, w:
     step = 1e-4
     # Where one form takes over from the other the derivatives have a step of their error.
     assume(abs(abs(x) - 0.5 * w) > 2.0 * step)
-    by_variance = (averaged(x, w + step).right - averaged(x, w - step).right) / (2.0 * step)
-    by_logit = (averaged(x + step, w).right - averaged(x - step, w).right) / (2.0 * step)
-    found = averaged(x, w)
+    by_variance = (logistic_normal(x, w + step).right - logistic_normal(x, w - step).right) / (
+        2.0 * step
+    )
+    by_logit = (logistic_normal(x + step, w).right - logistic_normal(x - step, w).right) / (
+        2.0 * step
+    )
+    found = logistic_normal(x, w)
     assert found.bend == pytest.approx(2.0 * by_variance, abs=1e-7)
     assert found.slope == pytest.approx(by_logit, abs=1e-7)
 

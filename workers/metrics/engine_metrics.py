@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from contracts.rejections import RejectionCode
 from workers.estimation.learner import Outcome, Response
-from workers.metrics.drift.watch import PredictionWatch
+from workers.metrics.drift.monitor import PredictionMonitor
 from workers.metrics.meter import Stage
-from workers.metrics.prediction_gauges import PredictionGauges, tell_drift
+from workers.metrics.prediction_gauges import PredictionGauges, log_drift
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _ENTRIES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
@@ -29,7 +29,7 @@ class EngineMetrics:
         Gauge("mastery_build_info", "Always 1.", ["version"], registry=self.registry).labels(
             version
         ).set(1)
-        self._watch = PredictionWatch(tell_drift)
+        self._watch = PredictionMonitor(log_drift)
         self.registry.register(PredictionGauges(self._watch))
         self.applied = self._counter("applied", "Responses applied to their learner's state.")
         self.duplicates = self._counter("duplicate", "Responses that were in the log already.")

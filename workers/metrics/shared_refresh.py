@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 
-class Refreshing:
+class SharedRefresh:
     """Refreshes all parts at once, one refresh at a time; who asks within ``kept_s`` shares it.
 
     Args:

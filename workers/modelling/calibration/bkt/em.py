@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from workers.modelling.calibration.bkt.prefixes import Prefixes
+from workers.modelling.calibration.bkt.prefix_tree import PrefixTree
 from workers.modelling.calibration.table import Floats, summed
 
 PRIOR, LEARN, GUESS, SLIP, FORGET = range(5)
@@ -36,33 +36,33 @@ class Step(NamedTuple):
     objective: Floats
 
 
-def inside(parameters: Floats, forget: Floats, *, reach: bool = False) -> Floats:
+def constrained(parameters: Floats, forget: Floats, *, reachable: bool = False) -> Floats:
     """Move parameters into their ranges; where `forget` is 0 it stays so.
 
     Args:
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
         forget: of each concept before the step that led here.
-        reach: whether mastery must be within reach of 15 right answers in a row.
+        reachable: whether mastery must be within reach of 15 right answers in a row.
     """
     found = np.clip(parameters, _LEAST, 1.0 - _LEAST)
     shrink = np.minimum(1.0, _MOST_TOGETHER / (found[GUESS] + found[SLIP]))
     found[GUESS] *= shrink
     found[SLIP] *= shrink
-    if reach:
+    if reachable:
         found[PRIOR] = np.maximum(found[PRIOR], LEAST_PRIOR)
         found[GUESS] = np.minimum(found[GUESS], (1.0 - found[SLIP]) / LEAST_RATIO)
     found[FORGET] = np.where(forget == 0.0, 0.0, found[FORGET])
     return found
 
 
-def em(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool = False) -> Step:
+def em(tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool = False) -> Step:
     """One step of expectation and maximisation.
 
     Args:
         tree: the answers.
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
         counts: imagined events, and chances without one, of each parameter, shape (5, 2).
-        reach: as of `inside`.
+        reachable: as of `constrained`.
     """
     likely, events, others = expected(tree, parameters)
     forget = parameters[FORGET]
@@ -70,15 +70,17 @@ def em(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool = Fals
     total = events + others + a + b
     moved = np.where(total > 0.0, (events + a) / np.where(total > 0.0, total, 1.0), parameters)
     if not counts.any():
-        return Step(inside(moved, forget, reach=reach), likely, likely)
+        return Step(constrained(moved, forget, reachable=reachable), likely, likely)
     with np.errstate(divide="ignore", invalid="ignore"):
         density = np.where(a > 0.0, a * np.log(parameters), 0.0)
         density += np.where(b > 0.0, b * np.log1p(-parameters), 0.0)
     density[FORGET] = np.where(forget == 0.0, 0.0, density[FORGET])
-    return Step(inside(moved, forget, reach=reach), likely, likely + density.sum(axis=0))
+    return Step(
+        constrained(moved, forget, reachable=reachable), likely, likely + density.sum(axis=0)
+    )
 
 
-def expected(tree: Prefixes, parameters: Floats) -> tuple[Floats, Floats, Floats]:
+def expected(tree: PrefixTree, parameters: Floats) -> tuple[Floats, Floats, Floats]:
     """Log likelihood, and of each parameter how often its event came, and how often it did not."""
     of, answer = tree.concept, tree.answer
     _, learn, guess, slip, forget = parameters
@@ -118,7 +120,7 @@ def expected(tree: Prefixes, parameters: Floats) -> tuple[Floats, Floats, Floats
 
 
 def _forward(
-    tree: Prefixes, prior: Floats, right: tuple[Floats, Floats], moves: tuple[Floats, Floats]
+    tree: PrefixTree, prior: Floats, right: tuple[Floats, Floats], moves: tuple[Floats, Floats]
 ) -> tuple[Floats, Floats]:
     """Of each node the chance of its answer, and P(known) given it."""
     known, unknown = right
@@ -150,7 +152,7 @@ class _Moves(NamedTuple):
     stayed_unknown: Floats
 
 
-def _backward(tree: Prefixes, after: Floats, t: Floats, f: Floats) -> _Moves:
+def _backward(tree: PrefixTree, after: Floats, t: Floats, f: Floats) -> _Moves:
     """Smooth from the newest answers back; all quotients are shares, and none overflows.
 
     Source: the two-state form of Rauch, Tung & Striebel (1965), AIAA Journal 3, 1445-1450.

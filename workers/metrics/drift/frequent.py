@@ -13,7 +13,7 @@ _FADES_AFTER: Final = 2_000
 """Occurrences counted for each place, after which all counts are halved."""
 
 
-class Popular:
+class FrequentNames:
     """Places for the most frequent names of a stream of which nobody knows how many there are.
 
     Each name has a place while there are any. After that, at most one in a call gives way, to one

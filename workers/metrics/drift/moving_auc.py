@@ -11,7 +11,7 @@ _BINS: Final = 1_000
 """How many bins share the weight; about so many answers wait before they are sorted in."""
 
 
-class Ranks:
+class MovingAuc:
     """Predictions of right and of wrong answers, in the order of the predictions.
 
     Bins hold about a thousandth of the weight each, wherever predictions lie: those of knowledge

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from scipy.special import betaln
 
+from workers.modelling.calibration.bkt.em import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.modelling.calibration.bkt.fit import BktFit
-from workers.modelling.calibration.bkt.step import FORGET, GUESS, LEARN, PRIOR, SLIP
-from workers.modelling.calibration.chains import chains_of, expected_states
+from workers.modelling.calibration.chains import chains_of, forward_backward
 from workers.modelling.calibration.table import Floats, Ints, Table, summed
 
 _ROUNDS: Final = 30
@@ -65,7 +65,7 @@ def fit_item_guesses(table: Table, concepts: BktFit) -> ItemGuesses:
     tight = [10.0, 10.0]
     for turn in range(_ROUNDS):
         prior, learn, _, _, forget = parameters
-        states = expected_states(
+        states = forward_backward(
             chains, likelihoods(), prior[chains.concept], learn[of], forget[of]
         )
         known = states.known
@@ -105,7 +105,7 @@ def fit_item_guesses(table: Table, concepts: BktFit) -> ItemGuesses:
             ]
         )
     low, high = likelihoods()
-    states = expected_states(
+    states = forward_backward(
         chains,
         (low, high),
         parameters[PRIOR][chains.concept],

@@ -9,14 +9,14 @@ import numpy as np
 
 from workers.estimation.bkt import update_many
 from workers.estimation.last_step import sums_after
-from workers.modelling.calibration.bkt.step import FORGET, GUESS, LEARN, PRIOR, SLIP
+from workers.modelling.calibration.bkt.em import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.modelling.calibration.chains import chains_of
 from workers.modelling.calibration.table import Floats, Table
 
 _HUGE: Final = 1_000
 
 
-class MasteryWalk(NamedTuple):
+class FilteredMastery(NamedTuple):
     """What the engine holds of each link of a table before its answer, shape (links,) each."""
 
     mastery: Floats
@@ -31,7 +31,7 @@ class MasteryWalk(NamedTuple):
     """Sum of a longer past."""
 
 
-def walk_mastery(table: Table, parameters: Floats) -> MasteryWalk:
+def filter_mastery(table: Table, parameters: Floats) -> FilteredMastery:
     """Run knowledge tracing over all learners of a table.
 
     Args:
@@ -73,4 +73,4 @@ def walk_mastery(table: Table, parameters: Floats) -> MasteryWalk:
     )
     by_link = np.empty_like(columns)
     by_link[:, chains.link] = columns
-    return MasteryWalk(*by_link)
+    return FilteredMastery(*by_link)
