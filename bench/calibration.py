@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.item_banks import data_of_table
 from workers.modelling.calibration.irt.mml import calibrate
 from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS
-from workers.modelling.calibration.irt.response_data import Floats, data_of_table
+from workers.modelling.calibration.irt.response_data import Floats
 
 PERSONS, ITEMS, MISSING = 5_000, 60, 0.7
 SEEDS = range(1, 6)

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modelling.calibration.bkt.fit import NO_PRIORS, fit_bkt
+from workers.modelling.calibration.bkt.fit import BetaPriors, fit_bkt
 from workers.modelling.calibration.table import NEVER, Table
 
 Floats = NDArray[np.float64]
@@ -147,7 +147,7 @@ def recovery() -> None:
         concept = np.repeat(np.arange(CONCEPTS), LEARNERS * ANSWERS)
         table = table_of_rows(learner, concept, answers.ravel())
         begin = time.process_time()
-        found = fit_bkt(table, forgets=False, priors=NO_PRIORS, restarts=5).parameters[:4]
+        found = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5).parameters[:4]
         seconds += time.process_time() - begin
         rows += learner.size
         errors.append(found - truth)
@@ -172,7 +172,7 @@ def beside(path: Path, found_by_pybkt: Sequence[Path]) -> None:
     score = raw["correct"][order].astype(np.float64)
     table = table_of_rows(learner, concept, score)
     begin = time.process_time()
-    found = fit_bkt(table, forgets=False, priors=NO_PRIORS, restarts=5)
+    found = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5)
     seconds = time.process_time() - begin
     print(
         f"\n{path.name}: {score.size:,} rows, {names.size} concepts, "

@@ -6,7 +6,8 @@ Psychometrika 35, 179-197, table 1. Counts of the patterns 00000, 00001 … 1111
 
 import numpy as np
 
-from workers.modelling.calibration.irt.response_data import ResponseData, data_of_table
+from tests.support.item_banks import data_of_table
+from workers.modelling.calibration.irt.response_data import ResponseData
 
 LSAT_6 = (
     3, 6, 2, 11, 1, 1, 3, 4, 1, 8, 0, 16, 0, 3, 2, 15,

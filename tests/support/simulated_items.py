@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from workers.modelling.calibration.irt.bank import Item, bank_of
+from tests.support.item_banks import bank_of
+from workers.modelling.calibration.irt.bank import Item
 from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Final, NamedTuple
 
 from workers.estimation.ability import AbilityState
-from workers.estimation.bkt import likelihood_ratio, probability, update
+from workers.estimation.bkt import answer_probabilities, likelihood_ratio, probability, update
 from workers.estimation.gradients import (
     gradient_of_answer,
     gradient_of_loss,
@@ -67,7 +67,7 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
         lost = _lost(old, model, response.answered_at_us)
         mantissa, exponent = _kept(old, lost)
         mastery = probability(mantissa, exponent)
-        chances = _chances(mastery, model, item)
+        chances = answer_probabilities(mastery, model, item)
         concept_offset, sums = (old.concept_offset, old.offset_variance), (old.recent, old.lasting)
         weights = None if scale is None else parameters.prediction_of(concept_id, scale)
         if moved is not None:
@@ -131,7 +131,7 @@ def concept_prediction(
     model = parameters.of_concept(concept_id)
     state = states[names.index(concept_id)]
     mastery = probability(*_kept(state, _lost(state, model, response.answered_at_us)))
-    chances = _chances(mastery, model, parameters.items.get(response.item_id))
+    chances = answer_probabilities(mastery, model, parameters.items.get(response.item_id))
     scale = parameters.of_scale(response.scale)
     weights = None if scale is None else parameters.prediction_of(concept_id, scale)
     if scale is None or weights is None:
@@ -213,17 +213,6 @@ def _kept(state: ConceptState, lost: float) -> tuple[float, int]:
     if not lost:
         return state.mantissa, state.exponent
     return update(state.mantissa, state.exponent, 1.0, 0.0, lost)
-
-
-def _chances(
-    mastery: float, model: BktParameters, item: ItemParameters | None
-) -> tuple[float, float]:
-    """Chances of a right and of a wrong answer by knowledge tracing alone, each above 0."""
-    guess, slip = model.guess, model.slip
-    if item is not None and item.guess is not None and item.slip is not None:
-        guess, slip = item.guess, item.slip
-    unknown = 1.0 - mastery
-    return mastery * (1.0 - slip) + unknown * guess, mastery * slip + unknown * (1.0 - guess)
 
 
 def _ratio(model: BktParameters, item: ItemParameters | None, score: float) -> float:

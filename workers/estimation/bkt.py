@@ -16,6 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import BktParameters
 
 Floats = NDArray[np.float64]
@@ -34,12 +35,26 @@ def probability(mantissa: float, exponent: int) -> float:
     return odds / (1.0 + odds)
 
 
-def prediction(mastery: float, parameters: BktParameters) -> float:
-    """P(correct) before the answer is seen: m·(1 - slip) + (1 - m)·guess.
+def answer_probabilities(
+    mastery: float, model: BktParameters, item: ItemParameters | None
+) -> tuple[float, float]:
+    """Predict an answer from mastery alone: m·(1 - slip) + (1 - m)·guess.
 
     Source: Corbett & Anderson (1995), equation 4.
+
+    Args:
+        mastery: P(known) before the answer, in [0, 1].
+        model: parameters of the concept.
+        item: parameters of the item, whose guess and slip replace the concept's; None if unknown.
+
+    Returns:
+        Probabilities of a right and of a wrong answer, each above 0, without cancellation.
     """
-    return mastery * (1.0 - parameters.slip) + (1.0 - mastery) * parameters.guess
+    guess, slip = model.guess, model.slip
+    if item is not None and item.guess is not None and item.slip is not None:
+        guess, slip = item.guess, item.slip
+    unknown = 1.0 - mastery
+    return mastery * (1.0 - slip) + unknown * guess, mastery * slip + unknown * (1.0 - guess)
 
 
 def likelihood_ratio(parameters: BktParameters, score: float) -> float:

@@ -36,9 +36,14 @@ def test_given_the_default_when_written_then_formulas_are_named() -> None:
 
 def test_given_a_concept_offset_when_written_then_its_stored_name_stays() -> None:
     offset = {"variance": 0.5, "drift": 0.02}
-    document = {"formulas": FORMULAS, "concepts": {"c": {"deviation": offset}}, "items": {}}
-    document["scales"] = {"s": {"deviation": offset}}
-    assert parameters_document(parameters_of(document)) == document
+    document: dict[str, Any] = {
+        "formulas": FORMULAS,
+        "concepts": {"c": {"deviation": offset}},
+        "scales": {"s": {"deviation": offset}},
+    }
+    written = parameters_document(parameters_of(document))
+    assert written["concepts"] == document["concepts"]
+    assert written["scales"]["s"]["deviation"] == offset
     document["scales"] = {"s": {"deviation": {"variance": -1.0}}}
     with pytest.raises(ValueError, match=r"scales\.s\.deviation: .*variance of a concept offset"):
         parameters_of(document)

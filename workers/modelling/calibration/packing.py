@@ -12,7 +12,7 @@ from workers.modelling.calibration.ability.filter import AbilityModel
 from workers.modelling.calibration.ability.fit import AbilityFit
 from workers.modelling.calibration.ability.items import Items
 from workers.modelling.calibration.combined.fit import PartFit
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 
 _KINDS: Final = {kind.__name__: kind for kind in (AbilityFit, AbilityModel, Items, PartFit)}
 _KIND, _ARRAY, _DATA, _SHAPE = "@", "array", "data", "shape"

@@ -13,7 +13,8 @@ import numpy as np
 from workers.modelling.calibration.ability.fit import fit_ability
 from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.combined.fit import fit_without_part, part_count
-from workers.modelling.calibration.fitting import COMBINED, MODELS, combined_by
+from workers.modelling.calibration.combined.recipe import combined_from_parts
+from workers.modelling.calibration.fitting import COMBINED, MODELS
 from workers.modelling.calibration.packing import packed, packed_fit, unpacked
 
 FEWEST: Final = 300
@@ -109,5 +110,6 @@ def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -
     if what.startswith(_PART):
         return packed(fit_without_part(table, needed[0], int(what[len(_PART) + 1 :])))
     if model == COMBINED:
-        return packed_fit(combined_by(table, needed[0], needed[1:]))
+        ability, *parts = needed
+        return packed_fit(combined_from_parts(table, ability, parts))
     return packed_fit(MODELS[model](table))

@@ -171,6 +171,11 @@ class Table:
         )
 
 
+def answered_concepts(table: Table) -> list[tuple[int, str]]:
+    """List numbers and names of the concepts with an answer, numbers rising."""
+    return [(at, table.concepts[at]) for at in np.unique(table.concept).tolist()]
+
+
 def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
     """The table of whole logs, one per learner, each in the learner's order.
 

@@ -11,7 +11,7 @@ from workers.common.retrying import Patience
 from workers.estimation.parameters import Parameters
 from workers.ledger.calibration import CalibrationLedger, Stage
 from workers.modelling.calibration.answers import Answers
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.held_out import chunks
 from workers.modelling.calibration.merging import Merged, merged
 from workers.modelling.calibration.packing import unpacked, unpacked_fit

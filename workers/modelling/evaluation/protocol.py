@@ -18,7 +18,8 @@ from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.estimation.predicting import predict_log
 from workers.modelling.calibration.answers import Answers, answers_of
 from workers.modelling.calibration.ceilings import ceilings_of
-from workers.modelling.calibration.fitting import Fitted, fit_table
+from workers.modelling.calibration.fitted import Fitted
+from workers.modelling.calibration.fitting import fit_table
 from workers.modelling.judging.validity import MasteryTrace, Validity, validity
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workers.estimation.bkt import prediction, probability
+from workers.estimation.bkt import answer_probabilities, probability
 from workers.estimation.metrics import auc
 from workers.estimation.parameters import CLASSICAL
 from workers.metrics.drift.moving_auc import MovingAuc
@@ -23,10 +23,12 @@ def crowded(draw: np.random.Generator, size: int) -> Floats:
     mantissa = draw.uniform(0.5, 1.0, size)
     exponent = draw.integers(-3, 40, size)
     told = [
-        prediction(probability(float(m), int(e)), CLASSICAL)
+        answer_probabilities(probability(float(m), int(e)), CLASSICAL, None)[0]
         for m, e in zip(mantissa, exponent, strict=True)
     ]
-    return np.where(draw.random(size) < 0.15, prediction(0.25, CLASSICAL), np.array(told))
+    return np.where(
+        draw.random(size) < 0.15, answer_probabilities(0.25, CLASSICAL, None)[0], np.array(told)
+    )
 
 
 def fed(decay: float, right: NDArray[np.bool_], told: Floats, by: int) -> MovingAuc:

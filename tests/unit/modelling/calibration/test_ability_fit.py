@@ -43,7 +43,7 @@ def test_given_learners_when_fitted_then_the_fit_rests_and_says_so(
     again = fit_items(table, run_filter(table, found.model), found.items)
     assert module._moved(table, found.items, again) < 0.02
     assert len(seen) < module._MOST_ROUNDS
-    assert not any("ability did not come to rest" in one for one in fit("irt", LOGS).warnings)
+    assert not any("ability did not converge" in one for one in fit("irt", LOGS).warnings)
 
 
 def test_given_too_few_rounds_then_the_fit_says_that_it_does_not_rest(
@@ -52,7 +52,7 @@ def test_given_too_few_rounds_then_the_fit_says_that_it_does_not_rest(
     monkeypatch.setattr(module, "_MOST_ROUNDS", 3)
     assert not fit_ability(table_of(LOGS)[0]).converged
     for model in ("irt", "bkt-irt"):
-        assert "the fit of ability did not come to rest" in fit(model, LOGS).warnings
+        assert "the fit of ability did not converge" in fit(model, LOGS).warnings
 
 
 def test_given_items_that_move_then_the_fit_goes_on_to_the_last_round(

@@ -19,19 +19,20 @@ from workers.estimation.predicting import predict_log
 from workers.estimation.scales import ConceptOffset, ScaleParameters
 from workers.modelling.calibration.ability.filter import AbilityModel
 from workers.modelling.calibration.ability.fit import fit_ability
+from workers.modelling.calibration.bkt.mastery import bkt_of, fit_mastery, over_all
+from workers.modelling.calibration.combined.engine_parameters import weights_of
 from workers.modelling.calibration.combined.fit import (
     PartFit,
     feature_sources,
     fit_combined,
-    fit_mastery,
     fit_without_part,
-    over_all,
     part_count,
 )
 from workers.modelling.calibration.combined.last_step_fit import fit_last_step
 from workers.modelling.calibration.combined.mastery_filter import filter_mastery
-from workers.modelling.calibration.engine_parameters import bkt_of, weights_of
-from workers.modelling.calibration.fitting import Fitted, combined_by, fit
+from workers.modelling.calibration.combined.recipe import combined_from_parts
+from workers.modelling.calibration.fitted import Fitted
+from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.packing import packed_fit
 from workers.modelling.calibration.table import Floats, Table, table_of
 
@@ -268,7 +269,7 @@ def test_given_many_fits_side_by_side_then_combined_by_gives_the_fit() -> None:
     table, _ = table_of(logs)
     ability = fit_ability(table)
     parts = [fit_without_part(table, ability, part) for part in range(part_count(table.learners))]
-    told: Fitted = combined_by(table, ability, parts)
+    told: Fitted = combined_from_parts(table, ability, parts)
     assert packed_fit(told) == packed_fit(fit("bkt-irt", logs))
     scale = told.parameters.any_scale
     assert scale is not None

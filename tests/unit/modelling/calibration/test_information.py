@@ -14,7 +14,7 @@ from workers.estimation.learner import Learner
 from workers.estimation.uncertainty import mastery_interval
 from workers.modelling.calibration.bkt.curvature import bkt_covariance, newton_polish
 from workers.modelling.calibration.bkt.em import em
-from workers.modelling.calibration.bkt.fit import NO_PRIORS, WEAK_PRIORS, _starts, fit_bkt
+from workers.modelling.calibration.bkt.fit import WEAK_PRIORS, BetaPriors, _starts, fit_bkt
 from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.information import around_mean, inverse
@@ -64,7 +64,7 @@ def test_given_no_forgetting_then_forget_has_no_variance_and_the_others_have() -
     assert (np.linalg.eigvalsh(covariance[:, :4, :4]) > 0.0).all()
 
 
-@pytest.mark.parametrize("priors", [NO_PRIORS, WEAK_PRIORS])
+@pytest.mark.parametrize("priors", [BetaPriors(), WEAK_PRIORS])
 def test_given_any_start_when_polished_then_it_ends_no_lower_and_inside(priors: Any) -> None:
     tree, counts = prefix_tree_of(TABLE), np.array(priors)
     for start in _starts(tree.concepts, forgets=True, places=8, seed=2):
@@ -82,8 +82,8 @@ def test_given_answers_that_only_an_odd_start_explains_then_few_answers_are_look
     draw = np.random.default_rng(1)
     logs += [[answer(k, score=float(draw.random() < 0.3)) for k in range(3)] for _ in range(14)]
     table = table_of(logs)[0]
-    tree, counts = prefix_tree_of(table), np.array(NO_PRIORS)
-    found = fit_bkt(table, forgets=False, priors=NO_PRIORS)
+    tree, counts = prefix_tree_of(table), np.array(BetaPriors())
+    found = fit_bkt(table, forgets=False, priors=BetaPriors())
     many = tree.repeated(40)
     here = np.hstack(_starts(1, forgets=False, places=40, seed=77))
     for _ in range(150):

@@ -4,7 +4,7 @@ Equal to `workers.estimation.answering.apply` to 1e-12, for items of two paramet
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,10 +43,6 @@ class AbilityModel:
     ratio: float
     difficulty: Floats
     discrimination: Floats
-
-    def with_items(self, difficulty: Floats, discrimination: Floats) -> "AbilityModel":
-        """The same with other items."""
-        return replace(self, difficulty=difficulty, discrimination=discrimination)
 
 
 class Filtered(NamedTuple):

@@ -10,7 +10,7 @@ three passes a Newton step for all of them.
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from scipy.optimize import minimize
@@ -59,6 +59,33 @@ _PRIOR: Final = {_DRIFT: 0.02**2, _VARIANCE: 0.3, _WALK: 0.5}
 """Variances of concepts around what they share, in the same units."""
 
 
+class SharedParameters(NamedTuple):
+    """Parameters that all concepts of a scale share, variances in logits²."""
+
+    variance: np.float64
+    """Variance of abilities before the first answer."""
+    walk: np.float64
+    """Variance that each answer adds to an ability."""
+    offset_variance: np.float64
+    """Variance of concept offsets over learners."""
+    offset_walk: np.float64
+    """Variance that each answer on a concept adds to its offset."""
+    drift: np.float64
+    """Gain of the first answer on a concept, logits."""
+
+    @classmethod
+    def of(cls, shared: Floats) -> Self:
+        """Read the vector that is optimised: logarithms of the variances, then drift."""
+        log_variance, log_walk, log_offset_variance, log_offset_walk, drift = shared
+        return cls(
+            np.exp(log_variance),
+            np.exp(log_walk),
+            np.exp(log_offset_variance),
+            np.exp(log_offset_walk),
+            drift,
+        )
+
+
 @dataclass(frozen=True)
 class AbilityFit:
     """What a fit found.
@@ -79,6 +106,11 @@ class AbilityFit:
     own: Floats
     log_likelihood: Floats
     converged: bool
+
+    @property
+    def shared_parameters(self) -> SharedParameters:
+        """The shared numbers as parameters."""
+        return SharedParameters.of(self.shared)
 
 
 def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
@@ -124,14 +156,14 @@ def losses(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
 
 
 def _model(shared: Floats, own: Floats, items: Items) -> AbilityModel:
-    variance, step, offset_variance, offset_walk = np.exp(shared[:4])
+    common = SharedParameters.of(shared)
     return AbilityModel(
         0.0,
-        float(variance),
-        float(step),
-        offset_variance * np.exp(own[_VARIANCE]),
-        offset_walk * np.exp(own[_WALK]),
-        shared[4] + own[_DRIFT],
+        float(common.variance),
+        float(common.walk),
+        common.offset_variance * np.exp(own[_VARIANCE]),
+        common.offset_walk * np.exp(own[_WALK]),
+        common.drift + own[_DRIFT],
         PRACTICE_RATIO,
         items.difficulty,
         np.exp(items.log_discrimination),

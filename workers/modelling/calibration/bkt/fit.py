@@ -42,7 +42,6 @@ class BetaPriors(NamedTuple):
     forget: tuple[float, float] = (0.0, 0.0)
 
 
-NO_PRIORS: Final = BetaPriors()
 WEAK_PRIORS: Final = BetaPriors((1.0, 1.0), (0.5, 4.5), (1.0, 4.0), (0.5, 4.5), (0.1, 4.9))
 """As much as some ten answers say, about what is usual."""
 

@@ -29,7 +29,7 @@ _MOST_TOGETHER: Final = 1.0 - 1e-3
 
 
 @dataclass(frozen=True)
-class ItemGuesses:
+class KtIdemFit:
     """What a fit found.
 
     Args:
@@ -45,7 +45,7 @@ class ItemGuesses:
     log_likelihood: Floats
 
 
-def fit_item_guesses(table: Table, concepts: BktFit) -> ItemGuesses:
+def fit_kt_idem(table: Table, concepts: BktFit) -> KtIdemFit:
     """EM over all chains at once, from concepts fitted without regard to items."""
     chains = chains_of(table)
     of, item, score = chains.concept_of_place, table.item[chains.row], table.score[chains.row]
@@ -113,7 +113,7 @@ def fit_item_guesses(table: Table, concepts: BktFit) -> ItemGuesses:
         parameters[FORGET][of],
     )
     chance = states.before * high + (1.0 - states.before) * low
-    return ItemGuesses(parameters, guess, slip, summed(of, np.log(chance), count))
+    return KtIdemFit(parameters, guess, slip, summed(of, np.log(chance), count))
 
 
 def _likeliest(events: Floats, chances: Floats, mean: Floats) -> float:

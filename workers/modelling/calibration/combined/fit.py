@@ -16,7 +16,7 @@ import numpy as np
 from workers.estimation.last_step import FEATURES, FeatureSources, features
 from workers.modelling.calibration.ability.filter import AbilityModel, logits, run_filter
 from workers.modelling.calibration.ability.fit import AbilityFit, fit_ability, on_table
-from workers.modelling.calibration.bkt.fit import fit_bkt
+from workers.modelling.calibration.bkt.mastery import fit_mastery
 from workers.modelling.calibration.combined.last_step_fit import LastStepFit, fit_last_step
 from workers.modelling.calibration.combined.mastery_filter import filter_mastery
 from workers.modelling.calibration.table import Floats, Ints, Table
@@ -65,23 +65,6 @@ def fit_without_part(table: Table, ability: AbilityFit, part: int) -> PartFit | 
     if not others.learners:
         return None
     return PartFit(fit_ability(others, like=ability), fit_mastery(others))
-
-
-def fit_mastery(table: Table) -> Floats:
-    """Fit the mastery part of the recipe.
-
-    Returns:
-        Prior, learn, guess, slip and forget of each concept, shape (5, concepts); a concept without
-        an answer has the mean of the others.
-    """
-    return over_all(table, fit_bkt(table, forgets=False, reachable=True).parameters)
-
-
-def over_all(table: Table, parameters: Floats) -> Floats:
-    """Give concepts without an answer the mean parameters of those with answers."""
-    seen = np.bincount(table.concept, minlength=len(table.concepts)) > 0
-    mean = parameters[:, seen].mean(axis=1, keepdims=True)
-    return np.where(seen, parameters, mean)
 
 
 def fit_combined(

@@ -1,7 +1,6 @@
 """Answers as triples of person, item and score: what is missing is not there."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,12 +59,3 @@ class ResponseData:
     def weights(self) -> Floats:
         """How many persons each person stands for, shape (persons,)."""
         return np.ones(self.persons) if self.weight is None else self.weight
-
-
-def data_of_table(table: NDArray[Any], weight: Floats | None = None) -> ResponseData:
-    """Answers of a dense table of scores, persons by items; NaN where there is none."""
-    scores = np.asarray(table, dtype=np.float64)
-    person, item = np.nonzero(~np.isnan(scores))
-    return ResponseData(
-        person, item, scores[person, item], scores.shape[0], scores.shape[1], weight
-    )

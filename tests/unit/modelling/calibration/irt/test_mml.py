@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import lsat
+from tests.support.item_banks import data_of_table
 from tests.support.simulated_items import drawn
 from workers.modelling.calibration.irt import information
 from workers.modelling.calibration.irt.bank import MODELS, Bank, Item, Model
 from workers.modelling.calibration.irt.expectation import Expectation, grid_of
 from workers.modelling.calibration.irt.mml import Calibration, calibrate
 from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS, GroupPriors, Priors
-from workers.modelling.calibration.irt.response_data import Floats, ResponseData, data_of_table
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -1,4 +1,4 @@
-"""Abilities: right at any length, finite for any record."""
+"""The reference for the filter: right at any length, finite for any record."""
 
 import mpmath as mp
 import numpy as np
@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.eap import Abilities, eap
+from tests.support.item_banks import bank_of
 from tests.support.simulated_items import drawn
-from workers.modelling.calibration.irt.abilities import Abilities, Method, abilities
-from workers.modelling.calibration.irt.bank import MODELS, Item, Model, bank_of
+from workers.modelling.calibration.irt.bank import MODELS, Item, Model
 from workers.modelling.calibration.irt.response_data import ResponseData
-
-METHODS: tuple[Method, ...] = ("EAP", "MAP", "WLE")
 
 
 def some_items(model: Model, number: int, seed: int = 1) -> list[Item]:
@@ -31,13 +30,13 @@ def some_items(model: Model, number: int, seed: int = 1) -> list[Item]:
     ]
 
 
-def record(items: list[Item], scores: list[float], method: Method = "EAP") -> Abilities:
+def record(items: list[Item], scores: list[float]) -> Abilities:
     """One person, item after item, again from the first when all are through."""
     number = np.arange(len(scores)) % len(items)
     answers = ResponseData(
         np.zeros(len(scores), dtype=np.int64), number, np.array(scores), 1, len(items)
     )
-    return abilities(bank_of(items), answers, method)
+    return eap(bank_of(items), answers)
 
 
 @pytest.mark.parametrize("scores", [[1.0] * 10_000, [0.0, 1.0] * 5_000, [0.0, 1.0, 1.0] * 40])
@@ -65,15 +64,14 @@ def test_given_any_length_when_estimated_then_moments_are_those_of_exact_integra
     assert found.lower[0] < at < found.upper[0]
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("model", MODELS)
 def test_given_all_right_or_all_wrong_when_estimated_then_it_is_finite_and_on_its_side(
-    model: Model, method: Method
+    model: Model,
 ) -> None:
     items = some_items(model, 20)
     for length in (1, 20, 400):
-        low = record(items, [0.0] * length, method)
-        high = record(items, [1.0] * length, method)
+        low = record(items, [0.0] * length)
+        high = record(items, [1.0] * length)
         assert np.isfinite([*low, *high]).all()
         assert low.theta[0] < high.theta[0]
         assert max(abs(low.theta[0]), abs(high.theta[0])) <= 10.0
@@ -81,10 +79,9 @@ def test_given_all_right_or_all_wrong_when_estimated_then_it_is_finite_and_on_it
     assert high.theta[0] > 1.5
 
 
-@pytest.mark.parametrize("method", METHODS)
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=5)
-def test_given_another_order_when_estimated_then_it_is_the_same(method: Method, seed: int) -> None:
+def test_given_another_order_when_estimated_then_it_is_the_same(seed: int) -> None:
     items = some_items("2PL", 12) + some_items("graded", 5)
     draw = np.random.default_rng(seed)
     answers = drawn(items, draw.normal(size=4), seed, missing=0.3)
@@ -92,8 +89,8 @@ def test_given_another_order_when_estimated_then_it_is_the_same(method: Method, 
     other = ResponseData(
         answers.person[order], answers.item[order], answers.score[order], 4, len(items)
     )
-    first = np.array(abilities(bank_of(items), answers, method))
-    second = np.array(abilities(bank_of(items), other, method))
+    first = np.array(eap(bank_of(items), answers))
+    second = np.array(eap(bank_of(items), other))
     assert second == pytest.approx(first, abs=1e-9)
 
 
@@ -101,19 +98,5 @@ def test_given_no_answer_when_estimated_then_it_is_the_prior() -> None:
     nobody = ResponseData(
         np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), 1, 1
     )
-    bank = bank_of([Item(1.0, (0.0,))])
-    found = abilities(bank, nobody, "EAP", mean=0.5, deviation=2.0)
-    assert np.array(found)[:, 0] == pytest.approx([0.5, 2.0, 0.5 - 3.92, 0.5 + 3.92], abs=2e-3)
-    assert np.array(abilities(bank, nobody, "MAP"))[:2, 0] == pytest.approx([0.0, 1.0], abs=1e-6)
-    assert np.isinf(abilities(bank, nobody, "WLE").standard_error).all()
-    with pytest.raises(ValueError, match="deviation must be above 0"):
-        abilities(bank, nobody, deviation=0.0)
-
-
-def test_given_a_scale_by_warm_when_estimated_then_wle_is_the_weighted_likelihood() -> None:
-    # On Rasch items of one difficulty WLE has a closed form: logit of (score + 1/2) / (n + 1).
-    for right in range(11):
-        found = record([Item(1.0, (0.7,))], [1.0] * right + [0.0] * (10 - right), "WLE")
-        p = (right + 0.5) / 11.0
-        assert found.theta[0] == pytest.approx(0.7 + np.log(p / (1.0 - p)), abs=1e-7)
-        assert found.standard_error[0] == pytest.approx(1.0 / np.sqrt(10 * p * (1 - p)), rel=1e-6)
+    estimate = eap(bank_of([Item(1.0, (0.0,))]), nobody)
+    assert np.array(estimate)[:, 0] == pytest.approx([0.0, 1.0, -1.96, 1.96], abs=2e-3)
