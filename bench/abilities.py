@@ -10,7 +10,7 @@ import argparse
 
 import numpy as np
 
-from bench.eap import Abilities
+from bench.eap import Abilities, eap
 from tests.support.item_banks import bank_of
 from workers.estimation.items import ItemParameters
 from workers.estimation.scales import evidence
