@@ -1,4 +1,4 @@
-"""Parameters as plain JSON: what a version is stored as."""
+"""Read and write parameters as plain JSON, the form in which a version is stored."""
 
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
@@ -13,16 +13,15 @@ from workers.estimation.scales import ConceptOffset, ScaleParameters
 FORMULAS: Final = 2
 """Number of the formulas that give parameters their meaning.
 
-Raise it by 1 with a change under which stored parameters would mean something else: another formula
-for mastery, ability or prediction, or another scale of a parameter. Keep it where only a fit finds
-other values, or where a new field means by default what was so before.
-"""
+Raise it by 1 if a change gives stored parameters another meaning: another formula for mastery,
+ability or prediction, or another unit of a parameter. Keep it if only a fit finds other values, or
+if a new field's default means what was true before."""
 
 _FIRST_FORMULAS: Final = 1
-"""The formulas of a document without a number."""
+"""Formulas of a document without a number."""
 
 _STORED_NAMES: Final = {"concept_offset": "deviation"}
-"""Names of fields in documents where they are not those of the models."""
+"""Names of fields in documents that differ from the names in the models."""
 
 
 def _stored_name(field: str) -> str:
@@ -40,16 +39,16 @@ _MODELS: tuple[Any, ...] = (
     Parameters,
 )
 for _model in _MODELS:
-    # Set here, so that the models themselves know nothing of documents.
+    # Set here, so that the models do not depend on documents.
     _model.__pydantic_config__ = _STRICT
 _ADAPTER = TypeAdapter(Parameters)
 
 
 class OlderFormulas(ValueError):
-    """Parameters were fitted under formulas that this engine computes by no more.
+    """Parameters were fitted under formulas that this engine no longer computes.
 
     Args:
-        formulas: their number.
+        formulas: number of these formulas.
     """
 
     def __init__(self, formulas: int) -> None:
@@ -64,7 +63,7 @@ def parameters_document(parameters: Parameters) -> dict[str, Any]:
     """Write parameters as JSON values.
 
     Returns:
-        The number of the formulas, and each field that differs from its default; floats keep their
+        The number of the formulas, and each field that differs from its default. Floats keep their
         bits.
     """
     return {"formulas": FORMULAS, **_document(parameters)}
@@ -74,8 +73,8 @@ def parameters_of(document: object) -> Parameters:
     """Read parameters that `parameters_document` wrote.
 
     Raises:
-        OlderFormulas: they were fitted under older formulas.
-        ValueError: naming the first field that is missing, unknown or out of its range.
+        OlderFormulas: the parameters were fitted under older formulas.
+        ValueError: a field is missing, unknown or out of range; the message names the first one.
     """
     if isinstance(document, dict):
         _check_formulas(document.get("formulas", _FIRST_FORMULAS))

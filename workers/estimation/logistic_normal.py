@@ -1,21 +1,21 @@
-"""The logistic function averaged over a normal ability: what an answer is expected to be, and says.
+"""The logistic-normal integral: the logistic function averaged over a normal ability.
 
 With x the mean of the logit a·(θ - b) and w its variance,
 
     P(x, w) = E[1 / (1 + exp(-x - √w·ε))],  ε ~ N(0, 1).
 
-The logistic function is taken as a mixture of three normal distribution functions, at most 5e-5
-off, whose average over a normal variable is known exactly: F(x) = Σ weight · Φ(c·x) with
-c = scale / √(1 + scale²·w). A mixture of normals falls too fast far from 0. A tilt of the normal
-variable, exp(s·x) · N(x; m, w) ∝ N(x; m + s·w, w), moves the argument to where F holds:
+A mixture of three normal distribution functions approximates the logistic function to 5e-5. Its
+average over a normal variable is exact: F(x) = Σ weight · Φ(c·x) with c = scale / √(1 + scale²·w).
+A mixture of normals falls too fast far from 0. Tilting the normal variable, exp(s·x) · N(x; m, w) ∝
+N(x; m + s·w, w), moves the argument to a place where F is accurate:
 
     P(x, w) = exp(x + w / 2) · P(-x - w, w)
 
-P fulfils ∂P/∂w = ½ · ∂²P/∂x².
+P satisfies ∂P/∂w = ½ · ∂²P/∂x².
 
 Source: Monahan & Stefanski (1992), "Normal scale mixture approximations to F*(z) and computation of
-the logistic-normal integral", in Balakrishnan, "Handbook of the logistic distribution", 529-540;
-the weights and scales here minimise the squared error over [0, 40].
+the logistic-normal integral", in Balakrishnan, "Handbook of the logistic distribution", 529-540.
+The weights and scales here minimise the squared error over [0, 40].
 """
 
 from math import erfc, exp, pi, sqrt
@@ -39,7 +39,7 @@ _S: Final[Floats] = np.array(_SCALES)[:, None]
 
 
 class LogisticNormal(NamedTuple):
-    """The chance of a right answer and its derivatives by x."""
+    """Probability of a right answer and its derivatives by x."""
 
     right: float
     """P, in (0, 1)."""
@@ -61,11 +61,14 @@ class LogisticNormalMany(NamedTuple):
 
 
 def chances(x: float, w: float) -> tuple[float, float]:
-    """The chances of a right and of a wrong answer, each in (0, 1), without cancellation.
+    """Compute the probabilities of a right and of a wrong answer, without cancellation.
 
     Args:
         x: mean of the logit, within ±300.
         w: variance of the logit, in [0, 5000].
+
+    Returns:
+        P and 1 - P, each in (0, 1).
     """
     below = -abs(x)
     tail = below < -0.5 * w
@@ -103,15 +106,18 @@ def logistic_normal(x: float, w: float) -> LogisticNormal:
 
 
 def evidence_of_logit(x: float, w: float, score: float) -> tuple[float, float]:
-    """First and negative second derivative by x of the logarithm of a score's averaged likelihood.
+    """Differentiate the log of a score's averaged likelihood by x.
 
-    The likelihood is P(right)^score · P(wrong)^(1 - score) = exp(score·x) / (1 + exp(x)). Times w
-    the second one lies in (0, 1): the posterior variance is w - w² · curvature.
+    The likelihood is P(right)^score · P(wrong)^(1 - score) = exp(score·x) / (1 + exp(x)).
 
     Args:
         x: mean of the logit, within ±300.
         w: variance of the logit, in [0, 5000].
-        score: in [0, 1].
+        score: score of the answer, in [0, 1].
+
+    Returns:
+        The first derivative, and the negative second one. The latter times w lies in (0, 1), and
+        the posterior variance is w - w² · curvature.
     """
     if 2.0 * x < (1.0 - 2.0 * score) * w:
         _, hazard, bend = _mixture(-x - score * w, w)
@@ -121,7 +127,7 @@ def evidence_of_logit(x: float, w: float, score: float) -> tuple[float, float]:
 
 
 def _mixture(x: float, w: float) -> tuple[float, float, float]:
-    """F, F' / F and F'' / F; written out, for this is most of what an answer costs."""
+    """Compute F, F' / F and F'' / F; unrolled, since most of an answer's time is spent here."""
     c1 = _SCALE_1 / sqrt(1.0 + _SQUARE_1 * w)
     c2 = _SCALE_2 / sqrt(1.0 + _SQUARE_2 * w)
     c3 = _SCALE_3 / sqrt(1.0 + _SQUARE_3 * w)
@@ -136,7 +142,7 @@ def _mixture(x: float, w: float) -> tuple[float, float, float]:
 
 
 def logistic_normal_many(x: Floats, w: Floats) -> LogisticNormalMany:
-    """`logistic_normal` of many answers at once, equal to it but for rounding.
+    """Vector form of `logistic_normal`, equal to it up to rounding.
 
     Args:
         x: means of the logits, within ±300, shape (n,).
@@ -160,15 +166,15 @@ def logistic_normal_many(x: Floats, w: Floats) -> LogisticNormalMany:
 
 
 def evidence_of_logits(x: Floats, w: Floats, score: Floats) -> tuple[Floats, Floats]:
-    """`evidence_of_logit` of many answers at once, equal to it but for rounding.
+    """Vector form of `evidence_of_logit`, equal to it up to rounding.
 
     Args:
         x: means of the logits, within ±300, shape (n,).
         w: variances of the logits, in [0, 5000], shape (n,).
-        score: of each answer, in [0, 1], shape (n,).
+        score: scores of the answers, in [0, 1], shape (n,).
     """
     sign = np.where(2.0 * x < (1.0 - 2.0 * score) * w, -1.0, 1.0)
-    # score where the sign is -1, score - 1 where it is 1.
+    # score if the sign is -1, score - 1 if it is 1.
     tilt = score - 0.5 - 0.5 * sign
     _, hazard, bend = _mixture_many(sign * (x + tilt * w), w)
     return tilt + sign * hazard, hazard * hazard - bend

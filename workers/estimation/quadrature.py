@@ -1,4 +1,4 @@
-"""The moments of an answer by Gauss-Hermite quadrature, where no closed form is known."""
+"""Moments of an answer by Gauss-Hermite quadrature, for items without a closed form."""
 
 from typing import Final
 
@@ -15,13 +15,13 @@ _SMALLEST: Final = 1e-300
 
 
 def step_probabilities(item: ItemParameters, theta: Floats) -> Floats:
-    """P(step = k | θ), shape (thresholds + 1, abilities).
+    """Compute P(step = k | θ), shape (thresholds + 1, abilities).
 
-    Source: as in `ItemParameters`.
+    Source: see `ItemParameters`.
     """
     distance = item.discrimination * (theta - np.array(item.thresholds)[:, None])
     if item.steps == "graded":
-        # Differences of two such chances lose all digits in the tail where both are near 1.
+        # A difference of two probabilities near 1 would lose all digits in the tail.
         reached = np.exp(-np.logaddexp(0.0, -distance))
         missed = np.exp(-np.logaddexp(0.0, distance))
         between = np.where(reached[1:] > 0.5, missed[1:] - missed[:-1], reached[:-1] - reached[1:])
@@ -35,16 +35,19 @@ def step_probabilities(item: ItemParameters, theta: Floats) -> Floats:
 def evidence_of_steps(
     item: ItemParameters, mean: float, variance: float, score: float
 ) -> tuple[float, float, float]:
-    """Expected score, and first and negative second derivative of the answer's log Z.
+    """Compute expected score and derivatives of log Z for an item with thresholds.
 
-    The derivatives are those that give the posterior's moments by quadrature: 41 points suffice
-    while a²·variance is below some 30; a posterior that falls between points keeps their spacing.
+    The derivatives give the posterior's moments by quadrature. 41 points suffice while a²·variance
+    is below about 30. A posterior narrower than their spacing keeps the spacing as its width.
 
     Args:
-        item: with thresholds.
-        mean: of the ability before the answer, logits.
-        variance: of the same, above 0.
-        score: in [0, 1]; the step nearest to it counts.
+        item: an item with thresholds.
+        mean: mean of the ability before the answer, logits.
+        variance: variance of the ability before the answer, above 0.
+        score: score of the answer, in [0, 1]; the nearest step counts.
+
+    Returns:
+        Expected score, first derivative and negative second derivative.
     """
     chances = step_probabilities(item, mean + np.sqrt(variance) * _NODES)
     count = len(item.thresholds)
@@ -55,13 +58,16 @@ def evidence_of_steps(
 def evidence_of_score(
     item: ItemParameters, mean: float, variance: float, score: float
 ) -> tuple[float, float]:
-    """First and negative second derivative of log Z for partial credit on an item with asymptotes.
+    """Compute derivatives of log Z for partial credit on an item with asymptotes.
 
     Args:
-        item: without thresholds.
-        mean: of the ability before the answer, logits.
-        variance: of the ability before the answer, above 0.
-        score: in (0, 1); it weights the likelihoods of a right and of a wrong answer.
+        item: an item without thresholds.
+        mean: mean of the ability before the answer, logits.
+        variance: variance of the ability before the answer, above 0.
+        score: score of the answer, in (0, 1); it weights the likelihoods of right and wrong.
+
+    Returns:
+        First derivative and negative second derivative.
     """
     x = item.discrimination * (mean + np.sqrt(variance) * _NODES - item.difficulty)
     span = item.upper - item.lower
@@ -71,7 +77,7 @@ def evidence_of_score(
 
 
 def _moments(likelihood: Floats, variance: float) -> tuple[float, float]:
-    """The derivatives of log Z that give the posterior's mean and variance."""
+    """Compute the derivatives of log Z from the posterior's mean and variance."""
     posterior = _WEIGHT * np.maximum(likelihood, _SMALLEST)
     posterior /= posterior.sum()
     shift = float(posterior @ _NODES)
