@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Floats, answers_of_table
+from tests.support.item_banks import data_of_table
 from workers.modelling.calibration.irt.mml import calibrate
 from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS
+from workers.modelling.calibration.irt.response_data import Floats
 
 PERSONS, ITEMS, MISSING = 5_000, 60, 0.7
 SEEDS = range(1, 6)
@@ -50,7 +51,7 @@ def ours(table: Floats, variant: str) -> tuple[Floats, float]:
     """a and b, and the seconds taken from the table on."""
     start = time.perf_counter()
     found = calibrate(
-        answers_of_table(table),
+        data_of_table(table),
         "2PL",
         priors=WEAK_PRIORS if variant == "weak priors" else NO_PRIORS,
         learn_priors=variant == "learnt priors",

@@ -32,7 +32,7 @@ from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.uncertainty import log_odds, log_odds_interval
-from workers.modelling.calibration.bkt.step import LEAST_PRIOR, LEAST_RATIO
+from workers.modelling.calibration.bkt.em import LEAST_PRIOR, LEAST_RATIO
 from workers.modelling.calibration.fitting import COMBINED, MODELS
 from workers.modelling.calibration.table import Table, table_of
 

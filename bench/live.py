@@ -25,7 +25,7 @@ from tests.support.live_predictions import (
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
 from tests.support.whole_run import MASTERY_COMMAND, Setting, publish, start_worker
 from workers.importing.csv_responses import CsvResponses
-from workers.metrics.drift.watch import SIZE, SIZE_OF_CONCEPT
+from workers.metrics.drift.monitor import SIZE, SIZE_OF_CONCEPT
 
 ROWS = 20_000
 

@@ -23,9 +23,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workers.estimation.averaged_logistic import averaged_many, evidence_of_logits
 from workers.estimation.bkt import update_many
-from workers.estimation.last_step import FEATURES, Seen, features, sums_after
+from workers.estimation.last_step import FEATURES, FeatureSources, features, sums_after
+from workers.estimation.logistic_normal import evidence_of_logits, logistic_normal_many
 
 LEARNERS, CONCEPTS, ITEMS, BATCHES, ROUNDS = 500, 50, 1_000, 400, 5
 POPULATION = 5_000
@@ -100,7 +100,7 @@ def ours() -> float:
         steep, v1, v2 = a[item], variance[who], spread[who]
         x = steep * (theta[who] + deviation[who] - b[item])
         w = steep * steep * (v1 + v2)
-        expected = averaged_many(x, w)
+        expected = logistic_normal_many(x, w)
         z = np.log(expected.right) - np.log(expected.wrong)
         odds = np.ldexp(mantissa[who], exponent[who])
         known = odds / (1.0 + odds)
@@ -109,7 +109,7 @@ def ours() -> float:
         again = (n > 0).astype(np.float64)
         eta = np.einsum(
             "ij,ij->i",
-            features(Seen(z, (right, 1.0 - right), known, sums, n, again)),
+            features(FeatureSources(z, (right, 1.0 - right), known, sums, n, again)),
             weights[concept],
         )
         _prediction = 1.0 / (1.0 + np.exp(-eta))

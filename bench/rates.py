@@ -26,7 +26,7 @@ from workers.common.rate_limit import RateLimit
 from workers.common.retrying import Retrying
 from workers.engine.recorder import Recorder
 from workers.ledger.sql.direct import DirectLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

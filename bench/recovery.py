@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modelling.calibration.bkt.fit import NO_PRIORS, fit_bkt
+from workers.modelling.calibration.bkt.fit import BetaPriors, fit_bkt
 from workers.modelling.calibration.table import NEVER, Table
 
 Floats = NDArray[np.float64]
@@ -73,7 +73,7 @@ def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
     number[by_learner] = np.arange(learner.size) - begins[learner[by_learner]]
     order = np.lexsort((place[learner], number))
     step = np.concatenate([[0], np.cumsum(np.bincount(number))])
-    moment = number[order]
+    answered_at_us = number[order]
     return Table(
         names,
         names,
@@ -83,8 +83,8 @@ def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
         step,
         np.arange(learner.size),
         concept[order],
-        moment,
-        np.where(moment > 0, moment - 1, NEVER),
+        answered_at_us,
+        np.where(answered_at_us > 0, answered_at_us - 1, NEVER),
     )
 
 
@@ -147,7 +147,7 @@ def recovery() -> None:
         concept = np.repeat(np.arange(CONCEPTS), LEARNERS * ANSWERS)
         table = table_of_rows(learner, concept, answers.ravel())
         begin = time.process_time()
-        found = fit_bkt(table, forgets=False, priors=NO_PRIORS, restarts=5).parameters[:4]
+        found = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5).parameters[:4]
         seconds += time.process_time() - begin
         rows += learner.size
         errors.append(found - truth)
@@ -172,7 +172,7 @@ def beside(path: Path, found_by_pybkt: Sequence[Path]) -> None:
     score = raw["correct"][order].astype(np.float64)
     table = table_of_rows(learner, concept, score)
     begin = time.process_time()
-    found = fit_bkt(table, forgets=False, priors=NO_PRIORS, restarts=5)
+    found = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5)
     seconds = time.process_time() - begin
     print(
         f"\n{path.name}: {score.size:,} rows, {names.size} concepts, "

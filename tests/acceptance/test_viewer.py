@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.reference.asyncapi import EVENT_TYPES, build_document
 from workers.web.http import application, inner_routes
 from workers.web.server import HttpServer

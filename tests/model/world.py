@@ -15,7 +15,7 @@ from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.ledger.exchange import Commit, Committed
 from workers.ledger.sql.direct import DirectLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.publishing.publisher import Outlet
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawEntry

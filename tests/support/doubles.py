@@ -24,7 +24,7 @@ from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.protocol import Ledger
 from workers.ledger.rows import Stored
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.publishing.publisher import Outlet
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry

@@ -15,7 +15,7 @@ from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import FEATURES, PredictionWeights
 from workers.estimation.learner import Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 MISSING: Final = object()
 """Given as the value of a field, it takes the field out."""
@@ -256,9 +256,9 @@ def item_parameters(draw: st.DrawFn) -> ItemParameters:
 
 
 @st.composite
-def deviations(draw: st.DrawFn) -> Deviation:
-    """Any valid deviation of a concept."""
-    return Deviation(
+def concept_offsets(draw: st.DrawFn) -> ConceptOffset:
+    """Any valid offset of a concept."""
+    return ConceptOffset(
         draw(st.one_of(st.just(0.0), st.floats(1e-4, 4.0))),
         draw(st.sampled_from((0.0, 0.02, 1.0))),
         draw(st.floats(-0.5, 0.5)),
@@ -282,7 +282,7 @@ def scale_parameters(draw: st.DrawFn) -> ScaleParameters:
         draw(st.floats(0.01, 9.0)),
         draw(st.sampled_from((0.0, 0.01, 1.0))),
         draw(item_parameters()),
-        draw(deviations()),
+        draw(concept_offsets()),
         prediction is None and draw(st.booleans()),
         prediction,
     )
@@ -295,7 +295,7 @@ def calibrated_parameters(draw: st.DrawFn) -> Parameters:
         ConceptParameters,
         st.one_of(st.none(), bkt_parameters()),
         st.one_of(st.none(), item_parameters()),
-        st.one_of(st.none(), deviations()),
+        st.one_of(st.none(), concept_offsets()),
         st.one_of(st.none(), prediction_weights()),
     )
     return Parameters(

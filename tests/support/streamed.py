@@ -15,7 +15,7 @@ from workers.engine.recorder import Recorder
 from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters
 from workers.ledger.protocol import Ledger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.streams.batch import RawEntry
 
 Logs = Mapping[str, Sequence[Response]]

@@ -32,10 +32,10 @@ from workers.graph.projector import Projector
 from workers.identity.claims import Authorisation
 from workers.ledger.parameter_versions import ParametersSource, Versions
 from workers.ledger.parameters import ParametersLedger
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.metrics.health import Check, Health
-from workers.metrics.metrics import EngineMetrics
 from workers.metrics.readiness_gauge import ReadinessGauge
-from workers.metrics.refreshing import Refreshing
+from workers.metrics.shared_refresh import SharedRefresh
 from workers.metrics.stream_gauges import StreamGauges
 from workers.operations.repair.background_replay import Replayer
 from workers.publishing.outbox_relay import OutboxRelay
@@ -333,6 +333,6 @@ def build_service(
         servers,
         health=health,
         registry=metrics.registry,
-        refresh=Refreshing([readiness.refresh, gauges.refresh]).refresh,
+        refresh=SharedRefresh([readiness.refresh, gauges.refresh]).refresh,
         bearer=verification.bearer,
     )

@@ -21,7 +21,7 @@ from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.modelling.calibration.fitting import MODELS
 from workers.modelling.calibration_run.calibrator import Calibrator
-from workers.modelling.calibration_run.processes import Hands, cores, in_a_process
+from workers.modelling.calibration_run.processes import ProcessPool, available_cores, run_in_process
 from workers.modelling.calibration_run.request import DEFAULT_MODEL, Activate, Calibrated, Request
 
 _STOPPED: Final = 130
@@ -90,8 +90,8 @@ async def _calibrate(
 ) -> Calibrated:
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings, stack)
-        hands = Hands(processes or cores(), in_a_process)
-        calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), hands=hands)
+        pool = ProcessPool(processes or available_cores(), run_in_process)
+        calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=pool)
         bar = stack.enter_context(progress_bar())
         task = bar.add_task("calibrating", total=None)
 

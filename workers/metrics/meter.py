@@ -1,4 +1,4 @@
-"""What the engine counts while it works; `workers.metrics.metrics` keeps it."""
+"""What the engine counts while it works; `workers.metrics.engine_metrics` keeps it."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager

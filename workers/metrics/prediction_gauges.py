@@ -6,7 +6,7 @@ import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from workers.metrics.drift.watch import Drift, Figures, PredictionWatch
+from workers.metrics.drift.monitor import Drift, Figures, PredictionMonitor
 from workers.metrics.drift.windows import Measures
 
 _log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ class PredictionGauges(Collector):
         watch: what is shown.
     """
 
-    def __init__(self, watch: PredictionWatch) -> None:
+    def __init__(self, watch: PredictionMonitor) -> None:
         self._watch = watch
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
@@ -95,7 +95,7 @@ def _drift(figures: Figures) -> Iterable[GaugeMetricFamily]:
     return mean, over, drift, concepts
 
 
-def tell_drift(drift: Drift) -> None:
+def log_drift(drift: Drift) -> None:
     """Write a drift into the log: a warning where it begins, a note where it is over."""
     tell = _log.warning if drift.began else _log.info
     tell(

@@ -26,10 +26,10 @@ from workers.estimation.documents import parameters_document
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 from workers.ledger.parameter_versions import ParametersSource
 from workers.ledger.sql.direct import DirectLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.operations.repair.background_replay import Replayer
 from workers.operations.repair.verifying import verify
 
@@ -52,7 +52,7 @@ CALIBRATED: Final = parameters_document(
             0.2,
             1.5,
             0.01,
-            deviation=Deviation(0.5, 0.01, 0.02),
+            concept_offset=ConceptOffset(0.5, 0.01, 0.02),
             prediction=PredictionWeights(0.1, 0.6, 0.3, 0.4, 0.2, 0.1, 0.2),
         ),
     )

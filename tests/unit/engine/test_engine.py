@@ -24,7 +24,7 @@ from tests.support.factories import event_json
 from workers.common.errors import LedgerRefused, LedgerUnavailable, RedisUnavailable, StreamRefused
 from workers.engine.engine import Engine
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.streams.batch import RawEntry
 
 GOOD = [raw(event_json("s1", number), number) for number in range(12)]

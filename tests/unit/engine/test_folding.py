@@ -16,7 +16,7 @@ from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameter_versions import ParametersSource
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 NEW = Parameters(version=2, default=BktParameters(0.4, 0.2, 0.15, 0.05))
 

@@ -28,7 +28,7 @@ from workers.common.errors import LedgerUnavailable
 from workers.engine.group import grouped
 from workers.engine.pipeline import Pipeline, Step
 from workers.ledger.exchange import Commit
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.publishing.publisher import Outlet
 from workers.streams.batch import RawBatch
 

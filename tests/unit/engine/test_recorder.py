@@ -26,7 +26,7 @@ from workers.estimation.replay import replay
 from workers.ledger.exchange import Commit, Touched
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.protocol import Ledger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.operations.repair.verifying import differences
 
 

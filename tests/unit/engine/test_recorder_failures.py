@@ -14,7 +14,7 @@ from tests.support.doubles import (
     recorder,
 )
 from workers.common.errors import LedgerRefused, LedgerUnavailable
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 
 @pytest.mark.parametrize("when", ["before_load", "before_commit", "after_commit"])

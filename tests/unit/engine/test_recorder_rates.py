@@ -27,7 +27,7 @@ from workers.engine.recorder import Recorder
 from workers.ledger.exchange import Commit
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.protocol import Ledger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.publishing.settled import Settled
 
 START_MS = START_US // 1000

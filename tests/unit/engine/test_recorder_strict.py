@@ -20,7 +20,7 @@ from workers.engine.recorder import Recorder
 from workers.engine.registry import Registry
 from workers.ledger.concept_map import Concept, ConceptMap, Item, Name, Registered
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 TENANT = "school-7"
 

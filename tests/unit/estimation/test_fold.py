@@ -58,12 +58,12 @@ class DictLedger:
             any(r.position < last for r in new)
             or self.learner.parameters_version != self.parameters.version
         )
-        work = FoldTask(
+        task = FoldTask(
             KEY, self._loaded(new, whole=late), new, list(self.log.values()) if late else None
         )
-        before = copy.deepcopy(work.learner)
-        (folded,) = fold([work], self.parameters)
-        assert work.learner == before, "the fold must not change what it was given"
+        before = copy.deepcopy(task.learner)
+        (folded,) = fold([task], self.parameters)
+        assert task.learner == before, "the fold must not change what it was given"
         for name in ("concepts", "abilities", "sessions"):
             # Nothing but what is named is stored.
             now = getattr(folded.learner, name)
@@ -348,12 +348,12 @@ def test_given_a_wrong_stored_value_when_a_late_answer_comes_then_its_repair_is_
 
 
 def test_given_many_learners_when_folded_together_then_each_is_as_if_alone() -> None:
-    works = []
+    tasks = []
     for number in range(40):
         log = learner_log(12, seed=number)
         half = log[:6]
         late = number % 2 == 0
-        works.append(
+        tasks.append(
             FoldTask(
                 LearnerKey("t", str(number)),
                 replay(log[6:] if late else half, CLASSICAL),
@@ -361,9 +361,9 @@ def test_given_many_learners_when_folded_together_then_each_is_as_if_alone() -> 
                 log[6:] if late else None,
             )
         )
-    together = fold(works, CLASSICAL)
-    assert together == [fold([work], CLASSICAL)[0] for work in works]
-    assert [f.key for f in together] == [w.key for w in works]
+    together = fold(tasks, CLASSICAL)
+    assert together == [fold([task], CLASSICAL)[0] for task in tasks]
+    assert [f.key for f in together] == [w.key for w in tasks]
     assert [f.learner for f in together] == [
         replay(learner_log(12, seed=number), CLASSICAL) for number in range(40)
     ]

@@ -11,7 +11,7 @@ from tests.support.drift_reports import stream, told
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.predictions import Selection
 from workers.metrics.drift.histories import LABELS
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 
 def shown(metrics: EngineMetrics, name: str, **labels: str) -> float:

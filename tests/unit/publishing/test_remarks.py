@@ -16,7 +16,7 @@ from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.publishing.mastery_events import restated_events
 from workers.publishing.remarks import with_remarks
 

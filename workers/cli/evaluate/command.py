@@ -21,7 +21,7 @@ from workers.modelling.calibration.answers import Answers, answers_of
 from workers.modelling.calibration.ceilings import ceiling_warning, lowest_of
 from workers.modelling.calibration.fitting import IN_STEPS, MODELS, fit_table
 from workers.modelling.calibration.merging import tallies_of
-from workers.modelling.calibration_run.processes import cores
+from workers.modelling.calibration_run.processes import available_cores
 from workers.modelling.evaluation.page.report import render_evaluation
 from workers.modelling.evaluation.page.report_data import Evaluation, best
 from workers.modelling.evaluation.protocol import FOLDS, Predictions
@@ -129,7 +129,7 @@ def evaluate(  # noqa: PLR0917  # typer reads the parameters by name
             f"{file}: it has {answers.learners} students, and {FOLDS} or more are needed: each "
             "fifth is predicted by what the others taught"
         )
-    found = _run(_chosen(model, answers), answers, processes or cores())
+    found = _run(_chosen(model, answers), answers, processes or available_cores())
     if json:
         document = {name: predictions.document() for name, predictions in found.items()}
         typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())

@@ -28,8 +28,8 @@ class CalibratedConcept(NamedTuple):
     def of(cls, state: ConceptState, low: float | None, high: float | None) -> Self:
         """Take them from a state and the ends of the interval of its mastery."""
         return cls(
-            state.deviation,
-            state.deviation_variance,
+            state.concept_offset,
+            state.offset_variance,
             state.gradient,
             state.recent,
             state.lasting,

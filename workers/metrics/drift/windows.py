@@ -2,7 +2,7 @@
 
 A window weighs answers by (1 - 1/n)^k, k being how many came after: about its last n answers
 count. All measures but one are exact for these weights; the area under the ROC curve is that of
-`workers.metrics.drift.ranks`.
+`workers.metrics.drift.moving_auc`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from contracts.responses import CORRECT_FROM
 from workers.estimation.metrics import BINS
-from workers.metrics.drift.ranks import Ranks
+from workers.metrics.drift.moving_auc import MovingAuc
 from workers.metrics.drift.residuals import residuals
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,7 @@ class Windows:
     def __init__(self, sizes: Sequence[int]) -> None:
         self._decay = 1.0 - 1.0 / np.array(sizes, dtype=np.float64)
         many = len(sizes)
-        self._ranks = [Ranks(decay) for decay in self._decay.tolist()]
+        self._ranks = [MovingAuc(decay) for decay in self._decay.tolist()]
         # Weight, sum of predictions and sum of scores in each of the bins of a calibration curve.
         self._curve = np.zeros((3, many, BINS))
         self._sums = np.zeros((5, many))

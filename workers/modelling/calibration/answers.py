@@ -111,8 +111,8 @@ class Answers:
         order = np.lexsort((rank[learner], place))
         row, place = row[order], place[order]
         steps = int(place[-1]) + 1 if place.size else 0
-        previous = np.concatenate([[NEVER], self.answered_at_us[:-1]])
-        previous[self.begin[:-1][np.diff(self.begin) > 0]] = NEVER
+        previous_at_us = np.concatenate([[NEVER], self.answered_at_us[:-1]])
+        previous_at_us[self.begin[:-1][np.diff(self.begin) > 0]] = NEVER
         linked = np.diff(self.link_begin)[row]
         link = np.repeat(np.arange(row.size), linked)
         within = np.arange(link.size) - np.repeat(np.cumsum(linked) - linked, linked)
@@ -130,7 +130,7 @@ class Answers:
             link,
             concept,
             self.answered_at_us[row],
-            previous[row],
+            previous_at_us[row],
         )
 
     def log(self, learner: int) -> list[Response]:

@@ -56,7 +56,7 @@ def chains_of(table: Table) -> Chains:
     return Chains(order, table.link[order], concept[longest_first], step)
 
 
-def expected_states(
+def forward_backward(
     chains: Chains, right: tuple[Floats, Floats], prior: Floats, learn: Floats, forget: Floats
 ) -> "Smoothed":
     """Forward and backward pass of the two-state chain over all chains at once.

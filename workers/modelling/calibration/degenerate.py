@@ -6,7 +6,7 @@ from typing import Final
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import BktParameters
 from workers.modelling.calibration.ceilings import ceiling_warning, ceilings_of
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.tallies import Tallies
 
 _HALF: Final = 0.5

@@ -11,7 +11,7 @@ from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import ConceptParameters, Parameters
 from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.degenerate import degenerate
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.steps import FEWEST, answers_to_fit
 from workers.modelling.calibration.table import Floats, Ints
 from workers.modelling.calibration.tallies import Tallies, Tally

@@ -8,11 +8,11 @@ import numpy as np
 import orjson
 
 from workers.estimation.documents import parameters_document, parameters_of
+from workers.modelling.calibration.ability.filter import AbilityModel
 from workers.modelling.calibration.ability.fit import AbilityFit
-from workers.modelling.calibration.ability.item_fit import Items
-from workers.modelling.calibration.ability.kernel import AbilityModel
+from workers.modelling.calibration.ability.items import Items
 from workers.modelling.calibration.combined.fit import PartFit
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 
 _KINDS: Final = {kind.__name__: kind for kind in (AbilityFit, AbilityModel, Items, PartFit)}
 _KIND, _ARRAY, _DATA, _SHAPE = "@", "array", "data", "shape"

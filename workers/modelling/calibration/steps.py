@@ -12,8 +12,9 @@ import numpy as np
 
 from workers.modelling.calibration.ability.fit import fit_ability
 from workers.modelling.calibration.answers import Answers
-from workers.modelling.calibration.combined.fit import fit_but_part, parts_of
-from workers.modelling.calibration.fitting import COMBINED, MODELS, combined_by
+from workers.modelling.calibration.combined.fit import fit_without_part, part_count
+from workers.modelling.calibration.combined.recipe import combined_from_parts
+from workers.modelling.calibration.fitting import COMBINED, MODELS
 from workers.modelling.calibration.packing import packed, packed_fit, unpacked
 
 FEWEST: Final = 300
@@ -69,7 +70,7 @@ def steps_of(model: str, answers: Answers) -> list[Step]:
             steps.append(Step(fit_name(scale)))
             continue
         ability = Step(f"{_ABILITY} {scale}")
-        numbers = range(parts_of(_learners_to_fit(answers, scale)))
+        numbers = range(part_count(_learners_to_fit(answers, scale)))
         parts = [Step(f"{_PART}-{number} {scale}", (ability.name,)) for number in numbers]
         needs = (ability.name, *(part.name for part in parts))
         steps += [ability, *parts, Step(fit_name(scale), needs)]
@@ -107,7 +108,8 @@ def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -
     if what == _ABILITY:
         return packed(fit_ability(table))
     if what.startswith(_PART):
-        return packed(fit_but_part(table, needed[0], int(what[len(_PART) + 1 :])))
+        return packed(fit_without_part(table, needed[0], int(what[len(_PART) + 1 :])))
     if model == COMBINED:
-        return packed_fit(combined_by(table, needed[0], needed[1:]))
+        ability, *parts = needed
+        return packed_fit(combined_from_parts(table, ability, parts))
     return packed_fit(MODELS[model](table))

@@ -56,8 +56,8 @@ class Table:
     step: Ints
     link: Ints
     concept: Ints
-    moment: Ints
-    previous: Ints
+    answered_at_us: Ints
+    previous_at_us: Ints
 
     @property
     def learners(self) -> int:
@@ -107,9 +107,11 @@ class Table:
         pair, _ = self.pairs
         order = np.argsort(pair, kind="stable")
         newest = np.full(pair.size, NEVER)
-        moment = self.moment[self.link[order]]
-        newest[order[1:]] = np.where(pair[order[1:]] == pair[order[:-1]], moment[:-1], NEVER)
-        again: Bools = (newest > NEVER) & (newest == self.previous[self.link])
+        answered_at_us = self.answered_at_us[self.link[order]]
+        newest[order[1:]] = np.where(
+            pair[order[1:]] == pair[order[:-1]], answered_at_us[:-1], NEVER
+        )
+        again: Bools = (newest > NEVER) & (newest == self.previous_at_us[self.link])
         return again
 
     @cached_property
@@ -146,8 +148,8 @@ class Table:
             np.searchsorted(of_step, np.arange(steps + 1)),
             row[self.link[linked]],
             self.concept[linked],
-            self.moment[kept],
-            self.previous[kept],
+            self.answered_at_us[kept],
+            self.previous_at_us[kept],
         )
 
     def first(self, steps: int) -> "Table":
@@ -164,9 +166,14 @@ class Table:
             step,
             self.link[:links],
             self.concept[:links],
-            self.moment[:rows],
-            self.previous[:rows],
+            self.answered_at_us[:rows],
+            self.previous_at_us[:rows],
         )
+
+
+def answered_concepts(table: Table) -> list[tuple[int, str]]:
+    """List numbers and names of the concepts with an answer, numbers rising."""
+    return [(at, table.concepts[at]) for at in np.unique(table.concept).tolist()]
 
 
 def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
@@ -184,8 +191,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
     score: list[float] = []
     link: list[int] = []
     concept: list[int] = []
-    moment: list[int] = []
-    previous: list[int] = []
+    answered_at_us: list[int] = []
+    previous_at_us: list[int] = []
     step = [0]
     running = sum(map(bool, kept))
     k = 0
@@ -202,8 +209,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
             learner.append(n)
             item.append(items.setdefault(response.item_id, len(items)))
             score.append(response.score)
-            moment.append(response.answered_at_us)
-            previous.append(kept[order[n]][k - 1].answered_at_us if k else NEVER)
+            answered_at_us.append(response.answered_at_us)
+            previous_at_us.append(kept[order[n]][k - 1].answered_at_us if k else NEVER)
         step.append(len(learner))
         k += 1
     return (
@@ -216,8 +223,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
             np.array(step, dtype=np.int64),
             np.array(link, dtype=np.int64),
             np.array(concept, dtype=np.int64),
-            np.array(moment, dtype=np.int64),
-            np.array(previous, dtype=np.int64),
+            np.array(answered_at_us, dtype=np.int64),
+            np.array(previous_at_us, dtype=np.int64),
         ),
         [n for n in order if kept[n]],
     )

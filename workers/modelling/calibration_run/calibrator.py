@@ -34,11 +34,11 @@ from workers.ledger.parameters import (
 )
 from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.sufficiency import shortage
-from workers.modelling.calibration_run.processes import Hands, cores, in_a_process
-from workers.modelling.calibration_run.progress import Progress, Told
+from workers.modelling.calibration_run.processes import ProcessPool, available_cores, run_in_process
+from workers.modelling.calibration_run.progress import Progress, ProgressCallback
 from workers.modelling.calibration_run.reading import read_answers
 from workers.modelling.calibration_run.request import Calibrated, Request
-from workers.modelling.calibration_run.run import Run
+from workers.modelling.calibration_run.step_runner import StepRunner
 from workers.modelling.calibration_run.workspace import Workspace
 from workers.modelling.judging.comparing import Comparison, compare
 from workers.modelling.judging.deciding import Decision, judge
@@ -50,14 +50,14 @@ _log = structlog.get_logger(__name__)
 KEPT_S: Final = 7 * 86_400
 """For so long a run that nobody goes on with can be gone on with, seconds."""
 
-By = Literal["command", "job"]
+StartedBy = Literal["command", "job"]
 """Who began a run."""
 
 _BEGUN: Final = "begun"
 _PREFIX: Final = "mastery-calibration-"
 
 
-class Begun(NamedTuple):
+class OpenRun(NamedTuple):
     """A run that can be gone on with."""
 
     run: str
@@ -85,7 +85,7 @@ class Calibrator:
         ledger: the system of record. The logs of all tenants are read: parameters belong to the
             deployment.
         retrying: waits for it where it is away.
-        hands: do its steps; None: a process for each, as many as there are cores.
+        pool: do its steps; None: a process for each, as many as there are cores.
         directory: where to work; None: where temporary files go. It takes some 40 bytes an answer.
     """
 
@@ -94,25 +94,30 @@ class Calibrator:
         *,
         ledger: Ledger,
         retrying: Retrying,
-        hands: Hands | None = None,
+        pool: ProcessPool | None = None,
         directory: Path | None = None,
     ) -> None:
         self._ledger = ledger
         self._retrying = retrying
         self._ask = retrying.call
-        self._hands = hands or Hands(cores(), in_a_process)
+        self._pool = pool or ProcessPool(available_cores(), run_in_process)
         self._directory = directory
 
-    async def latest_run(self, model: str) -> Begun | None:
+    async def latest_run(self, model: str) -> OpenRun | None:
         """The newest run of a model that a command began and that has not ended."""
         for stage in await self._ask(lambda: self._ledger.stages_named(_BEGUN)):
             begun = _begun({_BEGUN: stage.document}, model)
             if begun.get("by") == "command":
-                return Begun(stage.run, iso(begun["until_us"]))
+                return OpenRun(stage.run, iso(begun["until_us"]))
         return None
 
     async def calibrate(
-        self, request: Request, told: Told, *, run_id: str | None = None, by: By = "command"
+        self,
+        request: Request,
+        told: ProgressCallback,
+        *,
+        run_id: str | None = None,
+        by: StartedBy = "command",
     ) -> Calibrated:
         """Calibrate, or go on with a run.
 
@@ -170,7 +175,7 @@ class Calibrator:
         )
 
     async def _found(
-        self, run_id: str, model: str, by: By, progress: Progress
+        self, run_id: str, model: str, by: StartedBy, progress: Progress
     ) -> tuple[Parameters, Mapping[str, Any]]:
         """New parameters, and all that was found out about them."""
         known = await self._ask(lambda: self._ledger.stages(run_id))
@@ -192,13 +197,13 @@ class Calibrator:
         with _working_directory(self._directory) as directory:
             workspace = Workspace(Path(directory))
             await asyncio.to_thread(workspace.lay_out, model, answers)
-            run = Run(
+            run = StepRunner(
                 run_id,
                 ledger=self._ledger,
                 retrying=self._retrying,
                 workspace=workspace,
                 answers=answers,
-                hands=self._hands,
+                pool=self._pool,
                 progress=progress,
             )
             found = await run.fit(model, known)

@@ -16,7 +16,7 @@ from workers.modelling.calibration_run.workspace import Workspace
 _SHOWN: Final = 500
 
 
-def cores() -> int:
+def available_cores() -> int:
     """How many processes can run at the same time."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -24,7 +24,7 @@ def cores() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class ProcessPool:
     """Who does steps.
 
     Args:
@@ -32,15 +32,15 @@ class Hands:
         do: does a step, named, in a workspace; given up, it has ended when it returns.
     """
 
-    most: int
-    do: Callable[[Workspace, str], Awaitable[None]]
+    size: int
+    run: Callable[[Workspace, str], Awaitable[None]]
 
 
-async def do_all(
+async def run_steps(
     workspace: Workspace,
     steps: Sequence[Step],
     done: Iterable[str],
-    hands: Hands,
+    pool: ProcessPool,
     ended: Callable[[Step], Awaitable[None]],
 ) -> None:
     """Do steps, as many at the same time as there may be; each as soon as what it needs is there.
@@ -51,7 +51,7 @@ async def do_all(
         workspace: laid out.
         steps: in an order in which they can be done.
         done: names of those whose documents are there already.
-        hands: who does them.
+        pool: who does them.
         ended: told of each that was done.
 
     Raises:
@@ -60,13 +60,13 @@ async def do_all(
     ready = {step.name: asyncio.Event() for step in steps}
     for name in done:
         ready[name].set()
-    free = asyncio.Semaphore(hands.most)
+    free = asyncio.Semaphore(pool.size)
 
     async def see_through(step: Step) -> None:
         for needed in step.needs:
             await ready[needed].wait()
         async with free:
-            await hands.do(workspace, step.name)
+            await pool.run(workspace, step.name)
         await ended(step)
         ready[step.name].set()
 
@@ -79,7 +79,7 @@ async def do_all(
         await end(tasks)
 
 
-async def in_a_process(workspace: Workspace, name: str) -> None:
+async def run_in_process(workspace: Workspace, name: str) -> None:
     """Do a step in a process of its own.
 
     Raises:

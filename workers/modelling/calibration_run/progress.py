@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-Told = Callable[[int, int], Awaitable[None]]
+ProgressCallback = Callable[[int, int], Awaitable[None]]
 """Told how many steps of the work are done, and of how many."""
 
 _READING: Final = 100
@@ -17,7 +17,7 @@ class Progress:
         told: of each change.
     """
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: ProgressCallback) -> None:
         self._told = told
         self._done = 0
         # One scale is what most have.

@@ -19,14 +19,12 @@ _LOWER: Final = 10
 
 def main(directory: str, name: str) -> None:
     """Do a step."""
-    threading.Thread(
-        target=_end_with_the_one_who_started_this, args=(directory,), daemon=True
-    ).start()
+    threading.Thread(target=_end_with_parent, args=(directory,), daemon=True).start()
     os.nice(_LOWER)
     Workspace(Path(directory)).do(name)
 
 
-def _end_with_the_one_who_started_this(directory: str) -> None:
+def _end_with_parent(directory: str) -> None:
     # Not through the buffer, whose lock would be held when the interpreter ends.
     while os.read(0, 4096):
         pass

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workers.estimation.learner import LearnerKey
 from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.ledger.predictions import Told
-from workers.metrics.drift.drift import Limits, Misfit, over_allowed
+from workers.metrics.drift.detector import Limits, Misfit, over_allowed
 from workers.metrics.drift.histories import LABELS, group_of
 from workers.metrics.drift.residuals import residuals
 from workers.modelling.judging.validity import MasteryTrace, Validity, log_odds_of, validity

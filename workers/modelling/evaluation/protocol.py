@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, brier, ece, log_loss
-from workers.estimation.predicting import stream
+from workers.estimation.predicting import predict_log
 from workers.modelling.calibration.answers import Answers, answers_of
 from workers.modelling.calibration.ceilings import ceilings_of
-from workers.modelling.calibration.fitting import Fitted, fit_table
+from workers.modelling.calibration.fitted import Fitted
+from workers.modelling.calibration.fitting import fit_table
 from workers.modelling.judging.validity import MasteryTrace, Validity, validity
 
 Floats = NDArray[np.float64]
@@ -192,7 +193,7 @@ def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
     held = fold_of(answers.learners) == held_out
     fitted = fit_table(model, replace(answers, held_out=held).table(0))
     learners = np.flatnonzero(held)
-    streamed = [stream(answers.log(n), fitted.parameters) for n in learners.tolist()]
+    streamed = [predict_log(answers.log(n), fitted.parameters) for n in learners.tolist()]
     rows = _spans(answers.begin, learners)
     links = _spans(answers.link_begin, rows)
     learner = np.repeat(learners, np.diff(answers.begin)[learners])

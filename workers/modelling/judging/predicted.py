@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from workers.estimation.parameters import Parameters
-from workers.estimation.predicting import stream
+from workers.estimation.predicting import predict_log
 from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.table import Floats, Ints
 
@@ -83,7 +83,7 @@ def _of_learner(answers: Answers, number: int, new: Parameters, present: Paramet
     log = answers.log(number)
     row = np.arange(int(answers.begin[number]), int(answers.begin[number + 1]))
     links = slice(int(answers.link_begin[row[0]]), int(answers.link_begin[row[-1] + 1]))
-    by_new, by_present = stream(log, new), stream(log, present)
+    by_new, by_present = predict_log(log, new), predict_log(log, present)
     return Predicted(
         np.full(row.size, number, dtype=np.int64),
         row,

@@ -144,7 +144,7 @@ def validity(
     Raises:
         ValueError: if a share lies outside (0, 1].
     """
-    trails = Trails(trace)
+    trails = PairTraces(trace)
     level = float(log_odds_of(np.array(threshold)))
     first = trails.declaring(level)
     declared = first >= 0
@@ -161,7 +161,7 @@ def validity(
     )
 
 
-class Trails:
+class PairTraces:
     """The entries of a trace, sorted by pair; a pair's own order is kept.
 
     Attributes:
@@ -247,12 +247,12 @@ def log_odds_of(mastery: Floats) -> Floats:
     return odds
 
 
-def _declared_at(trails: Trails, share: float) -> Declared:
+def _declared_at(trails: PairTraces, share: float) -> Declared:
     level = trails.threshold_at(share)
     return _declared(trails, level, _probability(level))
 
 
-def _declared(trails: Trails, level: float, threshold: float) -> Declared:
+def _declared(trails: PairTraces, level: float, threshold: float) -> Declared:
     declared = trails.declaring(level) >= 0
     right_after, after = trails.after(level)
     right_before, before = trails.before(level)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from workers.modelling.judging.validity import Floats, Ints, MasteryTrace, Trails
+from workers.modelling.judging.validity import Floats, Ints, MasteryTrace, PairTraces
 
 
 def following_by_learner(
@@ -15,7 +15,7 @@ def following_by_learner(
     Args:
         trace: mastery after each answer.
         learner_of_pair: number of the learner of each pair, from 0, shape (largest pair + 1,).
-        share: share of all pairs that is declared, in (0, 1]; see `Trails.threshold_at`.
+        share: share of all pairs that is declared, in (0, 1]; see `PairTraces.threshold_at`.
 
     Returns:
         Sum of the scores of the up to `validity.ANSWERS` answers after each declaration, and their
@@ -24,7 +24,7 @@ def following_by_learner(
     Raises:
         ValueError: if the share lies outside (0, 1].
     """
-    trails = Trails(trace)
+    trails = PairTraces(trace)
     learner = learner_of_pair[trails.pairs]
     right, answers = trails.after(trails.threshold_at(share))
     size = int(learner_of_pair.max(initial=-1)) + 1

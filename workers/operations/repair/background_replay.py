@@ -44,7 +44,7 @@ _NOT_STORED: Final = "the ledger does not store what a replay gives: report it"
 
 
 class ReplayMeter(Protocol):
-    """What is shown of it (`workers.metrics.metrics`)."""
+    """What is shown of it (`workers.metrics.engine_metrics`)."""
 
     def computing_under(self, version: int) -> None:
         """Under which version of the parameters this process computes."""

@@ -245,7 +245,13 @@ def _concept_values(
         yield f"concept_mastery.parameters_version {of}", row.parameters_version, parameters.version
         yield f"concept_mastery.odds_exponent {of}", row.odds_exponent, state.exponent
         yield f"concept_mastery.odds_mantissa {of}", row.odds_mantissa, state.mantissa
-        for name in ("deviation", "deviation_variance", "gradient", "recent", "lasting"):
+        yield f"concept_mastery.deviation {of}", row.deviation, state.concept_offset
+        yield (
+            f"concept_mastery.deviation_variance {of}",
+            row.deviation_variance,
+            state.offset_variance,
+        )
+        for name in ("gradient", "recent", "lasting"):
             yield f"concept_mastery.{name} {of}", getattr(row, name), getattr(state, name)
         interval = mastery_interval(state, parameters.of_concept(concept_id))
         low, high = interval or (None, None)

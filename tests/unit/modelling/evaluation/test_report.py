@@ -22,7 +22,8 @@ from workers.estimation.metrics import auc, ece
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.modelling.calibration.answers import answers_of
 from workers.modelling.calibration.degenerate import degenerate
-from workers.modelling.calibration.fitting import MODELS, Fitted, fit
+from workers.modelling.calibration.fitted import Fitted
+from workers.modelling.calibration.fitting import MODELS, fit
 from workers.modelling.calibration.merging import tallies_of
 from workers.modelling.calibration.tallies import Tallies, Tally
 from workers.modelling.evaluation.histories import by_history

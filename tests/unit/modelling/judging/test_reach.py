@@ -12,9 +12,8 @@ from tests.support.simulated_learners import simulated
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.modelling.calibration.bkt.mastery import fit_mastery, mastery_parameters
 from workers.modelling.calibration.ceilings import LOWEST
-from workers.modelling.calibration.combined.fit import fit_mastery
-from workers.modelling.calibration.engine_parameters import mastery_parameters
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.table import table_of
 from workers.modelling.judging.reach import (

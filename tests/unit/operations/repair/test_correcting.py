@@ -11,7 +11,7 @@ from contracts.mastery import MasteryData
 from tests.support.calibrated import LAST_STEP
 from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import PARAMETERS, load, record
-from workers.estimation.bkt import prediction
+from workers.estimation.bkt import answer_probabilities
 from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import CLASSICAL, Parameters
@@ -287,7 +287,7 @@ async def test_given_a_rescore_then_the_event_has_the_new_score_and_the_values_b
         before.concepts["c"].mastery,
     )
     assert (data["transition"], data["mastered"]) == ("lapsed", False)
-    assert data["probability_correct"] == prediction(earlier, CLASSICAL)
+    assert data["probability_correct"] == answer_probabilities(earlier, CLASSICAL, None)[0]
     assert (data["score"], data["correct"], data["response_id"]) == (
         0.0,
         False,

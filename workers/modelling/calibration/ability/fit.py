@@ -10,25 +10,25 @@ three passes a Newton step for all of them.
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from scipy.optimize import minimize
 
 from workers.estimation.scales import PRACTICE_RATIO
-from workers.modelling.calibration.ability.item_fit import (
+from workers.modelling.calibration.ability.filter import (
+    AbilityModel,
+    Filtered,
+    logits,
+    loss,
+    run_filter,
+    run_filters,
+)
+from workers.modelling.calibration.ability.items import (
     Items,
     first_guess,
     fit_items,
     place_unseen,
-)
-from workers.modelling.calibration.ability.kernel import (
-    AbilityModel,
-    Walk,
-    logits,
-    loss,
-    walk,
-    walks,
 )
 from workers.modelling.calibration.table import Floats, Table, summed
 
@@ -59,6 +59,33 @@ _PRIOR: Final = {_DRIFT: 0.02**2, _VARIANCE: 0.3, _WALK: 0.5}
 """Variances of concepts around what they share, in the same units."""
 
 
+class SharedParameters(NamedTuple):
+    """Parameters that all concepts of a scale share, variances in logits²."""
+
+    variance: np.float64
+    """Variance of abilities before the first answer."""
+    walk: np.float64
+    """Variance that each answer adds to an ability."""
+    offset_variance: np.float64
+    """Variance of concept offsets over learners."""
+    offset_walk: np.float64
+    """Variance that each answer on a concept adds to its offset."""
+    drift: np.float64
+    """Gain of the first answer on a concept, logits."""
+
+    @classmethod
+    def of(cls, shared: Floats) -> Self:
+        """Read the vector that is optimised: logarithms of the variances, then drift."""
+        log_variance, log_walk, log_offset_variance, log_offset_walk, drift = shared
+        return cls(
+            np.exp(log_variance),
+            np.exp(log_walk),
+            np.exp(log_offset_variance),
+            np.exp(log_offset_walk),
+            drift,
+        )
+
+
 @dataclass(frozen=True)
 class AbilityFit:
     """What a fit found.
@@ -80,6 +107,11 @@ class AbilityFit:
     log_likelihood: Floats
     converged: bool
 
+    @property
+    def shared_parameters(self) -> SharedParameters:
+        """The shared numbers as parameters."""
+        return SharedParameters.of(self.shared)
+
 
 def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
     """Fit a scale to a table of at least one response.
@@ -95,8 +127,8 @@ def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
     head = table.first(_HEAD)
     converged = False
     for turn in range(_MOST_ROUNDS):
-        before, walked = items, walk(table, _model(shared, own, items))
-        items = fit_items(table, walked, fit_items(table, walked, items))
+        before, filtered = items, run_filter(table, _model(shared, own, items))
+        items = fit_items(table, filtered, fit_items(table, filtered, items))
         if like is None and turn in _SHARED_IN:
             shared = _fit_shared(head, shared, own, items)
         if like is None and turn in _OWN_IN:
@@ -106,7 +138,7 @@ def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
         if converged:
             break
     model = _model(shared, own, items)
-    likely = -_by_concept(table, losses(table, model, walk(table, model)))
+    likely = -_by_concept(table, losses(table, model, run_filter(table, model)))
     return AbilityFit(model, items, shared, own, likely, converged)
 
 
@@ -116,22 +148,22 @@ def _moved(table: Table, before: Items, after: Items) -> float:
     return float(np.sqrt(np.average(change, weights=table.responses_of_item)))
 
 
-def losses(table: Table, model: AbilityModel, walked: Walk) -> Floats:
+def losses(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
     """Cross-entropy of each answer, nats."""
-    z = logits(table, model, walked)
+    z = logits(table, model, filtered)
     each: Floats = np.logaddexp(0.0, z) - table.score * z
     return each
 
 
 def _model(shared: Floats, own: Floats, items: Items) -> AbilityModel:
-    variance, step, deviation, deviation_step = np.exp(shared[:4])
+    common = SharedParameters.of(shared)
     return AbilityModel(
         0.0,
-        float(variance),
-        float(step),
-        deviation * np.exp(own[_VARIANCE]),
-        deviation_step * np.exp(own[_WALK]),
-        shared[4] + own[_DRIFT],
+        float(common.variance),
+        float(common.walk),
+        common.offset_variance * np.exp(own[_VARIANCE]),
+        common.offset_walk * np.exp(own[_WALK]),
+        common.drift + own[_DRIFT],
         PRACTICE_RATIO,
         items.difficulty,
         np.exp(items.log_discrimination),
@@ -146,8 +178,8 @@ def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floa
         places = [numbers, *(numbers + step for step in _DIFFERENCE * np.eye(numbers.size))]
         models = [_model(place, own, items) for place in places]
         here, *there = (
-            loss(table.score, logits(table, model, walked))
-            for model, walked in zip(models, walks(table, models), strict=True)
+            loss(table.score, logits(table, model, filtered))
+            for model, filtered in zip(models, run_filters(table, models), strict=True)
         )
         # What is usual, worth one observation: it counts where learners are a handful.
         off = (numbers - _START) / _USUAL_DEVIATION
@@ -185,8 +217,8 @@ def _fit_own(table: Table, shared: Floats, own: Floats, items: Items, what: int)
         other[what] += by
         models.append(_model(shared, other, items))
     here, above, below = (
-        _by_concept(table, losses(table, model, walked))
-        for model, walked in zip(models, walks(table, models), strict=True)
+        _by_concept(table, losses(table, model, filtered))
+        for model, filtered in zip(models, run_filters(table, models), strict=True)
     )
     slope = (above - below) / (2.0 * step) + own[what] / prior
     bend = np.maximum((above + below - 2.0 * here) / step**2, 0.0) + 1.0 / prior

@@ -9,8 +9,16 @@ from typing import Final
 import numpy as np
 from scipy.special import expit, logit
 
-from workers.modelling.calibration.bkt.prefixes import Prefixes
-from workers.modelling.calibration.bkt.step import FORGET, GUESS, LEARN, SLIP, em, expected, inside
+from workers.modelling.calibration.bkt.em import (
+    FORGET,
+    GUESS,
+    LEARN,
+    SLIP,
+    constrained,
+    em,
+    expected,
+)
+from workers.modelling.calibration.bkt.prefix_tree import PrefixTree
 from workers.modelling.calibration.information import Score, information, inverse
 from workers.modelling.calibration.table import Bools, Floats, summed
 
@@ -24,7 +32,7 @@ _ENOUGH: Final = 1e-8
 """Nats that a step must promise, or it is not tried."""
 
 
-def bkt_covariance(tree: Prefixes, parameters: Floats, counts: Floats) -> Floats:
+def bkt_covariance(tree: PrefixTree, parameters: Floats, counts: Floats) -> Floats:
     """Covariance of the logits of prior, learn, guess, slip and forget of each concept.
 
     Args:
@@ -40,17 +48,19 @@ def bkt_covariance(tree: Prefixes, parameters: Floats, counts: Floats) -> Floats
     return inverse(information(_score_of(tree, parameters, counts), at), fixed)
 
 
-def polished(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool = False) -> Floats:
+def newton_polish(
+    tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool = False
+) -> Floats:
     """Parameters by Newton steps to where EM creeps; of no concept lower than before.
 
     Args:
         tree: the answers.
         parameters: near the mode, shape (5, concepts).
         counts: as of `em`.
-        reach: as of `bkt_step.inside`.
+        reachable: as of `bkt_step.constrained`.
     """
     found = parameters.copy()
-    alike = inside(_alike(tree, parameters), parameters[FORGET], reach=reach)
+    alike = constrained(_alike(tree, parameters), parameters[FORGET], reachable=reachable)
     better = em(tree, alike, counts).objective > em(tree, found, counts).objective
     found[:, better] = alike[:, better]
     going = np.arange(tree.concepts)
@@ -66,7 +76,7 @@ def polished(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool 
         better = np.zeros(going.size, dtype=np.bool_)
         for share in _SHARES:
             there = np.where(fixed, here, expit(x + share * step))
-            there = inside(there, here[FORGET], reach=reach)
+            there = constrained(there, here[FORGET], reachable=reachable)
             here_better = ~better & (em(tree, there, counts).objective > least)
             found[:, going[here_better]] = there[:, here_better]
             better |= here_better
@@ -77,7 +87,7 @@ def polished(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool 
     return found
 
 
-def _alike(tree: Prefixes, parameters: Floats) -> Floats:
+def _alike(tree: PrefixTree, parameters: Floats) -> Floats:
     """The same with answers that tell next to nothing of knowing: an edge that EM creeps along."""
     right = summed(tree.concept, tree.count * tree.values[tree.symbol], tree.concepts)
     share = right / np.maximum(summed(tree.concept, tree.count, tree.concepts), 1.0)
@@ -96,7 +106,7 @@ def _logits(parameters: Floats, fixed: Bools) -> Floats:
     return np.asarray(np.where(fixed, 0.0, logit(np.where(fixed, 0.5, parameters))))
 
 
-def _score_of(tree: Prefixes, parameters: Floats, counts: Floats) -> Score:
+def _score_of(tree: PrefixTree, parameters: Floats, counts: Floats) -> Score:
     fixed = _fixed(parameters)
     a, b = counts[:, :1], counts[:, 1:]
 

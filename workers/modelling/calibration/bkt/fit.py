@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from workers.modelling.calibration.bkt.climb import Climb, climb
-from workers.modelling.calibration.bkt.curvature import polished
-from workers.modelling.calibration.bkt.prefixes import Prefixes, prefixes_of
-from workers.modelling.calibration.bkt.step import FORGET, em, inside
+from workers.modelling.calibration.bkt.curvature import newton_polish
+from workers.modelling.calibration.bkt.em import FORGET, constrained, em
+from workers.modelling.calibration.bkt.optimiser import Optimum, optimise
+from workers.modelling.calibration.bkt.prefix_tree import PrefixTree, prefix_tree_of
 from workers.modelling.calibration.table import Floats, Ints, Table
 
 _MOST_ROUNDS: Final = 200
@@ -42,7 +42,6 @@ class BetaPriors(NamedTuple):
     forget: tuple[float, float] = (0.0, 0.0)
 
 
-NO_PRIORS: Final = BetaPriors()
 WEAK_PRIORS: Final = BetaPriors((1.0, 1.0), (0.5, 4.5), (1.0, 4.0), (0.5, 4.5), (0.1, 4.9))
 """As much as some ten answers say, about what is usual."""
 
@@ -68,7 +67,7 @@ def fit_bkt(
     table: Table,
     *,
     forgets: bool,
-    reach: bool = False,
+    reachable: bool = False,
     priors: BetaPriors = WEAK_PRIORS,
     restarts: int = 5,
     tolerance: float = 1e-8,
@@ -79,46 +78,48 @@ def fit_bkt(
     Args:
         table: the responses.
         forgets: whether knowledge may be lost after an answer.
-        reach: whether mastery must be within reach of 15 right answers in a row; only without
+        reachable: whether mastery must be within reach of 15 right answers in a row; only without
             forgetting.
         priors: of the parameters.
         restarts: how many places to climb from, 1 or more; the best of twice as many.
         tolerance: a concept is at rest once two steps in a row win less than that, nats.
         seed: of the places to start from.
     """
-    tree, counts = prefixes_of(table), np.array(priors)
+    tree, counts = prefix_tree_of(table), np.array(priors)
     places = _LOOKED_AT * restarts if restarts > 1 else 1
 
-    def climbed(tree: Prefixes, places: int, crowd: int, seed: int) -> tuple[Climb, Ints]:
-        hills = tree.concepts
-        done = climb(
+    def optimised(tree: PrefixTree, places: int, survivors: int, seed: int) -> tuple[Optimum, Ints]:
+        problems = tree.concepts
+        done = optimise(
             tree.repeated(places),
-            inside(
-                np.hstack(_starts(hills, forgets, places, seed)),
-                np.full(hills * places, float(forgets)),
-                reach=reach,
+            constrained(
+                np.hstack(_starts(problems, forgets, places, seed)),
+                np.full(problems * places, float(forgets)),
+                reachable=reachable,
             ),
             counts,
-            hills=hills,
-            crowd=crowd,
+            problems=problems,
+            survivors=survivors,
             enough=tolerance,
             most=_MOST_ROUNDS,
-            reach=reach,
+            reachable=reachable,
         )
-        best = done.objective.reshape(places, hills).argmax(axis=0) * hills + np.arange(hills)
+        best = done.objective.reshape(places, problems).argmax(axis=0) * problems + np.arange(
+            problems
+        )
         return done, best
 
-    done, best = climbed(tree, places, restarts, seed)
+    done, best = optimised(tree, places, restarts, seed)
     found, objective = done.parameters[:, best], done.objective[best]
     settled, rounds = done.settled[best], done.rounds
     few = np.flatnonzero(np.bincount(tree.concept, minlength=tree.concepts) <= _FEW)
     if restarts > 1 and few.size:
-        again, of = climbed(tree.of(few), _OF_FEW * places, _OF_FEW * restarts, seed + 1)
+        again, of = optimised(tree.of(few), _OF_FEW * places, _OF_FEW * restarts, seed + 1)
         higher = again.objective[of] > objective[few]
         found[:, few[higher]] = again.parameters[:, of[higher]]
         settled[few[higher]] = again.settled[of[higher]]
         rounds = max(rounds, again.rounds)
-    found = polished(tree, found, counts, reach=reach)
+    found = newton_polish(tree, found, counts, reachable=reachable)
     return BktFit(found, em(tree, found, counts).log_likelihood, rounds, settled)
 
 

@@ -13,12 +13,12 @@ from typing import Final
 
 import numpy as np
 
-from workers.estimation.last_step import FEATURES, Seen, features
+from workers.estimation.last_step import FEATURES, FeatureSources, features
+from workers.modelling.calibration.ability.filter import AbilityModel, logits, run_filter
 from workers.modelling.calibration.ability.fit import AbilityFit, fit_ability, on_table
-from workers.modelling.calibration.ability.kernel import AbilityModel, logits, walk
-from workers.modelling.calibration.bkt.fit import fit_bkt
+from workers.modelling.calibration.bkt.mastery import fit_mastery
 from workers.modelling.calibration.combined.last_step_fit import LastStepFit, fit_last_step
-from workers.modelling.calibration.combined.mastery_walk import walk_mastery
+from workers.modelling.calibration.combined.mastery_filter import filter_mastery
 from workers.modelling.calibration.table import Floats, Ints, Table
 
 _SEED: Final = 1
@@ -41,7 +41,7 @@ class PartFit:
     mastery: Floats
 
 
-def parts_of(learners: int) -> int:
+def part_count(learners: int) -> int:
     """Number of parts, each predicted by what the learners of the others taught.
 
     Of few learners each part leaves out fewer, for items of half of them would be much worse than
@@ -50,13 +50,13 @@ def parts_of(learners: int) -> int:
     return min(max(_FEWEST_PARTS, round(_AMPLE / max(learners, 1))), _MOST_PARTS)
 
 
-def fit_but_part(table: Table, ability: AbilityFit, part: int) -> PartFit | None:
+def fit_without_part(table: Table, ability: AbilityFit, part: int) -> PartFit | None:
     """Fit on all learners but those of a part.
 
     Args:
         table: all.
         ability: fitted on all.
-        part: which, below `parts_of`.
+        part: which, below `part_count`.
 
     Returns:
         None where there are no others.
@@ -65,23 +65,6 @@ def fit_but_part(table: Table, ability: AbilityFit, part: int) -> PartFit | None
     if not others.learners:
         return None
     return PartFit(fit_ability(others, like=ability), fit_mastery(others))
-
-
-def fit_mastery(table: Table) -> Floats:
-    """Fit the mastery part of the recipe.
-
-    Returns:
-        Prior, learn, guess, slip and forget of each concept, shape (5, concepts); a concept without
-        an answer has the mean of the others.
-    """
-    return over_all(table, fit_bkt(table, forgets=False, reach=True).parameters)
-
-
-def over_all(table: Table, parameters: Floats) -> Floats:
-    """Give concepts without an answer the mean parameters of those with answers."""
-    seen = np.bincount(table.concept, minlength=len(table.concepts)) > 0
-    mean = parameters[:, seen].mean(axis=1, keepdims=True)
-    return np.where(seen, parameters, mean)
 
 
 def fit_combined(
@@ -93,7 +76,7 @@ def fit_combined(
         table: all.
         ability: fitted on all.
         mastery: fitted on all, shape (5, concepts).
-        parts: as `fit_but_part` fits them, each with its place as its part.
+        parts: as `fit_without_part` fits them, each with its place as its part.
     """
     design, part = np.empty((table.link.size, len(FEATURES))), _part(table)
     for number, fitted in enumerate(parts):
@@ -103,11 +86,13 @@ def fit_combined(
             continue
         own = PartFit(ability, mastery) if fitted is None else fitted
         model = on_table(own.ability, table)
-        design[here[table.learner[table.link]]] = features(seen_by(predicted, model, own.mastery))
+        design[here[table.learner[table.link]]] = features(
+            feature_sources(predicted, model, own.mastery)
+        )
     return fit_last_step(table, design)
 
 
-def seen_by(table: Table, model: AbilityModel, mastery: Floats) -> Seen:
+def feature_sources(table: Table, model: AbilityModel, mastery: Floats) -> FeatureSources:
     """Collect the features' sources for each link of a table.
 
     Args:
@@ -115,9 +100,9 @@ def seen_by(table: Table, model: AbilityModel, mastery: Floats) -> Seen:
         model: of ability, over the table's items and concepts.
         mastery: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
-    z = logits(table, model, walk(table, model))[table.link]
-    held = walk_mastery(table, mastery)
-    return Seen(
+    z = logits(table, model, run_filter(table, model))[table.link]
+    held = filter_mastery(table, mastery)
+    return FeatureSources(
         z,
         (held.right, held.wrong),
         held.mastery,
@@ -130,5 +115,5 @@ def seen_by(table: Table, model: AbilityModel, mastery: Floats) -> Seen:
 def _part(table: Table) -> Ints:
     """Draw the part of each learner, shape (learners,)."""
     drawn = np.random.default_rng(_SEED).permutation(table.learners)
-    part: Ints = drawn % parts_of(table.learners)
+    part: Ints = drawn % part_count(table.learners)
     return part

@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import expit, logit
+from scipy.special import expit
 
-from workers.modelling.calibration.irt.answers import Answers, Floats, Ints
 from workers.modelling.calibration.irt.curves import log_curves
+from workers.modelling.calibration.irt.response_data import Floats, Ints, ResponseData
 
 Model = Literal["1PL", "2PL", "3PL", "4PL", "graded", "partial_credit"]
 MODELS: tuple[Model, ...] = ("1PL", "2PL", "3PL", "4PL", "graded", "partial_credit")
@@ -119,7 +119,7 @@ class Bank:
             steps[group.items] = 0 if group.steps == 1 and not _stepped(group) else group.steps
         return first, steps
 
-    def weights(self, answers: Answers) -> csr_array:
+    def weights(self, answers: ResponseData) -> csr_array:
         """What each person's answers give to each cell, shape (persons, cells)."""
         first, steps = self._places
         cell, step = first[answers.item], steps[answers.item]
@@ -144,43 +144,3 @@ def difficulties(group: Group) -> Floats:
 
 def _stepped(group: Group) -> bool:
     return group.model in {"graded", "partial_credit"}
-
-
-def bank_of(items: Sequence[Item]) -> Bank:
-    """A bank of known items.
-
-    Raises:
-        ValueError: if an item's numbers are outside their ranges.
-    """
-    for place, item in enumerate(items):
-        if not np.isfinite([item.discrimination, *item.thresholds]).all() or not item.thresholds:
-            raise ValueError(f"item {place} must have finite numbers and thresholds, not {item}")
-        if not 0.0 <= item.lower < item.upper <= 1.0:
-            raise ValueError(f"item {place} must keep 0 ≤ lower < upper ≤ 1, not {item}")
-    kinds = [_kind(item) for item in items]
-    groups = []
-    for kind in dict.fromkeys(kinds):
-        model, steps = kind
-        places = [place for place, k in enumerate(kinds) if k == kind]
-        rows = [_inner(items[place], model) for place in places]
-        groups.append(Group(model, steps, np.array(places, dtype=np.int64), np.array(rows)))
-    return Bank(tuple(groups))
-
-
-def _kind(item: Item) -> tuple[Model, int]:
-    if item.model in {"graded", "partial_credit"}:
-        return item.model, len(item.thresholds)
-    # Asymptotes count whatever name the item goes by.
-    if item.upper < 1.0:
-        return "4PL", 1
-    return ("3PL" if item.lower > 0.0 else item.model), 1
-
-
-def _inner(item: Item, model: Model) -> list[float]:
-    a = item.discrimination
-    row = [a, *(-a * b for b in item.thresholds)]
-    if model in {"3PL", "4PL"}:
-        row.append(float(logit(max(item.lower, 1e-15))))
-    if model == "4PL":
-        row.append(float(logit(max(1.0 - item.upper, 1e-15))))
-    return row

@@ -9,7 +9,7 @@ monograph 17 (graded response); Muraki (1992), Applied Psychological Measurement
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 
-from workers.modelling.calibration.irt.answers import Floats
+from workers.modelling.calibration.irt.response_data import Floats
 
 _SMALLEST = 1e-300
 

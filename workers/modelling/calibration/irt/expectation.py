@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from workers.modelling.calibration.irt.answers import Answers, Floats
 from workers.modelling.calibration.irt.bank import Bank
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 _REACH = 6.0
 _CHUNK = 4096
@@ -36,7 +36,7 @@ def grid_of(points: int) -> Grid:
     return Grid(theta, log_weight - np.log(np.exp(log_weight).sum()))
 
 
-def points_for(answers: Answers) -> int:
+def points_for(answers: ResponseData) -> int:
     """Points enough for the person with most answers: steps no wider than the posterior."""
     most = int(np.bincount(answers.person, minlength=1).max()) if answers.person.size else 0
     narrowest = 1.0 / np.sqrt(1.0 + 0.5 * most)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Floats
 from workers.modelling.calibration.irt.bank import Group
+from workers.modelling.calibration.irt.response_data import Floats
 
 _LEAST = 1e-12
 

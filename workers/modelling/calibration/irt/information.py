@@ -10,13 +10,13 @@ others' taken as known, which understates errors a little.
 import numpy as np
 from scipy.special import expit
 
-from workers.modelling.calibration.irt.answers import Floats
 from workers.modelling.calibration.irt.bank import Bank, Group, difficulties
 from workers.modelling.calibration.irt.expectation import Expectation, Expected
-from workers.modelling.calibration.irt.item_information import each_by_itself
+from workers.modelling.calibration.irt.item_information import item_covariances
 from workers.modelling.calibration.irt.maximisation import slope_of
-from workers.modelling.calibration.irt.priors import Hold
-from workers.modelling.calibration.irt.scores import inverse_or_nan, score_curves
+from workers.modelling.calibration.irt.priors import GroupPriors
+from workers.modelling.calibration.irt.response_data import Floats
+from workers.modelling.calibration.irt.score_function import inverse_or_nan, score_curves
 
 TOGETHER = 600
 _STEP = 1e-5
@@ -24,7 +24,7 @@ _MASS = 1e-9
 
 
 def standard_errors(
-    bank: Bank, expectation: Expectation, expected: Expected, holds: list[Hold]
+    bank: Bank, expectation: Expectation, expected: Expected, priors_of_groups: list[GroupPriors]
 ) -> list[Floats]:
     """Of each group's a, b of each step, lower and upper, shape (n, parameters) each; NaN if none.
 
@@ -32,19 +32,21 @@ def standard_errors(
         bank: the parameters found.
         expectation: of the answers they were found from.
         expected: under these parameters.
-        holds: the priors; where there are any, their curvature counts too.
+        priors_of_groups: the priors; where there are any, their curvature counts too.
     """
-    complete = _complete(bank, expectation.grid.theta, expected, holds)
+    complete = _complete(bank, expectation.grid.theta, expected, priors_of_groups)
     if sum(g.parameters.size for g in bank.groups) <= TOGETHER:
         covariances = _together(bank, expectation, complete)
     else:
-        covariances = each_by_itself(bank, expectation, complete)
+        covariances = item_covariances(bank, expectation, complete)
     return [_outer(g, c) for g, c in zip(bank.groups, covariances, strict=True)]
 
 
-def rough_errors(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]) -> list[Floats]:
+def rough_errors(
+    bank: Bank, theta: Floats, expected: Expected, priors_of_groups: list[GroupPriors]
+) -> list[Floats]:
     """The same as if abilities were known: too small, and cheap."""
-    complete = _complete(bank, theta, expected, holds)
+    complete = _complete(bank, theta, expected, priors_of_groups)
     return [
         _outer(g, np.array([inverse_or_nan(one, one.diagonal()) for one in block]))[
             :, : 1 + g.steps
@@ -53,10 +55,14 @@ def rough_errors(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold
     ]
 
 
-def _complete(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]) -> list[Floats]:
+def _complete(
+    bank: Bank, theta: Floats, expected: Expected, priors_of_groups: list[GroupPriors]
+) -> list[Floats]:
     """Minus the second derivatives of the expected log likelihood, shape (n, p, p) a group."""
     found = []
-    for group, cells, hold in zip(bank.groups, bank.slices(), holds, strict=True):
+    for group, cells, priors_of_group in zip(
+        bank.groups, bank.slices(), priors_of_groups, strict=True
+    ):
         n, p = group.parameters.shape
         counts = expected.counts[cells].reshape(n, -1, theta.size)
         hessian = np.empty((n, p, p))
@@ -64,7 +70,7 @@ def _complete(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]) 
             shift = np.zeros(p)
             shift[k] = _STEP
             ends = [
-                slope_of(_moved(group, sign * shift), counts, theta, hold).gradient
+                slope_of(_moved(group, sign * shift), counts, theta, priors_of_group).gradient
                 for sign in (-1.0, 1.0)
             ]
             hessian[:, k] = (ends[0] - ends[1]) / (2.0 * _STEP)

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Floats, Ints
 from workers.modelling.calibration.irt.bank import Bank, Group
 from workers.modelling.calibration.irt.expectation import Expectation
-from workers.modelling.calibration.irt.scores import inverse_or_nan, score_curves
+from workers.modelling.calibration.irt.response_data import Floats, Ints
+from workers.modelling.calibration.irt.score_function import inverse_or_nan, score_curves
 
 _ROWS = 20_000
 """Answers at once."""
 
 
-def each_by_itself(bank: Bank, expectation: Expectation, complete: list[Floats]) -> list[Floats]:
+def item_covariances(bank: Bank, expectation: Expectation, complete: list[Floats]) -> list[Floats]:
     """Covariances, shape (n, parameters, parameters) a group.
 
     Args:
@@ -43,12 +43,12 @@ def each_by_itself(bank: Bank, expectation: Expectation, complete: list[Floats])
                 (step_of[cell[here]], part.data[here]),
             )
     return [
-        _ofeach_by_itself(group, left, whole)
+        _inverses(group, left, whole)
         for group, left, whole in zip(bank.groups, information, complete, strict=True)
     ]
 
 
-def _ofeach_by_itself(group: Group, information: Floats, complete: Floats) -> Floats:
+def _inverses(group: Group, information: Floats, complete: Floats) -> Floats:
     """The inverse of each item's information; 1PL items have one slope among them."""
     if group.model != "1PL":
         scale = np.diagonal(complete, 0, 1, 2)

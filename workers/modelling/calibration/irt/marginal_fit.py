@@ -15,11 +15,11 @@ from scipy.special import xlog1py, xlogy
 
 from workers.estimation.items import ItemParameters
 from workers.estimation.scales import evidence
-from workers.modelling.calibration.irt.answers import Answers
 from workers.modelling.calibration.irt.bank import Item, Model
 from workers.modelling.calibration.irt.expectation import points_for
 from workers.modelling.calibration.irt.mml import CalibratedItem, calibrate
 from workers.modelling.calibration.irt.priors import WEAK_PRIORS, Priors
+from workers.modelling.calibration.irt.response_data import ResponseData
 from workers.modelling.calibration.table import Floats, Ints, Table, summed
 
 _FARTHEST: Final = 30.0
@@ -72,7 +72,7 @@ def fit_marginal(table: Table, model: Model) -> MarginalFit:
         model: of "1PL" to "4PL" a score between 0 and 1 weights right and wrong; "graded" and
             "partial_credit" take it for a step, and are the 2PL where scores are 0 and 1 alone.
     """
-    answers = Answers(
+    answers = ResponseData(
         table.learner, table.item, table.score, table.learners, len(table.items), None
     )
     steps = steps_of(table) if model in _IN_STEPS else np.ones(len(table.items), dtype=np.int64)

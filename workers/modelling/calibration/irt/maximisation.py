@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Bools, Floats
 from workers.modelling.calibration.irt.bank import Group
 from workers.modelling.calibration.irt.curves import derivatives
-from workers.modelling.calibration.irt.priors import Hold
+from workers.modelling.calibration.irt.priors import GroupPriors
+from workers.modelling.calibration.irt.response_data import Bools, Floats
 
 _ROUNDS = 2
 _HALVINGS = 12
@@ -31,34 +31,36 @@ class Slope(NamedTuple):
     information: Floats
 
 
-class _Wanted(NamedTuple):
+class _Target(NamedTuple):
     """What parameters are to fit."""
 
     counts: Floats
     theta: Floats
-    hold: Hold
+    priors_of_group: GroupPriors
 
-    def of(self, chosen: Bools) -> "_Wanted":
+    def of(self, chosen: Bools) -> "_Target":
         """What some of the items are to fit."""
         if chosen.all():
             return self
-        return _Wanted(
-            self.counts[chosen], self.theta, replace(self.hold, held=self.hold.held[chosen])
+        return _Target(
+            self.counts[chosen],
+            self.theta,
+            replace(self.priors_of_group, held=self.priors_of_group.held[chosen]),
         )
 
 
-def _value(group: Group, wanted: _Wanted) -> Floats:
+def _value(group: Group, target: _Target) -> Floats:
     """Expected log likelihood and log prior of each item, shape (n,); -inf where impossible."""
-    counts = wanted.counts
-    logs = group.log_curves(wanted.theta)
+    counts = target.counts
+    logs = group.log_curves(target.theta)
     with np.errstate(invalid="ignore"):
         value = np.where(counts > 0.0, counts * logs, 0.0).sum(axis=(1, 2))
-    value += wanted.hold.log_density(group)
+    value += target.priors_of_group.log_density(group)
     impossible = ~np.isfinite(logs).all(axis=(1, 2)) | ~np.isfinite(value)
     return np.where(impossible, -np.inf, value)
 
 
-def slope_of(group: Group, counts: Floats, theta: Floats, hold: Hold) -> Slope:
+def slope_of(group: Group, counts: Floats, theta: Floats, priors_of_group: GroupPriors) -> Slope:
     """Derivatives of the expected log likelihood and the log prior at a group's parameters."""
     logs = group.log_curves(theta)
     by = derivatives(group.model, group.steps, group.parameters, theta, logs)
@@ -68,38 +70,40 @@ def slope_of(group: Group, counts: Floats, theta: Floats, hold: Hold) -> Slope:
     gradient = np.matmul(flat, counts.reshape(n, -1, 1))[:, :, 0]
     expected = (total * np.exp(logs)).reshape(n, 1, -1)
     information = np.matmul(flat * expected, flat.transpose(0, 2, 1))
-    first, more = hold.slope(group)
+    first, more = priors_of_group.slope(group)
     return Slope(gradient + first, information + more)
 
 
-def maximise(group: Group, counts: Floats, theta: Floats, hold: Hold, enough: float) -> Group:
+def maximise(
+    group: Group, counts: Floats, theta: Floats, priors_of_group: GroupPriors, enough: float
+) -> Group:
     """The group with better parameters, never worse ones.
 
     Args:
         group: the parameters so far.
         counts: of each step of each item at each ability, shape (n, steps + 1, abilities).
         theta: the abilities.
-        hold: the priors.
+        priors_of_group: the priors.
         enough: a step shorter than that ends the rounds.
     """
-    wanted = _Wanted(counts, theta, hold)
-    value = _value(group, wanted)
+    target = _Target(counts, theta, priors_of_group)
+    value = _value(group, target)
     for _ in range(_ROUNDS):
-        step = _step(group, slope_of(group, counts, theta, hold))
+        step = _step(group, slope_of(group, counts, theta, priors_of_group))
         step[~np.isfinite(step)] = 0.0
         length = np.abs(step).max(axis=1, keepdims=True)
         if group.model == "1PL":
             # A slope in common takes one step.
             length[:] = length.max()
         step *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
-        group, value, moved = _climb(group, step, value, wanted)
+        group, value, moved = _line_search(group, step, value, target)
         if moved <= enough:
             break
     return group
 
 
-def _climb(
-    group: Group, step: Floats, value: Floats, wanted: _Wanted
+def _line_search(
+    group: Group, step: Floats, value: Floats, target: _Target
 ) -> tuple[Group, Floats, float]:
     """Go along a step as far as the objective rises; returns how far at most."""
     together = group.model == "1PL"
@@ -108,7 +112,7 @@ def _climb(
     worse = np.ones(value.shape, dtype=np.bool_)
     for _ in range(_HALVINGS):
         reached[worse] = _value(
-            _some(group, group.parameters + scale * step, worse), wanted.of(worse)
+            _some(group, group.parameters + scale * step, worse), target.of(worse)
         )
         worse = (
             np.full(value.shape, not reached.sum() >= value.sum())

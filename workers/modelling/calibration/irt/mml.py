@@ -11,15 +11,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Answers, Floats
 from workers.modelling.calibration.irt.bank import MODELS, Bank, Group, Item, Model
-from workers.modelling.calibration.irt.degenerate import Degenerate, degenerate, doubts
 from workers.modelling.calibration.irt.expectation import Expectation, Expected, grid_of, points_for
 from workers.modelling.calibration.irt.fit_statistics import MeanSquares, mean_squares
 from workers.modelling.calibration.irt.information import rough_errors, standard_errors
+from workers.modelling.calibration.irt.item_checks import (
+    AnswerCheck,
+    check_answers,
+    parameter_warnings,
+)
 from workers.modelling.calibration.irt.maximisation import maximise
-from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS, Hold, Priors, learned
-from workers.modelling.calibration.irt.starting import starting_bank
+from workers.modelling.calibration.irt.priors import (
+    NO_PRIORS,
+    WEAK_PRIORS,
+    GroupPriors,
+    Priors,
+    empirical_priors,
+)
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
+from workers.modelling.calibration.irt.starting_values import starting_bank
 
 _FARTHEST = 64.0
 _ROUGHLY = 1e-3
@@ -83,7 +93,7 @@ class Calibration:
 
 
 def calibrate(
-    answers: Answers,
+    answers: ResponseData,
     model: Model | Sequence[Model] = "2PL",
     *,
     steps: Sequence[int] | None = None,
@@ -116,30 +126,30 @@ def calibrate(
     if not answers.person.size:
         raise ValueError("answers must be at least one")
     bank = starting_bank(answers, _models(model, answers.items), _steps(steps, answers.items))
-    degenerates = [degenerate(group, answers) for group in bank.groups]
-    holds = [Hold(priors, found.held) for found in degenerates]
+    degenerates = [check_answers(group, answers) for group in bank.groups]
+    priors_of_groups = [GroupPriors(priors, found.held) for found in degenerates]
     grid = grid_of(points or points_for(answers))
     expectation = Expectation(bank.weights(answers), answers.weights, grid)
     if learn_priors:
         bank, priors = _with_priors(bank, expectation, priors, degenerates)
-        holds = [Hold(priors, found.held) for found in degenerates]
-    climb = _Climb(expectation, holds, tolerance)
-    bank, converged = climb.run(bank, rounds)
+        priors_of_groups = [GroupPriors(priors, found.held) for found in degenerates]
+    optimiser = _Optimiser(expectation, priors_of_groups, tolerance)
+    bank, converged = optimiser.run(bank, rounds)
     expected = expectation.run(bank)
-    of_errors = standard_errors(bank, expectation, expected, holds) if errors else None
+    of_errors = standard_errors(bank, expectation, expected, priors_of_groups) if errors else None
     return Calibration(
         _items(bank, expected, of_errors, degenerates, grid.theta),
         bank,
         expected.log_likelihood,
         priors,
-        climb.history,
+        optimiser.history,
         converged,
         grid.theta.size,
     )
 
 
 def _with_priors(
-    bank: Bank, expectation: Expectation, priors: Priors, degenerates: list[Degenerate]
+    bank: Bank, expectation: Expectation, priors: Priors, degenerates: list[AnswerCheck]
 ) -> tuple[Bank, Priors]:
     """Priors learnt from the items, and the items under them, roughly."""
     priors = replace(
@@ -148,40 +158,46 @@ def _with_priors(
         difficulty=priors.difficulty or WEAK_PRIORS.difficulty,
     )
     for _ in range(_LEARNING):
-        holds = [Hold(priors, found.held) for found in degenerates]
-        bank, _ = _Climb(expectation, holds, _ROUGHLY).run(bank, _FEW_ROUNDS)
-        errors = rough_errors(bank, expectation.grid.theta, expectation.run(bank), holds)
-        priors = learned(priors, bank.groups, errors)
+        priors_of_groups = [GroupPriors(priors, found.held) for found in degenerates]
+        bank, _ = _Optimiser(expectation, priors_of_groups, _ROUGHLY).run(bank, _FEW_ROUNDS)
+        errors = rough_errors(bank, expectation.grid.theta, expectation.run(bank), priors_of_groups)
+        priors = empirical_priors(priors, bank.groups, errors)
     return bank, priors
 
 
-class _Climb:
+class _Optimiser:
     """EM from a start to rest."""
 
-    def __init__(self, expectation: Expectation, holds: list[Hold], tolerance: float) -> None:
-        self._expectation, self._holds, self._tolerance = expectation, holds, tolerance
+    def __init__(
+        self, expectation: Expectation, priors_of_groups: list[GroupPriors], tolerance: float
+    ) -> None:
+        self._expectation, self._priors_of_groups, self._tolerance = (
+            expectation,
+            priors_of_groups,
+            tolerance,
+        )
         self.history: list[float] = []
 
     def run(self, bank: Bank, rounds: int) -> tuple[Bank, bool]:
         """The bank at rest, and whether it came to rest within that many rounds."""
-        value, expected = self._look(bank)
+        value, expected = self._objective(bank)
         used = 0
         while used < rounds:
             first = self._maximise(bank, expected)
-            value_1, expected_1 = self._look(first)
+            value_1, expected_1 = self._objective(first)
             self.history.append(value_1)
             used += 1
             if _distance(bank, first) < self._tolerance:
                 return first, True
             second = self._maximise(first, expected_1)
             used += 1
-            jumped = _jump(bank, first, second)
-            bank, value, expected = second, *self._look(second)
+            jumped = _extrapolated(bank, first, second)
+            bank, value, expected = second, *self._objective(second)
             self.history.append(value)
             if _distance(first, second) < self._tolerance:
                 return bank, True
             if jumped is not None:
-                reached, there = self._look(jumped)
+                reached, there = self._objective(jumped)
                 if reached > value:
                     bank, value, expected = jumped, reached, there
                     self.history.append(value)
@@ -195,27 +211,29 @@ class _Climb:
                     group,
                     expected.counts[cells].reshape(group.items.size, -1, theta.size),
                     theta,
-                    hold,
+                    priors_of_group,
                     self._tolerance,
                 )
-                for group, cells, hold in zip(bank.groups, bank.slices(), self._holds, strict=True)
+                for group, cells, priors_of_group in zip(
+                    bank.groups, bank.slices(), self._priors_of_groups, strict=True
+                )
             )
         )
 
-    def _look(self, bank: Bank) -> tuple[float, Expected]:
+    def _objective(self, bank: Bank) -> tuple[float, Expected]:
         """Log likelihood and log prior density of a bank, -inf if it is none."""
         logs = [group.log_curves(self._expectation.grid.theta) for group in bank.groups]
         if not all(np.isfinite(each).all() for each in logs):
             return -np.inf, Expected(-np.inf, np.empty(0))
         expected = self._expectation.run(bank)
         density = sum(
-            float(hold.log_density(g).sum())
-            for g, hold in zip(bank.groups, self._holds, strict=True)
+            float(priors_of_group.log_density(g).sum())
+            for g, priors_of_group in zip(bank.groups, self._priors_of_groups, strict=True)
         )
         return expected.log_likelihood + density, expected
 
 
-def _jump(start: Bank, first: Bank, second: Bank) -> Bank | None:
+def _extrapolated(start: Bank, first: Bank, second: Bank) -> Bank | None:
     """The extrapolated step, each group's by itself; None if there is nothing to extrapolate."""
     found = []
     for a, b, c in zip(start.groups, first.groups, second.groups, strict=True):
@@ -253,7 +271,7 @@ def _items(
     bank: Bank,
     expected: Expected,
     errors: list[Floats] | None,
-    degenerates: list[Degenerate],
+    degenerates: list[AnswerCheck],
     theta: Floats,
 ) -> list[CalibratedItem]:
     nothing = [np.full(g.parameters.shape, np.nan) for g in bank.groups]
@@ -265,7 +283,10 @@ def _items(
         fit: MeanSquares = mean_squares(group, counts, theta)
         for n, place in enumerate(group.items.tolist()):
             item, error = items[place], _errors(items[place], group, of_errors[n])
-            warnings = (*about.warnings[n], *doubts(item, error, asked=errors is not None))
+            warnings = (
+                *about.warnings[n],
+                *parameter_warnings(item, error, asked=errors is not None),
+            )
             found[place] = CalibratedItem(
                 item, error, float(about.answers[n]), float(fit.infit[n]), float(fit.outfit[n]),
                 warnings,

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from scipy.special import expit, log_expit
 
-from workers.modelling.calibration.irt.answers import Floats
 from workers.modelling.calibration.irt.bank import Group, difficulties
+from workers.modelling.calibration.irt.response_data import Floats
 
 Pair = tuple[float, float]
 _ENOUGH = 10
@@ -58,7 +58,7 @@ WEAK_PRIORS: Final = Priors((0.0, 0.5), (0.0, 2.0), (2.0, 6.0), (2.0, 18.0))
 
 
 @dataclass(frozen=True)
-class Hold:
+class GroupPriors:
     """The priors of one group's items, each item with its own: `usual`, or `weak` where told.
 
     Args:
@@ -133,7 +133,7 @@ class Hold:
         return np.where(self.held, weak[0] - 1.0, 0.0), np.where(self.held, weak[1] - 1.0, 0.0)
 
 
-def learned(prior: Priors, groups: Sequence[Group], errors: Sequence[Floats]) -> Priors:
+def empirical_priors(prior: Priors, groups: Sequence[Group], errors: Sequence[Floats]) -> Priors:
     """Priors with means and deviations of log a and of b as the items found under `prior` have.
 
     One step of EM for a normal population whose members are known up to their errors: the mean of

@@ -45,9 +45,9 @@ def _of_concept(concept: ConceptParameters) -> dict[str, str]:
         }
     if concept.item is not None:
         told["Difficulty"] = signed(concept.item.difficulty)
-    if concept.deviation is not None:
-        told["Spread"] = decimal(math.sqrt(concept.deviation.variance), 2)
-        told["Drift"] = signed(concept.deviation.drift, 3)
+    if concept.concept_offset is not None:
+        told["Spread"] = decimal(math.sqrt(concept.concept_offset.variance), 2)
+        told["Drift"] = signed(concept.concept_offset.drift, 3)
     return told
 
 
@@ -103,8 +103,8 @@ def _numbers_of(concept: ConceptParameters) -> Iterator[tuple[str, float, float]
         yield "slip", mastery.slip, 0.05
     if concept.item is not None:
         yield "mean difficulty", concept.item.difficulty, 0.25
-    if concept.deviation is not None:
-        yield "spread", math.sqrt(concept.deviation.variance), 0.1
+    if concept.concept_offset is not None:
+        yield "spread", math.sqrt(concept.concept_offset.variance), 0.1
 
 
 def item_numbers(items: Sequence[ItemParameters]) -> list[ItemNumbers]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.tallies import Tallies
 from workers.modelling.evaluation.protocol import Predictions
 

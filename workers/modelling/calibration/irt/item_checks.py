@@ -1,0 +1,92 @@
+"""Items that answers say too little, or nothing finite, about."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.modelling.calibration.irt.bank import Group, Item
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
+
+FEW = 30
+"""Answers below which an item's parameters are warned of."""
+_HARDLY = 3
+_FLAT = 0.1
+_FAR = 6.0
+
+
+@dataclass(frozen=True)
+class AnswerCheck:
+    """What stands out about a group's answers before any fit.
+
+    Args:
+        answers: how many there are of each item.
+        held: which items have no finite estimate of their own.
+        warnings: of each item.
+    """
+
+    answers: Floats
+    held: NDArray[np.bool_]
+    warnings: list[list[str]]
+
+
+def check_answers(group: Group, answers: ResponseData) -> AnswerCheck:
+    """Look at each item's answers."""
+    weight = answers.weights[answers.person]
+    place = np.full(answers.items, -1)
+    place[group.items] = np.arange(group.items.size)
+    here = place[answers.item] >= 0
+    item, score, weight = place[answers.item[here]], answers.score[here], weight[here]
+    total: Floats = np.bincount(item, weight, group.items.size).astype(np.float64)
+    stepped = group.model in {"graded", "partial_credit"}
+    steps = group.steps
+    if stepped:
+        at = np.rint(score * steps).astype(np.int64)
+        seen = np.bincount(item * (steps + 1) + at, weight, group.items.size * (steps + 1))
+    else:
+        right = np.bincount(item, weight * score, group.items.size)
+        seen = np.column_stack([total - right, right])
+    seen = seen.reshape(group.items.size, steps + 1)
+    empty = seen <= 1e-12 * np.maximum(total, 1.0)[:, None]
+    held = empty.any(axis=1) | (total < _HARDLY)
+    return AnswerCheck(
+        total,
+        held,
+        [_words(n, gaps, stepped) for n, gaps in zip(total.tolist(), empty.tolist(), strict=True)],
+    )
+
+
+def _words(answers: float, empty: list[bool], stepped: bool) -> list[str]:
+    found = []
+    if answers < FEW:
+        found.append(f"only {answers:g} answers: fewer than {FEW} say little")
+    if answers and all(empty[:-1]):
+        found.append("all answers are right: held by weak priors")
+    elif answers and all(empty[1:]):
+        found.append("all answers are wrong: held by weak priors")
+    elif answers and stepped and any(empty):
+        names = ", ".join(str(k) for k, gap in enumerate(empty) if gap)
+        found.append(f"no answer on step {names}: held by weak priors")
+    return found
+
+
+def parameter_warnings(item: Item, errors: Item, *, asked: bool) -> list[str]:
+    """What stands out about an item's parameters after the fit.
+
+    Args:
+        item: the parameters.
+        errors: their standard errors.
+        asked: whether standard errors were asked for.
+    """
+    found = []
+    if item.discrimination < 0.0:
+        found.append(
+            f"discrimination {item.discrimination:.3g} is negative: the abler are wrong more often"
+        )
+    elif item.discrimination < _FLAT:
+        found.append(f"discrimination {item.discrimination:.3g} is near 0: says nothing of ability")
+    if max(map(abs, item.thresholds)) > _FAR:
+        found.append(f"difficulty beyond ±{_FAR:g} logits: nobody's ability is near")
+    if asked and not np.isfinite([errors.discrimination, *errors.thresholds]).all():
+        found.append("no standard error: the likelihood is flat or not at its top here")
+    return found

@@ -1,0 +1,39 @@
+"""What errors are computed from: score curves, and the inverse of an information."""
+
+import numpy as np
+
+from workers.modelling.calibration.irt.bank import Bank
+from workers.modelling.calibration.irt.curves import derivatives
+from workers.modelling.calibration.irt.response_data import Floats
+
+_NOTHING = 1e-8
+"""Share of the information left from which on down there is none."""
+
+
+def score_curves(bank: Bank, theta: Floats) -> list[Floats]:
+    """Derivatives of each cell's log probability, shape (n, p, steps + 1, abilities) a group."""
+    return [
+        derivatives(g.model, g.steps, g.parameters, theta, g.log_curves(theta)) for g in bank.groups
+    ]
+
+
+def inverse_or_nan(information: Floats, scale: Floats) -> Floats:
+    """The inverse; NaN for parameters that nearly nothing is known of.
+
+    Args:
+        information: of the answers seen.
+        scale: what it would be of each parameter if abilities were known.
+    """
+    unit = 1.0 / np.sqrt(np.maximum(scale, 1e-300))
+    share = information * unit[:, None] * unit
+    try:
+        np.linalg.cholesky(share - _NOTHING * np.eye(scale.size))
+        inverse = np.linalg.inv(share)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(share)
+        bad = values <= _NOTHING
+        inverse = (vectors[:, ~bad] / values[~bad]) @ vectors[:, ~bad].T
+        # Only parameters that lie in a flat direction are without an error.
+        flat = (vectors[:, bad] ** 2).sum(axis=1) > 1e-6
+        inverse[flat], inverse[:, flat] = np.nan, np.nan
+    return np.asarray(inverse * unit[:, None] * unit)
