@@ -253,7 +253,7 @@ async def test_given_a_newer_database_when_up_then_the_unknown_versions_are_name
 ) -> None:
     runner = await recorded(dsn, (FIRST.version, "first"), ("20990101000000", "mastery_future"))
     for ask in (runner.up, runner.down, runner.history, runner.current, runner.pending):
-        with pytest.raises(MigrationError, match=r"\(20990101000000\): is newer than this program"):
+        with pytest.raises(MigrationError, match=r"\(20990101000000\): the database is newer"):
             await ask()
 
 
