@@ -29,7 +29,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("workers.common.retrying.asyncio.sleep", sleep)
+    monkeypatch.setattr("workers.common.jitter.asyncio.sleep", sleep)
     return waits
 
 

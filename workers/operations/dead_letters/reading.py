@@ -1,4 +1,4 @@
-"""Reading the rejected streams page by page, in bounded memory however long they are."""
+"""Read the rejected streams page by page, in bounded memory."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,16 +15,16 @@ from workers.streams.entry_ids import order
 from workers.streams.redis_errors import redis_errors
 
 _PAGE: Final = 200
-"""Entries read at once: with the largest events accepted by default some 20 MB."""
+"""Entries read at once: about 20 MB with the largest events accepted by default."""
 
 
 def redriven_key(rejected: str) -> str:
-    """The hash from a dead letter's entry id to that of the entry it was sent again as."""
+    """Return the key of the hash from a letter's entry id to the id it was sent again as."""
     return f"{rejected}:redriven"
 
 
 class DeadLetters:
-    """The dead letters of all shards: shard by shard, in each the oldest first.
+    """Reads the dead letters of all shards: shard by shard, the oldest first.
 
     Args:
         client: a connection to the Redis of the streams.
@@ -39,11 +39,11 @@ class DeadLetters:
         self._shards: dict[int | None, Shard] = dict(zip(numbers, shards(shard_count), strict=True))
 
     async def get(self, ids: Sequence[DeadLetterId]) -> dict[DeadLetterId, DeadLetter]:
-        """The letters of these ids that exist, in the order given.
+        """Return the letters of these ids that exist, in the order given.
 
         Raises:
             RedisUnavailable: Redis is away.
-            StreamRefused: Redis refuses to tell.
+            StreamRefused: Redis refuses the command.
         """
         known = [one for one in dict.fromkeys(ids) if one.shard in self._shards]
         with redis_errors():
@@ -60,14 +60,14 @@ class DeadLetters:
         }
 
     async def ends(self) -> dict[int | None, str]:
-        """Where each stream ends now: what a long run must not go beyond.
+        """Return the present end of each stream, beyond which a long run must not go.
 
-        What it sends again may be refused again, behind that end: without it, it would never be
-        done.
+        Events sent again may be refused again and land behind that end; without it a run might
+        never finish.
 
         Raises:
             RedisUnavailable: Redis is away.
-            StreamRefused: Redis refuses to tell.
+            StreamRefused: Redis refuses the command.
         """
         ends = {}
         for number, shard in self._shards.items():
@@ -83,22 +83,22 @@ class DeadLetters:
         after: DeadLetterId | None = None,
         ends: Mapping[int | None, str] | None = None,
     ) -> AsyncIterator[list[DeadLetter]]:
-        """All letters of a selection, in pages of any length, empty ones included.
+        """Yield the letters of a selection, in pages of any length, empty ones included.
 
         Args:
-            selection: which.
-            after: the letter to begin behind; it may be gone by now.
-            ends: see `ends`; None: whatever there is when a page is read.
+            selection: the filter.
+            after: the letter to begin after; it may be gone.
+            ends: see `ends`; None: read whatever there is.
 
         Raises:
             RedisUnavailable: Redis is away.
-            StreamRefused: Redis refuses to tell.
-            SettingsError: there is no shard of `after`.
+            StreamRefused: Redis refuses the command.
+            SettingsError: the shard of `after` does not exist.
         """
         numbers = list(self._shards)
         if after is not None and after.shard not in self._shards:
             raise SettingsError(
-                f"{after} is of no shard that there is: set STREAM_SHARDS as it was when that "
+                f"{after} is in a shard that does not exist: set STREAM_SHARDS as it was when that "
                 "cursor was printed, or begin without it"
             )
         begin = numbers.index(after.shard) if after is not None else 0
@@ -134,7 +134,7 @@ class DeadLetters:
             first = f"({rows[-1][0].decode()}"
 
     async def _redriven(self, stream: str, letters: list[DeadLetter]) -> list[DeadLetter]:
-        """The same letters, with what is known of their being sent again."""
+        """Return the same letters, with the notes about their being sent again."""
         if not letters:
             return []
         with redis_errors():

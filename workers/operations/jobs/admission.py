@@ -1,4 +1,4 @@
-"""From a raw entry of the stream of jobs to a request, or a refusal with its reason."""
+"""Judge one entry of the jobs stream: admit the request, or refuse it with a reason."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class AdmittedJob(NamedTuple):
 
 
 def require_job_role(identity: Identity, roles: Collection[str]) -> None:
-    """Return if the identity may ask for jobs of its tenant.
+    """Raise unless the identity may ask for jobs of its tenant.
 
     Raises:
         Refused: with ``forbidden``.
@@ -51,16 +51,16 @@ def require_job_role(identity: Identity, roles: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class JobAdmission:
-    """Decodes, authenticates and authorises one request at a time, as responses are.
+    """Decodes, authenticates and authorises one request at a time.
 
     Args:
-        authenticator: says who asks.
-        roles: the roles that may.
+        authenticator: establishes who asks.
+        roles: the roles that may ask.
         tenant_claim: dotted path of the claim that names the tenant.
         max_event_bytes: largest entry, in bytes of all its fields.
         max_token_bytes: largest token, in bytes.
         max_queue_age_s: a request that waited for longer is refused, seconds.
-        schedule: says which jobs the settings themselves ask for; None: none.
+        schedule: the jobs that the settings ask for; None: no schedule.
     """
 
     authenticator: Authenticator
@@ -79,15 +79,15 @@ class JobAdmission:
         object.__setattr__(self, "_decoder", decoder)
 
     def judge(self, entry: RawEntry, now_ms: int) -> AdmittedJob:
-        """The request of an entry.
+        """Return the request of an entry.
 
         Args:
             entry: the entry.
-            now_ms: what time it is by Redis's clock, milliseconds since 1970.
+            now_ms: the time by Redis's clock, milliseconds since 1970.
 
         Raises:
             Refused: the entry goes to the rejections.
-            KeyUnknown: a key set that is newer than the entry has to decide.
+            KeyUnknown: a key set newer than the entry has to decide.
         """
         event = self._decoder.decode(entry)
         entered_at_s = entered_ms(entry.first_id) / 1000
@@ -97,7 +97,7 @@ class JobAdmission:
             raise Refused(
                 RejectionCode.UNAUTHENTICATED,
                 f"the entry waited for longer than MAX_QUEUE_AGE_S={self.max_queue_age_s}: ask "
-                "for the job anew",
+                "for the job again",
             )
         if self.schedule is not None and event.source == SCHEDULED:
             asked = self.schedule.admit(event, now_ms)
@@ -121,7 +121,7 @@ class JobAdmission:
         )
 
     def key_of(self, entry: RawEntry) -> JobKey | None:
-        """Which job an entry says that it asks for, whoever wrote it; None if it says none."""
+        """Return the job that an entry names, verified or not; None if it names none."""
         try:
             data = from_json(entry.fields[_FIELD])["data"]
             tenant_id = tenant_of(data["claims"], self.tenant_claim)

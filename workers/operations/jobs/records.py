@@ -1,4 +1,4 @@
-"""The records of jobs, kept in Redis: a hash per job, and an index per tenant."""
+"""Store job records in Redis: a hash for each job, an index for each tenant."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -31,9 +31,9 @@ from workers.operations.jobs.record_layout import (
 from workers.streams.redis_errors import redis_errors
 
 KEPT_S: Final = 30 * 86_400
-"""For so long a record is kept after its last change, seconds."""
+"""How long a record is kept after its last change, seconds."""
 PER_TENANT: Final = 1_000
-"""Records of a tenant; the oldest that have ended make room."""
+"""The most records of a tenant; the oldest jobs that have ended make room."""
 _PAGE: Final = 200
 
 _OPEN, _BEGIN, _NOTE, _REFUSE, _CANCEL = (
@@ -43,17 +43,17 @@ _OPEN, _BEGIN, _NOTE, _REFUSE, _CANCEL = (
 
 
 class Run(NamedTuple):
-    """A job that was begun."""
+    """One run of a job."""
 
     key: JobKey
     name: str
-    """Of this run alone: who took the job over has another."""
+    """Unique to this run; a worker that takes the job over has another."""
     attempts: int
-    """How often it was begun and not put back, this time included."""
+    """How often the job was begun and not put back, this run included."""
 
 
 class JobRecords:
-    """Reads and writes records; nothing of one tenant is found under another.
+    """Reads and writes job records; a tenant never sees another tenant's.
 
     Args:
         client: a connection to the Redis of the streams.
@@ -70,17 +70,17 @@ class JobRecords:
     async def open(
         self, request: JobRequest, event: bytes = b"", *, entry_id: str = ""
     ) -> JobRecord:
-        """The record of a request, which is made and published if there is none.
+        """Return the record of a request; create it and publish the request if there is none.
 
         Args:
-            request: what is asked for.
-            event: published in the same step as a new record is made, and again where the entry
-                of a job that nobody has begun is lost; empty: it is in the stream.
-            entry_id: the entry in which it is.
+            request: the request.
+            event: published in the same step as a new record is created, and again if the entry
+                of a job that no worker has begun was lost; empty: it is in the stream already.
+            entry_id: the entry of the request, if it is in the stream.
 
         Raises:
-            Refused: ``conflict``, something else was asked for under this id; or
-                ``rate_limited``, there is no room.
+            Refused: ``conflict`` if the id belongs to another request; ``rate_limited`` if the
+                tenant has too many jobs.
             RedisUnavailable: try again.
         """
         content = orjson.dumps(
@@ -126,7 +126,7 @@ class JobRecords:
         return record_of(request.key, dict(zip(fields[::2], fields[1::2], strict=True)))
 
     async def find(self, key: JobKey) -> JobRecord | None:
-        """A record; None if the tenant has none of that id.
+        """Return a record; None if the tenant has none of that id.
 
         Raises:
             RedisUnavailable: try again.
@@ -138,12 +138,12 @@ class JobRecords:
     async def page(
         self, tenant_id: str, limit: int, before: tuple[int, str] | None = None
     ) -> tuple[list[JobRecord], tuple[int, str] | None]:
-        """Records of a tenant, the newest first, and where the next page begins.
+        """Return a page of a tenant's records, the newest first, and the cursor of the next page.
 
         Args:
-            tenant_id: whose.
-            limit: how many at most.
-            before: what the page before gave: a moment in microseconds and an id.
+            tenant_id: the tenant.
+            limit: the most records.
+            before: the cursor of the previous page: a time in microseconds and an id.
 
         Raises:
             RedisUnavailable: try again.
@@ -151,7 +151,7 @@ class JobRecords:
         newest = "+inf" if before is None else str(before[0])
         found: list[tuple[int, str]] = []
         with redis_errors():
-            # All of them: there are few, and those of one microsecond are told apart by their ids.
+            # All of them: they are few, and ids distinguish those of the same microsecond.
             rows: Any = await self._client.zrange(
                 index_key(tenant_id), newest, "-inf", desc=True, byscore=True, withscores=True,
                 offset=0, num=PER_TENANT,
@@ -173,7 +173,7 @@ class JobRecords:
         return records, page[-1] if len(found) > limit else None
 
     async def of_student(self, tenant_id: str, student_id: str) -> AsyncIterator[list[JobRecord]]:
-        """The records that are about a student or were asked for by them, in pages.
+        """Yield pages of the records that concern a student or were asked for by them.
 
         Raises:
             RedisUnavailable: try again.
@@ -186,7 +186,7 @@ class JobRecords:
                 return
 
     async def remove(self, keys: Sequence[JobKey]) -> None:
-        """Forget jobs; a run that is at one of them finds that it is no longer its own.
+        """Delete records; a worker that runs such a job gives it up.
 
         Raises:
             RedisUnavailable: try again.
@@ -199,7 +199,7 @@ class JobRecords:
                 await pipeline.execute()
 
     async def begin(self, key: JobKey, name: str) -> Run | None:
-        """Take a job that is opened; None if it has ended, or its record is gone.
+        """Begin a job; None if it has ended or its record is gone.
 
         Raises:
             RedisUnavailable: try again.
@@ -209,7 +209,7 @@ class JobRecords:
         return Run(key, name, attempts) if attempts else None
 
     async def note(self, run: Run, record: JobRecord) -> bool:
-        """Note how far a job is, and publish it; False if the job is no longer this run's.
+        """Store and publish the progress of a job; False if the job is no longer this run's.
 
         Raises:
             RedisUnavailable: try again.
@@ -217,7 +217,7 @@ class JobRecords:
         return await self._write(run, record, run.attempts)
 
     async def put_back(self, run: Run, record: JobRecord) -> bool:
-        """Leave a job to another run, as if this one had not been.
+        """Leave a job to another run, as if this run had not begun.
 
         Raises:
             RedisUnavailable: try again.
@@ -225,7 +225,7 @@ class JobRecords:
         return await self._write(run, replace(record, status=JobStatus.QUEUED), run.attempts - 1)
 
     async def refuse(self, key: JobKey, entry_id: str, problem: str) -> bool:
-        """End a job whose request is refused; False if another entry asked for it, or it has ended.
+        """Fail a job whose request is refused; False if another entry asked for it or it has ended.
 
         Raises:
             RedisUnavailable: try again.
@@ -248,14 +248,14 @@ class JobRecords:
         return bool(ended)
 
     async def cancel(self, key: JobKey, by: str) -> JobRecord | None:
-        """End a job that nobody wants any more, queued or running; whoever runs it gives it up.
+        """Cancel a queued or running job; a worker that runs it gives it up.
 
         Args:
-            key: which.
-            by: the subject that asks.
+            key: the job.
+            by: the subject that cancels it.
 
         Returns:
-            The job as it is then: cancelled, unless it had ended before; None if there is none.
+            The job afterwards: cancelled, unless it had ended before; None if there is none.
 
         Raises:
             RedisUnavailable: try again.
@@ -278,7 +278,7 @@ class JobRecords:
         return await self.find(key)
 
     async def owns(self, run: Run) -> bool:
-        """Whether a job is still this run's.
+        """Return True while a job is this run's.
 
         Raises:
             RedisUnavailable: try again.

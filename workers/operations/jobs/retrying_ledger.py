@@ -1,4 +1,4 @@
-"""The system of record for work that goes on where it was after a server was away."""
+"""A ledger that waits for its database, for work that resumes after an outage."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from workers.ledger.rows import Stored
 
 
 class RetryingLedger:
-    """Repeats each call until it is answered; all of them may be repeated.
+    """Repeats each call until it is answered; every call is idempotent.
 
     Args:
         ledger: the system of record.
-        retrying: waits.
+        retrying: waits while the database is away.
     """
 
     def __init__(self, ledger: AuditLedger, retrying: Retrying) -> None:

@@ -1,7 +1,8 @@
-"""Bringing back what a lost graph knew of unlocked concepts, from the events that told of them.
+"""Restore unlocked concepts in a lost graph from their published events.
 
-What is in the stream was told: noted in the graph again, it is not told a second time. The ledger
-knows nothing of it, so what the stream does not keep any more stays unknown.
+An event in the stream was published; noted in the graph again, the concept is not published a
+second time. The ledger does not record unlocked concepts, so those whose event is no longer in the
+stream stay unknown.
 """
 
 from collections.abc import AsyncIterator
@@ -22,20 +23,20 @@ from workers.streams.redis_errors import redis_errors
 _PAGE: Final = 1_000
 _FIELD: Final = EVENT_FIELD.encode()
 _NOBODYS: Final = ""
-"""In place of the entry that owns it: no acknowledgement publishes it again."""
+"""Stands for no owning entry, so that no acknowledgement publishes it again."""
 
 
 class UnlockedRepair:
-    """Notes in the graph what was told and is not noted there.
+    """Notes published concepts in the graph that are missing there.
 
     Args:
         client: a connection to the Redis of the streams.
         shard_count: `STREAM_SHARDS`.
-        graph: prepared, with its learners.
-        retrying: waits for the graph where it is away.
-        of_redis: waits for Redis where that is away, or does not.
-        scope: whose.
-        dry_run: only look.
+        graph: the graph, prepared, with its learners.
+        retrying: waits while the graph is away.
+        of_redis: decides whether to wait while Redis is away.
+        scope: the learners.
+        dry_run: compare only.
     """
 
     def __init__(
@@ -58,10 +59,10 @@ class UnlockedRepair:
         self._dry_run = dry_run
 
     async def run(self) -> AsyncIterator[int]:
-        """Go through the streams page by page; of each how many were not noted.
+        """Go through the streams, and yield how many concepts of each page were missing.
 
         Raises:
-            RedisUnavailable: it is not waited for, and of the rest nothing is known.
+            RedisUnavailable: Redis is not waited for; the rest was not compared.
         """
         for stream in self._streams:
             async for page in self._pages(stream):
@@ -96,7 +97,7 @@ def _told(text: bytes) -> Unlocked | None:
     try:
         event = ConceptUnlocked.model_validate_json(text)
     except ValidationError:
-        return None  # nobody of ours wrote it
+        return None  # not an event of ours
     data = event.data
     return Unlocked(
         data.tenant_id,

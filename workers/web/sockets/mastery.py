@@ -1,4 +1,4 @@
-"""Live mastery: one reader of the mastery streams, for all sockets of this process."""
+"""Read the mastery streams once for all sockets of this process."""
 
 import asyncio
 from collections import defaultdict
@@ -28,11 +28,11 @@ _FIELD: Final = EVENT_FIELD.encode()
 
 
 class LiveMastery:
-    """Reads what is published from the first follower on, and nothing while there is none.
+    """Passes mastery events to followers; reads the streams only while there are any.
 
     Args:
         client: a connection to the Redis of the streams.
-        streams: the mastery streams, all shards of them.
+        streams: the mastery streams of all shards.
     """
 
     def __init__(self, client: Redis, streams: Sequence[str]) -> None:
@@ -44,20 +44,20 @@ class LiveMastery:
 
     @property
     def reading(self) -> bool:
-        """Whether somebody follows, and the streams are read."""
+        """True while somebody follows and the streams are read."""
         return self._reader is not None
 
     def followers(self, key: LearnerKey) -> Collection[BoundedQueue]:
-        """The queues of those who follow a learner."""
+        """Return the queues of the followers of a learner."""
         return tuple(self._queues.get(key, ()))
 
     @asynccontextmanager
     async def following(self, key: LearnerKey) -> AsyncIterator[BoundedQueue]:
-        """A queue of every change of this learner that is published from now on.
+        """Provide a queue of all changes of a learner that are published from now on.
 
         Raises:
-            RedisUnavailable: nobody can say where the streams end now.
-            StreamRefused: a key is no stream, or we may not read it.
+            RedisUnavailable: the present ends of the streams can't be read.
+            StreamRefused: a key is not a stream, or we may not read it.
         """
         queue = BoundedQueue()
         async with self._turn:
@@ -91,31 +91,31 @@ class LiveMastery:
             except (Unavailable, StreamRefused) as error:
                 _log.warning("live_mastery_waits", reason=str(error))
                 await asyncio.sleep(_AWAY_S)
-            except Exception:  # noqa: BLE001  # whatever it is, all who follow depend on this reader
+            except Exception:  # noqa: BLE001  # whatever it is, all followers depend on this reader
                 _log.exception("live_mastery_failed")
                 await asyncio.sleep(_AWAY_S)
             else:
-                # The embedded Redis does not block; and those who send get their turn.
+                # The embedded Redis does not block, and the senders need their turn.
                 await asyncio.sleep(0 if found else _PAUSE_S)
 
     async def _read_some(self, after: dict[Any, Any]) -> bool:
-        """Deliver what there is after these entries; whether there was anything."""
+        """Deliver the entries after these; return True if there were any."""
         with redis_errors():
             found: Any = await self._client.xread(after, count=_AT_ONCE, block=_BLOCK_MS)
         for stream, entries in found or ():
             for entry_id, fields in entries:
-                # Before it is delivered: one that fails must not come again for ever.
+                # Before delivery: an entry that fails must not come again for ever.
                 after[stream.decode()] = entry_id.decode()
                 self.deliver(fields.get(_FIELD))
         return bool(found)
 
     def deliver(self, event: bytes | None) -> None:
-        """Put the data of an event into the queues of those who follow its learner."""
+        """Put the data of an event into the queues of its learner's followers."""
         try:
             data = orjson.loads(event or b"")["data"]
             queues = self._queues.get(LearnerKey(data["tenant_id"], data["student_id"]))
         except (ValueError, KeyError, TypeError):
-            return  # not ours; the projector rejects it
+            return  # not an event of ours; the projector rejects it
         if queues:
             message = orjson.dumps(data).decode()
             for queue in queues:
@@ -123,6 +123,6 @@ class LiveMastery:
 
 
 async def messages(queue: BoundedQueue) -> AsyncGenerator[str, None]:
-    """What arrives in a queue, for ever."""
+    """Yield the messages of a queue, for ever."""
     while True:
         yield await queue.take()

@@ -1,4 +1,4 @@
-"""The sockets: who may open which, and what they say."""
+"""The routes of the sockets: job progress and live mastery."""
 
 from collections.abc import Collection
 from contextlib import AsyncExitStack
@@ -28,12 +28,12 @@ class Sockets:
     """The sockets of a process.
 
     Args:
-        admission: lets callers in.
-        records: what is known of jobs.
-        watch: notices that they move on.
+        admission: admits callers.
+        records: the records of jobs.
+        watch: feeds the progress of jobs.
         live: reads the mastery streams.
-        delegate_roles: may follow any student of their tenant.
-        job_roles: may follow jobs of their tenant.
+        delegate_roles: roles that may follow any student of their tenant.
+        job_roles: roles that may follow jobs of their tenant.
 
     Attributes:
         live: as given.
@@ -58,7 +58,7 @@ class Sockets:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """The sockets, and at the same paths why a plain request, or a handshake, is refused."""
+        """The sockets, and plain routes at the same paths that explain a refusal."""
         return [
             WebSocketRoute(JOB_PATH, self._job),
             Route(JOB_PATH, self._job_plainly),
@@ -91,7 +91,7 @@ class Sockets:
             except (Unavailable, StreamRefused):
                 raise HTTPException(
                     503,
-                    "The streams can't be read at the moment: come again.",
+                    "The streams can't be read at the moment: try again later.",
                     {"Retry-After": "5"},
                 ) from None
             await accept(socket)

@@ -60,7 +60,7 @@ async def test_given_a_log_then_the_events_carry_all_that_is_current_with_their_
 
         assert set(restated.events) <= every
         assert len(restated.events) == len(set(restated.events)) < len(every)
-        assert restated.untold == 0
+        assert restated.unpublished == 0
         versions = [one["data"]["version"] for one in parsed(restated.events)]
         assert versions == sorted(versions)
         (stored,) = await ledger.stored([KEY])
@@ -83,7 +83,7 @@ async def test_given_calibrated_states_then_both_scales_of_a_concept_are_restate
         wanted = expected(stored)
         for relationships in (wanted.mastery, wanted.abilities, wanted.attendance):
             relationships.sort()
-        assert restated.untold == 0
+        assert restated.unpublished == 0
         assert graph_of(restated.events) == wanted
 
 
@@ -146,7 +146,7 @@ async def test_given_rows_written_anew_then_their_event_is_made_of_them() -> Non
     assert (data["session_id"], data["session"]) == ("s-1", {"responses": 2, "correct": 1})
     assert data["response_id"] == answer(2).response_id
     assert own["time"] == "2027-01-15T08:00:00.000000Z"
-    assert restated.untold == 0
+    assert restated.unpublished == 0
     assert graph_of(restated.events) == expected((await ledger.stored([KEY]))[0])
     again = parsed(current_events(current, NOW_US + 1).events)
     assert [one["id"] for one in again] == [other["id"], own["id"]]
@@ -175,15 +175,15 @@ async def test_given_only_a_concept_written_anew_then_the_rest_stays_its_respons
     assert own["ability"]["theta"] == current.abilities[0].theta
     carrier = next(one["data"] for one in events if one["data"]["version"] == 3)
     assert carrier["session"] == {"responses": 2, "correct": 1}
-    assert restated.untold == 0
+    assert restated.unpublished == 0
 
 
-async def test_given_a_scale_or_session_written_anew_alone_then_it_counts_as_untold() -> None:
+async def test_given_a_scale_or_session_written_anew_alone_then_it_counts_as_unpublished() -> None:
     _, current = await rewritten("ability", "session")
 
     restated = current_events(current, NOW_US)
 
-    assert restated.untold == 2
+    assert restated.unpublished == 2
     assert [one["data"]["version"] for one in parsed(restated.events)] == [2, 3]
 
 
@@ -197,11 +197,11 @@ async def test_given_a_value_that_its_response_did_not_say_then_the_row_counts()
     assert (data["concept_id"], data["mastery"]) == ("c", 0.5)
 
 
-async def test_given_a_row_without_any_response_then_it_counts_as_untold() -> None:
+async def test_given_a_row_without_any_response_then_it_counts_as_unpublished() -> None:
     _, current = await rewritten("concept")
     current.responses.clear()
 
     restated = current_events(current, NOW_US)
 
     assert restated.events == []
-    assert restated.untold == 4
+    assert restated.unpublished == 4
