@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle
+from tests.examples import examples
 from tests.factories import START_US, logs, rows, uuid_of
 from tests.unit.doubles import (
     PARAMETERS,
@@ -112,7 +113,7 @@ def _admitted(student: str, one: Response, number: int) -> Admitted:
     return made._replace(response=one, key=LearnerKey("school-7", student))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(streams(), st.integers(0, 2**32), st.sampled_from((0.0, 0.1, 0.4)))
 def test_given_any_interleaving_when_all_is_acknowledged_then_state_and_events_are_right(
     entries: list[Admitted], seed: int, crashes: float

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests import bad_entries
 from tests.bad_entries import CONFLICTS, ISSUER, KINDS, BadEntry, bad_entry, early, spread
+from tests.examples import examples
 from tests.factories import MISSING, START_US, changed, claims, event, event_json
 from tests.fuzzed_entries import FUZZED
 from tests.unit.doubles import admission, entry_id, raw
@@ -38,7 +39,7 @@ def test_given_a_bad_entry_when_judged_then_it_gets_its_code(kind: str) -> None:
     assert code(judged(bad)) == bad.code
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.sampled_from(sorted(FUZZED)), st.integers(0, 2**64))
 def test_given_any_damage_when_judged_then_it_gets_its_code(kind: str, seed: int) -> None:
     bad = bad_entry(kind, 7, START_US // 1_000_000, random.Random(seed))
