@@ -16,8 +16,8 @@ from workers.intake.consumption import Consumption
 from workers.intake.raw_batch import RawBatch, RawEntry
 from workers.intake.subscribers import POLLING_MS
 
-START_S = 3.0
-"""A watchdog's second, and what a busy machine needs."""
+START_S = 30.0
+"""A watchdog's second, and what a slow and busy machine needs."""
 
 
 class Reader:
