@@ -1,10 +1,7 @@
 """Fixtures that lend a real server to one test: its own, empty, and given back afterwards."""
 
 import logging
-import os
-import sys
 from collections.abc import AsyncIterator, Iterator
-from tempfile import TemporaryDirectory
 
 import pytest
 import structlog
@@ -25,21 +22,6 @@ from tests.servers import (
 settings.register_profile("thorough", deadline=None)
 settings.register_profile("everyday", deadline=None, max_examples=EVERYDAY_EXAMPLES)
 settings.load_profile("thorough" if THOROUGH else "everyday")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Let all processes of the run share compiled modules where Python may not write them.
-
-    Tests start the command many times, and compiling what it imports takes longer than most of
-    them. The modules stay in a temporary directory, so nothing is written beside the sources.
-    """
-    if not os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-        return
-    directory = TemporaryDirectory(prefix="mastery-engine-test-", ignore_cleanup_errors=True)
-    config.add_cleanup(directory.cleanup)
-    # The environment reaches processes to come; this one compiles most of what they import.
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = directory.name
-    sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)

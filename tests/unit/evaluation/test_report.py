@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.calibration.simulated import simulated
-from tests.unit.evaluation.test_protocol import a_file
+from tests.unit.evaluation.test_protocol import ALONE, a_file
 from tests.unit.pages import check_figures, check_page
 from workers.calibration.answers import answers_of
 from workers.calibration.fitting import MODELS, Fitted, fit
@@ -315,7 +315,7 @@ def test_given_an_item_unanswered_when_tallied_then_its_mean_is_not_a_number() -
 
 def test_given_report_when_the_command_runs_then_the_page_is_written(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    command = ["evaluate", str(a_file(tmp_path)), "--json", "--report", str(page)]
+    command = ["evaluate", str(a_file(tmp_path)), "--json", "--report", str(page), *ALONE]
     done = CliRunner().invoke(app, [*command, "--model", "bkt", "--model", "classical"])
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("{")
