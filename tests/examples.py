@@ -1,6 +1,6 @@
-"""How many examples property tests try: fewer every day, all of them under CI.
+"""How much tests try: fewer examples and shorter logs every day, all of them under CI.
 
-``CI=1 uv run pytest tests/unit`` and ``--hypothesis-profile=thorough`` try all of them.
+``CI=1 uv run pytest tests/unit`` tries all of them.
 """
 
 import os
