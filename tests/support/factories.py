@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,7 @@ START_US: Final = int(START.timestamp()) * 1_000_000
 _NAMESPACE: Final = uuid.UUID("6d617374-6572-4579-8000-000000000000")
 
 
+@lru_cache(maxsize=100_000, typed=True)
 def uuid_of(*parts: object) -> str:
     """The UUID that these parts always give, canonical and in lower case."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(map(str, parts))))

@@ -244,7 +244,8 @@ async def test_given_a_network_that_swallows_everything_then_it_is_noticed_and_g
         await in_the_end(lambda: assert_holds(graph, events))
         await graph.close()
 
-    assert noticed_after_s < 5
+    # The usual limit is 30 s.
+    assert noticed_after_s < 20
 
 
 async def test_given_connections_that_break_in_the_midst_of_merges_then_repeats_make_it_whole(
@@ -283,7 +284,7 @@ async def test_given_a_server_that_went_away_when_closed_then_closing_ends(neo4j
         begun = time.monotonic()
         await graph.close()
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 async def test_given_a_transaction_that_holds_a_lock_then_waiting_for_it_ends(

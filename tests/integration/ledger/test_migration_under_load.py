@@ -80,7 +80,7 @@ async def test_given_a_table_in_use_when_migrated_then_others_go_on_and_it_is_tr
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.ledger.schema.migrations._TABLE_LOCK", "100ms")
-    runner = Migrations(empty_database_url, files=FILES, lock_timeout_s=30)
+    runner = Migrations(empty_database_url, files=FILES, lock_timeout_s=120)
     await runner.up(BASE)
     reader, writer = [await asyncpg.connect(empty_database_url) for _ in range(2)]
     try:
@@ -91,7 +91,7 @@ async def test_given_a_table_in_use_when_migrated_then_others_go_on_and_it_is_tr
         await asyncio.sleep(0.6)
         assert not migrating.done()
         # Behind the migration that waits, this one would wait for the reader's end as well.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await writer.execute("insert into mastery.learners values ('t', 's')")
         await transaction.commit()
         assert await migrating == [BUSY.version]

@@ -31,7 +31,7 @@ GOOD = [raw(event_json("s1", number), number) for number in range(12)]
 BAD = raw(b"no JSON", 20)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait until something is true."""
     async with asyncio.timeout(seconds):
         while not condition():  # nothing announces it

@@ -21,6 +21,7 @@ from tests.support.doubles import (
     record,
     recorder,
 )
+from tests.support.examples import examples
 from tests.support.factories import START_US, logs, rows, uuid_of
 from workers.admission.verdicts import Admitted
 from workers.engine.recorder import Recorder
@@ -103,7 +104,7 @@ def _admitted(student: str, one: Response, number: int) -> Admitted:
     return made._replace(response=one, key=LearnerKey("school-7", student))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(streams(), st.integers(0, 2**32), st.sampled_from((0.0, 0.1, 0.4)))
 def test_given_any_interleaving_when_all_is_acknowledged_then_state_and_events_are_right(
     entries: list[Admitted], seed: int, crashes: float

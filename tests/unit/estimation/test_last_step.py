@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.calibrated import LAST_STEP
+from tests.support.examples import examples
 from tests.support.factories import (
     answer,
     calibrated_parameters,
@@ -165,7 +166,7 @@ def test_given_concepts_and_credit_then_prediction_is_the_hand_computed() -> Non
         assert found.probability_correct == pytest.approx(whole, abs=1e-12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(logs(), calibrated_parameters())
 def test_given_any_weights_then_mastery_and_ability_are_bit_identical(
     log: list[Response], parameters: Parameters
@@ -266,7 +267,7 @@ def test_given_another_scale_in_between_then_again_is_false() -> None:
     assert told.probability_correct == 0.5
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.data(), logs(), st.one_of(st.just(LAST_STEP), st.just(STEPPED), calibrated_parameters()))
 def test_given_a_shuffled_log_then_replay_is_the_incremental_fold(
     data: st.DataObject, log: list[Response], parameters: Parameters

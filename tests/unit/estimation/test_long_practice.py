@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from workers.estimation.ability import estimates
 from workers.estimation.answering import apply, concept_prediction
@@ -16,7 +17,7 @@ from workers.estimation.person_fit import person_fit
 from workers.estimation.scales import ConceptOffset, ScaleParameters
 from workers.estimation.uncertainty import mastery_interval
 
-LENGTHS = (0, 10, 20, 100, 1_000, 10_000, 100_000)
+LENGTHS = (0, 10, 20, 100, 1_000, 10_000, *((100_000,) if THOROUGH else ()))
 FIVE = tuple(tuple(0.1 if row == column < 4 else 0.0 for column in range(5)) for row in range(5))
 OFFSET = ConceptOffset(0.25, 0.02, 0.09, 0.95)
 PARAMETERS = Parameters(

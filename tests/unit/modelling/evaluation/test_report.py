@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tests.support.pages import EVIL, check_escaped, check_figures, check_page
 from tests.support.simulated_learners import simulated
-from tests.unit.modelling.evaluation.test_protocol import a_file
+from tests.unit.modelling.evaluation.test_protocol import ALONE, a_file
 from workers.cli.evaluate.command import warn_of_ceilings
 from workers.cli.main import app
 from workers.estimation.items import ItemParameters
@@ -315,7 +315,7 @@ def test_given_an_item_unanswered_when_tallied_then_its_mean_is_not_a_number() -
 
 def test_given_report_when_the_command_runs_then_the_page_is_written(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    command = ["evaluate", str(a_file(tmp_path)), "--json", "--report", str(page)]
+    command = ["evaluate", str(a_file(tmp_path)), "--json", "--report", str(page), *ALONE]
     done = CliRunner().invoke(app, [*command, "--model", "bkt", "--model", "classical"])
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("{")

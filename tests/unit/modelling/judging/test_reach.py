@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.factories import answer, scores
 from tests.support.simulated_learners import simulated
 from workers.estimation.items import ItemParameters
@@ -151,7 +152,7 @@ def test_given_adversarial_data_when_fitted_then_mastery_is_within_reach(
     assert lowest_ceiling(parameters) >= LOWEST
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.lists(st.tuples(st.sampled_from("abc"), scores()), min_size=1, max_size=12),
