@@ -1,4 +1,4 @@
-"""Validity of mastery by share of declared pairs, as one `svg` element."""
+"""Draw the validity of mastery by share of declared pairs."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -15,15 +15,17 @@ _SIZE: Final = (520.0, 320.0)
 _DRAWN: Final = tuple(np.linspace(0.1, 0.9, 17).tolist())
 """Shares of pairs at which validity is drawn."""
 _FEWEST: Final = 30
-"""Answers after declarations below which validity is chance and is not drawn."""
+"""Answers after declarations needed to draw their validity."""
 
 
 def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> Plot:
-    """Draw the share right after a declaration over the share of declared pairs.
+    """Draw the mean score after a declaration over the share of declared pairs.
+
+    A dot marks the threshold .95.
 
     Args:
-        name: of the figure, unique in its page.
-        traces: mastery after each answer, of each model. A dot marks the threshold .95.
+        name: unique within the page.
+        traces: mastery after each answer, by model.
     """
     found = {model: validity(trace, shares=_DRAWN) for model, trace in traces.items()}
     lines = {
@@ -51,12 +53,12 @@ def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> Plot:
     plot.grid(
         [(k / 5, percent(k / 5)) for k in range(6)],
         [(tick, percent(tick)) for tick in ticks],
-        "pairs declared mastered",
-        "right in the answers that follow",
+        "share of pairs declared mastered",
+        "mean score of the next 5 answers",
     )
     for model, line in lines.items():
         colour = colour_of(model)
-        # Ties declare the same pairs at several of the shares.
+        # Ties can declare the same pairs at several shares.
         distinct = line[:1] + [b for a, b in pairwise(line) if b.share > a.share]
         plot.curve(
             [one.share for one in distinct],
