@@ -27,21 +27,23 @@ def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> Plot:
         name: unique within the page.
         traces: mastery after each answer, by model.
     """
-    found = {model: validity(trace, shares=_DRAWN) for model, trace in traces.items()}
+    validities = {model: validity(trace, shares=_DRAWN) for model, trace in traces.items()}
     lines = {
-        model: _known(sorted(of.at_shares.values(), key=lambda one: one.share))
-        for model, of in found.items()
+        model: _known(sorted(of.at_shares.values(), key=lambda point: point.share))
+        for model, of in validities.items()
     }
-    dots = {model: _known([of.at_threshold]) for model, of in found.items()}
+    dots = {model: _known([of.at_threshold]) for model, of in validities.items()}
     low, high, ticks = axis_range(
-        [one.right_after for line in (*lines.values(), *dots.values()) for one in line]
+        [point.right_after for line in (*lines.values(), *dots.values()) for point in line]
     )
     plot = Plot(
         name,
         "Validity by share declared",
         "; ".join(
             f"{model}: "
-            + ", ".join(f"{percent(one.share)} {decimal(one.right_after)}" for one in line[::4])
+            + ", ".join(
+                f"{percent(point.share)} {decimal(point.right_after)}" for point in line[::4]
+            )
             for model, line in lines.items()
         )
         + ".",
@@ -61,15 +63,15 @@ def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> Plot:
         # Ties can declare the same pairs at several shares.
         distinct = line[:1] + [b for a, b in pairwise(line) if b.share > a.share]
         plot.curve(
-            [one.share for one in distinct],
-            [one.right_after for one in distinct],
+            [point.share for point in distinct],
+            [point.right_after for point in distinct],
             f"model m{colour}",
         )
-        for one in dots[model]:
-            hint = f"{model} at .95: {percent(one.share)} declared, {decimal(one.right_after)}"
-            plot.dot(one.share, one.right_after, 4.0, f"model-dot d{colour}", hint)
+        for point in dots[model]:
+            hint = f"{model} at .95: {percent(point.share)} declared, {decimal(point.right_after)}"
+            plot.dot(point.share, point.right_after, 4.0, f"model-dot d{colour}", hint)
     return plot
 
 
-def _known(declared: list[Declared]) -> list[Declared]:
-    return [one for one in declared if one.answers_after >= _FEWEST]
+def _known(points: list[Declared]) -> list[Declared]:
+    return [point for point in points if point.answers_after >= _FEWEST]
