@@ -1,4 +1,4 @@
-"""What mastery is worth, as a table for a terminal."""
+"""Write the validity of mastery as a table for the terminal."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ def mastery_table(rows: Iterable[tuple[str, Validity, float]]) -> Table:
         rows: head, measures and lowest ceiling of each; see `mastery_cells`.
     """
     table = Table(
-        title="What mastery is worth",
+        title="Validity of mastery",
         title_justify="left",
         caption=MASTERY_NOTE,
         caption_justify="left",

@@ -1,4 +1,4 @@
-"""The abilities of a class, drawn as a histogram and with their standard errors."""
+"""Draw the abilities of a class as a histogram and with their standard errors."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +18,7 @@ _MOST_ERROR_BARS: Final = 240
 
 @dataclass(frozen=True)
 class AbilityFigures:
-    """Figures of the learners whose ability is estimated.
+    """Figures about the learners whose ability is estimated.
 
     Args:
         histogram: distribution of ability.
@@ -34,7 +34,7 @@ class AbilityFigures:
 
 
 def ability_figures(knowledge: Knowledge) -> AbilityFigures | None:
-    """Draw abilities in bins of a quarter logit, and with their errors; None if there is none."""
+    """Draw the estimated abilities; None if no ability is estimated."""
     estimated = np.isfinite(knowledge.theta)
     if not estimated.any():
         return None
@@ -72,7 +72,10 @@ def _ability_errors(theta: Floats, standard_error: Floats) -> Plot:
         bottom=28,
     )
     plot.grid(
-        [], number_ticks(low, high), "learners, by ability", "ability ± standard error, logits"
+        [],
+        number_ticks(low, high),
+        "learners, sorted by ability",
+        "ability ± standard error, logits",
     )
     for place, (value, spread) in enumerate(
         zip(theta.tolist(), standard_error.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""The figures of each concept, as rows of a table."""
+"""Write the figures of each concept as rows of a table."""
 
 from typing import Final
 
@@ -31,9 +31,9 @@ def concept_rows(data: ReportData) -> Rows:
                 *_knowledge_cells(data, concept_id),
             ]
         )
-    heads = [*_HEADS, f"At {percent(data.mastery_threshold)}"]
+    heads = [*_HEADS, "Mastered"]
     if knowledge.known is not None:
-        heads.append("Known in truth")
+        heads.append("Truly known")
     return Rows(heads, table)
 
 

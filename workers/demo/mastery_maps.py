@@ -1,4 +1,4 @@
-"""The mastery of each student and concept, drawn as fields of colour."""
+"""Draw the mastery of each student and concept as heat maps."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 _MOST_ROWS: Final = 24
 _MOST_COLUMNS: Final = 240
 _LEVELS: Final = 10
-"""Shades of a field of colour."""
+"""Number of shades."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def mastery_maps(data: ReportData) -> MasteryMaps:
         truth = np.where(np.isnan(mastery), np.nan, knowledge.known[np.ix_(columns, concepts)].T)
         known = _heat_map(
             "known",
-            "What each student knows in truth",
+            "True knowledge of each student and concept",
             f"Share of students who know the concept: {_means(labels, truth)}.",
             labels,
             truth,
@@ -90,14 +90,14 @@ def _means(labels: list[str], values: Floats) -> str:
 
 
 def _heat_map(name: str, title: str, description: str, labels: list[str], values: Floats) -> Plot:
-    """Shares in [0, 1] as a field of colour: a row for each label, a column for each student.
+    """Draw shares in [0, 1], with a row for each label and a column for each student.
 
     Args:
-        name: of the figure, unique in its page.
-        title: what it shows.
-        description: what there is to see.
+        name: unique within the page.
+        title: for screen readers.
+        description: for screen readers.
         labels: of the rows.
-        values: shape (rows, students); NaN is shown as not practised.
+        values: shape (rows, students); NaN means not practised.
     """
     tall, left = 20.0, 168.0
     rows, columns = values.shape
@@ -117,7 +117,7 @@ def _heat_map(name: str, title: str, description: str, labels: list[str], values
         y = 4 + row * tall
         shown = label if len(label) <= 24 else f"{label[:23]}…"
         plot.text(left - 8, y + tall / 2 + 4, shown, "tick end")
-        # Neighbours of one level are one rectangle: a class of 200 stays a small page.
+        # One rectangle for neighbours of the same level keeps the page small.
         starts = np.flatnonzero(np.diff(level[row], prepend=-2)).tolist()
         for start, stop in zip(starts, [*starts[1:], columns], strict=True):
             kind = f"heat h{level[row, start]}" if level[row, start] >= 0 else "gap"

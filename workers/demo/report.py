@@ -1,7 +1,4 @@
-"""The demonstration's report: one HTML file that needs nothing else, and a table for the terminal.
-
-Both are pure functions of `ReportData`.
-"""
+"""Render the report of the demonstration as an HTML page and as a table for the terminal."""
 
 from typing import Final
 
@@ -35,8 +32,8 @@ def render_report(data: ReportData) -> str:
             "Calibration of predicted answers",
             data.predictions.score,
             data.predictions.probability,
-            x_label="predicted probability of a right answer, and number of answers",
-            y_label="share of right answers",
+            x_label="predicted probability of a right answer; bars: number of answers",
+            y_label="observed share of right answers",
         ),
         truth_calibration=None
         if truth is None
@@ -45,8 +42,8 @@ def render_report(data: ReportData) -> str:
             "Estimated mastery against true knowledge",
             truth.known,
             truth.estimate,
-            x_label="estimated mastery, and number of pairs of student and concept",
-            y_label="share that know the concept in truth",
+            x_label="estimated mastery, P(known); bars: number of student-concept pairs",
+            y_label="share that truly knows the concept",
         ),
         maps=mastery_maps(data) if measures.practised else None,
         ability=ability_figures(data.knowledge),
@@ -75,7 +72,7 @@ def _learning_curves(data: ReportData) -> list[tuple[str, Plot]]:
 
 
 def summary_table(data: ReportData) -> Table:
-    """The figures of the report for a terminal."""
+    """Write the figures of the report as a table for the terminal."""
     measures = Measures.of(data)
     quality = measures.predictions
     table = Table(title=data.title, title_justify="left", show_header=False)
@@ -85,7 +82,7 @@ def summary_table(data: ReportData) -> Table:
     table.add_row("Responses", f"{data.responses:,}", "each counted once")
     table.add_row("Learners, concepts", f"{measures.learners:,}, {measures.concepts:,}", "")
     table.add_row(
-        "Rate", f"{decimal(measures.responses_per_s, 0)}/s", f"{data.duration_s:.1f} s in all"
+        "Rate", f"{decimal(measures.responses_per_s, 0)}/s", f"{data.duration_s:.1f} s in total"
     )
     table.add_section()
     table.add_row("AUC", decimal(quality.auc, 4), "of predictions one step ahead")
@@ -93,13 +90,13 @@ def summary_table(data: ReportData) -> Table:
     table.add_row("Brier score", decimal(quality.brier, 4), f"RMSE {quality.rmse:.4f}")
     table.add_row("Calibration error", decimal(quality.ece, 4), "ECE, ten bins")
     table.add_row(
-        "Mastered", f"{measures.mastered:,}", f"of {measures.practised:,} practised concepts"
+        "Mastered", f"{measures.mastered:,}", f"of {measures.practised:,} practised pairs"
     )
     if measures.truth is not None:
         truth = measures.truth
         table.add_section()
         table.add_row(
-            "Truth: AUC", decimal(truth.quality.auc, 4), "of mastery against what is known in truth"
+            "Truth: AUC", decimal(truth.quality.auc, 4), "of mastery against true knowledge"
         )
         table.add_row("Truth: Brier score", decimal(truth.quality.brier, 4), "")
         table.add_row("Truth: calibration error", decimal(truth.quality.ece, 4), "ECE, ten bins")

@@ -1,6 +1,6 @@
-"""Drawing in SVG: a plot area with axes, and the few marks that our figures are made of.
+"""Compute the marks of a figure; the macro `svg` of `pieces.html.jinja` writes them as SVG.
 
-Colours come from classes, which the page's style sheet gives a light and a dark value.
+Classes give the colours; the style sheet of the page has a light and a dark value for each.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,12 +31,12 @@ class Plot:
     """A plot area with a linear x and y axis.
 
     Args:
-        name: of the figure, unique in its page; ids are made of it.
-        title: what it shows, for those who can't see it.
-        description: what there is to see.
-        width, height: of the whole, in units of the view box.
+        name: prefix of ids, unique within the page.
+        title: for screen readers.
+        description: for screen readers.
+        width, height: size of the figure, in units of the view box.
         x, y: lowest and highest value of each axis.
-        left, right, top, bottom: margins.
+        left, right, top, bottom: margins, in units of the view box.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Plot:
     marks: list[Mark] = field(default_factory=list, init=False)
 
     def at_x(self, value: float) -> float:
-        """Where a value of the x axis lies."""
+        """Return the x coordinate of a value, in units of the view box."""
         low, high = self.x
         return self.left + (value - low) / (high - low) * (self.width - self.left - self.right)
 
     def at_y(self, value: float) -> float:
-        """Where a value of the y axis lies."""
+        """Return the y coordinate of a value, in units of the view box."""
         low, high = self.y
         inner = self.height - self.top - self.bottom
         return self.height - self.bottom - (value - low) / (high - low) * inner
@@ -70,7 +70,7 @@ class Plot:
         x_label: str = "",
         y_label: str = "",
     ) -> None:
-        """Draw axes: ticks with their texts, grid lines across, a label for each axis."""
+        """Draw both axes: ticks, horizontal grid lines and labels."""
         floor = self.height - self.bottom
         for value, text in y_ticks:
             y = self.at_y(value)
@@ -92,34 +92,34 @@ class Plot:
             )
 
     def line(self, x1: float, y1: float, x2: float, y2: float, kind: str) -> None:
-        """Draw a straight line between two places of the view box."""
+        """Draw a line between two points of the view box."""
         self._mark("line", kind, x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}")
 
     def text(self, x: float, y: float, text: str, kind: str) -> None:
-        """Write a text at a place of the view box."""
+        """Write a text at a point of the view box."""
         self._mark("text", kind, text=text, x=f"{x:.1f}", y=f"{y:.1f}")
 
     def rectangle(
         self, x: tuple[float, float], y: tuple[float, float], kind: str, hint: str = ""
     ) -> None:
-        """Draw a rectangle between places of the view box; the hint shows under the pointer."""
+        """Draw a rectangle in the view box; the hint shows under the pointer."""
         width, height = f"{x[1] - x[0]:.2f}", f"{y[1] - y[0]:.2f}"
         place = {"x": f"{x[0]:.2f}", "y": f"{y[0]:.2f}"}
         self._mark("rect", kind, hint=hint, **place, width=width, height=height)
 
     def curve(self, xs: Sequence[float], ys: Sequence[float], kind: str) -> None:
-        """Draw a line through values of the axes."""
+        """Draw a line through points of the plot area."""
         self._mark("polyline", kind, points=self._points(xs, ys))
 
     def band(
         self, xs: Sequence[float], low: Sequence[float], high: Sequence[float], kind: str
     ) -> None:
-        """Fill the area between two lines through values of the axes."""
+        """Fill the area between two lines through points of the plot area."""
         points = self._points([*xs, *xs[::-1]], [*high, *low[::-1]])
         self._mark("polygon", kind, points=points)
 
     def dot(self, x: float, y: float, radius: float, kind: str, hint: str = "") -> None:
-        """Draw a dot at values of the axes; the hint shows under the pointer."""
+        """Draw a dot at a point of the plot area; the hint shows under the pointer."""
         centre = {"cx": f"{self.at_x(x):.1f}", "cy": f"{self.at_y(y):.1f}"}
         self._mark("circle", kind, hint=hint, **centre, r=f"{radius:g}")
 

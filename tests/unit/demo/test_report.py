@@ -134,19 +134,22 @@ def test_given_data_when_measured_then_counts_and_rate() -> None:
 
 def test_given_many_learners_when_rendered_then_it_says_what_is_left_out() -> None:
     html = text_of(render_report(large(900, 60, 20_000)))
-    assert "Of 900 students 240 are shown" in html
-    assert "Of 60 concepts the 24 most practised are shown" in html
-    assert "the 12 concepts with most answers" in html
+    assert "240 of 900 students" in html
+    assert "the 24 most practised of 60 concepts" in html
+    assert "the 12 concepts with the most answers" in html
     assert "<details><summary>All 60 concepts" in html
-    assert "240 of them, evenly spaced" in html
+    assert "240 of 900 learners, evenly spaced by ability" in html
 
 
 def test_given_truth_when_rendered_then_it_stands_beside_the_estimate() -> None:
     data = report_data(knowledge=knowledge(known=np.array([[False, True], [False, False]])))
     html = text_of(render_report(data))
-    assert "What they know in truth" in html
-    assert "Of 1 called mastered (at 95%), 100.0% are known." in html
-    assert "What they know in truth" not in render_report(report_data())
+    assert "<h3>True knowledge</h3>" in html
+    assert (
+        "100.0% of the 1 student-concept pairs declared mastered (P(known) ≥ 95%) are truly known."
+        in html
+    )
+    assert "<h3>True knowledge</h3>" not in render_report(report_data())
 
 
 def test_given_nobody_right_or_no_ability_when_rendered_then_dashes_and_no_ability() -> None:
@@ -163,7 +166,7 @@ def test_given_nobody_right_or_no_ability_when_rendered_then_dashes_and_no_abili
 
 def test_given_no_mastery_at_all_when_rendered_then_the_rest_stands() -> None:
     html = render_report(report_data(knowledge=knowledge(mastery=np.full((2, 2), NAN))))
-    assert "student by student" not in html
+    assert "Mastery by student" not in html
     assert "<h2>Calibration</h2>" in html
 
 

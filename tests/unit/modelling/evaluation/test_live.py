@@ -1,4 +1,4 @@
-"""What stored predictions were worth: exactly, and as a page."""
+"""Measures of stored predictions, and their page."""
 
 import io
 import json
@@ -238,13 +238,13 @@ def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothi
         "Calibration of version 2",
         "Score minus prediction over time",
         "Log loss over time",
-        "AUC by length of history",
-        "Calibration error by length of history",
+        "AUC by number of earlier answers",
+        "Calibration error by number of earlier answers",
     ):
         assert f">{name}</title>" in html
     # The line at which other parameters begin to predict.
     assert len(re.findall('<line class="marker"', html)) == 2
-    assert "do not fit what happened: " in html
+    assert "do not fit for" in html
 
 
 @pytest.mark.parametrize("size", [1, 40])
@@ -252,7 +252,7 @@ def test_given_few_predictions_of_one_version_when_rendered_then_the_page_stands
     html = render_live(live_of(stream(size, concept_ids=(EVIL,))), Selection(), NOW, {})
     check_escaped(html)
     check_figures(html, 6)
-    assert "Predictions of every concept fit" in html
+    assert "Predictions fit for every concept" in html
     assert "Calibration of version" not in html
 
 
@@ -267,7 +267,7 @@ def test_given_many_concepts_that_drift_when_rendered_then_the_first_are_named()
     html = text_of(render_live(live, Selection(), NOW, {f"c0{EVIL}": 0.5}))
     # Named in the list, in the warning and in its row of the table.
     check_escaped(html, 20 + 1 + 25)
-    assert "Predictions of 25 of 25 concepts do not fit" in html
+    assert "Predictions do not fit for 25 of 25 concepts:" in html
     assert " and 5 more." in html
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(live_table(live))

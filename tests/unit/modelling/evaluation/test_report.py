@@ -93,7 +93,7 @@ def test_given_a_model_when_rendered_then_a_whole_page_that_loads_nothing(chosen
             f"{measures[measure]:.4f}" for measure in ("auc", "rmse", "ece", "log_loss")
         ]
         assert f"Calibration of {name}" in html
-        worth = html[html.index("<h2>What mastery is worth</h2>") :]
+        worth = html[html.index("<h2>Validity of mastery</h2>") :]
         assert cells(worth, name) == mastery_cells(of.validity, min(of.ceilings.values()))
     assert ("<h2>Item parameters</h2>" in html) == bool(data.fitted.parameters.items)
 
@@ -118,14 +118,14 @@ def test_given_fitted_items_when_rendered_then_the_extreme_ones_are_named() -> N
     by_difficulty = sorted(items, key=lambda name: items[name].difficulty)
     by_discrimination = sorted(items, key=lambda name: items[name].discrimination)
     for label, names in (
-        ("Hardest", by_difficulty[:-6:-1]),
-        ("Easiest", by_difficulty[:5]),
-        ("Most telling", by_discrimination[:-6:-1]),
-        ("Least telling", by_discrimination[:5]),
+        ("Highest difficulty", by_difficulty[:-6:-1]),
+        ("Lowest difficulty", by_difficulty[:5]),
+        ("Highest discrimination", by_discrimination[:-6:-1]),
+        ("Lowest discrimination", by_discrimination[:5]),
     ):
         part = html[html.index(f"<h3>{label}</h3>") :].partition("</table>")[0]
         assert re.findall(r'<th scope="row">(.*?)</th>', part) == names
-    assert "<h3>Most guessed</h3>" in render_evaluation(evaluation("kt-idem"))
+    assert "<h3>Highest guess</h3>" in render_evaluation(evaluation("kt-idem"))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_given_few_answers_all_right_when_rendered_then_the_page_stands() -> Non
     told = predictions([0.5] * 4, [1.0] * 4)
     html = render_evaluation(evaluation("bkt", predictions={"bkt": told}))
     check_page(html)
-    assert "By length of history" not in html
+    assert "By number of earlier answers" not in html
     alike = predictions([0.5] * 60, [1.0] * 60)
     html = render_evaluation(evaluation("bkt", predictions={"bkt": alike}))
     check_page(html)
@@ -219,8 +219,8 @@ def test_given_attempts_left_out_when_drawn_then_each_dot_has_its_own_numbers() 
     told = predictions(probability.tolist(), [0.0, 1.0] * 42 + [0.0], attempt=attempt)
     plot = learning_of_all("learning", {"bkt": told})
     assert [mark.hint for mark in plot.marks if mark.hint] == [
-        "attempt 1: 50% of 40; bkt 25%",
-        "attempt 3: 50% of 40; bkt 75%",
+        "attempt 1: 50% of 40 answers right; predicted: bkt 25%",
+        "attempt 3: 50% of 40 answers right; predicted: bkt 75%",
     ]
 
 

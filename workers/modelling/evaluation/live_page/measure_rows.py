@@ -1,4 +1,4 @@
-"""Measures of stored predictions, as rows of a table."""
+"""Write measures of stored predictions as rows of a table."""
 
 from collections.abc import Container, Mapping
 
@@ -17,9 +17,9 @@ def measure_rows(
     """Write a row for each group of predictions.
 
     Args:
-        head: of the first column.
-        measures: of each group, by its name.
-        drifting: names of groups that do not fit whatever their own measures say.
+        head: head of the first column.
+        measures: measures by name of the group.
+        drifting: names of groups that do not fit, after correction for the number of groups.
     """
     rows = [
         [
@@ -36,7 +36,7 @@ def measure_rows(
 
 
 def fits(of: LiveMeasures) -> str:
-    """Say whether the predictions fit; a dash where there are too few answers to tell."""
+    """Write whether the predictions fit; a dash if there are too few to tell."""
     if np.isnan(of.bias.over):
         return DASH
     return "no" if of.drifts(LIMITS) else "yes"

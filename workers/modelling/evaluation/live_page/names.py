@@ -1,4 +1,4 @@
-"""Names of rows and lines in the figures about stored predictions."""
+"""Names in the tables and figures about stored predictions."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The page about stored predictions: one HTML file that needs nothing else."""
+"""Render the page about stored predictions."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -27,10 +27,10 @@ def render_live(
     """Render the page as one self-contained HTML document.
 
     Args:
-        live: the predictions, at least one.
-        selection: whose they are.
-        generated_at: when the page is made.
-        ceilings: of concepts under the active parameters, in (0, 1]; empty if not known.
+        live: one or more predictions.
+        selection: the tenant and time that select them.
+        generated_at: time shown in the footer.
+        ceilings: ceilings of concepts under the active parameters, in (0, 1]; empty if unknown.
     """
     whole = live.whole()
     versions = {version_name(version): of for version, of in live.by_version().items()}
@@ -79,14 +79,14 @@ def _calibration(
         title,
         live.score[rows],
         live.probability[rows],
-        x_label="predicted, and number of responses",
-        y_label="right answers",
+        x_label="predicted; bars: number of responses",
+        y_label="observed share of right answers",
         small=small,
     )
 
 
 def _calibration_by_version(live: Live) -> dict[str, Plot]:
-    """Draw each version alone; empty if there is only one."""
+    """Draw the calibration of each version; empty if there is only one."""
     versions = live.versions()
     if len(versions) == 1:
         return {}
@@ -103,7 +103,7 @@ def _calibration_by_version(live: Live) -> dict[str, Plot]:
 
 
 def _changes(live: Live) -> list[tuple[int, str]]:
-    """Find the responses at which other parameters begin to predict; the first dozen."""
+    """Find the first dozen changes of the parameters; see `bias_over_time`."""
     at = np.flatnonzero(np.diff(live.parameters)) + 1
     return [(int(k), version_name(int(live.parameters[k]))) for k in at[:12]]
 
@@ -118,6 +118,6 @@ def _history_figures(live: Live) -> Sequence[Plot]:
     }
     unit = "earlier answers on the concept"
     return (
-        by_length("auc", "AUC by length of history", "auc", groups, unit),
-        by_length("ece", "Calibration error by length of history", "ece", groups, unit),
+        by_length("auc", "AUC by number of earlier answers", "auc", groups, unit),
+        by_length("ece", "Calibration error by number of earlier answers", "ece", groups, unit),
     )

@@ -1,16 +1,16 @@
 """Histograms of fitted parameters."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import ConceptParameters
-from workers.modelling.evaluation.page.parameter_rows import concept_numbers, item_numbers
+from workers.modelling.evaluation.page.parameter_rows import concept_values, item_values
 from workers.reports.figures import histogram
 from workers.reports.svg import Plot
 
 
 def concept_histograms(concepts: Iterable[ConceptParameters]) -> dict[str, Plot]:
-    """Draw how each parameter is distributed over concepts, by the parameter's name."""
+    """Draw the distribution of each parameter over concepts, by name of the parameter."""
     return {
         of.label: histogram(
             f"concept-{of.label.replace(' ', '-')}",
@@ -21,12 +21,12 @@ def concept_histograms(concepts: Iterable[ConceptParameters]) -> dict[str, Plot]
             y_label="concepts",
             size=(330.0, 210.0),
         )
-        for of in concept_numbers(concepts)
+        for of in concept_values(concepts)
     }
 
 
-def item_histograms(items: Iterable[ItemParameters]) -> dict[str, Plot]:
-    """Draw how each parameter is distributed over items, by the parameter's name."""
+def item_histograms(items: Collection[ItemParameters]) -> dict[str, Plot]:
+    """Draw the distribution of each parameter over items, by name of the parameter."""
     return {
         of.label: histogram(
             f"item-{of.label}",
@@ -36,5 +36,5 @@ def item_histograms(items: Iterable[ItemParameters]) -> dict[str, Plot]:
             x_label=of.label,
             y_label="items",
         )
-        for of in item_numbers(list(items))
+        for of in item_values(items)
     }

@@ -1,4 +1,4 @@
-"""The page of an evaluation: one HTML file that needs nothing else."""
+"""Render the page of an evaluation."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -80,8 +80,8 @@ def _calibration_curves(predictions: Mapping[str, Predictions]) -> dict[str, Plo
             f"Calibration of {model}",
             of.score,
             of.probability,
-            x_label="predicted, and number of answers",
-            y_label="right answers",
+            x_label="predicted; bars: number of answers",
+            y_label="observed share of right answers",
             small=True,
         )
         for place, (model, of) in enumerate(predictions.items())
@@ -106,11 +106,11 @@ def _learning_curves(predictions: Predictions) -> dict[str, Plot]:
 
 
 def _histories(predictions: Mapping[str, Predictions]) -> Sequence[Plot]:
-    """Draw AUC and calibration error; empty if no group of histories is large enough."""
+    """Draw AUC and calibration error; empty if no group of answers is large enough."""
     groups = {model: by_history(of) for model, of in predictions.items()}
     if not any(groups.values()):
         return ()
     return (
-        by_length("auc", "AUC by length of history", "auc", groups),
-        by_length("ece", "Calibration error by length of history", "ece", groups),
+        by_length("auc", "AUC by number of earlier answers", "auc", groups),
+        by_length("ece", "Calibration error by number of earlier answers", "ece", groups),
     )
