@@ -52,10 +52,11 @@ async def steps_of(work: Pipeline, entries: RawBatch) -> list[Step]:
 
 async def test_given_a_batch_when_run_then_its_steps_come_in_order() -> None:
     ledger, outlet = HookedLedger(), FakeOutlet(*map(entry_id, (0, 1, 20)))
-    seen = []
 
-    async for step in pipeline(ledger, outlet).run(SHARD, batch(BAD, *GOOD[:2])):
-        seen.append((step, ledger.loads, ledger.commits, len(outlet.acknowledged)))
+    seen = [
+        (step, ledger.loads, ledger.commits, len(outlet.acknowledged))
+        async for step in pipeline(ledger, outlet).run(SHARD, batch(BAD, *GOOD[:2]))
+    ]
 
     assert seen == [(Step.LOAD, 0, 0, 0), (Step.COMMIT, 1, 0, 0), (Step.PUBLISH, 1, 1, 0)]
     assert outlet.pending == set()
