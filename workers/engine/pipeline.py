@@ -46,8 +46,7 @@ class Pipeline:
         parking: keeps entries whose key is unknown; None: no entry is ever deferred.
 
     Attributes:
-        admission: see above.
-        recorder: see above.
+        admission, recorder: as given; their methods are steps too.
     """
 
     def __init__(

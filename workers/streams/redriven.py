@@ -29,7 +29,7 @@ def accepted_key(stream: str) -> str:
 
 
 class RedriveOrigins:
-    """Looks up where redriven entries come from.
+    """Finds out under which id the event of a redriven entry entered the stream first.
 
     A record lives as long as the dead letter that was redriven, so that a redelivery of any age
     finds it (`workers.operations.dead_letters.purging`).
@@ -42,9 +42,9 @@ class RedriveOrigins:
         self._client = client
 
     async def resolve(self, stream: str, entries: Sequence[RawEntry]) -> list[RawEntry]:
-        """The same entries in the same order, of each redriven one with its first entry.
+        """Return the same entries in the same order, each redriven one with its first entry's id.
 
-        Nothing is asked for entries without the marker; one with a forged marker stays as it is.
+        Entries without the marker need no lookup; an entry with a forged marker stays as it is.
 
         Raises:
             RedisUnavailable: try again.

@@ -89,7 +89,7 @@ async def test_given_a_repeat_when_published_then_nothing_is_added(
     redis: Redis, outlet: Outlet
 ) -> None:
     first, second = await deliver(redis, 2)
-    batch = [refused(first, [b"1"]), settled(second, [b"no"])]
+    batch = [settled(first, [b"1"]), refused(second, [b"no"])]
     await outlet.publish(ROUTE, batch)
 
     assert await outlet.publish(ROUTE, batch) == 0
