@@ -20,7 +20,7 @@ from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Commit, Committed, Erasure, Loaded, Recorded, Touched
 from workers.ledger.parameter_versions import Versions, versions_of
 from workers.ledger.parameters import BUILT_IN
-from workers.ledger.protocol import Ledger
+from workers.ledger.recording import RecordingLedger
 from workers.metrics.meter import Meter
 from workers.publishing.mastery_events import mastery_events
 from workers.streams.batch import RawEntry
@@ -108,7 +108,7 @@ class Recorder:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        ledger: RecordingLedger,
         parameters: Parameters | Versions,
         patience: Patience,
         meter: Meter,
@@ -227,7 +227,7 @@ class Recorder:
     async def _load(self, groups: list[_Group]) -> list[tuple[_Group, Loaded]]:
         if not groups:
             return []
-        limit, version = self._rate_limit, self._versions.present.version
+        limit, version = self._rate_limit, self._versions.active.version
         touched = [
             Touched(
                 group.key,
@@ -254,13 +254,13 @@ class Recorder:
         (active,) = named
         if active is None:
             # A schema that does not know what states under others are made of: half would be lost.
-            if self._versions.present.version != BUILT_IN:
+            if self._versions.active.version != BUILT_IN:
                 raise LedgerRefused(
                     "mastery_load names no active version, and version "
-                    f"{self._versions.present.version} is: run `mastery migrate up`"
+                    f"{self._versions.active.version} is: run `mastery migrate up`"
                 )
-            return pending, self._versions.present
-        reach = partial(self._versions.reach, active)
+            return pending, self._versions.active
+        reach = partial(self._versions.switch_to, active)
         return pending, await self._patience.until_answered(reach)
 
     async def _commit(self, commits: list[Commit]) -> list[Committed | Loaded]:

@@ -29,9 +29,9 @@ from workers.estimation.learner import (
     ScaleOutcome,
     SessionState,
 )
+from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
-from workers.estimation.uncertainty import mastery_interval
 
 
 @dataclass(slots=True)
@@ -314,19 +314,12 @@ class _Pass:
         after: ConceptState,
         expected: float,
     ) -> ConceptOutcome:
-        threshold = self._parameters.mastery_threshold
-        previous_mastery, mastery = before.mastery, after.mastery
-        was, is_now = previous_mastery >= threshold, mastery >= threshold
-        return ConceptOutcome(
+        return concept_outcome(
             concept_id,
-            mastery,
-            previous_mastery,
-            is_now,
-            "none" if was == is_now else ("mastered" if is_now else "lapsed"),
-            after.attempts,
-            expected,
-            after.answered_at_us,
-            mastery_interval(after, self._parameters.of_concept(concept_id)),
+            after,
+            self._parameters,
+            previous_mastery=before.mastery,
+            probability_correct=expected,
         )
 
 

@@ -17,6 +17,7 @@ from workers.common.errors import Refused
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.exchange import Recorded
+from workers.ledger.outcomes import response_document
 from workers.publishing.remarks import with_remarks
 from workers.streams.batch import RawEntry
 
@@ -120,11 +121,7 @@ def _common_data(
         "student_id": key.student_id,
         "version": version,
         "ability": outcome["ability"],
-        "response_id": response.response_id,
-        "item_id": response.item_id,
-        "correct": response.correct,
-        "score": response.score,
-        "answered_at": iso(response.answered_at_us),
+        **response_document(response),
         "parameters_version": outcome["parameters_version"],
     }
     if response.session_id is not None:

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from contracts.streams import EVENT_FIELD, shard_of, shards
 from workers.common.retrying import Patience
-from workers.ledger.repair import RepairLedger, Untold
+from workers.ledger.outbox import OutboxLedger, PendingChange
 from workers.publishing.mastery_events import current_event
 from workers.streams.redis_errors import redis_errors
 
@@ -37,7 +37,7 @@ class Teller:
     def __init__(
         self,
         *,
-        ledger: RepairLedger,
+        ledger: OutboxLedger,
         client: Redis,
         shard_count: int,
         patience: Patience | None = None,
@@ -76,13 +76,13 @@ class Teller:
             RedisUnavailable: try again.
         """
         total = 0
-        while waiting := await self._ledger.untold(_AT_ONCE, self._lease_s):
+        while waiting := await self._ledger.pending_changes(_AT_ONCE, self._lease_s):
             await self._publish(waiting)
-            await self._ledger.told([one.number for one in waiting])
+            await self._ledger.forget_changes([one.number for one in waiting])
             total += len(waiting)
         return total
 
-    async def _publish(self, waiting: list[Untold]) -> None:
+    async def _publish(self, waiting: list[PendingChange]) -> None:
         with redis_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for one in waiting:
@@ -91,6 +91,6 @@ class Teller:
                 await pipeline.execute()
 
 
-def _event(one: Untold) -> bytes:
+def _event(one: PendingChange) -> bytes:
     data: dict[str, Any] = {**one.change.data, "version": one.version}
     return current_event(one.key, one.written_at_us, data)

@@ -9,8 +9,8 @@ import asyncpg
 import orjson
 
 from workers.common.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
+from workers.ledger.sql.documents import encoded
 from workers.ledger.sql.ledger import SqlLedger
-from workers.ledger.sql.load_and_commit import encoded
 from workers.ledger.sql.sqlstate import ledger_error
 
 _TRANSACTION_POOLER_PORT: Final = 6543

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from workers.common.retrying import Patience
 from workers.estimation.learner import LearnerKey
-from workers.ledger.repair import AuditLedger, Rewrite
+from workers.ledger.repair import RepairLedger, Rewrite
 from workers.ledger.rows import Stored
 
 
-class PatientLedger:
+class PatientLedger(RepairLedger):
     """Repeats each call until it is answered; all of them may be repeated.
 
     Args:
@@ -16,32 +18,32 @@ class PatientLedger:
         patience: waits.
     """
 
-    def __init__(self, ledger: AuditLedger, patience: Patience) -> None:
+    def __init__(self, ledger: RepairLedger, patience: Patience) -> None:
         self._ledger = ledger
         self._patience = patience
 
+    @override
     async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        """See `AuditLedger.holders`."""
         return await self._patience.until_answered(lambda: self._ledger.holders(after, limit))
 
+    @override
     async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        """See `AuditLedger.learners`."""
         return await self._patience.until_answered(lambda: self._ledger.learners(after, limit))
 
+    @override
     async def sample(self, count: int) -> list[LearnerKey]:
-        """See `AuditLedger.sample`."""
         return await self._patience.until_answered(lambda: self._ledger.sample(count))
 
+    @override
     async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        """See `AuditLedger.stored`."""
         return await self._patience.until_answered(lambda: self._ledger.stored(keys))
 
+    @override
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
-        """See `AuditLedger.rewrite`."""
         return await self._patience.until_answered(lambda: self._ledger.rewrite(rewrites))
 
+    @override
     async def seal(self, audited: Sequence[Stored], *, accept: bool = False) -> list[int | None]:
-        """See `AuditLedger.seal`."""
         return await self._patience.until_answered(
             lambda: self._ledger.seal(audited, accept=accept)
         )

@@ -12,7 +12,7 @@ from workers.common.retrying import Patience
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
 from workers.ledger.parameter_versions import PatientVersions, Versions
-from workers.ledger.rights import RightsLedger
+from workers.ledger.protocol import Ledger
 from workers.modelling.calibration_run.calibrator import Calibrator
 from workers.operations.concept_map.graph_map import GraphMap
 from workers.operations.jobs.parameters import (
@@ -56,7 +56,7 @@ class Work:
     def __init__(
         self,
         *,
-        ledger: RightsLedger,
+        ledger: Ledger,
         graph: Graph,
         versions: Versions,
         patience: Patience,

@@ -16,7 +16,7 @@ from typing import Final
 from workers.common.errors import StillThere
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
-from workers.ledger.rights import RightsLedger
+from workers.ledger.privacy import PrivacyLedger
 from workers.operations.privacy.belonging import version_of
 from workers.operations.privacy.streams import Entry, LearnerStreams, letter_until
 
@@ -90,7 +90,7 @@ class Eraser:
     def __init__(
         self,
         *,
-        ledger: RightsLedger,
+        ledger: PrivacyLedger,
         graph: Graph,
         streams: LearnerStreams,
         patience_s: float = 60.0,

@@ -9,15 +9,16 @@ the ledger by then.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, Protocol, TypeVar
 
 from workers.common.retrying import Patience
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import PractisedChange
 from workers.graph.protocol import Graph, SessionKey
 from workers.graph.repairs import Repair
+from workers.ledger.audit import AuditLedger
 from workers.ledger.exchange import Touched
-from workers.ledger.protocol import Ledger
+from workers.ledger.recording import RecordingLedger
 from workers.operations.reconciliation.comparison import (
     Difference,
     differences,
@@ -60,6 +61,10 @@ class Compared:
     nodes: list[LearnerKey | SessionKey] = field(default_factory=list)
 
 
+class ReconciledLedger(AuditLedger, RecordingLedger, Protocol):
+    """Reads the states and outcomes that the graph is compared with."""
+
+
 class GraphRepair:
     """Makes the graph what the ledger says.
 
@@ -72,7 +77,13 @@ class GraphRepair:
     """
 
     def __init__(
-        self, *, ledger: Ledger, graph: Graph, patience: Patience, scope: Scope, dry_run: bool
+        self,
+        *,
+        ledger: ReconciledLedger,
+        graph: Graph,
+        patience: Patience,
+        scope: Scope,
+        dry_run: bool,
     ) -> None:
         self._ledger = ledger
         self._graph = graph
