@@ -1,4 +1,4 @@
-"""The settings of jobs that nobody has to ask for."""
+"""The settings of scheduled jobs."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _CRON = "five fields of cron in UTC, such as `30 3 * * 0`; unset: never"
 
 
 class ScheduleSettings(BaseSettings):
-    """When jobs are asked for, and for whom; a part of `workers.config.settings.Settings`."""
+    """Times and tenants of scheduled jobs; a mixin of `Settings`."""
 
     schedule_calibrate: str | None = Field(None, description=f"when to calibrate: {_CRON}")
     schedule_rebuild: str | None = Field(None, description=f"when to rebuild: {_CRON}")
@@ -40,7 +40,7 @@ class ScheduleSettings(BaseSettings):
 
     @property
     def schedules(self) -> dict[str, str]:
-        """The expression of each kind of job that has one."""
+        """The cron expression of each scheduled kind of job."""
         given = {
             "calibrate": self.schedule_calibrate,
             "rebuild": self.schedule_rebuild,

@@ -10,7 +10,7 @@ from workers.ledger.outcomes import outcome_document
 
 
 class Arrival(NamedTuple):
-    """When a response arrived: rate limits and erasures are decided by it."""
+    """The arrival of a response, which decides rate limits and erasures."""
 
     entered_ms: int
     """Time of the entry that owns it, from its entry id; milliseconds since 1970."""

@@ -142,7 +142,7 @@ class GraphRepair:
         ]
         should_be = set(chain.from_iterable(practised(one.key, one.log) for one in stored))
         self._practised.update(should_be)
-        is_there = await self._practised_in({SessionKey(*one[:2]) for one in should_be})
+        is_there = await self._practised_in({_session_of(one) for one in should_be})
         return found + [Difference((), one) for one in sorted(should_be - is_there)]
 
     async def _practised_in(self, keys: Iterable[SessionKey]) -> set[PractisedChange]:
@@ -186,7 +186,7 @@ class GraphRepair:
         """What the logs of those who attended the same sessions say was practised."""
         if not suspects:
             return set()
-        sessions = sorted({SessionKey(*one[:2]) for one in suspects})
+        sessions = sorted({_session_of(one) for one in suspects})
         # The graph first here too: an event ties its student to the session in the same step.
         attended = await self._ask(self._graph.attendees, sessions)
         found: set[PractisedChange] = set()
@@ -221,3 +221,7 @@ class GraphRepair:
 def _slices(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
     for first in range(0, len(items), size):
         yield list(items[first : first + size])
+
+
+def _session_of(change: PractisedChange) -> SessionKey:
+    return SessionKey(change.tenant_id, change.session_id)
