@@ -40,17 +40,17 @@ class _Known:
     """What a worker knows of the parameters: it has read them all, and may be late to notice."""
 
     def __init__(self) -> None:
-        self.present = PARAMETERS[1]
+        self.active = PARAMETERS[1]
 
     async def of(self, version: int) -> Parameters:
         return PARAMETERS[version]
 
-    async def reach(self, version: int) -> Parameters:
-        self.present = PARAMETERS[version]
-        return self.present
+    async def switch_to(self, version: int) -> Parameters:
+        self.active = PARAMETERS[version]
+        return self.active
 
     async def refresh(self) -> Parameters:
-        return self.present
+        return self.active
 
 
 class World:

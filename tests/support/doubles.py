@@ -19,11 +19,9 @@ from workers.engine.recorder import Recorder
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.identity.claims import Authorisation, TrustedClaims
-from workers.ledger.current import Current
 from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Ledger
-from workers.ledger.rows import Stored
+from workers.ledger.recording import RecordingLedger
 from workers.metrics.engine_metrics import EngineMetrics
 from workers.publishing.publisher import Outlet
 from workers.publishing.settled import Settled
@@ -89,7 +87,7 @@ def fast_retrying() -> Retrying:
 
 
 def recorder(
-    ledger: Ledger, meter: EngineMetrics | None = None, retrying: Retrying | None = None
+    ledger: RecordingLedger, meter: EngineMetrics | None = None, retrying: Retrying | None = None
 ) -> Recorder:
     """A recorder that hardly waits."""
     return Recorder(
@@ -168,7 +166,7 @@ def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> Poison
 
 
 def engine(
-    ledger: Ledger,
+    ledger: RecordingLedger,
     outlet: "FakeOutlet",
     meter: EngineMetrics | None = None,
     tries: FakeTries | None = None,
@@ -269,25 +267,8 @@ class HookedLedger:
         await self.after_commit(commits)
         return answers
 
-    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        return await self.inner.learners(after, limit)
-
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        return await self.inner.stored(keys)
-
-    async def current(
-        self, keys: Sequence[LearnerKey], since_us: int | None = None
-    ) -> list[Current]:
-        return await self.inner.current(keys, since_us)
-
-    async def clock_us(self) -> int:
-        return await self.inner.clock_us()
-
     async def ping(self) -> None:
         await self.inner.ping()
-
-    async def close(self) -> None:
-        await self.inner.close()
 
 
 async def _nothing(_: object) -> None:

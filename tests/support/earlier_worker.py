@@ -15,8 +15,8 @@ from workers.engine import recorder
 from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Commit, Touched
 from workers.ledger.parameter_versions import ParametersSource
-from workers.ledger.sql import ledger as contract
-from workers.ledger.sql import load_and_commit as documents
+from workers.ledger.sql import commit, load, recording
+from workers.ledger.sql.documents import Document
 from workers.operations.repair.background_replay import Replayer
 from workers.publishing.outbox_relay import OutboxRelay
 
@@ -29,13 +29,13 @@ def _commit(folded: Any, entries: Sequence[str], *_: Any) -> Commit:
     return Commit(folded, list(entries))
 
 
-def _load_request(touched: Sequence[Touched]) -> documents.Document:
+def _load_request(touched: Sequence[Touched]) -> Document:
     request = _load_request_now(touched)
     del request["active"]
     return request
 
 
-_load_request_now = documents.load_request
+_load_request_now = load.load_request
 
 
 async def _none(self: OutboxRelay | Replayer) -> int:  # noqa: ARG001  # in place of a method
@@ -47,15 +47,15 @@ async def _do_nothing(self: OutboxRelay | Replayer) -> None:  # noqa: ARG001  # 
 
 
 async def _built_in(self: ParametersSource) -> Parameters:
-    return self.present
+    return self.active
 
 
 if __name__ == "__main__":
     # Nobody asked how responses came, and none were counted.
     vars(recorder).update(Touched=_touched, Commit=_commit)
     # Nobody knew of active versions.
-    vars(contract).update(load_request=_load_request)
-    vars(documents).update(load_request=_load_request)
+    vars(recording).update(load_request=_load_request)
+    vars(commit).update(load_request=_load_request)
     OutboxRelay.publish = _none  # type: ignore[method-assign]  # there was none
     OutboxRelay.run = _do_nothing  # type: ignore[method-assign]  # there was none
     Replayer.replay = _none  # type: ignore[method-assign]  # there was none

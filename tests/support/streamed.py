@@ -14,7 +14,7 @@ from workers.admission.verdicts import Admitted
 from workers.engine.recorder import Recorder
 from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters
-from workers.ledger.protocol import Ledger
+from workers.ledger.recording import RecordingLedger
 from workers.metrics.engine_metrics import EngineMetrics
 from workers.streams.batch import RawEntry
 
@@ -27,7 +27,7 @@ select student_id, response_id::text, (outcome ->> 'probability_correct')::float
 """
 
 
-async def stream(ledger: Ledger, logs: Logs, parameters: Parameters, batch: int) -> int:
+async def stream(ledger: RecordingLedger, logs: Logs, parameters: Parameters, batch: int) -> int:
     """Record logs in batches of many learners, each learner's answers in order; how many."""
     recorder = Recorder(
         ledger=ledger, parameters=parameters, retrying=fast_retrying(), meter=EngineMetrics("0")

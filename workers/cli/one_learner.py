@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from workers.estimation.learner import LearnerKey
-from workers.ledger.repair import RepairLedger
+from workers.ledger.audit import AuditLedger
 from workers.ledger.rows import Stored
 
 DEFAULT_TENANT: Final = "default"
@@ -25,7 +25,7 @@ def one_learner(tenant: str | None, student: str | None) -> LearnerKey | None:
     return LearnerKey(tenant or DEFAULT_TENANT, student)
 
 
-async def require_known(ledger: RepairLedger, key: LearnerKey | None) -> Stored | None:
+async def require_known(ledger: AuditLedger, key: LearnerKey | None) -> Stored | None:
     """Refuse a learner of whom the ledger has nothing."""
     if key is None:
         return None

@@ -16,7 +16,7 @@ from workers.common.logs import configure_logs
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 from workers.operations.repair.rebuilding import Rebuilder, Rebuilt
 
 _SHOWN: Final = 20
@@ -68,7 +68,7 @@ async def _rebuild(
         return found, *await tell(ledger, settings)
 
 
-async def _all(ledger: RepairLedger, rebuilder: Rebuilder, only: LearnerKey | None) -> Rebuilt:
+async def _all(ledger: Ledger, rebuilder: Rebuilder, only: LearnerKey | None) -> Rebuilt:
     found = Rebuilt()
     with progress_bar() as bar:
         total = 1 if only is not None else await ledger.count()

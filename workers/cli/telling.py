@@ -4,11 +4,11 @@ from redis.asyncio import Redis
 
 from workers.common.errors import Unavailable
 from workers.config.settings import Settings
-from workers.ledger.repair import RepairLedger
+from workers.ledger.outbox import OutboxLedger
 from workers.publishing.outbox_relay import OutboxRelay
 
 
-async def tell(ledger: RepairLedger, settings: Settings) -> tuple[int, str | None]:
+async def tell(ledger: OutboxLedger, settings: Settings) -> tuple[int, str | None]:
     """Tell what is waiting.
 
     Returns:

@@ -16,7 +16,7 @@ from workers.common.logs import configure_logs
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 from workers.operations.repair.verifying import TOLERANCE, Difference
 from workers.operations.repair.verifying import verify as verified
 
@@ -105,7 +105,7 @@ async def _verify(settings: Settings, only: LearnerKey | None, sample: int | Non
         return await _compared(ledger, settings, only, sample)
 
 
-async def compare(ledger: RepairLedger, settings: Settings) -> tuple[int, int, list[Difference]]:
+async def compare(ledger: Ledger, settings: Settings) -> tuple[int, int, list[Difference]]:
     """Verify all learners under a progress bar.
 
     Returns:
@@ -116,7 +116,7 @@ async def compare(ledger: RepairLedger, settings: Settings) -> tuple[int, int, l
 
 
 async def _compared(
-    ledger: RepairLedger,
+    ledger: Ledger,
     settings: Settings,
     only: LearnerKey | None = None,
     sample: int | None = None,

@@ -1,4 +1,4 @@
-"""How many responses of a student may enter the stream in a window of time. Pure.
+"""The limit of responses that a student may send in a window of time. Pure.
 
 Windows are those of Redis's clock in which entries entered their stream, so that a backlog, a
 redelivery or a second worker changes nothing. What was counted is part of the learner's state and
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple, Self
 
 KEPT_WINDOWS: Final = 8
-"""So many of the newest windows are kept beside a learner; of older ones the log tells."""
+"""The number of newest windows kept beside a learner; older counts are read from the log."""
 
 _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600}
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([a-z]+)")
@@ -73,7 +73,7 @@ class RateLimit(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many responses of a learner were counted, by window.
+    """Counts of a learner's responses by window.
 
     Args:
         kept: the newest windows, by their beginnings in seconds since 1970.
@@ -84,11 +84,11 @@ class Counts(NamedTuple):
     older: Mapping[int, int]
 
     def of(self, window: int) -> int:
-        """How many there are in a window."""
+        """Return the count of a window."""
         return self.kept.get(window, 0) or self.older.get(window, 0)
 
     def after(self, added: Mapping[int, int]) -> dict[int, int]:
-        """What is to be kept once these are counted as well, ascending."""
+        """Add counts and return the newest windows, ascending."""
         counts = dict(self.kept)
         for window, more in added.items():
             counts[window] = self.of(window) + more
@@ -96,5 +96,5 @@ class Counts(NamedTuple):
 
 
 def newest(counts: Mapping[int, int]) -> dict[int, int]:
-    """Of all windows those that are kept, ascending."""
+    """Select the newest windows, ascending."""
     return dict(sorted(counts.items())[-KEPT_WINDOWS:])

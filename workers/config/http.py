@@ -18,7 +18,7 @@ _UNITS: Final = ("second", "minute", "hour", "day")
 
 
 def names(value: Any) -> Any:
-    """Names separated by commas, if it is text."""
+    """Split names separated by commas; other values stay as they are."""
     if isinstance(value, str):
         return tuple(name for part in value.split(",") if (name := part.strip()))
     return value
@@ -40,7 +40,7 @@ Rate = Annotated[str, AfterValidator(rate)]
 
 
 def origin(value: str) -> str:
-    """An origin as browsers send it: scheme, host, and the port unless it is the scheme's own.
+    """Read an origin as browsers send it: scheme, host, and the port unless it is the scheme's own.
 
     Raises:
         ValueError: it is none, and neither ``*``.
@@ -64,7 +64,7 @@ def origin(value: str) -> str:
 
 
 def network(value: str) -> str:
-    """An address, or a network such as ``10.0.0.0/8``.
+    """Read an address, or a network such as ``10.0.0.0/8``.
 
     Raises:
         ValueError: it is neither.
@@ -85,7 +85,7 @@ def _no_origin(value: str) -> str:
 
 
 class HttpSettings(BaseSettings):
-    """Where HTTP listens, who may call it, and how much; a mixin of `Settings`."""
+    """Address, callers and limits of HTTP; a mixin of `Settings`."""
 
     job_roles: Names = Field(
         ("service_role",), description="roles that may ask for jobs of their tenant"

@@ -13,7 +13,7 @@ from workers.app.servers import Servers
 from workers.demo.classroom import Classroom
 from workers.demo.report_data import Knowledge, Predictions, ReportData
 from workers.estimation.learner import Response
-from workers.ledger.protocol import Ledger
+from workers.ledger.audit import AuditLedger
 from workers.ledger.rows import Stored
 from workers.streams.redis_errors import redis_errors
 
@@ -77,7 +77,7 @@ async def _published(servers: Servers) -> AsyncIterator[tuple[tuple[str, str, st
         after = f"({entries[-1][0].decode()}"
 
 
-async def _all(ledger: Ledger) -> AsyncIterator[Stored]:
+async def _all(ledger: AuditLedger) -> AsyncIterator[Stored]:
     after = None
     while keys := await ledger.learners(after, 100):
         for stored in await ledger.stored(keys):

@@ -16,7 +16,7 @@ from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.parameter_versions import Versions, versions_of
 from workers.ledger.parameters import BUILT_IN
-from workers.ledger.protocol import Ledger
+from workers.ledger.recording import RecordingLedger
 from workers.metrics.meter import Meter
 
 
@@ -41,7 +41,7 @@ class Recorder:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        ledger: RecordingLedger,
         parameters: Parameters | Versions,
         retrying: Retrying,
         meter: Meter,
@@ -92,14 +92,14 @@ class Recorder:
             await self._load(groups)
         (version,) = active
         if version is not None:
-            return await self._retrying.call(lambda: self._versions.reach(version))
+            return await self._retrying.call(lambda: self._versions.switch_to(version))
         # An older schema does not store all of a state under other parameters: half would be lost.
-        if self._versions.present.version != BUILT_IN:
+        if self._versions.active.version != BUILT_IN:
             raise LedgerRefused(
                 "mastery_load names no active version, and version "
-                f"{self._versions.present.version} is: run `mastery migrate up`"
+                f"{self._versions.active.version} is: run `mastery migrate up`"
             )
-        return self._versions.present
+        return self._versions.active
 
     async def fold(
         self, stream: str, groups: Sequence[LearnerGroup], parameters: Parameters
@@ -123,7 +123,7 @@ class Recorder:
     async def _load(self, groups: Sequence[LearnerGroup]) -> None:
         if not groups:
             return
-        limit, version = self._rate_limit, self._versions.present.version
+        limit, version = self._rate_limit, self._versions.active.version
         touched = [
             Touched(
                 group.key,

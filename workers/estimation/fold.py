@@ -20,9 +20,9 @@ from workers.estimation.learner import (
     Response,
     ScaleOutcome,
 )
+from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
-from workers.estimation.uncertainty import mastery_interval
 
 
 @dataclass(slots=True)
@@ -179,19 +179,12 @@ class _LearnerFold:
         return folded
 
     def _outcome(self, change: ConceptChange) -> ConceptOutcome:
-        threshold = self._parameters.mastery_threshold
-        previous_mastery, mastery = change.before.mastery, change.after.mastery
-        was, is_now = previous_mastery >= threshold, mastery >= threshold
-        return ConceptOutcome(
+        return concept_outcome(
             change.concept_id,
-            mastery,
-            previous_mastery,
-            is_now,
-            "none" if was == is_now else ("mastered" if is_now else "lapsed"),
-            change.after.attempts,
-            change.expected,
-            change.after.answered_at_us,
-            mastery_interval(change.after, self._parameters.of_concept(change.concept_id)),
+            change.after,
+            self._parameters,
+            previous_mastery=change.before.mastery,
+            probability_correct=change.expected,
         )
 
 

@@ -25,7 +25,7 @@ def unlocked_event(unlocked: Unlocked, cause: MasteryChanged, entry: RawEntry) -
     """
     entered_us = entry.entered_ms * 1000
     # Ids hold no control characters, so a unit separator keeps the three apart.
-    name = "\x1f".join(unlocked[:3])
+    name = "\x1f".join(unlocked.key)
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": str(uuid5(_UNLOCKED_IDS, name)),

@@ -11,6 +11,7 @@ from workers.admission.verdicts import Admitted
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
 from workers.ledger.exchange import Recorded
+from workers.ledger.outcomes import response_document
 from workers.publishing.event_ids import SOURCE, uuid5
 from workers.publishing.remarks import with_remarks
 
@@ -109,11 +110,7 @@ def _common_data(key: LearnerKey, recorded: Recorded) -> dict[str, Any]:
         "student_id": key.student_id,
         "version": recorded.version,
         "ability": outcome["ability"],
-        "response_id": response.response_id,
-        "item_id": response.item_id,
-        "correct": response.correct,
-        "score": response.score,
-        "answered_at": iso(response.answered_at_us),
+        **response_document(response),
         "parameters_version": outcome["parameters_version"],
     }
     if response.session_id is not None:

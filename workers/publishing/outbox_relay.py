@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from contracts.streams import EVENT_FIELD, shard_of, shards
 from workers.common.jitter import jittered_sleep
 from workers.common.retrying import Retrying
-from workers.ledger.repair import RepairLedger, Untold
+from workers.ledger.outbox import OutboxLedger, PendingChange
 from workers.publishing.mastery_events import current_event
 from workers.streams.redis_errors import redis_errors
 
@@ -40,7 +40,7 @@ class OutboxRelay:
     def __init__(
         self,
         *,
-        ledger: RepairLedger,
+        ledger: OutboxLedger,
         client: Redis,
         shard_count: int,
         retrying: Retrying | None = None,
@@ -80,21 +80,21 @@ class OutboxRelay:
             StreamRefused: the key of the mastery stream is no stream.
         """
         total = 0
-        while pending := await self._ledger.untold(_AT_ONCE, self._lease_s):
-            await self._add(pending)
-            await self._ledger.told([row.number for row in pending])
-            total += len(pending)
+        while waiting := await self._ledger.pending_changes(_AT_ONCE, self._lease_s):
+            await self._publish(waiting)
+            await self._ledger.forget_changes([change.number for change in waiting])
+            total += len(waiting)
         return total
 
-    async def _add(self, pending: list[Untold]) -> None:
+    async def _publish(self, waiting: list[PendingChange]) -> None:
         with redis_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
-                for row in pending:
-                    shard = self._shards[shard_of(*row.key, self._shard_count)]
-                    pipeline.xadd(shard.mastery, {EVENT_FIELD: _event(row)})
+                for change in waiting:
+                    shard = self._shards[shard_of(*change.key, self._shard_count)]
+                    pipeline.xadd(shard.mastery, {EVENT_FIELD: _event(change)})
                 await pipeline.execute()
 
 
-def _event(row: Untold) -> bytes:
-    data: dict[str, Any] = {**row.change.data, "version": row.version}
-    return current_event(row.key, row.written_at_us, data)
+def _event(pending: PendingChange) -> bytes:
+    data: dict[str, Any] = {**pending.change.data, "version": pending.version}
+    return current_event(pending.key, pending.written_at_us, data)

@@ -12,7 +12,6 @@ from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.exchange import Arrival, Commit, Committed, Loaded, Touched
 from workers.ledger.protocol import Ledger
-from workers.ledger.repair import RepairLedger
 from workers.operations.repair.rebuilding import Rebuilder
 from workers.operations.repair.verifying import verify
 
@@ -42,7 +41,7 @@ async def record_at(ledger: Ledger, key: LearnerKey, number: int, window: int) -
 
 
 async def test_given_responses_in_more_windows_than_are_kept_then_older_ones_come_from_the_log(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     windows = [MINUTE * n for n in range(1, KEPT_WINDOWS + 4)]
     number = 0
@@ -87,7 +86,7 @@ async def test_given_two_who_count_at_once_when_one_commits_then_the_other_is_to
 
 
 async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_sealed(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     await record(ledger, key, [answer(0)])
     before = (await stored(ledger, key)).kept
@@ -105,7 +104,7 @@ async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_
 
 
 async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     state = await load(ledger, key, [answer(0)])
     (one,) = fold([FoldTask(key, state.learner, [answer(0)], state.log)], PARAMETERS)
@@ -118,7 +117,7 @@ async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
 
 
 async def test_given_kept_counts_that_are_not_the_logs_then_verify_says_so_and_rebuild_mends_them(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     state = await load(ledger, key, [answer(0)])
     wrong = folded(key, state, [answer(0)])

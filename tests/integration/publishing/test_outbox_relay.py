@@ -90,7 +90,7 @@ class Crashing(MemoryLedger):
         if not self.crashed:
             self.crashed = True
             raise ConnectionResetError
-        await super().told(numbers)
+        await super().forget_changes(numbers)
 
 
 async def test_given_a_crash_between_telling_and_forgetting_then_it_is_told_again_by_the_same_id(
@@ -115,7 +115,7 @@ async def test_given_redis_away_then_it_is_told_once_it_is_back() -> None:
     async with Redis.from_url("redis://127.0.0.1:1") as nobody:
         with pytest.raises(RedisUnavailable):
             await relay(ledger, nobody).publish()
-    assert len(await ledger.untold(lease_s=0.0)) >= len(KEYS)
+    assert len(await ledger.pending_changes(lease_s=0.0)) >= len(KEYS)
 
 
 async def test_given_a_stream_that_is_none_then_the_relay_stops_with_it(redis_url: str) -> None:

@@ -94,7 +94,7 @@ async def test_given_a_run_when_closed_before_commit_then_nothing_is_stored() ->
                 break
 
     assert (ledger.commits, outlet.pending) == (0, {entry_id(0)})
-    assert (await ledger.stored([key_of("s1")]))[0].version == 0
+    assert (await ledger.inner.stored([key_of("s1")]))[0].version == 0
 
 
 async def test_given_a_ledger_away_when_not_to_wait_then_the_run_says_so() -> None:

@@ -26,14 +26,14 @@ from workers.engine.rate_limiting import arrival_of
 from workers.engine.recorder import Recorder
 from workers.ledger.exchange import Commit
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Ledger
+from workers.ledger.recording import RecordingLedger
 from workers.metrics.engine_metrics import EngineMetrics
 from workers.publishing.settled import Settled
 
 START_MS = START_US // 1000
 
 
-def limited(ledger: Ledger, most: int = 3, unit: str = "minute") -> Recorder:
+def limited(ledger: RecordingLedger, most: int = 3, unit: str = "minute") -> Recorder:
     return Recorder(
         ledger=ledger,
         parameters=PARAMETERS,

@@ -107,7 +107,7 @@ async def test_given_an_activation_nobody_noticed_when_recorded_then_it_is_under
     results = await worker.record(admitted("s1", 2), admitted("s2", 0))
 
     assert published(results) == 2
-    assert worker.source.present.version == version
+    assert worker.source.active.version == version
     assert worker.ledger.loads == worker.ledger.commits == 2
     await office.assert_all_under(version)
 
@@ -153,7 +153,7 @@ async def test_given_a_worker_that_has_not_noticed_then_it_cant_take_a_learner_b
     version = await office.store()
     await office.memory.activate(version, "better")
     await fast.record(admitted("s1", 1))
-    assert (fast.source.present.version, slow.source.present.version) == (version, 1)
+    assert (fast.source.active.version, slow.source.active.version) == (version, 1)
 
     results = await slow.record(admitted("s1", 2), admitted("s1", 3))
 

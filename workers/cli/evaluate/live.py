@@ -88,10 +88,10 @@ async def collected(ledger: PredictionsLedger, selection: Selection, limit: int 
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)
         page = await ledger.predictions(selection, None, limit)
-        found.add(page.told)
+        found.add(page.predictions)
         while page.last is not None:
             page = await ledger.predictions(selection, page.last, limit)
-            found.add(page.told)
+            found.add(page.predictions)
             bar.update(task, completed=len(found))
     return found.live()
 

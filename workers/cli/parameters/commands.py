@@ -20,7 +20,7 @@ from workers.config.settings import Settings
 from workers.estimation.documents import parameters_of
 from workers.ledger.parameter_versions import readable
 from workers.ledger.parameters import Activation, ParametersVersion, stored_document
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 
 Result = TypeVar("Result")
 
@@ -40,9 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def list_(as_json: Json = False) -> None:
     """List all versions, and which of them is active."""
 
-    async def found(
-        ledger: RepairLedger, _: Settings
-    ) -> tuple[list[ParametersVersion], Activation]:
+    async def found(ledger: Ledger, _: Settings) -> tuple[list[ParametersVersion], Activation]:
         return await ledger.versions(), await ledger.activation()
 
     versions, active = _run(found)
@@ -57,7 +55,7 @@ def list_(as_json: Json = False) -> None:
 def show(version: Version, as_json: Json = False) -> None:
     """Print a version: what is in it, and what was found out when it was fitted."""
 
-    async def found(ledger: RepairLedger, settings: Settings) -> tuple[Any, Any, int]:
+    async def found(ledger: Ledger, settings: Settings) -> tuple[Any, Any, int]:
         stored = await ledger.version(version)
         read = readable(stored, settings.mastery_threshold)
         return stored, read, await ledger.active_version()
@@ -80,7 +78,7 @@ def activate(
     Workers notice within seconds, replay each learner who answers, and the others meanwhile.
     """
 
-    async def activated(ledger: RepairLedger, settings: Settings) -> int:
+    async def activated(ledger: Ledger, settings: Settings) -> int:
         # What this engine can't read would stop its workers.
         readable(await ledger.version(version), settings.mastery_threshold)
         await ledger.activate(version, reason)
@@ -97,7 +95,7 @@ def import_(
     """Store the parameters of a file as a new version, unless a version has the same."""
     read = ParametersFile.read(file)
 
-    async def stored(ledger: RepairLedger, _: Settings) -> tuple[int, bool, int]:
+    async def stored(ledger: Ledger, _: Settings) -> tuple[int, bool, int]:
         active = await ledger.active_version()
         equal = await _equal_version(ledger, read)
         if equal is not None:
@@ -124,13 +122,13 @@ def export(
 ) -> None:
     """Print a version as JSON, to be imported elsewhere."""
 
-    async def found(ledger: RepairLedger, _: Settings) -> ParametersFile:
+    async def found(ledger: Ledger, _: Settings) -> ParametersFile:
         return ParametersFile.of(await ledger.version(version))
 
     _run(found).write(output)
 
 
-async def _equal_version(ledger: RepairLedger, file: ParametersFile) -> int | None:
+async def _equal_version(ledger: Ledger, file: ParametersFile) -> int | None:
     """The first version with the model and the parameters of a file."""
     wanted = parameters_of(stored_document(file.parameters))
     for listed in await ledger.versions():
@@ -144,7 +142,7 @@ async def _equal_version(ledger: RepairLedger, file: ParametersFile) -> int | No
     return None
 
 
-def _run(work: Callable[[RepairLedger, Settings], Awaitable[Result]]) -> Result:
+def _run(work: Callable[[Ledger, Settings], Awaitable[Result]]) -> Result:
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
 

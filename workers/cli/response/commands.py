@@ -30,7 +30,8 @@ from workers.common.logs import configure_logs
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
-from workers.ledger.repair import ItemSpan, RepairLedger
+from workers.ledger.protocol import Ledger
+from workers.ledger.repair import ItemSpan
 from workers.operations.repair.correcting import Corrector, Verdict
 
 app = typer.Typer(
@@ -132,9 +133,7 @@ async def _correct(settings: Settings, order: _Order) -> Report:
     return report
 
 
-async def _of_item(
-    ledger: RepairLedger, corrector: Corrector, span: ItemSpan, report: Report
-) -> None:
+async def _of_item(ledger: Ledger, corrector: Corrector, span: ItemSpan, report: Report) -> None:
     with progress_bar() as bar:
         total = await ledger.count()
         task = bar.add_task("correcting", total=total)

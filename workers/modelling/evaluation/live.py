@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workers.estimation.learner import LearnerKey
 from workers.estimation.metrics import auc, brier, ece, log_loss
-from workers.ledger.predictions import Told
+from workers.ledger.predictions import StoredPrediction
 from workers.metrics.drift.detector import Limits, Misfit, over_allowed
 from workers.metrics.drift.histories import LABELS, group_of
 from workers.metrics.drift.residuals import residuals
@@ -224,8 +224,8 @@ class Collected:
     def __len__(self) -> int:
         return len(self._score)
 
-    def add(self, page: Iterable[Told]) -> None:
-        """Add a page of predictions."""
+    def add(self, page: Iterable[StoredPrediction]) -> None:
+        """Keep what is in a page."""
         codes = self._codes
         for prediction in page:
             self._score.append(prediction.score)

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from workers.common.retrying import Retrying
 from workers.graph.protocol import Graph
 from workers.ledger.parameter_versions import RetryingVersions, Versions
-from workers.ledger.rights import RightsLedger
+from workers.ledger.protocol import Ledger
 from workers.operations.jobs.kinds.kind import Parameters, Report, Servers
 from workers.operations.jobs.kinds.registry import KINDS
 from workers.operations.jobs.record import JobKey
@@ -29,7 +29,7 @@ class JobHandlers:
     def __init__(
         self,
         *,
-        ledger: RightsLedger,
+        ledger: Ledger,
         graph: Graph,
         versions: Versions,
         retrying: Retrying,

@@ -12,7 +12,7 @@ from contracts.rejections import RejectionCode
 from workers.common.cron import latest
 from workers.common.errors import Refused
 from workers.common.times import iso, to_us
-from workers.identity.claims import held, tenant_of
+from workers.identity.claims import all_claims, tenant_of
 from workers.operations.jobs.kinds.registry import KINDS
 from workers.operations.jobs.record import JobKey, JobRequest
 
@@ -113,7 +113,7 @@ class Schedule:
         Raises:
             Refused: with ``unauthenticated``, if there is no such slot.
         """
-        tenant_id = tenant_of(held(event.data.claims), self.tenant_claim)
+        tenant_id = tenant_of(all_claims(event.data.claims), self.tenant_claim)
         at_ms = 0 if event.time is None else to_us(event.time) // 1000
         slot = Slot(event.data.kind, tenant_id, at_ms)
         if (

@@ -20,7 +20,7 @@ from typing import Final
 from workers.common.errors import StillThere
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
-from workers.ledger.rights import RightsLedger
+from workers.ledger.privacy import PrivacyLedger
 from workers.operations.privacy.belonging import version_of
 from workers.operations.privacy.removal import LearnerRemoval, letter_until
 from workers.operations.privacy.streams import Entry, LearnerStreams
@@ -96,7 +96,7 @@ class Eraser:
     def __init__(
         self,
         *,
-        ledger: RightsLedger,
+        ledger: PrivacyLedger,
         graph: Graph,
         streams: LearnerStreams,
         patience_s: float = 60.0,

@@ -9,7 +9,7 @@ from contracts.streams import JOBS, MASTERY, RESPONSES, UNLOCKED
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
-from workers.ledger.rights import TABLES, RightsLedger
+from workers.ledger.privacy import TABLES, PrivacyLedger
 from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.redaction import shown, without_tokens
 from workers.operations.privacy.streams import Entry, LearnerStreams
@@ -26,7 +26,7 @@ class Exporter:
         streams: the learner's entries.
     """
 
-    def __init__(self, *, ledger: RightsLedger, graph: Graph, streams: LearnerStreams) -> None:
+    def __init__(self, *, ledger: PrivacyLedger, graph: Graph, streams: LearnerStreams) -> None:
         self._ledger = ledger
         self._graph = graph
         self._streams = streams
@@ -71,7 +71,7 @@ class Exporter:
 
     async def _rows(self, key: LearnerKey, table: str) -> AsyncIterator[Iterable[Any]]:
         after = None
-        while rows := await self._ledger.held(key, table, after, _PAGE):
+        while rows := await self._ledger.rows_of(key, table, after, _PAGE):
             yield rows
             after = rows[-1]
 

@@ -9,15 +9,17 @@ from workers.graph.changes import (
     AbilityChange,
     AttendanceChange,
     GraphChange,
+    Key,
     MasteryChange,
     PractisedChange,
+    identity,
 )
 from workers.graph.protocol import StoredLearner
 from workers.graph.repairs import Repair
 from workers.ledger.rows import Stored
 
 Kind = Literal["missing", "behind", "altered", "ahead", "stray", "doubled"]
-Identity = tuple[type[GraphChange], tuple[str, str, str]]
+Identity = tuple[type[GraphChange], Key]
 
 NAMES: Final[dict[type[GraphChange], str]] = {
     MasteryChange: "HAS_MASTERY",
@@ -58,7 +60,7 @@ class Difference(NamedTuple):
     def identity(self) -> Identity:
         """The key of the relationship."""
         one = self._one
-        return type(one), one[:3]
+        return type(one), one.key
 
     @property
     def forced(self) -> bool:
@@ -71,22 +73,21 @@ class Difference(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON; times are text."""
-        (kind, ids), fields = self.identity, self._one._fields[:3]
         return {
             "kind": self.kind,
-            "relationship": NAMES[kind],
-            **dict(zip(fields, ids, strict=True)),
+            "relationship": NAMES[type(self._one)],
+            **identity(self._one),
             "graph": [_values(one) for one in self.held],
             "ledger": None if self.should is None else _values(self.should),
         }
 
     def __str__(self) -> str:
         """One line for a person."""
-        (kind, ids), fields = self.identity, self._one._fields[:3]
-        named = ", ".join(f"{f} {i!r}" for f, i in zip(fields, ids, strict=True))
+        named = ", ".join(f"{field} {id_!r}" for field, id_ in identity(self._one).items())
         graph = "; ".join(_told(one) for one in self.held) or "nothing"
         ledger = "nothing" if self.should is None else _told(self.should)
-        return f"{self.kind}: {NAMES[kind]} of {named}: the graph has {graph}, the ledger {ledger}"
+        name = NAMES[type(self._one)]
+        return f"{self.kind}: {name} of {named}: the graph has {graph}, the ledger {ledger}"
 
 
 def expected(stored: Stored) -> StoredLearner:
@@ -136,9 +137,9 @@ def differences(should: StoredLearner, held: StoredLearner) -> Iterator[Differen
     """
     found: dict[Identity, list[GraphChange]] = {}
     for one in _relationships(held):
-        found.setdefault((type(one), one[:3]), []).append(one)
+        found.setdefault((type(one), one.key), []).append(one)
     for one in _relationships(should):
-        copies = tuple(found.pop((type(one), one[:3]), ()))
+        copies = tuple(found.pop((type(one), one.key), ()))
         if copies != (one,):
             yield Difference(copies, one)
     for strays in found.values():
@@ -178,8 +179,8 @@ def _version(change: GraphChange) -> int | None:
 
 
 def _values(change: GraphChange) -> dict[str, Any]:
-    fields = list(change._asdict().items())[3:]
-    return {name: _plain(value) for name, value in fields}
+    ids = identity(change)
+    return {name: _plain(value) for name, value in change._asdict().items() if name not in ids}
 
 
 def _told(change: GraphChange) -> str:

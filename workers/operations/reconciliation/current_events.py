@@ -5,10 +5,15 @@ from typing import Any, NamedTuple
 
 from workers.common.times import iso
 from workers.estimation.ability import AbilityEstimate
-from workers.estimation.learner import AbilityOutcome
+from workers.estimation.learner import AbilityOutcome, ConceptOutcome
 from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
 from workers.ledger.exchange import Recorded
-from workers.ledger.outcomes import ability_document, interval_document
+from workers.ledger.outcomes import (
+    ability_document,
+    concept_document,
+    response_document,
+    session_document,
+)
 from workers.publishing.mastery_events import current_event, restated_events
 
 
@@ -106,18 +111,22 @@ class _CurrentEventsBuilder:
             self._unpublished += 1
             return
         data = {
-            **_of_row(row),
-            **_of_answer(about, row.concept_id),
-            "ability": _of(ability),
-            # It may have been a correction or new parameters; the row does not record it.
+            **concept_document(_outcome(row, about)),
+            **response_document(about.response),
+            "version": row.version,
+            "parameters_version": row.parameters_version,
+            "ability": _ability_document(ability),
+            # It may have been a correction or new parameters: the row does not say.
             "cause": "rebuild",
         }
         if ability.version == row.version:
             self._scales.add(ability.scale)
         for session in self._current.sessions:
             if (session.session_id, session.version) == (about.response.session_id, row.version):
-                counts = {"responses": session.responses, "correct": session.correct}
-                data |= {"session_id": session.session_id, "session": counts}
+                data |= {
+                    "session_id": session.session_id,
+                    "session": session_document(session),
+                }
                 self._sessions.add(session.session_id)
         event = current_event(self._current.key, self._now_us, data)
         self._sent.append((row.version, event))
@@ -154,41 +163,34 @@ def _said(owner: Recorded, row: CurrentConcept) -> bool:
             change["mastered"],
             change["last_answered_at"],
         )
-        == (*row[:4], iso(row.answered_at_us))
+        == (
+            row.concept_id,
+            row.mastery,
+            row.attempts,
+            row.mastered,
+            iso(row.answered_at_us),
+        )
         for change in owner.outcome["concepts"]
     )
 
 
-def _of_row(row: CurrentConcept) -> dict[str, Any]:
-    known = {} if row.interval is None else {"mastery_interval": interval_document(row.interval)}
-    return known | {
-        "concept_id": row.concept_id,
-        "mastery": row.mastery,
-        # Publishing it again changes nothing.
-        "previous_mastery": row.mastery,
-        "mastered": row.mastered,
-        "transition": "none",
-        "attempts": row.attempts,
-        "version": row.version,
-        "last_answered_at": iso(row.answered_at_us),
-        "parameters_version": row.parameters_version,
-    }
-
-
-def _of_answer(about: Recorded, concept_id: str) -> dict[str, Any]:
-    response = about.response
+def _outcome(row: CurrentConcept, about: Recorded) -> ConceptOutcome:
+    """Make the outcome of a row; publishing it again changes nothing."""
     predicted = {c["concept_id"]: c["probability_correct"] for c in about.outcome["concepts"]}
-    return {
-        "probability_correct": predicted[concept_id],
-        "response_id": response.response_id,
-        "item_id": response.item_id,
-        "correct": response.correct,
-        "score": response.score,
-        "answered_at": iso(response.answered_at_us),
-    }
+    return ConceptOutcome(
+        concept_id=row.concept_id,
+        mastery=row.mastery,
+        previous_mastery=row.mastery,
+        mastered=row.mastered,
+        transition="none",
+        attempts=row.attempts,
+        probability_correct=predicted[row.concept_id],
+        last_answered_at_us=row.answered_at_us,
+        interval=row.interval,
+    )
 
 
-def _of(ability: CurrentAbility) -> dict[str, Any]:
+def _ability_document(ability: CurrentAbility) -> dict[str, Any]:
     estimate = AbilityEstimate(ability.theta, ability.standard_error)
     return ability_document(
         ability.scale, AbilityOutcome(estimate, ability.theta, ability.person_fit)

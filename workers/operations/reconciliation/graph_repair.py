@@ -9,15 +9,16 @@ meanwhile is in the ledger by then.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, Protocol, TypeVar
 
 from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import PractisedChange
 from workers.graph.protocol import Graph, SessionKey
 from workers.graph.repairs import Repair
+from workers.ledger.audit import AuditLedger
 from workers.ledger.exchange import Touched
-from workers.ledger.protocol import Ledger
+from workers.ledger.recording import RecordingLedger
 from workers.operations.reconciliation.comparison import (
     Difference,
     differences,
@@ -61,6 +62,10 @@ class Compared:
     nodes: list[LearnerKey | SessionKey] = field(default_factory=list)
 
 
+class ReconciledLedger(AuditLedger, RecordingLedger, Protocol):
+    """Reads the states and outcomes that the graph is compared with."""
+
+
 class GraphRepair:
     """Repairs the graph from the ledger.
 
@@ -73,7 +78,13 @@ class GraphRepair:
     """
 
     def __init__(
-        self, *, ledger: Ledger, graph: Graph, retrying: Retrying, scope: Scope, dry_run: bool
+        self,
+        *,
+        ledger: ReconciledLedger,
+        graph: Graph,
+        retrying: Retrying,
+        scope: Scope,
+        dry_run: bool,
     ) -> None:
         self._ledger = ledger
         self._graph = graph
@@ -133,7 +144,7 @@ class GraphRepair:
         ]
         should_be = set(chain.from_iterable(practised(one.key, one.log) for one in stored))
         self._practised.update(should_be)
-        is_there = await self._practised_in({SessionKey(*one[:2]) for one in should_be})
+        is_there = await self._practised_in({_session_of(one) for one in should_be})
         return found + [Difference((), one) for one in sorted(should_be - is_there)]
 
     async def _practised_in(self, keys: Iterable[SessionKey]) -> set[PractisedChange]:
@@ -177,8 +188,8 @@ class GraphRepair:
         """Return the concepts practised in these sessions, by the logs of the attendees."""
         if not suspects:
             return set()
-        sessions = sorted({SessionKey(*one[:2]) for one in suspects})
-        # The graph first here too: an event connects student and session in one step.
+        sessions = sorted({_session_of(one) for one in suspects})
+        # The graph first here too: an event ties its student to the session in the same step.
         attended = await self._ask(self._graph.attendees, sessions)
         found: set[PractisedChange] = set()
         for some in _slices(sorted(set(chain.from_iterable(attended.values()))), _PAGE):
@@ -212,3 +223,7 @@ class GraphRepair:
 def _slices(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
     for first in range(0, len(items), size):
         yield list(items[first : first + size])
+
+
+def _session_of(change: PractisedChange) -> SessionKey:
+    return SessionKey(change.tenant_id, change.session_id)

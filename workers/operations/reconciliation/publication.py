@@ -10,7 +10,7 @@ from contracts.streams import shard_of, shards
 from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.importing.events import Entry, publish
-from workers.ledger.protocol import Ledger
+from workers.ledger.current import CurrentLedger
 from workers.operations.reconciliation.current_events import current_events
 from workers.operations.repair.scope import Scope
 
@@ -55,7 +55,7 @@ class Publication:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        ledger: CurrentLedger,
         client: Redis,
         shard_count: int,
         retrying: Retrying,

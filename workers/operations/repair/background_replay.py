@@ -229,7 +229,7 @@ class Replayer:
     async def _tell(self, event: str, replayed: int) -> None:
         self._told_at = self._clock()
         left = await self._count()
-        version = self._versions.present.version
+        version = self._versions.active.version
         self._meter.computing_under(version)
         self._meter.outdated(left)
         _log.info(event, parameters_version=version, replayed=replayed, learners_left=left)

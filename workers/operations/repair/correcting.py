@@ -8,7 +8,7 @@ from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.ledger.corrections import Correction, newest_corrections
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.repair import ItemSpan, RepairLedger, Rewrite
+from workers.ledger.repair import CorrectionLedger, ItemSpan, Rewrite
 from workers.ledger.rows import Stored
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.verifying import log_differences
@@ -69,7 +69,7 @@ class Corrector:
     def __init__(
         self,
         *,
-        ledger: RepairLedger,
+        ledger: CorrectionLedger,
         parameters: Parameters | Versions,
         verdict: Verdict,
         dry_run: bool = False,
@@ -92,7 +92,7 @@ class Corrector:
                 return
             after = page.last
             looked_at += _LEARNERS_OF_A_PAGE
-            yield looked_at, await self.correct(page.found)
+            yield looked_at, await self.correct(page.responses)
 
     async def correct(self, wanted: Iterable[tuple[LearnerKey, str]]) -> list[Corrected]:
         """Correct responses of any learners.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.repair import AuditLedger, Rewrite
+from workers.ledger.repair import RepairLedger, Rewrite
 from workers.ledger.rows import Stored
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.scope import Scope
@@ -44,7 +44,7 @@ class Rebuilder:
     def __init__(
         self,
         *,
-        ledger: AuditLedger,
+        ledger: RepairLedger,
         parameters: Parameters | Versions,
         dry_run: bool = False,
         accept_log: bool = False,

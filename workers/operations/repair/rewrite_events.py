@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts.mastery import Cause
-from workers.common.times import iso
 from workers.estimation.ability import estimates
 from workers.estimation.answering import (
     Prediction,
@@ -15,13 +14,18 @@ from workers.estimation.answering import (
     unseen,
     unseen_ability,
 )
-from workers.estimation.learner import AbilityOutcome, Learner, Response
+from workers.estimation.learner import EMPTY_SESSION, AbilityOutcome, Learner, Response
+from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
-from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction
-from workers.ledger.outcomes import ability_document, interval_document
-from workers.ledger.repair import Change
+from workers.ledger.outbox import Change
+from workers.ledger.outcomes import (
+    ability_document,
+    concept_document,
+    response_document,
+    session_document,
+)
 from workers.ledger.rows import Stored
 
 
@@ -124,43 +128,29 @@ class RewriteEvents:
     def _data(self, concept_id: str, published: Response) -> dict[str, Any]:
         response = self._as_it_counts(published)
         state = self._learner.concepts.get(concept_id)
-        now = state or unseen(concept_id, self._parameters)
-        threshold = self._parameters.mastery_threshold
-        previous = self._previous_mastery(concept_id)
-        was, is_now = previous >= threshold, now.mastery >= threshold
+        outcome = concept_outcome(
+            concept_id,
+            state or unseen(concept_id, self._parameters),
+            self._parameters,
+            previous_mastery=self._previous_mastery(concept_id),
+            probability_correct=self._predicted[concept_id],
+        )
+        if state is None:
+            # No answer counts: the prior has no interval, and the event names the last answer.
+            outcome = outcome._replace(last_answered_at_us=response.answered_at_us, interval=None)
         data: dict[str, Any] = {
-            "concept_id": concept_id,
-            "mastery": now.mastery,
-            "previous_mastery": previous,
-            "mastered": is_now,
-            "transition": "none" if was == is_now else ("mastered" if is_now else "lapsed"),
-            "attempts": now.attempts,
-            "probability_correct": self._predicted[concept_id],
+            **concept_document(outcome),
+            **response_document(response),
             "ability": self._ability(self._scale[concept_id]),
-            "response_id": response.response_id,
-            "item_id": response.item_id,
-            "correct": response.correct,
-            "score": response.score,
-            "answered_at": iso(response.answered_at_us),
-            "last_answered_at": iso(
-                response.answered_at_us if state is None else now.answered_at_us
-            ),
             "parameters_version": self._parameters.version,
             "cause": self._cause(),
         }
-        if state is not None:
-            interval = mastery_interval(state, self._parameters.of_concept(concept_id))
-            if interval is not None:
-                data["mastery_interval"] = interval_document(interval)
         if self._correction is not None:
             data["correction"] = self._correction.kind
         if response.session_id is not None:
             session = self._learner.sessions.get(response.session_id)
             data["session_id"] = response.session_id
-            data["session"] = {
-                "responses": 0 if session is None else session.responses,
-                "correct": 0 if session is None else session.correct,
-            }
+            data["session"] = session_document(session or EMPTY_SESSION)
         return data
 
     def _cause(self) -> Cause:

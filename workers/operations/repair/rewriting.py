@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from workers.common.rate_limit import newest
 from workers.estimation.ability import estimates
-from workers.estimation.learner import Learner
+from workers.estimation.learner import ConceptState, Learner
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay_predicting
 from workers.estimation.uncertainty import mastery_interval
@@ -94,7 +94,7 @@ def rewriting(
 
 def _as_newest(correction: Correction, corrections: Iterable[CorrectionRow]) -> CorrectionRow:
     version = 1 + max((one.version for one in corrections), default=0)
-    return CorrectionRow(*correction, 0, version)
+    return CorrectionRow(**correction._asdict(), corrected_at_us=0, version=version)
 
 
 def _stored_rows(stored: Stored) -> _Rows:
@@ -106,38 +106,39 @@ def _stored_rows(stored: Stored) -> _Rows:
 
 
 def _rows(learner: Learner, parameters: Parameters) -> _Rows:
-    threshold, under = parameters.mastery_threshold, parameters.version
     concepts = {
-        name: ConceptRow(
-            name,
-            state.mastery,
-            state.attempts,
-            state.mastery >= threshold,
-            state.answered_at_us,
-            _UNVERSIONED,
-            under,
-            state.mantissa,
-            state.exponent,
-            state.concept_offset,
-            state.offset_variance,
-            state.gradient,
-            state.recent,
-            state.lasting,
-            *(mastery_interval(state, parameters.of_concept(name)) or (None, None)),
-        )
-        for name, state in learner.concepts.items()
+        concept_id: concept_row(concept_id, state, parameters)
+        for concept_id, state in learner.concepts.items()
     }
-    found = estimates(list(learner.abilities.values()))
+    estimated = estimates(list(learner.abilities.values()))
     abilities = {
-        scale: AbilityRow(
-            scale, *estimate, state.responses, _UNVERSIONED, under, state.score, *state[3:]
+        scale: AbilityRow.of(
+            scale,
+            state,
+            estimate,
+            version=_UNVERSIONED,
+            parameters_version=parameters.version,
         )
-        for (scale, state), estimate in zip(learner.abilities.items(), found, strict=True)
+        for (scale, state), estimate in zip(learner.abilities.items(), estimated, strict=True)
     }
     sessions = {
-        name: SessionRow(name, *state, _UNVERSIONED) for name, state in learner.sessions.items()
+        session_id: SessionRow.of(session_id, state, version=_UNVERSIONED)
+        for session_id, state in learner.sessions.items()
     }
     return _Rows(concepts, abilities, sessions)
+
+
+def concept_row(concept_id: str, state: ConceptState, parameters: Parameters) -> ConceptRow:
+    """Make the row that stores a state; the ledger gives its version."""
+    return ConceptRow.of(
+        concept_id,
+        state,
+        mastery=state.mastery,
+        mastered=state.mastery >= parameters.mastery_threshold,
+        interval=mastery_interval(state, parameters.of_concept(concept_id)),
+        version=_UNVERSIONED,
+        parameters_version=parameters.version,
+    )
 
 
 def _changed(

@@ -11,17 +11,19 @@ from workers.estimation.bkt import probability
 from workers.estimation.learner import Learner, LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay_many
-from workers.estimation.uncertainty import mastery_interval
+from workers.ledger.audit import AuditLedger
 from workers.ledger.corrections import LOG_TABLES, Altered
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.repair import AuditLedger
 from workers.ledger.rows import Stored
+from workers.operations.repair.rewriting import concept_row
 from workers.operations.repair.scope import Scope
 
 TOLERANCE: Final = 1e-9
 """Largest difference between stored and replayed numbers that is ignored."""
 PAGE: Final = 100
-"""Learners read at once, with their logs."""
+"""Learners looked at at once, with their logs."""
+_NOT_REPLAYED: Final = frozenset({"concept_id", "version"})
+"""Columns of a concept that do not follow from the log."""
 
 
 class Difference(NamedTuple):
@@ -117,7 +119,7 @@ async def verify(
                 for stored, learner in zip(some, replayed, strict=True)
                 for difference in differences(stored, learner, under)
             ]
-        active = versions.present.version
+        active = versions.active.version
         yield Verified(
             len(rows),
             sum(len(stored.responses) for stored in rows),
@@ -136,7 +138,7 @@ async def _by_version(
     """
     found: dict[int, tuple[Parameters, list[Stored]]] = {}
     for stored in rows:
-        under = versions.present
+        under = versions.active
         if stored.version and stored.parameters_version != under.version:
             with suppress(ParametersRefused):
                 under = await versions.of(stored.parameters_version)
@@ -237,26 +239,10 @@ def _concept_values(
         if row is None:
             continue
         of = f"of {concept_id!r}"
-        yield f"concept_mastery.mastery {of}", row.mastery, state.mastery
-        yield f"concept_mastery.attempts {of}", row.attempts, state.attempts
-        yield f"concept_mastery.answered_at {of}", row.answered_at_us, state.answered_at_us
-        mastered = state.mastery >= parameters.mastery_threshold
-        yield f"concept_mastery.mastered {of}", row.mastered, mastered
-        yield f"concept_mastery.parameters_version {of}", row.parameters_version, parameters.version
-        yield f"concept_mastery.odds_exponent {of}", row.odds_exponent, state.exponent
-        yield f"concept_mastery.odds_mantissa {of}", row.odds_mantissa, state.mantissa
-        yield f"concept_mastery.deviation {of}", row.deviation, state.concept_offset
-        yield (
-            f"concept_mastery.deviation_variance {of}",
-            row.deviation_variance,
-            state.offset_variance,
-        )
-        for name in ("gradient", "recent", "lasting"):
-            yield f"concept_mastery.{name} {of}", getattr(row, name), getattr(state, name)
-        interval = mastery_interval(state, parameters.of_concept(concept_id))
-        low, high = interval or (None, None)
-        yield f"concept_mastery.mastery_low {of}", row.mastery_low, low
-        yield f"concept_mastery.mastery_high {of}", row.mastery_high, high
+        for name, should in concept_row(concept_id, state, parameters)._asdict().items():
+            if name not in _NOT_REPLAYED:
+                what = f"concept_mastery.{name.removesuffix('_us')} {of}"
+                yield what, getattr(row, name), should
         of_odds = probability(row.odds_mantissa, row.odds_exponent)
         yield f"concept_mastery.mastery {of} against its own odds", row.mastery, of_odds
 

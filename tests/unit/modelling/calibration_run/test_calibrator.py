@@ -22,7 +22,7 @@ from workers.common.retrying import NoRetry
 from workers.estimation.learner import LearnerKey
 from workers.ledger.calibration import Stage
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.held_out import is_held_out
 from workers.modelling.calibration_run import calibrator as calibrator_module
@@ -39,7 +39,7 @@ HERE = ProcessPool(2, lambda workspace, name: asyncio.to_thread(workspace.do, na
 _JOB = JobKey("school-7", uuid_of("calibration"))
 
 
-async def practised(ledger: RepairLedger, learners: int = 60) -> None:
+async def practised(ledger: Ledger, learners: int = 60) -> None:
     for number, log in enumerate(simulated(learners, 5, most=20)):
         await record(ledger, LearnerKey(f"school-{number % 2}", f"s{number}"), log)
 

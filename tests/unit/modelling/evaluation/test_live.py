@@ -23,7 +23,7 @@ from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
 from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.predictions import Selection, Told
+from workers.ledger.predictions import Selection, StoredPrediction
 from workers.modelling.evaluation.live import Collected, Live, drifting, measured
 from workers.modelling.evaluation.live_page.document import live_document
 from workers.modelling.evaluation.live_page.report import render_live
@@ -33,7 +33,7 @@ NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 START_US = 1_790_000_000_000_000
 
 
-def told(number: int, probability: float, score: float, **fields: Any) -> Told:
+def told(number: int, probability: float, score: float, **fields: Any) -> StoredPrediction:
     whole: dict[str, Any] = {
         "learner": LearnerKey("school", f"s{number % 40}"),
         "concept_ids": ("c",),
@@ -44,10 +44,10 @@ def told(number: int, probability: float, score: float, **fields: Any) -> Told:
         "recorded_at_us": START_US + number * 1_000_000,
     }
     values = {**whole, **fields}
-    return Told(score=score, probability=probability, **values)
+    return StoredPrediction(score=score, probability=probability, **values)
 
 
-def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[Told]:
+def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[StoredPrediction]:
     """Predictions that come true, but for a shift; concepts "a" to "d", some together."""
     draw = random.Random(seed)
     found = []
@@ -63,7 +63,7 @@ def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[
     return found
 
 
-def live_of(*pages: list[Told]) -> Live:
+def live_of(*pages: list[StoredPrediction]) -> Live:
     found = Collected()
     for page in pages:
         found.add(page)
@@ -95,7 +95,7 @@ def test_given_predictions_then_each_group_is_measured_alone_and_exactly() -> No
     ]
     live = live_of(rows)
 
-    def expected(chosen: list[Told]) -> tuple[float, ...]:
+    def expected(chosen: list[StoredPrediction]) -> tuple[float, ...]:
         score = np.array([one.score for one in chosen])
         probability = np.array([one.probability for one in chosen])
         return (
@@ -148,7 +148,9 @@ def test_given_predictions_of_even_odds_then_no_excess_can_be_judged() -> None:
     assert of.bias.over < 0.0
 
 
-def mastered(number: int, student: str, *concepts: tuple[str, float], score: float) -> Told:
+def mastered(
+    number: int, student: str, *concepts: tuple[str, float], score: float
+) -> StoredPrediction:
     return told(
         number,
         0.5,

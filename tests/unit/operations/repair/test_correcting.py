@@ -66,8 +66,8 @@ async def assert_counts(ledger: MemoryLedger, log: Sequence[Response]) -> Stored
 
 async def told(ledger: MemoryLedger) -> list[dict[str, Any]]:
     """Data of what waits to be told, valid by the contract."""
-    waiting = await ledger.untold()
-    await ledger.told([one.number for one in waiting])
+    waiting = await ledger.pending_changes()
+    await ledger.forget_changes([one.number for one in waiting])
     found = []
     for one in waiting:
         data = {**one.key._asdict(), **one.change.data, "version": one.version}
@@ -529,7 +529,7 @@ async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_i
 
     async def stored_late(keys: Sequence[LearnerKey]) -> list[Stored]:
         # As another task of the process whose answer was on its way for long.
-        await source.reach(1)
+        await source.switch_to(1)
         return await read(keys)
 
     monkeypatch.setattr(ledger, "stored", stored_late)

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from workers.common.retrying import Retrying
 from workers.graph.protocol import Graph
 from workers.ledger.parameter_versions import RetryingVersions
-from workers.ledger.rights import RightsLedger
+from workers.ledger.protocol import Ledger
 from workers.operations.jobs.record import JobKey
 from workers.operations.jobs.retrying_ledger import RetryingLedger
 
@@ -38,7 +38,7 @@ class Servers:
         shard_count: `STREAM_SHARDS`.
     """
 
-    ledger: RightsLedger
+    ledger: Ledger
     audited: RetryingLedger
     graph: Graph
     versions: RetryingVersions
