@@ -1,1 +1,1 @@
-"""How well each model predicts answers: the protocol of `docs/evaluation.md`."""
+"""Evaluate how well each model predicts answers, by the protocol of `docs/evaluation.md`."""

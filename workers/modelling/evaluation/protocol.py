@@ -1,4 +1,4 @@
-"""Cross-validation by learner: every answer is predicted one step ahead by the engine itself."""
+"""Cross-validation by learner: the engine predicts each answer one step ahead."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,22 +29,22 @@ FOLDS: Final = 5
 SEED: Final = 42
 
 Logs = Mapping[str, Sequence[Response]]
-"""Of each learner, in the order of their first appearance, all answers in the learner's order."""
+"""Logs by learner, in the order of first appearance; each log is in the learner's order."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicted, and what then happened; all folds together.
+    """Predictions of a model over all folds, with the scores.
 
     Args:
-        score: of each answer, in [0, 1].
-        probability: its expected score before it, in [0, 1].
-        concept: the concept that it names first.
-        attempt: its number among the learner's answers on that concept, from 1.
-        history: how many answers of the learner came before it.
-        trace: mastery after each answer, of each concept of it.
-        concepts: all concepts that are answered.
-        fitted: what each fold's fit found.
+        score: score of each answer, in [0, 1].
+        probability: predicted score of each answer, in [0, 1].
+        concept: first concept of each answer.
+        attempt: number of each answer among the learner's answers on that concept, from 1.
+        history: number of the learner's earlier answers.
+        trace: mastery after each answer, for each of its concepts.
+        concepts: all answered concepts.
+        fitted: result of each fold's fit.
     """
 
     score: Floats
@@ -57,7 +57,7 @@ class Predictions:
     fitted: Sequence[Fitted]
 
     def measures(self) -> dict[str, float]:
-        """AUC, RMSE, ECE over ten bins, log loss in nats, and the number of answers."""
+        """Compute AUC, RMSE, ECE over ten bins, log loss in nats, and the number of answers."""
         return {
             "auc": auc(self.score, self.probability),
             "rmse": float(np.sqrt(brier(self.score, self.probability))),
@@ -68,17 +68,17 @@ class Predictions:
 
     @cached_property
     def validity(self) -> Validity:
-        """Measures of the mastery of held-out learners, at the usual threshold and shares."""
+        """Validity of held-out learners' mastery, at the usual threshold and shares."""
         return validity(self.trace)
 
     @cached_property
     def ceilings(self) -> dict[str, float]:
-        """The largest mastery that each concept allows, in (0, 1]: the lowest over the folds."""
-        found = [ceilings_of(one.parameters, self.concepts) for one in self.fitted]
-        return {concept: min(one[concept] for one in found) for concept in self.concepts}
+        """Largest mastery that each concept allows, in (0, 1]: the lowest over the folds."""
+        by_fold = [ceilings_of(fold.parameters, self.concepts) for fold in self.fitted]
+        return {concept: min(fold[concept] for fold in by_fold) for concept in self.concepts}
 
     def document(self) -> dict[str, Any]:
-        """All measures as JSON: `measures`, and those of mastery under `mastery`."""
+        """Write all measures as JSON: `measures`, and those of mastery under `mastery`."""
         return {
             **self.measures(),
             "mastery": {**self.validity.document(), "ceilings": self.ceilings},
@@ -86,20 +86,20 @@ class Predictions:
 
 
 def fold_of(learners: int) -> NDArray[np.int64]:
-    """The fold of each learner, by number of first appearance."""
+    """Draw the fold of each learner, by number of first appearance."""
     return np.random.default_rng(SEED).permutation(learners) % FOLDS
 
 
 def evaluate(model: str, logs: Logs, advance: Callable[[int], None]) -> Predictions:
-    """Fit a model on four folds at a time and predict the fifth.
+    """Fit a model to four folds at a time and predict the fifth.
 
     Args:
         model: one of `workers.modelling.calibration.fitting.MODELS`.
-        logs: at least one learner for each fold.
-        advance: told how many answers were predicted since.
+        logs: at least one learner per fold.
+        advance: called with the number of newly predicted answers.
 
     Raises:
-        ValueError: if the model is none, learners are too few, or scales are several.
+        ValueError: the model is unknown, there are too few learners, or several scales.
     """
     return evaluate_all([model], answers_of(logs.values()), lambda _, n: advance(n))[model]
 
@@ -110,16 +110,16 @@ def evaluate_all(
     advance: Callable[[str, int], None],
     processes: int = 1,
 ) -> dict[str, Predictions]:
-    """`evaluate` of several models, folds and models side by side.
+    """Evaluate several models, folds and models side by side.
 
     Args:
-        models: each of `workers.modelling.calibration.fitting.MODELS`.
-        answers: all, on one scale, at least one learner for each fold.
-        advance: told of which model how many answers were predicted since.
-        processes: how many work at a time, 1 or more; what is predicted does not depend on it.
+        models: names of `workers.modelling.calibration.fitting.MODELS`.
+        answers: all answers, on one scale, at least one learner per fold.
+        advance: called with a model and the number of its newly predicted answers.
+        processes: number of processes, 1 or more; predictions do not depend on it.
 
     Raises:
-        ValueError: if a model is none, learners are too few, or scales are several.
+        ValueError: a model is unknown, there are too few learners, or several scales.
     """
     if answers.learners < FOLDS:
         raise ValueError(
@@ -128,15 +128,15 @@ def evaluate_all(
     if len(answers.scales) > 1:
         raise ValueError(f"answers must be on one scale, not on {', '.join(answers.scales)}")
     tasks = [(model, held_out) for model in models for held_out in range(FOLDS)]
-    found: dict[tuple[str, int], _Fold] = {}
+    folds: dict[tuple[str, int], _Fold] = {}
     for task, fold in _done(tasks, answers, processes):
-        found[task] = fold
+        folds[task] = fold
         advance(task[0], fold.score.size)
-    return {model: _together([found[model, n] for n in range(FOLDS)]) for model in models}
+    return {model: _together([folds[model, n] for n in range(FOLDS)]) for model in models}
 
 
 class _Fold(NamedTuple):
-    """As `Predictions`, of one fold."""
+    """Predictions of one fold, see `Predictions`."""
 
     score: Floats
     probability: Floats
@@ -151,12 +151,12 @@ class _Fold(NamedTuple):
 def _done(
     tasks: Sequence[tuple[str, int]], answers: Answers, processes: int
 ) -> Iterator[tuple[tuple[str, int], _Fold]]:
-    """Each task and what it found, in the order in which they are done."""
+    """Yield each task with its result, in the order of completion."""
     if processes == 1:
         for task in tasks:
             yield task, _fold(answers, *task)
         return
-    # Spawned, not forked: a fork of a process with threads may stand still.
+    # Spawn, since a fork of a process with threads may deadlock.
     pool = ProcessPoolExecutor(min(processes, len(tasks)), get_context("spawn"), _begin, (answers,))
     try:
         running = {pool.submit(_fold_of_begun, *task): task for task in tasks}
@@ -167,18 +167,18 @@ def _done(
 
 
 _BEGUN: list[Answers] = []
-"""Of a process of the pool, what it works on."""
+"""Answers of this process of the pool."""
 
 
 def _begin(answers: Answers) -> None:
-    # Who stops the command stops all of them, and is told once.
+    # Ctrl-C ends all processes, and only the command reports it.
     signal(SIGINT, SIG_DFL)
     Thread(target=_end_with_command, daemon=True).start()
     _BEGUN[:] = [answers]
 
 
 def _end_with_command() -> None:
-    """A fold may take minutes that nobody waits for any more, if the command was killed."""
+    """End this process with the command, since a fold may take minutes."""
     command = parent_process()
     if command is not None:
         command.join()
@@ -193,20 +193,20 @@ def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
     held = fold_of(answers.learners) == held_out
     fitted = fit_table(model, replace(answers, held_out=held).table(0))
     learners = np.flatnonzero(held)
-    streamed = [predict_log(answers.log(n), fitted.parameters) for n in learners.tolist()]
+    predicted = [predict_log(answers.log(n), fitted.parameters) for n in learners.tolist()]
     rows = _spans(answers.begin, learners)
     links = _spans(answers.link_begin, rows)
     learner = np.repeat(learners, np.diff(answers.begin)[learners])
     pair = np.repeat(learner, np.diff(answers.link_begin)[rows]) * len(answers.concepts)
     return _Fold(
         answers.score[rows],
-        np.concatenate([one.expected for one in streamed]),
+        np.concatenate([log.expected for log in predicted]),
         [answers.concepts[at] for at in answers.concept[answers.link_begin[rows]].tolist()],
-        np.concatenate([one.attempts for one in streamed]),
+        np.concatenate([log.attempts for log in predicted]),
         rows - answers.begin[learner],
         MasteryTrace(
             pair + answers.concept[links],
-            np.concatenate([one.log_odds for one in streamed]),
+            np.concatenate([log.log_odds for log in predicted]),
             np.repeat(answers.score[rows], np.diff(answers.link_begin)[rows]),
         ),
         answers.concepts,
@@ -215,10 +215,10 @@ def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
 
 
 def _spans(begin: NDArray[np.integer], of: Ints) -> Ints:
-    """Find the places of the parts of these wholes.
+    """List the places of the parts of some wholes.
 
     Args:
-        begin: where the parts of each whole begin, one more entry than there are wholes.
+        begin: begin of each whole's parts, and the number of parts; shape (wholes + 1,).
         of: the wholes, shape (n,).
     """
     counts = np.diff(begin)[of].astype(np.int64)
@@ -228,12 +228,12 @@ def _spans(begin: NDArray[np.integer], of: Ints) -> Ints:
 
 def _together(folds: Sequence[_Fold]) -> Predictions:
     return Predictions(
-        np.concatenate([one.score for one in folds]),
-        np.concatenate([one.probability for one in folds]),
-        [name for one in folds for name in one.concept],
-        np.concatenate([one.attempt for one in folds]),
-        np.concatenate([one.history for one in folds]),
-        MasteryTrace(*map(np.concatenate, zip(*(one.trace for one in folds), strict=True))),
+        np.concatenate([fold.score for fold in folds]),
+        np.concatenate([fold.probability for fold in folds]),
+        [name for fold in folds for name in fold.concept],
+        np.concatenate([fold.attempt for fold in folds]),
+        np.concatenate([fold.history for fold in folds]),
+        MasteryTrace(*map(np.concatenate, zip(*(fold.trace for fold in folds), strict=True))),
         folds[0].concepts,
-        [one.fitted for one in folds],
+        [fold.fitted for fold in folds],
     )
