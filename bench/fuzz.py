@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.security.fuzzing import KINDS, NOW_S, Material, entry, written
-from workers.admission.admission import Admitted, Rejection
+from workers.admission.verdicts import Admitted, Rejection
 
 _BETWEEN_GOOD = 1_000
 

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.support.doubles import PARAMETERS, STREAM, admission, raw
+from tests.support.doubles import PARAMETERS, admission, raw, record
 from tests.support.factories import event_json
 from tests.support.servers import fresh_database, server_variables
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.rate_limit import RateLimit
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.engine.recorder import Recorder
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.engine_metrics import EngineMetrics
@@ -61,10 +61,6 @@ def _used(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-async def _at_once() -> None:
-    return
-
-
 def _batch(number: int, size: int) -> list[Admitted]:
     judge = admission()
     found = []
@@ -88,7 +84,7 @@ async def _main(options: argparse.Namespace) -> None:
             recorder = Recorder(
                 ledger=ledger,
                 parameters=PARAMETERS,
-                patience=Patience(),
+                retrying=Retrying(),
                 meter=EngineMetrics("0"),
                 rate_limit=limit,
             )
@@ -100,7 +96,7 @@ async def _main(options: argparse.Namespace) -> None:
                     side.ours_s, side.theirs_s = 0.0, -await side.database_s()
             for name in ("on", "off") if number % 2 else ("off", "on"):
                 began = time.process_time()
-                await sides[name].recorder.record(STREAM, batch, _at_once)
+                await record(sides[name].recorder, batch)
                 sides[name].ours_s += time.process_time() - began
         for side in sides.values():
             side.theirs_s += await side.database_s()

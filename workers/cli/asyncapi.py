@@ -8,7 +8,7 @@ import typer
 
 from workers.common.errors import InputFileError
 from workers.reference.asyncapi import CHANNELS, EVENT_TYPES, build_document, event_schema
-from workers.reference.pages import commands_page, events_page, settings_page
+from workers.reference.pages import commands_page, events_page, jobs_page, settings_page
 from workers.reference.typescript.module import Stream, module
 
 DOCUMENT = "asyncapi.yaml"
@@ -30,6 +30,11 @@ def generated() -> dict[str, str]:
     files[f"{REFERENCE}/commands.md"] = commands_page(app)
     files[f"{REFERENCE}/settings.md"] = settings_page()
     files[f"{REFERENCE}/events.md"] = events_page()
+    from workers.operations.jobs.kinds.registry import KINDS  # noqa: PLC0415  # it needs scipy
+
+    files[f"{REFERENCE}/jobs.md"] = jobs_page(
+        {name: (kind.summary, kind.parameters) for name, kind in KINDS.items()}
+    )
     return files
 
 

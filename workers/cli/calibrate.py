@@ -15,7 +15,7 @@ from workers.app.servers import open_ledger
 from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.common.logs import configure_logs
-from workers.common.retrying import Impatience
+from workers.common.retrying import NoRetry
 from workers.common.tasks import end
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
@@ -91,7 +91,7 @@ async def _calibrate(
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings, stack)
         pool = ProcessPool(processes or available_cores(), run_in_process)
-        calibrator = Calibrator(ledger=ledger, patience=Impatience(), pool=pool)
+        calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=pool)
         bar = stack.enter_context(progress_bar())
         task = bar.add_task("calibrating", total=None)
 

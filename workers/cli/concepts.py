@@ -14,7 +14,7 @@ from contracts.primitives import Identifier
 from workers.app.servers import open_servers
 from workers.cli.one_learner import DEFAULT_TENANT
 from workers.common.logs import configure_logs
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.operations.concept_map.file import MapFile, read_file
@@ -75,7 +75,7 @@ async def _import(
         if dry_run:
             return imported, []
         # All of the map: what an import that was ended in between has left undone too.
-        graph_map = GraphMap(ledger=servers.ledger, graph=servers.graph, patience=Patience())
+        graph_map = GraphMap(ledger=servers.ledger, graph=servers.graph, retrying=Retrying())
         return imported, await graph_map.of_tenant(tenant_id)
 
 

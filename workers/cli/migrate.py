@@ -1,4 +1,4 @@
-"""`mastery migrate up|down|history|current`: the database's schema."""
+"""`mastery migrate up|down|history|current|draft`: the database's schema."""
 
 import asyncio
 from typing import Annotated
@@ -50,6 +50,28 @@ def history() -> None:
 def current() -> None:
     """Print the newest version applied."""
     typer.echo(asyncio.run(_migrations().current()) or "no migration is applied")
+
+
+@app.command()
+def draft(
+    name: Annotated[
+        str, typer.Argument(help="What it does: small letters, digits and underscores.")
+    ],
+) -> None:
+    """Draft the next migration from changed files in supabase/schemas (needs a checkout)."""
+    # Only this command starts a server of its own.
+    from workers.ledger.schema.drafting import draft as draft_migration  # noqa: PLC0415
+
+    made = asyncio.run(draft_migration(name))
+    if made is None:
+        typer.echo("nothing to draft: the migrations give what supabase/schemas says")
+        return
+    for path in made.files:
+        typer.echo(f"wrote {path}")
+    for change in made.changed:
+        typer.echo(f"changes {change}")
+    for part in made.by_hand:
+        typer.echo(f"write by hand, in both files: {part}")
 
 
 def _migrations() -> Migrations:

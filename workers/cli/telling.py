@@ -5,7 +5,7 @@ from redis.asyncio import Redis
 from workers.common.errors import Unavailable
 from workers.config.settings import Settings
 from workers.ledger.repair import RepairLedger
-from workers.publishing.outbox_relay import Teller
+from workers.publishing.outbox_relay import OutboxRelay
 
 
 async def tell(ledger: RepairLedger, settings: Settings) -> tuple[int, str | None]:
@@ -18,9 +18,9 @@ async def tell(ledger: RepairLedger, settings: Settings) -> tuple[int, str | Non
         # An embedded Redis of this command's own would end with it, and the events too.
         return 0, "REDIS_URL is unset"
     client = Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5)
-    teller = Teller(ledger=ledger, client=client, shard_count=settings.stream_shards)
+    relay = OutboxRelay(ledger=ledger, client=client, shard_count=settings.stream_shards)
     try:
-        return await teller.tell(), None
+        return await relay.publish(), None
     except Unavailable as error:
         return 0, str(error)
     finally:

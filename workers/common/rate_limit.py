@@ -6,14 +6,28 @@ is decided and stored under its version.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple, Self
 
 KEPT_WINDOWS: Final = 8
 """So many of the newest windows are kept beside a learner; of older ones the log tells."""
 
 _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600}
-_LIMIT: Final = re.compile(r"([1-9]\d{0,8})/(second|minute|hour)")
+_RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([a-z]+)")
+
+
+def parse_rate(text: str, units: Collection[str]) -> tuple[int, str] | None:
+    """Read a rate such as ``600/minute``.
+
+    Args:
+        text: a whole number from 1 to 999,999,999, a slash and a unit.
+        units: the units that may be named.
+
+    Returns:
+        The number and the unit; None if the text is not a rate in one of these units.
+    """
+    found = _RATE.fullmatch(text)
+    return (int(found[1]), found[2]) if found is not None and found[2] in units else None
 
 
 class RateLimit(NamedTuple):
@@ -36,13 +50,13 @@ class RateLimit(NamedTuple):
         """
         if text == "off":
             return None
-        found = _LIMIT.fullmatch(text)
+        found = parse_rate(text, _UNITS)
         if found is None:
             raise ValueError(
                 f"RATE_LIMIT is {text[:40]!r}: write a number above 0 per second, minute or hour, "
                 "such as 600/minute, or off"
             )
-        return cls(int(found[1]), found[2])
+        return cls(*found)
 
     def __str__(self) -> str:
         """As it is written in the settings."""

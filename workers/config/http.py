@@ -1,19 +1,20 @@
 """The settings of the HTTP side."""
 
 import ipaddress
-import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from workers.common.rate_limit import parse_rate
+
 ANY_ORIGIN: Final = "*"
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names separated by commas."""
 
-_RATE: Final = re.compile(r"([1-9][0-9]{0,8})\s*/\s*(second|minute|hour|day)")
+_UNITS: Final = ("second", "minute", "hour", "day")
 
 
 def names(value: Any) -> Any:
@@ -29,10 +30,10 @@ def rate(value: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    found = _RATE.fullmatch(value.strip())
+    found = parse_rate("/".join(map(str.strip, value.split("/"))), _UNITS)
     if found is None:
         raise ValueError("write a number per second, minute, hour or day, such as 120/minute")
-    return f"{found[1]}/{found[2]}"
+    return f"{found[0]}/{found[1]}"
 
 
 Rate = Annotated[str, AfterValidator(rate)]

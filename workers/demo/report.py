@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, and the table for the terminal.
+"""The demonstration's report: one HTML file that needs nothing else, and a table for the terminal.
 
 Both are pure functions of `ReportData`.
 """
@@ -7,26 +7,71 @@ from typing import Final
 
 from rich.table import Table
 
+from workers.demo.ability_figures import ability_figures
+from workers.demo.concept_rows import concept_rows
+from workers.demo.mastery_maps import mastery_maps
 from workers.demo.report_data import Measures, ReportData
-from workers.demo.sections import sections
-from workers.reports.page import page
+from workers.demo.selection import concepts_by_use
+from workers.reports.figures import calibration_curve, learning_curve
+from workers.reports.page import render_page
+from workers.reports.svg import Plot
 from workers.reports.wording import decimal, percent
 
-_FOOTER: Final = (
-    "Predictions are those stored before each answer was seen; nothing was fitted "
-    "afterwards. Bands and bars are 95% intervals (Wilson 1927). Metrics: AUC (Hanley &amp; McNeil "
-    "1982), log loss in nats, Brier score (Brier 1950), expected calibration error over ten "
-    "equal-width bins (Naeini et al. 2015). Model: Bayesian knowledge tracing (Corbett &amp; "
-    "Anderson 1995) and two-parameter logistic ability, expected a posteriori (Bock &amp; Mislevy "
-    "1982)."
-)
+_MOST_PANELS: Final = 12
 
 
 def render_report(data: ReportData) -> str:
-    """The report as one self-contained HTML document: no network, no script, no outside font."""
-    return page(
-        data.title, data.source, sections(data, Measures.of(data)), _FOOTER, data.generated_at
+    """Render the report as one self-contained HTML document."""
+    measures = Measures.of(data)
+    truth = measures.truth
+    return render_page(
+        "demo/report.html.jinja",
+        data.generated_at,
+        data=data,
+        measures=measures,
+        learning=_learning_curves(data),
+        calibration=calibration_curve(
+            "calibration",
+            "Calibration of predicted answers",
+            data.predictions.score,
+            data.predictions.probability,
+            x_label="predicted probability of a right answer, and number of answers",
+            y_label="share of right answers",
+        ),
+        truth_calibration=None
+        if truth is None
+        else calibration_curve(
+            "truth",
+            "Estimated mastery against true knowledge",
+            truth.known,
+            truth.estimate,
+            x_label="estimated mastery, and number of pairs of student and concept",
+            y_label="share that know the concept in truth",
+        ),
+        maps=mastery_maps(data) if measures.practised else None,
+        ability=ability_figures(data.knowledge),
+        concepts=concept_rows(data),
     )
+
+
+def _learning_curves(data: ReportData) -> list[tuple[str, Plot]]:
+    """Draw the most answered concepts, each with its title."""
+    predictions = data.predictions
+    rows_by_concept = predictions.rows_by_concept()
+    panels = []
+    for place, concept_id in enumerate(
+        concepts_by_use(predictions, data.knowledge.concepts, _MOST_PANELS)
+    ):
+        rows, title = rows_by_concept[concept_id], data.title_of(concept_id)
+        plot = learning_curve(
+            f"learning-{place}",
+            title,
+            predictions.attempt[rows],
+            predictions.score[rows],
+            predictions.probability[rows],
+        )
+        panels.append((title, plot))
+    return panels
 
 
 def summary_table(data: ReportData) -> Table:

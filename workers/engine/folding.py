@@ -1,4 +1,4 @@
-"""Folding a batch without keeping the event loop from everything else."""
+"""Fold a batch without blocking the event loop for long."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from workers.estimation.fold import Folded, FoldTask, fold
 from workers.estimation.parameters import Parameters
 
 _REPLAYED_AT_ONCE: Final = 2_000
-"""Answers replayed in one go, and what is left of the last learner's: some 0.2 s."""
+"""Answers replayed in one go, besides the rest of the last learner's: some 0.2 s."""
 
 
 async def fold_in_turns(tasks: Sequence[FoldTask], parameters: Parameters) -> list[Folded]:
-    """As `fold`, to the last bit; health, signals and other batches have their turn in between.
+    """Fold as `fold` does, to the last bit, and let other tasks run in between.
 
     After an activation every learner of a batch is replayed, which takes seconds.
 

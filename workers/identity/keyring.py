@@ -1,7 +1,6 @@
 """The issuer's keys as they are known now, and fetched anew where that is called for."""
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -10,6 +9,7 @@ import structlog
 from redis.asyncio import Redis
 
 from workers.common.errors import KeysUnavailable, StreamRefused, Unavailable
+from workers.common.jitter import jittered_sleep
 from workers.identity.history import KeyHistory
 from workers.identity.keys import Key, KeySet
 from workers.streams.redis_clock import redis_now_ms
@@ -126,7 +126,7 @@ class KeyRing:
                 pause_s = wait_s = min(2 * wait_s, _LONGEST_WAIT_S, self._refresh_s)
             else:
                 pause_s, wait_s = self._refresh_s, self._spacing_s
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await jittered_sleep(pause_s)
 
     def _left_s(self) -> float:
         """How long until the set may be fetched again."""

@@ -1,7 +1,6 @@
 """What is current of a learner and the responses it is due to: `mastery_current`, asked and read.
 
-The documents are described where the function is, in the migration
-``20261121100100_mastery_current_values.sql`` and ``20261130090000_mastery_calibrated_states.sql``.
+``supabase/schemas/23_current.sql`` describes the documents.
 """
 
 from dataclasses import dataclass, field

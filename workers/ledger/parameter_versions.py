@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from workers.common.errors import ParametersOutdated, ParametersRefused
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.documents import OlderFormulas, parameters_of
 from workers.estimation.parameters import Parameters
 from workers.ledger.parameters import BUILT_IN, StoredParameters
@@ -136,17 +136,17 @@ class FixedParameters:
         return self._parameters
 
 
-class PatientVersions:
+class RetryingVersions:
     """The same versions for work that waits where the ledger is away.
 
     Args:
         versions: whose.
-        patience: waits.
+        retrying: waits.
     """
 
-    def __init__(self, versions: Versions, patience: Patience) -> None:
+    def __init__(self, versions: Versions, retrying: Retrying) -> None:
         self._versions = versions
-        self._patience = patience
+        self._retrying = retrying
 
     @property
     def present(self) -> Parameters:
@@ -155,18 +155,18 @@ class PatientVersions:
 
     async def of(self, version: int) -> Parameters:
         """See `Versions.of`."""
-        return await self._until_answered(lambda: self._versions.of(version))
+        return await self._call(lambda: self._versions.of(version))
 
     async def reach(self, version: int) -> Parameters:
         """See `Versions.reach`."""
-        return await self._until_answered(lambda: self._versions.reach(version))
+        return await self._call(lambda: self._versions.reach(version))
 
     async def refresh(self) -> Parameters:
         """See `Versions.refresh`."""
-        return await self._until_answered(self._versions.refresh)
+        return await self._call(self._versions.refresh)
 
-    async def _until_answered(self, call: Callable[[], Awaitable[Parameters]]) -> Parameters:
-        return await self._patience.until_answered(call)
+    async def _call(self, call: Callable[[], Awaitable[Parameters]]) -> Parameters:
+        return await self._retrying.call(call)
 
 
 def versions_of(parameters: Parameters | Versions) -> Versions:

@@ -1,7 +1,6 @@
 """What was predicted of each response, as it is stored: `mastery_predictions`, asked and read.
 
-The documents are described where the function is, in the migration
-``20261130090100_mastery_predictions.sql``.
+``supabase/schemas/32_predictions.sql`` describes the documents.
 """
 
 from collections.abc import Sequence

@@ -8,8 +8,10 @@ from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from workers.common.text import text_of
+from workers.streams.entry_ids import order
 from workers.streams.redis_errors import group_is_missing, redis_errors
-from workers.streams.trimming import Bounds, order
+from workers.streams.trimming import Bounds
 
 
 class _Group(NamedTuple):
@@ -93,7 +95,7 @@ class StreamGauges(Collector):
             # Start at the first entry, since deleted entries may still be pending.
             after = first[0][0] if first else "+"
             pipeline.xpending_range(stream, info["name"], after, "+", 1)
-            pipeline.xrange(stream, min=f"({_text(info['last-delivered-id'])}", count=1)
+            pipeline.xrange(stream, min=f"({text_of(info['last-delivered-id'])}", count=1)
         answers = await _answers(pipeline) if groups else []
         with_ages = []
         for (stream, _, info), pending, unread in zip(
@@ -101,12 +103,12 @@ class StreamGauges(Collector):
         ):
             if isinstance(pending, Exception):
                 continue  # deleted in between
-            ids = [order(_text(row["message_id"])) for row in pending]
-            ids += [order(_text(entry_id)) for entry_id, _ in unread]
+            ids = [order(text_of(row["message_id"])) for row in pending]
+            ids += [order(text_of(entry_id)) for entry_id, _ in unread]
             age_s = max(0.0, (now_ms - min(ids)[0]) / 1000) if ids else 0.0
             # Redis before 7 has no `lag`, and later ones give none after entries were deleted.
             with_ages.append(
-                _Group(stream, _text(info["name"]), info.get("lag"), info["pending"], age_s)
+                _Group(stream, text_of(info["name"]), info.get("lag"), info["pending"], age_s)
             )
         return with_ages
 
@@ -162,7 +164,3 @@ def _missing(answer: Exception) -> bool:
 
 def _family(what: str, text: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"mastery_stream_{what}", text, labels=["stream", "group"])
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

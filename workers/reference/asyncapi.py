@@ -6,7 +6,7 @@ nothing else; what FastStream can't know is filled in afterwards from `CHANNELS`
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import yaml
 from faststream.redis import RedisBroker, StreamSub
@@ -21,6 +21,7 @@ from contracts import (
     ResponseRejected,
 )
 from contracts.envelope import CloudEvent
+from contracts.jobs import JobKind
 from contracts.responses_v0 import ResponseRecordedV0
 from contracts.streams import (
     ENGINE_GROUP,
@@ -93,6 +94,11 @@ EVENT_TYPES: Final[dict[type[CloudEvent[Any]], str]] = {
     )
 }
 
+_JOB_KINDS: Final = " or ".join(
+    ", ".join(f"`{kind}`" for kind in part)
+    for part in (get_args(JobKind)[:-1], get_args(JobKind)[-1:])
+)
+
 CHANNELS: Final[dict[str, Described]] = {
     "responses": Described(
         stream=RESPONSES,
@@ -145,8 +151,8 @@ CHANNELS: Final[dict[str, Described]] = {
         operation="receiveJobs",
         tag="operation",
         summary="Somebody asks for a long piece of work.",
-        description="`calibrate`, `rebuild`, `verify` or `reconcile`, asked for by one whose role "
-        "may; `job_id` makes each request count once.",
+        description=f"{_JOB_KINDS}, asked for by one whose role may; `job_id` makes each request "
+        "count once.",
     ),
 }
 

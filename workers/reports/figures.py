@@ -22,7 +22,7 @@ _MOST_BINS: Final = 80
 
 def learning_curve(
     name: str, title: str, attempt: NDArray[np.int64], score: Floats, probability: Floats
-) -> str:
+) -> Plot:
     """Mean correctness and mean prediction of one concept by attempt number, with a 95% band.
 
     Args:
@@ -65,7 +65,7 @@ def learning_curve(
             f"attempt {k}: {percent(mean)} right, {percent(expected)} predicted, {of:.0f} answers"
         )
         plot.dot(float(k), mean, 2.2, "observed-dot", hint)
-    return plot.render()
+    return plot
 
 
 def attempts_drawn(
@@ -96,7 +96,7 @@ def calibration_curve(
     x_label: str,
     y_label: str,
     small: bool = False,
-) -> str:
+) -> Plot:
     """What happened against what was predicted, in ten bins, with their counts below.
 
     Args:
@@ -154,7 +154,7 @@ def calibration_curve(
     plot.line(plot.left, floor, plot.width - plot.right, floor, "axis")
     middle = (plot.left + plot.width - plot.right) / 2
     plot.text(middle, plot.height - 5, x_label, "label middle")
-    return plot.render()
+    return plot
 
 
 def histogram(
@@ -166,7 +166,7 @@ def histogram(
     x_label: str,
     y_label: str,
     size: tuple[float, float] = (480, 300),
-) -> str:
+) -> Plot:
     """How numbers are distributed, in bins of one width, their mean marked.
 
     Args:
@@ -203,7 +203,7 @@ def histogram(
     middle = plot.at_x(mean)
     plot.line(middle, plot.top, middle, plot.at_y(0), "marker")
     plot.text(middle + 5, plot.top + 9, f"mean {signed(mean)}", "tick")
-    return plot.render()
+    return plot
 
 
 def number_ticks(low: float, high: float) -> list[tuple[float, str]]:

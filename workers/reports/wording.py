@@ -20,3 +20,8 @@ def signed(value: float, digits: int = 2) -> str:
 def decimal(value: float, digits: int = 3) -> str:
     """A number with so many decimals; a dash where it is not a number."""
     return DASH if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def thousands(value: float) -> str:
+    """Write a whole number with separators of thousands."""
+    return f"{value:,.0f}"

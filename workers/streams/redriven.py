@@ -28,7 +28,7 @@ def accepted_key(stream: str) -> str:
     return f"{stream}:accepted"
 
 
-class Acceptances:
+class RedriveOrigins:
     """Looks up where redriven entries come from.
 
     A record lives as long as the dead letter that was redriven, so that a redelivery of any age
@@ -41,7 +41,7 @@ class Acceptances:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    async def recall(self, stream: str, entries: Sequence[RawEntry]) -> list[RawEntry]:
+    async def resolve(self, stream: str, entries: Sequence[RawEntry]) -> list[RawEntry]:
         """The same entries in the same order, of each redriven one with its first entry.
 
         Nothing is asked for entries without the marker; one with a forged marker stays as it is.

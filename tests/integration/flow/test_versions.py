@@ -21,7 +21,7 @@ from tests.support.ledger_steps import record
 from tests.support.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
 from workers.cli.main import app
 from workers.common.errors import InputFileError, ParametersOutdated, ParametersRefused
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.documents import parameters_document
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.learner import LearnerKey
@@ -316,7 +316,7 @@ def _replayer(ledger: DirectLedger) -> Replayer:
         ledger=ledger,
         versions=ParametersSource(ledger, 0.95),
         meter=EngineMetrics("0"),
-        patience=Patience(),
+        retrying=Retrying(),
     )
 
 

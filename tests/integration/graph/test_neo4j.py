@@ -290,15 +290,15 @@ async def test_given_a_transaction_that_holds_a_lock_then_waiting_for_it_ends(
     graph: Neo4jGraph, neo4j: Neo4j, driver: AsyncDriver
 ) -> None:
     await graph.merge(changes_of([mastery_data()]))
-    impatient = neo4j_graph(neo4j, limits=Limits(transaction_s=1.0))
+    fast_retrying = neo4j_graph(neo4j, limits=Limits(transaction_s=1.0))
     async with driver.session() as session, await session.begin_transaction() as holding:
         await (await holding.run("MATCH (s:Student) SET s.held = true")).consume()
         with pytest.raises(GraphUnavailable):
-            await impatient.merge(changes_of([mastery_data(version=2, concept_id="other")]))
+            await fast_retrying.merge(changes_of([mastery_data(version=2, concept_id="other")]))
         await holding.rollback()
 
-    await impatient.merge(changes_of([mastery_data(version=2, concept_id="other")]))
-    await impatient.close()
+    await fast_retrying.merge(changes_of([mastery_data(version=2, concept_id="other")]))
+    await fast_retrying.close()
     await assert_holds(graph, [mastery_data(), mastery_data(version=2, concept_id="other")])
 
 

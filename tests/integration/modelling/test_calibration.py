@@ -28,9 +28,9 @@ from workers.estimation.documents import parameters_of
 from workers.estimation.learner import LearnerKey
 from workers.ledger.parameter_versions import ParametersSource
 from workers.ledger.sql.direct import DirectLedger
+from workers.operations.jobs.kinds.calibrate import run_of
 from workers.operations.jobs.record import JobKey, JobStatus
 from workers.operations.jobs.records import JobRecords
-from workers.operations.jobs.work import run_of
 from workers.operations.repair.verifying import verify
 
 _WITHIN_S = 240

@@ -15,9 +15,9 @@ from tests.support.doubles import admission, entry_id, raw
 from tests.support.factories import MISSING, START_US, changed, claims, event, event_json
 from tests.support.fuzzed_entries import FUZZED
 from tests.support.whole_run import simulated_rows
-from workers.admission.admission import Admitted, Judged, Rejection
+from workers.admission.verdicts import Admitted, Judged, Rejection
 from workers.common.times import from_us
-from workers.publishing.mastery_events import rejection_event
+from workers.publishing.rejection_event import rejection_event
 from workers.streams.batch import RawEntry
 
 SLOWEST_S = 0.1

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.doubles import HookedLedger, admitted, impatient, record
+from tests.support.doubles import HookedLedger, admitted, fast_retrying, record
 from tests.support.factories import answer, learner_log
 from workers.engine import folding
 from workers.engine.folding import fold_in_turns
@@ -71,7 +71,7 @@ async def test_given_an_activation_when_the_next_batch_is_recorded_then_it_is_fo
     recorder = Recorder(
         ledger=HookedLedger(memory),
         parameters=ParametersSource(memory, 0.95),
-        patience=impatient(),
+        retrying=fast_retrying(),
         meter=EngineMetrics("0"),
     )
     students = ("s1", "s2", "s3")

@@ -21,7 +21,7 @@ from tests.support.doubles import (
     refusal_of,
 )
 from tests.support.factories import moment
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.estimation.replay import replay
 from workers.ledger.exchange import Commit, Touched
 from workers.ledger.memory.ledger import MemoryLedger

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.doubles import impatient
+from tests.support.doubles import fast_retrying
 from workers.common.errors import LedgerUnavailable, ParametersOutdated, ParametersRefused
 from workers.estimation.documents import FORMULAS, parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
@@ -12,7 +12,7 @@ from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameter_versions import (
     FixedParameters,
     ParametersSource,
-    PatientVersions,
+    RetryingVersions,
     versions_of,
 )
 from workers.ledger.parameters import StoredParameters
@@ -155,7 +155,7 @@ async def test_given_a_ledger_that_is_away_when_patient_then_it_is_asked_until_i
     version = await stored(ledger)
     await ledger.activate(version, "now")
     ledger.away = 2
-    patient = PatientVersions(source, impatient())
+    patient = RetryingVersions(source, fast_retrying())
 
     assert (await patient.refresh()).version == version
     assert ledger.away < 0

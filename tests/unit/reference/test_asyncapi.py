@@ -141,7 +141,7 @@ def test_given_written_files_when_checked_then_none_has_drifted(repository: Path
         "asyncapi.yaml",
         *(f"contracts/schemas/{name}.json" for name in EVENT_TYPES.values()),
         "contracts/typescript/src/events.ts",
-        *(f"docs/reference/{name}.md" for name in ("commands", "events", "settings")),
+        *(f"docs/reference/{name}.md" for name in ("commands", "events", "jobs", "settings")),
     }
 
 

@@ -24,8 +24,8 @@ from workers.ledger.predictions import PredictionsLedger, Selection
 from workers.modelling.calibration.ceilings import ceiling_warning, ceilings_of, lowest_of
 from workers.modelling.evaluation.live import LIMITS, Collected, Live, LiveMeasures, drifting
 from workers.modelling.evaluation.live_page.document import live_document
+from workers.modelling.evaluation.live_page.names import STORED, version_name
 from workers.modelling.evaluation.live_page.report import render_live
-from workers.modelling.evaluation.live_page.sections import STORED, version_name
 from workers.operations.reconciliation.since import Since
 from workers.reports.wording import decimal
 

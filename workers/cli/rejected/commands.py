@@ -33,7 +33,7 @@ from workers.cli.rejected.run import Choice, Tally, run_over
 from workers.common.errors import SettingsError
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
-from workers.operations.dead_letters.dead_letter import Letter, LetterId
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
 from workers.operations.dead_letters.outcome import Outcome
 from workers.operations.dead_letters.purging import Purger
 from workers.operations.dead_letters.reading import DeadLetters
@@ -67,7 +67,7 @@ def list_(  # noqa: PLR0917  # typer reads the parameters by name
     chosen = _choice(ids, code, tenant, student, since, until, cursor, limit)
     listing = view.JsonListing() if as_json else view.TableListing()
 
-    async def print_page(page: list[Letter]) -> list[Outcome]:
+    async def print_page(page: list[DeadLetter]) -> list[Outcome]:
         listing.add(page)
         return []
 
@@ -112,7 +112,7 @@ def redrive(  # noqa: PLR0917  # typer reads the parameters by name
     _not_by_accident(chosen, everything, "redrive")
 
     async def work(letters: DeadLetters, client: Redis) -> Tally:
-        async def previewed(page: list[Letter]) -> list[Outcome]:
+        async def previewed(page: list[DeadLetter]) -> list[Outcome]:
             return preview(page)
 
         act = previewed if dry_run else Redriver(client).redrive
@@ -143,7 +143,7 @@ def purge(  # noqa: PLR0917  # typer reads the parameters by name
     async def work(letters: DeadLetters, client: Redis) -> Tally:
         purger = Purger(client)
 
-        async def act(page: list[Letter]) -> list[Outcome]:
+        async def act(page: list[DeadLetter]) -> list[Outcome]:
             return await purger.purge(page, dry_run=dry_run)
 
         def confirmed(count: int) -> None:
@@ -158,13 +158,13 @@ def purge(  # noqa: PLR0917  # typer reads the parameters by name
 
 
 def _choice(  # noqa: PLR0917  # in the order of the options
-    ids: list[LetterId] | None,
+    ids: list[DeadLetterId] | None,
     code: list[RejectionCode] | None,
     tenant: str | None,
     student: str | None,
     since: datetime | None,
     until: datetime | None,
-    cursor: LetterId | None,
+    cursor: DeadLetterId | None,
     limit: int | None,
 ) -> Choice:
     selection = Selection.of(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contracts.rejections import RejectionCode
-from workers.operations.dead_letters.dead_letter import LetterId
+from workers.operations.dead_letters.dead_letter import DeadLetterId
 
 
 def _moment(text: str) -> datetime:
@@ -20,15 +20,15 @@ def _moment(text: str) -> datetime:
         ) from None
 
 
-def _letter_id(text: str) -> LetterId:
+def _letter_id(text: str) -> DeadLetterId:
     try:
-        return LetterId.parse(text)
+        return DeadLetterId.parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
 
 Ids = Annotated[
-    list[LetterId] | None,
+    list[DeadLetterId] | None,
     typer.Argument(parser=_letter_id, metavar="ID", help="Ids, as `list` prints them."),
 ]
 Code = Annotated[list[RejectionCode] | None, typer.Option(help="May be given several times.")]
@@ -43,7 +43,7 @@ Until = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many.")]
 Cursor = Annotated[
-    LetterId | None,
+    DeadLetterId | None,
     typer.Option(parser=_letter_id, metavar="CURSOR", help="Go on behind this one."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -52,6 +52,6 @@ All = Annotated[bool, typer.Option("--all", help="All dead letters; needed where
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Limited = Annotated[int, typer.Option(min=1, help="At most so many.")]
 SomeIds = Annotated[
-    list[LetterId],
+    list[DeadLetterId],
     typer.Argument(parser=_letter_id, metavar="ID", help="Ids, as `list` prints them."),
 ]

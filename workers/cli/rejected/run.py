@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers.cli.progress import progress_bar
-from workers.operations.dead_letters.dead_letter import Letter, LetterId
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
 from workers.operations.dead_letters.outcome import Fate, Outcome
 from workers.operations.dead_letters.reading import DeadLetters
 from workers.operations.dead_letters.selection import Selection
 
-Act = Callable[[list[Letter]], Awaitable[list[Outcome]]]
+Act = Callable[[list[DeadLetter]], Awaitable[list[Outcome]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Choice:
         limit: at most so many.
     """
 
-    ids: tuple[LetterId, ...] = ()
+    ids: tuple[DeadLetterId, ...] = ()
     selection: Selection = field(default_factory=Selection)
-    cursor: LetterId | None = None
+    cursor: DeadLetterId | None = None
     limit: int | None = None
 
 
@@ -46,8 +46,8 @@ class Tally:
     fates: Counter[Fate] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     named: list[Outcome] = field(default_factory=list)
-    missing: list[LetterId] = field(default_factory=list)
-    cursor: LetterId | None = None
+    missing: list[DeadLetterId] = field(default_factory=list)
+    cursor: DeadLetterId | None = None
 
     @property
     def failed(self) -> bool:
@@ -144,7 +144,7 @@ async def run_over(
 
 async def _pages(
     letters: DeadLetters, chosen: Choice, ends: Mapping[int | None, str], tally: Tally
-) -> AsyncIterator[list[Letter]]:
+) -> AsyncIterator[list[DeadLetter]]:
     """The letters chosen; notes in the tally what is missing, and where the limit cut."""
     if chosen.ids:
         found = await letters.get(chosen.ids)

@@ -1,7 +1,6 @@
 """The JSON documents of audit and repair, written and read.
 
-They are described where the functions are, in the migration
-``20261121100000_mastery_corrections.sql`` and ``20261130090000_mastery_calibrated_states.sql``.
+``supabase/schemas/24_audit.sql``, ``25_rewrite.sql`` and ``26_seal.sql`` describe the documents.
 Numbers that name a learner count from 1.
 """
 

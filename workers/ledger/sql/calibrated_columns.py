@@ -1,7 +1,7 @@
 """The columns of states that exist only under calibrated parameters, written and read.
 
-They are described in the migration ``20261130090000_mastery_calibrated_states.sql``. A number that
-is 0 is null there.
+``supabase/schemas/13_concept_mastery.sql`` and ``14_student_ability.sql`` describe the columns. A
+number that is 0 is null there.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 """The JSON documents of `mastery_load` and `mastery_commit`, written and read.
 
-The documents are described where the functions are, in the migrations
-``20261121090100_mastery_load_and_commit.sql``, ``20261126090000_mastery_rates_and_erasure.sql`` and
-``20261130090000_mastery_calibrated_states.sql``.
+``supabase/schemas/20_load.sql`` and ``21_commit.sql`` describe the documents.
 Numbers that name a learner count from 1.
 """
 

@@ -1,7 +1,6 @@
 """Versions of parameters over their SQL functions, whatever carries the call.
 
-The documents are described where the functions are, in the migration
-``20261126140000_mastery_parameters.sql``.
+``supabase/schemas/17_parameters.sql`` describes the documents.
 """
 
 from abc import ABC, abstractmethod

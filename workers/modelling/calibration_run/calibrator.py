@@ -19,7 +19,7 @@ import orjson
 import structlog
 
 from workers.common.errors import CalibrationFailed, ParametersOutdated
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.common.times import iso
 from workers.common.version import package_version
 from workers.estimation.documents import parameters_document
@@ -84,7 +84,7 @@ class Calibrator:
     Args:
         ledger: the ledger. The logs of all tenants are read, since parameters belong to the
             deployment.
-        patience: retries calls of the ledger while it is away.
+        retrying: retries calls of the ledger while it is away.
         pool: runs the steps; None: one process per step, as many at a time as there are cores.
         directory: parent of the working directory; None: the directory of temporary files. It takes
             about 40 bytes per answer.
@@ -94,13 +94,13 @@ class Calibrator:
         self,
         *,
         ledger: Ledger,
-        patience: Patience,
+        retrying: Retrying,
         pool: ProcessPool | None = None,
         directory: Path | None = None,
     ) -> None:
         self._ledger = ledger
-        self._patience = patience
-        self._ask = patience.until_answered
+        self._retrying = retrying
+        self._ask = retrying.call
         self._pool = pool or ProcessPool(available_cores(), run_in_process)
         self._directory = directory
 
@@ -200,7 +200,7 @@ class Calibrator:
             run = StepRunner(
                 run_id,
                 ledger=self._ledger,
-                patience=self._patience,
+                retrying=self._retrying,
                 workspace=workspace,
                 answers=answers,
                 pool=self._pool,
@@ -240,7 +240,7 @@ class Calibrator:
         async def told(learners: int) -> None:
             await progress.read(min(1.0, learners / max(1, total)))
 
-        answers = await read_answers(self._ledger, self._patience, until_us, told)
+        answers = await read_answers(self._ledger, self._retrying, until_us, told)
         lacking = await asyncio.to_thread(shortage, answers)
         if lacking is not None:
             raise CalibrationFailed(lacking)

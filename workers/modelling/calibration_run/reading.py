@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.ledger.calibration import CalibrationLedger, LoggedAnswer
 from workers.modelling.calibration.answers import Answers, AnswersBuilder
 from workers.modelling.calibration.held_out import is_held_out
@@ -10,7 +10,7 @@ from workers.modelling.calibration.held_out import is_held_out
 
 async def read_answers(
     ledger: CalibrationLedger,
-    patience: Patience,
+    retrying: Retrying,
     until_us: int,
     told: Callable[[int], Awaitable[None]],
 ) -> Answers:
@@ -18,13 +18,13 @@ async def read_answers(
 
     Args:
         ledger: the ledger.
-        patience: retries calls of the ledger.
+        retrying: retries calls of the ledger.
         until_us: the time by the ledger's clock, microseconds since 1970.
         told: called with the number of learners read.
     """
     builder, after, learners = AnswersBuilder(), None, 0
     while True:
-        page = await patience.until_answered(lambda last=after: ledger.logs(last, until_us))  # type: ignore[misc]
+        page = await retrying.call(lambda last=after: ledger.logs(last, until_us))  # type: ignore[misc]
         if not page.learners:
             return builder.built()
         after = page.learners[-1]

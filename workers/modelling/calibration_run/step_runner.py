@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from workers.common.errors import CalibrationFailed
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.parameters import Parameters
 from workers.ledger.calibration import CalibrationLedger, Stage
 from workers.modelling.calibration.answers import Answers
@@ -32,7 +32,7 @@ class StepRunner:
     Args:
         run_id: UUID of the run.
         ledger: keeps the stages.
-        patience: retries calls of the ledger.
+        retrying: retries calls of the ledger.
         workspace: workspace laid out for the same answers.
         answers: all answers.
         pool: runs the steps.
@@ -44,7 +44,7 @@ class StepRunner:
         run_id: str,
         *,
         ledger: CalibrationLedger,
-        patience: Patience,
+        retrying: Retrying,
         workspace: Workspace,
         answers: Answers,
         pool: ProcessPool,
@@ -52,7 +52,7 @@ class StepRunner:
     ) -> None:
         self._id = run_id
         self._ledger = ledger
-        self._patience = patience
+        self._retrying = retrying
         self._workspace = workspace
         self._answers = answers
         self._pool = pool
@@ -77,7 +77,7 @@ class StepRunner:
 
         async def ended(step: Step) -> None:
             stage = Stage(self._id, step.name, workspace.taken(step.name))
-            await self._patience.until_answered(lambda: self._ledger.keep_stage(stage))
+            await self._retrying.call(lambda: self._ledger.keep_stage(stage))
             await self._progress.fitted()
 
         await run_steps(workspace, steps, done, self._pool, ended)

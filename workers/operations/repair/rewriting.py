@@ -1,4 +1,4 @@
-"""What replaces a learner's stored state when it is to be what a replay of the log gives. Pure."""
+"""Make the rewrite that turns a learner's stored state into a replay of the log. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
@@ -12,18 +12,18 @@ from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.repair import Rewrite
 from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
-from workers.operations.repair.rewrite_events import Retelling
+from workers.operations.repair.rewrite_events import RewriteEvents
 
 Row = TypeVar("Row", ConceptRow, AbilityRow, SessionRow)
 
 _ALIKE: Final = 1e-12
-"""What two machines may differ by in the last digits of a logarithm."""
+"""The largest difference between two machines, from the last digits of a logarithm."""
 _UNVERSIONED: Final = 0
-"""In the place of a version that the ledger is to give."""
+"""Stands for a version that the ledger assigns."""
 
 
 class _Rows(NamedTuple):
-    """All rows of a learner's state, by the rest of their keys."""
+    """All rows of a learner's state, by the last part of their keys."""
 
     concepts: dict[str, ConceptRow]
     abilities: dict[str, AbilityRow]
@@ -33,14 +33,14 @@ class _Rows(NamedTuple):
 def rewriting(
     stored: Stored, parameters: Parameters, correction: Correction | None = None
 ) -> Rewrite | None:
-    """What makes the stored state that which the log gives; None where it is that already.
+    """Return the rewrite that makes the stored state a replay of the log; None if it is one.
 
-    Rows that are right stay as they are, with their versions.
+    Correct rows stay as they are, with their versions.
 
     Args:
-        stored: the learner, with a log that can be trusted.
-        parameters: under which the state is wanted.
-        correction: to be appended to the log; it must name one of its responses.
+        stored: the learner, with an unaltered log.
+        parameters: the parameters of the replay.
+        correction: appended to the log; it must name one of its responses.
     """
     corrections = list(stored.corrections)
     if correction is not None:
@@ -83,8 +83,8 @@ def rewriting(
     )
     if right:
         return None
-    retelling = Retelling(stored, learner, log, expected, parameters, correction=correction)
-    rewrite.changes = retelling.changes(
+    events = RewriteEvents(stored, learner, log, expected, parameters, correction=correction)
+    rewrite.changes = events.changes(
         concepts=[*(row.concept_id for row in concepts), *rewrite.gone_concepts],
         scales=[*(row.scale for row in abilities), *rewrite.gone_scales],
         sessions=[*(row.session_id for row in sessions), *rewrite.gone_sessions],

@@ -206,7 +206,7 @@ def test_given_parts_then_each_learner_is_predicted_by_a_fit_of_others(
         seen.append((of, own))
         return feature_sources(of, model, own)
 
-    monkeypatch.setattr("workers.modelling.calibration.combined.fit.seen_by", noted)
+    monkeypatch.setattr("workers.modelling.calibration.combined.fit.feature_sources", noted)
     fit_combined(table, ability, mastery, parts)
     assert sum(of.learners for of, _ in seen) == table.learners
     assert len(seen) == number

@@ -11,7 +11,7 @@ from tests.support.ledger_steps import record
 from tests.support.simulated_learners import simulated
 from tests.unit.modelling.calibration_run.test_calibrator import HERE, practised, said_nothing
 from workers.common.errors import LedgerUnavailable
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, Parameters
@@ -37,8 +37,8 @@ async def _nothing_is_left_to_do(_: Workspace, name: str) -> None:
 async def calibrated(
     ledger: MemoryLedger, activate: Activate = "always", pool: ProcessPool = HERE
 ) -> Calibrated:
-    patience = Patience(first_s=0.001)
-    calibrator = Calibrator(ledger=ledger, patience=patience, pool=pool)
+    retrying = Retrying(first_s=0.001)
+    calibrator = Calibrator(ledger=ledger, retrying=retrying, pool=pool)
     request = Request("bkt", activate)
     return await calibrator.calibrate(request, said_nothing, run_id=_RUN, by="job")
 
@@ -131,7 +131,7 @@ async def test_given_another_version_meanwhile_then_it_is_compared_with_that_one
 
 async def calibrated_anew(ledger: MemoryLedger, present: int) -> Calibrated:
     await ledger.activate(present, "to compare with it")
-    calibrator = Calibrator(ledger=ledger, patience=Patience(), pool=HERE)
+    calibrator = Calibrator(ledger=ledger, retrying=Retrying(), pool=HERE)
     return await calibrator.calibrate(Request("bkt", dry_run=True), said_nothing)
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tests.support.factories import learner_log
 from tests.support.ledger_steps import record
-from tests.support.pages import check_figures, check_page
+from tests.support.pages import EVIL, check_escaped, check_figures, text_of
 from workers.cli.evaluate.live import collected, live_table
 from workers.cli.main import app
 from workers.common.times import iso
@@ -31,7 +31,6 @@ from workers.reports.figures import histogram
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 START_US = 1_790_000_000_000_000
-EVIL = "<script>alert('1')</script>&"
 
 
 def told(number: int, probability: float, score: float, **fields: Any) -> Told:
@@ -230,10 +229,9 @@ def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothi
         one._replace(version=one.version + 900, parameters_version=2)
         for one in stream(800, seed=2, shift=-0.2)
     ]
-    html = render_live(live_of(rows), Selection(EVIL, START_US), NOW, {})
-    check_page(html)
+    html = text_of(render_live(live_of(rows), Selection(EVIL, START_US), NOW, {}))
+    check_escaped(html)
     check_figures(html, 8)
-    assert html.count("&lt;script&gt;") == 1
     for name in (
         "Calibration",
         "Calibration of version 1",
@@ -252,7 +250,7 @@ def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothi
 @pytest.mark.parametrize("size", [1, 40])
 def test_given_few_predictions_of_one_version_when_rendered_then_the_page_stands(size: int) -> None:
     html = render_live(live_of(stream(size, concept_ids=(EVIL,))), Selection(), NOW, {})
-    check_page(html)
+    check_escaped(html)
     check_figures(html, 6)
     assert "Predictions of every concept fit" in html
     assert "Calibration of version" not in html
@@ -262,10 +260,13 @@ def test_given_many_concepts_that_drift_when_rendered_then_the_first_are_named()
     rows = []
     for k in range(25):
         rows += [
-            told(k * 400 + n, 0.5, float(n % 10 == 0), concept_ids=(f"c{k}",)) for n in range(400)
+            told(k * 400 + n, 0.5, float(n % 10 == 0), concept_ids=(f"c{k}{EVIL}",))
+            for n in range(400)
         ]
     live = live_of(rows)
-    html = render_live(live, Selection(), NOW, {})
+    html = text_of(render_live(live, Selection(), NOW, {f"c0{EVIL}": 0.5}))
+    # Named in the list, in the warning and in its row of the table.
+    check_escaped(html, 20 + 1 + 25)
     assert "Predictions of 25 of 25 concepts do not fit" in html
     assert " and 5 more." in html
     console = Console(width=120, record=True, file=io.StringIO())
@@ -316,5 +317,5 @@ def test_given_nothing_stored_when_judged_then_it_says_so_and_writes_no_page(
 
 
 def test_given_numbers_far_apart_when_drawn_then_bins_are_few() -> None:
-    svg = histogram("n", "N", np.array([0.0, 1e6]), width=0.25, x_label="x", y_label="y")
-    assert svg.count("<rect") < 100
+    plot = histogram("n", "N", np.array([0.0, 1e6]), width=0.25, x_label="x", y_label="y")
+    assert sum(mark.tag == "rect" for mark in plot.marks) < 100

@@ -13,8 +13,8 @@ from tests.support.simulated_learners import simulated
 from tests.unit.operations.jobs.conftest import JOB, SHARDS, World, request, run, runner_of
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory.ledger import MemoryLedger
+from workers.operations.jobs.kinds.calibrate import run_of
 from workers.operations.jobs.record import JobStatus
-from workers.operations.jobs.work import run_of
 from workers.reference.examples import EXAMPLES
 
 _WITHIN_S = 30.0

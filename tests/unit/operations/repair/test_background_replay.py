@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.doubles import impatient
+from tests.support.doubles import fast_retrying
 from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import record
 from workers.common.errors import LedgerUnavailable, ParametersRefused, Unstorable
@@ -101,7 +101,7 @@ class World:
             ledger=self.ledger,
             versions=self.source,
             meter=self.meter,
-            patience=impatient(),
+            retrying=fast_retrying(),
             clock=lambda: self.now,
             **options,
         )

@@ -13,7 +13,7 @@ _MOST_DATES: Final = 6
 _Z: Final = 1.959963984540054
 
 
-def bias_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) -> str:
+def bias_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) -> Plot:
     """Mean of score minus prediction, in spans with the same number of responses.
 
     Args:
@@ -58,10 +58,10 @@ def bias_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) ->
             f"predicted, {span.measures.responses:,} responses"
         )
         plot.dot(x, value, 4.0, "observed-dot", hint)
-    return plot.render()
+    return plot
 
 
-def loss_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) -> str:
+def loss_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) -> Plot:
     """Log loss beside what the predictions themselves expect it to be; arguments as above."""
     losses = [span.measures.log_loss for span in spans]
     expected = [span.entropy for span in spans]
@@ -94,7 +94,7 @@ def loss_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) ->
             f"AUC {decimal(span.measures.auc)}"
         )
         plot.dot(x, loss, 3.0, "observed-dot", hint)
-    return plot.render()
+    return plot
 
 
 def _plot(name: str, title: str, text: str, spans: Sequence[Span], y: tuple[float, float]) -> Plot:

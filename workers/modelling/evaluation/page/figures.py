@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Final, Literal
 from zlib import crc32
 
@@ -30,27 +29,7 @@ def colour_of(model: str) -> int:
     return names.index(model) if model in names else len(names) + crc32(model.encode()) % _COLOURS
 
 
-def legend(models: Sequence[str], *, observed: bool) -> str:
-    """Which colour is which model, and the band of what was observed."""
-    band = (
-        '<span><svg viewBox="0 0 26 12" aria-hidden="true"><rect class="gap" width="26" '
-        'height="12"/><circle class="happened" cx="13" cy="6" r="3.4"/></svg>'
-        "right answers, with 95% interval</span>"
-        if observed
-        else ""
-    )
-    return (
-        f'<p class="legend">{band}'
-        + "".join(
-            '<span><svg viewBox="0 0 26 12" aria-hidden="true"><line class="model '
-            f'm{colour_of(model)}" x1="1" x2="25" y1="6" y2="6"/></svg>{escape(model)}</span>'
-            for model in models
-        )
-        + "</p>"
-    )
-
-
-def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
+def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> Plot:
     """Mean correctness by attempt number over all concepts, and what each model predicted.
 
     Args:
@@ -93,7 +72,7 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
     for place, (k, mean, of) in enumerate(zip(drawn, observed.tolist(), n.tolist(), strict=True)):
         told = ", ".join(f"{model} {percent(line[place])}" for model, line in lines.items())
         plot.dot(k, mean, 3.4, "happened", f"attempt {k}: {percent(mean)} of {of:,}; {told}")
-    return plot.render()
+    return plot
 
 
 def by_length(
@@ -102,7 +81,7 @@ def by_length(
     measure: Literal["auc", "ece"],
     groups: Mapping[str, Sequence[Group]],
     of: str = "earlier answers of the learner",
-) -> str:
+) -> Plot:
     """A measure of each model by length of history.
 
     Args:
@@ -150,7 +129,7 @@ def by_length(
         for x, value, group in line:
             hint = f"{model}, after {group.label}: {decimal(value)}"
             plot.dot(x, value, 3.2, f"model-dot d{colour}", hint)
-    return plot.render()
+    return plot
 
 
 def axis_range(values: Sequence[float]) -> tuple[float, float, list[float]]:

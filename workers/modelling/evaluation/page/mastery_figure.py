@@ -18,7 +18,7 @@ _FEWEST: Final = 30
 """Answers after declarations below which validity is chance and is not drawn."""
 
 
-def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> str:
+def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> Plot:
     """Draw the share right after a declaration over the share of declared pairs.
 
     Args:
@@ -66,7 +66,7 @@ def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> str:
         for one in dots[model]:
             hint = f"{model} at .95: {percent(one.share)} declared, {decimal(one.right_after)}"
             plot.dot(one.share, one.right_after, 4.0, f"model-dot d{colour}", hint)
-    return plot.render()
+    return plot
 
 
 def _known(declared: list[Declared]) -> list[Declared]:

@@ -1,9 +1,11 @@
 """What mastery is worth, as a row of a table."""
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from workers.modelling.judging.validity import Validity
+from workers.reports.rows import Rows
 from workers.reports.wording import DASH, decimal, percent
 
 MASTERY_HEADS: Final = (
@@ -28,6 +30,12 @@ MASTERY_NOTE: Final = (
     "pairs that reach it with their last answer. Lapses: falls below .95 per mastered pair. "
     "Ceiling: the largest mastery that the parameters allow, of the concept with the lowest."
 )
+
+
+def mastery_rows(head: str, rows: Iterable[tuple[str, Validity, float]]) -> Rows:
+    """Write a row of cells for each name, measures and lowest ceiling, as `mastery_cells` does."""
+    heads = (head, *(text.capitalize() for text in MASTERY_HEADS))
+    return Rows(heads, [[name, *mastery_cells(of, ceiling)] for name, of, ceiling in rows])
 
 
 def mastery_cells(validity: Validity, ceiling: float) -> list[str]:

@@ -11,17 +11,10 @@ from numpy.typing import NDArray
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import ConceptParameters, Parameters
 from workers.modelling.calibration.tallies import Tallies
+from workers.reports.rows import Rows
 from workers.reports.wording import decimal, percent, signed
 
 _EXTREME: Final = 5
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A table's heads and rows, plain text."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def concept_rows(parameters: Parameters, tallies: Tallies) -> Rows:
