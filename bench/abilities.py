@@ -1,8 +1,8 @@
-"""Abilities in simulation: bias, RMSE, and how often 95 % intervals hold the truth.
+"""Simulate abilities: bias, RMSE and coverage of 95 % intervals.
 
-Run: ``OMP_NUM_THREADS=1 uv run python -m bench.abilities [MODEL ...]``. Abilities are N(0, 1); each
+Run: ``OMP_NUM_THREADS=1 uv run python -m bench.abilities [MODEL ...]``. Abilities are N(0, 1). Each
 model has a bank of 300 items, and each learner answers items drawn at random. `batch` is
-`bench.eap.eap` of the whole history, `online` is the engine's filter answer by answer
+`bench.eap.eap` of the whole history. `online` is the engine's filter answer by answer
 (`workers.estimation.scales.evidence`, a static ability).
 """
 
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def steps_of(bank: Bank, item: Ints, theta: Floats, draw: np.random.Generator) -> Ints:
-    """The step that each learner reaches on each item, shape (length, learners)."""
+    """Draw the step that each learner reaches on each item, shape (length, learners)."""
     (group,) = bank.groups
     chance = np.exp(group.log_curves(theta))
     reached = np.cumsum(chance, axis=1)[:, :-1]
@@ -90,7 +90,7 @@ def steps_of(bank: Bank, item: Ints, theta: Floats, draw: np.random.Generator) -
 
 
 def online(items: list[Item], item: Ints, score: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each learner's ability after all answers."""
+    """Compute mean and standard deviation of each learner's ability after all answers."""
     engine = [parameters_of(one) for one in items]
     found = []
     for answered, scores in zip(item.T.tolist(), score.T.tolist(), strict=True):

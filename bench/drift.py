@@ -1,7 +1,7 @@
-"""What watching predictions costs, and how seldom and how soon it tells of drift.
+"""Measure the cost of monitoring predictions, and how soon and how seldom it reports a drift.
 
-Run: ``uv run python -m bench.drift``. The cost is beside that of the fold of the same responses,
-alternately, so that the ratio holds where the machine's rate swings.
+Run: ``uv run python -m bench.drift``. The cost is compared with the fold of the same responses,
+alternately, so that the ratio holds although the machine's rate varies.
 """
 
 import random
@@ -22,7 +22,7 @@ BATCH = 500
 ROUNDS = 60
 CONCEPTS = 149
 RIGHT = 0.375
-"""What a first answer is under the default parameters: as predicted, so nothing drifts."""
+"""Expected first score under the default parameters, so that nothing drifts."""
 
 
 def concept(draw: random.Random) -> str:
@@ -31,7 +31,7 @@ def concept(draw: random.Random) -> str:
 
 
 def tasks(round_: int) -> list[FoldTask]:
-    """A batch: one answer of each of so many learners."""
+    """Make a batch with one answer of each learner."""
     draw = random.Random(round_)
     return [
         FoldTask(

@@ -1,7 +1,7 @@
-"""A CSV through a worker on real servers: metrics, `evaluate --live` and the table, compared.
+"""Run a CSV through a worker on real servers, and compare metrics, `evaluate --live` and the table.
 
-Run: ``uv run python -m bench.live FILE [ROWS]`` with the servers that the tests use
-(``.ci/servers.sh``). Prints what differs, and the figures.
+Run: ``uv run python -m bench.live FILE [ROWS]`` with the servers of the tests (``.ci/servers.sh``).
+Prints the differences and the figures.
 """
 
 import asyncio

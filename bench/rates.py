@@ -1,11 +1,11 @@
-"""What counting responses costs: load, fold and commit with `RATE_LIMIT` on against off.
+"""Measure the cost of counting responses: load, fold and commit with and without `RATE_LIMIT`.
 
     eval "$(.ci/servers.sh start)"
     uv run python -m bench.rates
 
 Batches of 500 responses of 250 learners are recorded in turn with and without a limit, each side
-into a fresh database of its own. Counted is processor time, of this process and of the database's
-own processes, which a busy machine changes less than it does the clock's; Linux only.
+into a fresh database of its own. The measure is processor time of this process and of the
+database's processes, which depends less on a busy machine than elapsed time; Linux only.
 """
 
 import argparse
@@ -42,7 +42,7 @@ class Side:
     theirs_s: float = 0.0
 
     async def database_s(self) -> float:
-        """Processor time of the database's processes so far, seconds."""
+        """Return the processor time of the database's processes so far, seconds."""
         connection = await asyncpg.connect(self.dsn)
         try:
             rows = await connection.fetch(
@@ -56,7 +56,7 @@ class Side:
 
 
 def _used(pid: int) -> float:
-    """Processor time of a process so far, seconds."""
+    """Return the processor time of a process so far, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 

@@ -146,12 +146,12 @@ def estimates(states: "list[AbilityState]") -> list[AbilityEstimate]:
         np.array([s.responses for s in distinct], dtype=np.float64),
         np.array([s.score for s in distinct], dtype=np.float64),
     )
-    found = {
+    estimate_of = {
         state: AbilityEstimate(t, e)
         for state, t, e in zip(distinct, theta.tolist(), error.tolist(), strict=True)
     }
     return [
-        found[state]
+        estimate_of[state]
         if state.variance == 0.0
         else AbilityEstimate(state.mean, math.sqrt(state.variance))
         for state in states

@@ -162,6 +162,6 @@ def update_many(
     if far.size:
         far = far[np.where(exponent[far] > 0, forget[far], learn[far]) > 0.0]
     for at in far.tolist():
-        one = posterior[at], int(exponent[at]), learn[at], forget[at]
-        new_mantissa[at], new_exponent[at] = _far_update(*one)
+        arguments = posterior[at], int(exponent[at]), learn[at], forget[at]
+        new_mantissa[at], new_exponent[at] = _far_update(*arguments)
     return new_mantissa, new_exponent

@@ -65,7 +65,7 @@ def gradient_of_transition(
     """
     learn, forget = model.learn, model.forget
     known_before, known_learned, unknown_forgot, unknown_before = _shares(odds, learn, forget)
-    moved = [(known_before - unknown_forgot) * one for one in gradient]
+    moved = [(known_before - unknown_forgot) * derivative for derivative in gradient]
     moved[_LEARN] += (1.0 - learn) * known_learned + learn * unknown_before
     moved[_FORGET] -= forget * known_before + (1.0 - forget) * unknown_forgot
     return tuple(moved)
@@ -80,7 +80,7 @@ def gradient_of_loss(gradient: Gradient, odds: tuple[float, int], lost: float) -
         lost: share of knowledge that was lost, in [0, 1).
     """
     known_before, _, unknown_forgot, _ = _shares(odds, 0.0, lost)
-    return tuple([(known_before - unknown_forgot) * one for one in gradient])
+    return tuple([(known_before - unknown_forgot) * derivative for derivative in gradient])
 
 
 def _shares(

@@ -65,7 +65,7 @@ def _all_classical(parameters: Parameters) -> bool:
         parameters.any_scale is None
         and not parameters.scales
         and not parameters.items
-        and not any(one.decay_per_day or one.covariance for one in models)
+        and not any(model.decay_per_day or model.covariance for model in models)
     )
 
 

@@ -14,6 +14,7 @@ import math
 from typing import Final
 
 from workers.estimation.learner import ConceptState
+from workers.estimation.logistic import sigmoid
 from workers.estimation.parameters import BktParameters
 
 _REACH: Final = 1.959963984540054
@@ -36,11 +37,11 @@ def mastery_interval(state: ConceptState, model: BktParameters) -> tuple[float, 
         Lower and upper end; None if the parameters have no covariance, or had none when the state
         was computed.
     """
-    found = log_odds_interval(state, model)
-    if found is None:
+    log_odds_ends = log_odds_interval(state, model)
+    if log_odds_ends is None:
         return None
-    mastery = state.mastery
-    return min(_expit(found[0]), mastery), max(_expit(found[1]), mastery)
+    low, high = map(sigmoid, log_odds_ends)
+    return min(low, state.mastery), max(high, state.mastery)
 
 
 def log_odds_interval(state: ConceptState, model: BktParameters) -> tuple[float, float] | None:
@@ -53,19 +54,12 @@ def log_odds_interval(state: ConceptState, model: BktParameters) -> tuple[float,
         for a, row in zip(g, model.covariance, strict=True)
     )
     # Rounding may bring it below 0. Overflow may make it infinite or NaN: then nothing is known.
-    deviation = math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else _MOST
+    standard_error = math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else _MOST
     middle = log_odds(state)
-    reach = _REACH * min(deviation, _MOST)
+    reach = _REACH * min(standard_error, _MOST)
     return middle - reach, middle + reach
 
 
 def log_odds(state: ConceptState) -> float:
     """Return the natural logarithm of the odds of knowing."""
     return math.log(state.mantissa) + state.exponent * _LOG_2
-
-
-def _expit(x: float) -> float:
-    if x >= 0.0:
-        return 1.0 / (1.0 + math.exp(-x))
-    e = math.exp(x)
-    return e / (1.0 + e)

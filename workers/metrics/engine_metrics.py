@@ -1,4 +1,4 @@
-"""What the engine counts and measures, for Prometheus."""
+"""Prometheus metrics of the engine."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _ENTRIES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_0
 class EngineMetrics:
     """The metrics of one process, in a registry of its own.
 
-    Every label's every value is there from the start, so that a rate sees the first event.
+    Every value of every label exists from the start, so that a rate sees the first event.
     """
 
     def __init__(self, version: str) -> None:
@@ -81,7 +81,7 @@ class EngineMetrics:
             self._stages.labels(stage)
 
     def predicted(self, responses: Sequence[Response], outcomes: Sequence[Outcome]) -> None:
-        """Compare what was predicted of applied responses with what then happened."""
+        """Compare predictions of applied responses with their scores."""
         self._watch.observe(responses, outcomes)
 
     def rejected(self, code: RejectionCode, count: int = 1) -> None:
@@ -93,24 +93,24 @@ class EngineMetrics:
         self._trimmed.labels(stream).inc(entries)
 
     def computing_under(self, version: int) -> None:
-        """Show the version of the parameters under which this process computes."""
+        """Show the version of the parameters of this process."""
         self._version.set(version)
 
     def outdated(self, learners: int) -> None:
-        """Show how many learners are under another version than the active one."""
+        """Show the number of learners under another version than the active one."""
         self._outdated.set(learners)
 
     def batch(self, entries: int) -> None:
         """Count a batch.
 
         Args:
-            entries: how many it has.
+            entries: number of its entries.
         """
         self._sizes.observe(entries)
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Measure the time that a batch spends within, a failure's too."""
+        """Measure the time that a batch spends in a stage, failures included."""
         began = time.perf_counter()
         try:
             yield

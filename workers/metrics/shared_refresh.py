@@ -1,4 +1,4 @@
-"""Bringing gauges up to date once for all who scrape at about the same time."""
+"""Refresh gauges once for all scrapes at about the same time."""
 
 import asyncio
 import time
@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 
 class SharedRefresh:
-    """Refreshes all parts at once, one refresh at a time; who asks within ``kept_s`` shares it.
+    """Refreshes all parts at once; callers within ``kept_s`` share a refresh.
 
     Args:
-        parts: each brings something up to date, and may fail without hindering the others.
-        kept_s: how long a refresh counts, a failed one too, seconds.
-        clock: seconds of a clock that never goes back.
+        parts: refresh functions; a failing one does not hinder the others.
+        kept_s: time for which a refresh counts, a failed one too, seconds.
+        clock: a monotonic clock in seconds.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class SharedRefresh:
         self._done: tuple[float, BaseException | None] | None = None
 
     async def refresh(self) -> None:
-        """Return once everything is of now, or of a moment ago.
+        """Return once everything was refreshed less than ``kept_s`` ago.
 
         Raises:
             Exception: the first failure of a part.

@@ -1,4 +1,4 @@
-"""When predictions no longer fit: told once where it begins, and once where it ends."""
+"""Detect when predictions stop fitting: one report at the begin, one at the end."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -12,26 +12,26 @@ from workers.metrics.drift.windows import Misfits
 Floats = NDArray[np.float64]
 
 KINDS: Final = ("bias", "excess")
-"""What of predictions is watched, see `workers.metrics.drift.residuals`."""
+"""Kinds of misfit, see `workers.metrics.drift.residuals`."""
 _NORMAL: Final = NormalDist()
 
 
 @dataclass(frozen=True)
 class Limits:
-    """From when on predictions don't fit.
+    """Limits beyond which predictions do not fit.
 
-    A misfit that is real but of no importance is none: what is compared with `alarm` is by how
-    many standard errors the mean misfit exceeds what is tolerated. At the very edge of that a
-    window of n answers is wrongly told of once in about n · √(2π) · exp(alarm²/2) / alarm answers
-    (the first passage of an Ornstein-Uhlenbeck process, which the sum is in the limit); within it
+    A real but small misfit is tolerated. `alarm` applies to the number of standard errors by which
+    the mean misfit exceeds the tolerated one. At the very edge of the tolerance a window of n
+    answers gives a false report once in about n · √(2π) · exp(alarm²/2) / alarm answers (first
+    passage of an Ornstein-Uhlenbeck process, the limit of the sum); within the tolerance
     practically never.
 
     Args:
-        alarm: standard errors over what is tolerated, from which on it is told.
-        bias: mean of the biases that is tolerated, a probability.
-        excess: mean of the excesses that is tolerated, nats.
-        evidence: sum of the variances of the biases from which on there is enough to judge by. A
-            window of n answers, all predicted p, never has more than about n/2 · p·(1 - p).
+        alarm: number of standard errors over the tolerance from which on a drift is reported.
+        bias: tolerated mean bias, a probability.
+        excess: tolerated mean excess, nats.
+        evidence: sum of the variances of the biases from which on a window is judged. A window of n
+            answers, all predicted p, reaches about n/2 · p·(1 - p).
     """
 
     alarm: float = 4.5
@@ -40,7 +40,7 @@ class Limits:
     evidence: float = 15.0
 
     def of_many(self, windows: int) -> "Limits":
-        """The limits of each of so many windows, so that all of them err as seldom as one.
+        """Return the limits of each of several windows, so that all of them err as seldom as one.
 
         Source: Bonferroni's inequality.
         """
@@ -49,24 +49,24 @@ class Limits:
 
 
 class Misfit(NamedTuple):
-    """How far the predictions of a window are from what happened."""
+    """Misfit of the predictions of a window."""
 
     mean: float
-    """Of its biases or excesses."""
+    """Mean bias or excess."""
     over: float
-    """By how many standard errors it exceeds what is tolerated; NaN: too little to judge by."""
+    """Number of standard errors over the tolerance; NaN: too few answers."""
 
 
 def over_allowed(sums: Floats, variances: Floats, allowed: Floats) -> Floats:
-    """By how many standard errors sums of biases or excesses exceed what is allowed them.
+    """Compute by how many standard errors sums exceed their allowed size.
 
     Args:
-        sums: of any shape.
-        variances: of the sums, if answers happen as predicted.
-        allowed: how far from 0 they may be.
+        sums: sums of biases or excesses, any shape.
+        variances: variances of the sums if the predictions are right, same shape.
+        allowed: allowed distance from 0, same shape.
 
     Returns:
-        Of the same shape; NaN where a variance is 0.
+        Same shape; NaN where a variance is 0.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         over = (np.abs(sums) - allowed) / np.sqrt(variances)
@@ -74,7 +74,7 @@ def over_allowed(sums: Floats, variances: Floats, allowed: Floats) -> Floats:
 
 
 class Change(NamedTuple):
-    """Predictions of a window stopped fitting, or fit again."""
+    """A begin or an end of a misfit in a window."""
 
     window: int
     kind: str
@@ -84,17 +84,17 @@ class Change(NamedTuple):
 
 
 class DriftDetector:
-    """Follows windows, and tells when the predictions of one stop fitting or fit again.
+    """Follows windows and reports when the predictions of one stop fitting or fit again.
 
-    Once told, it is over when the mean misfit is within what is tolerated: not at the first dip.
+    A drift ends when the mean misfit is within the tolerance, not at its first dip below the alarm.
 
     Args:
-        limits: of each window.
+        limits: limits of each window.
     """
 
     def __init__(self, limits: list[Limits]) -> None:
         def column(name: str) -> Floats:
-            return np.array([getattr(one, name) for one in limits])
+            return np.array([getattr(limit, name) for limit in limits])
 
         self._alarm = column("alarm")
         self._tolerated = np.stack([column(kind) for kind in KINDS])
@@ -104,7 +104,11 @@ class DriftDetector:
         self._over = np.full(self._on.shape, np.nan)
 
     def look(self, misfits: Misfits) -> list[Change]:
-        """Compare windows with their limits; what has changed since the last look."""
+        """Compare windows with their limits.
+
+        Returns:
+            Changes since the last call.
+        """
         enough = misfits.bias_variance >= self._evidence
         sums = np.stack([misfits.bias, misfits.excess])
         variances = np.stack([misfits.bias_variance, misfits.excess_variance])
@@ -112,7 +116,7 @@ class DriftDetector:
             self._mean = sums / misfits.answers
         allowed = self._tolerated * misfits.answers
         self._over = np.where(enough, over_allowed(sums, variances, allowed), np.nan)
-        # Where there is nothing to judge by, what was told stands.
+        # Without enough evidence the last report stands.
         began = ~self._on & (self._over > self._alarm)
         ended = self._on & (self._over < 0.0)
         self._on ^= began | ended
@@ -122,13 +126,13 @@ class DriftDetector:
         ]
 
     def clear(self, window: int) -> None:
-        """Forget what was told of one of them."""
+        """Forget the reports of a window."""
         self._on[:, window] = False
 
     def misfit(self, kind: int, window: int) -> Misfit:
-        """How far a window's predictions were from what happened at the last look."""
+        """Return a window's misfit at the last look."""
         return Misfit(float(self._mean[kind, window]), float(self._over[kind, window]))
 
     def drifting(self, kind: int, window: int) -> bool:
-        """Whether a window's predictions don't fit."""
+        """Return True if a window's predictions do not fit."""
         return bool(self._on[kind, window])

@@ -1,4 +1,4 @@
-"""Which names are told apart: the most frequent ones, in a bounded number of places."""
+"""Keep the most frequent names of a stream in a bounded number of places."""
 
 import heapq
 from collections import Counter
@@ -6,23 +6,23 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 _OVER: Final = 100
-"""Occurrences by which a newcomer must exceed twice those of the one whose place it takes."""
+"""Count by which a newcomer must exceed twice the count of the name it replaces."""
 _KEPT: Final = 20
-"""Names counted for each place."""
+"""Number of counted names per place."""
 _FADES_AFTER: Final = 2_000
-"""Occurrences counted for each place, after which all counts are halved."""
+"""Number of occurrences per place after which all counts are halved."""
 
 
 class FrequentNames:
-    """Places for the most frequent names of a stream of which nobody knows how many there are.
+    """Places for the most frequent names of a stream with an unknown number of names.
 
-    Each name has a place while there are any. After that, at most one in a call gives way, to one
-    that is more than twice as frequent: who reads the places sees few changes. Counts of rare names
-    are forgotten, as in lossy counting: Manku & Motwani (2002), "Approximate frequency counts over
-    data streams", VLDB 28, 346-357.
+    A name takes a free place if there is one. Afterwards at most one name per call is replaced, by
+    a name that is more than twice as frequent, so readers see few changes. Rare names are forgotten
+    as in lossy counting: Manku & Motwani (2002), "Approximate frequency counts over data streams",
+    VLDB 28, 346-357.
 
     Args:
-        places: how many.
+        places: number of places.
     """
 
     def __init__(self, places: int) -> None:
@@ -33,19 +33,19 @@ class FrequentNames:
 
     @property
     def names(self) -> list[str | None]:
-        """Of each place the name that has it."""
+        """Name of each place; None for a free one."""
         return list(self._names)
 
     @property
     def places(self) -> Mapping[str, int]:
-        """The place of each name that has one."""
+        """Place of each name that has one."""
         return self._place_of
 
     def count(self, names: Iterable[str]) -> int | None:
         """Count names.
 
         Returns:
-            A place that another name has now; None where all keep theirs.
+            A place whose name was replaced; None if there is none.
         """
         seen = Counter(names)
         self._counts.update(seen)
@@ -84,5 +84,5 @@ class FrequentNames:
             self._counts = Counter({name: n // 2 for name, n in self._counts.items() if n > 1})
             self._total = self._counts.total()
         if len(self._counts) > 2 * places * _KEPT:
-            kept = heapq.nlargest(places * _KEPT, self._counts.items(), key=lambda one: one[1])
+            kept = heapq.nlargest(places * _KEPT, self._counts.items(), key=lambda entry: entry[1])
             self._counts = Counter(dict(kept))

@@ -1,4 +1,4 @@
-"""Watching the predictions of a worker: overall, by concept, by length of history."""
+"""Monitor a worker's predictions: overall, by concept, by length of history."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -12,16 +12,17 @@ from workers.metrics.drift.histories import LABELS, group_of
 from workers.metrics.drift.windows import Measures, Windows
 
 CONCEPTS: Final = 50
-"""How many concepts are told apart: the most answered."""
+"""Number of concepts with a window of their own: the most answered ones."""
 SIZE: Final = 10_000
-"""About so many answers are in the window of all, of a length of history, of all other concepts."""
+"""Approximate number of answers in the windows of all answers, of a length of history, and of other
+concepts."""
 SIZE_OF_CONCEPT: Final = 2_000
-"""About so many answers are in the window of a concept."""
+"""Approximate number of answers in the window of a concept."""
 OTHERS: Final = "other"
-"""What the concepts that are not told apart are called together; one of that name is among them."""
+"""Label of the concepts without a window; a concept with this id is among them."""
 
 _BUFFERED: Final = 1_024
-"""Answers taken before they are added, all at once: that costs a fraction."""
+"""Number of answers that are collected and added at once, which is much cheaper."""
 _ALL: Final = 0
 _HISTORIES: Final = 1
 _OTHERS: Final = _HISTORIES + len(LABELS)
@@ -29,10 +30,10 @@ _CONCEPTS: Final = _OTHERS + 1
 
 
 class Drift(NamedTuple):
-    """Predictions stopped fitting what happens, or fit again."""
+    """Predictions stopped fitting, or fit again."""
 
     concept_id: str | None
-    """None: of all concepts together."""
+    """The concept; None: all concepts together."""
     kind: str
     """One of `workers.metrics.drift.detector.KINDS`."""
     began: bool
@@ -43,30 +44,30 @@ class Drift(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What is known of the predictions of the present parameters."""
+    """Measures of the predictions under the present parameters."""
 
     parameters_version: int
-    """0: nothing was predicted yet."""
+    """Version of the parameters; 0: nothing was predicted yet."""
     whole: Measures
     histories: dict[str, Measures]
     concepts: dict[str, Measures]
-    """Of those that are told apart, and of `OTHERS` together."""
+    """Measures of the concepts with a window, and of `OTHERS` together."""
     misfits: dict[str, Misfit]
-    """Of all concepts together, by kind."""
+    """Misfit of all concepts together, by kind."""
     drifts: dict[str, bool]
-    """Whether predictions of all concepts together don't fit, by kind."""
+    """True if the predictions of all concepts together do not fit, by kind."""
     drifting: dict[str, int]
-    """How many concepts' predictions don't fit, by kind."""
+    """Number of concepts whose predictions do not fit, by kind."""
 
 
 class PredictionMonitor:
-    """Compares each prediction with what then happened; work and memory are bounded.
+    """Compares each prediction with its score, in bounded work and memory.
 
-    Its windows begin anew when the version of the parameters changes.
+    Its windows start again when the version of the parameters changes.
 
     Args:
-        told: hears of each drift that begins or ends.
-        limits: of all together; those of concepts are corrected for their number.
+        told: called with each drift that begins or ends.
+        limits: limits of all answers together; those of concepts are corrected for their number.
     """
 
     def __init__(
@@ -92,11 +93,11 @@ class PredictionMonitor:
         )
 
     def observe(self, responses: Sequence[Response], outcomes: Sequence[Outcome]) -> None:
-        """Take responses that were applied, with what was predicted of them.
+        """Add applied responses with their predictions.
 
         Args:
-            responses: in the order in which they were recorded.
-            outcomes: of each of them, all under the same parameters.
+            responses: responses in the order of recording.
+            outcomes: outcome of each response, all under the same parameters.
         """
         if not outcomes:
             return
@@ -110,7 +111,7 @@ class PredictionMonitor:
             self._flush()
 
     def figures(self) -> Figures:
-        """What is known of all that was observed."""
+        """Compute the measures of all observed responses."""
         self._flush()
         measures = self._windows.measures()
         names = self._popular.names

@@ -1,4 +1,4 @@
-"""The area under a ROC curve over a moving window, from bins that hold few ranks each."""
+"""Area under the ROC curve over a moving window, from bins with few ranks each."""
 
 from typing import Final
 
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _BINS: Final = 1_000
-"""How many bins share the weight; about so many answers wait before they are sorted in."""
+"""Number of bins; about as many answers wait before they are sorted in."""
 
 
 class MovingAuc:
-    """Predictions of right and of wrong answers, in the order of the predictions.
+    """Weighted predictions of right and of wrong answers, sorted by prediction.
 
-    Bins hold about a thousandth of the weight each, wherever predictions lie: those of knowledge
-    tracing crowd just below one minus slip, closer than bins of one width could tell apart.
-    Predictions of one bin count as ties, so the area is off by less than half a thousandth, mostly
-    by far less; equal predictions stay together. Idea: Dunning (2021), "The t-digest: efficient
-    estimates of distributions", Software Impacts 7, with bins of one size.
+    Each bin holds about a thousandth of the weight, wherever predictions lie: knowledge tracing
+    crowds them just below 1 - slip, closer than bins of equal width could separate. Predictions of
+    one bin count as ties, so the area is off by less than half a thousandth, usually far less.
+    Equal predictions share a bin. Idea: Dunning (2021), "The t-digest: efficient estimates of
+    distributions", Software Impacts 7, with bins of one size.
 
     Args:
-        decay: what the weight of an answer is multiplied by with each that follows.
+        decay: factor on the weight of an answer for each answer after it.
     """
 
     def __init__(self, decay: float) -> None:
@@ -32,11 +32,11 @@ class MovingAuc:
         self._count = 0
 
     def add(self, predictions: Floats, right: NDArray[np.bool_]) -> None:
-        """Add answers, the oldest first.
+        """Add answers, oldest first.
 
         Args:
-            predictions: finite, in any scale that keeps their order, shape (n,).
-            right: whether each answer was, shape (n,).
+            predictions: finite numbers, on any scale that keeps their order, shape (n,).
+            right: True for right answers, shape (n,).
         """
         self._waiting.append((predictions, right))
         self._count += predictions.size
@@ -44,28 +44,29 @@ class MovingAuc:
             self._sort_in()
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Forget all answers."""
         self._values, self._weights = np.empty(0), np.empty((2, 0))
         self._waiting, self._count = [], 0
 
     def area(self) -> float:
-        """P(a right answer has the higher prediction than a wrong one), ties counting half.
+        """Compute P(a right answer has the higher prediction than a wrong one), ties counting half.
 
-        NaN where there are none of either.
+        Returns:
+            The area in [0, 1]; NaN without right or without wrong answers.
         """
         self._sort_in()
         wrong, right = self._weights
         pairs = float(wrong.sum() * right.sum())
         if pairs == 0.0:
             return float("nan")
-        # Rounding must not carry it past 1.
+        # Rounding could carry it past 1.
         return min(float(right @ (np.cumsum(wrong) - wrong / 2.0)) / pairs, 1.0)
 
     def _sort_in(self) -> None:
         if not self._count:
             return
-        values = np.concatenate([self._values, *(one for one, _ in self._waiting)])
-        right = np.concatenate([of for _, of in self._waiting])
+        values = np.concatenate([self._values, *(predictions for predictions, _ in self._waiting)])
+        right = np.concatenate([answered_right for _, answered_right in self._waiting])
         weight = self._decay ** np.arange(self._count)[::-1]
         weights = np.concatenate(
             [self._weights * self._decay**self._count, [weight * ~right, weight * right]], axis=1
@@ -83,12 +84,12 @@ class MovingAuc:
 
 
 def _joined(values: Floats, weights: Floats, begins: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Neighbours put together: their mean value, and the sums of their weights.
+    """Join neighbours: mean of their values, sums of their weights.
 
     Args:
-        values: rising, shape (n,).
-        weights: shape (2, n).
-        begins: whether a group of neighbours begins at each, shape (n,).
+        values: rising values, shape (n,).
+        weights: weights of wrong and right answers, shape (2, n).
+        begins: True where a group of neighbours begins, shape (n,).
     """
     at = np.flatnonzero(begins)
     if at.size == values.size:
@@ -96,6 +97,6 @@ def _joined(values: Floats, weights: Floats, begins: NDArray[np.bool_]) -> tuple
     mass = weights.sum(axis=0)
     sums = np.add.reduceat(weights, at, axis=1)
     mean = np.add.reduceat(values * mass, at) / sums.sum(axis=0)
-    # Rounding must not carry a mean past its neighbours, nor move equal values.
+    # Rounding could carry a mean past its neighbours, or move equal values.
     ends = np.append(at[1:], values.size) - 1
     return np.clip(mean, values[at], values[ends]), sums

@@ -1,4 +1,4 @@
-"""One run of a calibration: its fits and predictions, as they were kept or computed now."""
+"""Run the fits and predictions of a calibration, reusing kept stages."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -27,16 +27,16 @@ _ANSWERS_OF_A_SPAN: Final = 20_000
 
 
 class StepRunner:
-    """A run, laid out in a workspace.
+    """Runs the steps of a calibration in a workspace.
 
     Args:
-        run_id: UUID.
-        ledger: keeps its stages.
-        retrying: waits for the ledger.
-        workspace: laid out for the same answers.
-        answers: all.
-        pool: do its steps.
-        progress: told how far it is.
+        run_id: UUID of the run.
+        ledger: keeps the stages.
+        retrying: retries calls of the ledger.
+        workspace: workspace laid out for the same answers.
+        answers: all answers.
+        pool: runs the steps.
+        progress: receives the progress.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class StepRunner:
 
         Args:
             model: one of `workers.modelling.calibration.fitting.MODELS`.
-            known: documents of stages that were kept, by their names.
+            known: documents of kept stages by name.
 
         Raises:
-            CalibrationFailed: a process failed, or what it gives are no parameters.
+            CalibrationFailed: a process failed, or a fit did not produce valid parameters.
         """
         workspace = self._workspace
         steps = await asyncio.to_thread(steps_of, model, self._answers)
@@ -97,22 +97,21 @@ class StepRunner:
         try:
             return unpacked_fit(self._workspace.taken(fit_name(scale)))
         except ValueError as error:
-            # Scales and concepts are named in the log alone: they may be another tenant's than that
-            # of the job's problem.
+            # Only the log names the scale, which may belong to another tenant than the job.
             _log.error(
                 "calibration_fit_useless", scale=self._answers.scales[scale], reason=str(error)
             )
             raise CalibrationFailed(
-                "a fit gives parameters that are none: try another model, and report it with the "
-                "line calibration_fit_useless of the log"
+                "the fit did not produce valid parameters (NaN or out of range). Try another "
+                "model, and report the log line calibration_fit_useless"
             ) from error
 
     async def predict(self, new: Parameters, present: Parameters) -> Predicted:
-        """Stream the held-out learners, at least one, under both versions.
+        """Predict the held-out learners, at least one, under both versions.
 
         Args:
-            new: the parameters that were fitted.
-            present: the parameters to compare them with.
+            new: the fitted parameters.
+            present: the parameters to compare with.
 
         Raises:
             CalibrationFailed: a process failed.
@@ -133,7 +132,7 @@ class StepRunner:
 
 
 def _usable(step: Step, known: Mapping[str, str]) -> bool:
-    """Whether a stage that was kept is one of this version of the engine."""
+    """Return True if a kept stage is from this version of the engine."""
     try:
         (unpacked_fit if is_fit(step) else unpacked)(known[step.name])
     except ValueError as error:

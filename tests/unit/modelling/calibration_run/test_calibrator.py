@@ -249,7 +249,7 @@ async def test_given_a_fit_that_gives_no_parameters_then_it_says_so() -> None:
 
     calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=ProcessPool(1, spoiled))
     # Nothing that may be another tenant's: a job's problem is read by the one who asked.
-    with pytest.raises(CalibrationFailed, match="a fit gives parameters that are none: try") as why:
+    with pytest.raises(CalibrationFailed, match="the fit did not produce valid parameters") as why:
         await calibrator.calibrate(Request("bkt"), said_nothing)
     assert "default" not in str(why.value)
 

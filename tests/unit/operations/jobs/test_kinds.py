@@ -162,4 +162,4 @@ async def test_given_no_answers_when_calibrated_then_the_job_says_so(world: Worl
     job = await world.job()
     assert job is not None
     assert job.status is JobStatus.FAILED
-    assert "too little to calibrate by" in str(job.problem)
+    assert "too few answers to calibrate" in str(job.problem)

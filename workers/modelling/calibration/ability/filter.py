@@ -1,6 +1,6 @@
 """The ability filter for many learners at once: `workers.estimation.scales` in arrays.
 
-Equal to `workers.estimation.answering.apply` to 1e-12, for items of two parameters; a test says so.
+Equal to `workers.estimation.answering.apply` to 1e-12 for items of two parameters, as a test shows.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from workers.estimation.logistic_normal import (
 from workers.modelling.calibration.table import Floats, Table
 
 _NARROW: Final = 5_000
-"""Mean number of learners side by side below which numpy's calls cost more than their work."""
+"""Mean number of learners side by side below which calls of numpy cost more than their work."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class AbilityModel:
     """Parameters of one scale as arrays over items and concepts; see `ScaleParameters`.
 
     Args:
-        mean, variance, walk: of ability.
-        deviation: variance of each concept's deviation before the first answer.
-        deviation_walk: of each concept.
-        drift: of each concept.
-        ratio: of the gains of two successive answers on a concept, the same for all concepts.
-        difficulty: of each item.
-        discrimination: of each item.
+        mean, variance, walk: parameters of ability.
+        offset_variance: variance of each concept's offset before the first answer.
+        offset_walk: variance that an answer adds to each concept's offset.
+        drift: gain of the first answer on each concept, logits.
+        ratio: ratio of the gains of two successive answers on a concept, common to all concepts.
+        difficulty: difficulty of each item.
+        discrimination: discrimination of each item.
     """
 
     mean: float
@@ -46,12 +46,12 @@ class AbilityModel:
 
 
 class Filtered(NamedTuple):
-    """What the filter held before each response of a table."""
+    """Ability on each response's concepts before the response."""
 
     mean: Floats
-    """Of ability with deviations, logits."""
+    """Mean of ability plus offsets, logits."""
     variance: Floats
-    """Of the same."""
+    """Variance of the same."""
 
 
 def run_filter(table: Table, model: AbilityModel) -> Filtered:
@@ -66,10 +66,10 @@ def run_filter(table: Table, model: AbilityModel) -> Filtered:
 
 
 def run_filters(table: Table, models: Sequence[AbilityModel]) -> list[Filtered]:
-    """`run_filter` under several models, at least one.
+    """Run the filter under several models, at least one.
 
-    Where learners are few and their logs long, a pass costs its steps and not what they hold: then
-    one pass does for all models.
+    A pass over few learners with long logs costs its steps and not its work, so one pass then
+    serves all models.
     """
     if table.score.size > _NARROW * (table.step.size - 1):
         return [run_filter(table, model) for model in models]
@@ -84,7 +84,7 @@ def run_filters(table: Table, models: Sequence[AbilityModel]) -> list[Filtered]:
         rows("ratio")[:, None],
         (rows("difficulty"), rows("discrimination")),
     )
-    return [Filtered(*one) for one in zip(*filtered, strict=True)]
+    return [Filtered(*columns) for columns in zip(*filtered, strict=True)]
 
 
 def _run(
@@ -94,15 +94,15 @@ def _run(
     ratio: float | Floats,
     items: tuple[Floats, Floats],
 ) -> Filtered:
-    """The last axis of all arrays is what the table's is; one before it, if there is, the model."""
+    """Run the filter; arrays end in the table's axis, which an axis of models may precede."""
     start, start_variance, ability_walk = ability
     models = np.shape(start)[:-1]
     pair, concept_of = table.pairs
     theta = start + np.zeros((*models, table.learners))
     spread = start_variance + np.zeros_like(theta)
-    shift = np.zeros((*models, concept_of.size))
+    offset = np.zeros((*models, concept_of.size))
     offset_variances = concepts[0][..., concept_of]
-    step_walk = concepts[1][..., table.concept]
+    offset_walk = concepts[1][..., table.concept]
     left = np.maximum(1.0 - concepts[1] / concepts[0], 0.0)
     kept = np.sqrt(left)[..., table.concept]
     practice = concepts[2][..., table.concept] * ratio**table.attempt
@@ -111,7 +111,7 @@ def _run(
     begins, link_begins = table.step.tolist(), table.link_step.tolist()
     together = len(begins) - 1
     if not models:
-        # Where one learner is left, a step in plain Python is some twenty times as fast.
+        # For a single learner a step in plain Python is some twenty times as fast.
         together = int(np.searchsorted(-np.diff(table.step), -1))
     for k in range(together):
         rows, links = slice(begins[k], begins[k + 1]), slice(link_begins[k], link_begins[k + 1])
@@ -120,7 +120,7 @@ def _run(
         m1, v1, m2, v2 = (
             theta[..., :n],
             spread[..., :n],
-            shift[..., own],
+            offset[..., own],
             offset_variances[..., own],
         )
         if table.single:
@@ -133,8 +133,8 @@ def _run(
         steep = a[..., rows]
         x, w = steep * (mean - b[..., rows]), steep * steep * variance
         score = np.broadcast_to(table.score[rows], x.shape)
-        found = evidence_of_logits(x.ravel(), w.ravel(), score.ravel())
-        gradient, curvature = (one.reshape(x.shape) for one in found)
+        derivatives = evidence_of_logits(x.ravel(), w.ravel(), score.ravel())
+        gradient, curvature = (derivative.reshape(x.shape) for derivative in derivatives)
         gradient *= steep
         curvature *= steep * steep
         theta[..., :n] = m1 + v1 * gradient
@@ -143,16 +143,16 @@ def _run(
             of = table.link[links] - begins[k]
             gradient, curvature = share * gradient[..., of], share * share * curvature[..., of]
         shrink = kept[..., links]
-        shift[..., own] = shrink * (m2 + v2 * gradient) + practice[..., links]
+        offset[..., own] = shrink * (m2 + v2 * gradient) + practice[..., links]
         offset_variances[..., own] = (
-            shrink * shrink * v2 * (1.0 - curvature * v2) + step_walk[..., links]
+            shrink * shrink * v2 * (1.0 - curvature * v2) + offset_walk[..., links]
         )
     if not models and together < len(begins) - 1:
         _run_last_learner(
             table,
             begins[together],
             (float(theta[0]), float(spread[0]), float(ability_walk)),
-            (shift, offset_variances, kept, practice, step_walk),
+            (offset, offset_variances, kept, practice, offset_walk),
             (b, a, of_rows, variance_of),
         )
     return Filtered(of_rows, variance_of)
@@ -165,27 +165,27 @@ def _run_last_learner(
     concepts: tuple[Floats, Floats, Floats, Floats, Floats],
     rows: tuple[Floats, Floats, Floats, Floats],
 ) -> None:
-    """Go on with the one learner whose log is longest, from a row on.
+    """Continue with the one learner with the longest log.
 
     Args:
         table: the responses.
-        begin: the first row of that learner alone.
+        begin: first row with that learner alone.
         ability: mean, variance and walk.
-        concepts: mean and variance of each pair's deviation; the share that each link leaves,
-            and what it adds to mean and variance.
+        concepts: mean and variance of each pair's offset; the share that each link keeps, and what
+            it adds to mean and variance.
         rows: difficulty and discrimination; mean and variance, which are written.
     """
     theta, spread, ability_walk = ability
     first = np.append(table.first_link, table.link.size)[begin:].tolist()
     pair = table.pairs[0].tolist()
-    shift, offset_variances, kept, practice, step_walk = (one.tolist() for one in concepts)
+    offset, offset_variances, kept, practice, offset_walk = (column.tolist() for column in concepts)
     difficulty, discrimination, means, variances = rows
     columns = (difficulty[begin:], discrimination[begin:], table.score[begin:])
     answers = zip(*(column.tolist() for column in columns), strict=True)
     for number, (b, a, score) in enumerate(answers):
         links = range(first[number], first[number + 1])
         share = 1.0 / len(links)
-        mean = theta + share * sum(shift[pair[link]] for link in links)
+        mean = theta + share * sum(offset[pair[link]] for link in links)
         variance = spread + share * share * sum(offset_variances[pair[link]] for link in links)
         means[begin + number], variances[begin + number] = mean, variance
         gradient, curvature = evidence_of_logit(a * (mean - b), a * a * variance, score)
@@ -194,21 +194,32 @@ def _run_last_learner(
         spread = spread * (1.0 - curvature * spread) + ability_walk
         for link in links:
             own = pair[link]
-            held = offset_variances[own]
+            variance_before = offset_variances[own]
             shrink = kept[link]
-            shift[own] = shrink * (shift[own] + share * held * gradient) + practice[link]
+            offset[own] = (
+                shrink * (offset[own] + share * variance_before * gradient) + practice[link]
+            )
             offset_variances[own] = (
-                shrink * shrink * held * (1.0 - share * share * curvature * held) + step_walk[link]
+                shrink
+                * shrink
+                * variance_before
+                * (1.0 - share * share * curvature * variance_before)
+                + offset_walk[link]
             )
 
 
 def logits(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
-    """The filter's logit of a right answer before each response."""
+    """Compute the filter's logit of a right answer before each response."""
     a, b = model.discrimination[table.item], model.difficulty[table.item]
-    found = logistic_normal_many(a * (filtered.mean - b), a * a * filtered.variance)
-    return np.asarray(np.log(found.right) - np.log(found.wrong))
+    averaged = logistic_normal_many(a * (filtered.mean - b), a * a * filtered.variance)
+    return np.asarray(np.log(averaged.right) - np.log(averaged.wrong))
 
 
 def loss(score: Floats, z: Floats) -> float:
-    """Mean cross-entropy of scores whose logits were predicted, nats."""
+    """Compute the mean cross-entropy in nats.
+
+    Args:
+        score: scores in [0, 1], shape (n,).
+        z: predicted logits, shape (n,).
+    """
     return float((np.logaddexp(0.0, z) - score * z).mean())

@@ -1,12 +1,12 @@
-"""The ability filter of one scale, fitted to predict each answer one step ahead.
+"""Fit the ability filter of one scale to one-step-ahead predictions.
 
-Coordinate ascent on the predictive likelihood of all answers, penalised by priors whose variances
-are estimated too: items given the filter (`item_fit`), what all concepts have in common given the
-items (L-BFGS on five numbers), and each concept's own deviation around that.
+Coordinate ascent on the predictive likelihood of all answers, penalised by priors with estimated
+variances: items given the filter (`items`), then the numbers that all concepts share given the
+items (L-BFGS on five numbers), then each concept's departures from the shared numbers.
 
-A concept's numbers work on its own answers nearly alone. So one pass of the filter with all
-concepts moved by the same small step gives, concept by concept, the change of the likelihood, and
-three passes a Newton step for all of them.
+A concept's numbers affect almost only its own answers. So one pass of the filter with all concepts
+moved by a small step gives the change of the likelihood of each concept, and three passes give a
+Newton step for all of them.
 """
 
 from dataclasses import dataclass, replace
@@ -36,27 +36,27 @@ _START: Final = np.array([np.log(1.0), np.log(0.01), np.log(0.5), np.log(0.02), 
 _BOUNDS: Final = ((-4.0, 3.0), (-12.0, 0.0), (-6.0, 2.0), (-12.0, 0.0), (-0.5, 0.5))
 _USUAL_DEVIATION: Final = np.array([1.0, 2.0, 1.0, 2.0, 0.05])
 _ROUNDS: Final = 10
-"""Rounds in any case: the shared numbers and the concepts' own are fitted in them."""
+"""Least number of rounds, in which the shared numbers and the concepts' own are fitted."""
 _MOST_ROUNDS: Final = 20
 _AT_REST: Final = 0.02
-"""Change of difficulties in a round, logits, with which a fit is at rest."""
+"""Change of difficulties in a round, in logits, at which a fit has converged."""
 _SHARED_IN: Final = frozenset({1, 2, 4, 6, 8})
-"""Rounds that fit the shared numbers: in between the items settle."""
+"""Rounds that fit the shared numbers; the items settle between them."""
 _OWN_IN: Final = frozenset({2, 3, 4, 6, 8})
 _DIFFERENCE: Final = 1.5e-8
 _ENOUGH: Final = 60_000
-"""Answers of which the shared numbers are told as well as they need be."""
+"""Number of answers that determine the shared numbers well enough."""
 _HEAD: Final = 500
-"""Responses of each learner by which the shared numbers and the concepts' own are fitted. Longer
-logs are few, cost most, and would set for all learners what practice brings."""
+"""Number of each learner's first responses that fit the shared and the concepts' own numbers.
+Longer logs are few, cost most, and would determine the effect of practice for all learners."""
 _FEWEST: Final = 200
-"""Learners that are looked at in any case."""
+"""Least number of learners in the sample for the shared numbers."""
 _SEED: Final = 2
 _DRIFT, _VARIANCE, _WALK = 2, 0, 1
 _STEP: Final = {_DRIFT: 0.02, _VARIANCE: 0.2, _WALK: 0.3}
 """Steps of the numerical derivatives: drift in logits, variances in their logarithm."""
 _PRIOR: Final = {_DRIFT: 0.02**2, _VARIANCE: 0.3, _WALK: 0.5}
-"""Variances of concepts around what they share, in the same units."""
+"""Variances of concepts around the shared numbers, in the same units."""
 
 
 class SharedParameters(NamedTuple):
@@ -88,16 +88,17 @@ class SharedParameters(NamedTuple):
 
 @dataclass(frozen=True)
 class AbilityFit:
-    """What a fit found.
+    """Result of a fit.
 
     Args:
-        model: the filter's parameters.
-        items: with their prior and standard errors.
-        shared: logarithms of variance, walk, deviation variance and deviation walk; drift.
-        own: each concept's departure from the shared: log deviation variance, log deviation walk,
+        model: parameters of the filter.
+        items: items with their prior and standard errors.
+        shared: logarithms of variance, walk, offset variance and offset walk, then drift, shape
+            (5,).
+        own: departures of each concept from the shared: log offset variance, log offset walk,
             drift; shape (3, concepts).
-        log_likelihood: of each concept's answers, nats.
-        converged: whether the items came to rest.
+        log_likelihood: log likelihood of each concept's answers, nats.
+        converged: True if the items converged.
     """
 
     model: AbilityModel
@@ -114,12 +115,12 @@ class AbilityFit:
 
 
 def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
-    """Fit a scale to a table of at least one response.
+    """Fit a scale to a table with at least one response.
 
     Args:
         table: the responses.
-        like: take from this fit all but the items, as cross-fitting may: a handful of numbers
-            fitted to thousands of learners tell next to nothing of any one of them, an item's do.
+        like: a fit whose shared and concept numbers are kept, for cross-fitting. A few numbers
+            fitted to thousands of learners depend hardly on any one learner; an item's numbers do.
     """
     items = first_guess(table)
     shared = _START if like is None else like.shared
@@ -143,13 +144,13 @@ def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
 
 
 def _moved(table: Table, before: Items, after: Items) -> float:
-    """Root mean square change of the difficulty of what was answered, logits."""
+    """Compute the root mean square change of the answered difficulties, logits."""
     change = np.square(after.difficulty - before.difficulty)
     return float(np.sqrt(np.average(change, weights=table.responses_of_item)))
 
 
 def losses(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
-    """Cross-entropy of each answer, nats."""
+    """Compute the cross-entropy of each answer, nats."""
     z = logits(table, model, filtered)
     each: Floats = np.logaddexp(0.0, z) - table.score * z
     return each
@@ -181,14 +182,14 @@ def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floa
             loss(table.score, logits(table, model, filtered))
             for model, filtered in zip(models, run_filters(table, models), strict=True)
         )
-        # What is usual, worth one observation: it counts where learners are a handful.
+        # A prior worth one observation, for tables with a handful of learners.
         off = (numbers - _START) / _USUAL_DEVIATION
         return (
             here + 0.5 * float(off @ off) / table.score.size,
             (np.array(there) - here) / _DIFFERENCE + off / _USUAL_DEVIATION / table.score.size,
         )
 
-    found = minimize(
+    optimum = minimize(
         mean_loss,
         shared,
         method="L-BFGS-B",
@@ -196,12 +197,12 @@ def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floa
         bounds=_BOUNDS,
         options={"maxiter": 5, "ftol": 1e-7},
     )
-    best: Floats = found.x
+    best: Floats = optimum.x
     return best
 
 
 def _some(table: Table) -> Table:
-    """As many learners, drawn at random, as five numbers need: any more tell them no better."""
+    """Draw as many learners at random as five numbers need."""
     share = max(_ENOUGH / table.score.size, _FEWEST / table.learners)
     if share >= 1.0:
         return table
@@ -224,18 +225,18 @@ def _fit_own(table: Table, shared: Floats, own: Floats, items: Items, what: int)
     bend = np.maximum((above + below - 2.0 * here) / step**2, 0.0) + 1.0 / prior
     moved = own.copy()
     moved[what] -= np.clip(slope / bend, -3.0 * step, 3.0 * step)
-    # Walks and variances stay where the filter is a filter.
+    # Variances and walks stay in a range in which the filter is stable.
     moved[what] = np.clip(moved[what], -3.0, 3.0) if what != _DRIFT else moved[what]
     return moved
 
 
 def _by_concept(table: Table, each: Floats) -> Floats:
-    """Sums over the answers of each concept; one of several concepts counts in equal shares."""
+    """Sum values by concept; an answer with several concepts counts in equal shares."""
     return summed(table.concept, table.share * each[table.link], len(table.concepts))
 
 
 def on_table(fit: AbilityFit, table: Table) -> AbilityModel:
-    """The model for a table that names items and concepts the fit never saw."""
+    """Extend the model to a table with items and concepts that the fit never saw."""
     items = place_unseen(fit.items, table.concept_of_item)
     return replace(
         fit.model,

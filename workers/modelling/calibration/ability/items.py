@@ -1,4 +1,4 @@
-"""Difficulty and discrimination of items, given what the ability filter held before each answer."""
+"""Difficulty and discrimination of items, given the ability filter's state before each answer."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,17 +16,17 @@ _LEAST_SLOPE_SPREAD: Final = 0.01
 
 @dataclass(frozen=True)
 class Items:
-    """Items of a scale and the distribution that those of a concept come from.
+    """Items of a scale, and the prior distribution of a concept's items.
 
     Args:
-        difficulty: of each item, logits.
-        log_discrimination: of each item.
+        difficulty: difficulty of each item, logits.
+        log_discrimination: log discrimination of each item.
         of_concept: mean difficulty of each concept's items.
-        seen: of each item, whether it has an answer.
+        seen: True for items with an answer.
         spread: variance of difficulties around the mean of their concept.
         slope_spread: variance of log discriminations around 0.
-        error: standard error of each difficulty.
-        slope_error: standard error of each log discrimination.
+        error: standard error of each difficulty; None before a fit.
+        slope_error: standard error of each log discrimination; None before a fit.
     """
 
     difficulty: Floats
@@ -40,7 +40,7 @@ class Items:
 
 
 def first_guess(table: Table) -> Items:
-    """Items as difficult as their concept's answers are wrong."""
+    """Start items at the difficulty of their concept's answers."""
     count = len(table.concepts)
     score = table.score[table.link]
     right = np.bincount(table.concept, score, count) + 1.0
@@ -53,12 +53,18 @@ def first_guess(table: Table) -> Items:
 
 
 def fit_items(table: Table, filtered: Filtered, items: Items, rounds: int = 6) -> Items:
-    """One empirical Bayes step: items at their posterior mode, then the prior that they come from.
+    """Take one empirical Bayes step: items at their posterior mode, then the prior of the items.
 
     Fisher scoring on the predictive likelihood of all answers, P(a·(m - b), a²·v) of
-    `workers.estimation.logistic_normal` with the filter's m and v; priors: b normal around the
-    mean of its concept, log a normal around 0. Variances of the priors by EM (mode and curvature
-    in the place of the posterior's moments).
+    `workers.estimation.logistic_normal` with the filter's m and v. Priors: b is normal around the
+    mean of its concept, log a is normal around 0. EM gives the variances of the priors, with mode
+    and curvature in place of the posterior's moments.
+
+    Args:
+        table: the responses.
+        filtered: state of the filter before each response.
+        items: items to start from.
+        rounds: number of scoring steps.
     """
     count = len(table.items)
     b, slope = items.difficulty, items.log_discrimination
@@ -69,7 +75,7 @@ def fit_items(table: Table, filtered: Filtered, items: Items, rounds: int = 6) -
         x, w = a * (filtered.mean - b[of]), a * a * filtered.variance
         right, wrong, rise, bend = logistic_normal_many(x, w)
         left, weight = (score - right) / (right * wrong), 1.0 / (right * wrong)
-        # ∂P/∂w is half of ∂²P/∂x², and w grows by 2·w with log a.
+        # ∂P/∂w = ½·∂²P/∂x², and dw/d log a = 2·w.
         by_b, by_slope = -a * rise, x * rise + w * bend
         gradient_b = np.bincount(of, by_b * left, count) - (b - centre) / items.spread
         gradient_a = np.bincount(of, by_slope * left, count) - slope / items.slope_spread
@@ -84,7 +90,7 @@ def fit_items(table: Table, filtered: Filtered, items: Items, rounds: int = 6) -
     concept = table.concept_of_item[seen]
     number = np.bincount(concept, minlength=items.of_concept.size)
     total = np.bincount(concept, b[seen], items.of_concept.size)
-    # A concept of few items leans on the mean of all: as if one more of its items lay there.
+    # Shrink concepts with few items: the mean of all counts as one more item.
     everywhere = float(total.sum() / number.sum())
     of_concept = (total + everywhere) / (number + 1.0)
     spread = ((b[seen] - of_concept[concept]) ** 2 + (h_aa / determinant)[seen]).mean()
@@ -105,11 +111,11 @@ def fit_items(table: Table, filtered: Filtered, items: Items, rounds: int = 6) -
 
 
 def place_unseen(items: Items, concept_of_item: Ints) -> Items:
-    """Items without answers at the mean of their concept, or of all concepts.
+    """Place items without answers at the mean of their concept, or of all concepts.
 
     Args:
-        items: as fitted.
-        concept_of_item: of each item its concept, -1 where it is not known.
+        items: the fitted items.
+        concept_of_item: concept of each item, -1 if unknown.
     """
     unseen = ~items.seen
     centre = np.where(

@@ -1,7 +1,7 @@
-"""The log posterior of classical knowledge tracing near its mode: Newton steps, and covariances.
+"""Curvature of the log posterior of knowledge tracing near its mode: Newton steps and covariances.
 
-In the logits of prior, learn, guess, slip and forget; what is 0 was not fitted. The score is exact,
-by Fisher's identity.
+Coordinates are the logits of prior, learn, guess, slip and forget; a parameter of 0 was not fitted.
+Fisher's identity gives the exact score.
 """
 
 from typing import Final
@@ -25,23 +25,23 @@ from workers.modelling.calibration.table import Bools, Floats, summed
 _STEPS: Final = 20
 _MOST_STEP: Final = 2.0
 _SHARES: Final = (1.0, 0.25, 0.05)
-"""Of a step, the first of which that gets higher is taken."""
+"""Shares of a Newton step to try; the first one with a higher objective is taken."""
 _FLAT: Final = 1e-6
-"""Least curvature: along a ridge a step is as long as it may be."""
+"""Least curvature: along a ridge a step is as long as allowed."""
 _ENOUGH: Final = 1e-8
-"""Nats that a step must promise, or it is not tried."""
+"""Gain in nats that a step must promise to be tried."""
 
 
 def bkt_covariance(tree: PrefixTree, parameters: Floats, counts: Floats) -> Floats:
-    """Covariance of the logits of prior, learn, guess, slip and forget of each concept.
+    """Compute the covariance of the logits of prior, learn, guess, slip and forget.
 
     Args:
         tree: the answers.
         parameters: the mode, shape (5, concepts).
-        counts: as of `em`.
+        counts: prior counts, see `em`.
 
     Returns:
-        Shape (concepts, 5, 5), zeros for what was not fitted.
+        Shape (concepts, 5, 5), zeros for parameters that were not fitted.
     """
     fixed = _fixed(parameters)
     at = _logits(parameters, fixed)
@@ -51,21 +51,24 @@ def bkt_covariance(tree: PrefixTree, parameters: Floats, counts: Floats) -> Floa
 def newton_polish(
     tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool = False
 ) -> Floats:
-    """Parameters by Newton steps to where EM creeps; of no concept lower than before.
+    """Improve parameters by Newton steps, where EM converges slowly.
 
     Args:
         tree: the answers.
-        parameters: near the mode, shape (5, concepts).
-        counts: as of `em`.
-        reachable: as of `bkt_step.constrained`.
+        parameters: parameters near the mode, shape (5, concepts).
+        counts: prior counts, see `em`.
+        reachable: see `em.constrained`.
+
+    Returns:
+        Parameters, no concept's objective lower than before.
     """
-    found = parameters.copy()
+    best = parameters.copy()
     alike = constrained(_alike(tree, parameters), parameters[FORGET], reachable=reachable)
-    better = em(tree, alike, counts).objective > em(tree, found, counts).objective
-    found[:, better] = alike[:, better]
+    better = em(tree, alike, counts).objective > em(tree, best, counts).objective
+    best[:, better] = alike[:, better]
     going = np.arange(tree.concepts)
     for _ in range(_STEPS):
-        here = found[:, going]
+        here = best[:, going]
         fixed = _fixed(here)
         score, x = _score_of(tree, here, counts), _logits(here, fixed)
         slope = np.where(fixed, 0.0, score(x))
@@ -78,22 +81,22 @@ def newton_polish(
             there = np.where(fixed, here, expit(x + share * step))
             there = constrained(there, here[FORGET], reachable=reachable)
             here_better = ~better & (em(tree, there, counts).objective > least)
-            found[:, going[here_better]] = there[:, here_better]
+            best[:, going[here_better]] = there[:, here_better]
             better |= here_better
         kept = np.flatnonzero(better & (promised > _ENOUGH))
         if not kept.size:
             break
         tree, going = tree.of(kept), going[kept]
-    return found
+    return best
 
 
 def _alike(tree: PrefixTree, parameters: Floats) -> Floats:
-    """The same with answers that tell next to nothing of knowing: an edge that EM creeps along."""
+    """Return the same parameters with uninformative answers, an edge along which EM is slow."""
     right = summed(tree.concept, tree.count * tree.values[tree.symbol], tree.concepts)
     share = right / np.maximum(summed(tree.concept, tree.count, tree.concepts), 1.0)
-    found = parameters.copy()
-    found[GUESS], found[SLIP] = share, 1.0 - share
-    return found
+    uninformative = parameters.copy()
+    uninformative[GUESS], uninformative[SLIP] = share, 1.0 - share
+    return uninformative
 
 
 def _fixed(parameters: Floats) -> Bools:

@@ -1,6 +1,7 @@
-"""One step of EM for classical knowledge tracing, with or without forgetting, of all concepts.
+"""One EM step of knowledge tracing, with or without forgetting, for all concepts.
 
-Source: Baum et al. (1970) as in Rabiner (1989), Proceedings of the IEEE 77, 257-286.
+Source: Baum, Petrie, Soules & Weiss (1970) as in Rabiner (1989), "A tutorial on hidden Markov
+models", Proceedings of the IEEE 77, 257-286.
 """
 
 from typing import Final, NamedTuple
@@ -15,20 +16,19 @@ _LEAST: Final = 1e-12
 _MOST_TOGETHER: Final = 1.0 - 1e-9
 """Largest sum of guess and slip."""
 LEAST_PRIOR: Final = 0.05
-"""Prior from which on, with `LEAST_RATIO`, 15 right answers in a row bring mastery above 0.95,
-whatever the other parameters are but forget, which is 0: 0.05 / 0.95 · 1.5^15 is 23, 0.95 / 0.05
-is 19."""
+"""Least prior within reach. With `LEAST_RATIO` and without forgetting, 15 right answers in a row
+bring mastery above 0.95 for any other parameters: 0.05 / 0.95 · 1.5^15 is 23, 0.95 / 0.05 is 19."""
 LEAST_RATIO: Final = 1.5
 """Least P(right | known) / P(right | unknown) within reach."""
 
 
 class Step(NamedTuple):
-    """What one step finds.
+    """Result of one step.
 
     Args:
-        parameters: after the step, shape (5, concepts).
-        log_likelihood: of each concept's answers, of the parameters before the step, nats.
-        objective: the same and the log prior density.
+        parameters: parameters after the step, shape (5, concepts).
+        log_likelihood: log likelihood of each concept's answers before the step, nats.
+        objective: log likelihood plus log prior density before the step, nats.
     """
 
     parameters: Floats
@@ -37,32 +37,32 @@ class Step(NamedTuple):
 
 
 def constrained(parameters: Floats, forget: Floats, *, reachable: bool = False) -> Floats:
-    """Move parameters into their ranges; where `forget` is 0 it stays so.
+    """Move parameters into their ranges; a `forget` of 0 stays 0.
 
     Args:
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
-        forget: of each concept before the step that led here.
-        reachable: whether mastery must be within reach of 15 right answers in a row.
+        forget: forget of each concept before the step.
+        reachable: True if 15 right answers in a row must bring mastery within reach.
     """
-    found = np.clip(parameters, _LEAST, 1.0 - _LEAST)
-    shrink = np.minimum(1.0, _MOST_TOGETHER / (found[GUESS] + found[SLIP]))
-    found[GUESS] *= shrink
-    found[SLIP] *= shrink
+    inside = np.clip(parameters, _LEAST, 1.0 - _LEAST)
+    shrink = np.minimum(1.0, _MOST_TOGETHER / (inside[GUESS] + inside[SLIP]))
+    inside[GUESS] *= shrink
+    inside[SLIP] *= shrink
     if reachable:
-        found[PRIOR] = np.maximum(found[PRIOR], LEAST_PRIOR)
-        found[GUESS] = np.minimum(found[GUESS], (1.0 - found[SLIP]) / LEAST_RATIO)
-    found[FORGET] = np.where(forget == 0.0, 0.0, found[FORGET])
-    return found
+        inside[PRIOR] = np.maximum(inside[PRIOR], LEAST_PRIOR)
+        inside[GUESS] = np.minimum(inside[GUESS], (1.0 - inside[SLIP]) / LEAST_RATIO)
+    inside[FORGET] = np.where(forget == 0.0, 0.0, inside[FORGET])
+    return inside
 
 
 def em(tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool = False) -> Step:
-    """One step of expectation and maximisation.
+    """Take one step of expectation and maximisation.
 
     Args:
         tree: the answers.
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
         counts: imagined events, and chances without one, of each parameter, shape (5, 2).
-        reachable: as of `constrained`.
+        reachable: see `constrained`.
     """
     likely, events, others = expected(tree, parameters)
     forget = parameters[FORGET]
@@ -81,7 +81,12 @@ def em(tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool 
 
 
 def expected(tree: PrefixTree, parameters: Floats) -> tuple[Floats, Floats, Floats]:
-    """Log likelihood, and of each parameter how often its event came, and how often it did not."""
+    """Compute log likelihoods and expected counts.
+
+    Returns:
+        Log likelihood of each concept, nats, shape (concepts,). Expected number of events of each
+        parameter, and of chances without one, shape (5, concepts) each.
+    """
     of, answer = tree.concept, tree.answer
     _, learn, guess, slip, forget = parameters
     value = tree.values[:, None]
@@ -122,7 +127,7 @@ def expected(tree: PrefixTree, parameters: Floats) -> tuple[Floats, Floats, Floa
 def _forward(
     tree: PrefixTree, prior: Floats, right: tuple[Floats, Floats], moves: tuple[Floats, Floats]
 ) -> tuple[Floats, Floats]:
-    """Of each node the chance of its answer, and P(known) given it."""
+    """Compute the probability of each node's answer, and P(known) given it."""
     known, unknown = right
     t, f = moves
     stays = 1.0 - f - t
@@ -144,7 +149,7 @@ def _forward(
 
 
 class _Moves(NamedTuple):
-    """Expected transitions after each node, of all learners who answered on."""
+    """Expected transitions after each node, over all learners who answered again."""
 
     learned: Floats
     forgot: Floats
@@ -160,7 +165,7 @@ def _backward(tree: PrefixTree, after: Floats, t: Floats, f: Floats) -> _Moves:
     q, u = after, 1.0 - after
     learned, forgot = u * t, q * f
     kept, stayed = q - forgot, u - learned
-    # Of those who know, or do not know, afterwards: the shares by what they were before.
+    # Shares of the states before, given the state after.
     by_known = 1.0 / np.maximum(kept + learned, 1e-300)
     by_unknown = 1.0 / np.maximum(forgot + stayed, 1e-300)
     kept *= by_known

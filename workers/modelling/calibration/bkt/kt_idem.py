@@ -1,9 +1,9 @@
-"""Guess and slip of each item (KT-IDEM), drawn to those of its concept.
+"""Guess and slip of each item (KT-IDEM), shrunk towards those of its concept.
 
 Source: Pardos & Heffernan (2011), "KT-IDEM: introducing item difficulty to the knowledge tracing
-model", UMAP, 243-254. The shrinkage is a Beta prior at the concept's own guess and slip, as tight
-as makes the items' expected counts likeliest (empirical Bayes): Griffiths (1973), "Maximum
-likelihood estimation for the beta-binomial distribution", Biometrics 29, 637-648.
+model", UMAP, 243-254. The shrinkage is a beta prior around the concept's own guess and slip. Its
+strength maximises the likelihood of the items' expected counts (empirical Bayes): Griffiths (1973),
+"Maximum likelihood estimation for the beta-binomial distribution", Biometrics 29, 637-648.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from workers.modelling.calibration.table import Floats, Ints, Table, summed
 
 _ROUNDS: Final = 30
 _ANSWERS: Final = np.geomspace(1.0, 20.0, 12)
-"""One of these many answers at the concept's own guess (or slip) is added to an item's. Not more:
-each round that draws items together makes the next find them alike."""
+"""Candidate strengths of the prior, in answers. The bound prevents a runaway: each round that
+shrinks items makes them look more alike to the next."""
 _LOOK: Final = 3
-"""Rounds between looks at how many."""
+"""Number of rounds between estimates of the strength."""
 _TRANSITIONS: Final = 20.0
 _LEAST: Final = 1e-4
 _MOST_TOGETHER: Final = 1.0 - 1e-3
@@ -30,13 +30,13 @@ _MOST_TOGETHER: Final = 1.0 - 1e-3
 
 @dataclass(frozen=True)
 class KtIdemFit:
-    """What a fit found.
+    """Result of a fit.
 
     Args:
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
-        guess: of each item.
-        slip: of each item.
-        log_likelihood: of each concept's answers, nats.
+        guess: guess of each item.
+        slip: slip of each item.
+        log_likelihood: log likelihood of each concept's answers, nats.
     """
 
     parameters: Floats
@@ -46,7 +46,7 @@ class KtIdemFit:
 
 
 def fit_kt_idem(table: Table, concepts: BktFit) -> KtIdemFit:
-    """EM over all chains at once, from concepts fitted without regard to items."""
+    """Run EM over all chains at once, from concepts fitted without items."""
     chains = chains_of(table)
     of, item, score = chains.concept_of_place, table.item[chains.row], table.score[chains.row]
     count, items = len(table.concepts), len(table.items)
@@ -77,8 +77,8 @@ def fit_kt_idem(table: Table, concepts: BktFit) -> KtIdemFit:
             return (events + tight[what] * to[concept]) / (chances + tight[what])
 
         def rate(events: Floats, chances: Floats, own: Floats, at: Ints) -> Floats:
-            found = summed(at, events, count) + _TRANSITIONS * own
-            return found / (summed(at, chances, count) + _TRANSITIONS)
+            shrunk = summed(at, events, count) + _TRANSITIONS * own
+            return shrunk / (summed(at, chances, count) + _TRANSITIONS)
 
         look = turn % _LOOK == _LOOK - 1
         unknown = 1.0 - known
@@ -117,10 +117,10 @@ def fit_kt_idem(table: Table, concepts: BktFit) -> KtIdemFit:
 
 
 def _likeliest(events: Floats, chances: Floats, mean: Floats) -> float:
-    """How many imagined answers at their means make items' counts likeliest."""
+    """Find the strength of the prior that maximises the likelihood of the items' counts."""
     counted = chances > 0.0
     happened, others, m = events[counted], (chances - events)[counted], mean[counted]
-    # Expected counts may fall below 0 by rounding.
+    # Rounding may bring expected counts below 0.
     happened, others = np.maximum(happened, 0.0), np.maximum(others, 0.0)
     likely = [
         float(

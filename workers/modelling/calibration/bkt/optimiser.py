@@ -1,13 +1,13 @@
-"""From places to start from up to the best parameters of each concept, all side by side.
+"""Optimise the parameters of many concepts at once, from several starting values each.
 
-EM's steps are combined by Anderson's rule: the next place is where the steps so far, were they
-linear in the parameters, would come to rest. A place that is lower than the last is left for the
-plain step. Whoever is at rest, or has no hope, leaves the tree.
+Anderson acceleration combines EM's steps: the next place is the fixed point of the steps so far if
+they were linear in the parameters. A place with a lower objective than the last one is replaced by
+the plain EM step. A run ends once it has converged or has no chance to become its problem's best.
 
 Source: Walker & Ni (2011), SIAM Journal on Numerical Analysis 49, 1715-1735; the guarded form for
-EM of Henderson & Varadhan (2019), Journal of Computational and Graphical Statistics 28, 834-846;
-where only one step is known, SQUAREM, Varadhan & Roland (2008), Scandinavian Journal of Statistics
-35, 335-353, which goes forward where the likelihood is not concave.
+EM, Henderson & Varadhan (2019), Journal of Computational and Graphical Statistics 28, 834-846. With
+only one known step it is SQUAREM, Varadhan & Roland (2008), Scandinavian Journal of Statistics 35,
+335-353, which goes forward where the likelihood is not concave.
 """
 
 from dataclasses import dataclass, fields
@@ -21,20 +21,20 @@ from workers.modelling.calibration.table import Bools, Floats, Ints
 
 _MEMORY: Final = 4
 _SHRINK: Final = 0.05
-"""The least share of a probability, or of its complement, that one jump leaves."""
+"""Smallest share of a probability, or of its complement, that one jump leaves."""
 _LOOK: Final = 4
-"""Steps between looks at who has no hope."""
+"""Number of steps between checks for runs without a chance."""
 _LONGEST_FACTOR: Final = 1024.0
-"""Largest factor of a step where only one is known."""
+"""Largest factor of a step if only one step is known."""
 _HOPE: Final = 200.0
-"""Steps as good as the last that a place may be behind the best of its concept."""
+"""Number of steps as good as the last one that a run may lag behind its problem's best."""
 _SAME: Final = 1e-3
-"""Distance of places that climb the same hill."""
+"""Distance of places below which two runs approach the same maximum."""
 
 
 @dataclass
 class _Runs:
-    """What is known of each place that climbs; the last axis of all arrays is the climber."""
+    """State of the active runs; the last axis of all arrays is the run."""
 
     number: Ints
     here: Floats
@@ -55,13 +55,13 @@ class _Runs:
 
 @dataclass(frozen=True)
 class Optimum:
-    """Where the climbers came.
+    """Result of all runs.
 
     Args:
-        parameters: of each, shape (5, climbers).
-        objective: of each, nats.
-        settled: whether each came to rest.
-        rounds: steps taken.
+        parameters: best parameters of each run, shape (5, runs).
+        objective: objective of each run, nats.
+        settled: True for runs that converged.
+        rounds: number of steps.
     """
 
     parameters: Floats
@@ -81,20 +81,20 @@ def optimise(
     most: int,
     reachable: bool = False,
 ) -> Optimum:
-    """Climb until two steps in a row win less than `enough`.
+    """Optimise until two steps in a row gain less than `enough`.
 
     Args:
-        tree: the answers, each concept as often as there are places to start from.
-        start: the places, shape (5, climbers).
-        counts: as of `em`.
-        problems: number of concepts; climber n is on hill `n % hills`.
-        survivors: how many go on on each hill after the first steps.
-        enough: nats.
-        most: steps.
-        reachable: as of `bkt_step.constrained`.
+        tree: the answers, each concept repeated once per starting place.
+        start: starting parameters, shape (5, runs).
+        counts: prior counts, see `em`.
+        problems: number of concepts; run n belongs to problem `n % problems`.
+        survivors: number of runs of each problem that go on after the first steps.
+        enough: gain in nats.
+        most: largest number of steps.
+        reachable: see `em.constrained`.
     """
     n = start.shape[1]
-    found, objective = start.copy(), np.full(n, -np.inf)
+    parameters, objective = start.copy(), np.full(n, -np.inf)
     settled = np.zeros(n, dtype=np.bool_)
     history = np.zeros((_MEMORY, *start.shape))
     runs = _Runs(
@@ -115,23 +115,25 @@ def optimise(
     while rounds < most:
         _advance(tree, runs, counts, rounds, enough, reachable=reachable)
         rounds += 1
-        found[:, runs.number], objective[runs.number] = runs.last, runs.value
+        parameters[:, runs.number], objective[runs.number] = runs.last, runs.value
         rest = runs.calm > 1
         settled[runs.number[rest]] = True
         look = rounds % _LOOK == 0
-        leaves = rest | _hopeless(runs, objective, found, (problems, survivors)) if look else rest
+        leaves = (
+            rest | _hopeless(runs, objective, parameters, (problems, survivors)) if look else rest
+        )
         if leaves.all():
             break
         if look or leaves.mean() > 0.1:
             tree, runs = tree.of(np.flatnonzero(~leaves)), runs.of(~leaves)
-    return Optimum(found, objective, settled, rounds)
+    return Optimum(parameters, objective, settled, rounds)
 
 
 def _advance(
     tree: PrefixTree, runs: _Runs, counts: Floats, number: int, enough: float, *, reachable: bool
 ) -> None:
     stepped = em(tree, runs.here, counts, reachable=reachable)
-    # Rounding alone makes no place a lower one.
+    # Ignore differences within rounding.
     good = stepped.objective >= runs.value - 2e-12 * np.abs(runs.value)
     step = stepped.parameters - runs.here
     moved, turned = runs.here - runs.last, step - runs.step
@@ -154,7 +156,7 @@ def _advance(
     runs.step = np.where(good, step, runs.step)
     runs.value = np.maximum(runs.value, stepped.objective)
     runs.fell = ~good
-    # What fell goes half as far after the plain step that follows.
+    # After a fall the next jump, which follows a plain step, is shorter.
     runs.factor = np.clip(np.where(good, 2.0, 0.25) * runs.factor, 1.0, _LONGEST_FACTOR)
 
 
@@ -173,14 +175,14 @@ def _anderson(runs: _Runs, stepped: Floats, step: Floats) -> Floats:
     return np.asarray(stepped - np.einsum("ikc,ci->kc", runs.moved + runs.turned, weight))
 
 
-def _hopeless(runs: _Runs, objective: Floats, found: Floats, room: tuple[int, int]) -> Bools:
-    """Who climbs beside a higher one, is too far behind the highest, or finds no room."""
+def _hopeless(runs: _Runs, objective: Floats, parameters: Floats, room: tuple[int, int]) -> Bools:
+    """Find the runs to end: near a better one, far behind the best, or beyond the survivors."""
     problems, survivors = room
     problem = runs.number % problems
     values = objective.reshape(-1, problems)
     rank = np.argsort(np.argsort(-values, axis=0), axis=0).ravel()[runs.number]
     best = values.argmax(axis=0)[problem] * problems + problem
     behind = objective[best] - runs.value
-    near = np.abs(found[:, best] - runs.last).max(axis=0) < _SAME
+    near = np.abs(parameters[:, best] - runs.last).max(axis=0) < _SAME
     other = best != runs.number
     return np.asarray(other & (near | (behind > _HOPE * runs.gain) | (rank >= survivors)))

@@ -1,10 +1,10 @@
-"""Answers on a concept as a tree of prefixes: learners who answered alike so far share the work.
+"""Answers on a concept as a prefix tree: learners with the same answers so far share work.
 
-Under knowledge tracing without items, the state after an answer depends on concept and answers so
-far alone. So the forward pass visits each distinct prefix once. The backward pass does too: the
-message to a prefix, Σ over learners below it of P(their later answers | state) / P(their later
-answers | prefix), is the sum of what its children send, for each learner's quotient is a product of
-terms that learners of the same child share.
+In knowledge tracing without items the state after an answer depends only on the concept and the
+answers so far. So the forward pass visits each distinct prefix once, and so does the backward pass.
+The message to a prefix is Σ over learners below it of P(their later answers | state) / P(their
+later answers | prefix). It is the sum of its children's messages, since each learner's quotient is
+a product of terms that learners of the same child share.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from workers.modelling.calibration.chains import chains_of
 from workers.modelling.calibration.table import Floats, Ints, Table, summed
 
 LONGEST: Final = 500
-"""Answers of a learner on a concept that a fit looks at. Later ones are of who knows it, or never
-will; each costs as much as a whole level of the tree."""
+"""Number of a learner's answers on a concept that a fit reads. Later answers come from learners who
+know the concept or never will, and each costs as much as a whole level of the tree."""
 
 
 @dataclass(frozen=True)
 class PrefixTree:
-    """Nodes of the tree, level by level; a node is a concept and the answers on it so far.
+    """Nodes of the tree, level by level; a node is a concept with the answers on it so far.
 
     Args:
-        concepts: number of concepts; of some there may be no node.
-        values: the scores that there are.
-        concept: of each node.
-        symbol: of each node, which of the scores its newest answer has.
-        parent: of each node its prefix, -1 on the first level.
-        count: how many learners went through each node.
-        level: where the nodes of the k-th answers begin, one more entry than there are levels.
+        concepts: number of concepts; some may have no node.
+        values: the distinct scores.
+        concept: concept of each node.
+        symbol: index into `values` of each node's newest answer.
+        parent: prefix of each node, -1 on the first level.
+        count: number of learners through each node.
+        level: first node of each level, and the number of nodes; shape (levels + 1,).
     """
 
     concepts: int
@@ -46,27 +46,27 @@ class PrefixTree:
 
     @cached_property
     def levels(self) -> list[slice]:
-        """The nodes of each level."""
+        """Nodes of each level."""
         return [slice(a, b) for a, b in pairwise(self.level.tolist())]
 
     @cached_property
     def above(self) -> list[Ints]:
-        """Of each level but the first, its nodes' parents, counted from where these begin."""
+        """Parents of the nodes of each level but the first, counted within their level."""
         return [self.parent[nodes] - parents.start for parents, nodes in pairwise(self.levels)]
 
     @cached_property
     def answer(self) -> Ints:
-        """Of each node its concept and newest score: `symbol * concepts + concept`."""
+        """Concept and newest score of each node: `symbol * concepts + concept`."""
         return self.symbol * self.concepts + self.concept
 
     @cached_property
     def ends(self) -> Floats:
-        """How many learners' answers end at each node."""
+        """Number of learners whose answers end at each node."""
         below = slice(int(self.level[1]), None)
         return self.count - summed(self.parent[below], self.count[below], self.count.size)
 
     def of(self, kept: Ints) -> "PrefixTree":
-        """The tree of some concepts, numbered anew in the order given."""
+        """Return the tree of some concepts, renumbered in the given order."""
         number = np.full(self.concepts, -1)
         number[kept] = np.arange(kept.size)
         chosen = number[self.concept] >= 0
@@ -85,7 +85,7 @@ class PrefixTree:
         )
 
     def repeated(self, times: int) -> "PrefixTree":
-        """The tree of as many copies of the concepts; copy n of c has number `n * concepts + c`."""
+        """Return copies of the tree; copy n of concept c has number `n * concepts + c`."""
         # The copies of a level lie side by side, in the order of the levels.
         size = np.diff(self.level)
         order = np.concatenate(
@@ -108,7 +108,7 @@ class PrefixTree:
 
 
 def prefix_tree_of(table: Table) -> PrefixTree:
-    """The tree of a table of at least one response, up to `LONGEST` answers of a chain."""
+    """Build the tree of a table with at least one response, up to `LONGEST` answers of a chain."""
     chains = chains_of(table).first(LONGEST)
     score = table.score[chains.row]
     values, symbol = np.unique(score, return_inverse=True)

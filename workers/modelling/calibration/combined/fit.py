@@ -1,8 +1,8 @@
-"""The default recipe: mastery by knowledge tracing, ability by IRT, a last step over both.
+"""Fit the last step of the default recipe over mastery and ability.
 
-The last step is fitted to what mastery and ability expect of learners that they were not fitted on
-(cross-fitting). On their own learners items explain too much, and weights fitted on that would
-trust ability more than it deserves with a new learner.
+The last step is fitted to predictions for learners that mastery and ability were not fitted to
+(cross-fitting). On their own learners items explain too much, and weights fitted on them would
+trust ability more than it deserves for a new learner.
 
 Source: Wolpert (1992), "Stacked generalization", Neural Networks 5, 241-259.
 """
@@ -23,7 +23,7 @@ from workers.modelling.calibration.table import Floats, Ints, Table
 
 _SEED: Final = 1
 _AMPLE: Final = 2_000
-"""Learners of which half tell of items nearly what all do."""
+"""Number of learners of which half determine items nearly as well as all."""
 _FEWEST_PARTS, _MOST_PARTS = 2, 8
 
 
@@ -32,8 +32,8 @@ class PartFit:
     """Fits that predict the learners of one part.
 
     Args:
-        ability: fitted on the learners of all other parts.
-        mastery: prior, learn, guess, slip and forget of each concept, fitted on the same learners,
+        ability: ability fitted to the learners of all other parts.
+        mastery: prior, learn, guess, slip and forget of each concept, fitted to the same learners,
             shape (5, concepts).
     """
 
@@ -42,24 +42,24 @@ class PartFit:
 
 
 def part_count(learners: int) -> int:
-    """Number of parts, each predicted by what the learners of the others taught.
+    """Choose the number of parts for cross-fitting.
 
-    Of few learners each part leaves out fewer, for items of half of them would be much worse than
-    those that predict in the end.
+    With few learners there are more parts, each leaving out fewer learners, since items fitted to
+    half of them would be much worse than the final items.
     """
     return min(max(_FEWEST_PARTS, round(_AMPLE / max(learners, 1))), _MOST_PARTS)
 
 
 def fit_without_part(table: Table, ability: AbilityFit, part: int) -> PartFit | None:
-    """Fit on all learners but those of a part.
+    """Fit all learners but those of a part.
 
     Args:
-        table: all.
-        ability: fitted on all.
-        part: which, below `part_count`.
+        table: all responses.
+        ability: ability fitted to all responses.
+        part: number of the part, below `part_count`.
 
     Returns:
-        None where there are no others.
+        The fits; None if there are no other learners.
     """
     others = table.of(_part(table) != part)
     if not others.learners:
@@ -73,10 +73,10 @@ def fit_combined(
     """Fit the last step.
 
     Args:
-        table: all.
-        ability: fitted on all.
-        mastery: fitted on all, shape (5, concepts).
-        parts: as `fit_without_part` fits them, each with its place as its part.
+        table: all responses.
+        ability: ability fitted to all responses.
+        mastery: mastery fitted to all responses, shape (5, concepts).
+        parts: result of `fit_without_part` for each part.
     """
     design, part = np.empty((table.link.size, len(FEATURES))), _part(table)
     for number, fitted in enumerate(parts):
@@ -93,11 +93,11 @@ def fit_combined(
 
 
 def feature_sources(table: Table, model: AbilityModel, mastery: Floats) -> FeatureSources:
-    """Collect the features' sources for each link of a table.
+    """Collect the sources of the features for each link of a table.
 
     Args:
         table: at least one response.
-        model: of ability, over the table's items and concepts.
+        model: ability model over the table's items and concepts.
         mastery: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
     z = logits(table, model, run_filter(table, model))[table.link]

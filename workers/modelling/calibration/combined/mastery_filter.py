@@ -1,6 +1,6 @@
-"""Knowledge tracing of many learners at once, one step ahead: what the engine holds before answers.
+"""Knowledge tracing of many learners at once: mastery before each answer, as in the engine.
 
-Equal to `workers.estimation.answering.apply` to the last bits; a test says so.
+Equal to `workers.estimation.answering.apply` to the last bits, as a test shows.
 """
 
 from typing import Final, NamedTuple
@@ -17,18 +17,18 @@ _HUGE: Final = 1_000
 
 
 class FilteredMastery(NamedTuple):
-    """What the engine holds of each link of a table before its answer, shape (links,) each."""
+    """State of the engine before each link's answer, shape (links,) each."""
 
     mastery: Floats
     """P(known), in [0, 1]."""
     right: Floats
-    """Chance of a right answer by knowledge tracing alone, above 0."""
+    """Probability of a right answer by knowledge tracing alone, above 0."""
     wrong: Floats
-    """Chance of a wrong answer, above 0."""
+    """Probability of a wrong answer, above 0."""
     recent: Floats
-    """Sum of the most recent answers (`workers.estimation.last_step`)."""
+    """Short-term decayed sum, see `workers.estimation.last_step`."""
     lasting: Floats
-    """Sum of a longer past."""
+    """Long-term decayed sum."""
 
 
 def filter_mastery(table: Table, parameters: Floats) -> FilteredMastery:

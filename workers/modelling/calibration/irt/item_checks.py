@@ -1,4 +1,4 @@
-"""Items that answers say too little, or nothing finite, about."""
+"""Find items that the answers determine too little, or not at all."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from workers.modelling.calibration.irt.bank import Group, Item
 from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 FEW = 30
-"""Answers below which an item's parameters are warned of."""
+"""Number of answers below which an item gets a warning."""
 _HARDLY = 3
 _FLAT = 0.1
 _FAR = 6.0
@@ -17,12 +17,12 @@ _FAR = 6.0
 
 @dataclass(frozen=True)
 class AnswerCheck:
-    """What stands out about a group's answers before any fit.
+    """Findings about a group's answers before the fit.
 
     Args:
-        answers: how many there are of each item.
-        held: which items have no finite estimate of their own.
-        warnings: of each item.
+        answers: number of answers of each item.
+        held: True for items without a finite estimate of their own.
+        warnings: warnings of each item.
     """
 
     answers: Floats
@@ -31,7 +31,7 @@ class AnswerCheck:
 
 
 def check_answers(group: Group, answers: ResponseData) -> AnswerCheck:
-    """Look at each item's answers."""
+    """Check each item's answers."""
     weight = answers.weights[answers.person]
     place = np.full(answers.items, -1)
     place[group.items] = np.arange(group.items.size)
@@ -57,36 +57,39 @@ def check_answers(group: Group, answers: ResponseData) -> AnswerCheck:
 
 
 def _words(answers: float, empty: list[bool], stepped: bool) -> list[str]:
-    found = []
+    warnings = []
     if answers < FEW:
-        found.append(f"only {answers:g} answers: fewer than {FEW} say little")
+        warnings.append(f"only {answers:g} answers: fewer than {FEW} determine little")
     if answers and all(empty[:-1]):
-        found.append("all answers are right: held by weak priors")
+        warnings.append("all answers are right: weak priors determine it")
     elif answers and all(empty[1:]):
-        found.append("all answers are wrong: held by weak priors")
+        warnings.append("all answers are wrong: weak priors determine it")
     elif answers and stepped and any(empty):
         names = ", ".join(str(k) for k, gap in enumerate(empty) if gap)
-        found.append(f"no answer on step {names}: held by weak priors")
-    return found
+        warnings.append(f"no answer on step {names}: weak priors determine it")
+    return warnings
 
 
 def parameter_warnings(item: Item, errors: Item, *, asked: bool) -> list[str]:
-    """What stands out about an item's parameters after the fit.
+    """Warn of an item's parameters after the fit.
 
     Args:
         item: the parameters.
         errors: their standard errors.
-        asked: whether standard errors were asked for.
+        asked: True if standard errors were computed.
     """
-    found = []
+    warnings = []
     if item.discrimination < 0.0:
-        found.append(
-            f"discrimination {item.discrimination:.3g} is negative: the abler are wrong more often"
+        warnings.append(
+            f"discrimination {item.discrimination:.3g} is negative: abler learners are wrong more "
+            "often"
         )
     elif item.discrimination < _FLAT:
-        found.append(f"discrimination {item.discrimination:.3g} is near 0: says nothing of ability")
+        warnings.append(
+            f"discrimination {item.discrimination:.3g} is near 0: it says nothing about ability"
+        )
     if max(map(abs, item.thresholds)) > _FAR:
-        found.append(f"difficulty beyond ±{_FAR:g} logits: nobody's ability is near")
+        warnings.append(f"difficulty beyond ±{_FAR:g} logits: no learner has such an ability")
     if asked and not np.isfinite([errors.discrimination, *errors.thresholds]).all():
-        found.append("no standard error: the likelihood is flat or not at its top here")
-    return found
+        warnings.append("no standard error: the likelihood is flat or not at its maximum here")
+    return warnings

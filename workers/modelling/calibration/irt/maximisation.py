@@ -1,7 +1,7 @@
-"""Parameters that fit expected counts better: the M step, by Fisher scoring of all items at once.
+"""The M step: parameters that fit expected counts better, by Fisher scoring of all items at once.
 
-Each item takes full steps as long as its expected log likelihood rises, else shorter ones or none:
-so the likelihood of the answers never falls. Source: Bock & Aitkin (1981), "Marginal maximum
+An item takes a full step if its expected log likelihood rises, otherwise a shorter one or none. So
+the likelihood of the answers never falls. Source: Bock & Aitkin (1981), "Marginal maximum
 likelihood estimation of item parameters: application of an EM algorithm", Psychometrika 46,
 443-459.
 """
@@ -21,25 +21,25 @@ _HALVINGS = 12
 _LONGEST = 2.0
 """Longest step of a parameter in one round."""
 _FLOOR = 1e-9
-"""What keeps a matrix of no information at all invertible."""
+"""Added to the diagonal, so that a matrix without information can be inverted."""
 
 
 class Slope(NamedTuple):
-    """First derivatives of a group's objective, and the expected information."""
+    """Gradient of a group's objective, and the expected information."""
 
     gradient: Floats
     information: Floats
 
 
 class _Target(NamedTuple):
-    """What parameters are to fit."""
+    """Expected counts and priors to fit parameters to."""
 
     counts: Floats
     theta: Floats
     priors_of_group: GroupPriors
 
     def of(self, chosen: Bools) -> "_Target":
-        """What some of the items are to fit."""
+        """Select some of the items."""
         if chosen.all():
             return self
         return _Target(
@@ -50,7 +50,7 @@ class _Target(NamedTuple):
 
 
 def _value(group: Group, target: _Target) -> Floats:
-    """Expected log likelihood and log prior of each item, shape (n,); -inf where impossible."""
+    """Compute expected log likelihood plus log prior, shape (n,); -inf if impossible."""
     counts = target.counts
     logs = group.log_curves(target.theta)
     with np.errstate(invalid="ignore"):
@@ -61,7 +61,7 @@ def _value(group: Group, target: _Target) -> Floats:
 
 
 def slope_of(group: Group, counts: Floats, theta: Floats, priors_of_group: GroupPriors) -> Slope:
-    """Derivatives of the expected log likelihood and the log prior at a group's parameters."""
+    """Differentiate the expected log likelihood plus log prior at a group's parameters."""
     logs = group.log_curves(theta)
     by = derivatives(group.model, group.steps, group.parameters, theta, logs)
     n, p = group.parameters.shape
@@ -77,14 +77,14 @@ def slope_of(group: Group, counts: Floats, theta: Floats, priors_of_group: Group
 def maximise(
     group: Group, counts: Floats, theta: Floats, priors_of_group: GroupPriors, enough: float
 ) -> Group:
-    """The group with better parameters, never worse ones.
+    """Improve a group's parameters; no item's objective falls.
 
     Args:
-        group: the parameters so far.
-        counts: of each step of each item at each ability, shape (n, steps + 1, abilities).
+        group: the current parameters.
+        counts: expected counts, shape (n, steps + 1, abilities).
         theta: the abilities.
         priors_of_group: the priors.
-        enough: a step shorter than that ends the rounds.
+        enough: length of a step below which the rounds end.
     """
     target = _Target(counts, theta, priors_of_group)
     value = _value(group, target)
@@ -93,7 +93,7 @@ def maximise(
         step[~np.isfinite(step)] = 0.0
         length = np.abs(step).max(axis=1, keepdims=True)
         if group.model == "1PL":
-            # A slope in common takes one step.
+            # The common slope takes one step for all items.
             length[:] = length.max()
         step *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
         group, value, moved = _line_search(group, step, value, target)
@@ -105,7 +105,11 @@ def maximise(
 def _line_search(
     group: Group, step: Floats, value: Floats, target: _Target
 ) -> tuple[Group, Floats, float]:
-    """Go along a step as far as the objective rises; returns how far at most."""
+    """Go along a step as far as the objective rises.
+
+    Returns:
+        The new group, its objective, and the longest step taken.
+    """
     together = group.model == "1PL"
     scale = np.ones((step.shape[0], 1))
     reached = np.full_like(value, -np.inf)
@@ -129,17 +133,17 @@ def _line_search(
 
 
 def _some(group: Group, parameters: Floats, chosen: Bools) -> Group:
-    """The chosen items of a group, with other parameters."""
+    """Select items of a group, with other parameters."""
     return replace(group, items=group.items[chosen], parameters=parameters[chosen])
 
 
 def _step(group: Group, slope: Slope) -> Floats:
-    """The scoring step of each item; 1PL items share their slope."""
+    """Compute the scoring step of each item; 1PL items share their slope."""
     n, p = group.parameters.shape
     information = slope.information + _FLOOR * np.eye(p)
     if group.model != "1PL":
         return np.asarray(np.linalg.solve(information, slope.gradient[:, :, None])[:, :, 0])
-    # One slope and an intercept each: what the intercepts take up goes first.
+    # One slope and an intercept per item: eliminate the intercepts first.
     cross, own = information[:, 0, 1], information[:, 1, 1]
     left = (information[:, 0, 0] - cross**2 / own).sum()
     shared = (slope.gradient[:, 0] - cross / own * slope.gradient[:, 1]).sum() / left

@@ -1,4 +1,4 @@
-"""Answers as triples of person, item and score: what is missing is not there."""
+"""Response data as triples of person, item and score; a missing answer is absent."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ class ResponseData:
     """All answers on one scale, in any order; a person may answer an item more than once.
 
     Args:
-        person: of each answer, 0 to persons - 1.
-        item: of each answer, 0 to items - 1.
-        score: of each answer, in [0, 1].
-        persons: how many there are, those without an answer included.
-        items: how many there are, likewise.
-        weight: how many persons each person stands for (1 each if not given), above 0.
+        person: person of each answer, 0 to persons - 1.
+        item: item of each answer, 0 to items - 1.
+        score: score of each answer, in [0, 1].
+        persons: number of persons, those without an answer included.
+        items: number of items, those without an answer included.
+        weight: number of persons that each person stands for, above 0; None: 1 each.
 
     Raises:
-        ValueError: if the columns differ in length, or a number lies outside its range.
+        ValueError: the columns differ in length, or a number lies outside its range.
     """
 
     person: Ints
@@ -57,5 +57,5 @@ class ResponseData:
 
     @property
     def weights(self) -> Floats:
-        """How many persons each person stands for, shape (persons,)."""
+        """Number of persons that each person stands for, shape (persons,)."""
         return np.ones(self.persons) if self.weight is None else self.weight

@@ -1,4 +1,4 @@
-"""Where a calibration starts."""
+"""Starting values of a calibration."""
 
 import numpy as np
 from scipy.special import expit, logit
@@ -8,7 +8,7 @@ from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 
 def starting_bank(answers: ResponseData, models: list[Model], steps: list[int]) -> Bank:
-    """Slopes of 1, and intercepts that give each item the mean it has."""
+    """Start with slopes of 1, and intercepts that reproduce each item's mean score."""
     weight = answers.weights[answers.person]
     kinds = [
         (m, k if m in {"graded", "partial_credit"} else 1)
@@ -20,7 +20,7 @@ def starting_bank(answers: ResponseData, models: list[Model], steps: list[int]) 
         total = np.bincount(answers.item, weight, answers.items)[items]
         rows = [np.ones(items.size)]
         for k in range(1, number + 1):
-            # A score between steps is rounded, and counts in full for one step only.
+            # A score between steps counts as the nearest step.
             reached = (
                 answers.score
                 if number == 1 and model not in {"graded", "partial_credit"}
@@ -42,7 +42,7 @@ def starting_bank(answers: ResponseData, models: list[Model], steps: list[int]) 
 
 
 def _adjacent(cumulative: list[Floats]) -> list[Floats]:
-    """From logits of at least k to logits of k against k - 1, roughly."""
+    """Turn logits of at least k into approximate logits of k against k - 1."""
     above = [expit(d) for d in cumulative]
     chance = -np.diff(np.array([np.ones_like(above[0]), *above, np.zeros_like(above[0])]), axis=0)
     logs = np.log(np.maximum(chance, 1e-3))
