@@ -26,8 +26,8 @@ def no_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--publish"], "belong together"),
         (["--since", "2h"], "belong together"),
-        (["--publish", "--since", "yesterday"], "is no time"),
-        (["--cursor", "x"], "is no cursor"),
+        (["--publish", "--since", "yesterday"], "is not a time"),
+        (["--cursor", "x"], "is not a cursor"),
         (["--cursor", str(PUBLISHING)], "with --publish"),
     ],
 )

@@ -32,11 +32,11 @@ def test_given_unknown_names_when_checked_then_each_is_told_with_its_owner(path:
 
     assert [str(one) for one in findings(file, ConceptMap())] == [
         (
-            "concepts[0].prerequisites of 'a' has 'x', which is no concept of this file nor "
+            "concepts[0].prerequisites of 'a' has 'x', which is neither in this file nor "
             "registered: add that concept, or remove it here"
         ),
         (
-            "items[0].concept_ids of 'q' has 'y', which is no concept of this file nor registered: "
+            "items[0].concept_ids of 'q' has 'y', which is neither in this file nor registered: "
             "add that concept, or correct it here"
         ),
     ]

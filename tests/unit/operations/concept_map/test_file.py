@@ -60,7 +60,7 @@ def test_given_no_file_or_no_json_when_read_then_it_says_so(path: Path) -> None:
     with pytest.raises(InputFileError, match=r"can't be read: No such file"):
         read_file(path)
     path.write_bytes(b'{"concepts": [\xff]}')
-    with pytest.raises(InputFileError, match="no JSON in UTF-8"):
+    with pytest.raises(InputFileError, match="not JSON in UTF-8"):
         read_file(path)
 
 

@@ -121,7 +121,7 @@ def test_given_an_id_then_it_is_parsed_and_written_alike(text: str, parsed: Dead
 
 @pytest.mark.parametrize("text", ["", "1", "1-", "-", "a-0", "1-0 ", ":1-0", "1:", "+", "1-0\n"])
 def test_given_what_is_no_id_then_it_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no id of a dead letter"):
+    with pytest.raises(ValueError, match="not the id of a dead letter"):
         DeadLetterId.parse(text)
 
 

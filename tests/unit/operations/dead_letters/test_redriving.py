@@ -19,14 +19,14 @@ def test_given_a_refused_response_then_nothing_is_in_its_way() -> None:
 @pytest.mark.parametrize(
     ("one", "words"),
     [
-        (letter(b"?"), "no rejection of this engine's"),
-        (letter(b'{"data": {"stream": "s", "entry_id": "7"}}'), "no rejection of this engine's"),
+        (letter(b"?"), "not a rejection of this engine"),
+        (letter(b'{"data": {"stream": "s", "entry_id": "7"}}'), "not a rejection of this engine"),
         (letter(stream=PLAIN.mastery), "mastery reconcile"),
         (letter(stream=JOBS), "POST /v1/jobs"),
         (letter(stream="practice.responses.v1.{3}"), "STREAM_SHARDS"),
         (letter(shard=shards(2)[1]), "STREAM_SHARDS"),
         (letter(fields={b"data": b"{}"}), "no field `event`"),
-        (letter(entry_id="253402300800000-0"), "no time"),
+        (letter(entry_id="253402300800000-0"), "not a time"),
     ],
 )
 def test_given_what_can_not_be_sent_again_then_the_reason_names_the_remedy(
