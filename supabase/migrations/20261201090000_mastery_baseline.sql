@@ -641,8 +641,7 @@ as $$
              t.version, t.model, t.document, t.diagnostics, t.note, t.created_at)
       from (select nextval('mastery.parameters_version')::int as version, $1 ->> 'model' as model,
                    $1 -> 'document' as document, $1 -> 'diagnostics' as diagnostics,
-                   $1 ->> 'note' as note, now() as created_at
-            offset 0) as t
+                   $1 ->> 'note' as note, now() as created_at offset 0) as t
     returning p.version)
   select json_build_array(m.version) from made m
 $$;
@@ -953,8 +952,7 @@ begin
                         (request ->> 'c_high')::float8[])
                  as c(learner, concept_id, mastery, attempts, mastered, at, by, mantissa, exponent,
                       deviation, deviation_variance, gradient, recent, lasting, low, high)
-           where agreed[c.learner]
-          offset 0) as t
+           where agreed[c.learner] offset 0) as t
       on conflict (tenant_id, student_id, concept_id) do update
      set mastery = excluded.mastery, attempts = excluded.attempts, mastered = excluded.mastered,
          answered_at = excluded.answered_at, version = excluded.version,
@@ -985,8 +983,7 @@ begin
                         (request ->> 'a_surprise_variance')::float8[])
                  as a(learner, scale, theta, standard_error, responses, score, by, variance,
                       surprise, surprise_variance)
-           where agreed[a.learner]
-          offset 0) as t
+           where agreed[a.learner] offset 0) as t
       on conflict (tenant_id, student_id, scale) do update
      set theta = excluded.theta, standard_error = excluded.standard_error,
          responses = excluded.responses, version = excluded.version,
@@ -1010,8 +1007,7 @@ begin
                         (request ->> 's_ended')::timestamptz[],
                         (request ->> 's_by')::int[])
                  as s(learner, session_id, responses, correct, started_at, ended_at, by)
-           where agreed[s.learner]
-          offset 0) as t
+           where agreed[s.learner] offset 0) as t
       on conflict (tenant_id, student_id, session_id) do update
      set responses = excluded.responses, correct = excluded.correct,
          started_at = excluded.started_at, ended_at = excluded.ended_at,
@@ -1093,8 +1089,7 @@ begin
     into learners, rates
     from unnest(asked) as w(n),
          lateral (select * from mastery.learners l
-                   where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
-                  offset 0) as l;
+                   where l.tenant_id = tenants[w.n] and l.student_id = students[w.n] offset 0) as l;
   wanted := mastery.active_version();
   -- A caller without `active` computes under its own version, and needs the log for that.
   asker := case when request ? 'active' then wanted else (request ->> 'parameters_version')::int end;
@@ -1110,13 +1105,11 @@ begin
               from (select distinct u.learner, u.starts
                       from unnest((request ->> 'r_of')::int[], (request ->> 'r_window')::bigint[])
                            as u(learner, starts)
-                     where u.starts is not null and chosen[u.learner]
-                    offset 0) as r,
+                     where u.starts is not null and chosen[u.learner] offset 0) as r,
                    lateral (select from mastery.learners l
                              where l.tenant_id = tenants[r.learner]
                                and l.student_id = students[r.learner]
-                               and r.starts < l.rate_windows[1]
-                            offset 0) as l) as o;
+                               and r.starts < l.rate_windows[1] offset 0) as l) as o;
   end if;
 
   if exists (select from mastery.erasures) then
@@ -1138,8 +1131,7 @@ begin
       from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id),
            lateral (select * from public.student_responses s
                      where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
-                       and s.response_id = r.id
-                    offset 0) as s
+                       and s.response_id = r.id offset 0) as s
      where chosen[r.learner];
 
     logged := array(
@@ -1150,8 +1142,7 @@ begin
                        where l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
                          and l.answered_at is not null
                          and ((r.at, r.id) < (l.answered_at, l.response_id)
-                              or l.parameters_version <> asker)
-                      offset 0) as late
+                              or l.parameters_version <> asker) offset 0) as late
        where chosen[r.learner]
          and not exists (
            select from public.student_responses s
@@ -1171,8 +1162,7 @@ begin
     from unnest(logged) as w(n)
          cross join lateral (
            select * from public.student_responses s
-            where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
-           offset 0) as s
+            where s.tenant_id = tenants[w.n] and s.student_id = students[w.n] offset 0) as s
          left join lateral (
            select k.kind, k.score from public.response_corrections k
             where k.tenant_id = tenants[w.n] and k.student_id = students[w.n]
@@ -1322,8 +1312,7 @@ begin
              lateral (select from mastery.erasures e
                        where e.digest
                              = mastery.learner_digest(tenants[r.learner], students[r.learner])
-                         and (e.refuse or r.entered_ms <= e.until_ms)
-                      offset 0) as e
+                         and (e.refuse or r.entered_ms <= e.until_ms) offset 0) as e
     loop
       agreed[n] := false;
       delete from mastery.learners l
@@ -1355,8 +1344,7 @@ begin
                         (request ->> 'r_outcome')::text[])
                  with ordinality
                  as r(learner, id, at, session, item, concepts, scale, score, entry, outcome, n)
-           where agreed[r.learner]
-          offset 0) as t;
+           where agreed[r.learner] offset 0) as t;
 
   insert into mastery.learners as l (
     tenant_id, student_id, version, answered_at, response_id, parameters_version, responses,
@@ -1529,8 +1517,7 @@ begin
                      lateral (select s.response_id from public.student_responses s
                                where s.tenant_id = tenant and s.student_id = w.student
                                  and s.answered_at >= since and s.answered_at < until
-                                 and s.item_id = item
-                              offset 0) as s));
+                                 and s.item_id = item offset 0) as s));
 end $$;
 
 revoke execute on function public.mastery_learners(jsonb), public.mastery_holders(jsonb),
@@ -1591,8 +1578,7 @@ begin
     into concepts, intervals
     from unnest(active) as w(n),
          lateral (select * from public.concept_mastery m
-                   where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                  offset 0) as m;
+                   where m.tenant_id = tenants[w.n] and m.student_id = students[w.n] offset 0) as m;
 
   select json_agg(json_build_array(w.n, a.scale, a.theta, a.standard_error, a.version)),
          json_agg(json_build_array(w.n, a.scale, a.responses, a.surprise, a.surprise_variance))
@@ -1600,15 +1586,13 @@ begin
     into abilities, surprises
     from unnest(active) as w(n),
          lateral (select * from public.student_ability a
-                   where a.tenant_id = tenants[w.n] and a.student_id = students[w.n]
-                  offset 0) as a;
+                   where a.tenant_id = tenants[w.n] and a.student_id = students[w.n] offset 0) as a;
 
   select json_agg(json_build_array(w.n, p.session_id, p.responses, p.correct, p.version))
     into sessions
     from unnest(active) as w(n),
          lateral (select * from public.practice_sessions p
-                   where p.tenant_id = tenants[w.n] and p.student_id = students[w.n]
-                  offset 0) as p;
+                   where p.tenant_id = tenants[w.n] and p.student_id = students[w.n] offset 0) as p;
 
   select json_agg(json_build_array(
            w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
@@ -1632,8 +1616,7 @@ begin
           array(
            select o.version from public.student_responses o
             where o.tenant_id = tenants[w.n] and o.student_id = students[w.n]
-              and o.version = any(rows.versions)) as versions
-          offset 0) as owner,
+              and o.version = any(rows.versions)) as versions offset 0) as owner,
          lateral (select array(
            select newest.response_id
              from public.concept_mastery m,
@@ -1644,12 +1627,10 @@ begin
                             order by r.response_id desc
                             limit 1) as newest
             where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-              and m.version <> all(owner.versions)) as ids
-          offset 0) as other,
+              and m.version <> all(owner.versions)) as ids offset 0) as other,
          lateral (select * from public.student_responses s
                    where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
-                     and s.response_id = any(owner.ids || other.ids)
-                  offset 0) as s;
+                     and s.response_id = any(owner.ids || other.ids) offset 0) as s;
 
   return json_build_object(
     'now', mastery.microseconds(clock_timestamp()), 'active', to_json(active),
@@ -1701,8 +1682,7 @@ begin
     into learners, rates
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from mastery.learners l
-                   where l.tenant_id = w.tenant and l.student_id = w.student
-                  offset 0) as l;
+                   where l.tenant_id = w.tenant and l.student_id = w.student offset 0) as l;
 
   select json_agg(json_build_array(
            w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
@@ -1712,8 +1692,7 @@ begin
     into responses
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.student_responses s
-                   where s.tenant_id = w.tenant and s.student_id = w.student
-                  offset 0) as s;
+                   where s.tenant_id = w.tenant and s.student_id = w.student offset 0) as s;
 
   select json_agg(json_build_array(o.n, o.starts, o.counted))
     into windows
@@ -1721,8 +1700,7 @@ begin
             from unnest(tenants, students) with ordinality as w(tenant, student, n),
                  lateral (select (r.outcome ->> 'window')::bigint as starts
                             from public.student_responses r
-                           where r.tenant_id = w.tenant and r.student_id = w.student
-                          offset 0) as s
+                           where r.tenant_id = w.tenant and r.student_id = w.student offset 0) as s
            where s.starts is not null
            group by w.n, s.starts) as o;
 
@@ -1734,8 +1712,7 @@ begin
     into corrections
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.response_corrections k
-                   where k.tenant_id = w.tenant and k.student_id = w.student
-                  offset 0) as k;
+                   where k.tenant_id = w.tenant and k.student_id = w.student offset 0) as k;
 
   select json_agg(json_build_array(
            w.n, c.concept_id, c.mastery, c.attempts, c.mastered,
@@ -1749,8 +1726,7 @@ begin
     into concepts
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.concept_mastery c
-                   where c.tenant_id = w.tenant and c.student_id = w.student
-                  offset 0) as c;
+                   where c.tenant_id = w.tenant and c.student_id = w.student offset 0) as c;
 
   select json_agg(json_build_array(
            w.n, a.scale, a.theta, a.standard_error, a.responses, a.version, a.parameters_version,
@@ -1762,8 +1738,7 @@ begin
     into abilities
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.student_ability a
-                   where a.tenant_id = w.tenant and a.student_id = w.student
-                  offset 0) as a;
+                   where a.tenant_id = w.tenant and a.student_id = w.student offset 0) as a;
 
   select json_agg(json_build_array(
            w.n, p.session_id, p.responses, p.correct, mastery.microseconds(p.started_at),
@@ -1773,8 +1748,7 @@ begin
     into sessions
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.practice_sessions p
-                   where p.tenant_id = w.tenant and p.student_id = w.student
-                  offset 0) as p;
+                   where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as p;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'responses', coalesce(responses, '[]'),
@@ -1858,8 +1832,7 @@ begin
                  lateral (select l.responses from mastery.learners l
                            where l.tenant_id = u.tenant_id and l.student_id = u.student_id
                           offset 0) as k
-           where u.version is not null
-          offset 0) as w
+           where u.version is not null offset 0) as w
    where l.tenant_id = w.tenant_id and l.student_id = w.student_id;
 
   insert into public.response_corrections (
@@ -1873,8 +1846,7 @@ begin
             from unnest((request ->> 'x_of')::int[], (request ->> 'x_id')::uuid[],
                         (request ->> 'x_kind')::text[], (request ->> 'x_score')::float8[],
                         (request ->> 'x_reason')::text[]) as x(learner, id, kind, score, reason)
-           where agreed[x.learner]
-          offset 0) as t;
+           where agreed[x.learner] offset 0) as t;
 
   delete from public.concept_mastery as m
    using unnest((request ->> 'c_gone_of')::int[], (request ->> 'c_gone')::text[]) as g(learner, id)
@@ -1921,6 +1893,7 @@ declare
   request alias for $1;
   accept constant boolean := coalesce((request ->> 'accept')::boolean, false);
   w record;
+  total int;
   sealed int[] := '{}';
 begin
   for w in
@@ -2001,7 +1974,8 @@ begin
     select (select count(*) from learner) + (select count(*) from responses)
            + (select count(*) from corrections) + (select count(*) from concepts)
            + (select count(*) from abilities) + (select count(*) from sessions)
-      into sealed[w.n];
+      into total;
+    sealed[w.n] := total;
   end loop;
   return to_json(sealed);
 end $$;
@@ -2256,8 +2230,7 @@ begin
          cross join lateral (
            select * from public.student_responses s
             where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
-              and mastery.microseconds(s.recorded_at) <= until_us
-           offset 0) as s
+              and mastery.microseconds(s.recorded_at) <= until_us offset 0) as s
          left join lateral (
            select k.kind, k.score from public.response_corrections k
             where k.tenant_id = tenants[w.n] and k.student_id = students[w.n]

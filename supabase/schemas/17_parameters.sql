@@ -104,8 +104,7 @@ as $$
              t.version, t.model, t.document, t.diagnostics, t.note, t.created_at)
       from (select nextval('mastery.parameters_version')::int as version, $1 ->> 'model' as model,
                    $1 -> 'document' as document, $1 -> 'diagnostics' as diagnostics,
-                   $1 ->> 'note' as note, now() as created_at
-            offset 0) as t
+                   $1 ->> 'note' as note, now() as created_at offset 0) as t
     returning p.version)
   select json_build_array(m.version) from made m
 $$;

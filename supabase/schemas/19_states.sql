@@ -40,8 +40,7 @@ begin
                         (request ->> 'c_high')::float8[])
                  as c(learner, concept_id, mastery, attempts, mastered, at, by, mantissa, exponent,
                       deviation, deviation_variance, gradient, recent, lasting, low, high)
-           where agreed[c.learner]
-          offset 0) as t
+           where agreed[c.learner] offset 0) as t
       on conflict (tenant_id, student_id, concept_id) do update
      set mastery = excluded.mastery, attempts = excluded.attempts, mastered = excluded.mastered,
          answered_at = excluded.answered_at, version = excluded.version,
@@ -72,8 +71,7 @@ begin
                         (request ->> 'a_surprise_variance')::float8[])
                  as a(learner, scale, theta, standard_error, responses, score, by, variance,
                       surprise, surprise_variance)
-           where agreed[a.learner]
-          offset 0) as t
+           where agreed[a.learner] offset 0) as t
       on conflict (tenant_id, student_id, scale) do update
      set theta = excluded.theta, standard_error = excluded.standard_error,
          responses = excluded.responses, version = excluded.version,
@@ -97,8 +95,7 @@ begin
                         (request ->> 's_ended')::timestamptz[],
                         (request ->> 's_by')::int[])
                  as s(learner, session_id, responses, correct, started_at, ended_at, by)
-           where agreed[s.learner]
-          offset 0) as t
+           where agreed[s.learner] offset 0) as t
       on conflict (tenant_id, student_id, session_id) do update
      set responses = excluded.responses, correct = excluded.correct,
          started_at = excluded.started_at, ended_at = excluded.ended_at,

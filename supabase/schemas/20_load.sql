@@ -70,8 +70,7 @@ begin
     into learners, rates
     from unnest(asked) as w(n),
          lateral (select * from mastery.learners l
-                   where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
-                  offset 0) as l;
+                   where l.tenant_id = tenants[w.n] and l.student_id = students[w.n] offset 0) as l;
   wanted := mastery.active_version();
   -- A caller without `active` computes under its own version, and needs the log for that.
   asker := case when request ? 'active' then wanted else (request ->> 'parameters_version')::int end;
@@ -87,13 +86,11 @@ begin
               from (select distinct u.learner, u.starts
                       from unnest((request ->> 'r_of')::int[], (request ->> 'r_window')::bigint[])
                            as u(learner, starts)
-                     where u.starts is not null and chosen[u.learner]
-                    offset 0) as r,
+                     where u.starts is not null and chosen[u.learner] offset 0) as r,
                    lateral (select from mastery.learners l
                              where l.tenant_id = tenants[r.learner]
                                and l.student_id = students[r.learner]
-                               and r.starts < l.rate_windows[1]
-                            offset 0) as l) as o;
+                               and r.starts < l.rate_windows[1] offset 0) as l) as o;
   end if;
 
   if exists (select from mastery.erasures) then
@@ -115,8 +112,7 @@ begin
       from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id),
            lateral (select * from public.student_responses s
                      where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
-                       and s.response_id = r.id
-                    offset 0) as s
+                       and s.response_id = r.id offset 0) as s
      where chosen[r.learner];
 
     logged := array(
@@ -127,8 +123,7 @@ begin
                        where l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
                          and l.answered_at is not null
                          and ((r.at, r.id) < (l.answered_at, l.response_id)
-                              or l.parameters_version <> asker)
-                      offset 0) as late
+                              or l.parameters_version <> asker) offset 0) as late
        where chosen[r.learner]
          and not exists (
            select from public.student_responses s
@@ -148,8 +143,7 @@ begin
     from unnest(logged) as w(n)
          cross join lateral (
            select * from public.student_responses s
-            where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
-           offset 0) as s
+            where s.tenant_id = tenants[w.n] and s.student_id = students[w.n] offset 0) as s
          left join lateral (
            select k.kind, k.score from public.response_corrections k
             where k.tenant_id = tenants[w.n] and k.student_id = students[w.n]

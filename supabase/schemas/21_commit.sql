@@ -72,8 +72,7 @@ begin
              lateral (select from mastery.erasures e
                        where e.digest
                              = mastery.learner_digest(tenants[r.learner], students[r.learner])
-                         and (e.refuse or r.entered_ms <= e.until_ms)
-                      offset 0) as e
+                         and (e.refuse or r.entered_ms <= e.until_ms) offset 0) as e
     loop
       agreed[n] := false;
       delete from mastery.learners l
@@ -105,8 +104,7 @@ begin
                         (request ->> 'r_outcome')::text[])
                  with ordinality
                  as r(learner, id, at, session, item, concepts, scale, score, entry, outcome, n)
-           where agreed[r.learner]
-          offset 0) as t;
+           where agreed[r.learner] offset 0) as t;
 
   insert into mastery.learners as l (
     tenant_id, student_id, version, answered_at, response_id, parameters_version, responses,

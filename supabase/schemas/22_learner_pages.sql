@@ -111,8 +111,7 @@ begin
                      lateral (select s.response_id from public.student_responses s
                                where s.tenant_id = tenant and s.student_id = w.student
                                  and s.answered_at >= since and s.answered_at < until
-                                 and s.item_id = item
-                              offset 0) as s));
+                                 and s.item_id = item offset 0) as s));
 end $$;
 
 revoke execute on function public.mastery_learners(jsonb), public.mastery_holders(jsonb),

@@ -51,8 +51,7 @@ begin
     into concepts, intervals
     from unnest(active) as w(n),
          lateral (select * from public.concept_mastery m
-                   where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                  offset 0) as m;
+                   where m.tenant_id = tenants[w.n] and m.student_id = students[w.n] offset 0) as m;
 
   select json_agg(json_build_array(w.n, a.scale, a.theta, a.standard_error, a.version)),
          json_agg(json_build_array(w.n, a.scale, a.responses, a.surprise, a.surprise_variance))
@@ -60,15 +59,13 @@ begin
     into abilities, surprises
     from unnest(active) as w(n),
          lateral (select * from public.student_ability a
-                   where a.tenant_id = tenants[w.n] and a.student_id = students[w.n]
-                  offset 0) as a;
+                   where a.tenant_id = tenants[w.n] and a.student_id = students[w.n] offset 0) as a;
 
   select json_agg(json_build_array(w.n, p.session_id, p.responses, p.correct, p.version))
     into sessions
     from unnest(active) as w(n),
          lateral (select * from public.practice_sessions p
-                   where p.tenant_id = tenants[w.n] and p.student_id = students[w.n]
-                  offset 0) as p;
+                   where p.tenant_id = tenants[w.n] and p.student_id = students[w.n] offset 0) as p;
 
   select json_agg(json_build_array(
            w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
@@ -92,8 +89,7 @@ begin
           array(
            select o.version from public.student_responses o
             where o.tenant_id = tenants[w.n] and o.student_id = students[w.n]
-              and o.version = any(rows.versions)) as versions
-          offset 0) as owner,
+              and o.version = any(rows.versions)) as versions offset 0) as owner,
          lateral (select array(
            select newest.response_id
              from public.concept_mastery m,
@@ -104,12 +100,10 @@ begin
                             order by r.response_id desc
                             limit 1) as newest
             where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-              and m.version <> all(owner.versions)) as ids
-          offset 0) as other,
+              and m.version <> all(owner.versions)) as ids offset 0) as other,
          lateral (select * from public.student_responses s
                    where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
-                     and s.response_id = any(owner.ids || other.ids)
-                  offset 0) as s;
+                     and s.response_id = any(owner.ids || other.ids) offset 0) as s;
 
   return json_build_object(
     'now', mastery.microseconds(clock_timestamp()), 'active', to_json(active),

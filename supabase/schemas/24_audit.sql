@@ -38,8 +38,7 @@ begin
     into learners, rates
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from mastery.learners l
-                   where l.tenant_id = w.tenant and l.student_id = w.student
-                  offset 0) as l;
+                   where l.tenant_id = w.tenant and l.student_id = w.student offset 0) as l;
 
   select json_agg(json_build_array(
            w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
@@ -49,8 +48,7 @@ begin
     into responses
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.student_responses s
-                   where s.tenant_id = w.tenant and s.student_id = w.student
-                  offset 0) as s;
+                   where s.tenant_id = w.tenant and s.student_id = w.student offset 0) as s;
 
   select json_agg(json_build_array(o.n, o.starts, o.counted))
     into windows
@@ -58,8 +56,7 @@ begin
             from unnest(tenants, students) with ordinality as w(tenant, student, n),
                  lateral (select (r.outcome ->> 'window')::bigint as starts
                             from public.student_responses r
-                           where r.tenant_id = w.tenant and r.student_id = w.student
-                          offset 0) as s
+                           where r.tenant_id = w.tenant and r.student_id = w.student offset 0) as s
            where s.starts is not null
            group by w.n, s.starts) as o;
 
@@ -71,8 +68,7 @@ begin
     into corrections
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.response_corrections k
-                   where k.tenant_id = w.tenant and k.student_id = w.student
-                  offset 0) as k;
+                   where k.tenant_id = w.tenant and k.student_id = w.student offset 0) as k;
 
   select json_agg(json_build_array(
            w.n, c.concept_id, c.mastery, c.attempts, c.mastered,
@@ -86,8 +82,7 @@ begin
     into concepts
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.concept_mastery c
-                   where c.tenant_id = w.tenant and c.student_id = w.student
-                  offset 0) as c;
+                   where c.tenant_id = w.tenant and c.student_id = w.student offset 0) as c;
 
   select json_agg(json_build_array(
            w.n, a.scale, a.theta, a.standard_error, a.responses, a.version, a.parameters_version,
@@ -99,8 +94,7 @@ begin
     into abilities
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.student_ability a
-                   where a.tenant_id = w.tenant and a.student_id = w.student
-                  offset 0) as a;
+                   where a.tenant_id = w.tenant and a.student_id = w.student offset 0) as a;
 
   select json_agg(json_build_array(
            w.n, p.session_id, p.responses, p.correct, mastery.microseconds(p.started_at),
@@ -110,8 +104,7 @@ begin
     into sessions
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.practice_sessions p
-                   where p.tenant_id = w.tenant and p.student_id = w.student
-                  offset 0) as p;
+                   where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as p;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'responses', coalesce(responses, '[]'),

@@ -70,8 +70,7 @@ begin
                  lateral (select l.responses from mastery.learners l
                            where l.tenant_id = u.tenant_id and l.student_id = u.student_id
                           offset 0) as k
-           where u.version is not null
-          offset 0) as w
+           where u.version is not null offset 0) as w
    where l.tenant_id = w.tenant_id and l.student_id = w.student_id;
 
   insert into public.response_corrections (
@@ -85,8 +84,7 @@ begin
             from unnest((request ->> 'x_of')::int[], (request ->> 'x_id')::uuid[],
                         (request ->> 'x_kind')::text[], (request ->> 'x_score')::float8[],
                         (request ->> 'x_reason')::text[]) as x(learner, id, kind, score, reason)
-           where agreed[x.learner]
-          offset 0) as t;
+           where agreed[x.learner] offset 0) as t;
 
   delete from public.concept_mastery as m
    using unnest((request ->> 'c_gone_of')::int[], (request ->> 'c_gone')::text[]) as g(learner, id)

@@ -13,6 +13,7 @@ declare
   request alias for $1;
   accept constant boolean := coalesce((request ->> 'accept')::boolean, false);
   w record;
+  total int;
   sealed int[] := '{}';
 begin
   for w in
@@ -93,7 +94,8 @@ begin
     select (select count(*) from learner) + (select count(*) from responses)
            + (select count(*) from corrections) + (select count(*) from concepts)
            + (select count(*) from abilities) + (select count(*) from sessions)
-      into sealed[w.n];
+      into total;
+    sealed[w.n] := total;
   end loop;
   return to_json(sealed);
 end $$;

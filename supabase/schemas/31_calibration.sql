@@ -67,8 +67,7 @@ begin
          cross join lateral (
            select * from public.student_responses s
             where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
-              and mastery.microseconds(s.recorded_at) <= until_us
-           offset 0) as s
+              and mastery.microseconds(s.recorded_at) <= until_us offset 0) as s
          left join lateral (
            select k.kind, k.score from public.response_corrections k
             where k.tenant_id = tenants[w.n] and k.student_id = students[w.n]

@@ -32,7 +32,7 @@ def script(before: Catalogue, after: Catalogue) -> str:
 
 
 def _drops(before: Catalogue, after: Catalogue) -> Iterator[str]:
-    """What later statements can't replace, and what may use a column or function that goes."""
+    """Drop policies and triggers first: they may use a column or function that goes."""
     for kind in ("policy", "trigger"):
         for name, old in _of(before, kind).items():
             new = _of(after, kind).get(name)
@@ -63,7 +63,7 @@ def _differs(old: Definition | None, new: Definition | None) -> bool:
 
 
 def _made_anew(name: str, before: Catalogue, after: Catalogue) -> bool:
-    """Whether a function is dropped and created, which loses its grants."""
+    """Say whether a function is dropped and created again, which loses its grants."""
     function = name.removeprefix("function ")
     old, new = (_of(one, "function").get(function) for one in (before, after))
     return old is not None and new is not None and old.shape != new.shape
