@@ -8,7 +8,7 @@ import signal
 import sys
 
 from workers.admission.admission import Admission, Judged
-from workers.cli.main import main
+from workers.cli.entry import main
 from workers.streams.batch import RawEntry
 
 _judge = Admission.judge

@@ -1,4 +1,4 @@
-"""What mastery is worth, as a table for a terminal."""
+"""How well mastery estimates agree with answers, as a table for a terminal."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ def mastery_table(rows: Iterable[tuple[str, Validity, float]]) -> Table:
     """Make a table that fits 80 columns.
 
     Args:
-        rows: head, measures and lowest ceiling of each; see `mastery_cells`.
+        rows: label, measures and lowest ceiling of each row; see `mastery_cells`.
     """
     table = Table(
         title="What mastery is worth",

@@ -16,7 +16,8 @@ from contracts.upcasting import UPCASTERS
 from workers.cli import asyncapi
 from workers.common.errors import InputFileError
 from workers.common.version import package_version
-from workers.reference.asyncapi import CHANNELS, EVENT_TYPES, build_document, event_schema
+from workers.reference.asyncapi import build_document, event_schema
+from workers.reference.channels import CHANNELS, EVENT_TYPES
 from workers.reference.examples import EXAMPLES
 
 _ROOT = Path(__file__).parents[3]

@@ -1,4 +1,4 @@
-"""`mastery parameters list|show|activate|import|export`: versions of the parameters."""
+"""Listing, showing, activating, importing and exporting versions of the parameters."""
 
 import asyncio
 import json
@@ -6,16 +6,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import typer
 
 from workers.app.servers import open_ledger
 from workers.cli.parameters.file import ParametersFile
-from workers.cli.parameters.view import listing, whole
+from workers.cli.parameters.view import details, listing
+from workers.cli.setting_up import set_up
 from workers.common.errors import ParametersRefused
-from workers.common.logs import configure_logs
-from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.estimation.documents import parameters_of
 from workers.ledger.parameter_versions import readable
@@ -24,77 +23,69 @@ from workers.ledger.repair import RepairLedger
 
 Result = TypeVar("Result")
 
-app = typer.Typer(
-    name="parameters",
-    help="Versions of the parameters: look at them, activate one, move them.",
-    no_args_is_help=True,
-)
 
-_BY_HAND: Final = "activated by hand"
+def list_versions(*, as_json: bool) -> None:
+    """Print all versions, and mark the active one."""
 
-Version = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="The version.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """List all versions, and which of them is active."""
-
-    async def found(
+    async def read_from(
         ledger: RepairLedger, _: Settings
     ) -> tuple[list[ParametersVersion], Activation]:
         return await ledger.versions(), await ledger.activation()
 
-    versions, active = _run(found)
+    versions, active = _run(read_from)
     if as_json:
-        document = {"active": active._asdict(), "versions": [asdict(one) for one in versions]}
+        document = {
+            "active": active._asdict(),
+            "versions": [asdict(version) for version in versions],
+        }
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         typer.echo("\n".join(listing(versions, active)))
 
 
-@app.command()
-def show(version: Version, as_json: Json = False) -> None:
-    """Print a version: what is in it, and what was found out when it was fitted."""
+def show(version: int, *, as_json: bool) -> None:
+    """Print a version with the diagnostics of its fit.
 
-    async def found(ledger: RepairLedger, settings: Settings) -> tuple[Any, Any, int]:
+    Raises:
+        ParametersRefused: the version is missing, or this engine can't read it.
+    """
+
+    async def read_from(ledger: RepairLedger, settings: Settings) -> tuple[Any, Any, int]:
         stored = await ledger.version(version)
         read = readable(stored, settings.mastery_threshold)
         return stored, read, await ledger.active_version()
 
-    stored, parameters, active = _run(found)
+    stored, parameters, active = _run(read_from)
     if as_json:
         document = {**asdict(stored), "active": active == version}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(whole(stored, parameters, active=active == version)))
+        typer.echo("\n".join(details(stored, parameters, active=active == version)))
 
 
-@app.command()
-def activate(
-    version: Version,
-    reason: Annotated[str, typer.Option(help="Why, for those who list versions.")] = _BY_HAND,
-) -> None:
-    """Let states be computed under a version from now on; an older one works the same way.
+def activate(version: int, reason: str) -> None:
+    """Activate a version, and print how many learners have to be replayed.
 
-    Workers notice within seconds, replay each learner who answers, and the others meanwhile.
+    Raises:
+        ParametersRefused: the version is missing, or this engine can't read it.
     """
 
     async def activated(ledger: RepairLedger, settings: Settings) -> int:
-        # What this engine can't read would stop its workers.
+        # A version that this engine can't read would stop its workers.
         readable(await ledger.version(version), settings.mastery_threshold)
         await ledger.activate(version, reason)
         return await ledger.outdated_count()
 
     left = _run(activated)
-    typer.echo(f"version {version} is active; {left} learners are to be replayed under it")
+    typer.echo(f"version {version} is active; {left} learners wait for a replay under it")
 
 
-@app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(help="As `export` writes it.")],
-) -> None:
-    """Store the parameters of a file as a new version, unless a version has the same."""
+def import_file(file: Path) -> None:
+    """Store the parameters of a file as a new version, unless an equal version exists.
+
+    Raises:
+        InputFileError: the file is not a version of the parameters.
+    """
     read = ParametersFile.read(file)
 
     async def stored(ledger: RepairLedger, _: Settings) -> tuple[int, bool, int]:
@@ -106,37 +97,40 @@ def import_(
         return version, True, active
 
     version, new, active = _run(stored)
-    said = f"stored as version {version}"
+    outcome = f"stored as version {version}"
     if not new:
-        said = f"nothing is stored: version {version} has the same model and parameters"
+        outcome = f"nothing is stored: version {version} has the same model and parameters"
     if version == active:
-        typer.echo(f"{said}, and is active")
+        typer.echo(f"{outcome}, and is active")
     else:
-        typer.echo(f"{said}: `mastery parameters activate {version}` activates it")
+        typer.echo(f"{outcome}: `mastery parameters activate {version}` activates it")
 
 
-@app.command()
-def export(
-    version: Version,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")
-    ] = None,
-) -> None:
-    """Print a version as JSON, to be imported elsewhere."""
+def export(version: int, output: Path | None) -> None:
+    """Write a version as JSON.
 
-    async def found(ledger: RepairLedger, _: Settings) -> ParametersFile:
+    Args:
+        version: the version.
+        output: a file; None for stdout.
+
+    Raises:
+        ParametersRefused: the version is missing.
+        InputFileError: the output is not writable.
+    """
+
+    async def read_from(ledger: RepairLedger, _: Settings) -> ParametersFile:
         return ParametersFile.of(await ledger.version(version))
 
-    _run(found).write(output)
+    _run(read_from).write(output)
 
 
 async def _equal_version(ledger: RepairLedger, file: ParametersFile) -> int | None:
-    """The first version with the model and the parameters of a file."""
+    """Return the first version with the model and the parameters of a file."""
     wanted = parameters_of(stored_document(file.parameters))
     for listed in await ledger.versions():
         if listed.model != file.model:
             continue
-        # A version that can't be read equals nothing.
+        # A version that this engine can't read counts as different.
         with suppress(ParametersRefused):
             known = readable(await ledger.version(listed.version), wanted.mastery_threshold)
             if replace(known, version=wanted.version) == wanted:
@@ -145,8 +139,7 @@ async def _equal_version(ledger: RepairLedger, file: ParametersFile) -> int | No
 
 
 def _run(work: Callable[[RepairLedger, Settings], Awaitable[Result]]) -> Result:
-    settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    settings = set_up()
 
     async def within() -> Result:
         async with AsyncExitStack() as stack:

@@ -1,0 +1,34 @@
+"""Publishing the changes of a command to subscribers."""
+
+from redis.asyncio import Redis
+
+from workers.common.errors import Unavailable
+from workers.config.settings import Settings
+from workers.ledger.repair import RepairLedger
+from workers.publishing.outbox_relay import Teller
+
+
+async def publish_pending(ledger: RepairLedger, settings: Settings) -> tuple[int, str | None]:
+    """Publish all pending changes of the outbox.
+
+    Returns:
+        The number of published events, and the reason if the next worker has to publish the rest.
+    """
+    if settings.redis_url is None:
+        # An embedded Redis of this command would end with it, and lose the events.
+        return 0, "REDIS_URL is unset"
+    client = Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5)
+    relay = Teller(ledger=ledger, client=client, shard_count=settings.stream_shards)
+    try:
+        return await relay.tell(), None
+    except Unavailable as error:
+        return 0, str(error)
+    finally:
+        await client.aclose()
+
+
+def published_line(published: int, left: str | None) -> str:
+    """Describe the outcome of `publish_pending` in one line."""
+    if left is not None:
+        return f"the next worker will publish the changes ({left})"
+    return f"{published} events published"
