@@ -159,7 +159,7 @@ def _lines(result: Calibrated) -> list[str]:
         )
     lines += [
         f"{result.learners:,} learners, {result.responses:,} answers",
-        f"by the rule if-better: {result.decision.sentence}",
+        f"by the rule if-better {result.decision.sentence}",
     ]
     if result.version is None:
         lines.append("dry run: nothing stored")
