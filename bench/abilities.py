@@ -1,8 +1,8 @@
-"""Abilities in simulation: bias, RMSE, and how often 95 % intervals hold the truth.
+"""Simulate abilities: bias, RMSE and coverage of 95 % intervals.
 
-Run: ``OMP_NUM_THREADS=1 uv run python bench/abilities.py [MODEL ...]``. Abilities are N(0, 1); each
-model has a bank of 300 items, each learner answers as many, drawn at random. `batch` is `abilities`
-(EAP of the whole history on a grid of its own), `online` is the engine's filter answer by answer
+Run: ``OMP_NUM_THREADS=1 uv run python -m bench.abilities [MODEL ...]``. Abilities are N(0, 1). Each
+model has a bank of 300 items, and each learner answers items drawn at random. `batch` is
+`bench.eap.eap` of the whole history. `online` is the engine's filter answer by answer
 (`workers.estimation.scales.evidence`, a static ability).
 """
 
@@ -10,11 +10,12 @@ import argparse
 
 import numpy as np
 
+from bench.eap import Abilities, eap
+from tests.support.item_banks import bank_of
 from workers.estimation.items import ItemParameters
 from workers.estimation.scales import evidence
-from workers.modelling.calibration.irt.abilities import Abilities, abilities
-from workers.modelling.calibration.irt.answers import Answers, Floats, Ints
-from workers.modelling.calibration.irt.bank import Bank, Item, Model, bank_of
+from workers.modelling.calibration.irt.bank import Bank, Item, Model
+from workers.modelling.calibration.irt.response_data import Floats, Ints, ResponseData
 
 ITEMS, STEPS = 300, 3
 LENGTHS = {5: 2_000, 30: 2_000, 200: 1_000, 1_000: 200, 10_000: 50}
@@ -57,7 +58,7 @@ def main() -> None:
             step = steps_of(bank, item, theta, draw)
             score = step / bank.groups[0].steps
             person = np.tile(np.arange(learners), length)
-            whole = abilities(bank, Answers(person, item.ravel(), score.ravel(), learners, ITEMS))
+            whole = eap(bank, ResponseData(person, item.ravel(), score.ravel(), learners, ITEMS))
             mean, error = online(items, item, score)
             print(f"{model}, {length} answers each, {learners} learners")
             report("batch", whole, theta)
@@ -74,7 +75,7 @@ def main() -> None:
 
 
 def steps_of(bank: Bank, item: Ints, theta: Floats, draw: np.random.Generator) -> Ints:
-    """The step that each learner reaches on each item, shape (length, learners)."""
+    """Draw the step that each learner reaches on each item, shape (length, learners)."""
     (group,) = bank.groups
     chance = np.exp(group.log_curves(theta))
     reached = np.cumsum(chance, axis=1)[:, :-1]
@@ -89,7 +90,7 @@ def steps_of(bank: Bank, item: Ints, theta: Floats, draw: np.random.Generator) -
 
 
 def online(items: list[Item], item: Ints, score: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each learner's ability after all answers."""
+    """Compute mean and standard deviation of each learner's ability after all answers."""
     engine = [parameters_of(one) for one in items]
     found = []
     for answered, scores in zip(item.T.tolist(), score.T.tolist(), strict=True):

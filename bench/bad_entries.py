@@ -1,13 +1,13 @@
-"""Bad entries among good ones: what they cost the good ones, and whether each gets its due.
+"""Measure the cost of bad entries among good ones, and check that each is rejected properly.
 
     eval "$(.ci/servers.sh start)"
     uv run python -m bench.bad_entries                      # 100,000 good, 10,000 bad
     uv run python -m bench.bad_entries --good 10000 --turns 3
 
-In turns a clean run, of the good entries alone, and a run with the bad ones spread among them, each
-on an empty Redis and a new database. The rate is that of good responses a second, from the first
-entry that is read to the last that is acknowledged: the limit is 0.70 of the clean run's. A rate of
-entries would flatter: a refused one is less work than one that is applied.
+A clean run of the good entries alone and a run with the bad ones spread among them alternate, each
+on an empty Redis and a new database. The rate is the number of good responses per second, from the
+first entry read to the last one acknowledged; the limit is 0.70 of the clean run's. A rate of all
+entries would be too favourable, since a rejected entry is less work than an applied one.
 """
 
 import argparse
@@ -36,7 +36,7 @@ Entries = list[tuple[Fields, BadEntry | None]]
 
 
 class Run(NamedTuple):
-    """What one run came to."""
+    """Result of one run."""
 
     seconds: float
     cpu_s: float
@@ -83,7 +83,7 @@ def _start(setting: Setting, options: argparse.Namespace) -> list[subprocess.Pop
 async def watch(
     client: Redis, total: int, workers: list[subprocess.Popen[bytes]]
 ) -> tuple[float, float]:
-    """Seconds, and CPU seconds, from the first entry read to the last acknowledged."""
+    """Measure seconds and CPU seconds from the first entry read to the last acknowledged."""
     processes = [psutil.Process(worker.pid) for worker in workers]
     began: tuple[float, float] | None = None
     while True:
@@ -126,7 +126,7 @@ async def _run(options: argparse.Namespace, redis_url: str, entries: Entries) ->
 
 
 async def _wrong(client: Redis, bad: dict[str, BadEntry]) -> list[str]:
-    """What is not as it has to be with the dead letters."""
+    """List the errors among the dead letters."""
     seen: Counter[str] = Counter()
     wrong = []
     after = "-"

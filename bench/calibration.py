@@ -1,9 +1,9 @@
-"""2PL calibration of simulated answers, 5,000 persons on 60 items, beside girth's.
+"""Calibrate the 2PL on simulated answers, 5,000 persons on 60 items, and compare with girth.
 
-Run: ``OMP_NUM_THREADS=1 uv run python bench/calibration.py [PYTHON]``. PYTHON is an interpreter
-that has girth 0.8.0 (``uv venv V && uv pip install -p V girth==0.8.0``, then ``V/bin/python``);
-without it only ours runs. The answers are simulated from each seed: a lognormal(0, .3), b and θ
-standard normal; 70 % missing are missing completely at random. Sides alternate.
+Run: ``OMP_NUM_THREADS=1 uv run python -m bench.calibration [PYTHON]``. PYTHON is an interpreter
+with girth 0.8.0 (``uv venv V && uv pip install -p V girth==0.8.0``, then ``V/bin/python``). Without
+it only the own fit runs. Answers are simulated from each seed: a lognormal(0, .3), b and θ standard
+normal; 70 % are missing completely at random. The two sides alternate.
 """
 
 import subprocess
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Floats, answers_of_table
+from tests.support.item_banks import data_of_table
 from workers.modelling.calibration.irt.mml import calibrate
 from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS
+from workers.modelling.calibration.irt.response_data import Floats
 
 PERSONS, ITEMS, MISSING = 5_000, 60, 0.7
 SEEDS = range(1, 6)
@@ -37,7 +38,7 @@ print(seconds)
 
 
 def simulated(seed: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """a, b, the complete table of answers and the one with gaps."""
+    """Draw a, b, the complete table of answers and a table with gaps."""
     draw = np.random.default_rng(seed)
     a, b = draw.lognormal(0.0, 0.3, ITEMS), draw.normal(0.0, 1.0, ITEMS)
     theta = draw.normal(0.0, 1.0, PERSONS)
@@ -47,10 +48,10 @@ def simulated(seed: int) -> tuple[Floats, Floats, Floats, Floats]:
 
 
 def ours(table: Floats, variant: str) -> tuple[Floats, float]:
-    """a and b, and the seconds taken from the table on."""
+    """Return a and b, and the seconds of the fit from the table on."""
     start = time.perf_counter()
     found = calibrate(
-        answers_of_table(table),
+        data_of_table(table),
         "2PL",
         priors=WEAK_PRIORS if variant == "weak priors" else NO_PRIORS,
         learn_priors=variant == "learnt priors",

@@ -1,10 +1,10 @@
-"""Fuzzed entries and tokens through the real admission in verify mode: none may be admitted.
+"""Send fuzzed entries and tokens through the real admission in verify mode: none may be admitted.
 
     uv run python -m bench.fuzz                          # 1,000,000 of them, from seed 1
     uv run python -m bench.fuzz --entries 50000 --seed 7
 
-Nothing may be raised, nothing be admitted, nothing wait; after every thousand a good entry has to
-be admitted, so that what refuses everything is noticed.
+No entry may raise, be admitted or be deferred. After every thousand a good entry must be admitted,
+which detects an admission that rejects everything.
 """
 
 import argparse
@@ -14,14 +14,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.security.fuzzing import KINDS, NOW_S, Material, entry, written
-from workers.admission.admission import Admitted, Rejection
+from workers.admission.verdicts import Admitted, Rejection
 
 _BETWEEN_GOOD = 1_000
 
 
 @dataclass
 class Outcome:
-    """What became of the entries."""
+    """Verdicts over the entries."""
 
     codes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By kind and code."""
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def fuzz(entries: int, seed: int) -> Outcome:
-    """Judge so many fuzzed entries, each kind in turn."""
+    """Judge a number of fuzzed entries, each kind in turn."""
     material, chance, outcome = Material(), random.Random(seed), Outcome()
     admission = material.admission()
     kinds = [*KINDS.items()]

@@ -1,11 +1,11 @@
-"""How fast the projector fills a graph, beside the limit: the same rows, ready-made, merged bare.
+"""Measure how fast the projector fills a graph, compared with merging ready-made rows.
 
     uv run python -m bench.graph
     uv run python -m bench.graph --neo4j-uri bolt://127.0.0.1:7687 --neo4j-password …
 
-Each line is one batch size on one graph: events a second of the projector, of the limit, and their
-ratio. Both run alternately, batch by batch, on rows of their own tenants, so that a slow moment of
-the machine hits both. The graph keeps the tenants of this run, unless --clear takes them out.
+Each line is one batch size on one graph: events per second of the projector, of the limit, and
+their ratio. Both run alternately, batch by batch, on rows of their own tenants, so that slow phases
+of the machine affect both. The graph keeps the tenants of this run unless --clear removes them.
 """
 
 import argparse
@@ -30,7 +30,7 @@ CONCEPTS, ANSWERS_PER_SESSION = 120, 20
 
 
 def events(tenant_id: str, students: int, count: int, seed: int) -> Iterator[MasteryChanged]:
-    """A class that practises: 1.2 events a response, sessions of 20 answers."""
+    """Make events of a practising class: 1.2 events per response, sessions of 20 answers."""
     draw = random.Random(seed)
     start = datetime(2026, 11, 21, tzinfo=UTC)
     answers = [0] * students
@@ -83,7 +83,7 @@ def events(tenant_id: str, students: int, count: int, seed: int) -> Iterator[Mas
 def in_batches(
     tenant_id: str, students: int, count: int, size: int
 ) -> Iterator[tuple[list[MasteryChanged], list[Merge]]]:
-    """Batches of events, and of the same events of another tenant the rows ready-made."""
+    """Make batches of events, and of ready-made rows of the same events in another tenant."""
     ours = list(events(f"{tenant_id}-projector", students, count, size))
     bare = list(events(f"{tenant_id}-limit", students, count, size))
     for at in range(0, count - size + 1, size):
@@ -103,7 +103,7 @@ async def compare(
     project: Callable[[list[MasteryChanged]], Awaitable[object]],
     merge: Callable[[list[Merge]], Awaitable[None]],
 ) -> None:
-    """Time both on the same batches and print what came out."""
+    """Time both on the same batches and print the result."""
     ours_s = bare_s = 0.0
     done = 0
     tenant_id = f"bench-{uuid.uuid4().hex[:8]}"

@@ -1,12 +1,12 @@
-"""How well mastery tells who knows: AUC against the hidden state of simulated classical learners.
+"""Measure how well mastery detects knowing: AUC against the hidden state of simulated learners.
 
 Run: ``OMP_NUM_THREADS=1 uv run python -m bench.hidden_state [--repeats N] [--learners N]``.
 
-Learners who know or do not know each of 8 concepts answer under true parameters, drawn anew for
-each repeat. The recipe and `bkt` are fitted to them, and new learners answer. The AUC is that of
-mastery before each answer, beside that of P(known) under the true parameters: no estimate from the
-answers alone can do better. The bench ends with 1 where the recipe's AUC is more than .003 away
-from that of `bkt`.
+Simulated classical learners answer on 8 concepts under true parameters, drawn anew for each repeat.
+The recipe and `bkt` are fitted to them, and new learners answer. The AUC of mastery before each
+answer is compared with the AUC of P(known) under the true parameters, which no estimate from the
+answers alone can exceed. The bench ends with 1 if the recipe's AUC differs from the one of `bkt` by
+more than .003.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LIMIT: Final = 0.003
 
 
 def mastery_before(scores: Floats, parameters: Parameters) -> Floats:
-    """Mastery before each answer, shape of the scores: (concepts, learners, answers)."""
+    """Compute mastery before each answer, shape (concepts, learners, answers)."""
     found = np.empty_like(scores)
     for c, rows in enumerate(scores.tolist()):
         name = str(c)

@@ -1,21 +1,21 @@
-"""How often 95 % intervals hold the truth, by number of answers: of mastery and of ability.
+"""Measure the coverage of 95 % intervals of mastery and of ability, by number of answers.
 
 Run: ``OMP_NUM_THREADS=1 uv run python -m bench.intervals [--repeats N] [--learners N] [WHAT ...]``,
 WHAT any of bkt, bkt-forgets, bkt-irt, irt.
 
-Mastery (bkt, bkt-forgets, bkt-irt): answers of learners on 8 concepts are simulated under true
-parameters, the project's own fit finds parameters and their covariance, and new learners answer.
-The truth is P(known | answers) under the true parameters, computed by the engine; the bench counts
-how often the interval that the engine gives under the fitted parameters holds it. All learners of a
-fit share its errors, so each line's standard error is over fits and concepts. Both are compared as
-log-odds: as numbers near 1 both would round to 1, which always counts as held.
+Mastery (bkt, bkt-forgets, bkt-irt): learners on 8 concepts are simulated under true parameters, the
+project's fit estimates parameters with their covariance, and new learners answer. The truth is
+P(known | answers) under the true parameters, computed by the engine. The bench counts how often the
+engine's interval under the fitted parameters contains it. All learners of a fit share its errors,
+so standard errors are taken over fits and concepts. Both are compared as log-odds: near 1 both
+numbers would round to 1 and always agree.
 
-True parameters are drawn anew for each fit, inside the bounds of the recipe: mastery is within
+True parameters are drawn anew for each fit, within the bounds of the recipe: mastery is within
 reach of 15 right answers.
 
-Ability (bkt-irt, irt): abilities and deviations on concepts are normal, items have two parameters,
-items and scale are fitted, and mean ± 1.96 deviations of new learners is to hold the ability on the
-scale with which they were simulated.
+Ability (bkt-irt, irt): abilities and concept offsets are normal, items have two parameters, items
+and scale are fitted. The bench counts how often mean ± 1.96 standard errors of new learners
+contains the simulated ability on the scale.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.uncertainty import log_odds, log_odds_interval
-from workers.modelling.calibration.bkt.step import LEAST_PRIOR, LEAST_RATIO
+from workers.modelling.calibration.bkt.em import LEAST_PRIOR, LEAST_RATIO
 from workers.modelling.calibration.fitting import COMBINED, MODELS
 from workers.modelling.calibration.table import Table, table_of
 
@@ -48,7 +48,7 @@ NEW: Final = 60
 
 
 class Tally:
-    """Held or not, by number of answers; one share for each fit and concept."""
+    """Coverage by number of answers, one share for each fit and concept."""
 
     def __init__(self) -> None:
         self._shares: dict[int, list[float]] = {n: [] for n in AT}
@@ -69,7 +69,7 @@ class Tally:
 
 
 def drawn_truth(draw: np.random.Generator, *, forgets: bool) -> Floats:
-    """Prior, learn, guess, slip and forget of each concept, shape (5, concepts)."""
+    """Draw prior, learn, guess, slip and forget of each concept, shape (5, concepts)."""
     found: list[Floats] = []
     while len(found) < CONCEPTS:
         one = draw.uniform(LOW, HIGH)
@@ -83,7 +83,7 @@ def drawn_truth(draw: np.random.Generator, *, forgets: bool) -> Floats:
 def simulated(
     draw: np.random.Generator, truth: Floats, learners: int, n: int
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Scores, and who knew before the answer; shape (concepts, learners, n) each."""
+    """Draw scores, and the state before each answer, shape (concepts, learners, n) each."""
     prior, learn, guess, slip, forget = (column[:, None] for column in truth)
     known = draw.random((CONCEPTS, learners)) < prior
     scores = np.empty((CONCEPTS, learners, n))
@@ -97,7 +97,7 @@ def simulated(
 
 
 def table_of_scores(scores: Floats) -> Table:
-    """Scores of shape (concepts, learners, n) as a table; each concept is its own item."""
+    """Turn scores of shape (concepts, learners, n) into a table; each concept is its own item."""
     concepts, learners, n = scores.shape
     return table_of_rows(
         np.repeat(np.tile(np.arange(learners), concepts), n),
@@ -134,7 +134,7 @@ def mastery(model: str, repeats: int, learners: int) -> None:
 def held_by_concept(
     fitted: Parameters, true: Parameters, logs: list[list[Response]]
 ) -> dict[str, dict[int, list[bool]]]:
-    """Of each concept and number of answers on it, whether the interval held the truth."""
+    """Return for each concept and number of answers if the interval contained the truth."""
     found: dict[str, dict[int, list[bool]]] = {}
     for log in logs:
         one, other = Learner(), Learner()
@@ -161,7 +161,7 @@ def _answer(number: int, concept: str, item: str, score: float) -> Response:
 def ability_logs(
     draw: np.random.Generator, b: Floats, a: Floats, count: int, n: int
 ) -> tuple[Floats, list[list[Response]]]:
-    """Abilities on the scale, and answers given with them and with a deviation on each concept."""
+    """Draw abilities on the scale, and answers of learners with an offset on each concept."""
     theta = draw.normal(0.0, 1.2, count)
     deviation = draw.normal(0.0, 0.5, (count, CONCEPTS))
     item = draw.integers(b.size, size=(count, n))

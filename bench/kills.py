@@ -1,13 +1,13 @@
-"""Workers killed again and again under load: nothing lost, nothing counted twice.
+"""Kill workers again and again under load: nothing is lost, nothing is counted twice.
 
     eval "$(.ci/servers.sh start)"
     uv run python -m bench.kills
     uv run python -m bench.kills --responses 10000 --kills 10
 
 The load is published at once: simulated responses, 30 % of them twice and 10 % late. Each kill is a
-SIGKILL of a random worker, when its share of the work is done; another takes its place. Afterwards
-the ledger is compared with a separate replay, the published events with the log, and the pending
-entries are counted.
+SIGKILL of a random worker when its share of the work is done; another worker replaces it.
+Afterwards the ledger is compared with a separate replay, the published events with the log, and
+pending entries are counted.
 """
 
 import argparse
@@ -45,7 +45,7 @@ async def _applied(connection: Any) -> int:
 
 
 async def _committed_and_pending(redis_url: str, connection: Any) -> int:
-    """Entries in the ledger that nobody has acknowledged: what has to be done again."""
+    """Count committed entries that nobody has acknowledged: this work has to be repeated."""
     async with Redis.from_url(redis_url) as client:
         pending: Any = await client.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 100_000)
     entries = [f"{RESPONSES}/{one['message_id'].decode()}" for one in pending]
@@ -54,7 +54,7 @@ async def _committed_and_pending(redis_url: str, connection: Any) -> int:
 
 
 async def _kill(setting: Setting, options: argparse.Namespace) -> None:
-    """Run workers and kill them, evenly over the run; returns when the last was killed."""
+    """Run workers and kill them, evenly over the run; returns after the last kill."""
     chance = random.Random(options.seed)
     settings = {"BATCH_SIZE": str(options.batch_size), "STREAM_KEEP": "10000000"}
     running = [start_worker(setting, *_ENGINE, **settings) for _ in range(options.workers)]
@@ -112,7 +112,7 @@ async def _run(options: argparse.Namespace, setting: Setting) -> int:
 
 
 def _late(entries: Sequence[dict[str, Any]]) -> int:
-    """How many come after a later one of their learner, repeats not counted."""
+    """Count responses that come after a later one of their learner, repeats excluded."""
     newest: dict[tuple[str, str], int] = {}
     seen: Counter[str] = Counter()
     late = 0

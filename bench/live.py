@@ -1,7 +1,7 @@
-"""A CSV through a worker on real servers: metrics, `evaluate --live` and the table, compared.
+"""Run a CSV through a worker on real servers, and compare metrics, `evaluate --live` and the table.
 
-Run: ``uv run python -m bench.live FILE [ROWS]`` with the servers that the tests use
-(``.ci/servers.sh``). Prints what differs, and the figures.
+Run: ``uv run python -m bench.live FILE [ROWS]`` with the servers of the tests (``.ci/servers.sh``).
+Prints the differences and the figures.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from tests.support.live_predictions import (
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
 from tests.support.whole_run import MASTERY_COMMAND, Setting, publish, start_worker
 from workers.importing.csv_responses import CsvResponses
-from workers.metrics.drift.watch import SIZE, SIZE_OF_CONCEPT
+from workers.metrics.drift.monitor import SIZE, SIZE_OF_CONCEPT
 
 ROWS = 20_000
 

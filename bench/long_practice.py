@@ -1,15 +1,14 @@
-"""One learner who practises one concept for very long: ability, its error, and predictions.
+"""Let one learner practise one concept for very long: ability, its error, and predictions.
 
 Run: ``OMP_NUM_THREADS=1 uv run python -m bench.long_practice FILE [--model NAME] [--right SHARE]``.
 
 The model is fitted to the file's responses. For each concept a new learner then answers it alone,
-on an item that the fit never saw, and is wrong at even intervals: with 90 % right at each tenth
-answer.
-Printed are, over all concepts, the median and the extremes of ability, its standard error, the
-expected score on a concept never answered, and mastery.
+on an item that the fit never saw, with wrong answers at even intervals: with 90 % right every tenth
+answer is wrong. The bench prints, over all concepts, median and extremes of ability, its standard
+error, the expected score on a concept never answered, and mastery.
 
-The bench ends with 1 where θ after 1,000 answers is lower than after 20 by more than .5, where the
-expected score on a concept never answered is lower by more than .1, or where a figure leaves its
+The bench ends with 1 if θ after 1,000 answers is lower than after 20 by more than .5, if the
+expected score on a concept never answered is lower by more than .1, or if a figure leaves its
 range.
 """
 
@@ -42,7 +41,7 @@ SPREAD_US: Final = 60_000_000
 
 
 def practised(parameters: Parameters, concept: str, right: float, count: int) -> list[Floats]:
-    """The figures of `NAMES` after each number of answers of `AT` up to `count`."""
+    """Compute the figures of `NAMES` after each number of answers of `AT` up to `count`."""
     learner, found = Learner(), []
     done, wrong = 0, 0.0
     for n in range(1, count + 1):

@@ -1,13 +1,13 @@
-"""Memory of a worker, and length of the streams, while it works off a long backlog.
+"""Measure a worker's memory and the lengths of streams while it works off a long backlog.
 
     eval "$(.ci/servers.sh start)"
     uv run python -m bench.memory
     uv run python -m bench.memory --count 60000 --mark 20000
 
-All responses are published before the worker starts: no backlog is longer. Beside it stands a
-subscriber that has read every mastery event at once, so that nothing but `--keep` holds them.
-It ends with 1 where the worker's memory at the end is more than 20 % above that at the mark, or a
-stream is longer than it may be.
+All responses are published before the worker starts, the longest possible backlog. A subscriber
+reads every mastery event at once, so that only `--keep` holds events back. The bench ends with 1 if
+the worker's memory at the end is more than 20 % above the one at the mark, or if a stream is longer
+than allowed.
 """
 
 import argparse
@@ -42,7 +42,7 @@ _START = to_us(datetime(2026, 3, 2, 8, tzinfo=UTC))
 
 
 def rows(count: int, students: int) -> Iterator[dict[str, Any]]:
-    """Answers in the order in which they were given, a tenth of them of two concepts."""
+    """Make answers in the order in which they were given, a tenth of them on two concepts."""
     chance = random.Random(3)
     for number in range(count):
         student = chance.randrange(students)
@@ -63,7 +63,7 @@ def rows(count: int, students: int) -> Iterator[dict[str, Any]]:
 
 @dataclass
 class Seen:
-    """What was seen of the worker and of the streams."""
+    """Measurements of the worker and of the streams."""
 
     marked_bytes: int | None = None
     last_bytes: int = 0
@@ -82,7 +82,7 @@ class Seen:
 
 
 async def watch(client: Redis, worker: "subprocess.Popen[bytes]", *, count: int, mark: int) -> Seen:
-    """Look at worker and streams until the worker ends."""
+    """Measure worker and streams until the worker ends."""
     seen, process = Seen(), psutil.Process(worker.pid)
     while worker.poll() is None:
         await client.xgroup_setid(MASTERY, GRAPH_GROUP, "$")

@@ -1,17 +1,18 @@
-"""Online updates on one core: BKT and ability together, beside pyBKT's Roster and catsim.
+"""Online updates on one core: BKT and ability together, compared with pyBKT's Roster and catsim.
 
-Run: ``OMP_NUM_THREADS=1 uv run python bench/online.py [--pybkt PYTHON] [--catsim PYTHON]``. Each
-PYTHON is an interpreter that has that package: ``uv venv V && uv pip install -p V pyBKT==1.4.3
-'scikit-learn<1.5' 'numpy<2'``, and another with ``catsim``. Sides alternate, seconds are CPU
-seconds of one process, the medians are compared.
+Run: ``OMP_NUM_THREADS=1 uv run python -m bench.online [--pybkt PYTHON] [--catsim PYTHON]``. Each
+PYTHON is an interpreter with that package: ``uv venv V && uv pip install -p V pyBKT==1.4.3
+'scikit-learn<1.5' 'numpy<2'``, and another with ``catsim``. The sides alternate, seconds are CPU
+seconds of one process, and medians are compared.
 
-Ours: batches of 500 learners, each answer with the look-up of state and parameters by index, and
-all that `bkt-irt` does: ability and deviation by exact moments (`evidence_of_logits`), mastery
-(`update_many`), and the prediction by the last step. `ability alone` is `evidence_of_logits` for
-learners whose parameters are at hand. Parameters are the same for all concepts; the work is not
-less for it.
+Own side: batches of 500 learners. Each answer looks up state and parameters by index and does all
+work of `bkt-irt`: ability and concept offset by exact moments (`evidence_of_logits`), mastery
+(`update_many`), and the prediction by the last step. `ability alone` is `evidence_of_logits`
+without the look-up. All concepts share their parameters, which does not reduce the work.
+
 pyBKT: `Roster.update_states` of 500 students with one answer each, after a fit of one skill.
-catsim: `NumericalSearchEstimator.estimate` after an answer, of a learner with 20 answers on a bank
+
+catsim: `NumericalSearchEstimator.estimate` after an answer of a learner with 20 answers on a bank
 of 500 items.
 """
 
@@ -23,9 +24,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workers.estimation.averaged_logistic import averaged_many, evidence_of_logits
 from workers.estimation.bkt import update_many
-from workers.estimation.last_step import FEATURES, Seen, features, sums_after
+from workers.estimation.last_step import FEATURES, FeatureSources, features, sums_after
+from workers.estimation.logistic_normal import evidence_of_logits, logistic_normal_many
 
 LEARNERS, CONCEPTS, ITEMS, BATCHES, ROUNDS = 500, 50, 1_000, 400, 5
 POPULATION = 5_000
@@ -74,7 +75,7 @@ print(200 / (time.process_time() - start))
 
 
 def ours() -> float:
-    """Answers a second, state and parameters looked up by index."""
+    """Count answers per second, with state and parameters looked up by index."""
     draw = np.random.default_rng(1)
     a, b = draw.lognormal(0.0, 0.3, ITEMS), draw.normal(0.0, 1.0, ITEMS)
     prior, learn, guess, slip, loose, drift = (
@@ -100,7 +101,7 @@ def ours() -> float:
         steep, v1, v2 = a[item], variance[who], spread[who]
         x = steep * (theta[who] + deviation[who] - b[item])
         w = steep * steep * (v1 + v2)
-        expected = averaged_many(x, w)
+        expected = logistic_normal_many(x, w)
         z = np.log(expected.right) - np.log(expected.wrong)
         odds = np.ldexp(mantissa[who], exponent[who])
         known = odds / (1.0 + odds)
@@ -109,7 +110,7 @@ def ours() -> float:
         again = (n > 0).astype(np.float64)
         eta = np.einsum(
             "ij,ij->i",
-            features(Seen(z, (right, 1.0 - right), known, sums, n, again)),
+            features(FeatureSources(z, (right, 1.0 - right), known, sums, n, again)),
             weights[concept],
         )
         _prediction = 1.0 / (1.0 + np.exp(-eta))
@@ -133,7 +134,7 @@ def ours() -> float:
 
 
 def ability_alone() -> float:
-    """Ability updates a second."""
+    """Count ability updates per second."""
     draw = np.random.default_rng(1)
     a, b = draw.lognormal(0.0, 0.3, LEARNERS), draw.normal(0.0, 1.0, LEARNERS)
     scores = draw.integers(0, 2, (BATCHES, LEARNERS)).astype(np.float64)

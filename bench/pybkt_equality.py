@@ -1,11 +1,11 @@
-"""Predictions under the same parameters: the engine's, pyBKT's, and exact ones.
+"""Compare predictions under the same parameters: the engine's, pyBKT's, and exact ones.
 
 Run: ``uv run python -m bench.pybkt_equality PYTHON [--learners N] [--answers N]``, PYTHON an
-interpreter that has pyBKT: ``uv venv V && uv pip install -p V pyBKT==1.4.3 'scikit-learn<1.5'
+interpreter with pyBKT: ``uv venv V && uv pip install -p V pyBKT==1.4.3 'scikit-learn<1.5'
 'numpy<2'``, then V/bin/python.
 
-Parameters are drawn, with and without forgetting, and given to pyBKT's Model; answers are simulated
-and predicted one step ahead by both. Neither learns anything from them. The exact ones are by the
+Parameters are drawn, with and without forgetting, and given to pyBKT's Model. Answers are
+simulated, and both sides predict them one step ahead without fitting. The exact predictions use the
 textbook's formulas in rational arithmetic, for the first learners of each concept.
 """
 
@@ -50,7 +50,7 @@ json.dump(told.correct_predictions.tolist(), open(sys.argv[2], "w"))
 
 
 def drawn(draw: np.random.Generator) -> dict[str, BktParameters]:
-    """Parameters of concepts; the first half forgets nothing."""
+    """Draw parameters of concepts; the first half does not forget."""
     found = {}
     for c in range(CONCEPTS):
         prior, learn, guess, slip, forget = draw.uniform(
@@ -65,7 +65,7 @@ def drawn(draw: np.random.Generator) -> dict[str, BktParameters]:
 def simulated(
     draw: np.random.Generator, models: dict[str, BktParameters], learners: int, answers: int
 ) -> list[tuple[str, int, int, int]]:
-    """Rows of concept, learner, place and score, learner by learner."""
+    """Draw rows of concept, learner, place and score, learner by learner."""
     rows = []
     for name, model in models.items():
         for learner in range(learners):
@@ -106,7 +106,7 @@ def pybkts(
 def exact_error(
     models: dict[str, BktParameters], rows: list[tuple[str, int, int, int]], told: Floats
 ) -> float:
-    """Largest distance from exact predictions."""
+    """Return the largest distance from exact predictions."""
     worst, known = Fraction(0), Fraction(0)
     for (name, learner, k, score), one in zip(rows, told.tolist(), strict=True):
         if learner >= EXACT:

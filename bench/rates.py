@@ -1,11 +1,11 @@
-"""What counting responses costs: load, fold and commit with `RATE_LIMIT` on against off.
+"""Measure the cost of counting responses: load, fold and commit with and without `RATE_LIMIT`.
 
     eval "$(.ci/servers.sh start)"
     uv run python -m bench.rates
 
 Batches of 500 responses of 250 learners are recorded in turn with and without a limit, each side
-into a fresh database of its own. Counted is processor time, of this process and of the database's
-own processes, which a busy machine changes less than it does the clock's; Linux only.
+into a fresh database of its own. The measure is processor time of this process and of the
+database's processes, which depends less on a busy machine than elapsed time; Linux only.
 """
 
 import argparse
@@ -18,15 +18,15 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.support.doubles import PARAMETERS, STREAM, admission, raw
+from tests.support.doubles import PARAMETERS, admission, raw, record
 from tests.support.factories import event_json
 from tests.support.servers import fresh_database, server_variables
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.rate_limit import RateLimit
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.engine.recorder import Recorder
 from workers.ledger.sql.direct import DirectLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -42,7 +42,7 @@ class Side:
     theirs_s: float = 0.0
 
     async def database_s(self) -> float:
-        """Processor time of the database's processes so far, seconds."""
+        """Return the processor time of the database's processes so far, seconds."""
         connection = await asyncpg.connect(self.dsn)
         try:
             rows = await connection.fetch(
@@ -56,13 +56,9 @@ class Side:
 
 
 def _used(pid: int) -> float:
-    """Processor time of a process so far, seconds."""
+    """Return the processor time of a process so far, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-async def _at_once() -> None:
-    return
 
 
 def _batch(number: int, size: int) -> list[Admitted]:
@@ -88,7 +84,7 @@ async def _main(options: argparse.Namespace) -> None:
             recorder = Recorder(
                 ledger=ledger,
                 parameters=PARAMETERS,
-                patience=Patience(),
+                retrying=Retrying(),
                 meter=EngineMetrics("0"),
                 rate_limit=limit,
             )
@@ -100,7 +96,7 @@ async def _main(options: argparse.Namespace) -> None:
                     side.ours_s, side.theirs_s = 0.0, -await side.database_s()
             for name in ("on", "off") if number % 2 else ("off", "on"):
                 began = time.process_time()
-                await sides[name].recorder.record(STREAM, batch, _at_once)
+                await record(sides[name].recorder, batch)
                 sides[name].ours_s += time.process_time() - began
         for side in sides.values():
             side.theirs_s += await side.database_s()

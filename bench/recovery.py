@@ -1,17 +1,17 @@
-"""Knowledge tracing fitted to simulated answers, against the Cramér-Rao bound; and beside pyBKT.
+"""Fit knowledge tracing to simulated answers, against the Cramér-Rao bound and pyBKT.
 
 Run: ``OMP_NUM_THREADS=1 uv run python -m bench.recovery [FILE.csv.gz] [--pybkt PYTHON]``.
 
 Recovery: 8 concepts, 500 learners on each with 12 answers (48,000 rows), parameters drawn once,
-answers from ten seeds; fitted without priors. The bound is the inverse of the observed information
-at the truth, by differences of a likelihood computed here, on its own. `RMSE / bound` is over all
-concepts and seeds; 1.00 is the best an unbiased estimate can do.
+answers from ten seeds, fitted without priors. The bound is the inverse of the observed information
+at the truth, by differences of a likelihood computed independently here. `RMSE / bound` is over all
+concepts and seeds; 1.00 is the best that an unbiased estimate can reach.
 
-Files (columns student, concept, correct, order): log likelihood of each concept at our estimates
-and at others', all computed here from the parameters: those of pyBKT's own EM from random starts,
-done again here in arrays, and, with PYTHON, those of pyBKT itself, one fit for each concept and
-seed: without its C++ extension it does some 400 rows/s and seed. PYTHON has pyBKT:
-``uv venv V && uv pip install -p V pyBKT==1.4.3 'scikit-learn<1.5' 'numpy<2'``.
+Files (columns student, concept, correct, order): log likelihood of each concept at the own and at
+other estimates, all computed here from the parameters. The others are pyBKT's own EM from random
+starts, repeated here in arrays, and, with PYTHON, pyBKT itself, one fit per concept and seed;
+without its C++ extension it processes about 400 rows/s per seed. PYTHON is an interpreter with
+pyBKT: ``uv venv V && uv pip install -p V pyBKT==1.4.3 'scikit-learn<1.5' 'numpy<2'``.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.modelling.calibration.bkt.fit import NO_PRIORS, fit_bkt
+from workers.modelling.calibration.bkt.fit import BetaPriors, fit_bkt
 from workers.modelling.calibration.table import NEVER, Table
 
 Floats = NDArray[np.float64]
@@ -62,7 +62,7 @@ for seed in range(int(sys.argv[3])):
 
 
 def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
-    """A table of rows that stand in each learner's own order; each concept is its own item."""
+    """Build a table of rows in each learner's own order; each concept is its own item."""
     names = [str(c) for c in range(int(concept.max()) + 1)]
     count = np.bincount(learner)
     place = np.empty(count.size, dtype=np.int64)
@@ -73,7 +73,7 @@ def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
     number[by_learner] = np.arange(learner.size) - begins[learner[by_learner]]
     order = np.lexsort((place[learner], number))
     step = np.concatenate([[0], np.cumsum(np.bincount(number))])
-    moment = number[order]
+    answered_at_us = number[order]
     return Table(
         names,
         names,
@@ -83,13 +83,16 @@ def table_of_rows(learner: Ints, concept: Ints, score: Floats) -> Table:
         step,
         np.arange(learner.size),
         concept[order],
-        moment,
-        np.where(moment > 0, moment - 1, NEVER),
+        answered_at_us,
+        np.where(answered_at_us > 0, answered_at_us - 1, NEVER),
     )
 
 
 def log_likelihood(sequences: Floats, parameters: Sequence[float]) -> float:
-    """Of answers on one concept, learners by answers, NaN after the last; the forward algorithm."""
+    """Compute the log likelihood of one concept's answers by the forward algorithm.
+
+    Answers have the shape (learners, answers), NaN after the last.
+    """
     prior, learn, guess, slip = parameters
     known = np.full(sequences.shape[0], prior)
     total = 0.0
@@ -107,7 +110,7 @@ def log_likelihood(sequences: Floats, parameters: Sequence[float]) -> float:
 
 
 def bound(sequences: Floats, truth: Floats) -> Floats:
-    """Variance that no unbiased estimate beats, of each parameter."""
+    """Compute the least variance of an unbiased estimate of each parameter."""
     n = truth.size
     hessian = np.empty((n, n))
     for i in range(n):
@@ -124,7 +127,7 @@ def bound(sequences: Floats, truth: Floats) -> Floats:
 
 
 def simulated(truth: Floats, seed: int) -> Floats:
-    """Answers, shape (concepts, learners, answers)."""
+    """Draw answers, shape (concepts, learners, answers)."""
     draw = np.random.default_rng(seed)
     prior, learn, guess, slip = (column[:, None] for column in truth)
     known = draw.random((CONCEPTS, LEARNERS)) < prior
@@ -147,7 +150,7 @@ def recovery() -> None:
         concept = np.repeat(np.arange(CONCEPTS), LEARNERS * ANSWERS)
         table = table_of_rows(learner, concept, answers.ravel())
         begin = time.process_time()
-        found = fit_bkt(table, forgets=False, priors=NO_PRIORS, restarts=5).parameters[:4]
+        found = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5).parameters[:4]
         seconds += time.process_time() - begin
         rows += learner.size
         errors.append(found - truth)
@@ -164,7 +167,7 @@ def recovery() -> None:
 
 
 def beside(path: Path, found_by_pybkt: Sequence[Path]) -> None:
-    """Fit a file's concepts; compare with pyBKT where it is there."""
+    """Fit a file's concepts, and compare with pyBKT if it is given."""
     raw = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
     order = np.lexsort((raw["order"], raw["student"]))
     names, concept = np.unique(raw["concept"][order].astype(str), return_inverse=True)
@@ -172,7 +175,7 @@ def beside(path: Path, found_by_pybkt: Sequence[Path]) -> None:
     score = raw["correct"][order].astype(np.float64)
     table = table_of_rows(learner, concept, score)
     begin = time.process_time()
-    found = fit_bkt(table, forgets=False, priors=NO_PRIORS, restarts=5)
+    found = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5)
     seconds = time.process_time() - begin
     print(
         f"\n{path.name}: {score.size:,} rows, {names.size} concepts, "
@@ -206,9 +209,9 @@ def beside(path: Path, found_by_pybkt: Sequence[Path]) -> None:
 
 
 def plain_em(concept: Ints, learner: Ints, score: Floats, seed: int) -> Floats:
-    """EM as pyBKT runs it: its random starts, its stop (0.005 nats or 100 rounds), no priors.
+    """Run EM as pyBKT does: its random starts, its stop (0.005 nats or 100 rounds), no priors.
 
-    In arrays, for pyBKT without its C++ extension takes minutes for a few hundred rows.
+    It runs in arrays, since pyBKT without its C++ extension takes minutes for a few hundred rows.
     """
     count = int(concept.max()) + 1
     own = np.unique(learner * count + concept, return_inverse=True)[1]
@@ -278,7 +281,7 @@ def plain_em(concept: Ints, learner: Ints, score: Floats, seed: int) -> Floats:
 
 
 def padded(learner: Ints, score: Floats) -> Floats:
-    """One row a learner, NaN after the last answer."""
+    """Return one row per learner, NaN after the last answer."""
     own, count = np.unique(learner, return_counts=True)
     table = np.full((own.size, int(count.max())), np.nan)
     row = np.searchsorted(own, learner)
@@ -294,7 +297,7 @@ def run_pybkt(path: Path, python: str, put: Path, seeds: int) -> None:
 
 
 def pybkt(files: Sequence[Path]) -> dict[str, dict[str, list[float]]]:
-    """Of each seed the parameters that pyBKT found, by concept."""
+    """Read the parameters that pyBKT fitted, by concept, for each seed."""
     by_seed: dict[int, dict[str, list[float]]] = {}
     for file in files:
         for line in file.read_text().splitlines():

@@ -1,8 +1,8 @@
-"""Replaying many learners: one by one beside all at once, by the mean number of chains at work.
+"""Replay many learners: one by one, and all at once, by the mean number of active chains.
 
-Run: ``uv run python bench/replay.py``. Where the ratio passes 1 is what `_WIDE` in
-``workers/estimation/replay.py`` should say. Width is answers / longest log; logs are of equal
-length (`even`) or as uneven as in a real class (`uneven`: many short, few long).
+Run: ``uv run python -m bench.replay``. `_WIDE` in ``workers/estimation/replay.py`` should be the
+width at which the ratio passes 1. Width is answers / longest log. Logs have equal length (`even`)
+or the lengths of a real class (`uneven`: many short, few long).
 """
 
 import random

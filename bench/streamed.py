@@ -1,10 +1,10 @@
-"""How far predictions of streamed responses are from those of `mastery evaluate`, and how fast.
+"""Compare predictions of streamed responses with those of `mastery evaluate`, and measure the rate.
 
     eval "$(.ci/servers.sh start)"
     uv run python -m bench.streamed FILE --limit 20000
 
-Parameters are fitted to the file's responses, stored and activated; then the responses go through
-the recorder into Postgres, and each prediction that was stored is compared with the evaluation's.
+Parameters are fitted to the file's responses, stored and activated. Then the responses go through
+the recorder into Postgres, and each stored prediction is compared with the evaluation's.
 """
 
 import argparse

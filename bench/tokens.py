@@ -1,13 +1,13 @@
-"""What verifying each token costs: throughput in verify mode against trust mode.
+"""Measure the cost of verifying each token: throughput in verify mode against trust mode.
 
     eval "$(.ci/servers.sh start)"
     uv run python -m bench.tokens                        # 2,000 students, 20 events a token
     uv run python -m bench.tokens --students 500 --turns 5
 
-In turns the same entries, tokens and all, once with JWT_MODE=trust and once with JWT_MODE=verify
-and an ES256 key fetched from a key set, each on an empty Redis and a new database. The rate is that
-from the first entry that is read to the last that is acknowledged; the limit is 0.85 of trust's.
-The order of the two changes with each turn.
+The same entries with their tokens run in turn with JWT_MODE=trust, and with JWT_MODE=verify and an
+ES256 key fetched from a key set, each on an empty Redis and a new database. The rate covers the
+first entry read to the last one acknowledged; the limit is 0.85 of trust's. The order of the two
+changes with each turn.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _PIPELINE = 1_000
 
 
 def _events(options: argparse.Namespace, key: SigningKey) -> list[bytes]:
-    """Each student's events under one token, students mixed as in a school."""
+    """Make each student's events under one token, students mixed as in a school."""
     chance = random.Random(5)
     students = [f"student-{n}" for n in range(options.students)]
     signed = {one: (claims := token_claims(one), key.sign(claims)) for one in students}

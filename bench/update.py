@@ -1,11 +1,11 @@
-"""One answer folded under each model; and the kernels for 500 learners beside the scalar functions.
+"""Fold one answer under each model, and compare vector kernels for 500 learners with scalar ones.
 
-Run: ``OMP_NUM_THREADS=1 uv run python bench/update.py [MODEL ...]``. Absolute rates are this
-machine's of this moment; rounds of all sides alternate, so the ratios hold where the rates swing.
+Run: ``OMP_NUM_THREADS=1 uv run python -m bench.update [MODEL ...]``. Absolute rates depend on the
+machine. Rounds of all sides alternate, so ratios hold although rates vary.
 
-`apply` is processor time of one answer: the look-up of state and parameters, the prediction,
-mastery with its gradient, ability. Parameters are fitted to simulated answers, whose learners are
-then streamed. To compare with another commit, run this file in a work tree of it, in turns.
+`apply` is the processor time of one answer: look-up of state and parameters, prediction, mastery
+with its gradient, ability. Parameters are fitted to simulated answers, whose learners are then
+predicted. To compare with another commit, run this file in a work tree of it, in turns.
 """
 
 import argparse
@@ -34,7 +34,7 @@ Kernel = Callable[[], object]
 
 
 def updates() -> tuple[Kernel, Kernel]:
-    """One answer of each learner: Bayes' rule and transition."""
+    """Update mastery by one answer of each learner: Bayes' rule and transition."""
     draw = random.Random(7)
     mantissa = [draw.uniform(0.5, 0.999) for _ in range(LEARNERS)]
     exponent = [draw.randrange(-4, 30) for _ in range(LEARNERS)]
@@ -64,7 +64,7 @@ def updates() -> tuple[Kernel, Kernel]:
 
 
 def abilities() -> tuple[Kernel, Kernel]:
-    """One estimate of each learner."""
+    """Estimate the ability of each learner once."""
     draw = random.Random(7)
     states = [AbilityState(n, float(draw.randint(0, n))) for n in range(1, LEARNERS + 1)]
     responses = np.array([float(s.responses) for s in states])
@@ -83,7 +83,7 @@ def abilities() -> tuple[Kernel, Kernel]:
 
 
 def simulated_logs() -> list[list[Response]]:
-    """Answers of learners of different abilities on items of different difficulties."""
+    """Draw answers of learners of different abilities on items of different difficulties."""
     draw = np.random.default_rng(7)
     theta, difficulty = draw.normal(0.0, 1.2, STREAMED), draw.normal(0.0, 1.0, CONCEPTS * ITEMS)
     item = draw.integers(CONCEPTS * ITEMS, size=(STREAMED, ANSWERS))
@@ -99,7 +99,7 @@ def simulated_logs() -> list[list[Response]]:
 
 
 def streamed(logs: list[list[Response]], parameters: Parameters) -> Kernel:
-    """All answers of all learners."""
+    """Fold all answers of all learners."""
 
     def stream() -> None:
         for log in logs:

@@ -1,4 +1,4 @@
-"""A whole data set through worker processes on real servers, compared with a separate replay.
+"""Run a whole data set through worker processes on real servers, and compare with a replay.
 
     eval "$(.ci/servers.sh start)"
     uv run python -m bench.whole_file FILE --ledger direct
@@ -6,8 +6,8 @@
     uv run python -m bench.whole_file FILE --twice --workers 3
     uv run python -m bench.whole_file FILE --kills 10
 
-The rate is that of the engine alone: from the first worker's start to nothing unread and nothing
-pending. Beside it stands the limit: a loop that only reads and acknowledges the same entries.
+The rate covers the engine alone: from the first worker's start until nothing is unread or pending.
+The limit is the rate of a loop that only reads and acknowledges the same entries.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from tests.support.whole_run import (
 
 
 async def _limit(redis_url: str) -> float:
-    """Entries a second of a bare read-and-acknowledge loop."""
+    """Measure entries per second of a bare read-and-acknowledge loop."""
     async with Redis.from_url(redis_url) as client:
         await client.xgroup_create(RESPONSES, "limit", id="0")
         began, total = time.perf_counter(), 0

@@ -24,7 +24,7 @@ class JobData(Message):
 
 
 class JobRequested(CloudEvent[JobData]):
-    """Somebody whose role may asks for calibration, rebuilding, verifying or reconciling."""
+    """Asks for a long piece of work; the role of the one who asks must allow it."""
 
     TYPE: ClassVar[str] = "practice.job.requested.v1"
 

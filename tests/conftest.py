@@ -7,6 +7,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH
 from tests.support.servers import (
     Neo4j,
     Supabase,
@@ -18,8 +19,9 @@ from tests.support.servers import (
 )
 
 # A busy machine is no failure; time is measured in bench/.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+settings.register_profile("thorough", deadline=None)
+settings.register_profile("everyday", deadline=None, max_examples=EVERYDAY_EXAMPLES)
+settings.load_profile("thorough" if THOROUGH else "everyday")
 
 
 @pytest.fixture(autouse=True)

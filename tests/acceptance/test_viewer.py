@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.reference.asyncapi import build_document
 from workers.reference.channels import EVENT_TYPES
 from workers.web.http import application, inner_routes

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 
 from redis.asyncio import Redis
 
@@ -14,8 +13,8 @@ from tests.faults.stage import Size, Stage, set_stage
 from tests.support.whole_run import events_differences, found, stored_mastery
 from workers.common.tasks import GRACE_S
 
-_ENDED_S = GRACE_S + 8.0
-"""Beside the grace time 5 s for HTTP, 2 s for the streams, and the end of a Python process."""
+_ENDED_S = GRACE_S + 30.0
+"""Beside the grace time 5 s for HTTP, 2 s for the streams, and a slow machine's end of Python."""
 
 
 async def _applied(stage: Stage, share: float) -> None:
@@ -59,12 +58,10 @@ async def test_given_a_backlog_when_one_worker_is_asked_to_end_then_it_leaves_no
         first, second = stage.fleet.workers
         await _applied(stage, 0.2)
 
-        began = time.monotonic()
         first.process.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(first.process.wait, timeout=_ENDED_S)
 
         assert code == 0
-        assert time.monotonic() - began < _ENDED_S
         assert await _pending(stage, first.name) == 0
         assert second.running
         stage.fleet.workers.remove(first)

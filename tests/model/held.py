@@ -6,12 +6,14 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
-from contracts.streams import ENGINE_GROUP, Shard
+from contracts.streams import ENGINE_GROUP
 from tests.model.strand import Point, Strand
 from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.ledger import SqlLedger
-from workers.publishing.publisher import Outlet, Settled
+from workers.publishing.publisher import Outlet
+from workers.publishing.settled import Settled
+from workers.streams.route import Route
 
 
 class HeldLedger(SqlLedger):
@@ -69,9 +71,9 @@ class HeldOutlet(Outlet):
         self._strand = strand
         self._published = published
 
-    async def publish(self, shard: Shard, settled: Sequence[Settled]) -> int:
+    async def publish(self, route: Route, settled: Sequence[Settled]) -> int:
         async def call() -> int:
-            acknowledged = await super(HeldOutlet, self).publish(shard, settled)
+            acknowledged = await super(HeldOutlet, self).publish(route, settled)
             await self._published()
             return acknowledged
 

@@ -12,8 +12,9 @@ from tests.model.publishing import LARGEST_EVENT
 from tests.model.strand import Killed, Strand
 from workers.admission.admission import Admission
 from workers.common.errors import Unavailable
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.engine.engine import Engine
+from workers.engine.pipeline import Pipeline
 from workers.engine.recorder import Recorder
 from workers.identity.claims import Authorisation, TrustedClaims
 from workers.ledger.exchange import Commit, Committed
@@ -21,9 +22,9 @@ from workers.ledger.parameter_versions import Versions
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.meter import Meter
 from workers.streams.batch import RawBatch, decode, parse
-from workers.streams.poison import Isolation
+from workers.streams.poison import PoisonIsolation
 from workers.streams.reclaiming import Reclaimer
-from workers.streams.redriven import Acceptances
+from workers.streams.redriven import RedriveOrigins
 from workers.streams.tries import Tries
 
 SHARD: Final[Shard] = shards(0)[0]
@@ -75,27 +76,30 @@ class Incarnation:
         self._consumer = consumer
         self._redis = MortalRedis(connection_pool=client.connection_pool)
         self._redis.strand = strand
-        patience = Patience(first_s=0.001, longest_s=0.001)
+        retrying = Retrying(first_s=0.001, longest_s=0.001)
         self._engine = Engine(
-            admission=Admission(
-                authenticator=TrustedClaims(
-                    issuer=None, audience="authenticated", tenant_claim="tenant_id"
+            pipeline=Pipeline(
+                admission=Admission(
+                    authenticator=TrustedClaims(
+                        issuer=None, audience="authenticated", tenant_claim="tenant_id"
+                    ),
+                    authorisation=Authorisation(frozenset({"service_role"})),
+                    max_event_bytes=LARGEST_EVENT,
+                    max_token_bytes=1_024,
                 ),
-                authorisation=Authorisation(frozenset({"service_role"})),
-                max_event_bytes=LARGEST_EVENT,
-                max_token_bytes=1_024,
-            ),
-            acceptances=Acceptances(self._redis),
-            recorder=Recorder(
-                ledger=HeldLedger(ledger, strand, self._note_commit),
-                parameters=parameters,
-                patience=patience,
+                recorder=Recorder(
+                    ledger=HeldLedger(ledger, strand, self._note_commit),
+                    parameters=parameters,
+                    retrying=retrying,
+                    meter=meter,
+                ),
+                outlet=HeldOutlet(client, strand, self._note_script),
+                retrying=retrying,
                 meter=meter,
             ),
-            outlet=HeldOutlet(client, strand, self._note_script),
-            isolation=Isolation(Tries(self._redis), patience, _TRIES),
-            patience=patience,
-            meter=meter,
+            origins=RedriveOrigins(self._redis),
+            isolation=PoisonIsolation(Tries(self._redis), retrying, _TRIES),
+            retrying=retrying,
         )
         self._reclaimer = Reclaimer(
             client=self._redis,
@@ -104,7 +108,7 @@ class Incarnation:
             consumer=consumer,
             idle_ms=0,
             batch_size=BATCH,
-            held=lambda: self._engine.held(SHARD.responses),
+            held=lambda: self._engine.in_flight(SHARD.responses),
             waiting=self._engine.unsettled,
             feed=self._submit,
         )
@@ -146,7 +150,7 @@ class Incarnation:
     @property
     def at_work(self) -> bool:
         """Whether anything is on its way."""
-        return bool(self._intake or self._engine.held(SHARD.responses))
+        return bool(self._intake or self._engine.in_flight(SHARD.responses))
 
     async def rest(self) -> None:
         """Return once everything on its way is held, waits for what is held, or is done."""
@@ -210,6 +214,6 @@ class Incarnation:
         self._batch_of |= {
             entry.entry_id: number
             for entry in batch
-            if entry.entry_id not in self._engine.held(SHARD.responses)
+            if entry.entry_id not in self._engine.in_flight(SHARD.responses)
         }
         await self._engine.submit(SHARD, batch)

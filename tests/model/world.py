@@ -15,8 +15,11 @@ from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.ledger.exchange import Commit, Committed
 from workers.ledger.sql.direct import DirectLedger
-from workers.metrics.metrics import EngineMetrics
-from workers.publishing.publisher import Outlet, Settled
+from workers.metrics.engine_metrics import EngineMetrics
+from workers.publishing.publisher import Outlet
+from workers.publishing.settled import Settled
+from workers.streams.batch import RawEntry
+from workers.streams.route import Route
 from workers.streams.subscribers import ensure_groups
 
 Found = TypeVar("Found")
@@ -37,17 +40,17 @@ class _Known:
     """What a worker knows of the parameters: it has read them all, and may be late to notice."""
 
     def __init__(self) -> None:
-        self.present = PARAMETERS[1]
+        self.active = PARAMETERS[1]
 
     async def of(self, version: int) -> Parameters:
         return PARAMETERS[version]
 
-    async def reach(self, version: int) -> Parameters:
-        self.present = PARAMETERS[version]
-        return self.present
+    async def switch_to(self, version: int) -> Parameters:
+        self.active = PARAMETERS[version]
+        return self.active
 
     async def refresh(self) -> Parameters:
-        return self.present
+        return self.active
 
 
 class World:
@@ -79,7 +82,8 @@ class World:
         document = parameters_document(PARAMETERS[2])
         assert await self.ledger.store("classical", document, {}, "") == 2
         # Redis then knows the script: how often it is sent does not differ between runs.
-        await Outlet(self.redis, ENGINE_GROUP).publish(SHARD, [Settled("0-1", [])])
+        nothing = [Settled(RawEntry("0-1", {}))]
+        await Outlet(self.redis, ENGINE_GROUP).publish(Route.of_responses(SHARD), nothing)
 
     async def activate(self, version: int) -> None:
         """Say that other parameters count from now on."""

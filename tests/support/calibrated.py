@@ -5,7 +5,7 @@ from typing import Final
 from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 _UNSURE: Final = tuple(
     tuple(0.09 if row == column else 0.01 for column in range(5)) for row in range(5)
@@ -17,7 +17,7 @@ LAST_STEP: Final = Parameters(
         "c0": ConceptParameters(
             None,
             ItemParameters(-0.7, 1.2),
-            Deviation(0.8, 0.05, 0.03, 0.9),
+            ConceptOffset(0.8, 0.05, 0.03, 0.9),
             PredictionWeights(0.2, 0.7, 0.1, 0.5, 0.3, 0.1),
         ),
         "c1": ConceptParameters(BktParameters(0.3, 0.1, 0.2, 0.1)),
@@ -27,7 +27,7 @@ LAST_STEP: Final = Parameters(
         0.2,
         1.4,
         0.02,
-        deviation=Deviation(0.3, 0.01),
+        concept_offset=ConceptOffset(0.3, 0.01),
         prediction=PredictionWeights(-0.1, 0.6, 0.3, 0.4, 0.25, 0.15, 0.2, -0.1, 0.05, 0.02, -0.03),
     ),
 )

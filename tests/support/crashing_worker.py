@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 
-from workers.admission.admission import Admission, Judged
+from workers.admission.admission import Admission
+from workers.admission.verdicts import Judged
 from workers.cli.entry import main
 from workers.streams.batch import RawEntry
 

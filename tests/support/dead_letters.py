@@ -9,8 +9,8 @@ from contracts.rejections import RejectionCode
 from contracts.streams import Shard, shards
 from tests.support.factories import event_json
 from workers.common.errors import Refused
-from workers.operations.dead_letters.dead_letter import Letter, LetterId, read_letter
-from workers.publishing.mastery_events import rejection_event
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
+from workers.publishing.rejection_event import rejection_event
 from workers.streams.batch import RawEntry
 
 ENTRY: Final = "1795253400123-0"
@@ -33,13 +33,13 @@ def rejection(
     return rejection_event(stream, entry, refusal, 1, datetime(2026, 11, 21, 10, tzinfo=UTC))
 
 
-def letter(text: bytes | None = None, *, shard: Shard = PLAIN, **changes: Any) -> Letter:
+def letter(text: bytes | None = None, *, shard: Shard = PLAIN, **changes: Any) -> DeadLetter:
     """A dead letter as it is read; without a text, of `rejection` with these changes."""
     text = rejection(**changes) if text is None else text
-    return read_letter(LetterId(None, LETTER), shard, {b"event": text}, "tenant_id")
+    return read_dead_letter(DeadLetterId(None, LETTER), shard, {b"event": text}, "tenant_id")
 
 
-def holding(event: Any) -> Letter:
+def holding(event: Any) -> DeadLetter:
     """A dead letter that holds this event, JSON or any text."""
     text = event if isinstance(event, bytes) else json.dumps(event).encode()
     return letter(fields={b"event": text})

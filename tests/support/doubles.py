@@ -9,29 +9,33 @@ from redis.asyncio import Redis
 
 from contracts.streams import Shard, shards
 from tests.support.factories import START_US, event_json
-from workers.admission.admission import Admission, Admitted
+from workers.admission.admission import Admission
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.engine.engine import Engine
-from workers.engine.recorder import Recorder, Result
+from workers.engine.pipeline import Pipeline
+from workers.engine.recorder import Recorder
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.identity.claims import Authorisation, TrustedClaims
-from workers.ledger.current import Current
 from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Ledger
-from workers.ledger.rows import Stored
-from workers.metrics.metrics import EngineMetrics
-from workers.publishing.publisher import Outlet, Settled
+from workers.ledger.recording import RecordingLedger
+from workers.metrics.engine_metrics import EngineMetrics
+from workers.publishing.publisher import Outlet
+from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
-from workers.streams.poison import Isolation
-from workers.streams.redriven import Acceptances
+from workers.streams.poison import PoisonIsolation
+from workers.streams.redriven import RedriveOrigins
+from workers.streams.route import Route
 from workers.streams.tries import Tries
 
 STREAM: Final = "practice.responses.v1"
 SHARD: Final[Shard] = shards(0)[0]
+ROUTE: Final = Route.of_responses(SHARD)
 PARAMETERS: Final = Parameters()
+_METER: Final = EngineMetrics("0")
 
 
 def admission(**changes: Any) -> Admission:
@@ -77,26 +81,60 @@ def batch(*entries: RawEntry, deliveries: int = 1, alone: bool = False) -> RawBa
     return RawBatch(STREAM, entries, deliveries=delivered, alone=alone)
 
 
-def impatient() -> Patience:
-    """Patience that hardly waits."""
-    return Patience(first_s=0.001, longest_s=0.002)
+def fast_retrying() -> Retrying:
+    """Retrying that hardly waits."""
+    return Retrying(first_s=0.001, longest_s=0.002)
 
 
 def recorder(
-    ledger: Ledger, meter: EngineMetrics | None = None, patience: Patience | None = None
+    ledger: RecordingLedger, meter: EngineMetrics | None = None, retrying: Retrying | None = None
 ) -> Recorder:
     """A recorder that hardly waits."""
     return Recorder(
         ledger=ledger,
         parameters=PARAMETERS,
-        patience=patience or impatient(),
+        retrying=retrying or fast_retrying(),
         meter=meter or EngineMetrics("0"),
     )
 
 
-async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Result]:
-    """Record a batch of the stream that nobody else works on."""
-    return await work.record(STREAM, entries, _at_once)
+async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Settled]:
+    """Take admitted entries through the pipeline, as one batch; return how each ended."""
+    outlet = _CollectingOutlet()
+    pipeline = Pipeline(
+        admission=cast("Admission", _JudgedBefore(entries)),
+        recorder=work,
+        outlet=cast("Outlet", outlet),
+        retrying=fast_retrying(),
+        meter=_METER,
+    )
+    async for _ in pipeline.run(SHARD, RawBatch(STREAM, [one.entry for one in entries])):
+        pass  # no other batch has to be waited for
+    return outlet.settled
+
+
+class _JudgedBefore:
+    """Admission of a batch whose entries are admitted already."""
+
+    def __init__(self, admitted: Sequence[Admitted]) -> None:
+        self._left = iter(admitted)
+
+    def judge(self, entry: RawEntry, now_ms: int | None = None) -> Admitted:  # noqa: ARG002  # as `Admission`
+        judged = next(self._left)
+        assert judged.entry is entry
+        return judged
+
+
+class _CollectingOutlet:
+    """Keeps what would be published."""
+
+    def __init__(self) -> None:
+        self.settled: list[Settled] = []
+
+    async def publish(self, route: Route, settled: Sequence[Settled]) -> int:
+        assert route == ROUTE
+        self.settled += settled
+        return len(settled)
 
 
 class FakeTries:
@@ -120,28 +158,31 @@ class FakeTries:
         self.kept.pop(entry_id, None)
 
 
-def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> Isolation:
-    """Isolation that hardly waits."""
-    return Isolation(
-        cast("Tries", tries or FakeTries()), impatient(), max_deliveries, first_pause_s=0.001
+def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> PoisonIsolation:
+    """A `PoisonIsolation` that hardly waits."""
+    return PoisonIsolation(
+        cast("Tries", tries or FakeTries()), fast_retrying(), max_deliveries, first_pause_s=0.001
     )
 
 
 def engine(
-    ledger: Ledger,
+    ledger: RecordingLedger,
     outlet: "FakeOutlet",
     meter: EngineMetrics | None = None,
     tries: FakeTries | None = None,
 ) -> Engine:
-    meter, patience = meter or EngineMetrics("0"), impatient()
+    meter, retrying = meter or EngineMetrics("0"), fast_retrying()
     return Engine(
-        admission=admission(),
-        acceptances=Acceptances(cast("Redis", None)),  # asked for marked entries only
-        recorder=recorder(ledger, meter, patience),
-        outlet=cast("Outlet", outlet),
+        pipeline=Pipeline(
+            admission=admission(),
+            recorder=recorder(ledger, meter, retrying),
+            outlet=cast("Outlet", outlet),
+            retrying=retrying,
+            meter=meter,
+        ),
+        origins=RedriveOrigins(cast("Redis", None)),  # asked for marked entries only
         isolation=isolation(tries),
-        patience=patience,
-        meter=meter,
+        retrying=retrying,
     )
 
 
@@ -150,20 +191,21 @@ def counted(meter: EngineMetrics, name: str, **labels: str) -> float:
     return meter.registry.get_sample_value(f"mastery_{name}_total", labels) or 0.0
 
 
-def events_of(result: Result) -> list[dict[str, Any]]:
+def events_of(result: Settled) -> list[dict[str, Any]]:
     return [json.loads(one) for one in result.events]
 
 
-def by_entry(results: Sequence[Result]) -> dict[str, Result]:
-    """Results by entry; each entry ends once."""
+def by_entry(results: Sequence[Settled]) -> dict[str, Settled]:
+    """Settled entries by id; each entry ends once."""
     found = {one.entry.entry_id: one for one in results}
     assert len(found) == len(results)
     return found
 
 
-def refusal_of(result: Result) -> Refused:
+def refusal_of(result: Settled) -> Refused:
     assert result.refusal is not None
-    assert not result.events
+    assert result.recorded is None
+    assert len(result.events) == 1
     return result.refusal
 
 
@@ -181,17 +223,18 @@ class FakeOutlet:
         self.acknowledged: list[str] = []
         self.gate: Callable[[], Awaitable[None]] | None = None
 
-    async def publish(self, shard: Shard, settled: Sequence[Settled]) -> int:
-        assert shard == SHARD
+    async def publish(self, route: Route, settled: Sequence[Settled]) -> int:
+        assert route == ROUTE
         if self.gate is not None:
             await self.gate()
         acknowledged = 0
         for one in settled:
-            if one.entry_id in self.pending:
-                self.pending.remove(one.entry_id)
-                self.acknowledged.append(one.entry_id)
+            entry_id = one.entry.entry_id
+            if entry_id in self.pending:
+                self.pending.remove(entry_id)
+                self.acknowledged.append(entry_id)
                 acknowledged += 1
-                (self.rejected if one.rejected else self.published).extend(
+                (self.published if one.refusal is None else self.rejected).extend(
                     json.loads(event) for event in one.events
                 )
         return acknowledged
@@ -224,30 +267,9 @@ class HookedLedger:
         await self.after_commit(commits)
         return answers
 
-    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        return await self.inner.learners(after, limit)
-
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        return await self.inner.stored(keys)
-
-    async def current(
-        self, keys: Sequence[LearnerKey], since_us: int | None = None
-    ) -> list[Current]:
-        return await self.inner.current(keys, since_us)
-
-    async def clock_us(self) -> int:
-        return await self.inner.clock_us()
-
     async def ping(self) -> None:
         await self.inner.ping()
-
-    async def close(self) -> None:
-        await self.inner.close()
 
 
 async def _nothing(_: object) -> None:
     await asyncio.sleep(0)
-
-
-async def _at_once() -> None:
-    return

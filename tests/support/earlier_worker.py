@@ -1,8 +1,8 @@
-"""`mastery worker` of the first version, in what it asks of the database: load, commit, learners.
+"""`mastery worker` of an earlier version, in what it asks of the database.
 
-It takes the command's own arguments. What later versions ask for besides is taken out of it, so
-that it runs on the first schema, and on any later one that lets workers of the version before go
-on.
+It takes the command's own arguments. Its requests leave out the keys that later versions added
+(rates, erasures, active parameters); a schema that lets workers of the version before go on
+answers them.
 """
 
 import asyncio
@@ -15,15 +15,10 @@ from workers.engine import recorder
 from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Commit, Touched
 from workers.ledger.parameter_versions import ParametersSource
-from workers.ledger.sql import ledger as contract
-from workers.ledger.sql import load_and_commit as documents
-from workers.ledger.sql.ledger import SqlLedger
+from workers.ledger.sql import commit, load, recording
+from workers.ledger.sql.documents import Document
 from workers.operations.repair.background_replay import Replayer
-from workers.publishing.outbox_relay import Teller
-
-
-async def _ping(self: SqlLedger) -> None:
-    await self.learners(limit=1)
+from workers.publishing.outbox_relay import OutboxRelay
 
 
 def _touched(*fields: Any) -> Touched:
@@ -34,36 +29,35 @@ def _commit(folded: Any, entries: Sequence[str], *_: Any) -> Commit:
     return Commit(folded, list(entries))
 
 
-def _load_request(touched: Sequence[Touched]) -> documents.Document:
+def _load_request(touched: Sequence[Touched]) -> Document:
     request = _load_request_now(touched)
     del request["active"]
     return request
 
 
-_load_request_now = documents.load_request
+_load_request_now = load.load_request
 
 
-async def _none(self: Teller | Replayer) -> int:  # noqa: ARG001  # in place of a method
+async def _none(self: OutboxRelay | Replayer) -> int:  # noqa: ARG001  # in place of a method
     return 0
 
 
-async def _do_nothing(self: Teller | Replayer) -> None:  # noqa: ARG001  # in place of a method
+async def _do_nothing(self: OutboxRelay | Replayer) -> None:  # noqa: ARG001  # in place of a method
     await asyncio.Event().wait()
 
 
 async def _built_in(self: ParametersSource) -> Parameters:
-    return self.present
+    return self.active
 
 
 if __name__ == "__main__":
-    SqlLedger.ping = _ping  # type: ignore[method-assign]  # as it was
     # Nobody asked how responses came, and none were counted.
     vars(recorder).update(Touched=_touched, Commit=_commit)
     # Nobody knew of active versions.
-    vars(contract).update(load_request=_load_request)
-    vars(documents).update(load_request=_load_request)
-    Teller.tell = _none  # type: ignore[method-assign]  # there was none
-    Teller.run = _do_nothing  # type: ignore[method-assign]  # there was none
+    vars(recording).update(load_request=_load_request)
+    vars(commit).update(load_request=_load_request)
+    OutboxRelay.publish = _none  # type: ignore[method-assign]  # there was none
+    OutboxRelay.run = _do_nothing  # type: ignore[method-assign]  # there was none
     Replayer.replay = _none  # type: ignore[method-assign]  # there was none
     Replayer.run = _do_nothing  # type: ignore[method-assign]  # there was none
     ParametersSource.refresh = _built_in  # type: ignore[method-assign]  # there were no others

@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import FEATURES, PredictionWeights
 from workers.estimation.learner import Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 MISSING: Final = object()
 """Given as the value of a field, it takes the field out."""
@@ -27,6 +28,7 @@ START_US: Final = int(START.timestamp()) * 1_000_000
 _NAMESPACE: Final = uuid.UUID("6d617374-6572-4579-8000-000000000000")
 
 
+@lru_cache(maxsize=100_000, typed=True)
 def uuid_of(*parts: object) -> str:
     """The UUID that these parts always give, canonical and in lower case."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(map(str, parts))))
@@ -256,9 +258,9 @@ def item_parameters(draw: st.DrawFn) -> ItemParameters:
 
 
 @st.composite
-def deviations(draw: st.DrawFn) -> Deviation:
-    """Any valid deviation of a concept."""
-    return Deviation(
+def concept_offsets(draw: st.DrawFn) -> ConceptOffset:
+    """Any valid offset of a concept."""
+    return ConceptOffset(
         draw(st.one_of(st.just(0.0), st.floats(1e-4, 4.0))),
         draw(st.sampled_from((0.0, 0.02, 1.0))),
         draw(st.floats(-0.5, 0.5)),
@@ -282,7 +284,7 @@ def scale_parameters(draw: st.DrawFn) -> ScaleParameters:
         draw(st.floats(0.01, 9.0)),
         draw(st.sampled_from((0.0, 0.01, 1.0))),
         draw(item_parameters()),
-        draw(deviations()),
+        draw(concept_offsets()),
         prediction is None and draw(st.booleans()),
         prediction,
     )
@@ -295,7 +297,7 @@ def calibrated_parameters(draw: st.DrawFn) -> Parameters:
         ConceptParameters,
         st.one_of(st.none(), bkt_parameters()),
         st.one_of(st.none(), item_parameters()),
-        st.one_of(st.none(), deviations()),
+        st.one_of(st.none(), concept_offsets()),
         st.one_of(st.none(), prediction_weights()),
     )
     return Parameters(

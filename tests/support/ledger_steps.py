@@ -6,12 +6,13 @@ from typing import Any
 
 from workers.common.rate_limit import RateLimit
 from workers.engine.rate_limiting import counted
-from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.fold import Folded, FoldTask, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
+from workers.ledger.audit import AuditLedger
 from workers.ledger.exchange import Arrival, Commit, Committed, Loaded, Recorded, Touched
-from workers.ledger.protocol import Ledger
+from workers.ledger.recording import RecordingLedger
 from workers.ledger.rows import Stored
 from workers.operations.repair.verifying import differences
 
@@ -25,7 +26,11 @@ def entry_of(response: Response) -> str:
 
 
 async def load(
-    ledger: Ledger, key: LearnerKey, responses: Sequence[Response], *, earlier: bool = False
+    ledger: RecordingLedger,
+    key: LearnerKey,
+    responses: Sequence[Response],
+    *,
+    earlier: bool = False,
 ) -> Loaded:
     """What the ledger has of one learner; `earlier`: as a worker before rates asks."""
     touched = Touched(key, list(responses), arrivals=None if earlier else arrivals(responses))
@@ -42,7 +47,7 @@ def folded(
     parameters: Parameters = PARAMETERS,
 ) -> Commit:
     """The commit of responses onto a loaded state."""
-    (one,) = fold([Work(key, state.learner, list(responses), state.log)], parameters)
+    (one,) = fold([FoldTask(key, state.learner, list(responses), state.log)], parameters)
     if earlier:
         return commit_of(one)
     came = arrivals(one.responses)
@@ -61,12 +66,12 @@ def commit_of(one: Folded) -> Commit:
     return Commit(one, [entry_of(response) for response in one.responses])
 
 
-async def commit(ledger: Ledger, *commits: Commit) -> list[Committed | Loaded]:
+async def commit(ledger: RecordingLedger, *commits: Commit) -> list[Committed | Loaded]:
     return await ledger.commit(list(commits))
 
 
 async def record(
-    ledger: Ledger,
+    ledger: RecordingLedger,
     key: LearnerKey,
     responses: Sequence[Response],
     parameters: Parameters = PARAMETERS,
@@ -79,7 +84,7 @@ async def record(
 
 
 async def persist(
-    ledger: Ledger,
+    ledger: RecordingLedger,
     key: LearnerKey,
     responses: Sequence[Response],
     *,
@@ -101,13 +106,13 @@ async def persist(
         conflicts += 1
 
 
-async def stored(ledger: Ledger, key: LearnerKey) -> Stored:
+async def stored(ledger: AuditLedger, key: LearnerKey) -> Stored:
     (one,) = await ledger.stored([key])
     return one
 
 
 async def assert_stored(
-    ledger: Ledger,
+    ledger: AuditLedger,
     key: LearnerKey,
     log: Sequence[Response],
     parameters: Parameters = PARAMETERS,

@@ -6,7 +6,8 @@ Psychometrika 35, 179-197, table 1. Counts of the patterns 00000, 00001 … 1111
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Answers, answers_of_table
+from tests.support.item_banks import data_of_table
+from workers.modelling.calibration.irt.response_data import ResponseData
 
 LSAT_6 = (
     3, 6, 2, 11, 1, 1, 3, 4, 1, 8, 0, 16, 0, 3, 2, 15,
@@ -18,8 +19,8 @@ LSAT_7 = (
 )  # fmt: skip
 
 
-def answers(counts: tuple[int, ...]) -> Answers:
+def answers(counts: tuple[int, ...]) -> ResponseData:
     """A person for each pattern, standing for all who gave it."""
     table = (np.arange(32)[:, None] >> np.arange(4, -1, -1) & 1).astype(np.float64)
     weight = np.array(counts, dtype=np.float64)
-    return answers_of_table(table[weight > 0.0], weight[weight > 0.0])
+    return data_of_table(table[weight > 0.0], weight[weight > 0.0])

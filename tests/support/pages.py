@@ -1,12 +1,15 @@
-"""What holds of every page that we draw."""
+"""Checks that every rendered page must pass."""
 
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
+EVIL = "<script>alert('1')</script>&"
+"""Text that would run if a page did not escape it."""
+
 
 class _Outside(HTMLParser):
-    """Collects whatever a page would load or run, and checks that all tags are closed."""
+    """Collect whatever a page would load or run, and check that all tags are closed."""
 
     void = frozenset(("meta", "br", "link", "img"))
 
@@ -39,7 +42,7 @@ def parsed(html: str) -> _Outside:
 
 
 def check_page(html: str) -> None:
-    """It is well-formed, its ids are unique, and it loads and runs nothing."""
+    """Check that a page is well-formed, has unique ids, and loads and runs nothing."""
     page = parsed(html)
     assert page.found == []
     assert len(page.ids) == len(set(page.ids))
@@ -50,7 +53,7 @@ def check_page(html: str) -> None:
 
 
 def check_figures(html: str, fewest: int) -> None:
-    """Each figure has a title and a description that stand for it."""
+    """Check that each figure has a title and a description that stand for it."""
     figures = re.findall(r'<svg [^>]*role="img".*?</svg>', html, flags=re.DOTALL)
     assert len(figures) >= fewest
     for figure in figures:
@@ -60,3 +63,15 @@ def check_figures(html: str, fewest: int) -> None:
         assert title.text
         assert description.text
         assert svg.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+
+
+def text_of(html: str) -> str:
+    """Collapse white space, as a browser does."""
+    return " ".join(html.split())
+
+
+def check_escaped(html: str, fewest: int = 1) -> None:
+    """Check that a page shows `EVIL` as text."""
+    check_page(html)
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") >= fewest

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters
-from workers.estimation.predicting import stream
+from workers.estimation.predicting import predict_log
 
 
 def predict(log: Sequence[Response], parameters: Parameters) -> list[tuple[Response, float, int]]:
@@ -13,5 +13,5 @@ def predict(log: Sequence[Response], parameters: Parameters) -> list[tuple[Respo
     Returns:
         Each answer, its expected score before it, and its number on the concept it names first.
     """
-    streamed = stream(log, parameters)
+    streamed = predict_log(log, parameters)
     return list(zip(log, streamed.expected.tolist(), streamed.attempts.tolist(), strict=True))

@@ -23,7 +23,7 @@ from redis.asyncio import Redis
 
 _ROOT = Path(__file__).parents[2]
 MIGRATIONS = _ROOT / "supabase" / "migrations"
-_SUPABASE_DATABASE = _ROOT / ".ci" / "servers" / "supabase_database.sql"
+SUPABASE_DATABASE = _ROOT / ".ci" / "servers" / "supabase_database.sql"
 
 # What the Supabase CLI keeps of the migrations that it has applied.
 _HISTORY = """
@@ -236,7 +236,7 @@ async def _remake(connection: "asyncpg.Connection[Any]") -> None:
     await connection.execute(
         "drop schema if exists mastery, public, supabase_migrations cascade; create schema public"
     )
-    await connection.execute(_SUPABASE_DATABASE.read_text(encoding="utf-8"))
+    await connection.execute(SUPABASE_DATABASE.read_text(encoding="utf-8"))
     await apply_migrations(connection)
 
 

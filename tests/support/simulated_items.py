@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Answers, Floats
-from workers.modelling.calibration.irt.bank import Item, bank_of
+from tests.support.item_banks import bank_of
+from workers.modelling.calibration.irt.bank import Item
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 
-def drawn(items: list[Item], theta: Floats, seed: int, missing: float = 0.0) -> Answers:
+def drawn(items: list[Item], theta: Floats, seed: int, missing: float = 0.0) -> ResponseData:
     """Each person answers each item, but for what is missing at random."""
     draw = np.random.default_rng(seed)
     score = np.empty((theta.size, len(items)))
@@ -15,4 +16,4 @@ def drawn(items: list[Item], theta: Floats, seed: int, missing: float = 0.0) -> 
         luck = draw.random((group.items.size, 1, theta.size))
         score[:, group.items] = ((luck > reached).sum(axis=1) / group.steps).T
     person, item = np.nonzero(draw.random(score.shape) >= missing)
-    return Answers(person, item, score[person, item], *score.shape)
+    return ResponseData(person, item, score[person, item], *score.shape)

@@ -7,15 +7,15 @@ from typing import Final
 
 import asyncpg
 
-from tests.support.doubles import STREAM, admission, impatient
+from tests.support.doubles import admission, fast_retrying, record
 from tests.support.factories import event_json
 from tests.support.predicted import predict
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.engine.recorder import Recorder
 from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters
-from workers.ledger.protocol import Ledger
-from workers.metrics.metrics import EngineMetrics
+from workers.ledger.recording import RecordingLedger
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.streams.batch import RawEntry
 
 Logs = Mapping[str, Sequence[Response]]
@@ -27,10 +27,10 @@ select student_id, response_id::text, (outcome ->> 'probability_correct')::float
 """
 
 
-async def stream(ledger: Ledger, logs: Logs, parameters: Parameters, batch: int) -> int:
+async def stream(ledger: RecordingLedger, logs: Logs, parameters: Parameters, batch: int) -> int:
     """Record logs in batches of many learners, each learner's answers in order; how many."""
     recorder = Recorder(
-        ledger=ledger, parameters=parameters, patience=impatient(), meter=EngineMetrics("0")
+        ledger=ledger, parameters=parameters, retrying=fast_retrying(), meter=EngineMetrics("0")
     )
     judge = admission().judge
     turns = zip_longest(*([(who, one) for one in log] for who, log in logs.items()))
@@ -43,7 +43,7 @@ async def stream(ledger: Ledger, logs: Logs, parameters: Parameters, batch: int)
             )
             assert isinstance(judged, Admitted), judged
             admitted.append(judged)
-        results = await recorder.record(STREAM, admitted, _at_once)
+        results = await record(recorder, admitted)
         assert all(result.refusal is None for result in results)
     return len(answers)
 
@@ -84,7 +84,3 @@ def _event(student: str, response: Response) -> bytes:
         correct=response.correct,
         answered_at=at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
     )
-
-
-async def _at_once() -> None:
-    """What is awaited before each commit."""

@@ -1,1 +1,1 @@
-"""The way in: raw entries, admission, consumer groups and what dead workers left."""
+"""Admission: from a raw entry to admitted, rejected or deferred, and the reason in words."""

@@ -1,11 +1,10 @@
-"""Entries whose key is not known yet: they wait aside, while the others go on.
+"""Park entries whose key is not known yet, so that the others go on.
 
-Such an entry stays pending, and this worker's own. What is kept of it here is its id; it is read
-from the stream again once the key set was fetched anew.
+Such an entry stays pending with this worker. Only its id is kept here; the entry is read from the
+stream again once a newer key set has been fetched.
 """
 
 import asyncio
-import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,8 +14,9 @@ import structlog
 from redis.asyncio import Redis
 
 from contracts.streams import Shard
-from workers.admission.admission import Deferred
+from workers.admission.verdicts import Deferred
 from workers.common.errors import KeysUnavailable, StreamRefused, Unavailable
+from workers.common.jitter import jittered_sleep
 from workers.identity.keyring import KeyRing
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.redis_errors import group_is_missing, redis_errors
@@ -24,7 +24,7 @@ from workers.streams.redis_errors import group_is_missing, redis_errors
 _log = structlog.get_logger(__name__)
 
 MOST_PARKED: Final = 100_000
-"""Some 200 bytes each."""
+"""About 200 bytes each."""
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 30.0
 
@@ -32,17 +32,17 @@ Feed = Callable[[Shard, RawBatch], Awaitable[None]]
 
 
 class Parking:
-    """Where entries wait for the issuer's keys.
+    """Holds entries that wait for the issuer's keys.
 
     Args:
         ring: the keys.
         client: a connection to the Redis of the streams.
-        group: the consumer group that the entries are pending in.
+        group: the consumer group in which the entries are pending.
         consumer: this worker's name in it.
-        batch_size: the most entries fed at once.
-        capacity: the most entries that wait here; beyond them nothing more is taken in.
-        first_wait_s: the first wait for a key server that is away, at most, seconds; it doubles.
-        longest_wait_s: any such wait at most, seconds.
+        batch_size: the most entries passed on at once.
+        capacity: the most entries parked; intake pauses when it is reached.
+        first_wait_s: the longest first wait for a key server that is away, seconds; it doubles.
+        longest_wait_s: the longest wait of all, seconds.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class Parking:
         return sum(map(len, self._waiting.values()))
 
     def held(self, stream: str) -> AbstractSet[str]:
-        """The entries of a stream that wait here."""
+        """Return the ids of the parked entries of a stream."""
         waiting = (ids for shard, ids in self._waiting.items() if shard.responses == stream)
         return next(waiting, {}).keys()
 
     async def ready(self, batch: RawBatch) -> None:
-        """Return once a batch can be judged: keys are known, and what they lack has room here.
+        """Return when a batch can be judged: keys are known, and there is room to park.
 
         Raises:
-            KeysUnavailable: not yet.
+            KeysUnavailable: no key is known, or there is no room.
             RedisUnavailable: try again.
         """
         await self._ring.known()
@@ -90,7 +90,7 @@ class Parking:
             )
 
     async def park(self, shard: Shard, deferred: Sequence[Deferred]) -> None:
-        """Let entries wait; their deliveries so far count nothing.
+        """Park entries; their deliveries so far do not count.
 
         Raises:
             RedisUnavailable: try again.
@@ -107,17 +107,17 @@ class Parking:
             )
 
     async def check(self) -> None:
-        """Return unless something waits for a key server that is away.
+        """Raise if an entry waits for a key server that is away.
 
         Raises:
-            KeysUnavailable: saying what.
+            KeysUnavailable: says how many wait, and why.
         """
         away = self._ring.away
         if away is not None and len(self):
             raise KeysUnavailable(f"{len(self)} entries wait for keys that are not known; {away}")
 
     async def run(self, feed: Feed) -> None:
-        """Feed what waited once a newer key set decides; again and again, until cancelled.
+        """Pass entries on once a newer key set decides; runs until cancelled.
 
         Args:
             feed: takes a batch; returns when there is room for the next.
@@ -132,12 +132,12 @@ class Parking:
             except StreamRefused as error:
                 if not group_is_missing(error):
                     _log.warning("parking_failed", error=str(error))
-            except Exception as error:  # noqa: BLE001  # whatever it is, what waits must not wait for ever
+            except Exception as error:  # noqa: BLE001  # whatever it is, no entry may wait for ever
                 _log.warning("parking_failed", error=type(error).__name__)
             else:
                 wait_s = self._first_wait_s
                 continue
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await jittered_sleep(wait_s)
             wait_s = min(2 * wait_s, self._longest_wait_s)
 
     async def _resolve(self, feed: Feed) -> None:
@@ -150,7 +150,7 @@ class Parking:
             return
         keys = await self._ring.newer_than(newest_ms)
         for shard, waiting in list(self._waiting.items()):
-            # What came meanwhile waits for the next fetch.
+            # Entries parked meanwhile wait for the next fetch.
             due = [one for one, since_ms in waiting.items() if keys.newer_than(since_ms)]
             for start in range(0, len(due), self._batch_size):
                 await self._feed(shard, due[start : start + self._batch_size], feed)
@@ -158,7 +158,7 @@ class Parking:
     async def _feed(self, shard: Shard, ids: list[Any], feed: Feed) -> None:
         waiting = self._waiting[shard]
         with redis_errors():
-            # What was deleted, or acknowledged by another, is not among them.
+            # Entries that were deleted or acknowledged by another are not returned.
             found: Any = await self._client.xclaim(
                 shard.responses, self._group, self._consumer, 0, ids, retrycount=1
             )

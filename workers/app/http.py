@@ -24,7 +24,7 @@ from workers.web.limits.rates import AddressMiddleware, Rates
 from workers.web.limits.sizes import SizeMiddleware
 from workers.web.requests import HEADER
 from workers.web.server import HttpServer
-from workers.web.sockets.admission import Door
+from workers.web.sockets.admission import SocketAdmission
 from workers.web.sockets.mastery import LiveMastery
 from workers.web.sockets.routes import Sockets
 
@@ -104,7 +104,7 @@ def build_http_side(
         max_event_bytes=settings.max_event_bytes,
     )
     sockets = Sockets(
-        door=Door(
+        admission=SocketAdmission(
             guard,
             origins=settings.cors_allowed_origins,
             max_open=settings.sockets_max,

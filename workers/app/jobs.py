@@ -2,16 +2,16 @@
 
 from contracts.streams import JOBS_GROUP, shards
 from workers.app.servers import Servers
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.config.settings import Settings
 from workers.identity.claims import Authenticator
 from workers.ledger.parameter_versions import Versions
 from workers.operations.jobs.admission import JobAdmission
+from workers.operations.jobs.handlers import JobHandlers
 from workers.operations.jobs.records import JobRecords
 from workers.operations.jobs.runner import JobRunner, NewerKeys
 from workers.operations.jobs.schedule import Schedule
 from workers.operations.jobs.scheduler import Scheduler
-from workers.operations.jobs.work import Work
 from workers.publishing.publisher import Outlet
 from workers.streams.tries import Tries
 
@@ -53,7 +53,7 @@ def build_jobs(
         versions: of the parameters under which states are computed.
     """
     # Of its own: who waits in a job holds up nobody else.
-    patience = Patience()
+    retrying = Retrying()
     return JobRunner(
         admission=JobAdmission(
             authenticator=authenticator,
@@ -65,17 +65,17 @@ def build_jobs(
             schedule=schedule_of(settings),
         ),
         records=JobRecords(servers.redis),
-        work=Work(
+        handlers=JobHandlers(
             ledger=servers.ledger,
             graph=servers.graph,
             versions=versions,
-            patience=patience,
+            retrying=retrying,
             client=servers.redis,
             shard_count=settings.stream_shards,
         ),
         tries=Tries(servers.redis),
         outlet=Outlet(servers.redis, JOBS_GROUP),
-        patience=patience,
+        retrying=retrying,
         client=servers.redis,
         keys=keys,
         rejected=shards(settings.stream_shards)[0].rejected,

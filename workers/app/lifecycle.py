@@ -16,7 +16,7 @@ from workers.identity.keyring import KeyRing
 from workers.operations.jobs.runner import JobRunner
 from workers.operations.jobs.scheduler import Scheduler
 from workers.operations.repair.background_replay import Replayer
-from workers.publishing.outbox_relay import Teller
+from workers.publishing.outbox_relay import OutboxRelay
 from workers.streams.consumption import Consumption
 from workers.streams.housekeeping import Housekeeping
 
@@ -34,7 +34,7 @@ class Worker:
         engine: where batches are on their way.
         prepare: reaches the servers that cannot be done without, before anything is consumed.
         housekeeping: keeps the streams within their bounds meanwhile.
-        teller: tells subscribers of corrections meanwhile; None where another role does.
+        relay: publishes pending events meanwhile; None if another role does.
         jobs: runs jobs; None where another role does.
         scheduler: asks meanwhile for those that are due; None where another role does.
         replayer: replays meanwhile who is under other parameters than the active ones; None where
@@ -50,7 +50,7 @@ class Worker:
         engine: Engine,
         prepare: Callable[[], Awaitable[None]],
         housekeeping: Housekeeping,
-        teller: Teller | None = None,
+        relay: OutboxRelay | None = None,
         jobs: JobRunner | None = None,
         scheduler: Scheduler | None = None,
         replayer: Replayer | None = None,
@@ -61,7 +61,7 @@ class Worker:
         self._engine = engine
         self._prepare = prepare
         self._housekeeping = housekeeping
-        self._teller = teller
+        self._relay = relay
         self._jobs = jobs
         self._scheduler = scheduler
         self._replayer = replayer
@@ -103,10 +103,10 @@ class Worker:
             self._engine.until_failed(),
         ]
         if burst:
-            # Which tells by itself: what two tellers have taken, one of them has not told yet.
+            # Draining publishes pending events itself: beside it no other relay may hold any.
             ends.append(self._until_drained())
         else:
-            ends += [one.run() for one in (self._teller, self._replayer) if one is not None]
+            ends += [one.run() for one in (self._relay, self._replayer) if one is not None]
         tasks = [asyncio.create_task(one) for one in ends]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -162,18 +162,18 @@ class Worker:
                 await asyncio.sleep(_DRAIN_POLL_S)
 
     async def _drain(self) -> int:
-        """See each stream drained, then replay and tell; returns how many changes were told.
+        """Wait until each stream is drained, replay, publish pending events; return their number.
 
-        In the order of the flow: once the engine's stream is drained, all that it publishes is in
-        the projector's. What jobs and replays change is told last, and is in the projector's stream
-        again.
+        The order is that of the flow: once the engine's stream is drained, all its events are in
+        the projector's. Changes by jobs and replays are published last, and are then in the
+        projector's stream.
         """
         for consumption in self._consumptions:
             while not await consumption.drained():  # noqa: ASYNC110  # Redis tells nobody
                 await asyncio.sleep(_DRAIN_POLL_S)
         if self._replayer is not None:
             await self._replayer.replay()
-        return 0 if self._teller is None else await self._teller.tell()
+        return 0 if self._relay is None else await self._relay.publish()
 
 
 def stop_on_signals() -> asyncio.Event:

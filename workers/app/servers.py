@@ -14,7 +14,7 @@ from workers.config.settings import Settings
 from workers.graph.embedded import EmbeddedGraph
 from workers.graph.neo4j import Neo4jGraph
 from workers.graph.protocol import Graph
-from workers.ledger.rights import RightsLedger
+from workers.ledger.protocol import Ledger
 from workers.ledger.schema.embedded import EmbeddedPostgres
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.postgrest import PostgrestLedger
@@ -34,7 +34,7 @@ class Servers:
 
     broker: RedisBroker
     redis: Redis
-    ledger: RightsLedger
+    ledger: Ledger
     graph: Graph
 
 
@@ -64,7 +64,7 @@ async def _redis(settings: Settings, stack: AsyncExitStack) -> tuple[RedisBroker
     return RedisBroker(settings.redis_url, logger=logger, graceful_timeout=GRACE_S), client
 
 
-async def open_ledger(settings: Settings, stack: AsyncExitStack) -> RightsLedger:
+async def open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
     """The ledger that the settings name, closed with the stack."""
     ledger: DirectLedger | PostgrestLedger
     if settings.database_url is not None:

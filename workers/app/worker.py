@@ -20,10 +20,11 @@ from workers.app.jobs import build_jobs, build_scheduler
 from workers.app.lifecycle import Worker
 from workers.app.servers import Servers, open_servers
 from workers.common.rate_limit import RateLimit
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.common.version import package_version
 from workers.config.settings import Settings
 from workers.engine.engine import Engine
+from workers.engine.pipeline import Pipeline
 from workers.engine.recorder import Recorder
 from workers.engine.registry import Registry
 from workers.graph.projection import Projection
@@ -31,22 +32,22 @@ from workers.graph.projector import Projector
 from workers.identity.claims import Authorisation
 from workers.ledger.parameter_versions import ParametersSource, Versions
 from workers.ledger.parameters import ParametersLedger
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.metrics.health import Check, Health
-from workers.metrics.metrics import EngineMetrics
 from workers.metrics.readiness_gauge import ReadinessGauge
-from workers.metrics.refreshing import Refreshing
+from workers.metrics.shared_refresh import SharedRefresh
 from workers.metrics.stream_gauges import StreamGauges
 from workers.operations.repair.background_replay import Replayer
-from workers.publishing.outbox_relay import Teller
+from workers.publishing.outbox_relay import OutboxRelay
 from workers.publishing.publisher import Outlet
 from workers.streams.batch import RawBatch
 from workers.streams.consumer_name import ConsumerName
 from workers.streams.consumption import Consumption
 from workers.streams.housekeeping import Housekeeping
-from workers.streams.poison import Isolation
+from workers.streams.poison import PoisonIsolation
 from workers.streams.redis_clock import redis_now_ms
 from workers.streams.redis_errors import redis_errors
-from workers.streams.redriven import Acceptances
+from workers.streams.redriven import RedriveOrigins
 from workers.streams.tries import Tries
 from workers.streams.trimming import Bounds, Trimmer
 
@@ -147,13 +148,13 @@ def build_worker(
     versions = parameters_source(settings, servers.ledger)
     engine = _engine(settings, servers, metrics, verification, versions)
     # Of its own: who waits for the graph holds up nobody else.
-    patience = Patience()
+    retrying = Retrying()
     projection = Projection(
         projector=Projector(servers.graph),
         graph=servers.graph,
         outlet=Outlet(servers.redis, GRAPH_GROUP),
-        isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
-        patience=patience,
+        isolation=PoisonIsolation(Tries(servers.redis), retrying, settings.max_deliveries),
+        retrying=retrying,
     )
     common: dict[str, Any] = {
         "broker": servers.broker,
@@ -173,7 +174,7 @@ def build_worker(
             group=ENGINE_GROUP,
             event=ResponseRecorded,
             handler=record,
-            held=lambda: engine.held(shard.responses),
+            held=lambda: engine.in_flight(shard.responses),
             waiting=engine.unsettled,
         )
 
@@ -240,7 +241,7 @@ def build_worker(
             reclaim_after_ms=settings.reclaim_after_ms,
             trimmed=metrics.trimmed,
         ),
-        teller=Teller(
+        relay=OutboxRelay(
             ledger=servers.ledger,
             client=servers.redis,
             shard_count=settings.stream_shards,
@@ -261,28 +262,32 @@ def _engine(
     verification: Verification,
     versions: Versions,
 ) -> Engine:
-    patience = Patience()
+    retrying = Retrying()
     return Engine(
-        admission=Admission(
-            authenticator=verification.events,
-            authorisation=Authorisation(frozenset(settings.jwt_delegate_roles)),
-            max_event_bytes=settings.max_event_bytes,
-            max_token_bytes=settings.max_token_bytes,
-            max_queue_age_s=settings.max_queue_age_s,
-        ),
-        acceptances=Acceptances(servers.redis),
-        recorder=Recorder(
-            ledger=servers.ledger,
-            parameters=versions,
-            patience=patience,
+        pipeline=Pipeline(
+            admission=Admission(
+                authenticator=verification.events,
+                authorisation=Authorisation(frozenset(settings.jwt_delegate_roles)),
+                max_event_bytes=settings.max_event_bytes,
+                max_token_bytes=settings.max_token_bytes,
+                max_queue_age_s=settings.max_queue_age_s,
+            ),
+            recorder=Recorder(
+                ledger=servers.ledger,
+                parameters=versions,
+                retrying=retrying,
+                meter=metrics,
+                rate_limit=RateLimit.parse(settings.rate_limit),
+                registry=Registry(servers.ledger) if settings.strict else None,
+            ),
+            outlet=Outlet(servers.redis, ENGINE_GROUP),
+            retrying=retrying,
             meter=metrics,
-            rate_limit=RateLimit.parse(settings.rate_limit),
-            registry=Registry(servers.ledger) if settings.strict else None,
+            parking=verification.parking,
         ),
-        outlet=Outlet(servers.redis, ENGINE_GROUP),
-        isolation=Isolation(Tries(servers.redis), patience, settings.max_deliveries),
-        patience=patience,
-        meter=metrics,
+        origins=RedriveOrigins(servers.redis),
+        isolation=PoisonIsolation(Tries(servers.redis), retrying, settings.max_deliveries),
+        retrying=retrying,
         clock=partial(redis_now_ms, servers.redis),
         parking=verification.parking,
     )
@@ -328,6 +333,6 @@ def build_service(
         servers,
         health=health,
         registry=metrics.registry,
-        refresh=Refreshing([readiness.refresh, gauges.refresh]).refresh,
+        refresh=SharedRefresh([readiness.refresh, gauges.refresh]).refresh,
         bearer=verification.bearer,
     )

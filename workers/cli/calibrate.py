@@ -15,11 +15,11 @@ from workers.app.servers import open_ledger
 from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.cli.setting_up import set_up
-from workers.common.retrying import Impatience
+from workers.common.retrying import NoRetry
 from workers.common.tasks import end
 from workers.config.settings import Settings
 from workers.modelling.calibration_run.calibrator import Calibrator
-from workers.modelling.calibration_run.processes import Hands, cores, in_a_process
+from workers.modelling.calibration_run.processes import ProcessPool, available_cores, run_in_process
 from workers.modelling.calibration_run.request import Activate, Calibrated, Request
 
 _STOPPED: Final = 130
@@ -87,8 +87,8 @@ async def _calibrate(
 ) -> Calibrated:
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings, stack)
-        hands = Hands(processes or cores(), in_a_process)
-        calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=hands)
+        pool = ProcessPool(processes or available_cores(), run_in_process)
+        calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=pool)
         bar = stack.enter_context(progress_bar())
         task = bar.add_task("calibrating", total=None)
 

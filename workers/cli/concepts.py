@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.primitives import Identifier
 from workers.app.servers import open_servers
 from workers.cli.setting_up import set_up
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.config.settings import Settings
 from workers.operations.concept_map.file import MapFile, read_file
 from workers.operations.concept_map.graph_map import GraphMap, MapDifference
@@ -67,7 +67,7 @@ async def _import(
         if dry_run:
             return imported, []
         # The whole map: an interrupted earlier import may have left the graph behind.
-        graph_map = GraphMap(ledger=servers.ledger, graph=servers.graph, patience=Patience())
+        graph_map = GraphMap(ledger=servers.ledger, graph=servers.graph, retrying=Retrying())
         return imported, await graph_map.of_tenant(tenant_id)
 
 

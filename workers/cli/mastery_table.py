@@ -1,4 +1,4 @@
-"""How well mastery estimates agree with answers, as a table for a terminal."""
+"""The validity of mastery as a table for the terminal."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ def mastery_table(rows: Iterable[tuple[str, Validity, float]]) -> Table:
         rows: label, measures and lowest ceiling of each row; see `mastery_cells`.
     """
     table = Table(
-        title="What mastery is worth",
+        title="Validity of mastery",
         title_justify="left",
         caption=MASTERY_NOTE,
         caption_justify="left",

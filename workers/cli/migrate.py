@@ -6,6 +6,7 @@ import typer
 
 from workers.common.errors import SettingsError
 from workers.config.loading import load_settings
+from workers.ledger.schema.drafting import draft as draft_migration
 from workers.ledger.schema.migrations import Migrations
 
 
@@ -39,6 +40,24 @@ def history() -> None:
 def current() -> None:
     """Print the newest applied version."""
     typer.echo(asyncio.run(_migrations().current()) or "no migration is applied")
+
+
+def draft(name: str) -> None:
+    """Draft the next migration from changed files in supabase/schemas.
+
+    Args:
+        name: the name of the migration, in lower-case letters, digits and underscores.
+    """
+    drafted = asyncio.run(draft_migration(name))
+    if drafted is None:
+        typer.echo("nothing to draft: the migrations give what supabase/schemas says")
+        return
+    for path in drafted.files:
+        typer.echo(f"wrote {path}")
+    for change in drafted.changed:
+        typer.echo(f"changes {change}")
+    for part in drafted.by_hand:
+        typer.echo(f"write by hand, in both files: {part}")
 
 
 def _migrations() -> Migrations:

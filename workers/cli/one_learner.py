@@ -4,7 +4,7 @@ import typer
 
 from workers.cli.choices import DEFAULT_TENANT
 from workers.estimation.learner import LearnerKey
-from workers.ledger.repair import RepairLedger
+from workers.ledger.audit import AuditLedger
 from workers.ledger.rows import Stored
 
 
@@ -21,7 +21,7 @@ def one_learner(tenant: str | None, student: str | None) -> LearnerKey | None:
     return LearnerKey(tenant or DEFAULT_TENANT, student)
 
 
-async def require_known(ledger: RepairLedger, key: LearnerKey | None) -> Stored | None:
+async def require_known(ledger: AuditLedger, key: LearnerKey | None) -> Stored | None:
     """Return the stored state of a learner; None without a key.
 
     Raises:

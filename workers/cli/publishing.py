@@ -4,11 +4,11 @@ from redis.asyncio import Redis
 
 from workers.common.errors import Unavailable
 from workers.config.settings import Settings
-from workers.ledger.repair import RepairLedger
-from workers.publishing.outbox_relay import Teller
+from workers.ledger.outbox import OutboxLedger
+from workers.publishing.outbox_relay import OutboxRelay
 
 
-async def publish_pending(ledger: RepairLedger, settings: Settings) -> tuple[int, str | None]:
+async def publish_pending(ledger: OutboxLedger, settings: Settings) -> tuple[int, str | None]:
     """Publish all pending changes of the outbox.
 
     Returns:
@@ -18,9 +18,9 @@ async def publish_pending(ledger: RepairLedger, settings: Settings) -> tuple[int
         # An embedded Redis of this command would end with it, and lose the events.
         return 0, "REDIS_URL is unset"
     client = Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5)
-    relay = Teller(ledger=ledger, client=client, shard_count=settings.stream_shards)
+    relay = OutboxRelay(ledger=ledger, client=client, shard_count=settings.stream_shards)
     try:
-        return await relay.tell(), None
+        return await relay.publish(), None
     except Unavailable as error:
         return 0, str(error)
     finally:

@@ -15,7 +15,7 @@ from workers.cli.publishing import publish_pending, published_line
 from workers.cli.setting_up import set_up
 from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 from workers.operations.repair.rebuilding import Rebuilder, Rebuilt
 
 _SHOWN: Final = 20
@@ -65,7 +65,7 @@ async def _rebuild(
         return rebuilt, *await publish_pending(ledger, settings)
 
 
-async def _all(ledger: RepairLedger, rebuilder: Rebuilder, only: LearnerKey | None) -> Rebuilt:
+async def _all(ledger: Ledger, rebuilder: Rebuilder, only: LearnerKey | None) -> Rebuilt:
     rebuilt = Rebuilt()
     with progress_bar() as bar:
         total = 1 if only is not None else await ledger.count()

@@ -15,7 +15,7 @@ from workers.cli.progress import progress_bar
 from workers.cli.setting_up import set_up
 from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 from workers.operations.repair.verifying import TOLERANCE, Difference, verify
 
 
@@ -102,7 +102,7 @@ async def _verify(settings: Settings, only: LearnerKey | None, sample: int | Non
         return await _compared(ledger, settings, only, sample)
 
 
-async def compare(ledger: RepairLedger, settings: Settings) -> tuple[int, int, list[Difference]]:
+async def compare(ledger: Ledger, settings: Settings) -> tuple[int, int, list[Difference]]:
     """Verify all learners, with a progress bar.
 
     Returns:
@@ -113,7 +113,7 @@ async def compare(ledger: RepairLedger, settings: Settings) -> tuple[int, int, l
 
 
 async def _compared(
-    ledger: RepairLedger,
+    ledger: Ledger,
     settings: Settings,
     only: LearnerKey | None = None,
     sample: int | None = None,

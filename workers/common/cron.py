@@ -1,4 +1,4 @@
-"""Expressions of cron, in UTC: no hour is there twice, and none is left out."""
+"""Cron expressions, in UTC, where no hour is repeated or left out."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -11,13 +11,13 @@ _SOME_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def check(expression: str) -> None:
-    """Return if it is an expression that comes true some day.
+    """Return if an expression is valid and comes true some day.
 
     Raises:
-        ValueError: naming it and the remedy.
+        ValueError: the message names the expression and the remedy.
     """
     why = f"it has {len(expression.split())} fields"
-    # A sixth would be seconds, and a slot is a minute.
+    # A sixth field would be seconds; a slot is a minute.
     if len(expression.split()) == _FIELDS:
         try:
             next(CronSim(expression, _SOME_DAY))
@@ -32,16 +32,16 @@ def check(expression: str) -> None:
 
 
 def latest(expression: str, now_ms: int) -> int:
-    """The latest moment, this minute included, at which an expression was true.
+    """Find the latest moment at which an expression was true, this minute included.
 
     Args:
-        expression: one that `check` accepts.
+        expression: an expression that `check` accepts.
         now_ms: milliseconds since 1970.
 
     Returns:
         Milliseconds since 1970.
     """
-    # What comes before the next minute begins may be this one.
+    # The slot before the start of the next minute may be this minute.
     next_minute = datetime.fromtimestamp((now_ms // _MINUTE_MS + 1) * 60, UTC)
     moment = next(CronSim(expression, next_minute, reverse=True))
     return int(moment.timestamp()) * 1000

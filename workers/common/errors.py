@@ -1,4 +1,4 @@
-"""Every error of the engine, and what each means for the event in hand.
+"""All errors of the engine, with their effect on the event at hand.
 
 MasteryError
  ├── Unavailable            retried: a server is away; intake pauses, no event is at fault
@@ -12,12 +12,12 @@ MasteryError
  └── Fatal                  the worker stops: a person has to act
       ├── SettingsError
       ├── LedgerRefused     the database answers, but not as the migrations promise
-      ├── ParametersRefused  a version of parameters is not there, or can't be read
-      │    └── ParametersOutdated  it was fitted under older formulas of the engine
+      ├── ParametersRefused  a version of the parameters does not exist or can't be read
+      │    └── ParametersOutdated  fitted under older formulas of the engine
       ├── GraphRefused      the graph answers, but refuses our statements
       ├── StreamRefused     Redis answers, but a key or command is not what it must be
       ├── MigrationError
-      ├── StillThere        something of an erased learner came back again and again
+      ├── StillThere        data of an erased learner came back again and again
       ├── CalibrationFailed  parameters can't be fitted
       └── InputFileError    a file given on the command line
 Any other exception is unexpected: the entries of its batch are retried one by one, and one that
@@ -66,25 +66,25 @@ class GraphUnavailable(Unavailable):
 
 
 class KeysUnavailable(Unavailable):
-    """The issuer's key set can't be fetched, or what is fetched holds no key to verify with."""
+    """The issuer's key set can't be fetched, or holds no key to verify with."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("keys", reason)
 
 
 class KeyUnknown(MasteryError):
-    """The key of a token is not among those known, and a key set fetched since has to decide."""
+    """The key of a token is unknown, and a newer key set has to decide."""
 
     def __init__(self) -> None:
         super().__init__("the key of the token is not known yet")
 
 
 class Refused(MasteryError):
-    """The event is refused, and the same event would be refused again.
+    """The event is refused; the same event would be refused again.
 
     Args:
         code: the rejection's code.
-        reason: a sentence naming field, value and remedy; never a token.
+        reason: a sentence that names field, value and remedy, but never a token.
         field: the path of the field that is wrong, such as ``data.response.item_id``.
     """
 
@@ -100,23 +100,23 @@ class Unstorable(MasteryError):
 
 
 class Fatal(MasteryError):
-    """Nothing will get better by itself: the process ends with this message."""
+    """Waiting does not help: the process ends with this message."""
 
 
 class SettingsError(Fatal):
-    """Settings are missing, malformed or contradict each other."""
+    """Settings are missing, malformed or contradictory."""
 
 
 class LedgerRefused(Fatal):
-    """The database refuses what the migrations promise: schema, grants or key are not ours."""
+    """The database refuses a call: its schema, grants or key are not those of this version."""
 
 
 class ParametersRefused(Fatal):
-    """A version of parameters is not there, was altered, or is more than this engine can read."""
+    """A version of the parameters does not exist, was altered, or can't be read by this engine."""
 
 
 class ParametersOutdated(ParametersRefused):
-    """A version of parameters was fitted under older formulas than those of this engine."""
+    """A version of the parameters was fitted under older formulas than this engine's."""
 
 
 class GraphRefused(Fatal):
@@ -132,12 +132,12 @@ class MigrationError(Fatal):
 
 
 class StillThere(Fatal):
-    """Something of a learner that is erased came back at each look."""
+    """Data of an erased learner came back again and again."""
 
 
 class CalibrationFailed(Fatal):
-    """Parameters can't be fitted: there is no answer, or a process that fits was ended."""
+    """Parameters can't be fitted: there are no answers, or a fitting process was ended."""
 
 
 class InputFileError(Fatal):
-    """A file named on the command line can't be read as what it should be."""
+    """A file named on the command line can't be read, or is not of the expected kind."""

@@ -20,8 +20,8 @@ def configure_logs(
 
     Args:
         level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; libraries log from WARNING.
-        style: None: ``console`` on a terminal, else ``json``.
-        stream: by default standard error.
+        style: the form of a line; None for ``console`` on a terminal, else ``json``.
+        stream: the stream; None for standard error.
     """
     out = stream or sys.stderr
     chosen = style or ("console" if out.isatty() else "json")
@@ -33,7 +33,7 @@ def configure_logs(
     ]
     renderer: list[structlog.typing.Processor] = (
         [
-            # Never with local variables: they hold tokens.
+            # Without local variables, for they hold tokens.
             structlog.processors.ExceptionRenderer(
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
             ),

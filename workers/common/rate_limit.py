@@ -1,4 +1,4 @@
-"""How many responses of a student may enter the stream in a window of time. Pure.
+"""The limit of responses that a student may send in a window of time. Pure.
 
 Windows are those of Redis's clock in which entries entered their stream, so that a backlog, a
 redelivery or a second worker changes nothing. What was counted is part of the learner's state and
@@ -6,14 +6,28 @@ is decided and stored under its version.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple, Self
 
 KEPT_WINDOWS: Final = 8
-"""So many of the newest windows are kept beside a learner; of older ones the log tells."""
+"""The number of newest windows kept beside a learner; older counts are read from the log."""
 
 _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600}
-_LIMIT: Final = re.compile(r"([1-9]\d{0,8})/(second|minute|hour)")
+_RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([a-z]+)")
+
+
+def parse_rate(text: str, units: Collection[str]) -> tuple[int, str] | None:
+    """Read a rate such as ``600/minute``.
+
+    Args:
+        text: a whole number from 1 to 999,999,999, a slash and a unit.
+        units: the units that may be named.
+
+    Returns:
+        The number and the unit; None if the text is not a rate in one of these units.
+    """
+    found = _RATE.fullmatch(text)
+    return (int(found[1]), found[2]) if found is not None and found[2] in units else None
 
 
 class RateLimit(NamedTuple):
@@ -36,13 +50,13 @@ class RateLimit(NamedTuple):
         """
         if text == "off":
             return None
-        found = _LIMIT.fullmatch(text)
+        found = parse_rate(text, _UNITS)
         if found is None:
             raise ValueError(
                 f"RATE_LIMIT is {text[:40]!r}: write a number above 0 per second, minute or hour, "
                 "such as 600/minute, or off"
             )
-        return cls(int(found[1]), found[2])
+        return cls(*found)
 
     def __str__(self) -> str:
         """As it is written in the settings."""
@@ -59,7 +73,7 @@ class RateLimit(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many responses of a learner were counted, by window.
+    """Counts of a learner's responses by window.
 
     Args:
         kept: the newest windows, by their beginnings in seconds since 1970.
@@ -70,11 +84,11 @@ class Counts(NamedTuple):
     older: Mapping[int, int]
 
     def of(self, window: int) -> int:
-        """How many there are in a window."""
+        """Return the count of a window."""
         return self.kept.get(window, 0) or self.older.get(window, 0)
 
     def after(self, added: Mapping[int, int]) -> dict[int, int]:
-        """What is to be kept once these are counted as well, ascending."""
+        """Add counts and return the newest windows, ascending."""
         counts = dict(self.kept)
         for window, more in added.items():
             counts[window] = self.of(window) + more
@@ -82,5 +96,5 @@ class Counts(NamedTuple):
 
 
 def newest(counts: Mapping[int, int]) -> dict[int, int]:
-    """Of all windows those that are kept, ascending."""
+    """Select the newest windows, ascending."""
     return dict(sorted(counts.items())[-KEPT_WINDOWS:])

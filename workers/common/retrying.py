@@ -1,7 +1,5 @@
-"""Waiting for a server that is away: jittered exponential backoff, and who is waited for."""
+"""Repeat a call while its server is away: jittered exponential backoff."""
 
-import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -9,6 +7,7 @@ from typing import Final, TypeVar
 import structlog
 
 from workers.common.errors import Unavailable
+from workers.common.jitter import jittered_sleep
 
 Result = TypeVar("Result")
 
@@ -16,23 +15,23 @@ _log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
-"""So that after a server's return the worker is at full speed within this time."""
+"""A worker is at full speed within this time after a server's return, seconds."""
 
 
 SETTLING_S: Final = 2 * LONGEST_WAIT_S
-"""After a server's return all who waited for it are back at work within this time."""
+"""All who waited for a server are back at work within this time after its return, seconds."""
 
 
-class Patience:
+class Retrying:
     """Repeats idempotent calls until their server answers.
 
     Args:
-        first_s: the first wait at most, seconds.
-        longest_s: any wait at most, seconds.
-        clock: seconds of a clock that never goes back.
+        first_s: the longest first wait, seconds.
+        longest_s: the longest wait of all, seconds.
+        clock: a clock that never goes back, seconds.
 
     Attributes:
-        waiting: of each server that is away, why; empty when all answer.
+        waiting: the reason for each server that is away, by its name; empty if all answer.
     """
 
     def __init__(
@@ -50,44 +49,54 @@ class Patience:
 
     @property
     def unsettled(self) -> bool:
-        """Whether a server is away, or came back so lately that others may wait for it still."""
+        """Say if a server is away, or came back so lately that others may still wait for it."""
         lately = self._last_wait is not None and self._clock() - self._last_wait < SETTLING_S
         return bool(self.waiting) or lately
 
-    async def until_answered(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """Call until the server answers; any error but `Unavailable` goes through.
+    async def call(self, request: Callable[[], Awaitable[Result]]) -> Result:
+        """Repeat a request until its server answers.
 
-        Waits are uniform between half and the whole of a step that doubles (full jitter would
-        let two workers return at the same moment more often than need be).
+        Each wait is uniform between half of a step and the whole; the step doubles. Full jitter
+        would let two workers return at the same moment more often.
+
+        Args:
+            request: makes the call; safe to repeat.
+
+        Raises:
+            Exception: any error of the request but `Unavailable`.
         """
         step_s = self._first_s
         missed: set[str] = set()
         try:
             while True:
                 try:
-                    result = await call()
+                    result = await request()
                 except Unavailable as error:
                     if error.server not in self.waiting:
                         _log.warning("server_away", server=error.server, reason=error.reason)
                     self.waiting[error.server] = error.reason
                     missed.add(error.server)
                     self._last_wait = self._clock()
-                    await asyncio.sleep(step_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+                    await jittered_sleep(step_s)
                     step_s = min(2 * step_s, self._longest_s)
                 else:
                     for server in missed & self.waiting.keys():
                         _log.info("server_back", server=server)
                     return result
         finally:
-            # Answered, given up or refused: nobody waits any more.
+            # Answered, given up or refused: this call waits no more.
             for server in missed:
                 self._last_wait = self._clock()
                 self.waiting.pop(server, None)
 
 
-class Impatience(Patience):
-    """Calls once: for those who must know that a server is away before they wait."""
+class NoRetry(Retrying):
+    """Calls once, for callers that must not wait for a server."""
 
-    async def until_answered(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """Call once; every error goes through."""
-        return await call()
+    async def call(self, request: Callable[[], Awaitable[Result]]) -> Result:
+        """Call once.
+
+        Raises:
+            Exception: any error of the request, `Unavailable` included.
+        """
+        return await request()

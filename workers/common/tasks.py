@@ -1,20 +1,21 @@
-"""Ending tasks for certain."""
+"""End tasks reliably."""
 
 import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
 GRACE_S: Final = 10.0
-"""How long a process that is asked to end gives what is on its way, all of it together, seconds."""
+"""The time that an ending process gives all work in flight together, seconds."""
 
 _AGAIN_S: Final = 0.1
 
 
 async def end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
-    """Cancel tasks until they are over; what they raise is dropped.
+    """Cancel tasks until they have ended; their exceptions are dropped.
 
-    Once is not enough: Python 3.11's `asyncio.wait_for`, which redis-py uses in every command,
-    drops a cancellation that arrives together with its result, and a loop around it goes on.
+    One cancellation is not enough: Python 3.11's `asyncio.wait_for`, which redis-py uses in every
+    command, drops a cancellation that arrives together with a result, and the loop around it goes
+    on.
     """
     left = set(tasks)
     while left:
@@ -23,4 +24,4 @@ async def end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
         done, left = await asyncio.wait(left, timeout=_AGAIN_S)
         for task in done:
             if not task.cancelled():
-                task.exception()  # looked at, or asyncio reports it as never retrieved
+                task.exception()  # retrieved, or asyncio complains that it never was

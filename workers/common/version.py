@@ -6,5 +6,5 @@ DISTRIBUTION = "mastery-engine"
 
 
 def package_version() -> str:
-    """The version of the installed distribution, such as ``0.1.0``."""
+    """Return the version of the installed distribution, such as ``0.1.0``."""
     return version(DISTRIBUTION)

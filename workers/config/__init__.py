@@ -1,1 +1,1 @@
-"""Settings, and what production refuses."""
+"""Settings, and the defaults that production refuses."""

@@ -13,7 +13,7 @@ _PROTECTED_POSTGRES: Final = frozenset(("require", "verify-ca", "verify-full"))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
+    """Return True if a host is this machine itself."""
     if host == "localhost":
         return True
     try:
@@ -23,7 +23,7 @@ def is_loopback(host: str) -> bool:
 
 
 def plain_text_host(url: str, allowed: Iterable[str] = ()) -> str | None:
-    """The host that a URL reaches in plain text over a network; None if there is none.
+    """Find the host that a URL reaches in plain text over a network; None if there is none.
 
     Args:
         url: of a server; a scheme that is not known counts as plain text.

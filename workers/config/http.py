@@ -1,23 +1,24 @@
 """The settings of the HTTP side."""
 
 import ipaddress
-import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from workers.common.rate_limit import parse_rate
+
 ANY_ORIGIN: Final = "*"
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names separated by commas."""
 
-_RATE: Final = re.compile(r"([1-9][0-9]{0,8})\s*/\s*(second|minute|hour|day)")
+_UNITS: Final = ("second", "minute", "hour", "day")
 
 
 def names(value: Any) -> Any:
-    """Names separated by commas, if it is text."""
+    """Split names separated by commas; other values stay as they are."""
     if isinstance(value, str):
         return tuple(name for part in value.split(",") if (name := part.strip()))
     return value
@@ -29,17 +30,17 @@ def rate(value: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    found = _RATE.fullmatch(value.strip())
+    found = parse_rate("/".join(map(str.strip, value.split("/"))), _UNITS)
     if found is None:
         raise ValueError("write a number per second, minute, hour or day, such as 120/minute")
-    return f"{found[1]}/{found[2]}"
+    return f"{found[0]}/{found[1]}"
 
 
 Rate = Annotated[str, AfterValidator(rate)]
 
 
 def origin(value: str) -> str:
-    """An origin as browsers send it: scheme, host, and the port unless it is the scheme's own.
+    """Read an origin as browsers send it: scheme, host, and the port unless it is the scheme's own.
 
     Raises:
         ValueError: it is none, and neither ``*``.
@@ -63,7 +64,7 @@ def origin(value: str) -> str:
 
 
 def network(value: str) -> str:
-    """An address, or a network such as ``10.0.0.0/8``.
+    """Read an address, or a network such as ``10.0.0.0/8``.
 
     Raises:
         ValueError: it is neither.
@@ -84,7 +85,7 @@ def _no_origin(value: str) -> str:
 
 
 class HttpSettings(BaseSettings):
-    """Where HTTP listens, who may call it, and how much; a mixin of `Settings`."""
+    """Address, callers and limits of HTTP; a mixin of `Settings`."""
 
     job_roles: Names = Field(
         ("service_role",), description="roles that may ask for jobs of their tenant"

@@ -1,4 +1,4 @@
-"""What production refuses: defaults that are safe on one's own machine alone."""
+"""Defaults that production refuses, because they are safe only on one's own machine."""
 
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -23,7 +23,7 @@ _KNOWN: Final = frozenset(
     )
 )  # fmt: skip
 _DEMONSTRATION: Final = "eyJpc3MiOiJzdXBhYmFzZS1kZW1v"
-"""How the claims of Supabase's demonstration keys begin, which everybody can read."""
+"""Start of the claims of Supabase's demonstration keys, which are public."""
 _NO_ISSUER: Final = (
     "JWT_ISSUER is unset: production takes no token of just any issuer; set it to the `iss` of "
     "your tokens, such as https://project.supabase.co/auth/v1"
@@ -39,7 +39,7 @@ _NO_MODE: Final = (
 
 
 def unsafe(settings: "Settings") -> list[str]:
-    """What is not safe enough for production, each with its remedy; no value is told."""
+    """List settings that are unsafe for production, each with its remedy, without its value."""
     return [
         *_embedded(settings),
         *_tokens(settings),

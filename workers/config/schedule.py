@@ -1,23 +1,36 @@
-"""The settings of jobs that nobody has to ask for."""
+"""The settings of scheduled jobs: one cron expression for each kind of job."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, create_model, field_validator
 from pydantic_settings import BaseSettings
 
+from contracts.jobs import JobKind
 from workers.common.cron import check
 from workers.config.http import Names, names
 
-_CRON = "five fields of cron in UTC, such as `30 3 * * 0`; unset: never"
+_CRON: Final = "five fields of cron in UTC, such as `30 3 * * 0`; unset: never"
+_BY_KIND: Final = {f"schedule_{kind}": kind for kind in get_args(JobKind)}
+
+if TYPE_CHECKING:
+    _KindSettings = BaseSettings
+else:
+    _KindSettings = create_model(
+        "_KindSettings",
+        __base__=BaseSettings,
+        **{
+            name: (str | None, Field(None, description=f"when to {kind}: {_CRON}"))
+            for name, kind in _BY_KIND.items()
+        },
+    )
 
 
-class ScheduleSettings(BaseSettings):
-    """When jobs are asked for, and for whom; a part of `workers.config.settings.Settings`."""
+class ScheduleSettings(_KindSettings):
+    """When jobs are asked for, and for which tenants; a mixin of `Settings`.
 
-    schedule_calibrate: str | None = Field(None, description=f"when to calibrate: {_CRON}")
-    schedule_rebuild: str | None = Field(None, description=f"when to rebuild: {_CRON}")
-    schedule_verify: str | None = Field(None, description=f"when to verify: {_CRON}")
-    schedule_reconcile: str | None = Field(None, description=f"when to reconcile: {_CRON}")
+    Each kind of `contracts.jobs.JobKind` has a setting, such as ``SCHEDULE_VERIFY``.
+    """
+
     schedule_tenants: Names = Field(
         ("default",),
         description="tenants whose scheduled jobs they are; calibration, which is about all "
@@ -29,9 +42,7 @@ class ScheduleSettings(BaseSettings):
     def _split_tenants(cls, value: Any) -> Any:
         return names(value)
 
-    @field_validator(
-        "schedule_calibrate", "schedule_rebuild", "schedule_verify", "schedule_reconcile"
-    )
+    @field_validator(*_BY_KIND)
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
         if value is not None:
@@ -40,11 +51,6 @@ class ScheduleSettings(BaseSettings):
 
     @property
     def schedules(self) -> dict[str, str]:
-        """The expression of each kind of job that has one."""
-        given = {
-            "calibrate": self.schedule_calibrate,
-            "rebuild": self.schedule_rebuild,
-            "verify": self.schedule_verify,
-            "reconcile": self.schedule_reconcile,
-        }
+        """The cron expression of each kind of job that has one."""
+        given = {kind: getattr(self, name) for name, kind in _BY_KIND.items()}
         return {kind: expression for kind, expression in given.items() if expression is not None}

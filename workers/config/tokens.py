@@ -1,4 +1,4 @@
-"""The settings that decide which tokens count."""
+"""The settings that decide which tokens are accepted."""
 
 from typing import Final, Literal
 
@@ -14,11 +14,11 @@ from workers.config.hosts import checked_url
 from workers.config.http import Names, names
 
 SHORTEST_SECRET_BYTES: Final = 32
-"""Of HS256: as long as its hash (RFC 7518, section 3.2)."""
+"""The shortest secret of HS256, in bytes: as long as its hash (RFC 7518, section 3.2)."""
 
 
 class TokenSettings(BaseSettings):
-    """Who signs tokens and which claims count; a mixin of `Settings`."""
+    """Keys and accepted claims of tokens; a mixin of `Settings`."""
 
     jwt_mode: Literal["verify", "trust"] | None = Field(
         None,
@@ -64,14 +64,14 @@ class TokenSettings(BaseSettings):
 
     @property
     def verifies_tokens(self) -> bool:
-        """Whether the tokens of events are verified here."""
+        """True if this process verifies the tokens of events."""
         if self.jwt_mode is None:
             return self.jwt_jwks_url is not None or self.jwt_secret is not None
         return self.jwt_mode == "verify"
 
     @property
     def token_algorithms(self) -> tuple[str, ...]:
-        """The algorithms that tokens may use: JWT_ALGORITHMS, else those of the keys' types."""
+        """The algorithms of tokens: JWT_ALGORITHMS, else those of the configured keys."""
         if self.jwt_algorithms:
             return self.jwt_algorithms
         return (DEFAULT_KEY_ALGORITHMS if self.jwt_jwks_url else ()) + (

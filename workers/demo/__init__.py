@@ -1,1 +1,1 @@
-"""The demonstration: a simulated class with known truth, and a report that opens anywhere."""
+"""Demonstration: a simulated class with known true knowledge, and a self-contained report."""

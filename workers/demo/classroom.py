@@ -1,11 +1,10 @@
-"""A simulated class whose true knowledge is known, so that estimates can be held against it.
+"""Simulate a class whose true knowledge is known, so that estimates can be compared with it.
 
-Students know a concept or do not. They begin with it with probability `prior`, answer right with
-probability 1 - slip or guess, and after each answer those who do not know come to know with
-probability `learn`: the process of Corbett & Anderson (1995) under the very parameters that the
-engine assumes. An item with several concepts needs all of them (the conjunctive rule of DINA,
-Junker & Sijtsma 2001), which the engine's model does not know: such items, a few in a hundred,
-are its honest misfit.
+A student knows a concept at the start with probability `prior`. The student answers right with
+probability 1 - slip if the concept is known and guess if not, and comes to know it after each
+answer with probability `learn` (Corbett & Anderson 1995, under the parameters that the engine
+assumes). An item with several concepts requires all of them (the conjunctive rule of DINA, Junker
+& Sijtsma 2001). The engine's model lacks this rule, so these few items do not fit it.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from workers.demo.timetable import Session, timetable
 from workers.estimation.parameters import CLASSICAL, BktParameters
 
 MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
-"""When the class begins."""
+"""First day of the class."""
 
 _RESPONSE_IDS: Final = UUID("d3e0a1f7-4a55-5c4e-9f43-0b6a7f1d9c02")
 _ITEMS_PER_CONCEPT: Final = 40
@@ -45,7 +44,7 @@ class Answer:
     response_time_ms: int
 
     def fields(self) -> dict[str, object]:
-        """The answer as `data.response` of a `practice.response.recorded.v1` event."""
+        """Return `data.response` of a `practice.response.recorded.v1` event."""
         return {
             "response_id": self.response_id,
             "student_id": self.student_id,
@@ -61,18 +60,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Classroom:
-    """What the class did, and what its students know in truth.
+    """The answers of a class and its true knowledge.
 
     Args:
-        students: ids, as the rows of `known` and `attempts`.
-        concepts: as their columns.
-        answers: each answer once, in the order in which they were given.
-        deliveries: indices of answers, in the order in which phones send them: now and then late,
-            now and then twice.
-        late: answers that are sent after a later one of the same student.
-        repeats: deliveries that repeat an earlier one.
-        known: whether the student knows the concept at the end, shape (students, concepts).
-        attempts: answers of the student on the concept, same shape.
+        students: ids, one for each row of `known` and `attempts`.
+        concepts: one for each column of `known` and `attempts`.
+        answers: each answer once, in the order of answering.
+        deliveries: indices of answers in the order of sending; some are late, some repeated.
+        late: number of answers sent after a later answer of the same student.
+        repeats: number of deliveries that repeat an earlier one.
+        known: true knowledge at the end, shape (students, concepts).
+        attempts: number of answers of the student on the concept, same shape.
     """
 
     students: tuple[str, ...]
@@ -85,7 +83,7 @@ class Classroom:
     attempts: NDArray[np.int64]
 
     def delivered(self) -> "list[dict[str, object]]":
-        """`data.response` of each delivery, in the order of sending."""
+        """Return `data.response` of each delivery, in the order of sending."""
         return [self.answers[index].fields() for index in self.deliveries]
 
 
@@ -96,14 +94,14 @@ def simulate(
     start: datetime = MONDAY,
     parameters: BktParameters = CLASSICAL,
 ) -> Classroom:
-    """Simulate a class over four weeks; the same arguments give the same class.
+    """Simulate a class over four weeks; equal arguments give equal classes.
 
     Args:
-        seed: of all chance.
-        students: how many.
-        answers_per_student: the mean; the diligent give more.
-        start: the first day of the first week, in UTC.
-        parameters: of the process that knowledge and answers follow.
+        seed: seed of the random generator.
+        students: number of students.
+        answers_per_student: mean number of answers.
+        start: first day of the first week, in UTC.
+        parameters: true parameters of knowledge and answers.
     """
     rng = np.random.default_rng(seed)
     ids = tuple(f"student-{n:03d}" for n in range(1, students + 1))
@@ -134,7 +132,7 @@ def simulate(
 
 @dataclass
 class _Simulation:
-    """The class at work: each student's knowledge, and what was answered."""
+    """Mutable state of a simulation: the students' knowledge and the answers so far."""
 
     rng: np.random.Generator
     seed: int
@@ -144,7 +142,7 @@ class _Simulation:
     answers: list[Answer] = field(default_factory=list)
 
     def attend(self, student_id: str, session_id: str, session: Session) -> None:
-        """One session: its items answered one after the other, and now and then learnt from."""
+        """Simulate one session, item after item."""
         known, attempts = self.known[session.student], self.attempts[session.student]
         now = session.starts_at
         for concept, chance in zip(
@@ -177,7 +175,7 @@ class _Simulation:
 
 
 class _Chance(NamedTuple):
-    """All chance in one answer, drawn beforehand: the shares are uniform in [0, 1)."""
+    """Random numbers of one answer, drawn in advance; the shares are uniform in [0, 1)."""
 
     joint: float
     other: int
@@ -204,17 +202,17 @@ def _chances(rng: np.random.Generator, size: int) -> list[_Chance]:
 def _deliveries(
     rng: np.random.Generator, answers: list[Answer]
 ) -> tuple[tuple[int, ...], int, int]:
-    """The order of sending; how many are late, and how many repeat."""
+    """Return the order of sending, the number of late answers and the number of repeats."""
     of_session: dict[tuple[str, str], list[int]] = {}
     for place, answer in enumerate(answers):
         of_session.setdefault((answer.student_id, answer.session_id), []).append(place)
     sent_at = np.array([answer.answered_at.timestamp() for answer in answers])
-    # A phone without a network sends its session the next day but one, after newer answers.
+    # An offline phone sends its session two days later, after newer answers.
     for indices in of_session.values():
         if rng.random() < _SHARE_OF_OFFLINE_SESSIONS:
             sent_at[indices] += timedelta(days=2).total_seconds()
     twice = np.flatnonzero(rng.random(len(answers)) < _SHARE_OF_REPEATS)
-    # Retried at once by the phone, or again after hours by whoever restores a backlog.
+    # Repeated at once by a retry, or hours later by a restored backlog.
     again_at = sent_at[twice] + rng.choice([2.0, 4.0 * 3600.0], size=twice.size)
     index = np.concatenate([np.arange(len(answers)), twice])
     moment = np.concatenate([sent_at, again_at])

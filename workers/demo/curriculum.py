@@ -1,4 +1,4 @@
-"""What the simulated class learns: twelve concepts of one scale, in the order of teaching."""
+"""Curriculum of the simulated class: twelve concepts of one scale, in the order of teaching."""
 
 from typing import Final, NamedTuple
 
@@ -6,7 +6,7 @@ SCALE: Final = "math"
 
 
 class Concept(NamedTuple):
-    """A concept and its name for people."""
+    """A concept and its display name."""
 
     concept_id: str
     title: str

@@ -1,4 +1,4 @@
-"""From what the engine stored and published to the data of a report."""
+"""Gather the data of a report from the ledger and the mastery stream."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -13,14 +13,14 @@ from workers.app.servers import Servers
 from workers.demo.classroom import Classroom
 from workers.demo.report_data import Knowledge, Predictions, ReportData
 from workers.estimation.learner import Response
-from workers.ledger.protocol import Ledger
+from workers.ledger.audit import AuditLedger
 from workers.ledger.rows import Stored
 from workers.streams.redis_errors import redis_errors
 
 _PAGE: Final = 1_000
 
 Predicted = dict[tuple[str, str, str], float]
-"""P(correct), predicted before the answer, by student, response and concept."""
+"""P(correct) before the answer, by student, response and concept."""
 
 
 async def gather(
@@ -37,14 +37,14 @@ async def gather(
     """Read the whole ledger and the whole mastery stream.
 
     Args:
-        servers: of the process.
-        title: of the report.
-        source: where the answers come from, a sentence.
-        responses: distinct responses processed.
-        duration_s: in which time, seconds.
-        threshold: mastery from which a concept counts as mastered.
-        classroom: the truth, where it is known.
-        facts: further lines of the summary.
+        servers: of this process.
+        title: title of the report.
+        source: sentence that names the origin of the answers.
+        responses: number of distinct responses processed.
+        duration_s: processing time, seconds.
+        threshold: lowest mastery that counts as mastered.
+        classroom: the simulated class; None if the true knowledge is not known.
+        facts: further lines of the summary, label and value.
     """
     predicted = {key: p async for key, p in _published(servers)}
     page = [stored async for stored in _all(servers.ledger)]
@@ -77,7 +77,7 @@ async def _published(servers: Servers) -> AsyncIterator[tuple[tuple[str, str, st
         after = f"({entries[-1][0].decode()}"
 
 
-async def _all(ledger: Ledger) -> AsyncIterator[Stored]:
+async def _all(ledger: AuditLedger) -> AsyncIterator[Stored]:
     after = None
     while keys := await ledger.learners(after, 100):
         for stored in await ledger.stored(keys):

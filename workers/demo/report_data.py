@@ -1,4 +1,4 @@
-"""What a report is made of, and the figures that follow from it."""
+"""The data of a report and the measures computed from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,17 +14,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What was predicted one step ahead, and what then happened.
+    """One-step-ahead predictions and the scores of the answers.
 
-    One row for each response and concept of it, all of the same length, in any order.
+    Columns of equal length, with one row for each response and concept, in any order.
 
     Args:
-        student_id: who answered.
-        concept_id: the concept.
-        attempt: which attempt of the student at the concept it was, in the student's own order,
-            from 1.
+        student_id: id of the student.
+        concept_id: id of the concept.
+        attempt: number of the student's attempt at the concept, from 1.
         score: in [0, 1].
-        probability: P(correct) as stored, before the answer was seen.
+        probability: P(correct), stored before the answer was seen.
+
+    Raises:
+        ValueError: if the columns differ in length or are empty.
     """
 
     student_id: Sequence[str]
@@ -50,7 +52,7 @@ class Predictions:
             raise ValueError("there is nothing to report: no prediction is given")
 
     def rows_by_concept(self) -> dict[str, NDArray[np.int64]]:
-        """The numbers of the rows of each concept."""
+        """Return the row numbers of each concept."""
         concept_ids, of = np.unique(np.asarray(self.concept_id, dtype=np.str_), return_inverse=True)
         sizes = np.bincount(of)
         rows = np.split(np.argsort(of, kind="stable"), np.cumsum(sizes)[:-1])
@@ -59,15 +61,18 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is estimated of the learners at the end, and what is true where that is known.
+    """Final estimates of the students, and their true knowledge where it is known.
 
     Args:
-        students: rows of the arrays below.
-        concepts: columns of `mastery` and `known`, in the order in which they are to be shown.
-        mastery: P(known), shape (students, concepts); NaN where there was no answer.
-        theta: ability in logits, shape (students,); NaN where there is none.
+        students: ids, one for each row of the arrays below.
+        concepts: ids, one for each column of `mastery` and `known`, in display order.
+        mastery: P(known), shape (students, concepts); NaN without an answer.
+        theta: ability in logits, shape (students,); NaN without an estimate.
         standard_error: of theta, logits, same shape.
-        known: whether the student knows the concept in truth, as `mastery`; None: nobody knows.
+        known: true knowledge, same shape as `mastery`; None if it is not known.
+
+    Raises:
+        ValueError: if a shape does not match.
     """
 
     students: Sequence[str]
@@ -82,7 +87,7 @@ class Knowledge:
         shapes = {"mastery": self.mastery.shape}
         if self.known is not None:
             shapes["known"] = self.known.shape
-        wrong = {name: found for name, found in shapes.items() if found != shape}
+        wrong = {name: of for name, of in shapes.items() if of != shape}
         for name, column in (("theta", self.theta), ("standard_error", self.standard_error)):
             if column.shape != shape[:1]:
                 wrong[name] = column.shape
@@ -92,18 +97,18 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that a report shows.
+    """The data of a report.
 
     Args:
-        title: its heading.
-        source: where the answers come from, a sentence.
-        generated_at: when it was made.
-        responses: distinct responses processed.
-        duration_s: in which time, seconds.
+        title: heading of the report.
+        source: sentence that names the origin of the answers.
+        generated_at: time shown in the footer.
+        responses: number of distinct responses processed.
+        duration_s: processing time, seconds.
         predictions: the stored predictions.
-        knowledge: the estimates at the end.
-        mastery_threshold: from which a concept counts as mastered.
-        titles: names of concepts for people, by id; an id without one stands for itself.
+        knowledge: the final estimates.
+        mastery_threshold: lowest mastery that counts as mastered.
+        titles: display names of concepts by id; the id is shown where there is none.
         facts: further lines of the summary, label and value.
     """
 
@@ -119,13 +124,13 @@ class ReportData:
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def title_of(self, concept_id: str) -> str:
-        """The name of a concept for people."""
+        """Return the display name of a concept."""
         return self.titles.get(concept_id, concept_id)
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How good predicted probabilities are; see `workers.estimation.metrics`."""
+    """Quality of predicted probabilities, as defined in `workers.estimation.metrics`."""
 
     count: int
     auc: float
@@ -136,7 +141,7 @@ class Quality:
 
     @classmethod
     def of(cls, outcomes: Floats, predictions: Floats) -> "Quality":
-        """Measure predictions, all at least one, against what happened."""
+        """Compare one or more predictions with their outcomes."""
         return cls(
             outcomes.size,
             auc(outcomes, predictions),
@@ -149,14 +154,14 @@ class Quality:
 
 @dataclass(frozen=True)
 class Truth:
-    """How near the estimates came to what the students know in truth.
+    """Estimates compared with the true knowledge of simulated students.
 
     Args:
-        estimate: practised pairs of student and concept, P(known).
-        known: 1 where it is known in truth, else 0.
-        quality: of the one against the other.
-        declared: pairs that count as mastered.
-        declared_known: those of them that are known in truth.
+        estimate: P(known) of each practised student-concept pair.
+        known: 1 if the student truly knows the concept, else 0.
+        quality: of `estimate` as a prediction of `known`.
+        declared: number of pairs that count as mastered.
+        declared_known: number of these that are truly known.
     """
 
     estimate: Floats
@@ -167,7 +172,7 @@ class Truth:
 
     @classmethod
     def of(cls, knowledge: Knowledge, threshold: float) -> "Truth | None":
-        """Compare; None where truth is not known or nothing was practised."""
+        """Compare; None if the truth is not known or nothing was practised."""
         practised = ~np.isnan(knowledge.mastery)
         if knowledge.known is None or not practised.any():
             return None
@@ -185,21 +190,21 @@ class Truth:
 
 @dataclass(frozen=True)
 class Measures:
-    """The figures of a report."""
+    """The measures of a report."""
 
     learners: int
     concepts: int
     responses_per_s: float
     predictions: Quality
     mastered: int
-    """Pairs of learner and concept that count as mastered."""
+    """Number of learner-concept pairs that count as mastered."""
     practised: int
-    """Pairs with at least one answer."""
+    """Number of learner-concept pairs with at least one answer."""
     truth: Truth | None
 
     @classmethod
     def of(cls, data: ReportData) -> "Measures":
-        """Work out the figures."""
+        """Compute the measures."""
         mastery = data.knowledge.mastery
         return cls(
             len(set(data.predictions.student_id)),

@@ -1,4 +1,4 @@
-"""What a figure shows where there is too much to show."""
+"""Select a part of the data for a figure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from workers.demo.report_data import Predictions
 
 
 def evenly(size: int, most: int) -> NDArray[np.int64]:
-    """Indices of at most so many places, evenly spaced, the first and the last among them."""
+    """Return at most `most` evenly spaced indices in [0, size), first and last included."""
     if size <= most:
         return np.arange(size)
     return np.linspace(0, size - 1, most).round().astype(np.int64)
 
 
 def concepts_by_use(predictions: Predictions, order: Sequence[str], most: int) -> list[str]:
-    """The concepts with most answers, at most so many.
+    """Return the concepts with the most answers.
 
     Args:
-        predictions: whose concepts are meant.
-        order: in which they are to be shown; concepts that it lacks stand last.
-        most: how many.
+        predictions: all predictions.
+        order: order of the result; concepts not in it come last.
+        most: largest number of concepts.
     """
     count = Counter(predictions.concept_id)
     place = {concept_id: n for n, concept_id in enumerate(order)}

@@ -1,4 +1,4 @@
-"""When the students of a simulated class practise, and what."""
+"""Draw the timetable of a simulated class."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,18 +11,18 @@ _DAYS: Final = tuple(week * 7 + day for week in range(_WEEKS) for day in range(5
 """School days, counted from the first Monday."""
 _ANSWERS_PER_SESSION: Final = 10
 _DILIGENCE: Final = 0.35
-"""Standard deviation of the logarithm of a student's number of answers."""
+"""Standard deviation of the log of a student's number of answers."""
 _SHARE_OF_REVISION: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One sitting of one student.
+    """One practice session of one student.
 
     Args:
         student: index of the student.
         starts_at: in UTC.
-        concepts: index of the concept of each item, in the order in which they are answered.
+        concepts: index of each item's concept, in answering order.
     """
 
     student: int
@@ -37,10 +37,16 @@ def timetable(
     concepts: int,
     start: datetime,
 ) -> list[Session]:
-    """The sessions of all students; each student's own are in order and never overlap.
+    """Draw the sessions of all students; those of one student are in order and never overlap.
 
-    A session practises what is taught on that day, one concept after the other through the four
-    weeks, and revises earlier ones in between.
+    Each session practises the concept taught that day and revises earlier concepts.
+
+    Args:
+        rng: source of randomness.
+        students: number of students.
+        answers_per_student: mean number of answers.
+        concepts: number of concepts, taught one after the other over four weeks.
+        start: first day of the first week, in UTC.
     """
     spread = np.exp(-(_DILIGENCE**2) / 2)  # the mean of a log-normal is above its median
     diligence = rng.lognormal(0.0, _DILIGENCE, students) * spread
@@ -51,7 +57,7 @@ def timetable(
         places = np.sort(rng.choice(len(_DAYS), size=count, replace=False))
         sizes = np.full(count, answers // count) + (np.arange(count) < answers % count)
         for place, size in zip(places.tolist(), sizes.tolist(), strict=True):
-            # Some at school in the morning, some at home; never past midnight.
+            # In the morning at school or in the afternoon at home, and never past midnight.
             hour = rng.uniform(8.0, 12.0) if rng.random() < 0.5 else rng.uniform(15.0, 20.0)
             taught = place * concepts // len(_DAYS)
             sessions.append(

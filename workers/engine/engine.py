@@ -1,118 +1,104 @@
-"""One batch's way through the engine: admission, ledger, fold, ledger, outlet; never back."""
+"""Run batches side by side: in order, within bounds, and alone where an entry fails."""
 
 import asyncio
-import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 import structlog
 
 from contracts.rejections import RejectionCode
 from contracts.streams import Shard
-from workers.admission.admission import Admission, Admitted, Deferred, Rejection
 from workers.admission.parking import Parking
 from workers.common.errors import Fatal, Refused, Unavailable
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.common.tasks import end
-from workers.engine.entry_log import names_of, tell
-from workers.engine.once_lock import Turn
-from workers.engine.recorder import Recorder, Result
-from workers.metrics.meter import Meter
-from workers.publishing.mastery_events import rejection_event
-from workers.publishing.publisher import Outlet, Settled
+from workers.engine.learners_order import in_learners_order
+from workers.engine.pipeline import Pipeline, Step
+from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
-from workers.streams.poison import Attempt, Isolation, described
-from workers.streams.redriven import Acceptances
+from workers.streams.poison import EntryActions, PoisonIsolation, described
+from workers.streams.redriven import RedriveOrigins
+from workers.streams.route import Route
 
 _log = structlog.get_logger(__name__)
 
 _SOON_S: Final = 0.05
-_IN_FLIGHT: Final = 3
-"""Batches on their way at once: one admitted, one in the ledger, one in the outlet."""
+_AT_ONCE: Final = 3
+"""Batches in flight at once: one is admitted, one is in the ledger, one is published."""
 
 
 class Engine:
-    """Takes batches of raw entries and sees each entry through to its acknowledgement.
+    """Takes batches of raw entries, and processes each entry until it is acknowledged.
 
-    Batches overlap: while one is in the outlet, the next is in the ledger and a third is being
-    admitted. Each stage is passed in order and by one batch at a time, so that one worker
-    publishes a learner's events in the order of their versions. A batch is committed only when
-    the one before it is acknowledged: whatever happens, one batch at most has to be repeated.
+    Batches overlap: while one is published, the next is in the ledger and a third is admitted.
+    Each step takes batches in order and one at a time, so that one worker publishes a learner's
+    events in the order of their versions. A batch is committed only after the acknowledgement of
+    the one before it: whatever happens, at most one batch has to be repeated.
 
     Args:
-        admission: judges each entry.
-        acceptances: knows when the event of a redriven entry was first accepted.
-        recorder: sees the admitted ones into the ledger.
-        outlet: acknowledges and publishes.
-        isolation: finds the entry at fault where something unexpected happens.
-        patience: waits for servers that are away.
-        meter: counts.
-        clock: asks Redis what time it is, milliseconds since 1970; None: each entry is judged as of
-            the moment at which it was added.
-        parking: where entries wait whose key is not known; None where none ever is.
+        pipeline: the steps of a batch.
+        origins: finds out when the event of a redriven entry was first accepted.
+        isolation: finds the entry at fault after an unexpected error.
+        retrying: waits for servers that are away.
+        clock: asks Redis for the time, milliseconds since 1970; None: each entry is judged as of
+            the moment it was added.
+        parking: keeps entries whose key is unknown; None: no entry is ever deferred.
     """
 
     def __init__(
         self,
         *,
-        admission: Admission,
-        acceptances: Acceptances,
-        recorder: Recorder,
-        outlet: Outlet,
-        isolation: Isolation,
-        patience: Patience,
-        meter: Meter,
+        pipeline: Pipeline,
+        origins: RedriveOrigins,
+        isolation: PoisonIsolation,
+        retrying: Retrying,
         clock: Callable[[], Awaitable[int]] | None = None,
         parking: Parking | None = None,
     ) -> None:
-        self._admission = admission
-        self._acceptances = acceptances
-        self._recorder = recorder
-        self._outlet = outlet
+        self._pipeline = pipeline
+        self._origins = origins
         self._isolation = isolation
-        self._patience = patience
-        self._meter = meter
+        self._retrying = retrying
         self._clock = clock
         self._parking = parking
-        self._room = asyncio.Semaphore(_IN_FLIGHT)
+        self._room = asyncio.Semaphore(_AT_ONCE)
         self._alone = asyncio.Lock()
-        self._ledger_turn = asyncio.Lock()
-        self._outlet_turn = asyncio.Lock()
+        self._ledger_lock = asyncio.Lock()
+        self._publishing_lock = asyncio.Lock()
         self._batches: set[asyncio.Task[None]] = set()
         self._in_flight: defaultdict[str, set[str]] = defaultdict(set)
         self._isolating = 0
         self._failed = asyncio.Event()
         self._failure: Exception | None = None
 
-    def held(self, stream: str) -> AbstractSet[str]:
-        """The entries of a stream that are on their way in this engine, or wait in it for a key."""
-        on_their_way = self._in_flight[stream]
-        return on_their_way if self._parking is None else on_their_way | self._parking.held(stream)
+    def in_flight(self, stream: str) -> AbstractSet[str]:
+        """Return the ids of a stream's entries that are processed here or wait here for a key."""
+        in_flight = self._in_flight[stream]
+        return in_flight if self._parking is None else in_flight | self._parking.held(stream)
 
     def unsettled(self) -> bool:
-        """Whether a server is waited for, or came back so lately that others may still wait."""
-        return self._patience.unsettled
+        """Say if a server is away, or came back so lately that others may still wait for it."""
+        return self._retrying.unsettled
 
     def waited_for(self) -> dict[str, str]:
-        """Of each server that is waited for, why."""
-        return dict(self._patience.waiting)
+        """Return the reason for each server that is away, by its name."""
+        return dict(self._retrying.waiting)
 
     async def submit(self, shard: Shard, batch: RawBatch) -> None:
-        """Take a batch; returns once there is room for the next, not when it is done."""
+        """Take a batch; return once there is room for the next, not when this one is done."""
         try:
-            recalled = await self._patience.until_answered(lambda: self._taken_up(shard, batch))
+            prepared = await self._retrying.call(lambda: self._prepare(shard, batch))
         except Fatal as error:
             self._fail(error)
             return
-        held = self._in_flight[shard.responses]
-        entries = [e for e in recalled if e.entry_id not in held]
+        in_flight = self._in_flight[shard.responses]
+        entries = [e for e in prepared if e.entry_id not in in_flight]
         if not entries:
             return
-        held.update(e.entry_id for e in entries)
+        in_flight.update(e.entry_id for e in entries)
         batch = batch.part(entries)
         if batch.alone:
             task = self._start(self._isolate(shard, batch), shard, batch)
@@ -122,58 +108,64 @@ class Engine:
         try:
             await self._room.acquire()
         except asyncio.CancelledError:
-            # Never begun: held for ever, they could not be claimed again.
-            held.difference_update(e.entry_id for e in entries)
+            # Never begun: entries that stay in flight could not be claimed again.
+            in_flight.difference_update(e.entry_id for e in entries)
             raise
-        self._start(self._advance(shard, batch), shard, batch)
+        self._start(self._process_with_others(shard, batch), shard, batch)
 
-    async def _taken_up(self, shard: Shard, batch: RawBatch) -> list[RawEntry]:
-        """What has to be known of a batch before it is judged."""
+    async def _prepare(self, shard: Shard, batch: RawBatch) -> list[RawEntry]:
+        """Find out what admission needs: keys, the time, and the origins of redriven entries."""
         if self._parking is not None:
             await self._parking.ready(batch)
         if self._clock is not None:
             batch.now_ms = await self._clock()
-        return await self._acceptances.recall(shard.responses, batch)
+        return await self._origins.resolve(shard.responses, batch)
 
     async def resume(self) -> None:
-        """Take up again what waits for keys as they become known, until cancelled."""
+        """Process entries that waited for keys as these become known, until cancelled."""
         if self._parking is not None:
             await self._parking.run(self._resubmit)
 
     async def _resubmit(self, shard: Shard, batch: RawBatch) -> None:
-        """Take entries that waited, once the batch that they came in is done with."""
+        """Take entries that waited, once the batch they came in is done."""
         ids = {entry.entry_id for entry in batch}
         while not ids.isdisjoint(self._in_flight[shard.responses]):
-            way = self._batches or {asyncio.create_task(asyncio.sleep(_SOON_S))}
-            await asyncio.wait(way, return_when=asyncio.FIRST_COMPLETED)
+            tasks = self._batches or {asyncio.create_task(asyncio.sleep(_SOON_S))}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await self.submit(shard, batch)
 
     async def drain(self) -> None:
-        """Return when every batch taken is done with."""
+        """Return when every batch taken is done."""
         while self._batches:
             await asyncio.wait(self._batches)
 
     async def until_failed(self) -> None:
-        """Wait for what stops the engine, and raise it; for ever if nothing does."""
+        """Wait for the error that stops the engine; without one, for ever.
+
+        Raises:
+            Exception: that error.
+        """
         await self._failed.wait()
         if self._failure is not None:
             raise self._failure
 
     async def abandon(self) -> None:
-        """Give up the batches on their way; their entries stay pending, for any worker."""
+        """Cancel the batches in flight; their entries stay pending, for any worker."""
         await end(self._batches)
 
     def _start(
-        self, way: Coroutine[Any, Any, None], shard: Shard, batch: RawBatch
+        self, processing: Coroutine[Any, Any, None], shard: Shard, batch: RawBatch
     ) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._guard(way, shard, batch))
+        task = asyncio.create_task(self._guard(processing, shard, batch))
         self._batches.add(task)
         task.add_done_callback(self._batches.discard)
         return task
 
-    async def _guard(self, way: Coroutine[Any, Any, None], shard: Shard, batch: RawBatch) -> None:
+    async def _guard(
+        self, processing: Coroutine[Any, Any, None], shard: Shard, batch: RawBatch
+    ) -> None:
         try:
-            await way
+            await processing
         except Exception as error:  # noqa: BLE001  # raised to the worker by `until_failed`
             self._fail(error)
         finally:
@@ -184,12 +176,12 @@ class Engine:
         self._failure = error
         self._failed.set()
 
-    async def _advance(self, shard: Shard, batch: RawBatch) -> None:
-        """See a batch through beside others; if something unexpected happens, without them."""
+    async def _process_with_others(self, shard: Shard, batch: RawBatch) -> None:
+        """Process a batch beside others; after an unexpected error, isolate its entries."""
         while True:
             try:
-                await self._see_through(shard, batch, self._recorder, beside=True)
-            except _GiveWay:
+                await self._process(shard, batch, beside=True)
+            except YieldToEarlierBatch:
                 pass
             except (Fatal, Unavailable):
                 raise
@@ -209,33 +201,53 @@ class Engine:
         finally:
             self._isolating -= 1
 
+    async def _process(
+        self, shard: Shard, batch: RawBatch, *, wait_for_ledger: bool = True, beside: bool = False
+    ) -> None:
+        """Take a batch through the pipeline, each step in its turn.
+
+        Raises:
+            YieldToEarlierBatch: an earlier batch failed, and `beside` is True.
+        """
+        ledger, publishing = OnceLock(self._ledger_lock), OnceLock(self._publishing_lock)
+        pipeline = self._pipeline.run(shard, batch, wait_for_ledger=wait_for_ledger)
+        try:
+            async with aclosing(pipeline):
+                async for step in pipeline:
+                    if step is Step.LOAD:
+                        await ledger.acquire()
+                        continue
+                    # Taken before the ledger is let go, so that batches are published in its order.
+                    newly_acquired = await publishing.acquire()
+                    if step is Step.PUBLISH:
+                        ledger.release()
+                    elif newly_acquired and beside and self._isolating:
+                        raise YieldToEarlierBatch
+        finally:
+            ledger.release()
+            publishing.release()
+
     async def _isolate(self, shard: Shard, batch: RawBatch) -> None:
-        """See a batch through in which an entry fails, with nothing else on its way."""
-        impatient = self._recorder.impatient()
-
-        async def refuse(entry: RawEntry, reason: str) -> None:
-            refusal = Refused(RejectionCode.POISON, reason)
-            await self._publish(shard, batch, [Result(0, entry, refusal=refusal)])
-
-        attempt = Attempt(
-            together=lambda some: self._see_through(shard, batch.part(some), self._recorder),
-            alone=lambda one: self._see_through(shard, batch.part([one]), impatient),
-            reach=self._recorder.ping,
-            refuse=refuse,
+        """Process a batch in which an entry fails, with nothing else in flight."""
+        actions = EntryActions(
+            together=lambda some: self._process(shard, batch.part(some)),
+            alone=lambda one: self._process(shard, batch.part([one]), wait_for_ledger=False),
+            reach=self._pipeline.recorder.ping,
+            refuse=lambda one, reason: self._refuse(shard, batch, one, reason),
         )
         async with self._nothing_else():
-            # What is committed already has its versions in this order, and is published in it. One
-            # that is to be tried alone is not looked at before its try is noted.
-            ordered = batch if batch.alone else sorted(batch, key=lambda e: self._place(batch, e))
-            await self._isolation.one_by_one(shard.responses, ordered, attempt)
+            # Committed entries have their versions in this order, and are published in it. An
+            # entry to be tried alone is not looked at before its try is noted.
+            admission = self._pipeline.admission
+            entries = batch if batch.alone else in_learners_order(admission, batch)
+            await self._isolation.one_by_one(shard.responses, entries, actions)
 
-    def _place(self, batch: RawBatch, entry: RawEntry) -> tuple[int, str]:
-        """An entry's place in its learner's order; what can't be judged comes first."""
-        try:
-            judged = self._admission.judge(entry, batch.now_ms)
-        except Exception:  # noqa: BLE001  # it is told and counted when the entry is tried
-            return (0, "")
-        return judged.response.position if isinstance(judged, Admitted) else (0, "")
+    async def _refuse(self, shard: Shard, batch: RawBatch, entry: RawEntry, reason: str) -> None:
+        """Reject an entry as poison."""
+        route = Route.of_responses(shard)
+        settled = [Settled(entry, refusal=Refused(RejectionCode.POISON, reason))]
+        self._pipeline.make_events(route, settled, batch.deliveries)
+        await self._pipeline.publish(route, settled)
 
     @asynccontextmanager
     async def _nothing_else(self) -> AsyncIterator[None]:
@@ -243,7 +255,7 @@ class Engine:
         taken = 0
         async with self._alone:
             try:
-                while taken < _IN_FLIGHT:
+                while taken < _AT_ONCE:
                     await self._room.acquire()
                     taken += 1
                 yield
@@ -251,68 +263,28 @@ class Engine:
                 for _ in range(taken):
                     self._room.release()
 
-    async def _see_through(
-        self, shard: Shard, batch: RawBatch, recorder: Recorder, *, beside: bool = False
-    ) -> None:
-        self._meter.batch(len(batch))
-        with self._meter.stage("admit"):
-            judged = [self._admission.judge(entry, batch.now_ms) for entry in batch]
-        admitted = [one for one in judged if isinstance(one, Admitted)]
-        results = [
-            Result(0, one.entry, refusal=one.refusal, event=one.event)
-            for one in judged
-            if isinstance(one, Rejection)
-        ]
-        await self._park(shard, [one for one in judged if isinstance(one, Deferred)])
-        turn = Turn(self._outlet_turn)
 
-        async def before_commit() -> None:
-            if await turn.take() and beside and self._isolating:
-                raise _GiveWay
+class OnceLock:
+    """A lock that one batch acquires once, at whichever step needs it first."""
 
-        try:
-            async with self._ledger_turn:
-                if admitted:
-                    results += await recorder.record(shard.responses, admitted, before_commit)
-                # Within the ledger's turn, so that batches are published in its order.
-                await turn.take()
-            await self._publish(shard, batch, results)
-        finally:
-            turn.give_back()
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._acquired = False
 
-    async def _park(self, shard: Shard, deferred: Sequence[Deferred]) -> None:
-        parking = self._parking
-        if deferred and parking is not None:
-            await self._patience.until_answered(lambda: parking.park(shard, deferred))
+    async def acquire(self) -> bool:
+        """Acquire the lock, if this batch has not; return True if it was acquired now."""
+        if self._acquired:
+            return False
+        await self._lock.acquire()
+        self._acquired = True
+        return True
 
-    async def _publish(self, shard: Shard, batch: RawBatch, results: list[Result]) -> None:
-        results.sort(key=lambda one: one.version)
-        if _log.is_enabled_for(logging.DEBUG):
-            tell(shard, results)
-        settled = [self._settled(shard, one, batch) for one in results]
-        with self._meter.stage("publish"):
-            await self._patience.until_answered(lambda: self._outlet.publish(shard, settled))
-
-    def _settled(self, shard: Shard, one: Result, batch: RawBatch) -> Settled:
-        entry_id = one.entry.entry_id
-        if one.refusal is None:
-            return Settled(entry_id, one.events)
-        self._meter.rejected(one.refusal.code)
-        _log.info(
-            "response_rejected",
-            code=one.refusal.code.value,
-            field=one.refusal.field,
-            **names_of(shard, one),
-        )
-        event = rejection_event(
-            shard.responses,
-            one.entry,
-            one.refusal,
-            batch.deliveries.get(entry_id, 1),
-            datetime.now(UTC),
-        )
-        return Settled(entry_id, [event], rejected=True)
+    def release(self) -> None:
+        """Release the lock, if this batch has it."""
+        if self._acquired:
+            self._acquired = False
+            self._lock.release()
 
 
-class _GiveWay(Exception):
-    """A batch before this one has to be seen through first."""
+class YieldToEarlierBatch(Exception):
+    """An earlier batch has to be processed first."""

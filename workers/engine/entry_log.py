@@ -1,35 +1,43 @@
-"""What log lines about entries are found by."""
-
-from collections.abc import Sequence
+"""Log lines about entries."""
 
 import structlog
 
-from contracts.streams import Shard
-from workers.engine.recorder import Result
+from workers.common.errors import Refused
+from workers.publishing.settled import Settled
 
 _log = structlog.get_logger(__name__)
 
 
-def tell(shard: Shard, results: Sequence[Result]) -> None:
-    """A line for each entry that was settled."""
-    for one in results:
-        _log.debug(
-            "response_settled", version=one.version, events=len(one.events), **names_of(shard, one)
-        )
+def log_settled(stream: str, settled: Settled) -> None:
+    """Log that an entry was settled."""
+    _log.debug(
+        "response_settled",
+        version=settled.version,
+        events=len(settled.events),
+        **_identifiers(stream, settled),
+    )
 
 
-def names_of(shard: Shard, one: Result) -> dict[str, str | None]:
-    """What a log line about an entry is found by."""
-    names: dict[str, str | None] = {
-        "stream": shard.responses,
-        "entry_id": one.entry.entry_id,
-    }
-    if one.event is None:
-        return names
+def log_rejected(stream: str, settled: Settled, refusal: Refused) -> None:
+    """Log that an entry was rejected, and why."""
+    _log.info(
+        "response_rejected",
+        code=refusal.code.value,
+        field=refusal.field,
+        **_identifiers(stream, settled),
+    )
+
+
+def _identifiers(stream: str, settled: Settled) -> dict[str, str | None]:
+    """Return the ids that a log line about an entry is found by."""
+    ids: dict[str, str | None] = {"stream": stream, "entry_id": settled.entry.entry_id}
+    event, admitted = settled.event, settled.admitted
+    if event is None:
+        return ids
     return {
-        **names,
-        "event_id": one.event.id,
-        "correlation_id": one.event.correlationid,
-        "tenant_id": one.tenant_id,
-        "student_id": one.event.data.response.student_id,
+        **ids,
+        "event_id": event.id,
+        "correlation_id": event.correlationid,
+        "tenant_id": None if admitted is None else admitted.key.tenant_id,
+        "student_id": event.data.response.student_id,
     }

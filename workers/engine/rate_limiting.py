@@ -1,7 +1,8 @@
-"""Which of a learner's new responses a rate lets through. Pure.
+"""Split a learner's new responses by the rate limit. Pure.
 
-In the order in which their entries entered the stream; decided under the learner's version, so that
-however many decide at once, the commit of one makes the others decide anew.
+Responses count in the order in which their entries entered the stream. The split depends on the
+learner's version: when several workers decide at once, the commit of one makes the others decide
+anew.
 """
 
 from collections import Counter
@@ -9,24 +10,24 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from contracts.rejections import RejectionCode
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
 from workers.common.rate_limit import Counts, RateLimit
 from workers.common.times import iso
 from workers.ledger.exchange import Arrival
 
 Entries = dict[str, list[Admitted]]
-"""Entries that are not settled yet, by response; of each the first one is to own it."""
+"""Unsettled entries by response id; the first entry of a new response becomes its owner."""
 
 
-class Allotment(NamedTuple):
-    """What a rate makes of a learner's new responses.
+class LimitSplit(NamedTuple):
+    """A learner's new responses, split by the rate limit.
 
     Args:
-        fitting: those that are let through, with all their entries.
-        over: entries that are not.
-        later: further entries of the same responses: each is judged by its own time, once those
-            before it are settled.
+        fitting: responses within the limit, with all their entries.
+        over: entries over the limit.
+        later: further entries of the responses in `over`. Each counts by its own time, once the
+            entries before it are settled.
     """
 
     fitting: Entries
@@ -35,26 +36,26 @@ class Allotment(NamedTuple):
 
 
 def arrival_of(admitted: Admitted, limit: RateLimit | None) -> Arrival:
-    """When an entry entered its stream, and where it counts."""
+    """Return when an entry entered its stream, and the window in which it counts."""
     entered_ms = _order(admitted)[0]
     counted = limit is not None and not admitted.delegated
     return Arrival(entered_ms, limit.window_of(entered_ms) if limit and counted else None)
 
 
-def allot(entries: Entries, counts: Counts, limit: RateLimit | None) -> Allotment:
-    """Let through what the limit lets.
+def split_by_limit(entries: Entries, counts: Counts, limit: RateLimit | None) -> LimitSplit:
+    """Split a learner's new responses into those within the rate limit and those over it.
 
     Args:
         entries: new responses of one learner.
-        counts: what was counted of the learner, of the window of each first entry at least.
-        limit: the limit; None: there is none.
+        counts: the learner's counts, at least of the window of each first entry.
+        limit: the limit; None: no limit.
     """
     if limit is None:
-        return Allotment(entries, [], {})
+        return LimitSplit(entries, [], {})
     windows = {name: arrival_of(listed[0], limit).window for name, listed in entries.items()}
     wanted = Counter(window for window in windows.values() if window is not None)
     if all(counts.of(window) + more <= limit.most for window, more in wanted.items()):
-        return Allotment(entries, [], {})
+        return LimitSplit(entries, [], {})
     fitting: Entries = {}
     over: list[Admitted] = []
     later: Entries = {}
@@ -69,16 +70,16 @@ def allot(entries: Entries, counts: Counts, limit: RateLimit | None) -> Allotmen
         over.append(first)
         if others:
             later[name] = others
-    return Allotment(fitting, over, later)
+    return LimitSplit(fitting, over, later)
 
 
 def counted(arrivals: list[Arrival]) -> Mapping[int, int]:
-    """How many responses count in which window."""
-    return Counter(one.window for one in arrivals if one.window is not None)
+    """Count responses by window; responses that count nowhere are left out."""
+    return Counter(arrival.window for arrival in arrivals if arrival.window is not None)
 
 
 def over_limit(admitted: Admitted, limit: RateLimit) -> Refused:
-    """Why an entry is refused that a limit does not let through."""
+    """Make the refusal of an entry over the rate limit."""
     window = limit.window_of(_order(admitted)[0])
     return Refused(
         RejectionCode.RATE_LIMITED,
@@ -90,6 +91,6 @@ def over_limit(admitted: Admitted, limit: RateLimit) -> Refused:
 
 
 def _order(admitted: Admitted) -> tuple[int, int]:
-    """The place of an entry in its stream."""
+    """Return an entry's place in its stream: milliseconds since 1970 and a counter."""
     entered_ms, _, number = admitted.entry.entry_id.partition("-")
     return int(entered_ms), int(number)

@@ -1,27 +1,27 @@
-"""What is registered: in strict mode an item or concept that is not is refused."""
+"""Refuse responses to unregistered items and concepts, in strict mode."""
 
 from collections.abc import Iterable
 from typing import Final
 
 from contracts.rejections import RejectionCode
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.errors import Refused
 from workers.ledger.concept_map import ConceptLedger, Name
 
 _MOST: Final = 200_000
-"""Names kept in memory, some 40 MB; beyond it all are asked for anew."""
+"""The most names kept in memory, some 40 MB; beyond that all are looked up anew."""
 _JWT: Final = "eyJ"
 
 
 class Registry:
-    """Looks up items and concepts in the ledger, each once.
+    """Looks up items and concepts in the ledger.
 
-    What is registered stays so: it is kept in memory. What is not is asked for again each time, so
-    that an import counts at once.
+    Registered names stay registered, so they are kept in memory. Unregistered names are looked up
+    each time, so that an import counts at once.
 
     Args:
-        ledger: where concept maps are.
-        most: how many names are kept.
+        ledger: holds the concept maps.
+        most: the most names kept in memory.
     """
 
     def __init__(self, ledger: ConceptLedger, *, most: int = _MOST) -> None:
@@ -31,7 +31,7 @@ class Registry:
         self._items: set[Name] = set()
 
     async def look_up(self, admitted: Iterable[Admitted]) -> None:
-        """Get to know the names of a batch; one round trip where some are not known yet.
+        """Look up the names of a batch, in one round trip if any is not known yet.
 
         Raises:
             LedgerUnavailable: try again.
@@ -52,7 +52,7 @@ class Registry:
             self._items |= found.items
 
     def refusal(self, admitted: Admitted) -> Refused | None:
-        """Why a response is refused whose names were looked up; None: all are registered."""
+        """Return why a response is refused; None if all its names are registered."""
         tenant_id = admitted.key.tenant_id
         response = admitted.event.data.response
         if Name(tenant_id, response.item_id) not in self._items:

@@ -1,16 +1,16 @@
-"""Ability on a scale without calibrated parameters: expected a posteriori, exact at any length.
+"""Estimate ability on an uncalibrated scale by EAP, exactly and for any number of answers.
 
-Each item has discrimination a = 1 and difficulty b = 0 (logistic, D = 1), so the likelihood of all
+Each item has discrimination a = 1 and difficulty b = 0 (logistic, D = 1). The likelihood of all
 answers is P^S · (1 - P)^(n - S), with P = 1 / (1 + exp(-θ)), n the number of answers and S the sum
-of their scores. These two numbers are the whole state, and the posterior under the prior N(0, 1) is
-computed from them each time: nothing accumulates, nothing drifts. On a calibrated scale the state
-holds the posterior's mean and variance (`workers.estimation.scales`).
+of their scores. n and S are the whole state. The posterior under the prior N(0, 1) is computed from
+them each time, so no error accumulates. On a calibrated scale the state holds the posterior's mean
+and variance (`workers.estimation.scales`).
 
-Source: Bock & Mislevy (1982), "Adaptive EAP estimation of ability in a microcomputer
-environment", Applied Psychological Measurement 6, 431-444, equations 5 and 6. The integrals over
-the whole line are taken by the trapezoid rule on points that follow the posterior's place and
-width: its error falls exponentially for a density this smooth. Source: Trefethen & Weideman (2014),
-"The exponentially convergent trapezoidal rule", SIAM Review 56, 385-458.
+Source: Bock & Mislevy (1982), "Adaptive EAP estimation of ability in a microcomputer environment",
+Applied Psychological Measurement 6, 431-444, equations 5 and 6. The integrals over the whole line
+use the trapezoid rule on points that follow the posterior's location and width. Its error falls
+exponentially for a smooth density: Trefethen & Weideman (2014), "The exponentially convergent
+trapezoidal rule", SIAM Review 56, 385-458.
 """
 
 import math
@@ -22,37 +22,42 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _DROP: Final = 32.0
-"""Nats below its value at the centre from which on the density adds nothing: exp(-32) = 1e-14."""
+"""Drop of the log density, in nats, beyond which the density counts as 0: exp(-32) = 1e-14."""
 _FARTHEST: Final = math.sqrt(2.0 * _DROP)
-"""Logits from the mode within which the prior alone makes any posterior drop so far."""
+"""Distance from the mode, in logits, within which the prior alone makes any posterior drop by
+`_DROP`."""
 _NEWTON_STEPS: Final = 2
-"""The centre need not be the mode exactly: the integrals are the same around any point near it."""
+"""Two steps are enough: the integrals are the same around any point near the mode."""
 _PLACES: Final[Floats] = np.linspace(0.0, 1.0, 36)
-"""Points between the two ends: so many keep the error below 1e-12 for 0 to 100 million answers."""
+"""Points between the two ends; 36 keep the error below 1e-12 for 0 to 100 million answers."""
 _SIDES: Final[Floats] = np.array([[-1.0], [1.0]])
 
 _NORMAL_95: Final = 1.959963984540054
 
 
 class AbilityState(NamedTuple):
-    """What is known of a learner on a scale."""
+    """Sufficient statistics of a learner's answers on a scale."""
 
     responses: int = 0
     """Number of answers."""
     score: float = 0.0
-    """Sum of their scores, in [0, responses]."""
+    """Sum of the scores, in [0, responses]."""
     mean: float = 0.0
-    """On a calibrated scale the posterior mean, logits; else 0."""
+    """Posterior mean in logits on a calibrated scale; 0 otherwise."""
     variance: float = 0.0
-    """On a calibrated scale the posterior variance, above 0; else 0."""
+    """Posterior variance on a calibrated scale, above 0; 0 otherwise."""
     surprise: float = 0.0
-    """On a calibrated scale, log likelihood of all answers less what the predictions made expect of
-    it, nats (`workers.estimation.person_fit`); else 0."""
+    """Log likelihood of all answers minus its expectation under the predictions, in nats, on a
+    calibrated scale (`workers.estimation.person_fit`); 0 otherwise."""
     surprise_variance: float = 0.0
-    """Variance of the same under the predictions, nats²; else 0."""
+    """Variance of the surprise under the predictions, nats²; 0 on an uncalibrated scale."""
 
     def after(self, score: float) -> "AbilityState":
-        """The state after one more answer with a score in [0, 1], on an uncalibrated scale."""
+        """Return the state after one more answer on an uncalibrated scale.
+
+        Args:
+            score: score of the answer, in [0, 1].
+        """
         return AbilityState(self.responses + 1, self.score + score)
 
 
@@ -66,25 +71,25 @@ class AbilityEstimate(NamedTuple):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Lower and upper end of the 95 % interval, logits: normal, as the posterior nearly is."""
+        """Lower and upper end of the 95 % interval in logits, by the normal approximation."""
         half = _NORMAL_95 * self.standard_error
         return self.theta - half, self.theta + half
 
 
 def estimate_many(responses: Floats, score: Floats) -> tuple[Floats, Floats]:
-    """Posterior mean and standard deviation for many states at once.
+    """Compute posterior mean and standard deviation for many states at once.
 
-    Each state gives the same bits whichever others are estimated with it.
+    A state gives the same bits in any batch.
 
     Args:
-        responses: number of answers of each, shape (n,).
+        responses: number of answers, shape (n,).
         score: sum of their scores, shape (n,), each in [0, responses].
 
     Returns:
         theta and standard_error in logits, shape (n,) each, within 1e-12 of the integrals.
     """
-    # The posterior of S is the mirror image of that of n - S. With the smaller of the two P is at
-    # most 1/2 around the centre, and log(1 + P·(exp(δ) - 1)) keeps its digits.
+    # The posterior of S mirrors the one of n - S. The smaller of the two keeps P at most 1/2 around
+    # the centre, so log(1 + P·(exp(δ) - 1)) keeps its digits.
     rarer = np.minimum(score, responses - score)
     centre = _near_mode(responses, rarer)
     p = 1.0 / (1.0 + np.exp(-centre))
@@ -107,9 +112,9 @@ def estimate_many(responses: Floats, score: Floats) -> tuple[Floats, Floats]:
 
 
 def _near_mode(responses: Floats, rarer: Floats) -> Floats:
-    """A point well within a standard deviation of the mode, where S - n·P(θ) - θ = 0."""
+    """Find a point well within a standard deviation of the mode, where S - n·P(θ) - θ = 0."""
     other = responses - rarer
-    # At the mode P = (S - θ) / n, so a first guess of θ shows how much the prior adds to S.
+    # At the mode P = (S - θ) / n, so the first guess of θ gives the prior's share of S.
     pull = np.log((other + 1.0) / (rarer + 1.0))
     theta: Floats = np.log((rarer + pull + 1.0) / (other + 1.0))
     for _ in range(_NEWTON_STEPS):
@@ -120,10 +125,10 @@ def _near_mode(responses: Floats, rarer: Floats) -> Floats:
 
 
 def _ends(responses: Floats, p: Floats, slope: Floats) -> tuple[Floats, Floats]:
-    """Offsets from the centre, one on each side, at which the density has dropped by `_DROP`.
+    """Find the offsets on both sides of the centre at which the density has dropped by `_DROP`.
 
-    One Newton step from where a normal density has dropped so far. The log density is concave, so
-    the step never ends inside.
+    Takes one Newton step from the offset at which a normal density would have dropped so far. The
+    log density is concave, so the step never ends too near.
     """
     end = _SIDES * (_FARTHEST / np.sqrt(responses * p * (1.0 - p) + 1.0))
     odds = p * np.expm1(end)
@@ -135,18 +140,18 @@ def _ends(responses: Floats, p: Floats, slope: Floats) -> tuple[Floats, Floats]:
 
 
 def estimates(states: "list[AbilityState]") -> list[AbilityEstimate]:
-    """The estimate of each state, equal ones computed once."""
+    """Estimate the ability of each state; equal states are computed once."""
     distinct = list(dict.fromkeys(state for state in states if state.variance == 0.0))
     theta, error = estimate_many(
         np.array([s.responses for s in distinct], dtype=np.float64),
         np.array([s.score for s in distinct], dtype=np.float64),
     )
-    found = {
+    estimate_of = {
         state: AbilityEstimate(t, e)
         for state, t, e in zip(distinct, theta.tolist(), error.tolist(), strict=True)
     }
     return [
-        found[state]
+        estimate_of[state]
         if state.variance == 0.0
         else AbilityEstimate(state.mean, math.sqrt(state.variance))
         for state in states

@@ -1,10 +1,10 @@
-"""One answer: predicted from all that came before it, then folded into the learner's state."""
+"""Predict one answer from all earlier ones, then fold it into the learner's state."""
 
 import math
 from typing import Final, NamedTuple
 
 from workers.estimation.ability import AbilityState
-from workers.estimation.bkt import likelihood_ratio, probability, update
+from workers.estimation.bkt import answer_probabilities, likelihood_ratio, probability, update
 from workers.estimation.gradients import (
     gradient_of_answer,
     gradient_of_loss,
@@ -24,22 +24,22 @@ _UNCALIBRATED: Final = AbilityState()
 
 
 class Prediction(NamedTuple):
-    """What was expected of an answer before it was seen."""
+    """Expected scores of an answer before it was seen."""
 
     probability_correct: float
-    """Expected score, in [0, 1]."""
+    """Expected score of the answer, in [0, 1]."""
     concepts: tuple[float, ...]
-    """What each concept of the response alone makes expect, in the response's order, in [0, 1]."""
+    """Expected score by each concept alone, in the response's order, in [0, 1]."""
 
 
 def unseen(concept_id: str, parameters: Parameters) -> ConceptState:
-    """The state of a concept before its first answer."""
+    """Return the state of a concept before its first answer."""
     model = parameters.of_concept(concept_id)
     return ConceptState(*model.prior_odds, 0, 0, gradient=gradient_of_prior(model))
 
 
 def unseen_ability(scale: str, parameters: Parameters) -> AbilityState:
-    """The state of an ability before its first answer."""
+    """Return the state of an ability before its first answer."""
     of_scale = parameters.of_scale(scale)
     if of_scale is None:
         return _UNCALIBRATED
@@ -47,10 +47,15 @@ def unseen_ability(scale: str, parameters: Parameters) -> AbilityState:
 
 
 def apply(learner: Learner, response: Response, parameters: Parameters) -> Prediction:
-    """Fold one answer into a learner's state, in place; it must follow all those before.
+    """Fold one answer into a learner's state, in place.
+
+    Args:
+        learner: the state; the answer must follow all earlier ones.
+        response: the answer.
+        parameters: parameters of the state.
 
     Returns:
-        What the state before it made expect.
+        The prediction from the state before the answer.
     """
     concepts, score, last = learner.concepts, response.score, learner.last
     scale = parameters.of_scale(response.scale)
@@ -67,11 +72,11 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
         lost = _lost(old, model, response.answered_at_us)
         mantissa, exponent = _kept(old, lost)
         mastery = probability(mantissa, exponent)
-        chances = _chances(mastery, model, item)
-        deviation, sums = (old.deviation, old.deviation_variance), (old.recent, old.lasting)
+        chances = answer_probabilities(mastery, model, item)
+        concept_offset, sums = (old.concept_offset, old.offset_variance), (old.recent, old.lasting)
         weights = None if scale is None else parameters.prediction_of(concept_id, scale)
         if moved is not None:
-            deviation = moved.deviations[at]
+            concept_offset = moved.offsets[at]
         if moved is None or weights is None:
             expected.append(chances[0])
         else:
@@ -88,12 +93,12 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
             gradient = gradient_of_answer(gradient, model, item, score)
             gradient = gradient_of_transition(gradient, (mantissa * ratio, exponent), model)
         else:
-            # A state that was computed without one has none that could be carried on.
+            # A state without a gradient cannot continue one.
             gradient = ()
         odds = update(mantissa, exponent, ratio, model.learn, model.forget)
         at_us = response.answered_at_us
         concepts[concept_id] = ConceptState(
-            *odds, old.attempts + 1, at_us, *deviation, gradient, *sums
+            *odds, old.attempts + 1, at_us, *concept_offset, gradient, *sums
         )
     if response.session_id is not None:
         session = learner.sessions.get(response.session_id) or EMPTY_SESSION
@@ -122,16 +127,23 @@ def _surprised(after: AbilityState, before: AbilityState, added: Surprise) -> Ab
 def concept_prediction(
     learner: Learner, concept_id: str, response: Response, parameters: Parameters
 ) -> float:
-    """What a concept alone makes expect of an answer, from the state as it is, in [0, 1].
+    """Predict an answer from one concept alone, without changing the state.
 
-    The concept need not be one of the response's: then it is a concept that it might have had.
+    Args:
+        learner: the state before the answer.
+        concept_id: the concept; it need not be one of the response's.
+        response: the answer.
+        parameters: parameters of the state.
+
+    Returns:
+        Expected score, in [0, 1].
     """
     names = response.concept_ids if concept_id in response.concept_ids else (concept_id,)
     states = [learner.concepts.get(name) or unseen(name, parameters) for name in names]
     model = parameters.of_concept(concept_id)
     state = states[names.index(concept_id)]
     mastery = probability(*_kept(state, _lost(state, model, response.answered_at_us)))
-    chances = _chances(mastery, model, parameters.items.get(response.item_id))
+    chances = answer_probabilities(mastery, model, parameters.items.get(response.item_id))
     scale = parameters.of_scale(response.scale)
     weights = None if scale is None else parameters.prediction_of(concept_id, scale)
     if scale is None or weights is None:
@@ -144,15 +156,16 @@ def concept_prediction(
 
 
 class _Moved(NamedTuple):
-    """What an answer does to ability, and what ability made expect of it."""
+    """Effect of an answer on ability, and the prediction by ability."""
 
     ability: AbilityState
-    deviations: list[tuple[float, float]]
-    """Mean and variance for each concept of the answer."""
+    """Ability after the answer."""
+    offsets: list[tuple[float, float]]
+    """Mean and variance of the offset of each concept of the answer."""
     z: float
     """The filter's logit of a right answer before it."""
     probability: float
-    """Expected score before it."""
+    """Expected score before the answer."""
 
 
 def _move(
@@ -162,18 +175,18 @@ def _move(
     scale: ScaleParameters,
     parameters: Parameters,
 ) -> _Moved:
-    """Move ability and deviations by an answer.
+    """Update ability and concept offsets by an answer.
 
-    Formulas and their source: `workers.estimation.scales`.
+    Formulas and sources: `workers.estimation.scales`.
     """
     share = 1.0 / len(states)
-    around = [parameters.deviation_of(c, scale) for c in response.concept_ids]
+    around = [parameters.offset_of(c, scale) for c in response.concept_ids]
     variances = [
-        # A concept that so far was answered on uncalibrated scales only is new to this one.
-        state.deviation_variance or spread.variance
+        # A concept answered only on uncalibrated scales so far is new on this one.
+        state.offset_variance or spread.variance
         for state, spread in zip(states, around, strict=True)
     ]
-    mean = ability.mean + share * sum(state.deviation for state in states)
+    mean = ability.mean + share * sum(state.concept_offset for state in states)
     variance = ability.variance + share * share * sum(variances)
     item = parameters.item_of(response.item_id, response.concept_ids, scale)
     seen = evidence(item, mean, variance, response.score)
@@ -185,7 +198,7 @@ def _move(
     )
     moved = [
         (
-            spread.kept * (state.deviation + share * own * seen.gradient)
+            spread.kept * (state.concept_offset + share * own * seen.gradient)
             + spread.practice(state.attempts),
             spread.kept * spread.kept * own * (1.0 - seen.curvature * share * share * own)
             + spread.walk,
@@ -196,12 +209,12 @@ def _move(
 
 
 def _again(state: ConceptState, last: Position | None) -> bool:
-    """Whether the learner's newest answer was on the concept too."""
+    """Return True if the learner's newest answer was on the concept too."""
     return last is not None and state.attempts > 0 and state.answered_at_us == last.answered_at_us
 
 
 def _lost(state: ConceptState, model: BktParameters, now_us: int) -> float:
-    """The share of a concept's knowledge that time took until a moment, in [0, 1)."""
+    """Return the share of a concept's knowledge lost since its newest answer, in [0, 1)."""
     if model.decay_per_day == 0.0 or state.attempts == 0:
         return 0.0
     days = (now_us - state.answered_at_us) / _DAY_US
@@ -209,21 +222,10 @@ def _lost(state: ConceptState, model: BktParameters, now_us: int) -> float:
 
 
 def _kept(state: ConceptState, lost: float) -> tuple[float, int]:
-    """The odds that are left of a concept's state."""
+    """Return the odds of a concept after the decay."""
     if not lost:
         return state.mantissa, state.exponent
     return update(state.mantissa, state.exponent, 1.0, 0.0, lost)
-
-
-def _chances(
-    mastery: float, model: BktParameters, item: ItemParameters | None
-) -> tuple[float, float]:
-    """Chances of a right and of a wrong answer by knowledge tracing alone, each above 0."""
-    guess, slip = model.guess, model.slip
-    if item is not None and item.guess is not None and item.slip is not None:
-        guess, slip = item.guess, item.slip
-    unknown = 1.0 - mastery
-    return mastery * (1.0 - slip) + unknown * guess, mastery * slip + unknown * (1.0 - guess)
 
 
 def _ratio(model: BktParameters, item: ItemParameters | None, score: float) -> float:

@@ -1,4 +1,4 @@
-"""Parameters as plain JSON: what a version is stored as."""
+"""Read and write parameters as plain JSON, the form in which a version is stored."""
 
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
@@ -8,40 +8,47 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 FORMULAS: Final = 2
 """Number of the formulas that give parameters their meaning.
 
-Raise it by 1 with a change under which stored parameters would mean something else: another formula
-for mastery, ability or prediction, or another scale of a parameter. Keep it where only a fit finds
-other values, or where a new field means by default what was so before.
-"""
+Raise it by 1 if a change gives stored parameters another meaning: another formula for mastery,
+ability or prediction, or another unit of a parameter. Keep it if only a fit finds other values, or
+if a new field's default means what was true before."""
 
 _FIRST_FORMULAS: Final = 1
-"""The formulas of a document without a number."""
+"""Formulas of a document without a number."""
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_STORED_NAMES: Final = {"concept_offset": "deviation"}
+"""Names of fields in documents that differ from the names in the models."""
+
+
+def _stored_name(field: str) -> str:
+    return _STORED_NAMES.get(field, field)
+
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, alias_generator=_stored_name)
 _MODELS: tuple[Any, ...] = (
     BktParameters,
     ItemParameters,
     PredictionWeights,
-    Deviation,
+    ConceptOffset,
     ScaleParameters,
     ConceptParameters,
     Parameters,
 )
-for _one in _MODELS:
-    # Set here, so that the models themselves know nothing of documents.
-    _one.__pydantic_config__ = _STRICT
+for _model in _MODELS:
+    # Set here, so that the models do not depend on documents.
+    _model.__pydantic_config__ = _STRICT
 _ADAPTER = TypeAdapter(Parameters)
 
 
 class OlderFormulas(ValueError):
-    """Parameters were fitted under formulas that this engine computes by no more.
+    """Parameters were fitted under formulas that this engine no longer computes.
 
     Args:
-        formulas: their number.
+        formulas: number of these formulas.
     """
 
     def __init__(self, formulas: int) -> None:
@@ -56,7 +63,7 @@ def parameters_document(parameters: Parameters) -> dict[str, Any]:
     """Write parameters as JSON values.
 
     Returns:
-        The number of the formulas, and each field that differs from its default; floats keep their
+        The number of the formulas, and each field that differs from its default. Floats keep their
         bits.
     """
     return {"formulas": FORMULAS, **_document(parameters)}
@@ -66,8 +73,8 @@ def parameters_of(document: object) -> Parameters:
     """Read parameters that `parameters_document` wrote.
 
     Raises:
-        OlderFormulas: they were fitted under older formulas.
-        ValueError: naming the first field that is missing, unknown or out of its range.
+        OlderFormulas: the parameters were fitted under older formulas.
+        ValueError: a field is missing, unknown or out of range; the message names the first one.
     """
     if isinstance(document, dict):
         _check_formulas(document.get("formulas", _FIRST_FORMULAS))
@@ -92,10 +99,10 @@ def _check_formulas(formulas: object) -> None:
 def _document(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            field.name: _document(getattr(value, field.name))
+            _stored_name(field.name): _document(getattr(value, field.name))
             for field in fields(value)
             if getattr(value, field.name) != field.default
         }
     if isinstance(value, dict):
-        return {key: _document(one) for key, one in value.items()}
-    return [_document(one) for one in value] if isinstance(value, tuple) else value
+        return {key: _document(entry) for key, entry in value.items()}
+    return [_document(entry) for entry in value] if isinstance(value, tuple) else value

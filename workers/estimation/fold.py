@@ -1,49 +1,41 @@
-"""The fold: learners and their new answers in, their new states and outcomes out.
+"""Fold new answers into learners' states.
 
-A learner's answers count in the learner's own order, `Position`. Answers that follow the newest
-one known are folded onto the stored state; a late one, and a state under other parameters, make
-the learner's whole log be replayed. Either way the state is the one that a replay of all answers in
-order gives, to the last bit.
+A learner's answers count in the learner's own order, `Position`. Answers after the newest known one
+are folded onto the stored state. A late answer, or a state under other parameters, makes the whole
+log be replayed (`workers.estimation.late_replay`). Both ways give the state of a replay of all
+answers in order, to the last bit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from workers.estimation.ability import AbilityEstimate, AbilityState, estimates
-from workers.estimation.answering import (
-    Prediction,
-    apply,
-    concept_prediction,
-    unseen,
-    unseen_ability,
-)
+from workers.estimation.late_replay import AppliedAnswer, ConceptChange, apply_observed, replay_late
 from workers.estimation.learner import (
     AbilityOutcome,
     ConceptOutcome,
-    ConceptState,
     Learner,
     LearnerKey,
     Outcome,
     Response,
     ScaleOutcome,
-    SessionState,
 )
+from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
-from workers.estimation.uncertainty import mastery_interval
 
 
 @dataclass(slots=True)
-class Work:
-    """What is to be folded for one learner.
+class FoldTask:
+    """New answers of one learner and the state to fold them into.
 
     Args:
-        key: who.
-        learner: the stored state; of a late learner the whole of it.
+        key: the learner.
+        learner: the stored state: the parts that the answers touch, or the whole state if the log
+            has to be replayed.
         responses: new answers, none of them in the log, each once, in any order.
-        log: the learner's whole log, in any order; needed if an answer is late, or if the state
-            is one under other parameters.
+        log: the learner's whole log, in any order; required if an answer is late or the state is
+            under other parameters.
     """
 
     key: LearnerKey
@@ -54,19 +46,22 @@ class Work:
 
 @dataclass(slots=True)
 class Folded:
-    """What the fold made of one learner.
+    """New state and outcomes of one learner.
 
-    ``concepts``, ``abilities`` and ``sessions`` name what changed and, by its index in
-    ``responses``, the answer that has the newest event about it.
+    ``concepts``, ``abilities`` and ``sessions`` name what changed. Their values are indices into
+    ``responses``: the answer that carries the newest value.
 
     Args:
-        key: who.
-        learner: the new state (of the parts loaded), still under the version it came from: a
-            new one is the database's to give.
+        key: the learner.
+        learner: the new state of the loaded parts; it keeps the version of the stored state, for
+            the database gives the next one.
         responses: the new answers in the learner's order.
-        outcomes: what each of them brought.
-        estimates: of each scale that changed, the ability now.
-        under_new_parameters: whether the state was one under others.
+        outcomes: one outcome per answer.
+        concepts: changed concepts by id.
+        abilities: changed abilities by scale.
+        sessions: changed sessions by id.
+        estimates: current ability of each changed scale.
+        under_new_parameters: True if the stored state was under other parameters.
     """
 
     key: LearnerKey
@@ -80,68 +75,45 @@ class Folded:
     under_new_parameters: bool = False
 
 
-def fold(works: Sequence[Work], parameters: Parameters) -> list[Folded]:
-    """Fold new answers of many learners; their abilities are estimated all at once.
+def fold(tasks: Sequence[FoldTask], parameters: Parameters) -> list[Folded]:
+    """Fold new answers of many learners and estimate their abilities in one vector call.
 
     Args:
-        works: one for each learner, each with at least one answer.
-        parameters: under which all states are wanted.
+        tasks: one per learner, each with at least one answer.
+        parameters: parameters of the new states.
+
+    Returns:
+        One result per task, in the order of the tasks.
 
     Raises:
-        ValueError: if a learner has to be replayed and the log is not given.
+        ValueError: a learner has to be replayed and the task has no log.
     """
-    passes = [_Pass(work, parameters) for work in works]
-    found = iter(estimates([state for one in passes for state in one.ability_states()]))
-    return [one.conclude(found) for one in passes]
+    folds = [_LearnerFold(task, parameters) for task in tasks]
+    estimated = iter(estimates([state for fold_ in folds for state in fold_.ability_states()]))
+    return [fold_.conclude(estimated) for fold_ in folds]
 
 
-@dataclass(slots=True)
-class _Moment:
-    """What surrounds one new answer: the states before and after it, concept by concept.
+class _LearnerFold:
+    """The fold of one learner."""
 
-    ``others`` are concepts that are told of although they are none of the answer's: name, state
-    before and after, and what was expected on them.
-    """
-
-    before: list[ConceptState]
-    after: list[ConceptState]
-    ability_before: AbilityState
-    ability_after: AbilityState
-    session: SessionState | None
-    prediction: Prediction
-    others: list[tuple[str, ConceptState, ConceptState, float]] = field(default_factory=list)
-    scales: list["_OtherScale"] = field(default_factory=list)
-
-
-class _OtherScale(NamedTuple):
-    """A scale that is none of the answer's, whose ability changed all the same."""
-
-    scale: str
-    teller: str | None
-    """The concept, none of the answer's, that tells of it; None: there is none left."""
-    before: AbilityState
-    after: AbilityState
-
-
-class _Pass:
-    """One learner's way through a fold."""
-
-    def __init__(self, work: Work, parameters: Parameters) -> None:
+    def __init__(self, task: FoldTask, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._key = work.key
-        self._new = sorted(work.responses, key=_position)
-        stored = work.learner
+        self._key = task.key
+        self._new = sorted(task.responses, key=lambda response: response.position)
+        stored = task.learner
         last = stored.last
         late = 0 if last is None else sum(r.position < last for r in self._new)
         self._new_parameters = last is not None and stored.parameters_version != parameters.version
         if self._new_parameters:
-            # Every stored value may change, as with a late answer; so all of them are told alike.
+            # Every stored value may change, as with a late answer.
             late = len(self._new)
         if late:
-            if work.log is None:
-                raise ValueError(f"{work.key} has to be replayed, and its log is not given")
+            if task.log is None:
+                raise ValueError(f"{task.key} has to be replayed, and its log is not given")
             self._learner = Learner(stored.version, None, parameters.version)
-            self._moments = self._replay(stored, work.log, self._new[:late])
+            self._applied = replay_late(
+                self._learner, stored, task.log, self._new[:late], parameters
+            )
         else:
             self._learner = Learner(
                 stored.version,
@@ -151,184 +123,85 @@ class _Pass:
                 dict(stored.abilities),
                 dict(stored.sessions),
             )
-            self._moments = []
-        self._moments += [self._observe(response) for response in self._new[late:]]
-
-    def _observe(self, response: Response) -> _Moment:
-        """Apply an answer and keep what surrounds it."""
-        learner = self._learner
-        ability = learner.abilities.get(response.scale) or self._unseen_ability(response)
-        before = self._states(learner.concepts, response)
-        prediction = apply(learner, response, self._parameters)
-        return _Moment(
-            before,
-            [learner.concepts[c] for c in response.concept_ids],
-            ability,
-            learner.abilities[response.scale],
-            None if response.session_id is None else learner.sessions[response.session_id],
-            prediction,
-        )
-
-    def _states(self, of: Mapping[str, ConceptState], response: Response) -> list[ConceptState]:
-        return [of.get(c) or unseen(c, self._parameters) for c in response.concept_ids]
-
-    def _unseen_ability(self, response: Response) -> AbilityState:
-        return unseen_ability(response.scale, self._parameters)
-
-    def _replay(self, stored: Learner, log: list[Response], late: list[Response]) -> list[_Moment]:
-        """Replay the log with the late answers in their places.
-
-        A late answer is predicted from what the learner had answered before it, and tells what is
-        current once all of the log and all late answers are in.
-        """
-        late_ids = {r.response_id for r in late}
-        moments: list[_Moment] = []
-        for response in sorted([*log, *late], key=_position):
-            if response.response_id in late_ids:
-                moments.append(self._observe(response))
-            else:
-                apply(self._learner, response, self._parameters)
-        now = self._learner
-        told, scales = dict(stored.concepts), dict(stored.abilities)
-        for response, moment in zip(late, moments, strict=True):
-            moment.ability_before = scales.get(response.scale) or self._unseen_ability(response)
-            moment.before = self._states(told, response)
-            moment.after = [now.concepts[c] for c in response.concept_ids]
-            told.update(zip(response.concept_ids, moment.after, strict=True))
-            moment.ability_after = scales[response.scale] = now.abilities[response.scale]
-            if response.session_id is not None:
-                moment.session = now.sessions[response.session_id]
-        answered = {concept_id for response in late for concept_id in response.concept_ids}
-        for concept_id, state in now.concepts.items():
-            # The same state under another covariance has another interval.
-            uncertain = self._new_parameters and state.gradient and concept_id not in answered
-            if told.get(concept_id) != state or uncertain:
-                self._add_other(moments[-1], late[-1], concept_id, told.get(concept_id), state)
-        # A concept answered on two scales hands on to each what it learns on the other.
-        for scale, ability in now.abilities.items():
-            if scales.get(scale) != ability:
-                self._add_scale(moments[-1], late[-1], scale, scales.get(scale), ability)
-        return moments
-
-    def _add_scale(
-        self,
-        moment: _Moment,
-        response: Response,
-        scale: str,
-        told: AbilityState | None,
-        now: AbilityState,
-    ) -> None:
-        carrying = {one.teller for one in moment.scales}
-        changed = [concept_id for concept_id, *_ in moment.others]
-        teller = next((one for one in changed if one not in carrying), None)
-        if teller is None:
-            known = {*changed, *response.concept_ids}
-            teller = next((one for one in self._learner.concepts if one not in known), None)
-            if teller is not None:
-                state = self._learner.concepts[teller]
-                self._add_other(moment, response, teller, state, state)
-        before = told or unseen_ability(scale, self._parameters)
-        moment.scales.append(_OtherScale(scale, teller, before, now))
-
-    def _add_other(
-        self,
-        moment: _Moment,
-        response: Response,
-        concept_id: str,
-        told: ConceptState | None,
-        now: ConceptState,
-    ) -> None:
-        ability = moment.ability_before
-        before = told or unseen(concept_id, self._parameters)
-        known = Learner(concepts={concept_id: before}, abilities={response.scale: ability})
-        expected = concept_prediction(known, concept_id, response, self._parameters)
-        moment.others.append((concept_id, before, now, expected))
+            self._applied = []
+        self._applied += [
+            apply_observed(self._learner, response, parameters) for response in self._new[late:]
+        ]
 
     def ability_states(self) -> Iterator[AbilityState]:
-        """The states whose estimates the outcomes need: before and after each new answer."""
-        for moment in self._moments:
-            yield moment.ability_before
-            yield moment.ability_after
-            for other in moment.scales:
+        """Yield the states whose estimates `conclude` needs, before and after each new answer."""
+        for answer in self._applied:
+            yield answer.ability_before
+            yield answer.ability_after
+            for other in answer.scales:
                 yield other.before
                 yield other.after
 
-    def conclude(self, found: Iterator[AbilityEstimate]) -> Folded:
-        """Build the outcomes; `found` yields the estimates of `ability_states` in order."""
+    def conclude(self, estimated: Iterator[AbilityEstimate]) -> Folded:
+        """Build the outcomes.
+
+        Args:
+            estimated: estimates of `ability_states`, in their order.
+        """
         folded = Folded(
             self._key, self._learner, self._new, under_new_parameters=self._new_parameters
         )
-        for at, (response, moment) in enumerate(zip(self._new, self._moments, strict=True)):
-            previous, current = next(found), next(found)
-            scales = self._other_scales(moment, at, folded, found)
-            changes = [
-                self._outcome(*change)
-                for change in zip(
-                    response.concept_ids,
-                    moment.before,
-                    moment.after,
-                    moment.prediction.concepts,
-                    strict=True,
-                )
-            ]
-            changes += [
-                self._outcome(*other)._replace(ability=scales.get(other[0]))
-                for other in moment.others
+        for at, (response, answer) in enumerate(zip(self._new, self._applied, strict=True)):
+            previous, current = next(estimated), next(estimated)
+            scales = _other_scales(answer, at, folded, estimated)
+            answered = zip(
+                response.concept_ids,
+                answer.before,
+                answer.after,
+                answer.prediction.concepts,
+                strict=True,
+            )
+            outcomes = [self._outcome(ConceptChange(*columns)) for columns in answered]
+            outcomes += [
+                self._outcome(other)._replace(ability=scales.get(other.concept_id))
+                for other in answer.others
             ]
             folded.outcomes.append(
                 Outcome(
-                    tuple(changes),
-                    AbilityOutcome(current, previous.theta, person_fit(moment.ability_after)),
-                    moment.session,
+                    tuple(outcomes),
+                    AbilityOutcome(current, previous.theta, person_fit(answer.ability_after)),
+                    answer.session,
                     self._parameters.version,
-                    moment.prediction.probability_correct,
+                    answer.prediction.probability_correct,
                 )
             )
-            for change in changes:
-                folded.concepts[change.concept_id] = at
+            for outcome in outcomes:
+                folded.concepts[outcome.concept_id] = at
             folded.abilities[response.scale] = at
             folded.estimates[response.scale] = current
             if response.session_id is not None:
                 folded.sessions[response.session_id] = at
         return folded
 
-    @staticmethod
-    def _other_scales(
-        moment: _Moment, at: int, folded: Folded, found: Iterator[AbilityEstimate]
-    ) -> dict[str, ScaleOutcome]:
-        """Note the other scales that changed; what is told of them, by the concept that tells."""
-        told = {}
-        for other in moment.scales:
-            previous, current = next(found), next(found)
-            folded.abilities[other.scale] = at
-            folded.estimates[other.scale] = current
-            if other.teller is not None:
-                outcome = AbilityOutcome(current, previous.theta, person_fit(other.after))
-                told[other.teller] = ScaleOutcome(other.scale, outcome)
-        return told
-
-    def _outcome(
-        self,
-        concept_id: str,
-        before: ConceptState,
-        after: ConceptState,
-        expected: float,
-    ) -> ConceptOutcome:
-        threshold = self._parameters.mastery_threshold
-        previous_mastery, mastery = before.mastery, after.mastery
-        was, is_now = previous_mastery >= threshold, mastery >= threshold
-        return ConceptOutcome(
-            concept_id,
-            mastery,
-            previous_mastery,
-            is_now,
-            "none" if was == is_now else ("mastered" if is_now else "lapsed"),
-            after.attempts,
-            expected,
-            after.answered_at_us,
-            mastery_interval(after, self._parameters.of_concept(concept_id)),
+    def _outcome(self, change: ConceptChange) -> ConceptOutcome:
+        return concept_outcome(
+            change.concept_id,
+            change.after,
+            self._parameters,
+            previous_mastery=change.before.mastery,
+            probability_correct=change.expected,
         )
 
 
-def _position(response: Response) -> tuple[int, str]:
-    return response.answered_at_us, response.response_id
+def _other_scales(
+    answer: AppliedAnswer, at: int, folded: Folded, estimated: Iterator[AbilityEstimate]
+) -> dict[str, ScaleOutcome]:
+    """Note the changed abilities of other scales.
+
+    Returns:
+        The ability that the event of a concept carries, by concept id.
+    """
+    carried = {}
+    for other in answer.scales:
+        previous, current = next(estimated), next(estimated)
+        folded.abilities[other.scale] = at
+        folded.estimates[other.scale] = current
+        if other.concept_id is not None:
+            outcome = AbilityOutcome(current, previous.theta, person_fit(other.after))
+            carried[other.concept_id] = ScaleOutcome(other.scale, outcome)
+    return carried

@@ -1,4 +1,4 @@
-"""Items: how the chance of a right answer depends on ability, and on knowing."""
+"""Parameters of items: how a right answer depends on ability and on knowing."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,33 +12,31 @@ from workers.estimation.ranges import check_chance, check_evidence, check_finite
 class ItemParameters:
     """Parameters of one item.
 
-    Up to four parameters: P(correct | θ) = lower + (upper - lower) / (1 + exp(-a·(θ - b))), with
-    a = 1, lower = 0 and upper = 1 the Rasch model. Source: Birnbaum (1968), in Lord & Novick,
-    "Statistical theories of mental test scores", chapter 17; the upper asymptote after Barton &
-    Lord (1981), ETS research report 81-20.
+    Up to four parameters: P(correct | θ) = lower + (upper - lower) / (1 + exp(-a·(θ - b))). With a
+    = 1, lower = 0 and upper = 1 it is the Rasch model. Source: Birnbaum (1968), in Lord & Novick,
+    "Statistical theories of mental test scores", chapter 17; upper asymptote: Barton & Lord (1981),
+    ETS research report 81-20.
 
-    With thresholds the item gives credit in steps 0, 1/K … 1, K their number: by the graded
-    response model P(step ≥ k | θ) = 1 / (1 + exp(-a·(θ - threshold k))) (Samejima, 1969,
-    Psychometrika monograph 17), or by the generalised partial credit model
-    P(step = k | θ) ∝ exp(Σ over j ≤ k of a·(θ - threshold j)) (Muraki, 1992, Applied Psychological
-    Measurement 16, 159-176).
+    An item with K thresholds gives credit in steps 0, 1/K … 1. In the graded response model P(step
+    ≥ k | θ) = 1 / (1 + exp(-a·(θ - threshold k))) (Samejima, 1969, Psychometrika monograph 17). In
+    the generalised partial credit model P(step = k | θ) ∝ exp(Σ over j ≤ k of a·(θ - threshold j))
+    (Muraki, 1992, Applied Psychological Measurement 16, 159-176).
 
-    Guess and slip, where given, take the place of the concept's in classical knowledge tracing.
-    Source: Pardos & Heffernan (2011), "KT-IDEM: introducing item difficulty to the knowledge
-    tracing model", UMAP, 243-254.
+    Guess and slip replace the concept's in knowledge tracing. Source: Pardos & Heffernan (2011),
+    "KT-IDEM: introducing item difficulty to the knowledge tracing model", UMAP, 243-254.
 
     Args:
         difficulty: b, logits.
         discrimination: a, in (0, 10].
-        lower: chance of a right answer at the lowest ability, in [0, upper).
-        upper: the chance at the highest, in (lower, 1].
-        thresholds: of the steps, logits; for the graded response model rising.
-        steps: which model the thresholds belong to.
-        guess: P(correct | unknown), in (0, 1); given with slip or not at all.
+        lower: probability of a right answer at the lowest ability, in [0, upper).
+        upper: probability of a right answer at the highest ability, in (lower, 1].
+        thresholds: thresholds of the steps, logits; rising for the graded response model.
+        steps: model of the thresholds.
+        guess: P(correct | unknown), in (0, 1); given together with slip or not at all.
         slip: P(wrong | known), in (0, 1); guess + slip < 1.
 
     Raises:
-        ValueError: if a number lies outside its range.
+        ValueError: a number lies outside its range.
     """
 
     difficulty: float = 0.0
@@ -70,14 +68,14 @@ class ItemParameters:
 
     @cached_property
     def ratios(self) -> tuple[float, float] | None:
-        """P(correct | known) / P(correct | unknown), and the same of a wrong answer."""
+        """Likelihood ratios known / unknown of right and wrong; None without guess and slip."""
         if self.guess is None or self.slip is None:
             return None
         return (1.0 - self.slip) / self.guess, self.slip / (1.0 - self.guess)
 
     @cached_property
     def location(self) -> float:
-        """Where on the ability scale the item lies: difficulty, or the mean of its thresholds."""
+        """Location on the ability scale: difficulty, or the mean of the thresholds."""
         if self.thresholds:
             return sum(self.thresholds) / len(self.thresholds)
         return self.difficulty

@@ -1,23 +1,23 @@
-"""The last step of a prediction: a logistic regression over what mastery and ability expect.
+"""The last step of a prediction: a logistic regression over mastery and ability.
 
-Mastery says what a learner knows and ability how able the learner is. The chance of a right answer
-depends on more: on the answers just given, on practice, and on whether the learner stays on the
-concept. The last step joins all of it in one calibrated probability and changes neither mastery nor
-ability. Per concept of the answer
+Mastery and ability are not all that predicts a right answer: recent answers, practice, and whether
+the learner stays on the concept matter too. The last step joins them in one calibrated probability.
+It changes neither mastery nor ability. For each concept of the answer
 
     η = constant + ability·z + concept·c + mastery·m + recent·r + lasting·l + again·g
         + again_recent·g·r + (practice + practice_ability·z + practice_concept·c) · log(1 + n)
 
-with z the ability filter's logit of a right answer, c the logit of what knowledge tracing expects,
-m the mastery, r and l two decayed sums of the learner's (score - 0.5) on the concept, g 1 if the
-learner's newest answer was on the concept too, else 0, and n the number of earlier answers on the
-concept. The answer is right with the chance 1 / (1 + exp(-mean of η over its concepts)).
+with z the ability filter's logit of a right answer, c the logit predicted by knowledge tracing, m
+the mastery, r and l two decayed sums of (score - 0.5) over the learner's answers on the concept, g
+= 1 if the learner's newest answer was on the concept too and 0 otherwise, and n the number of
+earlier answers on the concept. The probability of a right answer is 1 / (1 + exp(-mean of η over
+its concepts)).
 
-Source: logistic regression over counts and recency as in Galyardt & Goldin (2015), "Move your lamp
-post: recent data reflects learner knowledge better than older data", Journal of Educational Data
-Mining 7, 83-108 (R-PFA), and Gervet, Koedinger, Schneider & Mitchell (2020), "When is deep learning
-the best approach to knowledge tracing?", JEDM 12, 31-54; the join of predictors by their logits is
-stacking, Wolpert (1992), Neural Networks 5, 241-259.
+Source: logistic regression over counts and recency, Galyardt & Goldin (2015), "Move your lamp post:
+recent data reflects learner knowledge better than older data", Journal of Educational Data Mining
+7, 83-108 (R-PFA), and Gervet, Koedinger, Schneider & Mitchell (2020), "When is deep learning the
+best approach to knowledge tracing?", JEDM 12, 31-54; predictors joined by their logits (stacking),
+Wolpert (1992), Neural Networks 5, 241-259.
 """
 
 import math
@@ -35,17 +35,17 @@ Floats = NDArray[np.float64]
 Number = TypeVar("Number", float, Floats)
 
 RECENT: Final = 0.5
-"""Factor by which each answer on a concept lessens the sum of the most recent answers."""
+"""Factor by which each answer on a concept shrinks the short-term sum."""
 LASTING: Final = 0.85
-"""Factor by which each answer on a concept lessens the sum of a longer past."""
+"""Factor by which each answer on a concept shrinks the long-term sum."""
 
 
 @dataclass(frozen=True)
 class PredictionWeights:
-    """Weights of the last step, each of the feature of the same name in the module's formula.
+    """Weights of the last step, named as in the module's formula.
 
     Raises:
-        ValueError: if a number lies outside ±1000.
+        ValueError: a number lies outside ±1000.
     """
 
     constant: float = 0.0
@@ -83,7 +83,8 @@ class PredictionWeights:
 
         Args:
             z: logit of a right answer by ability alone.
-            chance: of a right and of a wrong answer by knowledge tracing alone, each above 0.
+            chance: probabilities of a right and of a wrong answer by knowledge tracing, each above
+                0.
             mastery: P(known) before the answer, in [0, 1].
             sums: the recent and the lasting sum before the answer.
             attempts: number of the learner's earlier answers on the concept.
@@ -104,8 +105,8 @@ FEATURES: Final = tuple(PredictionWeights.__dataclass_fields__)
 """Names of the features, in the order of the columns of `features`."""
 
 
-class Seen(NamedTuple):
-    """The arguments of `PredictionWeights.logit` for many answers, shape (n,) each."""
+class FeatureSources(NamedTuple):
+    """Arguments of `PredictionWeights.logit` for many answers, shape (n,) each."""
 
     z: Floats
     chance: tuple[Floats, Floats]
@@ -116,8 +117,8 @@ class Seen(NamedTuple):
     """0 or 1."""
 
 
-def features(seen: Seen) -> Floats:
-    """Compute what the weights are multiplied by, shape (n, features)."""
+def features(seen: FeatureSources) -> Floats:
+    """Compute the factors of the weights, shape (n, features)."""
     z, chance, mastery, sums, attempts, again = seen
     z = np.clip(z, -LOGIT_LIMIT, LOGIT_LIMIT)
     c = np.clip(np.log(chance[0] / chance[1]), -LOGIT_LIMIT, LOGIT_LIMIT)
@@ -140,6 +141,11 @@ def features(seen: Seen) -> Floats:
 
 
 def sums_after(sums: tuple[Number, Number], score: Number) -> tuple[Number, Number]:
-    """The recent and the lasting sum after one more answer with a score in [0, 1]."""
+    """Return the recent and the lasting sum after one more answer.
+
+    Args:
+        sums: both sums before the answer.
+        score: score of the answer, in [0, 1].
+    """
     recent, lasting = sums
     return recent * RECENT + (score - 0.5), lasting * LASTING + (score - 0.5)

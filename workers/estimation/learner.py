@@ -9,23 +9,23 @@ from workers.estimation.bkt import probability
 
 
 class LearnerKey(NamedTuple):
-    """Who: a student of a tenant. The same student id in two tenants is two learners."""
+    """A student of a tenant. The same student id in two tenants is two learners."""
 
     tenant_id: str
     student_id: str
 
 
 class Position(NamedTuple):
-    """A place in a learner's own order: the order that counts, whatever arrives when."""
+    """A place in the learner's own order, which counts whatever arrives when."""
 
     answered_at_us: int
     """Microseconds since 1970-01-01T00:00:00Z."""
     response_id: str
-    """Canonical UUID in lower case; it decides among answers of the same moment."""
+    """Canonical UUID in lower case; breaks ties of answers at the same time."""
 
 
 class Response(NamedTuple):
-    """One answer, as the fold sees it."""
+    """One answer."""
 
     response_id: str
     session_id: str | None
@@ -39,35 +39,36 @@ class Response(NamedTuple):
 
     @property
     def position(self) -> Position:
-        """Its place in the learner's order."""
+        """Place in the learner's order."""
         return Position(self.answered_at_us, self.response_id)
 
     @property
     def correct(self) -> bool:
-        """Whether the score is 0.5 or more."""
+        """True if the score is 0.5 or more."""
         return self.score >= CORRECT_FROM
 
 
 class ConceptState(NamedTuple):
-    """Mastery of one concept, in full precision: odds as in `workers.estimation.bkt`."""
+    """Mastery of one concept in full precision, as odds of `workers.estimation.bkt`."""
 
     mantissa: float
     exponent: int
     attempts: int
     answered_at_us: int
-    """Newest answer on it; 0 where there is none."""
-    deviation: float = 0.0
-    """On a calibrated scale, how far ability on it lies from ability on the scale: mean, logits."""
-    deviation_variance: float = 0.0
-    """Variance of the same; 0 before the first answer on a calibrated scale."""
+    """Time of the newest answer on the concept, microseconds since 1970; 0 without one."""
+    concept_offset: float = 0.0
+    """Posterior mean of ability on the concept minus ability on its scale, logits; 0 on an
+    uncalibrated scale."""
+    offset_variance: float = 0.0
+    """Posterior variance of the offset; 0 before the first answer on a calibrated scale."""
     gradient: tuple[float, ...] = ()
-    """Derivatives of the log-odds by the concept's parameters, in the order and coordinates that
-    `workers.estimation.uncertainty` says; empty where these have no covariance."""
+    """Derivatives of the log-odds by the logits of the concept's parameters
+    (`workers.estimation.gradients`); empty if the parameters have no covariance."""
     recent: float = 0.0
-    """Sum of (score - 0.5) of the most recent answers, decayed as `workers.estimation.last_step`
-    says; 0 on a scale without a last step."""
+    """Short-term decayed sum of (score - 0.5), see `workers.estimation.last_step`; 0 on a scale
+    without a last step."""
     lasting: float = 0.0
-    """The same over a longer past."""
+    """Long-term decayed sum of the same."""
 
     @property
     def mastery(self) -> float:
@@ -76,7 +77,7 @@ class ConceptState(NamedTuple):
 
 
 class SessionState(NamedTuple):
-    """What a learner did in a practice session."""
+    """Counts and times of a practice session."""
 
     responses: int
     correct: int
@@ -84,7 +85,7 @@ class SessionState(NamedTuple):
     ended_at_us: int
 
     def after(self, response: Response) -> "SessionState":
-        """The session with one more answer; the order of answers does not matter."""
+        """Return the session after one more answer; the order of answers does not matter."""
         return SessionState(
             self.responses + 1,
             self.correct + response.correct,
@@ -98,14 +99,17 @@ EMPTY_SESSION = SessionState(0, 0, 2**62, -(2**62))
 
 @dataclass(slots=True)
 class Learner:
-    """A learner's state, or the part of it that a batch touches.
+    """State of a learner, whole or as far as a batch needs it.
 
-    A concept, scale or session that is absent has had no answer (or was not asked for).
+    A concept, scale or session without an answer is absent, and so is one that was not loaded.
 
     Args:
-        version: what a commit compares; 0 before the first commit.
+        version: version that a commit compares; 0 before the first commit.
         last: position of the newest answer, None before the first.
-        parameters_version: under which parameters the state was computed.
+        parameters_version: version of the parameters of the state.
+        concepts: states of concepts by id.
+        abilities: states of abilities by scale.
+        sessions: states of sessions by id.
     """
 
     version: int = 0
@@ -117,7 +121,7 @@ class Learner:
 
 
 class ConceptOutcome(NamedTuple):
-    """What an answer did to one concept."""
+    """Effect of an answer on one concept."""
 
     concept_id: str
     mastery: float
@@ -128,35 +132,35 @@ class ConceptOutcome(NamedTuple):
     probability_correct: float
     last_answered_at_us: int
     interval: tuple[float, float] | None = None
-    """95 % credible interval of the mastery, each in [0, 1]; None where it is not known."""
+    """95 % credible interval of the mastery, each end in [0, 1]; None if unknown."""
     ability: "ScaleOutcome | None" = None
-    """Of another scale whose current value the answer changed too, and that no other tells of."""
+    """Ability of another scale that the answer changed, if this concept's event carries it."""
 
 
 class AbilityOutcome(NamedTuple):
-    """What an answer did to the ability of its scale."""
+    """Effect of an answer on the ability of its scale."""
 
     estimate: AbilityEstimate
     previous_theta: float
     person_fit: float | None = None
-    """`workers.estimation.person_fit.person_fit` after it."""
+    """Person fit after the answer, see `workers.estimation.person_fit.person_fit`."""
 
 
 class ScaleOutcome(NamedTuple):
-    """What an answer did to the ability of a scale that is not its own."""
+    """Effect of an answer on the ability of another scale."""
 
     scale: str
     ability: AbilityOutcome
 
 
 class Outcome(NamedTuple):
-    """What one applied answer brought: predicted before it was seen, decided at its commit."""
+    """Effect of one applied answer, with the prediction made before it was seen."""
 
     concepts: tuple[ConceptOutcome, ...]
-    """First those of the answer, in its order; then others whose current value it changed."""
+    """First the answer's concepts in its order, then other concepts whose current value changed."""
     ability: AbilityOutcome
     session: SessionState | None
     parameters_version: int
     probability_correct: float
-    """The response's expected score before it was seen, in [0, 1]; those of its concepts are what
-    each of them alone makes expect."""
+    """Expected score of the answer before it was seen, in [0, 1]. The concepts hold the expected
+    scores by each concept alone."""

@@ -1,7 +1,7 @@
-"""How good predicted probabilities are, given what then happened.
+"""Measure the accuracy of predicted probabilities.
 
-An outcome is a score in [0, 1]: 1 or 0 where an answer is right or wrong, between them for partial
-credit. Nothing is clamped: a prediction of 0 that comes true has an infinite log loss.
+An outcome is a score in [0, 1]: 1 for right, 0 for wrong, between them for partial credit. Nothing
+is clamped: a wrong prediction of exactly 0 or 1 has an infinite log loss.
 """
 
 from typing import Final, NamedTuple
@@ -18,7 +18,7 @@ BINS: Final = 10
 
 
 class CalibrationBins(NamedTuple):
-    """A calibration curve: one entry per equal-width bin of predictions, NaN where it is empty."""
+    """A calibration curve, one entry per equal-width bin; NaN for an empty bin."""
 
     size: NDArray[np.int64]
     """Number of predictions in the bin."""
@@ -29,19 +29,19 @@ class CalibrationBins(NamedTuple):
 
 
 def auc(outcomes: Floats, predictions: Floats) -> float:
-    """Area under the ROC curve: P(a right answer was given the higher prediction than a wrong one).
+    """Compute the area under the ROC curve, counting ties half.
 
-    Ties count half: it is the Mann-Whitney statistic on midranks. An outcome counts as right
-    from 0.5 on.
+    It equals P(a right answer has the higher prediction than a wrong one), the Mann-Whitney
+    statistic on midranks. An outcome counts as right from 0.5 on.
 
     Source: Hanley & McNeil (1982), "The meaning and use of the area under a receiver operating
     characteristic (ROC) curve", Radiology 143, 29-36.
 
     Returns:
-        In [0, 1]; NaN where all outcomes are alike, for which it is not defined.
+        The area in [0, 1]; NaN if all outcomes are alike.
 
     Raises:
-        ValueError: as `calibration_bins`.
+        ValueError: see `calibration_bins`.
     """
     _check(outcomes, predictions)
     right = outcomes >= CORRECT_FROM
@@ -56,50 +56,52 @@ def auc(outcomes: Floats, predictions: Floats) -> float:
 
 
 def log_loss(outcomes: Floats, predictions: Floats) -> float:
-    """Mean cross-entropy in nats, 0 or more: -s·ln(p) - (1 - s)·ln(1 - p).
+    """Compute the mean cross-entropy -s·ln(p) - (1 - s)·ln(1 - p) in nats, 0 or more.
 
     Source: Good (1952), "Rational decisions", Journal of the Royal Statistical Society B 14,
     107-114.
 
     Raises:
-        ValueError: as `calibration_bins`.
+        ValueError: see `calibration_bins`.
     """
     _check(outcomes, predictions)
     with np.errstate(divide="ignore", invalid="ignore"):
-        # 0 · ln(0) is 0 here: what was held impossible and did not happen costs nothing.
+        # 0 · ln(0) is 0 here: an outcome predicted impossible costs nothing if it does not happen.
         of_right = np.where(outcomes > 0.0, outcomes * np.log(predictions), 0.0)
         of_wrong = np.where(outcomes < 1.0, (1.0 - outcomes) * np.log1p(-predictions), 0.0)
     return float(-(of_right + of_wrong).mean())
 
 
 def brier(outcomes: Floats, predictions: Floats) -> float:
-    """Mean squared difference of prediction and outcome, in [0, 1].
+    """Compute the mean squared difference of prediction and outcome, in [0, 1].
 
     Source: Brier (1950), "Verification of forecasts expressed in terms of probability", Monthly
-    Weather Review 78, 1-3, in its form for two outcomes (half of the original).
+    Weather Review 78, 1-3, in the form for two outcomes (half of the original).
 
     Raises:
-        ValueError: as `calibration_bins`.
+        ValueError: see `calibration_bins`.
     """
     _check(outcomes, predictions)
     return float(np.square(predictions - outcomes).mean())
 
 
 def rmse(outcomes: Floats, predictions: Floats) -> float:
-    """Root of `brier`, in [0, 1]."""
+    """Compute the root of `brier`, in [0, 1]."""
     return float(np.sqrt(brier(outcomes, predictions)))
 
 
 def calibration_bins(outcomes: Floats, predictions: Floats, bins: int = BINS) -> CalibrationBins:
-    """Predictions in equal-width bins of [0, 1], each closed below; the last holds 1.0 too.
+    """Group predictions into equal-width bins of [0, 1].
+
+    Each bin is closed below; the last one contains 1.0 too.
 
     Args:
         outcomes: scores in [0, 1], shape (n,), n > 0.
         predictions: probabilities in [0, 1], shape (n,).
-        bins: how many, 1 or more.
+        bins: number of bins, 1 or more.
 
     Raises:
-        ValueError: if there are none, shapes differ, or a value is not a number in [0, 1].
+        ValueError: there is no outcome, shapes differ, or a value is not a number in [0, 1].
     """
     _check(outcomes, predictions)
     of = np.minimum((predictions * bins).astype(np.int64), bins - 1)
@@ -113,13 +115,15 @@ def calibration_bins(outcomes: Floats, predictions: Floats, bins: int = BINS) ->
 
 
 def ece(outcomes: Floats, predictions: Floats, bins: int = BINS) -> float:
-    """Expected calibration error, in [0, 1]: mean |outcome - prediction| of bins, by their counts.
+    """Compute the expected calibration error, in [0, 1].
+
+    It is the mean |outcome - prediction| of the bins, weighted by their counts.
 
     Source: Naeini, Cooper & Hauskrecht (2015), "Obtaining well calibrated probabilities using
     Bayesian binning", AAAI 29, 2901-2907.
 
     Raises:
-        ValueError: as `calibration_bins`.
+        ValueError: see `calibration_bins`.
     """
     curve = calibration_bins(outcomes, predictions, bins)
     gap = np.abs(curve.outcome - curve.prediction)
@@ -129,15 +133,15 @@ def ece(outcomes: Floats, predictions: Floats, bins: int = BINS) -> float:
 def wilson_interval(
     mean: Floats, count: Floats, z: float = 1.959963984540054
 ) -> tuple[Floats, Floats]:
-    """Interval of a proportion, by default of 95 %; for partial credit it is on the wide side.
+    """Compute the interval of a proportion; it is wide for partial credit.
 
     Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference",
     Journal of the American Statistical Association 22, 209-212.
 
     Args:
         mean: observed proportions, in [0, 1].
-        count: of how many, above 0.
-        z: the normal quantile.
+        count: number of observations of each, above 0.
+        z: normal quantile; the default gives 95 %.
 
     Returns:
         Lower and upper ends, in [0, 1].

@@ -1,4 +1,4 @@
-"""The parameters under which a state is computed, and the version that names them."""
+"""One version of all parameters of the engine."""
 
 import math
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from workers.estimation.ranges import (
     check_decay,
     check_evidence,
 )
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 
 @dataclass(frozen=True)
 class BktParameters:
-    """Parameters of Bayesian knowledge tracing for one concept, each a probability.
+    """Parameters of knowledge tracing for one concept.
 
     Source: Corbett & Anderson (1995), "Knowledge tracing: modeling the acquisition of procedural
-    knowledge", User Modeling and User-Adapted Interaction 4, 253-278; forgetting after
-    Khajah, Lindsey & Mozer (2016).
+    knowledge", User Modeling and User-Adapted Interaction 4, 253-278; forgetting: Khajah, Lindsey &
+    Mozer (2016), "How deep is knowledge tracing?", EDM 9.
 
-    None may be positive and below `ranges.LEAST`: odds then stay within what one float spans, in
-    every step of the update.
+    No probability may be positive and below `ranges.LEAST`, so that odds stay within the range of a
+    float in every step of the update.
 
     Args:
         prior: P(known before the first answer), in (0, 1).
@@ -35,16 +35,16 @@ class BktParameters:
         guess: P(correct | unknown), in (0, 1).
         slip: P(wrong | known), in (0, 1); guess + slip < 1.
         forget: P(known → unknown) after an answer, in [0, 1).
-        decay_per_day: rate at which knowledge is lost between two answers on the concept, 0 or
-            more: P(known) · exp(-decay_per_day · days). Source: Wang & Beck (2012), "Incorporating
-            factors influencing knowledge retention into a student model", EDM 5, in the continuous
-            form of Ebbinghaus (1885).
-        covariance: of the logits of prior, learn, guess, slip and forget, in that order, as they
-            are uncertain after a fit; rows of zeros for what was not fitted. Empty: unknown.
+        decay_per_day: rate of loss between two answers on the concept, 0 or more: P(known) ·
+            exp(-decay_per_day · days). Source: Wang & Beck (2012), "Incorporating factors
+            influencing knowledge retention into a student model", EDM 5, in the continuous form of
+            Ebbinghaus (1885).
+        covariance: covariance of the logits of prior, learn, guess, slip and forget after a fit, in
+            that order; zeros for parameters that were not fitted; empty if unknown.
 
     Raises:
-        ValueError: if a probability lies outside its range or within (0, `ranges.LEAST`),
-            guess + slip ≥ 1, or the covariance is none.
+        ValueError: a probability lies outside its range or within (0, `ranges.LEAST`), guess + slip
+            ≥ 1, or the covariance is not one.
     """
 
     prior: float
@@ -66,7 +66,7 @@ class BktParameters:
 
     @cached_property
     def prior_odds(self) -> tuple[float, int]:
-        """The odds of the prior, as mantissa and exponent."""
+        """Odds of the prior as mantissa and exponent."""
         return math.frexp(self.prior / (1.0 - self.prior))
 
     @cached_property
@@ -81,45 +81,45 @@ class BktParameters:
 
 
 CLASSICAL: Final = BktParameters(prior=0.25, learn=0.10, guess=0.20, slip=0.10, forget=0.0)
-"""What a concept without calibrated parameters has."""
+"""Parameters of a concept without calibrated ones."""
 
 
 @dataclass(frozen=True)
 class ConceptParameters:
-    """What is particular about one concept; what is None is as for any other.
+    """Parameters of one concept; None stands for the default.
 
     Args:
-        mastery: parameters of its knowledge tracing.
-        item: the mean of its items, which an item never seen takes.
-        deviation: how far a learner's ability on it lies from the learner's ability on its scale.
-        prediction: weights of the last step for answers on it.
+        mastery: parameters of knowledge tracing.
+        item: mean item of the concept, used for items never seen.
+        concept_offset: distribution of ability on the concept around ability on its scale.
+        prediction: weights of the last step for answers on the concept.
     """
 
     mastery: BktParameters | None = None
     item: ItemParameters | None = None
-    deviation: Deviation | None = None
+    concept_offset: ConceptOffset | None = None
     prediction: PredictionWeights | None = None
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """One version of all parameters; a learner's state always says of which version it is.
+    """One version of all parameters; every learner's state names its version.
 
-    What is not named is as its mean: an item as its concept's, a concept as the default, a scale as
-    any other.
+    An unknown item takes its concept's mean item, an unknown concept the default, an unknown scale
+    `any_scale`.
 
     Args:
-        version: 1 or more.
+        version: number of the version, 1 or more.
         mastery_threshold: mastery from which a concept counts as mastered, in (0, 1).
-        default: knowledge tracing of a concept that has none of its own.
-        concepts: parameters of concepts by their ids.
-        items: parameters of items by their ids.
-        scales: parameters of scales by their names.
-        any_scale: parameters of a scale that has none of its own; None: it is not calibrated, its
-            abilities are estimated as `workers.estimation.ability` says.
+        default: knowledge tracing of a concept without its own.
+        concepts: parameters of concepts by id.
+        items: parameters of items by id.
+        scales: parameters of scales by name.
+        any_scale: parameters of a scale without its own. None: such a scale is uncalibrated, and
+            `workers.estimation.ability` estimates its abilities.
 
     Raises:
-        ValueError: if version or threshold lies outside its range.
+        ValueError: version or threshold lies outside its range.
     """
 
     version: int = 1
@@ -137,21 +137,25 @@ class Parameters:
             raise ValueError(f"mastery_threshold must lie in (0, 1), not {self.mastery_threshold}")
 
     def of_concept(self, concept_id: str) -> BktParameters:
-        """The knowledge tracing of a concept."""
+        """Return the knowledge tracing parameters of a concept."""
         own = self.concepts.get(concept_id)
         return self.default if own is None or own.mastery is None else own.mastery
 
     def of_scale(self, scale: str) -> ScaleParameters | None:
-        """The parameters of a scale, None where it is not calibrated."""
+        """Return the parameters of a scale, None if it is uncalibrated."""
         return self.scales.get(scale, self.any_scale)
 
-    def deviation_of(self, concept_id: str, scale: ScaleParameters) -> Deviation:
-        """How ability on a concept lies around ability on its scale."""
+    def offset_of(self, concept_id: str, scale: ScaleParameters) -> ConceptOffset:
+        """Return the offset parameters of a concept."""
         own = self.concepts.get(concept_id)
-        return scale.deviation if own is None or own.deviation is None else own.deviation
+        return (
+            scale.concept_offset
+            if own is None or own.concept_offset is None
+            else own.concept_offset
+        )
 
     def prediction_of(self, concept_id: str, scale: ScaleParameters) -> PredictionWeights | None:
-        """Weights of the last step for a concept; None where the scale has no last step."""
+        """Return the weights of the last step for a concept; None if the scale has no last step."""
         own = self.concepts.get(concept_id)
         if scale.prediction is None or own is None or own.prediction is None:
             return scale.prediction
@@ -160,7 +164,10 @@ class Parameters:
     def item_of(
         self, item_id: str, concept_ids: tuple[str, ...], scale: ScaleParameters
     ) -> ItemParameters:
-        """The parameters of an item; of one never seen those of its first known concept's mean."""
+        """Return an item's parameters; an unknown item takes its concept's mean item.
+
+        The first concept with a mean item counts, then the scale's mean item.
+        """
         item = self.items.get(item_id)
         if item is not None:
             return item

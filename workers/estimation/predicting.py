@@ -1,4 +1,4 @@
-"""Predictions and mastery of a log, answer by answer, as the engine computes them."""
+"""Predict a learner's log answer by answer, as the engine does."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,24 +15,24 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Streamed(NamedTuple):
-    """What the engine computed from one learner's n answers."""
+class PredictedLog(NamedTuple):
+    """Predictions and mastery of one learner's n answers."""
 
     expected: Floats
     """Expected score of each answer before it was seen, in [0, 1]; shape (n,)."""
     attempts: Ints
-    """Number of each answer on the concept it names first, from 1; shape (n,)."""
+    """Number of each answer among those on its first concept, from 1; shape (n,)."""
     log_odds: Floats
-    """Log-odds of mastery after each answer, of each concept of it in its order; one entry per
-    answer and concept, natural logarithm. Mastery itself rounds to 1 where these still differ."""
+    """Log-odds of mastery after each answer, natural logarithm: one entry per answer and concept,
+    concepts in the answer's order. Mastery itself rounds to 1 where log-odds still differ."""
 
 
-def stream(log: Sequence[Response], parameters: Parameters) -> Streamed:
-    """Stream one learner's answers through the engine.
+def predict_log(log: Sequence[Response], parameters: Parameters) -> PredictedLog:
+    """Run one learner's answers through the engine.
 
     Args:
         log: answers in the learner's order.
-        parameters: under which the state is computed.
+        parameters: parameters of the states.
     """
     learner = Learner(parameters_version=parameters.version)
     expected: list[float] = []
@@ -43,7 +43,7 @@ def stream(log: Sequence[Response], parameters: Parameters) -> Streamed:
         states = [learner.concepts[concept_id] for concept_id in response.concept_ids]
         attempts.append(states[0].attempts)
         mastery += map(log_odds, states)
-    return Streamed(
+    return PredictedLog(
         np.array(expected, dtype=np.float64),
         np.array(attempts, dtype=np.int64),
         np.array(mastery, dtype=np.float64),

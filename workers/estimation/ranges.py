@@ -1,23 +1,24 @@
-"""Ranges of parameters, checked where they are made."""
+"""Check the ranges of parameters."""
 
 from typing import Final
 
 import numpy as np
 
 Covariance = tuple[tuple[float, ...], ...]
-"""Rows of a symmetric, positive semidefinite matrix; empty where it is not known."""
+"""Rows of a symmetric, positive semidefinite matrix; empty if unknown."""
 
 LEAST: Final = 1e-100
-"""The smallest probability or rate of decay, other than 0, that a parameter may be."""
+"""Smallest positive probability or rate of decay that a parameter may have."""
 _MOST_VARIANCE: Final = 1e6
 _ROUNDING: Final = 1e-9
 
 
 def check_chance(name: str, value: float, *, zero: bool = False) -> None:
-    """Refuse what is no probability below 1.
+    """Check that a value is a probability below 1.
 
     Raises:
-        ValueError: unless value lies in (0, 1), or is 0 and may be, and is not below `LEAST`.
+        ValueError: the value lies outside (0, 1), or outside [0, 1) with `zero`, or within (0,
+            `LEAST`).
     """
     if not (0.0 <= value < 1.0 if zero else 0.0 < value < 1.0):
         raise ValueError(f"{name} must lie in {'[' if zero else '('}0, 1), not {value}")
@@ -26,10 +27,10 @@ def check_chance(name: str, value: float, *, zero: bool = False) -> None:
 
 
 def check_evidence(guess: float, slip: float) -> None:
-    """Refuse guess and slip under which a right answer speaks against knowing.
+    """Check that a right answer speaks for knowing.
 
     Raises:
-        ValueError: unless guess + slip < 1.
+        ValueError: guess + slip is 1 or more.
     """
     if guess + slip >= 1.0:
         raise ValueError(
@@ -39,20 +40,20 @@ def check_evidence(guess: float, slip: float) -> None:
 
 
 def check_finite(name: str, value: float, low: float = -1e3, high: float = 1e3) -> None:
-    """Refuse what is no number of a sensible size.
+    """Check that a value lies in [low, high].
 
     Raises:
-        ValueError: unless value lies in [low, high].
+        ValueError: it does not, or is NaN.
     """
     if not low <= value <= high:
         raise ValueError(f"{name} must lie in [{low:g}, {high:g}], not {value}")
 
 
 def check_decay(value: float) -> None:
-    """Refuse what is no rate of loss per day.
+    """Check a rate of loss per day.
 
     Raises:
-        ValueError: unless value lies in [0, 1000] and is not within (0, `LEAST`).
+        ValueError: the value lies outside [0, 1000] or within (0, `LEAST`).
     """
     check_finite("decay_per_day", value, 0.0)
     if 0.0 < value < LEAST:
@@ -60,11 +61,11 @@ def check_decay(value: float) -> None:
 
 
 def check_covariance(rows: Covariance, size: int) -> None:
-    """Refuse what is no covariance of so many parameters.
+    """Check the covariance matrix of a number of parameters.
 
     Raises:
-        ValueError: unless there are no rows, or `size` rows of as many numbers of at most 1e6,
-            symmetric and positive semidefinite but for rounding.
+        ValueError: there are rows, and they are not `size` rows of `size` numbers within ±1e6,
+            symmetric, and positive semidefinite up to rounding.
     """
     if not rows:
         return

@@ -1,9 +1,9 @@
-"""Replaying whole logs: what every stored state must equal.
+"""Replay whole logs: the reference for every stored state.
 
-One learner's log is replayed answer by answer; the logs of many learners are replayed all at
-once, the mastery chains of all learners and concepts advancing together through numpy. Both give
-the same bits. Under calibrated parameters, where one answer moves ability and mastery together or
-mastery has an interval, each log is replayed answer by answer.
+`replay` replays one log answer by answer. `replay_many` replays many logs at once and advances the
+mastery chains of all learners and concepts together in numpy; both give the same bits. Calibrated
+parameters couple ability and mastery, or give mastery an interval, so under them each log is
+replayed answer by answer.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Res
 from workers.estimation.parameters import Parameters
 
 _WIDE: Final = 8
-"""Mean number of chains advanced at once from which numpy is the faster (`bench/replay.py`)."""
+"""Mean number of chains advanced at once from which on numpy is faster (`bench/replay.py`)."""
 
 
 def replay(log: Sequence[Response], parameters: Parameters) -> Learner:
-    """The state after all answers of a learner's log, in any order, each once."""
+    """Compute the state after a whole log, given in any order, each answer once."""
     learner = Learner(parameters_version=parameters.version)
     for response in _in_order(log):
         apply(learner, response, parameters)
@@ -32,7 +32,11 @@ def replay(log: Sequence[Response], parameters: Parameters) -> Learner:
 def replay_predicting(
     log: Sequence[Response], parameters: Parameters
 ) -> tuple[Learner, dict[str, Prediction]]:
-    """The same, and of each response, by its id, what was expected of it."""
+    """Replay a log and keep the prediction of each answer.
+
+    Returns:
+        The state, and the predictions by response id.
+    """
     learner = Learner(parameters_version=parameters.version)
     expected = {
         response.response_id: apply(learner, response, parameters) for response in _in_order(log)
@@ -41,11 +45,11 @@ def replay_predicting(
 
 
 def replay_many(logs: Sequence[Sequence[Response]], parameters: Parameters) -> list[Learner]:
-    """`replay` of many learners' logs, vectorised over learners where there are enough of them.
+    """Replay many learners' logs, vectorised if there are enough learners.
 
     Args:
-        logs: of each learner all answers, in any order, each once.
-        parameters: under which the states are wanted.
+        logs: one log per learner, in any order, each answer once.
+        parameters: parameters of the states.
     """
     longest = max((len(log) for log in logs), default=0)
     narrow = not longest or sum(map(len, logs)) / longest < _WIDE
@@ -55,13 +59,13 @@ def replay_many(logs: Sequence[Sequence[Response]], parameters: Parameters) -> l
 
 
 def _all_classical(parameters: Parameters) -> bool:
-    """Whether mastery is all there is to advance, and its ratios known before."""
+    """Return True if only mastery chains with fixed likelihood ratios have to be advanced."""
     models = [parameters.default, *(parameters.of_concept(c) for c in parameters.concepts)]
     return (
         parameters.any_scale is None
         and not parameters.scales
         and not parameters.items
-        and not any(one.decay_per_day or one.covariance for one in models)
+        and not any(model.decay_per_day or model.covariance for model in models)
     )
 
 
@@ -105,7 +109,11 @@ def _replay_wide(logs: Sequence[Sequence[Response]], parameters: Parameters) -> 
 def _run(
     concepts: list[str], chain: list[int], ratio: list[float], parameters: Parameters
 ) -> tuple[list[float], list[int], list[int]]:
-    """Run all chains from their priors; returns mantissa, exponent and length of each."""
+    """Run all chains from their priors.
+
+    Returns:
+        Mantissa, exponent and length of each chain.
+    """
     starts = [unseen(concept_id, parameters) for concept_id in concepts]
     mantissa = np.array([start.mantissa for start in starts])
     exponent = np.array([start.exponent for start in starts], dtype=np.int64)

@@ -1,48 +1,51 @@
-"""How sure mastery is: an interval from the evidence and from what is uncertain of the parameters.
+"""Credible interval of mastery, from the uncertainty of the parameters.
 
-After any answers the log-odds λ of knowing is a smooth function of the concept's parameters, and
-its gradient g is carried along with it (`workers.estimation.gradients`). With Σ the covariance of
-the parameters after their fit, λ is to first order normal about its value with variance gᵀ·Σ·g.
-The interval is that of λ, turned into probabilities.
+After any answers the log-odds λ of knowing is a smooth function of the concept's parameters, with
+gradient g (`workers.estimation.gradients`). With Σ the covariance of the parameters after their
+fit, λ is to first order normal with variance gᵀ·Σ·g. The interval of λ, turned into probabilities,
+is the interval of mastery.
 
-Source: the delta method, Oehlert (1992), "A note on the delta method", The American Statistician
-46, 27-29, on the logit scale, where a normal approximation of a probability holds best; Σ is the
-inverse of the observed information, prior included: Efron & Hinkley (1978), Biometrika 65, 457-482.
+Source: delta method, Oehlert (1992), "A note on the delta method", The American Statistician 46,
+27-29, on the logit scale, where the normal approximation is best. Σ is the inverse of the observed
+information including the prior: Efron & Hinkley (1978), Biometrika 65, 457-482.
 """
 
 import math
 from typing import Final
 
 from workers.estimation.learner import ConceptState
+from workers.estimation.logistic import sigmoid
 from workers.estimation.parameters import BktParameters
 
 _REACH: Final = 1.959963984540054
-"""The standard normal distribution's quantile of 0.975."""
+"""Quantile 0.975 of the standard normal distribution."""
 _MOST: Final = 100.0
-"""Largest standard deviation of log-odds that counts: by then the interval is (0, 1)."""
+"""Largest standard deviation of log-odds: the interval is (0, 1) by then."""
 _LOG_2: Final = math.log(2.0)
 
 
 def mastery_interval(state: ConceptState, model: BktParameters) -> tuple[float, float] | None:
-    """The 95 % credible interval of P(known), in [0, 1]; the state's own mastery lies in it.
+    """Compute the 95 % credible interval of P(known), in [0, 1].
+
+    The interval contains the state's own mastery.
 
     Args:
-        state: of the concept.
-        model: the parameters under which it was computed.
+        state: state of the concept.
+        model: the parameters under which the state was computed.
 
     Returns:
-        Lower and upper end; None where the parameters have no covariance, or had none when the
-        state was computed.
+        Lower and upper end; None if the parameters have no covariance, or had none when the state
+        was computed.
     """
-    found = log_odds_interval(state, model)
-    if found is None:
+    log_odds_ends = log_odds_interval(state, model)
+    if log_odds_ends is None:
         return None
-    mastery = state.mastery
-    return min(_expit(found[0]), mastery), max(_expit(found[1]), mastery)
+    low, high = map(sigmoid, log_odds_ends)
+    return min(low, state.mastery), max(high, state.mastery)
 
 
 def log_odds_interval(state: ConceptState, model: BktParameters) -> tuple[float, float] | None:
-    """`mastery_interval` as log-odds, which tell apart what is all but certain."""
+    """Compute `mastery_interval` in log-odds, which stay distinct near 0 and 1."""
     g = state.gradient
     if not model.covariance or len(g) != len(model.covariance):
         return None
@@ -50,20 +53,13 @@ def log_odds_interval(state: ConceptState, model: BktParameters) -> tuple[float,
         a * sum(s * b for s, b in zip(row, g, strict=True))
         for a, row in zip(g, model.covariance, strict=True)
     )
-    # By rounding it may be below 0; by overflow it may be no number, and then nothing is known.
-    deviation = math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else _MOST
+    # Rounding may bring it below 0. Overflow may make it infinite or NaN: then nothing is known.
+    standard_error = math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else _MOST
     middle = log_odds(state)
-    reach = _REACH * min(deviation, _MOST)
+    reach = _REACH * min(standard_error, _MOST)
     return middle - reach, middle + reach
 
 
 def log_odds(state: ConceptState) -> float:
-    """The natural logarithm of the odds of knowing."""
+    """Return the natural logarithm of the odds of knowing."""
     return math.log(state.mantissa) + state.exponent * _LOG_2
-
-
-def _expit(x: float) -> float:
-    if x >= 0.0:
-        return 1.0 / (1.0 + math.exp(-x))
-    e = math.exp(x)
-    return e / (1.0 + e)

@@ -1,7 +1,7 @@
-"""What events mean for the graph: pure, and the same for every graph.
+"""Changes of the graph that follow from mastery events. Pure.
 
-A change says what a relationship is at a version. A graph keeps the change with the highest
-version of each relationship, so the order in which changes arrive and their repeats mean nothing.
+A change is the state of a relationship at a version. A graph keeps the change with the highest
+version of each relationship, so neither order nor repeats of changes matter.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,6 +9,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from contracts.mastery import MasteryData
+
+Key = tuple[str, str, str]
+"""The tenant and the two ids that name a relationship."""
 
 
 class MasteryChange(NamedTuple):
@@ -25,6 +28,11 @@ class MasteryChange(NamedTuple):
     """Newest answer of the student on the concept, in UTC."""
     version: int
 
+    @property
+    def key(self) -> Key:
+        """The ids that name the relationship."""
+        return self.tenant_id, self.student_id, self.concept_id
+
 
 class AbilityChange(NamedTuple):
     """`HAS_ABILITY` of a student and a scale."""
@@ -38,6 +46,11 @@ class AbilityChange(NamedTuple):
     """Logits."""
     version: int
 
+    @property
+    def key(self) -> Key:
+        """The ids that name the relationship."""
+        return self.tenant_id, self.student_id, self.scale
+
 
 class AttendanceChange(NamedTuple):
     """`ATTENDED` of a student and a practice session: the student's own answers in it."""
@@ -49,13 +62,23 @@ class AttendanceChange(NamedTuple):
     correct: int
     version: int
 
+    @property
+    def key(self) -> Key:
+        """The ids that name the relationship."""
+        return self.tenant_id, self.student_id, self.session_id
+
 
 class PractisedChange(NamedTuple):
-    """`PRACTISED` of a practice session and a concept; it only ever comes into being."""
+    """`PRACTISED` of a practice session and a concept; it never changes and never goes."""
 
     tenant_id: str
     session_id: str
     concept_id: str
+
+    @property
+    def key(self) -> Key:
+        """The ids that name the relationship."""
+        return self.tenant_id, self.session_id, self.concept_id
 
 
 GraphChange = MasteryChange | AbilityChange | AttendanceChange | PractisedChange
@@ -64,25 +87,28 @@ KINDS: Final = (MasteryChange, AbilityChange, AttendanceChange, PractisedChange)
 """All kinds of changes, in the order in which they are merged."""
 
 
+def identity(change: GraphChange) -> dict[str, str]:
+    """List the ids that name a relationship by their fields: the first three of every kind."""
+    return dict(zip(change._fields, change.key, strict=False))
+
+
 def changes_of(events: Iterable[MasteryData]) -> list[GraphChange]:
-    """What a batch of events changes, as `newest` gives it."""
+    """List the changes of a batch of events, as `newest` orders them."""
     return newest(change for event in events for change in _changes(event))
 
 
 def newest(changes: Iterable[GraphChange]) -> list[GraphChange]:
-    """The change with the highest version of each relationship, in one order for all callers.
+    """Select the change with the highest version of each relationship, in a common order.
 
-    Of two with the same version the first stays. The order is by kind, tenant and the two ids:
-    transactions that touch the same nodes then lock them in the same order.
+    The first of two changes with the same version stays. The order is by kind, tenant and the two
+    ids, so that transactions lock common nodes in the same order.
     """
-    kept: tuple[dict[tuple[str, str, str], GraphChange], ...] = tuple({} for _ in KINDS)
+    kept: tuple[dict[Key, GraphChange], ...] = tuple({} for _ in KINDS)
     for change in changes:
         of_kind = kept[_PLACE[type(change)]]
-        # The first three fields of every kind name the relationship.
-        key = change[:3]
-        known = of_kind.get(key)
+        known = of_kind.get(change.key)
         if known is None or _version(known) < _version(change):
-            of_kind[key] = change
+            of_kind[change.key] = change
     return [of_kind[key] for of_kind in kept for key in sorted(of_kind)]
 
 
@@ -111,7 +137,7 @@ def _changes(event: MasteryData) -> Iterator[GraphChange]:
     )
     if event.session_id is not None:
         if event.cause in (None, "response"):
-            # Else nobody practised: an answer of that session counts in another way.
+            # After a correction or replay nobody practised anew.
             yield PractisedChange(tenant_id, event.session_id, concept_id)
         if event.session is not None:
             session = event.session

@@ -1,4 +1,4 @@
-"""Whether a Neo4j database has the constraints that merging relies on, and no others in its way."""
+"""Check the constraints of a Neo4j database: those merging needs, and those that refuse it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -17,7 +17,7 @@ _IDENTITY: Final = {"tenant_id", "id"}
 
 
 def missing(constraints: Iterable[dict[str, Any]]) -> list[str]:
-    """Sentences about constraints of ours that are not there.
+    """Name the missing constraints, each in a sentence with its remedy.
 
     Args:
         constraints: rows of ``cypher/show_constraints.cypher``.
@@ -33,7 +33,7 @@ def missing(constraints: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def foreign(constraints: Iterable[dict[str, Any]]) -> list[str]:
-    """Sentences about constraints that are not ours and can refuse what we merge.
+    """Name foreign constraints that can refuse a merge, each in a sentence with its remedy.
 
     Args:
         constraints: rows of ``cypher/show_constraints.cypher``.
@@ -57,15 +57,15 @@ def _is_identity_of(label: str, row: dict[str, Any]) -> bool:
 
 def _can_refuse(owner: str, kind: str, properties: Sequence[str]) -> bool:
     if "TYPE" in kind:
-        return False  # our values always have one type, the one in which they were first stored
+        return False  # a value of ours never changes its type
     if owner in RELATIONSHIPS:
-        # We set no property of a prerequisite: there is nothing to compare.
+        # Prerequisites have no properties to compare.
         return owner != "PREREQUISITE_OF" or not kind.endswith("UNIQUENESS")
     if owner not in LABELS or set(properties) == _IDENTITY:
         return False
     if kind.endswith("UNIQUENESS"):
-        # Of a property that we never set there is nothing to compare.
+        # A property that we never set has no values to compare.
         ours = _IDENTITY | ({"name"} if owner == "Concept" else set())
         return set(properties) <= ours and not set(properties) >= _IDENTITY
-    # A key or an existence constraint also asks for what we never set.
+    # A key or an existence constraint also requires properties that we never set.
     return not (kind.endswith("EXISTENCE") and set(properties) < _IDENTITY)

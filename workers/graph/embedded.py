@@ -1,7 +1,7 @@
-"""The graph inside the process, on `ladybug`: for development, tests and the demo.
+"""The graph inside the process, on `ladybug`, for development, tests and the demo.
 
-It runs the same statements as Neo4j, in a thread of its own: one handle, one statement at a time.
-Only one process at a time can have a directory open.
+It runs the same statements as Neo4j, one at a time in a thread of its own. Only one process at a
+time can open a directory.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ladybug
+from typing_extensions import override
 
 from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph.cypher_graph import CypherGraph
@@ -23,15 +24,15 @@ _Result = TypeVar("_Result")
 
 _BUFFER_POOL_BYTES = 256 * 2**20
 _PASSING = ("Buffer manager exception", "IO exception", "Interrupted")
-"""How messages begin that tell of memory or disk, which may be free again later."""
+"""Start of messages about memory or disk, which may be free again later."""
 
 
 class EmbeddedGraph(CypherGraph):
-    """`workers.graph.protocol.Graph` in the process.
+    """A graph in the process.
 
     Args:
-        directory: where its files are, made if missing; None for a temporary directory that goes
-            when the graph is closed.
+        directory: the directory of its files, made if missing; None for a temporary directory
+            that is removed when the graph is closed.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -42,14 +43,14 @@ class EmbeddedGraph(CypherGraph):
         self._connection: ladybug.Connection | None = None
         self._closed = False
 
+    @override
     async def prepare(self) -> None:
-        """Create the tables; see `workers.graph.protocol.Graph`."""
         await self._in_thread(
             lambda: self._run_together(listed(Merge(text, []) for text in script("tables")))
         )
 
+    @override
     async def faults(self) -> list[str]:
-        """What stands in the way; see `workers.graph.protocol.Graph`."""
         try:
             await self._in_thread(self._probe)
         except GraphRefused as error:
@@ -60,12 +61,12 @@ class EmbeddedGraph(CypherGraph):
             return [f"a trial merge, taken back at once, failed: {error}; {remedy}"]
         return []
 
+    @override
     async def ping(self) -> None:
-        """Return if the graph can be opened and answers."""
         await self._read(statement("ping"), {})
 
+    @override
     async def close(self) -> None:
-        """Write everything to its files and close them."""
         if self._closed:
             return
         try:
@@ -74,9 +75,11 @@ class EmbeddedGraph(CypherGraph):
             self._closed = True
             self._thread.shutdown()
 
+    @override
     async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:
         return await self._in_thread(lambda: self._run(text, parameters))
 
+    @override
     async def _together(self, work: Script[_Result]) -> _Result:
         return await self._in_thread(lambda: self._run_together(work))
 
@@ -85,7 +88,7 @@ class EmbeddedGraph(CypherGraph):
             raise GraphRefused("the embedded graph is closed")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    # What follows runs in the thread.
+    # The methods below run in the thread.
 
     def _open(self) -> ladybug.Connection:
         if self._connection is None:
@@ -134,8 +137,8 @@ class EmbeddedGraph(CypherGraph):
             if reason.startswith(_PASSING):
                 raise GraphUnavailable(reason) from error
             if reason.startswith("Unable to cast Python instance"):
-                # A value that fits no column, such as a version beyond 64 bits: the event's fault,
-                # as with Neo4j's driver.
+                # The event's fault, as with Neo4j's driver: a value that fits no column, such as a
+                # version beyond 64 bits.
                 raise OverflowError(reason) from error
             raise GraphRefused(f"the embedded graph refuses: {reason}") from error
 

@@ -1,4 +1,4 @@
-"""What each error of the Neo4j driver means for us: wait and try again, or stop."""
+"""Sort errors of the Neo4j driver: wait and try again, or stop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _WAIT: Final = (
 
 _WAIT_CODES: Final = frozenset(
     {
-        # Somebody else's wrong passwords lock us out for some seconds.
+        # Wrong passwords of others lock us out for some seconds.
         "Neo.ClientError.Security.AuthenticationRateLimit",
         # Ended from outside, by an operator, a time limit or a shutdown.
         "Neo.ClientError.Transaction.LockClientStopped",
@@ -40,25 +40,25 @@ _REMEDIES: Final = (
 
 
 def failure(error: BaseException) -> GraphUnavailable | GraphRefused | None:
-    """Ours for an error of the driver or the network; None for anything else.
+    """Translate an error of the driver or the network; return None for any other error.
 
-    An error without a meaning of its own is refused: better to stop and say so than to wait for
-    what does not come.
+    An unknown error of the server becomes `GraphRefused`: stopping with a message is better than
+    waiting for ever.
     """
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, _WAIT):
         return GraphUnavailable(reason)
     if isinstance(error, driver.Neo4jError):
         code = error.code or ""
-        # A DatabaseError is the server's own trouble, such as a full disk, unless it is about
-        # what we asked of its schema.
+        # A DatabaseError is trouble of the server, such as a full disk, unless it is about a
+        # schema statement of ours.
         troubled = isinstance(error, driver.DatabaseError) and ".Schema." not in code
         if troubled or error.is_retryable() or code in _WAIT_CODES:
             return GraphUnavailable(reason)
     if isinstance(error, driver.GqlError):
         return GraphRefused(f"the graph refuses: {reason}; {_remedy(error)}")
     if type(error).__module__.startswith("neo4j."):
-        # The driver's private errors are about a connection that broke off.
+        # The driver's private errors mean a broken connection.
         return GraphUnavailable(reason)
     return None
 
@@ -77,7 +77,7 @@ def _remedy(error: driver.GqlError) -> str:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise our error in place of the driver's, whatever it was doing."""
+    """Raise our errors in place of the driver's."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The concept map in the graph: names of concepts, and what is a prerequisite of what."""
+"""The concept map in the graph: names and prerequisites of concepts."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,14 +11,14 @@ class MappedConcept(NamedTuple):
 
     concept_id: str
     name: str | None
-    """None where the node has none, or there is no node."""
+    """None if the node has no name, or there is no node."""
     prerequisites: tuple[str, ...] = ()
     """In the order of their ids."""
 
 
 async def mapped(read: Read, tenant_id: str, concept_ids: Sequence[str]) -> list[MappedConcept]:
-    """Concepts in the order of the ids, as the graph has them."""
-    rows = [{"tenant_id": tenant_id, "id": one} for one in concept_ids]
+    """Read concepts from the graph, in the order of the ids."""
+    rows = [{"tenant_id": tenant_id, "id": concept_id} for concept_id in concept_ids]
     if not rows:
         return []
     names = await read(statement("named_concepts"), {"rows": rows})
@@ -28,37 +28,41 @@ async def mapped(read: Read, tenant_id: str, concept_ids: Sequence[str]) -> list
     for row in pairs:
         before.setdefault(row["id"], []).append(row["prerequisite_id"])
     return [
-        MappedConcept(one, name_of.get(one), tuple(sorted(before.get(one, ()))))
-        for one in concept_ids
+        MappedConcept(
+            concept_id, name_of.get(concept_id), tuple(sorted(before.get(concept_id, ())))
+        )
+        for concept_id in concept_ids
     ]
 
 
 def mapping(tenant_id: str, concepts: Sequence[MappedConcept]) -> list[Merge]:
-    """The statements that give concepts exactly these names and prerequisites."""
-    ids = {one.concept_id for one in concepts}.union(*(one.prerequisites for one in concepts))
-    found = [
+    """Write the statements that replace names and prerequisites of concepts."""
+    ids = {concept.concept_id for concept in concepts}.union(
+        *(concept.prerequisites for concept in concepts)
+    )
+    statements = [
         Merge(
             statement("merge_concepts"),
-            [{"tenant_id": tenant_id, "id": one} for one in sorted(ids)],
+            [{"tenant_id": tenant_id, "id": concept_id} for concept_id in sorted(ids)],
         ),
         Merge(
             statement("name_concepts"),
-            [{"tenant_id": tenant_id, "id": one.concept_id, "name": one.name} for one in concepts],
+            [{"tenant_id": tenant_id, "id": c.concept_id, "name": c.name} for c in concepts],
         ),
         Merge(
             statement("remove_prerequisites"),
             [
-                {"tenant_id": tenant_id, "id": one.concept_id, "keep": list(one.prerequisites)}
-                for one in concepts
+                {"tenant_id": tenant_id, "id": c.concept_id, "keep": list(c.prerequisites)}
+                for c in concepts
             ],
         ),
         Merge(
             statement("merge_prerequisites"),
             [
-                {"tenant_id": tenant_id, "id": one.concept_id, "prerequisite_id": before}
-                for one in concepts
-                for before in one.prerequisites
+                {"tenant_id": tenant_id, "id": c.concept_id, "prerequisite_id": needed}
+                for c in concepts
+                for needed in c.prerequisites
             ],
         ),
     ]
-    return [one for one in found if one.rows]
+    return [merge for merge in statements if merge.rows]

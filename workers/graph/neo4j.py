@@ -14,6 +14,7 @@ from neo4j import (
     NotificationMinimumSeverity,
 )
 from neo4j.time import DateTime
+from typing_extensions import override
 
 from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph import constraints
@@ -27,29 +28,29 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long to wait before the graph counts as unavailable, all in seconds."""
+    """Longest waits before the graph counts as unavailable, in seconds."""
 
     connect_s: float = 5.0
-    """For a connection, its handshake included."""
+    """Opening a connection, handshake included."""
     acquire_s: float = 10.0
-    """For a connection of the pool, a new one included."""
+    """Getting a connection from the pool."""
     transaction_s: float = 30.0
-    """For a transaction, as the server measures it and as we do."""
+    """A transaction, as the server and as we measure it."""
     ping_s: float = 3.0
 
 
 class Neo4jGraph(CypherGraph):
-    """`workers.graph.protocol.Graph` on Neo4j. It never retries: that is its caller's.
+    """A graph on Neo4j. It never retries; its caller does.
 
     Args:
         uri: ``neo4j://``, ``bolt://`` or one of their variants with TLS.
-        username: who.
+        username: the user.
         password: the password of that user.
-        database: None for the server's default.
-        limits: how long to wait.
+        database: the database; None for the server's default.
+        limits: the longest waits.
 
     Raises:
-        GraphRefused: if the URI is none.
+        GraphRefused: the URI is not valid.
     """
 
     def __init__(
@@ -77,10 +78,10 @@ class Neo4jGraph(CypherGraph):
             )
 
     async def prepare(self) -> None:
-        """Create the constraints; see `workers.graph.protocol.Graph`.
+        """Create the constraints.
 
         Raises:
-            GraphRefused: also if one of them is still missing, its name being taken.
+            GraphRefused: also if a constraint is still missing because its name is taken.
         """
         async with self._transaction() as transaction:
             for text in script("constraints"):
@@ -89,10 +90,10 @@ class Neo4jGraph(CypherGraph):
         if wrong := constraints.missing(await self._constraints()):
             raise GraphRefused("; ".join(wrong))
 
+    @override
     async def faults(self) -> list[str]:
-        """What stands in the way; see `workers.graph.protocol.Graph`."""
-        found = await self._constraints()
-        wrong = constraints.missing(found) + constraints.foreign(found)
+        existing = await self._constraints()
+        wrong = constraints.missing(existing) + constraints.foreign(existing)
         try:
             async with self._transaction() as transaction:
                 for text, rows in merges(PROBE):
@@ -102,13 +103,13 @@ class Neo4jGraph(CypherGraph):
             wrong.append(f"a trial merge, taken back at once, failed: {error}")
         return wrong
 
+    @override
     async def ping(self) -> None:
-        """Return if Neo4j answers within the limit."""
         async with self._transaction(self._limits.ping_s) as transaction:
             await _run(transaction, statement("ping"))
 
+    @override
     async def close(self) -> None:
-        """Close all connections, within the limit for making one."""
         with translated(), suppress(TimeoutError):
             async with asyncio.timeout(self._limits.connect_s):
                 await self._driver.close()
@@ -116,10 +117,12 @@ class Neo4jGraph(CypherGraph):
     async def _constraints(self) -> list[Row]:
         return await self._read(statement("show_constraints"), {})
 
+    @override
     async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:
         async with self._transaction() as transaction:
             return await _run(transaction, text, parameters)
 
+    @override
     async def _together(self, work: Script[_Result]) -> _Result:
         async with self._transaction() as transaction:
 
@@ -132,10 +135,10 @@ class Neo4jGraph(CypherGraph):
 
     @asynccontextmanager
     async def _transaction(self, limit_s: float | None = None) -> AsyncIterator[AsyncTransaction]:
-        """An explicit transaction, which the driver does not retry, within a time limit."""
+        """Open an explicit transaction, which the driver does not retry, within a time limit."""
         limit = limit_s or self._limits.transaction_s
-        # A server that hangs, or a network that swallows packets, never answers at all. Our own
-        # limit is the longer one, so that a server that does answer can say what it waited for.
+        # A hanging server or a network that drops packets never answers. Our limit is the longer
+        # one, so that a server that does answer can say what it waited for.
         ours = self._limits.connect_s + limit
         with translated():
             try:
@@ -152,7 +155,7 @@ class Neo4jGraph(CypherGraph):
 async def _run(
     transaction: AsyncTransaction, text: str, parameters: dict[str, Any] | None = None
 ) -> list[Row]:
-    # Every text is a file of this package; ids travel as parameters only.
+    # All statements are files of this package; ids are always parameters.
     result = await transaction.run(text, parameters or {})
     return [
         {name: _native(value) for name, value in record.data().items()} async for record in result

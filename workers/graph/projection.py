@@ -10,15 +10,18 @@ from pydantic import ValidationError
 from contracts.mastery import MasteryChanged
 from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD, Shard
+from workers.admission.reasons import refusal_of
 from workers.common.errors import Fatal, Refused, Unavailable
-from workers.common.retrying import Impatience, Patience
+from workers.common.retrying import NoRetry, Retrying
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
 from workers.graph.unlocked_events import unlocked_event
-from workers.publishing.mastery_events import rejection_event
-from workers.publishing.publisher import Outlet, Settled
+from workers.publishing.publisher import Outlet
+from workers.publishing.rejection_event import rejection_event
+from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
-from workers.streams.poison import Attempt, Isolation, described
+from workers.streams.poison import EntryActions, PoisonIsolation, described
+from workers.streams.route import Route
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +40,7 @@ class Projection:
         graph: whose constraints are created before the first event is merged.
         outlet: acknowledges for the projector's group.
         isolation: finds the event at fault where something unexpected happens.
-        patience: waits for servers that are away.
+        retrying: waits for servers that are away.
 
     Attributes:
         held: the entries on their way here.
@@ -49,21 +52,21 @@ class Projection:
         projector: Projector,
         graph: Graph,
         outlet: Outlet,
-        isolation: Isolation,
-        patience: Patience,
+        isolation: PoisonIsolation,
+        retrying: Retrying,
     ) -> None:
         self._projector = projector
         self._graph = graph
         self._prepared = False
         self._outlet = outlet
         self._isolation = isolation
-        self._patience = patience
+        self._retrying = retrying
         self._turn = asyncio.Lock()
         self.held: frozenset[str] = frozenset()
 
     def unsettled(self) -> bool:
         """Whether a server is waited for, or came back so lately that others may still wait."""
-        return self._patience.unsettled
+        return self._retrying.unsettled
 
     async def submit(self, shard: Shard, batch: RawBatch) -> None:
         """Project a batch and acknowledge it."""
@@ -78,7 +81,7 @@ class Projection:
     async def _advance(self, shard: Shard, batch: RawBatch) -> None:
         if not batch.alone:
             try:
-                await self._see_through(shard, batch, self._patience)
+                await self._see_through(shard, batch, self._retrying)
             except (Fatal, Unavailable):
                 raise
             except Exception as error:  # noqa: BLE001  # only its own event pays for it
@@ -91,31 +94,31 @@ class Projection:
         async def refuse(entry: RawEntry, reason: str) -> None:
             await self._settle(shard, batch, [], [(entry, Refused(RejectionCode.POISON, reason))])
 
-        attempt = Attempt(
-            together=lambda some: self._see_through(shard, batch.part(some), self._patience),
-            alone=lambda one: self._see_through(shard, batch.part([one]), Impatience()),
+        actions = EntryActions(
+            together=lambda some: self._see_through(shard, batch.part(some), self._retrying),
+            alone=lambda one: self._see_through(shard, batch.part([one]), NoRetry()),
             reach=self._graph.ping,
             refuse=refuse,
         )
-        await self._isolation.one_by_one(shard.mastery, batch, attempt)
+        await self._isolation.one_by_one(shard.mastery, batch, actions)
 
-    async def _see_through(self, shard: Shard, batch: RawBatch, patience: Patience) -> None:
+    async def _see_through(self, shard: Shard, batch: RawBatch, retrying: Retrying) -> None:
         events: list[Judged] = []
         refused: list[tuple[RawEntry, Refused]] = []
         for entry in batch:
             try:
                 event = MasteryChanged.model_validate_json(entry.fields.get(_FIELD, b""))
             except ValidationError as error:
-                refused.append((entry, _invalid(error)))
+                refused.append((entry, refusal_of(error)))
             else:
                 events.append((entry, event))
         unlocked: dict[str, list[bytes]] = {}
         if events:
             if not self._prepared:
-                await patience.until_answered(self._graph.prepare)
+                await retrying.call(self._graph.prepare)
                 self._prepared = True
             by_entry = {f"{shard.mastery}/{one[0].entry_id}": one for one in events}
-            found = await patience.until_answered(
+            found = await retrying.call(
                 lambda: self._projector.project([event for _, event in events], list(by_entry))
             )
             for one in found:
@@ -124,7 +127,7 @@ class Projection:
         await self._settle(
             shard,
             batch,
-            [Settled(entry.entry_id, unlocked.get(entry.entry_id, ())) for entry, _ in events],
+            [Settled(entry, unlocked.get(entry.entry_id, ())) for entry, _ in events],
             refused,
         )
 
@@ -140,16 +143,6 @@ class Projection:
             _log.warning("mastery_event_rejected", stream=shard.mastery, entry_id=entry.entry_id)
             deliveries = batch.deliveries.get(entry.entry_id, 1)
             event = rejection_event(shard.mastery, entry, refusal, deliveries, datetime.now(UTC))
-            settled.append(Settled(entry.entry_id, [event], rejected=True))
-        await self._patience.until_answered(
-            # The entries come from the mastery stream, and what follows from them is unlocked.
-            lambda: self._outlet.publish(
-                Shard(shard.mastery, shard.unlocked, shard.rejected, shard.unlocked), settled
-            )
-        )
-
-
-def _invalid(error: ValidationError) -> Refused:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(map(str, first["loc"])) or EVENT_FIELD
-    return Refused(RejectionCode.INVALID, f"{field}: {first['msg']}", field)
+            settled.append(Settled(entry, [event], refusal))
+        route = Route.of_mastery(shard)
+        await self._retrying.call(lambda: self._outlet.publish(route, settled))

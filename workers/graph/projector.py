@@ -1,4 +1,4 @@
-"""The projector: mastery events in, a graph that has seen them out."""
+"""Merge mastery events into the graph."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from workers.graph.unlocking import Mastering, Unlocked
 
 
 class Projector:
-    """Merges what mastery events carry into a graph.
+    """Merges mastery events into a graph.
 
     Args:
-        graph: where to; the caller prepares and closes it.
+        graph: the graph; the caller prepares and closes it.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -21,20 +21,20 @@ class Projector:
     async def project(
         self, events: Sequence[MasteryChanged], entries: Sequence[str] = ()
     ) -> list[Unlocked]:
-        """Merge a batch; after this the graph holds it, and a repeat changes nothing.
+        """Merge a batch; repeating it changes nothing.
 
-        Events may come in any order: those older than what the graph holds are passed over.
+        Events may come in any order: events older than the state of the graph are skipped.
 
         Args:
-            events: what happened.
-            entries: of each event its stream and id; without them nothing is unlocked.
+            events: the events.
+            entries: stream and id of each event; without them no concept is unlocked.
 
         Returns:
-            The concepts that these entries unlock, each to be published with the
-            acknowledgement of its entry: of a batch that is tried again the same.
+            The concepts that these entries unlock, to be published with the acknowledgement of
+            their entries. A batch that is tried again gives the same concepts.
 
         Raises:
-            GraphUnavailable: the whole batch is to be tried again.
+            GraphUnavailable: try the whole batch again.
             GraphRefused: the graph refuses our statements, whatever the events.
         """
         changes = changes_of(event.data for event in events)

@@ -1,4 +1,4 @@
-"""What the engine asks of a graph; every adapter answers alike."""
+"""The protocol of a graph; all adapters answer alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from workers.graph.unlocking import Mastering, Unlocked
 
 
 class SessionKey(NamedTuple):
-    """Which practice session of which tenant; students may share it."""
+    """A practice session of a tenant; students may share it."""
 
     tenant_id: str
     session_id: str
@@ -40,18 +40,18 @@ class StoredSession:
 class Graph(Protocol):
     """A graph of students, concepts, scales and practice sessions.
 
-    Every method raises `GraphUnavailable` where waiting helps, a deadlock included, and
-    `GraphRefused` where it does not. All of them may be repeated.
+    Every method raises `GraphUnavailable` if waiting helps, as after a deadlock, and `GraphRefused`
+    if it does not. All methods may be repeated.
     """
 
     async def prepare(self) -> None:
-        """Create the constraints or tables that merging relies on, where they are missing."""
+        """Create missing constraints or tables that merging relies on."""
         ...
 
     async def merge(self, changes: Sequence[GraphChange]) -> None:
         """Merge changes in one transaction; repeats and older versions change nothing.
 
-        They may come in any order, several for one relationship included.
+        Changes may come in any order, also several for one relationship.
         """
         ...
 
@@ -61,105 +61,105 @@ class Graph(Protocol):
         """Merge changes, and note what they unlock, in one transaction.
 
         Args:
-            changes: as `merge` takes them.
-            mastering: the events among them that say that a concept is mastered, with their
-                entries.
+            changes: changes as `merge` takes them.
+            mastering: the events among them that report a mastered concept, with their entries.
 
         Returns:
-            What these entries unlock: by this call, or by an earlier one that was repeated.
+            The concepts that these entries unlock, in this call or in an earlier one.
         """
         ...
 
-    async def restore(self, told: Sequence[Unlocked], *, dry_run: bool = False) -> int:
-        """Note what was told before and is not noted, of students and concepts that are there.
+    async def restore(self, published: Sequence[Unlocked], *, dry_run: bool = False) -> int:
+        """Note published unlocks that the graph has lost, if their student and concept exist.
 
-        Returns how many there are, or with `dry_run` would be.
+        Returns:
+            The number of unlocks noted, or to be noted if this is a `dry_run`.
         """
         ...
 
     async def mapped(self, tenant_id: str, concept_ids: Sequence[str]) -> list[MappedConcept]:
-        """These concepts in the same order, as the graph has them."""
+        """Read these concepts, in the same order."""
         ...
 
     async def merge_map(self, tenant_id: str, concepts: Sequence[MappedConcept]) -> None:
-        """Give concepts exactly these names and prerequisites, in one transaction."""
+        """Replace names and prerequisites of concepts, in one transaction."""
         ...
 
     async def stored(
         self, after: LearnerKey | None = None, limit: int = 500
     ) -> list[StoredLearner]:
-        """The next `limit` students after one, in an order of the graph's own; none at the end."""
+        """Read the next `limit` students, in the order of the graph; none at the end."""
         ...
 
     async def sessions(
         self, after: SessionKey | None = None, limit: int = 500
     ) -> list[StoredSession]:
-        """The next `limit` practice sessions after one, likewise."""
+        """Read the next `limit` practice sessions, in the order of the graph; none at the end."""
         ...
 
     async def students(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        """The names of the next `limit` students after one, in the same order as `stored`."""
+        """List the keys of the next `limit` students, in the order of `stored`."""
         ...
 
     async def session_keys(
         self, after: SessionKey | None = None, limit: int = 500
     ) -> list[SessionKey]:
-        """The names of the next `limit` practice sessions after one, likewise."""
+        """List the keys of the next `limit` practice sessions, in the order of `sessions`."""
         ...
 
     async def learners(self, keys: Sequence[LearnerKey]) -> list[StoredLearner]:
-        """These students in the same order, unknown ones without relationships."""
+        """Read these students, in the same order; unknown ones have no relationships."""
         ...
 
     async def practised(self, keys: Sequence[SessionKey]) -> list[StoredSession]:
-        """These practice sessions in the same order, unknown ones without concepts."""
+        """Read these practice sessions, in the same order; unknown ones have no concepts."""
         ...
 
     async def attendees(self, keys: Sequence[SessionKey]) -> dict[SessionKey, list[LearnerKey]]:
-        """Who attended these practice sessions."""
+        """List the students who attended each of these practice sessions."""
         ...
 
     async def alone_students(self, keys: Sequence[LearnerKey]) -> list[LearnerKey]:
-        """Those of these students that are there without any relationship."""
+        """Select the students that exist without any relationship."""
         ...
 
     async def alone_sessions(self, keys: Sequence[SessionKey]) -> list[SessionKey]:
-        """Those of these practice sessions that are there without any relationship."""
+        """Select the practice sessions that exist without any relationship."""
         ...
 
     async def repair(self, repair: Repair) -> None:
-        """Take relationships away and merge others, in one transaction.
+        """Remove relationships and merge others, in one transaction.
 
-        The students and sessions are locked as merging locks them. What is not as it was read
-        stays, so whoever repairs has to look again.
+        Students and sessions are locked as merging locks them. A relationship that has changed
+        since it was read stays, so the caller has to look again.
         """
         ...
 
     async def remove_students(self, keys: Sequence[LearnerKey]) -> None:
-        """Remove those of these students that have no relationship, not even a foreign one."""
+        """Remove the students that have no relationship, not even a foreign one."""
         ...
 
     async def remove_sessions(self, keys: Sequence[SessionKey]) -> None:
-        """Remove those of these practice sessions that have no relationship, likewise."""
+        """Remove the practice sessions that have no relationship, not even a foreign one."""
         ...
 
     async def knows(self, key: LearnerKey) -> bool:
-        """Whether there is a node of this student."""
+        """Return True if the student has a node."""
         ...
 
     async def erase(self, key: LearnerKey, version: int) -> None:
-        """Remove a student, in one transaction, with the practice sessions nobody else attended.
+        """Remove a student and the practice sessions that nobody else attended, in one transaction.
 
-        What was written since stays, and with it the node.
+        Newer relationships stay, and with them the node.
 
         Args:
             key: the student.
-            version: no relationship of before has a higher one.
+            version: the highest version that is removed.
         """
         ...
 
     async def faults(self) -> list[str]:
-        """What stands in the way of merging, each a sentence with its remedy; empty if nothing."""
+        """List what prevents merging, each in a sentence with its remedy."""
         ...
 
     async def ping(self) -> None:
@@ -167,5 +167,5 @@ class Graph(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of all connections and files; a second call does nothing."""
+        """Close all connections and files; a second call does nothing."""
         ...

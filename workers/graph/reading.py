@@ -1,4 +1,4 @@
-"""Paged reads, the same for every graph: what a comparison with the ledger needs."""
+"""Paged reads that a comparison with the ledger needs, the same for every graph."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,63 +12,63 @@ from workers.graph.unlocking import Unlocked, unlocked_of
 
 
 async def students(read: Read, after: LearnerKey | None, limit: int) -> list[LearnerKey]:
-    """The next `limit` students after one."""
+    """List the next `limit` students."""
     return [LearnerKey(*row.values()) for row in await _page(read, "students", after, limit)]
 
 
 async def learners(read: Read, keys: Sequence[LearnerKey]) -> list[StoredLearner]:
-    """Students with all their relationships, in the order of the keys."""
-    found = {key: StoredLearner(key) for key in keys}
-    if found:
-        rows = {"rows": node_rows(found)}
+    """Read students with all their relationships, in the order of the keys."""
+    learners_by_key = {key: StoredLearner(key) for key in keys}
+    if learners_by_key:
+        rows = {"rows": node_rows(learners_by_key)}
         for row in await read(statement("mastery_of_students"), rows):
             mastery = MasteryChange(**row)
-            found[_learner(mastery)].mastery.append(mastery)
+            learners_by_key[_learner(mastery)].mastery.append(mastery)
         for row in await read(statement("ability_of_students"), rows):
             ability = AbilityChange(**row)
-            found[_learner(ability)].abilities.append(ability)
+            learners_by_key[_learner(ability)].abilities.append(ability)
         for row in await read(statement("attendance_of_students"), rows):
             attendance = AttendanceChange(**row)
-            found[_learner(attendance)].attendance.append(attendance)
+            learners_by_key[_learner(attendance)].attendance.append(attendance)
         for row in await read(statement("unlocked_of_students"), rows):
             unlocked = unlocked_of(row)
-            found[_learner(unlocked)].unlocked.append(unlocked)
-    return list(found.values())
+            learners_by_key[_learner(unlocked)].unlocked.append(unlocked)
+    return list(learners_by_key.values())
 
 
 async def session_keys(read: Read, after: SessionKey | None, limit: int) -> list[SessionKey]:
-    """The next `limit` practice sessions after one."""
+    """List the next `limit` practice sessions."""
     return [SessionKey(*row.values()) for row in await _page(read, "sessions", after, limit)]
 
 
 async def practised(read: Read, keys: Sequence[SessionKey]) -> list[StoredSession]:
-    """Practice sessions with the concepts practised in them, in the order of the keys."""
-    found = {key: StoredSession(key) for key in keys}
-    if found:
-        for row in await read(statement("practised_in_sessions"), {"rows": node_rows(found)}):
+    """Read practice sessions with the concepts practised in them, in the order of the keys."""
+    sessions = {key: StoredSession(key) for key in keys}
+    if sessions:
+        for row in await read(statement("practised_in_sessions"), {"rows": node_rows(sessions)}):
             key = SessionKey(row["tenant_id"], row["session_id"])
-            found[key].concept_ids.append(row["concept_id"])
-    return list(found.values())
+            sessions[key].concept_ids.append(row["concept_id"])
+    return list(sessions.values())
 
 
 async def attendees(read: Read, keys: Sequence[SessionKey]) -> dict[SessionKey, list[LearnerKey]]:
-    """Who attended practice sessions; each key has its entry."""
-    found: dict[SessionKey, list[LearnerKey]] = {key: [] for key in keys}
-    if found:
-        for row in await read(statement("attendees_of_sessions"), {"rows": node_rows(found)}):
+    """List the students who attended each practice session."""
+    students_of: dict[SessionKey, list[LearnerKey]] = {key: [] for key in keys}
+    if students_of:
+        for row in await read(statement("attendees_of_sessions"), {"rows": node_rows(students_of)}):
             key = SessionKey(row["tenant_id"], row["session_id"])
-            found[key].append(LearnerKey(row["student_tenant_id"], row["student_id"]))
-    return found
+            students_of[key].append(LearnerKey(row["student_tenant_id"], row["student_id"]))
+    return students_of
 
 
 async def alone_students(read: Read, keys: Sequence[LearnerKey]) -> list[LearnerKey]:
-    """Those of the students that are nodes without any relationship."""
+    """Select the students that exist without any relationship."""
     rows = await read(statement("alone_students"), {"rows": node_rows(keys)})
     return [LearnerKey(*row.values()) for row in rows]
 
 
 async def alone_sessions(read: Read, keys: Sequence[SessionKey]) -> list[SessionKey]:
-    """Those of the practice sessions that are nodes without any relationship."""
+    """Select the practice sessions that exist without any relationship."""
     rows = await read(statement("alone_sessions"), {"rows": node_rows(keys)})
     return [SessionKey(*row.values()) for row in rows]
 
@@ -82,7 +82,7 @@ def _learner(
 async def _page(
     read: Read, nodes: str, after: tuple[str, str] | None, limit: int
 ) -> list[dict[str, Any]]:
-    # Two statements rather than one with OR: each of them is one range of the index.
+    # Two statements in place of one with OR: each reads one range of the index.
     page: list[Row] = []
     if after is not None:
         tenant_id, last = after

@@ -1,4 +1,4 @@
-"""Repairs: what takes away relationships that are wrong, and puts the right ones in their place."""
+"""Repairs: remove wrong relationships and merge the right ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from workers.graph.changes import (
     GraphChange,
     MasteryChange,
     PractisedChange,
+    identity,
 )
 from workers.graph.statements import Merge, Row, merges, statement
 
@@ -25,59 +26,59 @@ _REMOVALS: Final = {
 
 @dataclass(slots=True)
 class Repair:
-    """Relationships to take away, and to merge afterwards, in one transaction.
+    """Relationships to remove and then to merge, in one transaction.
 
     Args:
-        removals: as they were read; one whose version is no longer that is left alone, all copies
-            of one that has it go.
-        merges: as `Graph.merge` takes them: the guard on versions holds.
+        removals: relationships as they were read. One with another version by now stays; all
+            copies of one with this version go.
+        merges: changes as `Graph.merge` takes them: only newer versions are written.
     """
 
     removals: list[GraphChange] = field(default_factory=list)
     merges: list[GraphChange] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """How many relationships it is about."""
+        """Count the relationships."""
         return len(self.removals) + len(self.merges)
 
 
 def repairs(repair: Repair) -> list[Merge]:
-    """The statements of a repair: students and sessions are locked first, in the common order."""
+    """Write the statements of a repair: lock students and sessions in the common order first."""
     students = {
-        (one.tenant_id, one.student_id)
-        for one in repair.removals
-        if not isinstance(one, PractisedChange)
+        (change.tenant_id, change.student_id)
+        for change in repair.removals
+        if not isinstance(change, PractisedChange)
     }
     sessions = {
-        (one.tenant_id, one.session_id)
-        for one in repair.removals
-        if isinstance(one, AttendanceChange | PractisedChange)
+        (change.tenant_id, change.session_id)
+        for change in repair.removals
+        if isinstance(change, AttendanceChange | PractisedChange)
     }
     rows: dict[type[GraphChange], list[Row]] = {kind: [] for kind in KINDS}
-    for one in sorted(repair.removals, key=lambda one: one[:3]):
-        row, of_kind = _as_read(one), rows[type(one)]
-        if row not in of_kind[-1:]:  # copies of a relationship go together
+    for change in sorted(repair.removals, key=lambda change: change.key):
+        row, of_kind = _as_read(change), rows[type(change)]
+        if not of_kind or row != of_kind[-1]:  # copies of a relationship go together
             of_kind.append(row)
-    found = [
+    statements = [
         Merge(statement("lock_students"), node_rows(students)),
         Merge(statement("lock_sessions"), node_rows(sessions)),
         *(Merge(statement(_REMOVALS[kind]), removed) for kind, removed in rows.items()),
     ]
-    return [one for one in found if one.rows] + merges(repair.merges)
+    return [merge for merge in statements if merge.rows] + merges(repair.merges)
 
 
 def student_removals(keys: Sequence[LearnerKey]) -> list[Merge]:
-    """The statements that remove students whom nothing ties to anything."""
+    """Write the statements that remove students without relationships."""
     return _node_removals("lock_students", "remove_students", keys)
 
 
 def session_removals(keys: Sequence[tuple[str, str]]) -> list[Merge]:
-    """The statements that remove practice sessions whom nothing ties to anything."""
+    """Write the statements that remove practice sessions without relationships."""
     return _node_removals("lock_sessions", "remove_sessions", keys)
 
 
 def erasure(key: LearnerKey, version: int) -> list[Merge]:
-    """The statements that remove a student with all that is of a version or older."""
+    """Write the statements that remove a student, with relationships up to this version."""
     rows = node_rows([key])
     of_before = [{**row, "version": version} for row in rows]
     return [
@@ -91,7 +92,7 @@ def erasure(key: LearnerKey, version: int) -> list[Merge]:
 
 
 def node_rows(keys: Iterable[tuple[str, str]]) -> list[Row]:
-    """Rows that name nodes by tenant and id, in the order in which all callers lock."""
+    """Write rows that name nodes by tenant and id, in the order in which all callers lock."""
     return [{"tenant_id": tenant_id, "id": node_id} for tenant_id, node_id in sorted(set(keys))]
 
 
@@ -101,8 +102,8 @@ def _node_removals(lock: str, remove: str, keys: Iterable[tuple[str, str]]) -> l
 
 
 def _as_read(change: GraphChange) -> Row:
-    row: Row = dict(zip(change._fields[:3], change[:3], strict=True))
+    row: Row = dict(identity(change))
     if not isinstance(change, PractisedChange):
-        # A relationship that another program made may have none.
+        # A relationship of another program may have no version.
         row["seen"] = change.version or 0
     return row

@@ -1,4 +1,4 @@
-"""Several statements in one transaction, each of which may depend on what came of those before."""
+"""Several statements in one transaction; each may depend on the rows of those before."""
 
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from typing import TypeVar
@@ -8,13 +8,13 @@ from workers.graph.statements import Merge, Row
 _Result = TypeVar("_Result")
 
 Script = Generator[Merge, list[Row], _Result]
-"""Yields statements, is sent the rows of each, and returns what follows from them."""
+"""Yields statements, is sent the rows of each, and returns a result."""
 
 
 def listed(work: Iterable[Merge]) -> Script[None]:
-    """Statements that depend on nothing."""
-    for one in work:  # noqa: UP028  # a list can be sent nothing
-        yield one
+    """Make a script of statements that do not depend on each other."""
+    for merge in work:  # noqa: UP028  # a list can be sent nothing
+        yield merge
 
 
 def run(script: Script[_Result], execute: Callable[[Merge], list[Row]]) -> _Result:
@@ -31,7 +31,7 @@ def run(script: Script[_Result], execute: Callable[[Merge], list[Row]]) -> _Resu
 async def run_async(
     script: Script[_Result], execute: Callable[[Merge], Awaitable[list[Row]]]
 ) -> _Result:
-    """Run a script to its end, where each statement is waited for."""
+    """Run a script to its end, with statements that are awaited."""
     try:
         merge = next(script)
         while True:

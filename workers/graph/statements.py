@@ -1,4 +1,4 @@
-"""The Cypher files, by name, and the parameters they take."""
+"""The Cypher files by name, and the parameters they take."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from workers.graph.changes import (
     GraphChange,
     MasteryChange,
     PractisedChange,
+    identity,
     newest,
 )
 
@@ -27,7 +28,7 @@ _NODES: Final = {
     "scale": "merge_scales",
     "session_id": "merge_sessions",
 }
-"""The statement that merges the nodes which a field of a change names."""
+"""Name of the statement that merges the nodes of a field."""
 
 _RELATIONSHIPS: Final = {
     MasteryChange: "merge_mastery",
@@ -44,11 +45,11 @@ PROBE: Final[tuple[GraphChange, ...]] = (
     AttendanceChange(_NOBODY, _NOBODY, _NOBODY, 1, 1, 1),
     PractisedChange(_NOBODY, _NOBODY, _NOBODY),
 )
-"""One change of each kind, to be merged for a trial and taken back."""
+"""One change of each kind, for a trial merge that is rolled back."""
 
 
 class Merge(NamedTuple):
-    """A statement and the rows that it is about; a statement of the schema has none."""
+    """A statement and its rows; a schema statement has none."""
 
     statement: str
     rows: list[Row]
@@ -56,41 +57,43 @@ class Merge(NamedTuple):
 
 @cache
 def statement(name: str) -> str:
-    """The text of ``cypher/NAME.cypher``, one statement."""
+    """Read the one statement of ``cypher/NAME.cypher``."""
     return (resources.files(__package__) / "cypher" / f"{name}.cypher").read_text("utf-8").strip()
 
 
 @cache
 def script(name: str) -> tuple[str, ...]:
-    """The statements of ``cypher/NAME.cypher``, which end with semicolons, without comments."""
+    """Read the statements of ``cypher/NAME.cypher``, split at semicolons, without comments."""
     lines = [line for line in statement(name).splitlines() if not line.startswith("//")]
     parts = (part.strip() for part in "\n".join(lines).split(";"))
     return tuple(part for part in parts if part)
 
 
 def merges(changes: Iterable[GraphChange]) -> list[Merge]:
-    """The statements that merge changes, nodes first, in an order that all callers share.
+    """Write the statements that merge changes: nodes first, in an order that all callers share.
 
-    Within a statement each node or relationship occurs once. A graph may read all rows before it
-    writes, so that of two versions the last would win; and `ladybug` 0.22 loses rows where a
-    node that it has just made occurs again.
+    Each node or relationship occurs once in a statement. A graph may read all rows before it
+    writes, so that the last of two versions would win, and `ladybug` 0.22 loses rows if a node it
+    has just made occurs again.
     """
     nodes: dict[str, set[tuple[str, str]]] = {name: set() for name in _NODES}
     rows: dict[type[GraphChange], list[Row]] = {kind: [] for kind in KINDS}
     for change in newest(changes):
-        tenant_id = change.tenant_id
-        for field, node_id in zip(change._fields[1:3], change[1:3], strict=True):
-            nodes[field].add((tenant_id, node_id))
+        for field, node_id in identity(change).items():
+            if field in nodes:
+                nodes[field].add((change.tenant_id, node_id))
         rows[type(change)].append(_row(change))
-    found = [
+    statements = [
         Merge(
             statement(_NODES[field]),
             [{"tenant_id": tenant_id, "id": node_id} for tenant_id, node_id in sorted(ids)],
         )
         for field, ids in nodes.items()
     ]
-    found += [Merge(statement(_RELATIONSHIPS[kind]), of_kind) for kind, of_kind in rows.items()]
-    return [merge for merge in found if merge.rows]
+    statements += [
+        Merge(statement(_RELATIONSHIPS[kind]), of_kind) for kind, of_kind in rows.items()
+    ]
+    return [merge for merge in statements if merge.rows]
 
 
 def _row(change: GraphChange) -> Row:

@@ -9,7 +9,7 @@ from contracts.mastery import MasteryChanged
 from contracts.unlocked import ConceptUnlocked, UnlockedData
 from workers.common.times import iso, to_us
 from workers.graph.unlocking import Unlocked
-from workers.publishing.mastery_events import SOURCE
+from workers.publishing.event_ids import SOURCE
 from workers.streams.batch import RawEntry
 
 _UNLOCKED_IDS: Final = UUID("9d1c0e57-6a2b-5f84-8c3d-2e7f10b4a695")
@@ -23,9 +23,9 @@ def unlocked_event(unlocked: Unlocked, cause: MasteryChanged, entry: RawEntry) -
         cause: the event that completed the prerequisites.
         entry: which brought it; its time, where the event has none, is that of the event.
     """
-    entered_us = int(entry.entry_id.partition("-")[0]) * 1000
+    entered_us = entry.entered_ms * 1000
     # Ids hold no control characters, so a unit separator keeps the three apart.
-    name = "\x1f".join(unlocked[:3])
+    name = "\x1f".join(unlocked.key)
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": str(uuid5(_UNLOCKED_IDS, name)),

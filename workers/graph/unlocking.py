@@ -1,63 +1,71 @@
-"""Which concepts a batch of events unlocks: what is asked of the graph, and what follows.
+"""Find the concepts that a batch of events unlocks, and note them in the graph.
 
-A learner is ready for a concept when all its prerequisites are mastered and it is not. The graph
-alone knows that, so it is asked in the transaction that merges the batch, under the locks on its
-students. Being ready is noted there as `UNLOCKED`, once per learner and concept ever, together with
-the entry of the stream that brought it about: that entry's acknowledgement publishes it and no
-other's, so that a batch which is tried again publishes what an earlier try has noted, and the same
-event in another entry publishes nothing.
+A learner is ready for a concept once all its prerequisites are mastered and the concept is not.
+Only the graph knows that, so it is asked in the transaction that merges the batch, under the locks
+on the students. The graph notes `UNLOCKED` once per learner and concept, with the stream entry that
+caused it. Only the acknowledgement of that entry publishes it: a batch that is tried again
+publishes the unlocks of an earlier try, and the same event in another entry publishes nothing.
 """
 
 from collections.abc import Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from workers.graph.changes import GraphChange
+from workers.graph.changes import GraphChange, Key
 from workers.graph.repairs import node_rows
 from workers.graph.scripts import Script
 from workers.graph.statements import Merge, Row, merges, statement
 
-_Key = tuple[str, str, str]
-_KEY: Final = ("tenant_id", "student_id", "concept_id")
+_FIELDS: Final = ("tenant_id", "student_id", "concept_id")
 
 
 class Mastering(NamedTuple):
-    """An event that says that a concept is mastered, and the entry that brought it."""
+    """An event that reports a mastered concept, and its entry."""
 
     tenant_id: str
     student_id: str
     concept_id: str
     event_id: str
     entry: str
-    """Its stream and id, apart by a slash."""
+    """Stream and id, separated by a slash."""
     version: int
     at: datetime
-    """When the answer was given, UTC."""
+    """Time of the answer, UTC."""
+
+    @property
+    def key(self) -> Key:
+        """The ids of learner and concept."""
+        return self.tenant_id, self.student_id, self.concept_id
 
 
 class Unlocked(NamedTuple):
-    """`UNLOCKED` of a student and a concept; it only ever comes into being."""
+    """`UNLOCKED` of a student and a concept; it never changes and never goes."""
 
     tenant_id: str
     student_id: str
     concept_id: str
     unlocked_by: str
-    """The prerequisite that completed them."""
+    """The prerequisite that was mastered last."""
     prerequisites: tuple[str, ...]
     by: str
-    """Id of the event that completed them."""
+    """Id of the event that reported it."""
     entry: str
-    """The entry that brought it: its acknowledgement publishes."""
+    """The entry of that event: its acknowledgement publishes the unlock."""
     version: int
-    """That event's."""
+    """Version of that event."""
     at: datetime
-    """When the answer of that event was given, UTC."""
+    """Time of the answer of that event, UTC."""
+
+    @property
+    def key(self) -> Key:
+        """The ids that name the relationship."""
+        return self.tenant_id, self.student_id, self.concept_id
 
 
 def projection(
     changes: Iterable[GraphChange], mastering: Sequence[Mastering]
 ) -> Script[list[Unlocked]]:
-    """Merge changes, note what they unlock, and tell what the entries of `mastering` own of it."""
+    """Merge changes, note what they unlock, and return the unlocks of the given entries."""
     for merge in merges(changes):  # noqa: UP028  # a list can be sent nothing
         yield merge
     if not mastering:
@@ -65,24 +73,29 @@ def projection(
     newest = _newest(mastering)
     ready = yield Merge(
         statement("ready_concepts"),
-        [dict(zip(_KEY, key, strict=True)) for key in newest],
+        [dict(zip(_FIELDS, key, strict=True)) for key in newest],
     )
     if rows := _to_note(ready, newest):
         yield Merge(statement("merge_unlocked"), rows)
     return (yield from _owned(mastering))
 
 
-def restoration(told: Iterable[Unlocked], *, dry_run: bool) -> Script[int]:
-    """Note what was told before and is not noted; returns how many."""
-    by_key = {one[:3]: one for one in told}
+def restoration(published: Iterable[Unlocked], *, dry_run: bool) -> Script[int]:
+    """Note published unlocks that the graph has lost, and return their number."""
+    by_key = {unlocked.key: unlocked for unlocked in published}
     if not by_key:
         return 0
-    yield Merge(statement("lock_students"), node_rows(key[:2] for key in by_key))
+    yield Merge(
+        statement("lock_students"),
+        node_rows((tenant_id, student_id) for tenant_id, student_id, _ in by_key),
+    )
     missing = yield Merge(
         statement("restorable_unlocked"),
-        [dict(zip(_KEY, key, strict=True)) for key in sorted(by_key)],
+        [dict(zip(_FIELDS, key, strict=True)) for key in sorted(by_key)],
     )
-    keys: list[_Key] = sorted((row[_KEY[0]], row[_KEY[1]], row[_KEY[2]]) for row in missing)
+    keys: list[Key] = sorted(
+        (row["tenant_id"], row["student_id"], row["concept_id"]) for row in missing
+    )
     if keys and not dry_run:
         rows = [by_key[key]._asdict() for key in keys]
         yield Merge(
@@ -92,19 +105,19 @@ def restoration(told: Iterable[Unlocked], *, dry_run: bool) -> Script[int]:
     return len(keys)
 
 
-def _newest(mastering: Iterable[Mastering]) -> dict[_Key, Mastering]:
-    """The newest event about each learner's concept, in the order of their names."""
-    newest: dict[_Key, Mastering] = {}
-    for one in mastering:
-        known = newest.get(one[:3])
-        if known is None or known.version < one.version:
-            newest[one[:3]] = one
+def _newest(mastering: Iterable[Mastering]) -> dict[Key, Mastering]:
+    """Select the newest event about each learner's concept, in the order of their keys."""
+    newest: dict[Key, Mastering] = {}
+    for event in mastering:
+        known = newest.get(event.key)
+        if known is None or known.version < event.version:
+            newest[event.key] = event
     return dict(sorted(newest.items()))
 
 
-def _to_note(ready: Iterable[Row], newest: dict[_Key, Mastering]) -> list[Row]:
-    """Of each concept that a learner is ready for the event that completed its prerequisites."""
-    chosen: dict[_Key, tuple[Mastering, Row]] = {}
+def _to_note(ready: Iterable[Row], newest: dict[Key, Mastering]) -> list[Row]:
+    """Write a row for each concept that a learner is ready for, with the event that unlocked it."""
+    chosen: dict[Key, tuple[Mastering, Row]] = {}
     for row in ready:
         key = (row["tenant_id"], row["student_id"], row["concept_id"])
         by = newest[row["tenant_id"], row["student_id"], row["unlocked_by"]]
@@ -120,28 +133,28 @@ def _to_note(ready: Iterable[Row], newest: dict[_Key, Mastering]) -> list[Row]:
             "version": by.version,
             "at": by.at.astimezone(UTC),
         }
-        for _, (by, row) in sorted(chosen.items(), key=lambda one: one[0])
+        for _, (by, row) in sorted(chosen.items(), key=lambda item: item[0])
     ]
 
 
-def _order(one: Mastering) -> tuple[int, str]:
-    return one.version, one.concept_id
+def _order(event: Mastering) -> tuple[int, str]:
+    return event.version, event.concept_id
 
 
 def _owned(mastering: Iterable[Mastering]) -> Generator[Merge, list[Row], list[Unlocked]]:
     entries: dict[tuple[str, str], list[str]] = {}
-    for one in mastering:
-        entries.setdefault(one[:2], []).append(one.entry)
+    for event in mastering:
+        entries.setdefault((event.tenant_id, event.student_id), []).append(event.entry)
     rows = yield Merge(
         statement("unlocked_by_entries"),
         [
-            {"tenant_id": tenant_id, "student_id": student_id, "entries": found}
-            for (tenant_id, student_id), found in sorted(entries.items())
+            {"tenant_id": tenant_id, "student_id": student_id, "entries": own}
+            for (tenant_id, student_id), own in sorted(entries.items())
         ],
     )
     return [unlocked_of(row) for row in rows]
 
 
 def unlocked_of(row: dict[str, Any]) -> Unlocked:
-    """A relationship as it is read."""
+    """Make an unlock from the row of a relationship."""
     return Unlocked(**{**row, "prerequisites": tuple(row["prerequisites"] or ())})

@@ -1,4 +1,4 @@
-"""Verifying the bearer of a request, at the present moment."""
+"""Verify the bearer token of a request, as of now."""
 
 from typing import Final
 
@@ -15,13 +15,13 @@ REQUESTED: Final = Occasion("token", "token.", "the request came at", "log in ag
 
 
 class BearerVerifier:
-    """Says who sends a request.
+    """Identifies the sender of a request.
 
     Args:
-        verifier: one whose refusals speak of a request (`REQUESTED`).
-        ring: fetches keys that are not known yet; None where there is only a secret.
-        client: a connection to Redis, whose clock says what time it is.
-        max_token_bytes: largest token, in bytes.
+        verifier: verifies tokens; its occasion is `REQUESTED`.
+        ring: fetches unknown keys; None if there is only a secret.
+        client: a connection to Redis, whose clock gives the time.
+        max_token_bytes: the largest token, in bytes.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class BearerVerifier:
         self._max_token_bytes = max_token_bytes
 
     async def identify(self, token: str) -> Identity:
-        """Who a token is of.
+        """Identify the owner of a token.
 
         Raises:
-            Refused: with ``unauthenticated``; its reason quotes nothing of the token.
-            KeysUnavailable: the token's key is not known, and the key set can't be fetched.
-            RedisUnavailable: nobody says what time it is.
+            Refused: with ``unauthenticated``; the reason quotes nothing of the token.
+            KeysUnavailable: the token's key is unknown, and the key set can't be fetched.
+            RedisUnavailable: Redis does not give the time.
         """
         if len(token.encode(errors="surrogatepass")) > self._max_token_bytes:
             raise Refused(
@@ -52,12 +52,12 @@ class BearerVerifier:
         return verified.identity
 
     async def _verified(self, token: str, now_ms: int) -> Verified:
-        # A fetch that begins from now on may do so within the same millisecond.
+        # A fetch that begins now may begin within the same millisecond.
         since_ms = now_ms - 1
         try:
             return self._verifier.verify(token, now_ms, since_ms)
         except KeyUnknown:
-            if self._ring is None:  # only keys of an issuer are ever unknown
+            if self._ring is None:  # a shared secret is never unknown
                 raise
             await self._ring.newer_than(since_ms)
             return self._verifier.verify(token, now_ms, since_ms)

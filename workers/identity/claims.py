@@ -1,16 +1,18 @@
-"""Who reports, and whether they may."""
+"""Authentication by claims, and authorisation to report for a student."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
+from typing_extensions import override
+
 from contracts.claims import Claims
 from contracts.rejections import RejectionCode
 from workers.common.errors import Refused
 
 _LEEWAY_S: Final = 60
-"""How far the clocks of issuer and Redis may differ, in seconds (RFC 7519, section 4.1.4)."""
+"""Allowed difference between the clocks of issuer and Redis, seconds (RFC 7519, section 4.1.4)."""
 _DEFAULT_TENANT: Final = "default"
 _SUPABASE_TENANT: Final = "app_metadata.tenant_id"
 _LONGEST_TENANT: Final = 128
@@ -18,7 +20,7 @@ _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Identity(NamedTuple):
-    """Who reports, as the claims say."""
+    """The identity that claims give."""
 
     tenant_id: str
     subject: str
@@ -26,7 +28,7 @@ class Identity(NamedTuple):
 
 
 class Reported(Protocol):
-    """What an event says of who reports."""
+    """The claims and the token of an event."""
 
     @property
     def claims(self) -> Claims:
@@ -40,35 +42,36 @@ class Reported(Protocol):
 
 
 class Authenticator(Protocol):
-    """Says who reports: one checks the claims, one verifies the token that they come from."""
+    """Identifies the reporter of an event, from its claims or from its token."""
 
     def authenticate(self, data: Reported, entered_at_s: float, since_ms: int) -> Identity:
-        """The identity of an event.
+        """Identify the reporter of an event.
 
         Args:
-            data: what it says.
-            entered_at_s: when it first entered the stream, by Redis's clock, seconds since 1970.
-            since_ms: since when its entry has been there, milliseconds since 1970: a key set that
-                was fetched later, and lacks a key, decides.
+            data: the event's data.
+            entered_at_s: time at which it first entered the stream, by Redis's clock, seconds
+                since 1970.
+            since_ms: time of its entry, milliseconds since 1970. Only a key set fetched later
+                proves that a key does not exist.
 
         Raises:
             Refused: with ``unauthenticated``.
-            KeyUnknown: a key set that is newer than the entry has to decide.
+            KeyUnknown: the key is unknown, and no key set was fetched since the entry.
         """
         ...
 
 
 class Occasion(NamedTuple):
-    """How a refusal speaks of claims, and of the moment for which they are judged."""
+    """The words in which a refusal names claims and the moment they are judged for."""
 
     token: str
     """The name of the token."""
     claims: str
-    """Before a claim's name."""
+    """Prefix of a claim's name."""
     happened: str
-    """Before the moment, in seconds since 1970."""
+    """The words before the moment, which is in seconds since 1970."""
     in_time: str
-    """The remedy for what comes too late."""
+    """The remedy if it comes too late."""
 
 
 PUBLISHED: Final = Occasion(
@@ -78,10 +81,10 @@ PUBLISHED: Final = Occasion(
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
-    """What claims have to say to count, wherever they come from.
+    """The rules that claims must meet.
 
     Args:
-        issuer: the only issuer whose claims count; None: any.
+        issuer: the only accepted issuer; None accepts any.
         audience: the audience that the claims must name.
         tenant_claim: dotted path of the claim that names the tenant.
     """
@@ -91,7 +94,7 @@ class ClaimRules:
     tenant_claim: str
 
     def judge_parties(self, claims: Claims, occasion: Occasion = PUBLISHED) -> None:
-        """Return if the claims are by the right issuer and for us.
+        """Return if issuer and audience of the claims are accepted.
 
         Raises:
             Refused: with ``unauthenticated``.
@@ -114,7 +117,7 @@ class ClaimRules:
         Args:
             claims: the claims.
             at_s: the moment, by Redis's clock, seconds since 1970.
-            occasion: what happened then.
+            occasion: the words of a refusal.
 
         Raises:
             Refused: with ``unauthenticated``.
@@ -135,37 +138,37 @@ class ClaimRules:
                 )
 
     def identity(self, claims: Claims, occasion: Occasion = PUBLISHED) -> Identity:
-        """Who the claims say it is.
+        """Read the identity from claims.
 
         Raises:
-            Refused: with ``unauthenticated``, where the tenant is none.
+            Refused: with ``unauthenticated``, if the tenant is not valid.
         """
-        tenant_id = tenant_of(held(claims), self.tenant_claim, occasion)
+        tenant_id = tenant_of(all_claims(claims), self.tenant_claim, occasion)
         return Identity(tenant_id, claims.sub, claims.role)
 
 
-class TrustedClaims(ClaimRules):
-    """Checks the claims of a publisher that has verified the token itself (JWT_MODE=trust)."""
+class TrustedClaims(ClaimRules, Authenticator):
+    """Checks claims of a publisher that verified the token itself (JWT_MODE=trust)."""
 
     __slots__ = ()
 
-    def authenticate(self, data: Reported, entered_at_s: float, _since_ms: int = 0) -> Identity:
-        """See `Authenticator.authenticate`; expiry is judged when the event entered the stream."""
+    @override
+    def authenticate(self, data: Reported, entered_at_s: float, since_ms: int = 0) -> Identity:
         self.judge_parties(data.claims)
         self.judge_moment(data.claims, entered_at_s)
         return self.identity(data.claims)
 
 
 def tenant_of(claims: Mapping[str, Any], tenant_claim: str, occasion: Occasion = PUBLISHED) -> str:
-    """The tenant of claims, found as row level security finds it.
+    """Find the tenant of claims, as row level security does.
 
     Args:
-        claims: the claims, as JSON gives them.
+        claims: the claims as JSON.
         tenant_claim: dotted path of the claim that names the tenant.
-        occasion: how a refusal speaks of them.
+        occasion: the words of a refusal.
 
     Raises:
-        Refused: with ``unauthenticated``, where the claim is there but names none.
+        Refused: with ``unauthenticated``, if the claim exists but is not a valid tenant.
     """
     for path in (tenant_claim, _SUPABASE_TENANT):
         value = _at(claims, path)
@@ -183,13 +186,13 @@ def tenant_of(claims: Mapping[str, Any], tenant_claim: str, occasion: Occasion =
     return _DEFAULT_TENANT
 
 
-def held(claims: Claims) -> dict[str, Any]:
-    """All claims by name, those that no model names included."""
+def all_claims(claims: Claims) -> dict[str, Any]:
+    """List all claims by name, also those outside the model."""
     return {**vars(claims), **(claims.model_extra or {})}
 
 
 def _at(claims: Mapping[str, Any], path: str) -> Any:
-    """What is at a dotted path; None if the path ends before."""
+    """Read the value at a dotted path; None if there is none."""
     value: Any = claims
     for name in path.split("."):
         if not isinstance(value, dict):
@@ -200,7 +203,7 @@ def _at(claims: Mapping[str, Any], path: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Authorisation:
-    """Who may report for whom: a student for itself, a delegated role for its tenant.
+    """The right to report: students for themselves, delegated roles for their tenant.
 
     Args:
         delegate_roles: the roles that may report for others.
@@ -225,7 +228,7 @@ class Authorisation:
         )
 
     def delegated(self, identity: Identity) -> bool:
-        """Whether the identity's role is one that may report for others."""
+        """Return True if the identity's role may report for others."""
         return identity.role in self.delegate_roles
 
 

@@ -1,4 +1,4 @@
-"""Reading a JWT in its compact form, strictly and before anything of it is believed."""
+"""Read a JWT in compact form, strictly, before anything of it is trusted."""
 
 import base64
 import json
@@ -26,24 +26,24 @@ _LAST_MOMENT_S: Final = 253_402_300_799
 
 
 class MalformedError(ValueError):
-    """A text is no token that can be looked at; its message quotes nothing of it."""
+    """A text is not a readable token; the message quotes nothing of it."""
 
 
 class Token(NamedTuple):
-    """What a token says; nothing of it is verified."""
+    """The content of a token, not verified."""
 
     algorithm: str
     key_id: str | None
     claims: Claims
     values: dict[str, Any]
-    """The claims as JSON gives them."""
+    """The claims as JSON."""
 
 
 def read_token(token: str) -> Token:
-    """Read a token; of its header ``alg`` and ``kid`` count, and no key or address in it.
+    """Read a token; of its header only ``alg`` and ``kid`` are used, never a key or an address.
 
     Raises:
-        MalformedError: naming what is wrong.
+        MalformedError: the message names what is wrong.
     """
     parts = _COMPACT.fullmatch(token)
     if parts is None:
@@ -66,7 +66,7 @@ def read_token(token: str) -> Token:
 
 def _claims(values: dict[str, Any], payload: str) -> Claims:
     try:
-        # From the text: pydantic refuses halves of surrogate pairs, which end in no database.
+        # From the text: pydantic then refuses halves of surrogate pairs, which no database stores.
         claims = Claims.model_validate_json(_decoded(payload, "payload"))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
@@ -75,19 +75,19 @@ def _claims(values: dict[str, Any], payload: str) -> Claims:
         raise MalformedError(f"has a claim {claim[:40]!r} that {problem}") from None
     for name in ("exp", "iat", "nbf"):
         moment = values.get(name, 0)
-        # `null` is no moment, and Python's True would be one second after 1970.
+        # `null` is not a time, and Python's True would be one second after 1970.
         if type(moment) not in (int, float) or not 0 <= moment <= _LAST_MOMENT_S:
             raise MalformedError(f"has a claim {name!r} that is no moment in seconds since 1970")
     return claims
 
 
 def _json(segment: str, name: str) -> dict[str, Any]:
-    """A part of a token, which has to be a JSON object without surprises."""
+    """Read a part of a token, which must be a plain JSON object."""
     data = _decoded(segment, name)
     if _depth(data) > _DEEPEST:
         raise MalformedError(f"has a {name} that is nested too deeply")
     try:
-        found = json.loads(
+        document = json.loads(
             data.decode(),
             object_pairs_hook=_unique,
             parse_constant=_no_number,
@@ -97,9 +97,9 @@ def _json(segment: str, name: str) -> dict[str, Any]:
         raise MalformedError(f"has a {name} {error}") from None
     except (ValueError, RecursionError):
         raise MalformedError(f"has a {name} that is no JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise MalformedError(f"has a {name} that is no JSON object")
-    return found
+    return document
 
 
 def _decoded(segment: str, name: str) -> bytes:
@@ -110,7 +110,7 @@ def _decoded(segment: str, name: str) -> bytes:
 
 
 def _depth(data: bytes) -> int:
-    """How deeply JSON may be nested at most, from its brackets alone where they are few."""
+    """Bound the depth of JSON: the number of brackets if they are few, else the real depth."""
     brackets = data.count(b"[") + data.count(b"{")
     if brackets <= _DEEPEST:
         return brackets
@@ -125,10 +125,10 @@ def _depth(data: bytes) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise MalformedError("with a name that stands in it twice")
-    return found
+    return members
 
 
 def _no_number(_: str) -> NoReturn:

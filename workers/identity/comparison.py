@@ -1,40 +1,40 @@
-"""Whether claims are those of a token, as JSON understands sameness."""
+"""Compare claims with those of a token, as JSON values."""
 
 from typing import Any
 
 from contracts.claims import Claims
-from workers.identity.claims import held
+from workers.identity.claims import all_claims
 from workers.identity.verifier import Verified
 
 
 def differing_claim(claims: Claims, verified: Verified) -> str | None:
-    """A claim that the claims name and that is not the token's; None if there is none.
+    """Find a claim that differs from the token's; None if there is none.
 
-    Claims that they leave out differ from nothing: they are the token's.
+    Claims that are left out do not differ.
     """
-    said, values = held(claims), verified.values
+    given, values = all_claims(claims), verified.values
     for name in claims.model_fields_set:
-        if name not in values or not same(said[name], values[name]):
+        if name not in values or not same(given[name], values[name]):
             return name
     return None
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: 1 is 1.0, and neither is true."""
-    kind = type(one)
-    if kind is str or one is None or kind is bool:
-        return kind is type(other) and bool(one == other)
+def same(value: Any, other: Any) -> bool:
+    """Return True if two values are the same JSON: 1 equals 1.0, and neither equals true."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return kind is type(other) and bool(value == other)
     if kind is int or kind is float:
-        return type(other) in (int, float) and bool(one == other)
+        return type(other) in (int, float) and bool(value == other)
     if kind is list:
         return (
             type(other) is list
-            and len(one) == len(other)
-            and all(same(a, b) for a, b in zip(one, other, strict=True))
+            and len(value) == len(other)
+            and all(same(a, b) for a, b in zip(value, other, strict=True))
         )
     return (
         kind is dict
         and type(other) is dict
-        and len(one) == len(other)
-        and all(name in other and same(value, other[name]) for name, value in one.items())
+        and len(value) == len(other)
+        and all(name in other and same(member, other[name]) for name, member in value.items())
     )

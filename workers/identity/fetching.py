@@ -1,4 +1,4 @@
-"""Fetching an issuer's key set over HTTP."""
+"""Fetch an issuer's key set over HTTP."""
 
 import asyncio
 import json
@@ -19,9 +19,9 @@ class KeyFetch:
     """Fetches a JWK set (RFC 7517, section 5); follows no redirect.
 
     Args:
-        url: where it is.
-        algorithms: those that tokens may use: a set without a key for them is of no use.
-        timeout_s: limit of one fetch as a whole, seconds.
+        url: the address of the key set.
+        algorithms: the algorithms of tokens; a set without a key for them is refused.
+        timeout_s: limit of one whole fetch, seconds.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class KeyFetch:
         self._timeout_s = timeout_s
 
     async def __call__(self) -> tuple[Key, ...]:
-        """The keys in the set that can verify tokens, one of them at least by our algorithms.
+        """Fetch the keys that can verify tokens, at least one of them for our algorithms.
 
         Raises:
-            KeysUnavailable: the set can't be had, or has no such key.
+            KeysUnavailable: the set can't be fetched, or has no such key.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -43,7 +43,7 @@ class KeyFetch:
         except TimeoutError:
             raise KeysUnavailable(f"no answer within {self._timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            # Its type alone: a message may quote the URL, and with it perhaps a password.
+            # Only its type: a message may quote the URL, which may hold a password.
             raise KeysUnavailable(
                 f"the key set can't be fetched: {type(error).__name__}"
             ) from error
@@ -53,11 +53,11 @@ class KeyFetch:
                 f"the key set holds no key for {', '.join(self._algorithms)}: compare "
                 "JWT_JWKS_URL and JWT_ALGORITHMS with what the issuer signs with"
             )
-        # All: what is known of the set is shared with workers that use other algorithms.
+        # All keys: workers with other algorithms share them.
         return usable_keys(members, KEY_ALGORITHMS)
 
     async def _body(self) -> bytes:
-        # Proxies and credentials of the environment are none of this fetch.
+        # Never through proxies or with credentials of the environment.
         async with (
             httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as client,
             client.stream("GET", self._url, headers={"Accept": "application/json"}) as answer,

@@ -1,6 +1,6 @@
-"""What is known of an issuer's keys, kept in Redis: by all workers, and beyond their ends.
+"""The known keys of an issuer, kept in Redis for all workers and across restarts.
 
-Publishers may XADD and write no hash, so that nobody who reports can add a key.
+Publishers may only XADD, not write hashes, so that no publisher can add a key.
 """
 
 import hashlib
@@ -17,26 +17,26 @@ from workers.streams.redis_errors import redis_errors
 
 _MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
 _KEPT_MS: Final = 30 * 24 * 3600 * 1000
-"""Beyond the age of what may be queued: an issuer that is asked no more is forgotten then."""
+"""Longer than an entry may be queued: an issuer that is no longer used is forgotten then."""
 _PREFIX: Final = "practice.keys"
 
 
 def keys_key(url: str) -> str:
-    """The hash of the issuer whose key set is at a URL."""
+    """Name the Redis hash of an issuer, by the URL of its key set."""
     return f"{_PREFIX}:{hashlib.sha256(url.encode()).hexdigest()[:16]}"
 
 
 class KeyHistory:
-    """Merges each fetched key set into what is known.
+    """Merges each fetched key set into the known keys.
 
-    A key that a set lacks is retired as of the moment before which that fetch began. It is kept
-    for as long as an entry may be queued, and then forgotten.
+    A known key that a set lacks is retired as of the start of that fetch. It is kept for as long as
+    an entry may be queued, and then forgotten.
 
     Args:
         client: a connection to the Redis of the streams.
         url: the address of the key set.
-        algorithms: those that tokens may use.
-        keep_ms: how long a retired key is kept, milliseconds.
+        algorithms: the algorithms of tokens.
+        keep_ms: time for which a retired key is kept, milliseconds.
     """
 
     def __init__(self, client: Redis, url: str, algorithms: tuple[str, ...], keep_ms: int) -> None:
@@ -47,23 +47,23 @@ class KeyHistory:
         self._read: dict[bytes, Key | None] = {}
 
     async def merge(self, keys: Sequence[Key] = (), began_ms: int = 0) -> KeySet:
-        """What is known once a fetched key set is part of it; repeating it changes nothing.
+        """Merge a fetched key set and return all known keys; repeating it changes nothing.
 
         Args:
-            keys: the set; empty if none was fetched.
-            began_ms: the moment of Redis's clock before which its fetch began.
+            keys: the fetched set; empty if none was fetched.
+            began_ms: time at which the fetch began, by Redis's clock, milliseconds since 1970.
 
         Raises:
             RedisUnavailable: try again.
-            StreamRefused: Redis refuses, or holds what we did not write.
+            StreamRefused: Redis refuses, or the hash holds what the engine did not write.
         """
         arguments: list[str | int] = [began_ms, self._keep_ms, self._keep_ms + _KEPT_MS]
         for key in keys:
             arguments += [_digest(key), json.dumps(dict(key.jwk), sort_keys=True)]
         with redis_errors():
-            found: Any = await self._script(keys=[self._key], args=arguments)
+            known: Any = await self._script(keys=[self._key], args=arguments)
         try:
-            return self._snapshot(dict(zip(found[::2], found[1::2], strict=True)))
+            return self._snapshot(dict(zip(known[::2], known[1::2], strict=True)))
         except (ValueError, AttributeError):
             raise StreamRefused(
                 f"{self._key} holds what the engine did not write: delete it; the keys are fetched "

@@ -1,7 +1,6 @@
-"""The issuer's keys as they are known now, and fetched anew where that is called for."""
+"""The known keys of an issuer, fetched anew when needed."""
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -10,6 +9,7 @@ import structlog
 from redis.asyncio import Redis
 
 from workers.common.errors import KeysUnavailable, StreamRefused, Unavailable
+from workers.common.jitter import jittered_sleep
 from workers.identity.history import KeyHistory
 from workers.identity.keys import Key, KeySet
 from workers.streams.redis_clock import redis_now_ms
@@ -17,7 +17,7 @@ from workers.streams.redis_clock import redis_now_ms
 _log = structlog.get_logger(__name__)
 
 REFRESH_S: Final = 300.0
-"""A key that the issuer removes is retired within this time."""
+"""The longest time after which a key that the issuer removed is retired."""
 _SPACING_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 30.0
 
@@ -25,16 +25,16 @@ _LONGEST_WAIT_S: Final = 30.0
 class KeyRing:
     """Knows the issuer's keys.
 
-    Whoever needs a newer set shares one fetch with all others who do, and fetches are at least a
-    second apart: forged key ids make no load.
+    Concurrent callers that need a newer set share one fetch, and fetches are at least a second
+    apart, so that forged key ids cause no load.
 
     Args:
-        client: a connection to Redis, whose clock says when a fetch began.
-        history: what is known, beyond this process.
+        client: a connection to Redis, whose clock dates fetches.
+        history: the known keys, shared with other processes.
         fetch: fetches the set; raises `KeysUnavailable`.
-        refresh_s: at most so long between two fetches, seconds.
-        spacing_s: at least so long between two fetches, seconds.
-        clock: seconds of a clock that never goes back.
+        refresh_s: the longest time between two fetches, seconds.
+        spacing_s: the shortest time between two fetches, seconds.
+        clock: a monotonic clock, seconds.
     """
 
     def __init__(
@@ -60,19 +60,19 @@ class KeyRing:
 
     @property
     def keys(self) -> KeySet:
-        """The keys as they are known now; an outage takes none away."""
+        """The keys known now; an outage removes none."""
         return self._keys
 
     @property
     def away(self) -> str | None:
-        """Why the newest fetch failed; None if it did not."""
+        """Reason why the newest fetch failed; None if it did not."""
         return None if self._failure is None else self._failure.reason
 
     async def known(self) -> None:
-        """Return once any key is known, be it from before this process.
+        """Return once any key is known, also from an earlier process.
 
         Raises:
-            KeysUnavailable: none is, and the set can't be fetched.
+            KeysUnavailable: no key is known, and the set can't be fetched.
             RedisUnavailable: try again.
         """
         if self._keys.keys:
@@ -84,7 +84,7 @@ class KeyRing:
             await self.refresh()
 
     async def newer_than(self, moment_ms: int) -> KeySet:
-        """A key set fetched after a moment of Redis's clock, which lies in the past.
+        """Return a key set fetched after a past moment of Redis's clock, milliseconds since 1970.
 
         Raises:
             KeysUnavailable: the set can't be fetched; the keys known before stay.
@@ -102,10 +102,10 @@ class KeyRing:
         return self._keys
 
     async def refresh(self) -> None:
-        """Fetch the set, unless that was tried just now.
+        """Fetch the set, unless a fetch was tried within the last second.
 
         Raises:
-            KeysUnavailable: it can't be fetched; the keys known before stay.
+            KeysUnavailable: the set can't be fetched; the keys known before stay.
             RedisUnavailable: try again.
         """
         async with self._turn:
@@ -116,7 +116,7 @@ class KeyRing:
             await self._fetch_now()
 
     async def run(self) -> None:
-        """Fetch again and again, until cancelled, so that removed keys retire."""
+        """Refresh the keys until cancelled, so that removed keys retire."""
         wait_s = self._spacing_s
         while True:
             try:
@@ -126,10 +126,10 @@ class KeyRing:
                 pause_s = wait_s = min(2 * wait_s, _LONGEST_WAIT_S, self._refresh_s)
             else:
                 pause_s, wait_s = self._refresh_s, self._spacing_s
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await jittered_sleep(pause_s)
 
     def _left_s(self) -> float:
-        """How long until the set may be fetched again."""
+        """Return the seconds until the next fetch is allowed."""
         if self._tried is None:
             return 0.0
         return max(0.0, self._tried + self._spacing_s - self._clock())

@@ -1,4 +1,4 @@
-"""Keys that verify tokens, as an immutable snapshot of what is known of the issuer's key set."""
+"""Keys that verify tokens, as immutable snapshots of an issuer's key set."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 Jwk = Mapping[str, Any]
-"""A JSON Web Key (RFC 7517) as JSON gives it."""
+"""A JSON Web Key (RFC 7517) as JSON."""
 
 _RSA_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _SAME: Final = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
-"""Names of RFC 9864 for what is `EdDSA` in the header of a token."""
+"""Names of RFC 9864 for `EdDSA` in the header of a token."""
 _SHORTEST_RSA: Final = 2048
 _LONGEST_RSA: Final = 8192
-"""A longer one makes each forged token dear."""
+"""A longer key makes each forged token expensive."""
 _LONGEST_ID: Final = 256
 _PUBLIC: Final = ("kty", "kid", "alg", "use", "key_ops", "crv", "x", "y", "n", "e")
 _MATERIAL: Final = ("kty", "crv", "x", "y", "n", "e")
@@ -31,12 +31,12 @@ class Key:
     """A public key of the issuer.
 
     Args:
-        identity: what tells it from every other key: its id and its material.
-        key_id: the `kid`; None where the set gives none.
+        identity: id and material, which tell it from every other key.
+        key_id: the `kid`; None if the set gives none.
         by_algorithm: PyJWT's key for each algorithm that it may be used with.
         jwk: its public members.
-        retired_ms: before this moment of Redis's clock began the first fetch of the key set that
-            lacked it; None while it is in the set.
+        retired_ms: start of the first fetch whose set lacked it, by Redis's clock, milliseconds
+            since 1970; None while it is in the set.
     """
 
     identity: str
@@ -46,22 +46,22 @@ class Key:
     retired_ms: int | None = None
 
     def serves(self, entered_ms: int) -> bool:
-        """Whether it may verify what entered the stream at a moment of Redis's clock."""
+        """Return True if it may verify an entry of this moment of Redis's clock."""
         return self.retired_ms is None or entered_ms < self.retired_ms
 
     def retired(self, at_ms: int | None) -> Self:
-        """The same key, retired at a moment, or in use."""
+        """Return the same key, retired at a moment, or in use if that is None."""
         return self if at_ms == self.retired_ms else replace(self, retired_ms=at_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """What is known of the issuer's keys.
+    """The known keys of an issuer.
 
     Args:
-        keys: those in the key set, and those that were and still serve what is older.
-        fetched_ms: the moment of Redis's clock at which the newest successful fetch began; None
-            before the first.
+        keys: the keys of the key set, and retired ones that still verify older entries.
+        fetched_ms: start of the newest successful fetch, by Redis's clock, milliseconds since
+            1970; None before the first.
     """
 
     keys: tuple[Key, ...] = ()
@@ -77,24 +77,24 @@ class KeySet:
         object.__setattr__(self, "_by_id", by_id)
 
     def get(self, identity: str) -> Key | None:
-        """A certain key, if it is still known."""
+        """Return the key of this identity, if it is still known."""
         return self._by_identity.get(identity)
 
     def named(self, key_id: str | None) -> tuple[Key, ...]:
-        """The keys that a token may mean: those of its `kid`, or any if it names none."""
+        """Return the keys that a token may mean: those of its `kid`, or all if it names none."""
         return self.keys if key_id is None else self._by_id.get(key_id, ())
 
     def newer_than(self, moment_ms: int) -> bool:
-        """Whether it was fetched after a moment of Redis's clock."""
+        """Return True if it was fetched after a moment of Redis's clock."""
         return self.fetched_ms is not None and self.fetched_ms > moment_ms
 
 
 def usable_keys(jwks: Iterable[Any], allowed: Iterable[str]) -> tuple[Key, ...]:
-    """The keys of a key set that may verify tokens; what else is in it is left out.
+    """Select the keys of a key set that may verify tokens.
 
     Args:
         jwks: the members of a JWK set's ``keys``.
-        allowed: the algorithms that tokens may use.
+        allowed: the algorithms of tokens.
     """
     keys: dict[str, Key] = {}
     for jwk in jwks:
@@ -104,10 +104,10 @@ def usable_keys(jwks: Iterable[Any], allowed: Iterable[str]) -> tuple[Key, ...]:
 
 
 def usable_key(jwk: Jwk, allowed: Iterable[str]) -> Key | None:
-    """A key that may verify tokens; None for any other.
+    """Read a key that may verify tokens; None for any other.
 
-    Secrets, private keys, keys that are for something else than verifying, curves other than the
-    standard's and RSA keys of less than 2048 bits are none of ours.
+    Refused are secrets, private keys, keys for other uses, curves outside the standard, and RSA
+    keys of less than 2048 bits.
     """
     key_id = jwk.get("kid")
     if not (key_id is None or (isinstance(key_id, str) and 0 < len(key_id) <= _LONGEST_ID)):
@@ -121,11 +121,11 @@ def usable_key(jwk: Jwk, allowed: Iterable[str]) -> Key | None:
         if own is not None and algorithm != _SAME.get(own, own):
             continue
         try:
-            found = jwt.PyJWK(public, algorithm)
+            candidate = jwt.PyJWK(public, algorithm)
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
             continue
-        if algorithm in _algorithms_of(found.key):
-            fitting[algorithm] = found
+        if algorithm in _algorithms_of(candidate.key):
+            fitting[algorithm] = candidate
     if not fitting:
         return None
     return Key(_identity(public), key_id, MappingProxyType(fitting), MappingProxyType(public))
@@ -154,5 +154,5 @@ def _algorithms_of(key: Any) -> tuple[str, ...]:
 
 
 def _identity(public: Jwk) -> str:
-    """The key's id and material, the latter as in RFC 7638; another use is another key."""
+    """Join id, algorithm and material of a key, the latter as in RFC 7638."""
     return "\n".join(f"{name}={public.get(name)}" for name in ("kid", "alg", *_MATERIAL))

@@ -1,16 +1,18 @@
-"""Who reports, as the token of an event proves (JWT_MODE=verify)."""
+"""Authentication by the token of an event (JWT_MODE=verify)."""
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from contracts.rejections import RejectionCode
 from workers.common.errors import Refused
-from workers.identity.claims import Identity, Reported
+from workers.identity.claims import Authenticator, Identity, Reported
 from workers.identity.comparison import differing_claim
 from workers.identity.verifier import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedTokens:
+class VerifiedTokens(Authenticator):
     """Verifies the token of each event and compares its claims with those of the event.
 
     Args:
@@ -19,8 +21,8 @@ class VerifiedTokens:
 
     verifier: Verifier
 
+    @override
     def authenticate(self, data: Reported, entered_at_s: float, since_ms: int) -> Identity:
-        """See `Authenticator.authenticate`; the identity is the token's."""
         if data.token is None:
             raise Refused(
                 RejectionCode.UNAUTHENTICATED,

@@ -1,4 +1,4 @@
-"""What a token proves: signature, issuer and audience, looked at once per token."""
+"""Verify signature, issuer and audience of tokens, once per token."""
 
 import hashlib
 from collections import OrderedDict
@@ -15,28 +15,28 @@ from workers.identity.compact import MalformedError, Token, read_token
 from workers.identity.keys import KeySet
 
 CACHED_TOKENS: Final = 10_000
-"""Some 2 kB each."""
+"""About 2 kB each."""
 
 _SECRET: Final = ""
-"""In place of a key's identity: the shared secret, which does not retire."""
+"""Stands for the shared secret in place of a key's identity; it never retires."""
 
 
 class Verified(NamedTuple):
-    """A token whose signature, issuer and audience are right; its times are not judged."""
+    """A token with right signature, issuer and audience; its times are not checked."""
 
     claims: Claims
     values: dict[str, Any]
-    """The claims as JSON gives them."""
+    """The claims as JSON."""
     identity: Identity
     key: str
-    """The identity of the key that signed it."""
+    """Identity of the key that signed it."""
 
 
 class Verifier:
     """Verifies tokens with the issuer's keys, a shared secret, or both.
 
-    Each token's work is done once and remembered by the token's digest, among a bounded number of
-    others; what is remembered counts only while its key would.
+    Each token is verified once and remembered by its digest, within a bound; a remembered result
+    counts only while its key does.
 
     Args:
         rules: what claims have to say.
@@ -68,18 +68,19 @@ class Verifier:
         self._jws = jwt.PyJWS(sorted(self._algorithms))
 
     def verify(self, token: str, entered_ms: int, since_ms: int) -> Verified:
-        """What a token proves, but for its times.
+        """Verify a token, except for its times.
 
         Args:
             token: the JWT.
-            entered_ms: the moment of Redis's clock for which its key has to serve.
-            since_ms: the moment since when the token has been waiting for a key.
+            entered_ms: time at which its key must be in use, by Redis's clock, milliseconds since
+                1970.
+            since_ms: time since which the token waits for a key, milliseconds since 1970.
 
         Raises:
             Refused: with ``unauthenticated``.
-            KeyUnknown: its key is not known, and no key set was fetched since ``since_ms``.
+            KeyUnknown: its key is unknown, and no key set was fetched since ``since_ms``.
         """
-        # Halves of surrogate pairs are refused below, like whatever else is no base64url.
+        # Halves of surrogate pairs are refused below, as all that is not base64url.
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         known = self._cache.get(digest)
         if known is not None and self._serves(known.key, entered_ms):
@@ -111,7 +112,7 @@ class Verifier:
         return Verified(said.claims, said.values, identity, key)
 
     def _signed_by(self, token: str, said: Token, entered_ms: int, since_ms: int) -> str:
-        """The identity of the key that signed a token."""
+        """Find the identity of the key that signed a token."""
         if said.algorithm == "HS256":
             if self._secret is None or not self._signed(token, self._secret, said.algorithm):
                 raise self._refused("is not signed with JWT_SECRET")

@@ -1,1 +1,1 @@
-"""Publishing responses: files of past answers, the events they become, and their way to Redis."""
+"""Import past answers: read CSV files, make events of them and publish these."""

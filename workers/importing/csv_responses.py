@@ -22,10 +22,10 @@ from workers.importing.csv_values import (
 )
 
 NAMESPACE: Final = UUID("6c1d2a5e-9f0b-5b57-8d0e-2a1c7f3e4b96")
-"""Of response ids made from rows: the same row is the same response, whatever file it stands in."""
+"""Namespace of response ids made from rows: the same row in any file is the same response."""
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
-"""Where a file without times begins: an answer's `order` is the number of seconds since then."""
+"""Start of a file without times: an answer's `order` is the number of seconds since then."""
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _UNIT: Final = "\x1f"  # no id contains a control character
@@ -33,11 +33,15 @@ _UNIT: Final = "\x1f"  # no id contains a control character
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column holds what.
+    """The names of the columns.
 
     Args:
-        time: when the answer was given; where it is named, `order` is not read.
-        order: the answer's place in the student's own sequence.
+        student: the student's id.
+        item: the item's id.
+        concept: the ids of its concepts.
+        correct: the score.
+        order: the answer's place in the student's sequence.
+        time: the time of the answer; if it is named, `order` is not read.
     """
 
     student: str = "student"
@@ -48,7 +52,7 @@ class Columns:
     time: str | None = None
 
     def needed(self) -> dict[str, str]:
-        """The columns that are read, by the name of the option that chooses each."""
+        """List the columns that are read, by the option that chooses each."""
         when = {"order": self.order} if self.time is None else {"time": self.time}
         return {
             "student": self.student,
@@ -64,7 +68,7 @@ class CsvResponse:
     """One row: an answer of one student to one item."""
 
     row: int
-    """Number of the row, the first below the header being 1."""
+    """Number of the row; the first below the header is 1."""
     response_id: str
     student_id: str
     item_id: str
@@ -75,7 +79,7 @@ class CsvResponse:
     """In UTC."""
 
     def fields(self) -> dict[str, object]:
-        """The row as `data.response` of a `practice.response.recorded.v1` event."""
+        """Write the row as `data.response` of a `practice.response.recorded.v1` event."""
         whole = self.score in (0.0, 1.0)
         return {
             "response_id": self.response_id,
@@ -88,22 +92,21 @@ class CsvResponse:
 
 
 class CsvResponses:
-    """The responses of a file; each iteration reads it anew, a row at a time.
+    """The responses of a file; each iteration reads it anew, one row at a time.
 
     Ids of responses are made of student, order (or time) and item, so that a file published twice,
-    or shuffled, repeats its responses and adds none. Rows alike in all three are different answers
-    and take numbers in the order of the file; to see them, some 150 bytes a row are kept.
+    or shuffled, repeats its responses and adds none. Rows equal in all three are different answers
+    and are numbered in the order of the file, which takes about 150 bytes of memory a row.
 
     Args:
         path: the file; gzipped if it is named .gz or begins like it.
-        columns: which column holds what.
-        separator: between the concepts of one cell; a concept named twice in a cell counts once.
-        latest: answers given later are refused; None: any time is taken.
+        columns: the names of the columns.
+        separator: the text between concepts of a cell; a concept named twice counts once.
+        latest: the latest time of an answer; None accepts any.
 
     Iteration raises:
-        InputFileError: naming the file and what is wrong with it: missing, not gzip, not UTF-8,
-            not CSV, without rows, without a column that is needed, or a row (its number, column,
-            value and remedy).
+        InputFileError: the message names the file and the fault: missing, not gzip, not UTF-8, not
+            CSV, no rows, a missing column, or a row (with number, column, value and remedy).
     """
 
     def __init__(
@@ -120,7 +123,7 @@ class CsvResponses:
         self._latest = latest
 
     def __iter__(self) -> Iterator[CsvResponse]:
-        """All responses, in the order of the file."""
+        """Read all responses, in the order of the file."""
         rows = self._rows()
         header = [name.strip() for name in next(rows, (0, []))[1]]
         places = self._places(header)
@@ -137,10 +140,10 @@ class CsvResponses:
             raise self._wrong("it has a header and no row below it")
 
     def count(self) -> int:
-        """Number of rows, without a look at their values.
+        """Count the rows without reading their values.
 
         Raises:
-            InputFileError: as iteration does, except for the values of rows.
+            InputFileError: as for an iteration, except for values of rows.
         """
         rows = self._rows()
         self._places([name.strip() for name in next(rows, (0, []))[1]])
@@ -164,7 +167,7 @@ class CsvResponses:
             raise self._wrong(
                 f"row {row} (line {line}), column {column!r}: {value[:80]!r} {error}"
             ) from None
-        # Microseconds, for `3`, `3.0` and the same moment in another zone are one place.
+        # In microseconds, so that `3`, `3.0` and the same time in another zone are equal.
         name = _UNIT.join((student, str(to_us(answered_at)), item))
         response_id = uuid5(NAMESPACE, name)
         again = seen[response_id.int] = seen.get(response_id.int, 0) + 1
@@ -209,7 +212,7 @@ class CsvResponses:
         return [header.index(column) for column in needed.values()]
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Line numbers and cells of all lines that are not blank."""
+        """Read line numbers and cells of all lines that are not blank."""
         line = 0
         try:
             with self._open() as file:

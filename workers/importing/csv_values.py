@@ -1,4 +1,4 @@
-"""What the cells of a file of responses mean."""
+"""Read the cells of a file of responses."""
 
 import math
 from collections.abc import Callable
@@ -18,20 +18,20 @@ _MILLISECONDS_FROM: Final = 1e11  # in seconds this would be the year 5138
 
 
 class CellError(ValueError):
-    """A cell does not hold what it should; the message follows its value and names the remedy."""
+    """A cell is not valid; the message follows the cell's value and names the remedy."""
 
 
 def _remembered(function: Callable[[str], str]) -> Callable[[str], str]:
-    # The same few thousand ids fill hundreds of thousands of rows.
+    # Hundreds of thousands of rows share a few thousand ids.
     return lru_cache(maxsize=65_536)(function)
 
 
 @_remembered
 def identifier(cell: str) -> str:
-    """An id, as text.
+    """Read an id.
 
     Raises:
-        CellError: if it is empty, longer than 128 characters or holds a control character.
+        CellError: it is empty, longer than 128 characters or holds a control character.
     """
     text = cell.strip()
     if not text:
@@ -45,10 +45,10 @@ def identifier(cell: str) -> str:
 
 
 def concepts_of(cell: str, separator: str) -> tuple[str, ...]:
-    """The concepts of a cell, each once, in its order.
+    """Read the concepts of a cell, each once, in its order.
 
     Raises:
-        CellError: if one is no id, or there are more than 16.
+        CellError: one is not an id, or there are more than 16.
     """
     if separator not in cell:
         return (identifier(cell),)
@@ -59,10 +59,10 @@ def concepts_of(cell: str, separator: str) -> tuple[str, ...]:
 
 
 def score_of(cell: str) -> float:
-    """A score in [0, 1], of 0, 1, true, false (in any case) or a number.
+    """Read a score in [0, 1] from 0, 1, true, false (in any case) or a number.
 
     Raises:
-        CellError: if it is none of them.
+        CellError: it is none of them.
     """
     text = cell.strip().lower()
     known = _SCORES.get(text)
@@ -75,14 +75,14 @@ def score_of(cell: str) -> float:
 
 
 def moment_of(cell: str) -> datetime:
-    """When an answer was given, in UTC.
+    """Read the time of an answer, in UTC.
 
     Args:
-        cell: an ISO 8601 time (taken as UTC where it has no zone), or a number of seconds, from
-            1e11 on of milliseconds, since 1970.
+        cell: an ISO 8601 time (UTC if it has no zone), or a number of seconds since 1970; numbers
+            from 1e11 on are milliseconds.
 
     Raises:
-        CellError: if it is neither, or outside the calendar.
+        CellError: it is neither, or outside the calendar.
     """
     text = cell.strip()
     number = _number(text)
@@ -99,10 +99,10 @@ def moment_of(cell: str) -> datetime:
 
 
 def place_of(cell: str, since: datetime) -> datetime:
-    """A place in a student's sequence as a moment: that number of seconds after `since`.
+    """Read a place in a student's sequence as a time: that number of seconds after `since`.
 
     Raises:
-        CellError: if it is no number, or leads outside the calendar.
+        CellError: it is not a number, or leads outside the calendar.
     """
     number = _number(cell)
     if number is None:
@@ -122,5 +122,5 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    # `1_000` is a number to Python alone.
+    # Only Python takes `1_000` for a number.
     return number if math.isfinite(number) and "_" not in text else None

@@ -1,4 +1,4 @@
-"""A delegated role: who reports answers for the students of a tenant."""
+"""A delegated role, which reports answers for the students of a tenant."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from workers.common.errors import SettingsError
 from workers.config.settings import Settings
 
 _ISSUER = "mastery-engine"
-"""Where no issuer is set, any counts; this one says where the event came from."""
+"""Used if no issuer is set, when any is accepted; it names the origin of the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +19,15 @@ class Delegate:
     """The claims under which a program publishes for students.
 
     Args:
-        subject: its own id.
+        subject: the program's own id.
         role: one of `JWT_DELEGATE_ROLES`.
-        issuer: as `JWT_ISSUER` demands.
-        audience: as `JWT_AUDIENCE` demands.
-        issued_at: since when the claims hold; the clock is the caller's.
-        lifetime: until an event enters its stream, not until it is processed.
-        tenant_id: whose students they are; None: the default tenant.
+        issuer: the issuer that `JWT_ISSUER` demands.
+        audience: the audience that `JWT_AUDIENCE` demands.
+        issued_at: start of the claims' validity, by the caller's clock.
+        lifetime: time within which events must enter their stream; processing may be later.
+        tenant_id: the tenant of the students; None for the default tenant.
         tenant_claim: dotted path of the claim that names the tenant.
-        secret: signs the claims, for a worker that verifies tokens; None: nothing is signed.
+        secret: signs the claims, for a worker that verifies tokens; None signs nothing.
     """
 
     subject: str
@@ -44,10 +44,10 @@ class Delegate:
     def of_settings(
         cls, settings: Settings, subject: str, issued_at: datetime, tenant_id: str | None = None
     ) -> Self:
-        """A delegate that the worker of these settings accepts.
+        """Make a delegate that a worker with these settings accepts.
 
         Raises:
-            SettingsError: if they allow no delegated role, or only an issuer's own tokens.
+            SettingsError: they allow no delegated role, or only tokens of an issuer.
         """
         if not settings.jwt_delegate_roles:
             raise SettingsError(
@@ -76,7 +76,7 @@ class Delegate:
         return self.tenant_id or "default"
 
     def claims(self) -> dict[str, Any]:
-        """`data.claims` of the events."""
+        """Write `data.claims` of the events."""
         issued_at_s = int(self.issued_at.timestamp())
         claims: dict[str, Any] = {
             "sub": self.subject,
@@ -95,7 +95,7 @@ class Delegate:
         return claims
 
     def token(self) -> str | None:
-        """`data.token` of the events; None where nothing is signed."""
+        """Write `data.token` of the events; None if nothing is signed."""
         if self.secret is None:
             return None
         return jwt.encode(self.claims(), self.secret.get_secret_value(), "HS256")

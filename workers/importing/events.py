@@ -30,17 +30,17 @@ class Entry(NamedTuple):
 def entries(
     responses: Iterable[Mapping[str, object]], delegate: Delegate, shard_count: int = 0
 ) -> Iterator[Entry]:
-    """The `practice.response.recorded.v1` events of responses, lazily and in their order.
+    """Make the `practice.response.recorded.v1` events of responses, lazily and in their order.
 
-    An event's id follows from tenant, student and response, so that a repeat is recognisable.
+    An event's id depends on tenant, student and response, so that a repeat is recognisable.
 
     Args:
-        responses: each what `data.response` holds; aware datetimes are allowed.
-        delegate: who reports.
+        responses: the content of `data.response`; aware datetimes are allowed.
+        delegate: the reporter.
         shard_count: `STREAM_SHARDS`.
     """
     streams = [shard.responses for shard in shards(shard_count)]
-    # Alike in all events: encoded once.
+    # Equal in all events: encoded once.
     claims, tenant = orjson.Fragment(orjson.dumps(delegate.claims())), delegate.tenant
     token = delegate.token()
     identity = {"claims": claims} if token is None else {"claims": claims, "token": token}
@@ -69,15 +69,15 @@ def entries(
 async def publish(
     client: Redis, batch: Iterable[Entry], progress: Callable[[int], None] | None = None
 ) -> int:
-    """Add entries to their streams, in order, 1,000 in a round trip; says how many.
+    """Add entries to their streams, in order, 1,000 in a round trip, and return their number.
 
-    After an error the entries of the last round trip may be there or not: publish them again,
-    repeats count once.
+    After an error the entries of the last round trip may have been added or not: publish them
+    again; repeats count once.
 
     Args:
-        client: of the server that holds the streams.
-        batch: the entries; read as they are sent.
-        progress: told how many more were added.
+        client: a connection to the Redis of the streams.
+        batch: the entries, read as they are sent.
+        progress: called with the number of entries added since the last call.
 
     Raises:
         RedisUnavailable: Redis is away.

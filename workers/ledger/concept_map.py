@@ -1,4 +1,4 @@
-"""What a tenant has registered: its concepts, what has to be known before what, and its items."""
+"""Concept maps: the concepts of a tenant, their prerequisites and its items."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ class Concept(NamedTuple):
     concept_id: str
     name: str
     scale: str
-    """The ability scale that it belongs to."""
+    """The ability scale of the concept."""
     prerequisites: tuple[str, ...] = ()
-    """What has to be mastered before, in the order of their ids."""
+    """Concepts to master first, in the order of their ids."""
 
 
 class Item(NamedTuple):
@@ -21,18 +21,18 @@ class Item(NamedTuple):
 
     item_id: str
     concept_ids: tuple[str, ...]
-    """The concepts that it asks for, in the order of their ids; 1 to 16."""
+    """The concepts that it practises, in the order of their ids; 1 to 16."""
     scale: str
 
 
 @dataclass(slots=True)
 class ConceptMap:
-    """The map of one tenant, or a part of it.
+    """The map of a tenant, or a part of it.
 
     Args:
-        version: raised by each import; 0: there is no map.
-        concepts: by their ids.
-        items: those that were asked for, by their ids.
+        version: raised by each import; 0 if the tenant has no map.
+        concepts: concepts by id.
+        items: the items asked for, by id.
     """
 
     version: int = 0
@@ -41,47 +41,48 @@ class ConceptMap:
 
 
 class Name(NamedTuple):
-    """A concept or an item of a tenant."""
+    """The name of a concept or an item."""
 
     tenant_id: str
     id: str
 
 
 class Registered(NamedTuple):
-    """Concepts and items, by name."""
+    """Registered concepts and items."""
 
     concepts: frozenset[Name]
     items: frozenset[Name]
 
 
 class ConceptLedger(Protocol):
-    """The system of record for concept maps.
+    """Reads and imports concept maps.
 
     Every method raises `LedgerUnavailable` or `LedgerRefused`.
     """
 
     async def concept_map(self, tenant_id: str, item_ids: Collection[str] = ()) -> ConceptMap:
-        """All concepts of a tenant, and those of these items that are registered."""
+        """Read all concepts of a tenant, and the registered ones of these items."""
         ...
 
     async def import_concepts(self, tenant_id: str, part: ConceptMap) -> int | None:
-        """Write concepts and items, in one transaction; concepts and items not named stay.
+        """Write concepts and items, in one transaction; others stay as they are.
 
-        A concept has exactly the prerequisites that are given afterwards.
+        The given prerequisites replace those that a concept had.
 
         Args:
-            tenant_id: whose.
-            part: what to write; `version` is that of the map against which it was checked.
+            tenant_id: the tenant.
+            part: concepts and items to write; its `version` is that of the map it was checked
+                against.
 
         Returns:
-            The new version of the map; None where it is another by now, and nothing was written.
+            The new version of the map; None if the map has changed since, and nothing was written.
         """
         ...
 
     async def registered(self, concepts: Iterable[Name], items: Iterable[Name]) -> Registered:
-        """Those of these concepts and items that are registered."""
+        """Select the registered ones of these concepts and items."""
         ...
 
     async def mapped_tenants(self, after: str = "", limit: int = 500) -> list[str]:
-        """A page of the tenants that have a map, in the order of their ids."""
+        """List a page of the tenants that have a map, in the order of their ids."""
         ...

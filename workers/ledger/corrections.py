@@ -1,4 +1,4 @@
-"""Corrections of the log: of each response the newest one says what counts. Pure."""
+"""Corrections of the log: the newest correction of a response decides what counts. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
@@ -14,7 +14,7 @@ class Correction(NamedTuple):
     response_id: str
     kind: CorrectionKind
     score: float | None
-    """What counts from now on, in [0, 1]; None: the response counts no more."""
+    """The new score, in [0, 1]; None if the response no longer counts."""
     reason: str
 
 
@@ -30,41 +30,43 @@ class CorrectionRow(NamedTuple):
 
 
 class Altered(NamedTuple):
-    """A row whose checksum is not what its columns give."""
+    """A row whose checksum does not match its columns."""
 
     table: str
     of: str
     """The rest of the row's key, after tenant and student."""
     checksum: int
+    """The stored checksum."""
     given: int
+    """The checksum of the columns as they are."""
 
 
 LOG_TABLES: Final = ("student_responses", "response_corrections")
-"""What no replay can restore."""
+"""Tables that no replay can restore."""
 
 
 def effective_log(
     responses: Iterable[Response], corrections: Sequence[CorrectionRow]
 ) -> list[Response]:
-    """What counts: responses with their newest score, those that were voided left out."""
+    """Apply corrections: give responses their newest score and leave out voided ones."""
     if not corrections:
         return list(responses)
     newest = newest_corrections(corrections)
-    found = []
+    log = []
     for response in responses:
         correction = newest.get(response.response_id)
         if correction is None:
-            found.append(response)
+            log.append(response)
         elif correction.score is not None:
-            found.append(response._replace(score=correction.score))
-    return found
+            log.append(response._replace(score=correction.score))
+    return log
 
 
 def newest_corrections(corrections: Iterable[CorrectionRow]) -> dict[str, CorrectionRow]:
-    """Of each corrected response the correction with the highest version."""
+    """Select the correction with the highest version of each corrected response."""
     newest: dict[str, CorrectionRow] = {}
-    for one in corrections:
-        known = newest.get(one.response_id)
-        if known is None or known.version < one.version:
-            newest[one.response_id] = one
+    for correction in corrections:
+        known = newest.get(correction.response_id)
+        if known is None or known.version < correction.version:
+            newest[correction.response_id] = correction
     return newest

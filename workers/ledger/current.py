@@ -1,18 +1,15 @@
-"""What is current of a learner and the responses it is due to: `mastery_current`, asked and read.
+"""Current values of a learner, with the responses they follow from."""
 
-The documents are described where the function is, in the migration
-``20261121100100_mastery_current_values.sql`` and ``20261130090000_mastery_calibrated_states.sql``.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from workers.estimation.learner import LearnerKey
 from workers.ledger.exchange import Recorded
 
 
 class CurrentConcept(NamedTuple):
-    """What the ledger says of a learner's mastery of a concept."""
+    """Current mastery of a concept."""
 
     concept_id: str
     mastery: float
@@ -22,11 +19,11 @@ class CurrentConcept(NamedTuple):
     version: int
     parameters_version: int
     interval: tuple[float, float] | None = None
-    """95 % credible interval of the mastery; None where it is not known."""
+    """95 % credible interval of the mastery; None if it is unknown."""
 
 
 class CurrentAbility(NamedTuple):
-    """What the ledger says of a learner's ability on a scale."""
+    """Current ability on a scale."""
 
     scale: str
     theta: float
@@ -36,7 +33,7 @@ class CurrentAbility(NamedTuple):
 
 
 class CurrentSession(NamedTuple):
-    """What the ledger says of a learner's answers in a session."""
+    """Current counts of a practice session."""
 
     session_id: str
     responses: int
@@ -46,13 +43,15 @@ class CurrentSession(NamedTuple):
 
 @dataclass(slots=True)
 class Current:
-    """The current values of a learner, in one snapshot.
+    """All current values of a learner, in one snapshot.
 
     Args:
-        key: who.
-        concepts, abilities, sessions: all of them.
-        responses: those whose version a row has; for a concept whose version no response has, one
-            on it that was answered when the concept was last.
+        key: the learner.
+        concepts: all concepts.
+        abilities: all scales.
+        sessions: all sessions.
+        responses: the responses that have the version of a row; for a concept whose version no
+            response has, its newest response at the concept's ``answered_at``.
     """
 
     key: LearnerKey
@@ -62,6 +61,25 @@ class Current:
     responses: list[Recorded] = field(default_factory=list)
 
 
-def interval_of(low: float | None, high: float | None) -> tuple[float, float] | None:
-    """Both ends of an interval; None where it is not known."""
-    return None if low is None or high is None else (low, high)
+class CurrentLedger(Protocol):
+    """Reads the current values of learners."""
+
+    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        """List a page of all learners, by their keys."""
+        ...
+
+    async def current(
+        self, keys: Sequence[LearnerKey], since_us: int | None = None
+    ) -> list[Current]:
+        """Read the current values of these learners; learners without a response are left out.
+
+        Args:
+            keys: the learners.
+            since_us: only learners with a response recorded at or after it, by `clock_us`;
+                microseconds since 1970.
+        """
+        ...
+
+    async def clock_us(self) -> int:
+        """Read the ledger's clock, microseconds since 1970."""
+        ...

@@ -10,32 +10,32 @@ from workers.ledger.outcomes import outcome_document
 
 
 class Arrival(NamedTuple):
-    """How a response came: what rates and erasures are judged by."""
+    """The arrival of a response, which decides rate limits and erasures."""
 
     entered_ms: int
-    """When the entry that owns it entered its stream, by its own id; milliseconds since 1970."""
+    """Time of the entry that owns it, from its entry id; milliseconds since 1970."""
     window: int | None
-    """Beginning of the window in which it counts, seconds since 1970; None: it counts nowhere."""
+    """Start of the rate window it counts in, seconds since 1970; None if it is not counted."""
 
 
 class Erasure(NamedTuple):
-    """A learner was erased."""
+    """The erasure of a learner."""
 
     until_ms: int
-    """What entered its stream up to then is erased too; milliseconds since 1970."""
+    """Entries up to this moment are erased too; milliseconds since 1970."""
     refuse: bool
-    """Whether what entered later is refused."""
+    """True if later entries are refused."""
 
 
 @dataclass(slots=True)
 class Touched:
-    """A learner and what a batch touches of it.
+    """A learner, and the responses of a batch that are new to it.
 
     Args:
-        key: who.
-        responses: about to be applied.
-        parameters_version: of who asks; the ledger goes by the active version, whatever it is.
-        arrivals: of each response how it came; None: rates and erasures are not asked for.
+        key: the learner.
+        responses: the responses to apply.
+        parameters_version: the caller's version; the ledger itself goes by the active one.
+        arrivals: one per response; None leaves rates and erasures out of the answer.
     """
 
     key: LearnerKey
@@ -45,30 +45,30 @@ class Touched:
 
 
 class Recorded(NamedTuple):
-    """A response that is in the log already, with the outcome stored beside it."""
+    """A response of the log, with its stored outcome."""
 
     response: Response
     version: int
     entry: str
-    """Stream and id of the entry that owns it: only its acknowledgement publishes."""
+    """Stream and id of the entry that owns it: only its acknowledgement publishes events."""
     outcome: dict[str, Any]
-    """As `workers.ledger.outcomes` writes it."""
+    """As `workers.ledger.outcomes.outcome_document` writes it."""
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What is stored of a learner, in one snapshot.
+    """A learner's stored state, in one snapshot.
 
     Args:
-        learner: the concepts, scales and sessions touched; all of them where a log is given.
-        recorded: those of the responses asked for that are in the log, by response id.
-        log: all responses of the learner that count, as they count now; given when one asked for
-            is new, and late or the state under other parameters than the active ones.
-        kept: how many responses were counted in each of the newest windows
+        learner: the touched concepts, scales and sessions; all of them if a log is given.
+        recorded: touched responses that are in the log already, by response id.
+        log: all responses that count, with the score that counts; given if a touched response is
+            new, and late or to a state under other parameters than the active ones.
+        kept: number of responses in each of the newest rate windows
             (`workers.common.rate_limit`).
-        older: the same of those asked for that are older.
-        erasure: that the learner was erased, if so.
-        active_version: of the parameters under which the state is wanted.
+        older: number of responses in the touched windows that are older.
+        erasure: the learner's erasure, if there was one.
+        active_version: version of the active parameters.
     """
 
     learner: Learner
@@ -81,20 +81,20 @@ class Loaded:
 
     @property
     def counts(self) -> Counts:
-        """What was counted, by window."""
+        """Counts of responses by rate window."""
         return Counts(self.kept, self.older)
 
 
 @dataclass(slots=True)
 class Commit:
-    """What is to be stored of one learner, if its version is still the one folded from.
+    """The new state of a learner, stored if its version is still the one it was folded from.
 
     Args:
-        folded: the new state and the new responses with their outcomes.
-        entries: of each response in ``folded.responses`` the entry that owns it.
-        arrivals: of each response how it came; None: nothing is counted, no erasure heeded.
-        kept: the counts that are to be kept from now on; None: as they are.
-        outcomes: of each response its outcome, as it is stored and published.
+        folded: the new state, and the new responses with their outcomes.
+        entries: the owning entry of each response in ``folded.responses``.
+        arrivals: one per response; None skips rate counts and the check for erasures.
+        kept: the new counts of the newest rate windows; None leaves them as they are.
+        outcomes: the outcome document of each response, as it is stored and published.
     """
 
     folded: Folded
@@ -114,7 +114,7 @@ class Commit:
 
     @property
     def touched(self) -> Touched:
-        """What it touches, for whoever has to load it again."""
+        """The request that loads this learner again."""
         folded = self.folded
         return Touched(
             folded.key, folded.responses, folded.learner.parameters_version, self.arrivals
@@ -123,6 +123,7 @@ class Commit:
 
 @dataclass(slots=True)
 class Committed:
-    """The commit was applied: the version that each response took, in the learner's order."""
+    """A commit that was applied."""
 
     versions: list[int]
+    """The version that each response took, in the learner's order."""

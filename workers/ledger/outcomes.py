@@ -1,31 +1,61 @@
-"""The stored form of an outcome: what the events about a response are made from, for ever."""
+"""The data of a mastery event: each of its fields is written here and nowhere else.
 
-from typing import Any
+The log stores the outcome of each response in this form. Events of a response are made from its
+stored outcome; events of a correction, a rebuild or a current row are made with the same functions.
+A field that is unknown is left out.
+"""
+
+from typing import Any, Protocol
 
 from workers.common.times import iso
-from workers.estimation.learner import AbilityOutcome, ConceptOutcome, Outcome, Response
+from workers.estimation.learner import (
+    AbilityOutcome,
+    ConceptOutcome,
+    Outcome,
+    Response,
+)
+
+Document = dict[str, Any]
 
 
-def outcome_document(response: Response, outcome: Outcome) -> dict[str, Any]:
-    """The outcome as JSON: named as in `practice.mastery.changed.v1`, one item per concept.
-
-    What is not known is left out. A concept that tells of another scale than the response's has an
-    `ability` of its own.
-    """
+def outcome_document(response: Response, outcome: Outcome) -> Document:
+    """Write the outcome of a response, with one item per concept."""
     return {
-        "concepts": [_of_concept(change) for change in outcome.concepts],
+        "concepts": [concept_document(concept) for concept in outcome.concepts],
         "ability": ability_document(response.scale, outcome.ability),
-        "session": None
-        if outcome.session is None
-        else {"responses": outcome.session.responses, "correct": outcome.session.correct},
+        "session": None if outcome.session is None else session_document(outcome.session),
         "parameters_version": outcome.parameters_version,
         "probability_correct": outcome.probability_correct,
     }
 
 
-def ability_document(scale: str, ability: AbilityOutcome) -> dict[str, Any]:
-    """What was made of the ability on a scale, as events say it."""
-    document: dict[str, Any] = {
+def concept_document(concept: ConceptOutcome) -> Document:
+    """Write the fields of a concept.
+
+    A concept that carries the ability of another scale than the response's has an `ability` of its
+    own.
+    """
+    document: Document = {
+        "concept_id": concept.concept_id,
+        "mastery": concept.mastery,
+        "previous_mastery": concept.previous_mastery,
+        "mastered": concept.mastered,
+        "transition": concept.transition,
+        "attempts": concept.attempts,
+        "probability_correct": concept.probability_correct,
+        "last_answered_at": iso(concept.last_answered_at_us),
+    }
+    if concept.interval is not None:
+        low, high = concept.interval
+        document["mastery_interval"] = {"low": low, "high": high}
+    if concept.ability is not None:
+        document["ability"] = ability_document(concept.ability.scale, concept.ability.ability)
+    return document
+
+
+def ability_document(scale: str, ability: AbilityOutcome) -> Document:
+    """Write the ability on a scale."""
+    document: Document = {
         "scale": scale,
         "theta": ability.estimate.theta,
         "standard_error": ability.estimate.standard_error,
@@ -36,25 +66,31 @@ def ability_document(scale: str, ability: AbilityOutcome) -> dict[str, Any]:
     return document
 
 
-def interval_document(interval: tuple[float, float]) -> dict[str, float]:
-    """An interval as events say it."""
-    low, high = interval
-    return {"low": low, "high": high}
+class SessionCounts(Protocol):
+    """Counts of a session's answers."""
+
+    @property
+    def responses(self) -> int:
+        """Number of answers."""
+        ...
+
+    @property
+    def correct(self) -> int:
+        """Number of answers with a score of 0.5 or more."""
+        ...
 
 
-def _of_concept(change: ConceptOutcome) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "concept_id": change.concept_id,
-        "mastery": change.mastery,
-        "previous_mastery": change.previous_mastery,
-        "mastered": change.mastered,
-        "transition": change.transition,
-        "attempts": change.attempts,
-        "probability_correct": change.probability_correct,
-        "last_answered_at": iso(change.last_answered_at_us),
+def session_document(session: SessionCounts) -> Document:
+    """Write the counts of a session."""
+    return {"responses": session.responses, "correct": session.correct}
+
+
+def response_document(response: Response) -> Document:
+    """Write the fields of the response that an event names."""
+    return {
+        "response_id": response.response_id,
+        "item_id": response.item_id,
+        "correct": response.correct,
+        "score": response.score,
+        "answered_at": iso(response.answered_at_us),
     }
-    if change.interval is not None:
-        document["mastery_interval"] = interval_document(change.interval)
-    if change.ability is not None:
-        document["ability"] = ability_document(change.ability.scale, change.ability.ability)
-    return document

@@ -1,7 +1,7 @@
-"""Under which parameters a process computes: those that the ledger says are active.
+"""The active parameters of a process, and other versions by their number.
 
-A version never changes, so it is read once. Which version is active is known from every answer of
-the ledger to a batch, and is asked for every few seconds where there are none.
+A version never changes, so it is read once. Every ledger answer to a batch names the active
+version; without batches the ledger is asked for it every few seconds.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
+from typing_extensions import override
 
 from workers.common.errors import ParametersOutdated, ParametersRefused
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.documents import OlderFormulas, parameters_of
 from workers.estimation.parameters import Parameters
 from workers.ledger.parameters import BUILT_IN, StoredParameters
@@ -19,168 +20,168 @@ from workers.ledger.parameters import BUILT_IN, StoredParameters
 _log = structlog.get_logger(__name__)
 
 _KEPT: Final = 4
-"""Versions kept in memory besides the built-in one: going back and forth reads none again."""
+"""Versions kept in memory besides the built-in one, so that switching back and forth reads none."""
 
 
 class Versions(Protocol):
-    """Parameters by their versions, and those that are present: under which states are computed.
+    """The active parameters, and all others by version.
 
-    What is awaited may raise `LedgerUnavailable`, and `ParametersRefused` for a version that is not
-    there or that this engine can't read.
+    Every coroutine may raise `LedgerUnavailable`, and `ParametersRefused` for a version that does
+    not exist or that this engine can't read.
     """
 
     @property
-    def present(self) -> Parameters:
-        """Those that were active when the ledger was last heard of."""
+    def active(self) -> Parameters:
+        """The active parameters; every ledger answer names their version."""
         ...
 
     async def of(self, version: int) -> Parameters:
-        """Those of a version."""
+        """Read the parameters of a version."""
         ...
 
-    async def reach(self, version: int) -> Parameters:
-        """Make a version the present one: the ledger said that it is active."""
+    async def switch_to(self, version: int) -> Parameters:
+        """Switch to the version that a ledger answer names as active."""
         ...
 
     async def refresh(self) -> Parameters:
-        """Make the version the present one that is active now."""
+        """Ask the ledger for the active version and switch to it."""
         ...
 
 
 class VersionsLedger(Protocol):
-    """What is asked of the ledger; see `workers.ledger.parameters.ParametersLedger`."""
+    """The part of `workers.ledger.parameters.ParametersLedger` that `ParametersSource` uses."""
 
     async def active_version(self) -> int:
-        """See `ParametersLedger.active_version`."""
+        """Read the number of the active version."""
         ...
 
     async def version(self, version: int) -> StoredParameters:
-        """See `ParametersLedger.version`."""
+        """Read one version with its document."""
         ...
 
 
-class ParametersSource:
+class ParametersSource(Versions):
     """The versions of a ledger.
 
-    Before it first heard of the ledger the built-in parameters are present.
+    Until the ledger has answered once, the built-in parameters are the active ones.
 
     Args:
         ledger: the system of record.
-        mastery_threshold: the setting's; no version has one of its own.
+        mastery_threshold: `MASTERY_THRESHOLD`; versions have none of their own.
     """
 
     def __init__(self, ledger: VersionsLedger, mastery_threshold: float) -> None:
         self._ledger = ledger
         self._threshold = mastery_threshold
         self._built_in = Parameters(version=BUILT_IN, mastery_threshold=mastery_threshold)
-        self._present = self._built_in
+        self._active = self._built_in
         self._known: dict[int, Parameters] = {}
 
     @property
-    def present(self) -> Parameters:
-        """See `Versions.present`."""
-        return self._present
+    @override
+    def active(self) -> Parameters:
+        return self._active
 
+    @override
     async def of(self, version: int) -> Parameters:
-        """See `Versions.of`."""
         if version == BUILT_IN:
             return self._built_in
         known = self._known.pop(version, None)
         if known is None:
             known = readable(await self._ledger.version(version), self._threshold)
-        # What was asked for last comes last.
+        # The version used last comes last; the first one is forgotten first.
         self._known[version] = known
         while len(self._known) > _KEPT:
             del self._known[next(iter(self._known))]
         return known
 
-    async def reach(self, version: int) -> Parameters:
-        """See `Versions.reach`."""
-        if version != self._present.version:
-            found = await self.of(version)
-            _log.info("parameters_changed", version=version, before=self._present.version)
-            self._present = found
-        return self._present
+    @override
+    async def switch_to(self, version: int) -> Parameters:
+        if version != self._active.version:
+            parameters = await self.of(version)
+            _log.info("parameters_changed", version=version, before=self._active.version)
+            self._active = parameters
+        return self._active
 
+    @override
     async def refresh(self) -> Parameters:
-        """See `Versions.refresh`."""
-        return await self.reach(await self._ledger.active_version())
+        return await self.switch_to(await self._ledger.active_version())
 
 
-class FixedParameters:
-    """Parameters that follow no ledger: those of a trial."""
+class FixedParameters(Versions):
+    """Parameters that follow no ledger, such as those of a trial."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
 
     @property
-    def present(self) -> Parameters:
-        """See `Versions.present`."""
+    @override
+    def active(self) -> Parameters:
         return self._parameters
 
+    @override
     async def of(self, version: int) -> Parameters:
-        """See `Versions.of`."""
         if version != self._parameters.version:
             raise ParametersRefused(
-                f"version {version} of the parameters is wanted, and version "
-                f"{self._parameters.version} alone is known here"
+                f"version {version} of the parameters is wanted, but only version "
+                f"{self._parameters.version} is known here"
             )
         return self._parameters
 
-    async def reach(self, version: int) -> Parameters:
-        """See `Versions.reach`."""
+    @override
+    async def switch_to(self, version: int) -> Parameters:
         return await self.of(version)
 
+    @override
     async def refresh(self) -> Parameters:
-        """See `Versions.refresh`."""
         return self._parameters
 
 
-class PatientVersions:
-    """The same versions for work that waits where the ledger is away.
+class RetryingVersions(Versions):
+    """Versions that wait while the ledger is away instead of raising.
 
     Args:
-        versions: whose.
-        patience: waits.
+        versions: the versions to read.
+        retrying: waits.
     """
 
-    def __init__(self, versions: Versions, patience: Patience) -> None:
+    def __init__(self, versions: Versions, retrying: Retrying) -> None:
         self._versions = versions
-        self._patience = patience
+        self._retrying = retrying
 
     @property
-    def present(self) -> Parameters:
-        """See `Versions.present`."""
-        return self._versions.present
+    @override
+    def active(self) -> Parameters:
+        return self._versions.active
 
+    @override
     async def of(self, version: int) -> Parameters:
-        """See `Versions.of`."""
-        return await self._until_answered(lambda: self._versions.of(version))
+        return await self._call(lambda: self._versions.of(version))
 
-    async def reach(self, version: int) -> Parameters:
-        """See `Versions.reach`."""
-        return await self._until_answered(lambda: self._versions.reach(version))
+    @override
+    async def switch_to(self, version: int) -> Parameters:
+        return await self._call(lambda: self._versions.switch_to(version))
 
+    @override
     async def refresh(self) -> Parameters:
-        """See `Versions.refresh`."""
-        return await self._until_answered(self._versions.refresh)
+        return await self._call(self._versions.refresh)
 
-    async def _until_answered(self, call: Callable[[], Awaitable[Parameters]]) -> Parameters:
-        return await self._patience.until_answered(call)
+    async def _call(self, call: Callable[[], Awaitable[Parameters]]) -> Parameters:
+        return await self._retrying.call(call)
 
 
 def versions_of(parameters: Parameters | Versions) -> Versions:
-    """The versions of a ledger as they are; of parameters alone, these for ever."""
+    """Wrap plain parameters as `FixedParameters`; return versions as they are."""
     return FixedParameters(parameters) if isinstance(parameters, Parameters) else parameters
 
 
 def readable(stored: StoredParameters, mastery_threshold: float) -> Parameters:
-    """The parameters of a stored version.
+    """Read the parameters of a stored version.
 
     Raises:
         ParametersOutdated: they were fitted under older formulas.
-        ParametersRefused: there is something in its document that this engine does not know:
-            whoever guessed would compute states that no other engine gives.
+        ParametersRefused: its document has something that this engine does not know; guessing
+            would give states that no other engine gives.
     """
     try:
         parameters = parameters_of(dict(stored.document))

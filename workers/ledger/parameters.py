@@ -1,13 +1,14 @@
-"""What the system of record keeps of parameters: their versions, and which of them is active.
+"""Stored versions of the parameters, and the active one.
 
-Version 1 is the built-in classical one, `Parameters(version=1)`: it is active until another is, and
-is stored nowhere.
+Version 1 is the built-in classical one, `Parameters(version=1)`. It is active until another version
+is activated, and is not stored.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
+from workers.common.errors import ParametersRefused
 from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
@@ -16,19 +17,19 @@ BUILT_IN: Final = 1
 """The version of the built-in parameters."""
 
 LENGTHY: Final = ("concepts", "items", "warnings")
-"""Diagnostics of which there may be a megabyte: told of one version, not in a list of all."""
+"""Diagnostics of up to a megabyte: read with one version, left out of the list of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParametersVersion:
-    """What is told of a version without its document.
+    """A version without its document.
 
     Args:
         version: 1 for the built-in parameters, else 2 or more.
         model: the name of the model, such as ``bkt``.
-        note: what a person should know of it.
-        created_at: when it was stored, RFC 3339 in UTC; None for the built-in one.
-        diagnostics: what was found out about it when it was fitted, as JSON.
+        note: a remark for people.
+        created_at: time of storing, RFC 3339 in UTC; None for the built-in one.
+        diagnostics: measures of the fit, as JSON.
     """
 
     version: int
@@ -43,30 +44,36 @@ class StoredParameters(ParametersVersion):
     """A version with its document.
 
     Args:
-        document: as `workers.estimation.documents` writes it, without version and threshold.
+        document: the parameters as `workers.estimation.documents` writes them, without version and
+            threshold.
     """
 
     document: Mapping[str, Any] = field(default_factory=dict)
 
+    def listed(self) -> ParametersVersion:
+        """Leave out the document and `LENGTHY` diagnostics."""
+        diagnostics = {k: v for k, v in self.diagnostics.items() if k not in LENGTHY}
+        return ParametersVersion(self.version, self.model, self.note, self.created_at, diagnostics)
+
 
 class Activation(NamedTuple):
-    """Which version is active, and since when."""
+    """The activation of a version."""
 
     version: int
     activated_at: str | None
-    """RFC 3339 in UTC; None for the built-in one that nobody activated."""
+    """RFC 3339 in UTC; None for the built-in version if nobody activated it."""
     reason: str | None
 
 
 class Outdated(NamedTuple):
-    """A learner whose state is under another version than the active one."""
+    """A learner with a state under another version than the active one."""
 
     parameters_version: int
     key: LearnerKey
 
 
 def stored_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored of a document."""
+    """Leave out what is not stored of a document: its version and threshold."""
     return {k: v for k, v in document.items() if k not in {"version", "mastery_threshold"}}
 
 
@@ -79,64 +86,70 @@ BUILT_IN_PARAMETERS: Final = StoredParameters(
 )
 
 
+def no_such_version(version: int) -> ParametersRefused:
+    """Make the error for a version that does not exist."""
+    return ParametersRefused(
+        f"there is no version {version} of the parameters: `mastery parameters list` names those "
+        "that are"
+    )
+
+
 class ParametersLedger(Protocol):
-    """The system of record for versions of parameters; they belong to no tenant."""
+    """Stores and activates versions of the parameters; they belong to no tenant."""
 
     async def active_version(self) -> int:
-        """The version under which states are wanted."""
+        """Read the number of the active version."""
         ...
 
     async def activation(self) -> Activation:
-        """The same, with its circumstances."""
+        """Read the activation of the active version."""
         ...
 
     async def version(self, version: int) -> StoredParameters:
-        """One version with its document.
+        """Read one version with its document.
 
         Raises:
-            ParametersRefused: there is no such version, or it is not what was stored.
+            ParametersRefused: there is no such version, or its document was altered.
         """
         ...
 
     async def versions(self) -> list[ParametersVersion]:
-        """All versions, the built-in one first, without their documents.
-
-        Of their diagnostics `LENGTHY` are left out.
-        """
+        """List all versions as `StoredParameters.listed` does, the built-in one first."""
         ...
 
     async def store(
         self, model: str, document: Mapping[str, Any], diagnostics: Mapping[str, Any], note: str
     ) -> int:
-        """Store a new version, which nothing uses before it is activated.
+        """Store a new version; nothing uses it until it is activated.
 
-        Repeating a call whose outcome is unknown is safe: the version is stored twice at most.
+        Repeating a call with an unknown result is safe: the version is stored twice at most.
 
         Args:
             model: the name of the model, not empty.
-            document: as `workers.estimation.documents` writes it; a version and a threshold in it
-                are left out, for the one is the ledger's to give and the other is a setting.
-            diagnostics: what was found out about it, as JSON.
-            note: what a person should know of it.
+            document: the parameters as `workers.estimation.documents` writes them; their version
+                and threshold are left out, for the ledger gives the version and the threshold is
+                a setting.
+            diagnostics: measures of the fit, as JSON.
+            note: a remark for people.
 
         Returns:
-            Its version, 2 or more, higher than all before.
+            The new version, 2 or more, higher than all before.
         """
         ...
 
     async def activate(
         self, version: int, reason: str, *, expected: Activation | None = None
     ) -> bool:
-        """Say under which version states are wanted from now on; again, if it is so already.
+        """Make a version the active one; repeating it is allowed.
 
         Args:
-            version: which one.
-            reason: why, for those who list versions.
-            expected: nothing changes unless this activation is the latest one (its reason is of no
-                matter); None: whatever is active.
+            version: the version to activate.
+            reason: a remark for people who list versions.
+            expected: change nothing unless this is the latest activation (reasons are not
+                compared); None activates in any case.
 
         Returns:
-            Whether that version is the active one now.
+            True if that version is the active one now.
 
         Raises:
             ParametersRefused: there is no such version.
@@ -144,12 +157,12 @@ class ParametersLedger(Protocol):
         ...
 
     async def outdated(self, after: Outdated | None = None, limit: int = 500) -> list[Outdated]:
-        """A page of the learners whose state is under another version than the active one.
+        """List a page of learners with a state under another version than the active one.
 
-        In the order of version and key.
+        They come in the order of version and key.
         """
         ...
 
     async def outdated_count(self) -> int:
-        """How many learners these are."""
+        """Count these learners."""
         ...

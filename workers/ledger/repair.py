@@ -1,79 +1,38 @@
-"""What audit and repair ask of the system of record, beyond what the engine asks."""
+"""Rewriting a learner's stored state, and the protocols of those who do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from workers.estimation.learner import LearnerKey, Position
-from workers.ledger.calibration import CalibrationLedger
+from workers.ledger.audit import AuditLedger
 from workers.ledger.corrections import Correction
-from workers.ledger.parameters import ParametersLedger
-from workers.ledger.protocol import Ledger
+from workers.ledger.outbox import Change
 from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
-
-
-class Change(NamedTuple):
-    """A change of a concept's mastery that subscribers are to be told."""
-
-    concept_id: str
-    data: dict[str, Any]
-    """`contracts.mastery.MasteryData` without its version, which the ledger gives."""
-
-
-class Untold(NamedTuple):
-    """A change that was stored and not told yet."""
-
-    number: int
-    key: LearnerKey
-    version: int
-    written_at_us: int
-    change: Change
-
-
-class Answers(NamedTuple):
-    """A page of learners, and which of their responses are to an item."""
-
-    found: list[tuple[LearnerKey, str]]
-    """Learner and response id."""
-    last: LearnerKey | None
-    """The last learner looked at; None: there are no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class ItemSpan:
-    """Responses to one item, answered within a span of time.
-
-    Args:
-        tenant_id: whose learners.
-        item_id: the item.
-        since_us: from this moment on, microseconds since 1970; None: from the first.
-        until_us: before this moment; None: to the last.
-    """
-
-    tenant_id: str
-    item_id: str
-    since_us: int | None = None
-    until_us: int | None = None
 
 
 @dataclass(slots=True)
 class Rewrite:
-    """What is to replace a learner's stored state, if its version is still the expected one.
+    """The rows that replace a learner's stored state, if its version is still the expected one.
 
-    The versions of the rows are the ledger's to give: all take the one new version.
+    The ledger gives the new version; all rows written take it.
 
     Args:
-        key: who.
-        version: the expected one; 0 where there is no such learner yet.
-        last: position of the newest response that counts; None where none does.
-        parameters_version: under which it was replayed.
-        correction_count: corrections of this learner afterwards.
-        recount: whether the learner's responses are to be counted anew.
-        corrections: those to append.
-        concepts, abilities, sessions: rows to write; the others stay as they are.
-        gone_concepts, gone_scales, gone_sessions: rows to delete.
-        changes: what subscribers are to be told.
-        kept: the counts of the newest windows; None: they stay as they are.
+        key: the learner.
+        version: the expected version; 0 if the learner has no row yet.
+        last: position of the newest response that counts; None if none counts.
+        parameters_version: the parameters of the replay.
+        correction_count: number of corrections of this learner afterwards.
+        recount: True to count the learner's responses anew.
+        corrections: corrections to append.
+        concepts: rows of `concept_mastery` to write; other rows stay.
+        abilities: rows of `student_ability` to write; other rows stay.
+        sessions: rows of `practice_sessions` to write; other rows stay.
+        gone_concepts: concepts whose rows are deleted.
+        gone_scales: scales whose rows are deleted.
+        gone_sessions: sessions whose rows are deleted.
+        changes: changes to publish.
+        kept: counts of the newest windows; None leaves them as they are.
     """
 
     key: LearnerKey
@@ -93,80 +52,63 @@ class Rewrite:
     kept: dict[int, int] | None = None
 
 
-class AuditLedger(Protocol):
-    """What verifying and rebuilding alone ask of it; see `RepairLedger` and `Ledger`."""
+@dataclass(frozen=True, slots=True)
+class ItemSpan:
+    """Responses to one item, answered within a span of time.
 
-    async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        """See `RepairLedger.holders`."""
-        ...
+    Args:
+        tenant_id: the tenant of the learners.
+        item_id: the item.
+        since_us: the first moment, microseconds since 1970; None for no lower bound.
+        until_us: the first moment after the span; None for no upper bound.
+    """
 
-    async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        """See `Ledger.learners`."""
-        ...
-
-    async def sample(self, count: int) -> list[LearnerKey]:
-        """See `RepairLedger.sample`."""
-        ...
-
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        """See `Ledger.stored`."""
-        ...
-
-    async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
-        """See `RepairLedger.rewrite`."""
-        ...
-
-    async def seal(self, audited: Sequence[Stored], *, accept: bool = False) -> list[int | None]:
-        """See `RepairLedger.seal`."""
-        ...
+    tenant_id: str
+    item_id: str
+    since_us: int | None = None
+    until_us: int | None = None
 
 
-class RepairLedger(Ledger, ParametersLedger, CalibrationLedger, Protocol):
-    """The system of record for those who audit, correct and repair."""
+class ItemResponses(NamedTuple):
+    """Responses to an item, from one page of learners."""
 
-    async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        """A page of all who have a row in any table, a learner's or nobody's, by their keys."""
-        ...
+    responses: list[tuple[LearnerKey, str]]
+    """Learner and response id."""
+    last: LearnerKey | None
+    """The last learner of the page; None if there are no more."""
 
-    async def sample(self, count: int) -> list[LearnerKey]:
-        """So many learners drawn at random; all of them if there are no more."""
-        ...
 
-    async def count(self) -> int:
-        """How many learners there are."""
-        ...
-
-    async def answers(
-        self, span: ItemSpan, after: LearnerKey | None = None, limit: int = 500
-    ) -> Answers:
-        """The responses to an item, of the next learners of its tenant by their keys."""
-        ...
+class RepairLedger(AuditLedger, Protocol):
+    """Replaces stored states."""
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
-        """Replace what is current, in one transaction; the new versions, None for a conflict.
+        """Replace stored states, in one transaction.
 
-        Repeating a call whose outcome is unknown is safe: it then is a conflict.
+        Repeating a call with an unknown result is safe: it then is a conflict.
+
+        Returns:
+            The new version for each rewrite; None for a conflict.
         """
         ...
 
     async def seal(self, audited: Sequence[Stored], *, accept: bool = False) -> list[int | None]:
-        """Give a checksum to rows that have none; how many, None for a conflict.
+        """Give a checksum to each row that has none.
 
         Args:
             audited: learners as they were read; one of another version by now is a conflict.
-            accept: also to altered rows of the log, which says that they are right as they are.
+            accept: True to seal altered rows of the log too, as right.
+
+        Returns:
+            The number of rows sealed for each learner; None for a conflict.
         """
         ...
 
-    async def untold(self, limit: int = 500, lease_s: float = 30.0) -> list[Untold]:
-        """Take changes that are to be told, the oldest first.
 
-        Args:
-            limit: at most so many.
-            lease_s: after so many seconds another caller gets those that were not forgotten.
-        """
-        ...
+class CorrectionLedger(RepairLedger, Protocol):
+    """Finds the responses that a correction is about."""
 
-    async def told(self, numbers: Sequence[int]) -> None:
-        """Forget changes that were told."""
+    async def answers(
+        self, span: ItemSpan, after: LearnerKey | None = None, limit: int = 500
+    ) -> ItemResponses:
+        """List the responses to an item, from the next learners of its tenant by their keys."""
         ...

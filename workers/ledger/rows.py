@@ -1,12 +1,14 @@
 """Rows of the ledger, one learner's at a time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from workers.estimation.ability import AbilityState
-from workers.estimation.learner import ConceptState, LearnerKey, Position, Response
+from workers.estimation.ability import AbilityEstimate, AbilityState
+from workers.estimation.learner import ConceptState, LearnerKey, Position, Response, SessionState
 from workers.ledger.corrections import Altered, CorrectionRow
+
+Interval = tuple[float, float]
+"""Lower and upper end."""
 
 
 class ConceptRow(NamedTuple):
@@ -27,23 +29,63 @@ class ConceptRow(NamedTuple):
     recent: float = 0.0
     lasting: float = 0.0
     mastery_low: float | None = None
-    """Lower end of the 95 % credible interval of the mastery; None where it is not known."""
+    """Lower end of the 95 % credible interval of the mastery; None if it is unknown."""
     mastery_high: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        concept_id: str,
+        state: ConceptState,
+        *,
+        mastery: float,
+        mastered: bool,
+        interval: Interval | None,
+        version: int,
+        parameters_version: int,
+    ) -> Self:
+        """Make the row of a state."""
+        low, high = interval or (None, None)
+        return cls(
+            concept_id=concept_id,
+            mastery=mastery,
+            attempts=state.attempts,
+            mastered=mastered,
+            answered_at_us=state.answered_at_us,
+            version=version,
+            parameters_version=parameters_version,
+            odds_mantissa=state.mantissa,
+            odds_exponent=state.exponent,
+            deviation=state.concept_offset,
+            deviation_variance=state.offset_variance,
+            gradient=state.gradient,
+            recent=state.recent,
+            lasting=state.lasting,
+            mastery_low=low,
+            mastery_high=high,
+        )
 
     @property
     def state(self) -> ConceptState:
-        """The state that the row is of."""
+        """The state that the row stores."""
         return ConceptState(
-            self.odds_mantissa,
-            self.odds_exponent,
-            self.attempts,
-            self.answered_at_us,
-            self.deviation,
-            self.deviation_variance,
-            self.gradient,
-            self.recent,
-            self.lasting,
+            mantissa=self.odds_mantissa,
+            exponent=self.odds_exponent,
+            attempts=self.attempts,
+            answered_at_us=self.answered_at_us,
+            concept_offset=self.deviation,
+            offset_variance=self.deviation_variance,
+            gradient=self.gradient,
+            recent=self.recent,
+            lasting=self.lasting,
         )
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % credible interval of the mastery; None if it is unknown."""
+        if self.mastery_low is None or self.mastery_high is None:
+            return None
+        return self.mastery_low, self.mastery_high
 
 
 class AbilityRow(NamedTuple):
@@ -57,30 +99,45 @@ class AbilityRow(NamedTuple):
     parameters_version: int
     score: float
     variance: float = 0.0
-    """Above 0 on a calibrated scale, of whose state `theta` is the mean."""
+    """Above 0 on a calibrated scale, where `theta` is the mean of the state."""
     surprise: float = 0.0
     surprise_variance: float = 0.0
 
+    @classmethod
+    def of(
+        cls,
+        scale: str,
+        state: AbilityState,
+        estimate: AbilityEstimate,
+        *,
+        version: int,
+        parameters_version: int,
+    ) -> Self:
+        """Make the row of a state."""
+        return cls(
+            scale=scale,
+            theta=estimate.theta,
+            standard_error=estimate.standard_error,
+            responses=state.responses,
+            version=version,
+            parameters_version=parameters_version,
+            score=state.score,
+            variance=state.variance,
+            surprise=state.surprise,
+            surprise_variance=state.surprise_variance,
+        )
+
     @property
     def state(self) -> AbilityState:
-        """The state that the row is of."""
-        return ability_state(self.responses, self.score, self.theta, self[7:])
-
-
-def ability_state(
-    responses: int, score: float, theta: float, spread: Sequence[float | None]
-) -> AbilityState:
-    """The state of an ability whose estimate is theta.
-
-    Args:
-        responses: as in the state.
-        score: as in the state.
-        theta: of a calibrated scale its mean.
-        spread: variance, surprise and its variance; None: 0. A schema of before has none of them.
-    """
-    variance, surprise, surprise_variance = (value or 0.0 for value in spread or (None,) * 3)
-    mean = theta if variance else 0.0
-    return AbilityState(responses, score, mean, variance, surprise, surprise_variance)
+        """The state that the row stores."""
+        return AbilityState(
+            responses=self.responses,
+            score=self.score,
+            mean=self.theta if self.variance else 0.0,
+            variance=self.variance,
+            surprise=self.surprise,
+            surprise_variance=self.surprise_variance,
+        )
 
 
 class SessionRow(NamedTuple):
@@ -93,23 +150,44 @@ class SessionRow(NamedTuple):
     ended_at_us: int
     version: int
 
+    @classmethod
+    def of(cls, session_id: str, state: SessionState, *, version: int) -> Self:
+        """Make the row of a state."""
+        return cls(session_id=session_id, **state._asdict(), version=version)
+
+    @property
+    def state(self) -> SessionState:
+        """The state that the row stores."""
+        return SessionState(
+            responses=self.responses,
+            correct=self.correct,
+            started_at_us=self.started_at_us,
+            ended_at_us=self.ended_at_us,
+        )
+
 
 @dataclass(slots=True)
 class Stored:
-    """Everything stored of a learner, in one snapshot, for those who audit or repair.
+    """Everything stored about a learner, in one snapshot, for audit and repair.
 
     Args:
+        key: the learner.
+        version: the learner's version; 0 if the learner has no row.
         last: position of the newest response that counts.
-        log: the responses that count, as they count now.
+        parameters_version: the parameters of the state.
+        concepts: rows of `concept_mastery`.
+        abilities: rows of `student_ability`.
+        sessions: rows of `practice_sessions`.
+        log: the responses that count, with the score that counts.
         responses: all responses, as they were published.
         corrections: all corrections.
-        response_count: how many responses there are to be; None if they were never counted.
-        correction_count: how many corrections there are to be.
+        response_count: expected number of responses; None if they were never counted.
+        correction_count: expected number of corrections.
         newest_version: the highest version of any row.
-        altered: rows that are not what was written.
-        unsealed: number of rows without a checksum, from before there were any.
-        kept: the counts of the newest windows; None if nothing was ever counted.
-        windows: how many responses of the log were counted in each window.
+        altered: rows whose checksum does not match their columns.
+        unsealed: number of rows without a checksum.
+        kept: counts of the newest windows; None if nothing was ever counted.
+        windows: number of responses of the log that were counted in each window.
     """
 
     key: LearnerKey

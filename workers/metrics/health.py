@@ -1,4 +1,4 @@
-"""Whether the engine works, asked of its parts at the moment somebody wants to know."""
+"""Health of the engine: asks its parts when somebody wants to know."""
 
 import asyncio
 import time
@@ -10,26 +10,26 @@ from typing import Any
 from workers.common.errors import MasteryError
 
 Probe = Callable[[], Awaitable[None]]
-"""Returns if the part works; raises, with the reason, if it does not."""
+"""Returns if the part works; raises with the reason if it does not."""
 
 
 class Status(StrEnum):
-    """How the whole is, or one part of it."""
+    """Health of the whole or of one part."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
-    """A part that is not required is away."""
+    """A part that is not required does not work."""
     UNHEALTHY = "unhealthy"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A part that is asked.
+    """A part to probe.
 
     Args:
         name: ``redis``, ``ledger``, ``graph``, ``keys`` or ``consumer``.
-        probe: asks it.
-        required: whether nothing works without it.
+        probe: probes the part.
+        required: True if the worker cannot work without it.
     """
 
     name: str
@@ -39,16 +39,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one part answered."""
+    """Result of one probe."""
 
     name: str
     required: bool
     reason: str | None
-    """Why it does not work; None if it does."""
+    """Reason why the part does not work; None if it does."""
     duration_ms: float
 
     def to_jsonable(self) -> dict[str, Any]:
-        """As ``/health`` shows it."""
+        """Write the result as in ``/health``."""
         status = Status.HEALTHY if self.reason is None else Status.UNHEALTHY
         shown: dict[str, Any] = {"status": status.value, "required": self.required}
         if self.reason is not None:
@@ -58,7 +58,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How the engine is."""
+    """Health of the engine."""
 
     status: Status
     version: str
@@ -67,11 +67,11 @@ class Report:
 
     @property
     def ready(self) -> bool:
-        """Whether it does its work: everything required answers."""
+        """True if every required part works."""
         return self.status is not Status.UNHEALTHY
 
     def to_jsonable(self) -> dict[str, Any]:
-        """As ``/health`` shows it."""
+        """Write the report as in ``/health``."""
         return {
             "status": self.status.value,
             "version": self.version,
@@ -81,16 +81,16 @@ class Report:
 
 
 class Health:
-    """Asks all parts at once; those who ask within ``cache_s`` share one answer.
+    """Probes all parts at once; callers within ``cache_s`` share one answer.
 
     Args:
         checks: the parts.
-        version: of the engine.
-        timeout_s: after which a part counts as not answering, seconds.
-        cache_s: how long an answer is kept, seconds.
-        waiting: of each part that work waits for at this moment, why: one may answer a probe and
-            still take no work, as a server with a full disk does.
-        clock: seconds of a clock that never goes back.
+        version: version of the engine.
+        timeout_s: time after which a part counts as not answering, seconds.
+        cache_s: time for which an answer is kept, seconds.
+        waiting: reasons of the parts that work waits for now, by name. A server may answer a probe
+            and still take no work, for example with a full disk.
+        clock: a monotonic clock in seconds.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Health:
         return self._clock() - self._started
 
     async def report(self) -> Report:
-        """How the engine is; never raises on account of a part."""
+        """Probe the parts; a failing part never raises."""
         async with self._asking:
             if self._answer is None or self._clock() - self._answer[0] >= self._cache_s:
                 results = await asyncio.gather(*(self._ask(check) for check in self._checks))
@@ -140,7 +140,7 @@ class Health:
         return CheckResult(check.name, check.required, reason, 1000 * (self._clock() - began))
 
     async def _reason(self, check: Check) -> str | None:
-        """Why a part does not work; None if it does."""
+        """Return the reason why a part does not work; None if it does."""
         late = f"no answer within {self._timeout_s:g} s"
         before = self._given_up.get(check.name)
         if before is not None and not before.done():

@@ -1,4 +1,4 @@
-"""What the engine counts while it works; `workers.metrics.metrics` keeps it."""
+"""Counters and timers that the engine uses; `workers.metrics.engine_metrics` implements them."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -11,14 +11,14 @@ Stage = Literal["admit", "load", "fold", "commit", "publish"]
 
 
 class Counting(Protocol):
-    """A number that only rises."""
+    """A counter that only rises."""
 
     def inc(self, amount: float = 1) -> None:
         """Add to it."""
 
 
 class Meter(Protocol):
-    """Counts and durations."""
+    """Counters and timers of the engine."""
 
     @property
     def applied(self) -> Counting:
@@ -26,7 +26,7 @@ class Meter(Protocol):
 
     @property
     def late(self) -> Counting:
-        """Of those, the ones that came after a later one."""
+        """Applied responses that came after a later one."""
 
     @property
     def duplicates(self) -> Counting:
@@ -37,13 +37,13 @@ class Meter(Protocol):
         """Learners that another worker changed in between."""
 
     def predicted(self, responses: Sequence[Response], outcomes: Sequence[Outcome]) -> None:
-        """Compare what was predicted of applied responses with what then happened."""
+        """Compare predictions of applied responses with their scores."""
 
     def rejected(self, code: RejectionCode, count: int = 1) -> None:
-        """Count refused entries."""
+        """Count rejected entries."""
 
     def batch(self, entries: int) -> None:
-        """Count a batch of so many entries."""
+        """Count a batch with its number of entries."""
 
     def stage(self, stage: Stage) -> AbstractContextManager[None]:
-        """Measure the time that a batch spends within."""
+        """Measure the time that a batch spends in a stage."""

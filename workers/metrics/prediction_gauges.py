@@ -1,4 +1,4 @@
-"""How well predictions come true, and whether they still fit; and a log line for each drift."""
+"""Gauges of the accuracy of predictions, and a log line for each drift."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +6,7 @@ import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from workers.metrics.drift.watch import Drift, Figures, PredictionWatch
+from workers.metrics.drift.monitor import Drift, Figures, PredictionMonitor
 from workers.metrics.drift.windows import Measures
 
 _log = structlog.get_logger(__name__)
@@ -25,20 +25,19 @@ _KIND = {
 
 
 class PredictionGauges(Collector):
-    """Gauges of a watch; register it with a registry.
+    """Gauges of a monitor; register it with a registry.
 
-    Each says something of this worker's newest answers under the present parameters. Where nothing
-    was predicted there is no number: NaN.
+    The gauges cover this worker's newest answers under the present parameters; NaN without any.
 
     Args:
-        watch: what is shown.
+        watch: the monitor to show.
     """
 
-    def __init__(self, watch: PredictionWatch) -> None:
+    def __init__(self, watch: PredictionMonitor) -> None:
         self._watch = watch
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The gauges as of now."""
+        """Return the current gauges."""
         figures = self._watch.figures()
         version = GaugeMetricFamily(
             "mastery_prediction_parameters_version",
@@ -95,8 +94,8 @@ def _drift(figures: Figures) -> Iterable[GaugeMetricFamily]:
     return mean, over, drift, concepts
 
 
-def tell_drift(drift: Drift) -> None:
-    """Write a drift into the log: a warning where it begins, a note where it is over."""
+def log_drift(drift: Drift) -> None:
+    """Log a drift: a warning when it begins, an info line when it ends."""
     tell = _log.warning if drift.began else _log.info
     tell(
         "prediction_drift" if drift.began else "prediction_drift_over",

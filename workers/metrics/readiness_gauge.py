@@ -1,4 +1,4 @@
-"""Readiness as a gauge, for alerts: what `/health/ready` answers, and which part is why."""
+"""Readiness as a gauge for alerts: the answer of `/health/ready`, and the state of each part."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ class ReadinessGauge(Collector):
     """Readiness as of the last `refresh`; register it with a registry.
 
     Args:
-        health: is asked.
+        health: probes the parts.
     """
 
     def __init__(self, health: Health) -> None:
@@ -20,16 +20,16 @@ class ReadinessGauge(Collector):
         self._report: Report | None = None
 
     async def refresh(self) -> None:
-        """Ask every part; if it is given up, the worker counts as not ready."""
+        """Probe every part; if the probe is cancelled, the worker counts as not ready."""
         report = None
         try:
             report = await self._health.report()
         finally:
-            # At the end, and in one step: who looks meanwhile sees what was before.
+            # Replace the report in one step at the end: until then a scrape sees the old one.
             self._report = report
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The gauges as of the last refresh."""
+        """Return the gauges as of the last refresh."""
         ready = GaugeMetricFamily(
             "mastery_ready", "Whether the worker does its work, as /health/ready answers."
         )

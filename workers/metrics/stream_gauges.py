@@ -1,4 +1,4 @@
-"""How far behind each consumer group is, and how many dead letters lie there."""
+"""Gauges of the lag of each consumer group and of the number of dead letters."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -8,8 +8,10 @@ from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from workers.common.text import text_of
+from workers.streams.entry_ids import order
 from workers.streams.redis_errors import group_is_missing, redis_errors
-from workers.streams.trimming import Bounds, order
+from workers.streams.trimming import Bounds
 
 
 class _Group(NamedTuple):
@@ -28,11 +30,11 @@ class _Seen(NamedTuple):
 class StreamGauges(Collector):
     """Gauges as of the last `refresh`; register it with a registry.
 
-    Every group of a stream is shown, for each of them holds entries back.
+    Every group of a stream is shown, since each of them holds entries back.
 
     Args:
-        client: any client of the server.
-        bounds: of the streams with groups.
+        client: a client of the server.
+        bounds: bounds of the streams with groups.
         dead_letters: streams of rejections.
     """
 
@@ -40,9 +42,11 @@ class StreamGauges(Collector):
         self, client: Redis, bounds: Sequence[Bounds], dead_letters: Sequence[str]
     ) -> None:
         self._client = client
-        self._streams = tuple(dict.fromkeys(one.stream for one in bounds))
+        self._streams = tuple(dict.fromkeys(bound.stream for bound in bounds))
         self._retentions_s = {
-            one.stream: one.retention_ms / 1000 for one in bounds if one.retention_ms is not None
+            bound.stream: bound.retention_ms / 1000
+            for bound in bounds
+            if bound.retention_ms is not None
         }
         self._dead_letters = tuple(dead_letters)
         self._seen: _Seen | None = None
@@ -51,15 +55,15 @@ class StreamGauges(Collector):
         """Ask Redis, in two round trips.
 
         Raises:
-            RedisUnavailable: Redis is away; until the next refresh there are no values.
-            StreamRefused: Redis refuses to tell.
+            RedisUnavailable: Redis is away; the gauges have no values until the next refresh.
+            StreamRefused: Redis refuses to answer.
         """
         seen = None
         try:
             seen = await self._look()
         finally:
-            # In one step, so that who scrapes meanwhile sees all of what was before. Where it
-            # failed or was given up there is nothing: an old number would look like a present one.
+            # Replace all values in one step: until then a scrape sees the old ones. After a failure
+            # or a cancellation there is no value, since an old one would look like a new one.
             self._seen = seen
 
     async def _look(self) -> _Seen:
@@ -81,35 +85,35 @@ class StreamGauges(Collector):
                 for stream, infos in zip(self._streams, answers[:many], strict=True)
                 for info in (infos if isinstance(infos, list) else [])
             ]
-            found = await self._ages(groups, seconds * 1000 + microseconds // 1000)
-        return _Seen(found, dict(zip(lengths, answers[2 * many :], strict=True)))
+            group_states = await self._ages(groups, seconds * 1000 + microseconds // 1000)
+        return _Seen(group_states, dict(zip(lengths, answers[2 * many :], strict=True)))
 
     async def _ages(self, groups: list[tuple[str, Any, Any]], now_ms: int) -> list[_Group]:
-        """Each group with the age of the oldest entry that it has not acknowledged."""
+        """Return each group with the age of its oldest unacknowledged entry."""
         pipeline = self._client.pipeline(transaction=False)
         for stream, first, info in groups:
-            # From the first entry on: what was deleted may still be pending.
+            # Start at the first entry, since deleted entries may still be pending.
             after = first[0][0] if first else "+"
             pipeline.xpending_range(stream, info["name"], after, "+", 1)
-            pipeline.xrange(stream, min=f"({_text(info['last-delivered-id'])}", count=1)
+            pipeline.xrange(stream, min=f"({text_of(info['last-delivered-id'])}", count=1)
         answers = await _answers(pipeline) if groups else []
-        found = []
+        with_ages = []
         for (stream, _, info), pending, unread in zip(
             groups, answers[::2], answers[1::2], strict=True
         ):
             if isinstance(pending, Exception):
                 continue  # deleted in between
-            ids = [order(_text(row["message_id"])) for row in pending]
-            ids += [order(_text(entry_id)) for entry_id, _ in unread]
+            ids = [order(text_of(row["message_id"])) for row in pending]
+            ids += [order(text_of(entry_id)) for entry_id, _ in unread]
             age_s = max(0.0, (now_ms - min(ids)[0]) / 1000) if ids else 0.0
             # Redis before 7 has no `lag`, and later ones give none after entries were deleted.
-            found.append(
-                _Group(stream, _text(info["name"]), info.get("lag"), info["pending"], age_s)
+            with_ages.append(
+                _Group(stream, text_of(info["name"]), info.get("lag"), info["pending"], age_s)
             )
-        return found
+        return with_ages
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The gauges as of the last refresh."""
+        """Return the gauges as of the last refresh."""
         up = GaugeMetricFamily("mastery_streams_up", "Whether Redis answered the last time.")
         up.add_metric([], float(self._seen is not None))
         groups, lengths = self._seen or _Seen([], {})
@@ -119,12 +123,12 @@ class StreamGauges(Collector):
             "oldest_age_seconds",
             "Since when the oldest entry that a group has not acknowledged is there; 0: none is.",
         )
-        for found in groups:
-            labels = [found.stream, found.group]
-            pending.add_metric(labels, found.pending)
-            age.add_metric(labels, found.age_s)
-            if found.lag is not None:
-                lag.add_metric(labels, found.lag)
+        for group in groups:
+            labels = [group.stream, group.group]
+            pending.add_metric(labels, group.pending)
+            age.add_metric(labels, group.age_s)
+            if group.lag is not None:
+                lag.add_metric(labels, group.lag)
         retention = GaugeMetricFamily(
             "mastery_stream_retention_seconds",
             "How long a stream keeps what a group has not acknowledged; absent: for ever.",
@@ -144,7 +148,7 @@ class StreamGauges(Collector):
 
 
 async def _answers(pipeline: Any) -> list[Any]:
-    """What each command answered; the error itself where stream or group do not exist."""
+    """Return the answer of each command, or its error if the stream or the group does not exist."""
     answers: list[Any] = await pipeline.execute(raise_on_error=False)
     for answer in answers:
         if isinstance(answer, Exception) and not _missing(answer):
@@ -160,7 +164,3 @@ def _missing(answer: Exception) -> bool:
 
 def _family(what: str, text: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"mastery_stream_{what}", text, labels=["stream", "group"])
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

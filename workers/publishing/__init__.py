@@ -1,1 +1,1 @@
-"""The way out: acknowledge and publish in one step."""
+"""Acknowledge entries and publish their events in one step."""

@@ -1,12 +1,12 @@
--- Acknowledges entries and publishes what follows from them, each entry in one step.
+-- Acknowledges entries and publishes their events, each entry in one step.
 --
--- An entry's events are added only if this very call removed the entry from the group's pending
--- list: a worker whose entry was taken over by another adds nothing, and a repeat adds nothing.
+-- The script adds an entry's events only if this very call removed the entry from the group's
+-- pending list: a worker that lost its entry to another adds nothing, and a repeat adds nothing.
 --
--- KEYS: 1 the stream of the entries, 2 the mastery stream, 3 the stream of rejections
+-- KEYS: 1 the stream of the entries, 2 the stream of their events, 3 the stream of rejections
 -- ARGV: 1 the group, 2 the field; then for each entry its id, 2 or 3 (the key for its events),
 --       the number of events, and the events
--- Returns how many entries it acknowledged.
+-- Returns the number of entries it acknowledged.
 
 -- Nothing may fail after the first XACK, or an acknowledged entry would lose its events.
 for i = 1, 3 do

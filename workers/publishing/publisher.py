@@ -1,31 +1,26 @@
-"""Acknowledging entries and publishing what follows from them, in one atomic step."""
+"""Acknowledge entries and publish their events, in one atomic step."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from redis.asyncio import Redis
 
-from contracts.streams import EVENT_FIELD, Shard
+from contracts.streams import EVENT_FIELD
+from workers.publishing.settled import Settled
 from workers.streams.redis_errors import redis_errors
+from workers.streams.route import Route
 
 _SCRIPT: Final = (Path(__file__).parent / "publish.lua").read_text()
 _CHUNK_ENTRIES: Final = 500
 _CHUNK_BYTES: Final = 4_000_000
-"""A script stops the whole server while it runs: this much is a few milliseconds."""
-
-
-class Settled(NamedTuple):
-    """An entry that is done with, and the events that its acknowledgement publishes."""
-
-    entry_id: str
-    events: Sequence[bytes]
-    rejected: bool = False
-    """Whether the events go to the rejected stream, not to the mastery stream."""
+"""A script stops the whole server while it runs: this much takes a few milliseconds."""
+_EVENTS_KEY: Final = 2
+_REJECTED_KEY: Final = 3
 
 
 class Outlet:
-    """Acks and publishes for one consumer group.
+    """Acknowledges the entries of one consumer group and publishes their events.
 
     Args:
         client: a connection to the Redis of the streams.
@@ -37,26 +32,27 @@ class Outlet:
         self._group = group
         self._script = client.register_script(_SCRIPT)
 
-    async def publish(self, shard: Shard, settled: Sequence[Settled]) -> int:
+    async def publish(self, route: Route, settled: Sequence[Settled]) -> int:
         """Acknowledge each entry and publish its events, in the order given.
 
-        Safe to repeat: an entry acknowledged before adds nothing.
+        A repeat is safe: an entry acknowledged before publishes nothing.
 
         Returns:
             How many entries this call acknowledged.
 
         Raises:
             RedisUnavailable: try again.
-            StreamRefused: a key is no stream.
+            StreamRefused: one of the three keys is no stream.
         """
         acknowledged = 0
         for chunk in _chunks(settled):
             arguments: list[str | bytes | int] = [self._group, EVENT_FIELD]
             for one in chunk:
-                arguments += [one.entry_id, 3 if one.rejected else 2, len(one.events), *one.events]
+                key = _EVENTS_KEY if one.refusal is None else _REJECTED_KEY
+                arguments += [one.entry.entry_id, key, len(one.events), *one.events]
             with redis_errors():
                 acknowledged += await self._script(
-                    keys=[shard.responses, shard.mastery, shard.rejected], args=arguments
+                    keys=[route.source, route.events, route.rejected], args=arguments
                 )
         return acknowledged
 

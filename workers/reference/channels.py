@@ -1,7 +1,7 @@
 """The streams of the public interface: events, consumer groups and descriptions."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from contracts import (
     ConceptUnlocked,
@@ -11,6 +11,7 @@ from contracts import (
     ResponseRejected,
 )
 from contracts.envelope import CloudEvent
+from contracts.jobs import JobKind
 from contracts.responses_v0 import ResponseRecordedV0
 from contracts.streams import (
     ENGINE_GROUP,
@@ -20,6 +21,11 @@ from contracts.streams import (
     REJECTED,
     RESPONSES,
     UNLOCKED,
+)
+
+_JOB_KINDS: Final = " or ".join(
+    ", ".join(f"`{kind}`" for kind in part)
+    for part in (get_args(JobKind)[:-1], get_args(JobKind)[-1:])
 )
 
 
@@ -109,8 +115,8 @@ CHANNELS: Final[dict[str, Channel]] = {
         operation="receiveJobs",
         tag="operation",
         summary="Someone requests a long-running job.",
-        description="`calibrate`, `rebuild`, `verify` or `reconcile`, requested by a role listed "
-        "in `JOB_ROLES`. `job_id` makes each request count once.",
+        description=f"{_JOB_KINDS}, requested by a role listed in `JOB_ROLES`. "
+        "`job_id` makes each request count once.",
     ),
 }
 

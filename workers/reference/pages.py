@@ -1,10 +1,10 @@
 """The pages of ``docs/reference``: settings, commands and events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import typer
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from workers.config.http import HttpSettings
@@ -85,6 +85,24 @@ def _plain_help(command: Any, context: Any) -> str:
         if record is not None and "--help" not in record[0]:
             lines.append(f"  {record[0]:<32}  {record[1]}".rstrip())
     return "\n".join(lines).rstrip()
+
+
+def jobs_page(kinds: Mapping[str, tuple[str, type[BaseModel]]]) -> str:
+    """Return the page of the job kinds, one row for each parameter.
+
+    Args:
+        kinds: a sentence and the parameters, by kind.
+    """
+    parts = [_NOTE + "# Jobs", ""]
+    parts += ["All parameters are optional; an unknown one is refused.", ""]
+    for name, (summary, parameters) in kinds.items():
+        parts += [f"## {name}", "", summary, "", "| parameter | type | |", "|---|---|---|"]
+        schema = parameters.model_json_schema()
+        for parameter, part in schema["properties"].items():
+            kind = _type(_resolved(_present(part), schema))
+            parts.append(f"| `{parameter}` | {kind} | {_one_line(part['description'])} |")
+        parts.append("")
+    return "\n".join(parts)
 
 
 def events_page() -> str:

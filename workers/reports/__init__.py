@@ -1,1 +1,1 @@
-"""What the pages that we make are drawn with: one HTML file each, nothing else needed."""
+"""Shared parts of the HTML reports: page, figures, SVG and number formats."""

@@ -1,4 +1,4 @@
-"""The figures that more than one page has, each one `svg` element."""
+"""Figures that several pages share."""
 
 from itertools import chain
 from typing import Final
@@ -15,22 +15,22 @@ Floats = NDArray[np.float64]
 _SHARES: Final = tuple((share / 4, f"{share * 25}%") for share in range(5))
 _TENTHS: Final = tuple((share / 5, f"{share * 20}%") for share in range(6))
 _FEWEST: Final = 10
-"""Answers at an attempt number from which its mean is drawn."""
+"""Answers needed at an attempt number to draw its mean."""
 _MOST_ATTEMPTS: Final = 25
 _MOST_BINS: Final = 80
 
 
 def learning_curve(
     name: str, title: str, attempt: NDArray[np.int64], score: Floats, probability: Floats
-) -> str:
-    """Mean correctness and mean prediction of one concept by attempt number, with a 95% band.
+) -> Plot:
+    """Draw mean score and mean prediction of one concept by attempt number, with a 95% band.
 
     Args:
-        name: of the figure, unique in its page.
-        title: of the concept.
+        name: unique within the page.
+        title: display name of the concept.
         attempt: attempt numbers, from 1.
-        score: what happened, in [0, 1].
-        probability: what was predicted.
+        score: in [0, 1], same shape.
+        probability: predicted scores, in [0, 1], same shape.
     """
     drawn = attempts_drawn(attempt)
     n = np.bincount(attempt)[drawn].astype(np.float64)
@@ -40,9 +40,9 @@ def learning_curve(
     plot = Plot(
         name,
         f"Learning curve of {title}",
-        f"Right answers go from {percent(observed[0])} at attempt {first} to "
-        f"{percent(observed[-1])} at attempt {last}; predicted were {percent(predicted[0])} and "
-        f"{percent(predicted[-1])}.",
+        f"The share of right answers goes from {percent(observed[0])} at attempt {first} to "
+        f"{percent(observed[-1])} at attempt {last}, the mean prediction from "
+        f"{percent(predicted[0])} to {percent(predicted[-1])}.",
         300,
         190,
         (float(first), max(first + 1.0, float(last))),
@@ -65,25 +65,25 @@ def learning_curve(
             f"attempt {k}: {percent(mean)} right, {percent(expected)} predicted, {of:.0f} answers"
         )
         plot.dot(float(k), mean, 2.2, "observed-dot", hint)
-    return plot.render()
+    return plot
 
 
 def attempts_drawn(
     attempt: NDArray[np.int64], most: int = _MOST_ATTEMPTS, fewest: int = _FEWEST
 ) -> list[int]:
-    """Attempt numbers that have answers enough to show their mean.
+    """Return the attempt numbers with enough answers to draw their mean, at least one.
 
     Args:
-        attempt: of all answers.
-        most: how many at most.
-        fewest: answers that are enough, where any number has as many.
+        attempt: attempt numbers of all answers, from 1.
+        most: largest number of attempt numbers.
+        fewest: answers needed; if no attempt number has as many, the largest count is.
     """
     count = np.bincount(attempt)
     return [int(k) for k in np.flatnonzero(count >= min(fewest, int(count.max())))[:most]]
 
 
 def by_attempt(attempt: NDArray[np.int64], values: Floats, drawn: list[int]) -> Floats:
-    """The mean of values at each of some attempt numbers."""
+    """Return the mean of the values at each of these attempt numbers."""
     return np.bincount(attempt, weights=values)[drawn] / np.bincount(attempt)[drawn]
 
 
@@ -96,17 +96,17 @@ def calibration_curve(
     x_label: str,
     y_label: str,
     small: bool = False,
-) -> str:
-    """What happened against what was predicted, in ten bins, with their counts below.
+) -> Plot:
+    """Draw mean outcome over mean prediction in ten bins, with the counts below.
 
     Args:
-        name: of the figure, unique in its page.
-        title: what it shows.
-        outcomes: what happened, in [0, 1].
-        predictions: what was predicted.
-        x_label: what lies along the bottom.
-        y_label: what stands at the side.
-        small: whether it stands beside several others; counts then show under the pointer only.
+        name: unique within the page.
+        title: for screen readers.
+        outcomes: in [0, 1], shape (n,).
+        predictions: in [0, 1], shape (n,).
+        x_label: label of the x axis.
+        y_label: label of the y axis.
+        small: draw a small figure that shows counts only under the pointer.
     """
     bins = calibration_bins(outcomes, predictions)
     filled = np.flatnonzero(bins.size)
@@ -127,7 +127,7 @@ def calibration_curve(
     plot = Plot(
         name,
         title,
-        "; ".join(f"{percent(p)} predicted, {percent(o)} happened" for _, p, o, *_ in rows) + ".",
+        "; ".join(f"{percent(p)} predicted, {percent(o)} observed" for _, p, o, *_ in rows) + ".",
         *((330, 330) if small else (480, 470)),
         (0.0, 1.0),
         (0.0, 1.0),
@@ -141,7 +141,7 @@ def calibration_curve(
     for _, predicted, happened, lower, upper, of in rows:
         x = plot.at_x(predicted)
         plot.line(x, plot.at_y(lower), x, plot.at_y(upper), "observed-error")
-        hint = f"{percent(predicted, 1)} predicted, {percent(happened, 1)} happened, {of:,} cases"
+        hint = f"{percent(predicted, 1)} predicted, {percent(happened, 1)} observed, {of:,} cases"
         plot.dot(predicted, happened, 3.5 if small else 4.5, "observed-dot", hint)
     floor = plot.height - 22.0
     most = int(size.max())
@@ -154,7 +154,7 @@ def calibration_curve(
     plot.line(plot.left, floor, plot.width - plot.right, floor, "axis")
     middle = (plot.left + plot.width - plot.right) / 2
     plot.text(middle, plot.height - 5, x_label, "label middle")
-    return plot.render()
+    return plot
 
 
 def histogram(
@@ -166,17 +166,17 @@ def histogram(
     x_label: str,
     y_label: str,
     size: tuple[float, float] = (480, 300),
-) -> str:
-    """How numbers are distributed, in bins of one width, their mean marked.
+) -> Plot:
+    """Draw the distribution of values in bins of equal width, with a mark at the mean.
 
     Args:
-        name: of the figure, unique in its page.
-        title: what it shows.
+        name: unique within the page.
+        title: for screen readers.
         values: one or more.
-        width: of a bin; doubled until there are few enough.
-        x_label: what the numbers are.
-        y_label: what is counted.
-        size: of the figure.
+        width: width of a bin, doubled until there are at most 80 bins.
+        x_label: label of the x axis.
+        y_label: name of the things counted.
+        size: width and height of the figure.
     """
     while float(np.ptp(values)) > _MOST_BINS * width:
         width *= 2.0
@@ -203,11 +203,11 @@ def histogram(
     middle = plot.at_x(mean)
     plot.line(middle, plot.top, middle, plot.at_y(0), "marker")
     plot.text(middle + 5, plot.top + 9, f"mean {signed(mean)}", "tick")
-    return plot.render()
+    return plot
 
 
 def number_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Places of an axis: at most ten, at numbers that are easy to read."""
+    """Return at most ten ticks at round numbers, value and text."""
     steps = (digit * 10.0**power for power in range(300) for digit in (1, 2, 5))
     step = next(
         step
@@ -219,7 +219,7 @@ def number_ticks(low: float, high: float) -> list[tuple[float, str]]:
 
 
 def count_ticks(most: int) -> list[tuple[float, str]]:
-    """Places of an axis of counts from 0."""
+    """Return the ticks of an axis of counts from 0, value and text."""
     size = 10 ** max(0, len(str(most)) - 2)
     step = next(size * times for times in (1, 2, 5, 10, 20) if most / (size * times) <= 6.0)
     return [(float(tick), f"{tick:,}") for tick in range(0, most + 1, step)]

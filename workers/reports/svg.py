@@ -1,14 +1,29 @@
-"""Drawing in SVG: a plot area with axes, and the few marks that our figures are made of.
+"""Compute the marks of a figure; the macro `svg` of `pieces.html.jinja` writes them as SVG.
 
-Colours come from classes, which the page's style sheet gives a light and a dark value.
+Classes give the colours; the style sheet of the page has a light and a dark value for each.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
-from typing import Final
+from typing import Final, NamedTuple
 
 _TICK_LENGTH: Final = 4.0
+
+
+class Mark(NamedTuple):
+    """One shape of a figure.
+
+    Args:
+        tag: name of its SVG element.
+        attributes: of the element; the class gives the colour.
+        text: content of the element, plain text.
+        hint: plain text that shows under the pointer.
+    """
+
+    tag: str
+    attributes: Mapping[str, str]
+    text: str
+    hint: str
 
 
 @dataclass
@@ -16,12 +31,12 @@ class Plot:
     """A plot area with a linear x and y axis.
 
     Args:
-        name: of the figure, unique in its page; ids are made of it.
-        title: what it shows, for those who can't see it.
-        description: what there is to see.
-        width, height: of the whole, in units of the view box.
+        name: prefix of ids, unique within the page.
+        title: for screen readers.
+        description: for screen readers.
+        width, height: size of the figure, in units of the view box.
         x, y: lowest and highest value of each axis.
-        left, right, top, bottom: margins.
+        left, right, top, bottom: margins, in units of the view box.
     """
 
     name: str
@@ -35,15 +50,15 @@ class Plot:
     right: float = 12.0
     top: float = 12.0
     bottom: float = 40.0
-    _marks: list[str] = field(default_factory=list, init=False)
+    marks: list[Mark] = field(default_factory=list, init=False)
 
     def at_x(self, value: float) -> float:
-        """Where a value of the x axis lies."""
+        """Return the x coordinate of a value, in units of the view box."""
         low, high = self.x
         return self.left + (value - low) / (high - low) * (self.width - self.left - self.right)
 
     def at_y(self, value: float) -> float:
-        """Where a value of the y axis lies."""
+        """Return the y coordinate of a value, in units of the view box."""
         low, high = self.y
         inner = self.height - self.top - self.bottom
         return self.height - self.bottom - (value - low) / (high - low) * inner
@@ -55,7 +70,7 @@ class Plot:
         x_label: str = "",
         y_label: str = "",
     ) -> None:
-        """Draw axes: ticks with their texts, grid lines across, a label for each axis."""
+        """Draw both axes: ticks, horizontal grid lines and labels."""
         floor = self.height - self.bottom
         for value, text in y_ticks:
             y = self.at_y(value)
@@ -71,64 +86,49 @@ class Plot:
             self.text(centre, self.height - 5, x_label, "label middle")
         if y_label:
             x, y = 12.0, (self.top + floor) / 2
-            self._marks.append(
-                f'<text class="label middle" transform="rotate(-90 {x:g} {y:.1f})" '
-                f'x="{x:g}" y="{y:.1f}">{escape(y_label)}</text>'
+            turn = f"rotate(-90 {x:g} {y:.1f})"
+            self._mark(
+                "text", "label middle", text=y_label, transform=turn, x=f"{x:g}", y=f"{y:.1f}"
             )
 
     def line(self, x1: float, y1: float, x2: float, y2: float, kind: str) -> None:
-        """Draw a straight line between two places of the view box."""
-        self._marks.append(
-            f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-        )
+        """Draw a line between two points of the view box."""
+        self._mark("line", kind, x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}")
 
     def text(self, x: float, y: float, text: str, kind: str) -> None:
-        """Write a text at a place of the view box."""
-        self._marks.append(f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>')
+        """Write a text at a point of the view box."""
+        self._mark("text", kind, text=text, x=f"{x:.1f}", y=f"{y:.1f}")
 
     def rectangle(
         self, x: tuple[float, float], y: tuple[float, float], kind: str, hint: str = ""
     ) -> None:
-        """Draw a rectangle between places of the view box; a hint shows under the pointer."""
-        shape = (
-            f'<rect class="{kind}" x="{x[0]:.2f}" y="{y[0]:.2f}" width="{x[1] - x[0]:.2f}" '
-            f'height="{y[1] - y[0]:.2f}"'
-        )
-        self._marks.append(
-            f"{shape}><title>{escape(hint)}</title></rect>" if hint else f"{shape}/>"
-        )
+        """Draw a rectangle in the view box; the hint shows under the pointer."""
+        width, height = f"{x[1] - x[0]:.2f}", f"{y[1] - y[0]:.2f}"
+        place = {"x": f"{x[0]:.2f}", "y": f"{y[0]:.2f}"}
+        self._mark("rect", kind, hint=hint, **place, width=width, height=height)
 
     def curve(self, xs: Sequence[float], ys: Sequence[float], kind: str) -> None:
-        """Draw a line through values of the axes."""
-        points = " ".join(
-            f"{self.at_x(x):.1f},{self.at_y(y):.1f}" for x, y in zip(xs, ys, strict=True)
-        )
-        self._marks.append(f'<polyline class="{kind}" points="{points}"/>')
+        """Draw a line through points of the plot area."""
+        self._mark("polyline", kind, points=self._points(xs, ys))
 
     def band(
         self, xs: Sequence[float], low: Sequence[float], high: Sequence[float], kind: str
     ) -> None:
-        """Fill the area between two lines through values of the axes."""
-        there = [(x, y) for x, y in zip(xs, high, strict=True)]
-        back = [(x, y) for x, y in zip(xs, low, strict=True)][::-1]
-        points = " ".join(f"{self.at_x(x):.1f},{self.at_y(y):.1f}" for x, y in there + back)
-        self._marks.append(f'<polygon class="{kind}" points="{points}"/>')
+        """Fill the area between two lines through points of the plot area."""
+        points = self._points([*xs, *xs[::-1]], [*high, *low[::-1]])
+        self._mark("polygon", kind, points=points)
 
     def dot(self, x: float, y: float, radius: float, kind: str, hint: str = "") -> None:
-        """Draw a dot at values of the axes."""
-        shape = (
-            f'<circle class="{kind}" cx="{self.at_x(x):.1f}" cy="{self.at_y(y):.1f}" r="{radius:g}"'
-        )
-        self._marks.append(
-            f"{shape}><title>{escape(hint)}</title></circle>" if hint else f"{shape}/>"
+        """Draw a dot at a point of the plot area; the hint shows under the pointer."""
+        centre = {"cx": f"{self.at_x(x):.1f}", "cy": f"{self.at_y(y):.1f}"}
+        self._mark("circle", kind, hint=hint, **centre, r=f"{radius:g}")
+
+    def _points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
+        return " ".join(
+            f"{self.at_x(x):.1f},{self.at_y(y):.1f}" for x, y in zip(xs, ys, strict=True)
         )
 
-    def render(self) -> str:
-        """The whole as an `svg` element that stands in a page."""
-        return (
-            f'<svg viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
-            f'aria-labelledby="{self.name}-t {self.name}-d">'
-            f'<title id="{self.name}-t">{escape(self.title)}</title>'
-            f'<desc id="{self.name}-d">{escape(self.description)}</desc>'
-            f"{''.join(self._marks)}</svg>"
-        )
+    def _mark(
+        self, tag: str, kind: str, *, text: str = "", hint: str = "", **attributes: str
+    ) -> None:
+        self.marks.append(Mark(tag, {"class": kind, **attributes}, text, hint))

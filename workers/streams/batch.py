@@ -16,6 +16,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from contracts.envelope import CloudEvent
+from workers.common.text import text_of
+from workers.streams.entry_ids import entered_ms
 
 
 class RawEntry(NamedTuple):
@@ -33,6 +35,11 @@ class RawEntry(NamedTuple):
     def first_id(self) -> str:
         """The id under which the event entered the stream for the first time."""
         return self.redriven_from or self.entry_id
+
+    @property
+    def entered_ms(self) -> int:
+        """When this entry entered the stream, by Redis's clock, milliseconds since 1970."""
+        return entered_ms(self.entry_id)
 
 
 class RawBatch(list[RawEntry]):
@@ -104,9 +111,9 @@ async def parse(message: BatchStreamMessage) -> StreamMessage[Any]:
     """
     # A pending entry that was deleted meanwhile is claimed with no fields at all.
     batch = RawBatch(
-        _text(message["channel"]),
+        text_of(message["channel"]),
         [
-            RawEntry(_text(entry_id), fields or {})
+            RawEntry(text_of(entry_id), fields or {})
             for entry_id, fields in zip(message["message_ids"], message["data"], strict=True)
         ],
     )
@@ -124,7 +131,3 @@ async def parse(message: BatchStreamMessage) -> StreamMessage[Any]:
 async def decode(message: StreamMessage[Any]) -> RawBatch:
     """The batch that `parse` made."""
     return cast("RawBatch", message.body)
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 from contracts.envelope import CloudEvent
 from workers.common.errors import StreamRefused, Unavailable
 from workers.common.tasks import end
+from workers.common.text import text_of
 from workers.streams.batch import RawBatch
 from workers.streams.reclaiming import Reclaimer
 from workers.streams.redis_errors import redis_errors
@@ -87,7 +88,7 @@ class Consumption:
         """Create stream and group where they are missing; call before the broker starts."""
         await ensure_groups(self._client, [(self.stream, self.group)])
         group = await self._group_info()
-        self._delivered_before = _text(group["last-delivered-id"]) if group else "0-0"
+        self._delivered_before = text_of(group["last-delivered-id"]) if group else "0-0"
 
     def start(self) -> None:
         """Begin to inherit, reclaim, keep and watch; call once the broker has started."""
@@ -120,7 +121,7 @@ class Consumption:
         group = await self._group_info()
         if group is None or group["pending"]:
             return False  # lost: the watchdog makes it again, and then we know
-        last = _text(group["last-delivered-id"])
+        last = text_of(group["last-delivered-id"])
         with redis_errors():
             return not await self._client.xrange(self.stream, min=f"({last}", count=1)
 
@@ -133,7 +134,7 @@ class Consumption:
                 if "no such key" in str(error):
                     return None
                 raise
-        return next((group for group in groups if _text(group["name"]) == self.group), None)
+        return next((group for group in groups if text_of(group["name"]) == self.group), None)
 
     async def _reclaim(self) -> None:
         while True:
@@ -164,7 +165,3 @@ class Consumption:
                 _log.warning("subscriber_restarted", stream=self.stream, group=self.group)
             except Exception as error:  # noqa: BLE001  # readiness tells meanwhile; try again
                 _log.warning("subscriber_down", stream=self.stream, error=str(error))
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -1,7 +1,6 @@
 """Keeping the streams within their bounds while the worker works: done every few seconds."""
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,8 +9,10 @@ from typing import Final
 import structlog
 
 from workers.common.errors import Unavailable
+from workers.common.jitter import jittered_sleep
 from workers.common.tasks import end
-from workers.streams.trimming import Bounds, Trimmed, Trimmer, order
+from workers.streams.entry_ids import order
+from workers.streams.trimming import Bounds, Trimmed, Trimmer
 
 _log = structlog.get_logger(__name__)
 
@@ -92,7 +93,7 @@ class Housekeeping:
     async def _run(self) -> None:
         while True:
             # Workers that were started together should not all sweep at one moment.
-            await asyncio.sleep(self._period_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await jittered_sleep(self._period_s)
             await self.sweep()
 
     async def _sweep(self, bounds: Bounds) -> None:

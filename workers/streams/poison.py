@@ -1,8 +1,7 @@
-"""Finding the entry that is at fault, so that it alone pays.
+"""Find the entry that is at fault, so that only it pays.
 
 A batch that fails unexpectedly is halved until what fails is one entry. That entry is tried with
-nothing else on its way, and each such try is noted in Redis before it begins: an exception counts,
-and so does the end of the process. A server that is away is no try of an entry.
+nothing else in flight, and each such try is counted in Redis. A server that is away is not a try.
 """
 
 import asyncio
@@ -12,26 +11,145 @@ from typing import Final
 
 import structlog
 
-from workers.common.errors import Fatal, MasteryError, Unavailable
-from workers.common.retrying import Patience
+from workers.common.errors import Fatal, KeyUnknown, MasteryError, Unavailable
+from workers.common.retrying import Retrying
 from workers.streams.batch import RawEntry
 from workers.streams.tries import Tries
 
 _log = structlog.get_logger(__name__)
 
+_FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
-_ENDED: Final = "the process ended each time"
+_PROCESS_ENDED: Final = "the process ended each time"
+_NO_FAULT: Final = (Fatal, Unavailable, KeyUnknown)
+"""Errors for which an entry is never at fault."""
+
+
+class PoisonRetry:
+    """Retries one entry until it is done, or poison.
+
+    Args:
+        tries: where tries are counted.
+        retrying: waits for servers that are away.
+        max_tries: tries after which an entry is poison.
+        first_pause_s: the pause between its first two tries, seconds; it doubles.
+    """
+
+    def __init__(
+        self,
+        tries: Tries,
+        retrying: Retrying,
+        max_tries: int,
+        *,
+        first_pause_s: float = _FIRST_PAUSE_S,
+    ) -> None:
+        self._tries = tries
+        self._retrying = retrying
+        self._max_tries = max_tries
+        self._first_pause_s = first_pause_s
+
+    async def until_done(
+        self,
+        stream: str,
+        entry_id: str,
+        once: Callable[[], Awaitable[Exception | None]],
+        refuse: Callable[[str], Awaitable[None]],
+        *,
+        log_event: str,
+    ) -> None:
+        """Try an entry until it is done, or refuse it after too many failures.
+
+        Args:
+            stream: the stream of the entry.
+            entry_id: its id.
+            once: tries it once by `counting_each` or `counting_failures`.
+            refuse: rejects it as poison; takes the reason of the last failure.
+            log_event: the name of the log event of a failure.
+        """
+        reason = _PROCESS_ENDED
+        pause_s = self._first_pause_s
+        while True:
+            try:
+                failure = await once()
+            except _TriedTooOften as limit:
+                await refuse(limit.reason or reason)
+                break
+            if failure is None:
+                break
+            reason = described(failure)
+            _log.warning(log_event, stream=stream, entry_id=entry_id, error=reason)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        await self._retrying.call(lambda: self._tries.forget(stream, entry_id))
+
+    async def counting_each(
+        self, stream: str, entry_id: str, call: Callable[[], Awaitable[None]]
+    ) -> Exception | None:
+        """Try once, counted before it begins, so that the end of the process counts too.
+
+        Returns:
+            The failure; None on success.
+
+        Raises:
+            Unavailable: a server is away; the try is taken back.
+            Fatal: a server refuses us; the try is taken back.
+        """
+        made = await self._tries.made(stream, entry_id)
+        if made >= self._max_tries:
+            raise _TriedTooOften
+        await self._tries.note(stream, entry_id, made + 1)
+        try:
+            await call()
+        except (*_NO_FAULT, asyncio.CancelledError):
+            await self._retrying.call(lambda: self._tries.note(stream, entry_id, made))
+            raise
+        except Exception as error:  # noqa: BLE001  # counted, and named in the rejection
+            return error
+        return None
+
+    async def counting_failures(
+        self, stream: str, entry_id: str, call: Callable[[], Awaitable[None]]
+    ) -> Exception | None:
+        """Try once, counted if it fails; the end of the process does not count.
+
+        Returns:
+            The failure; None on success.
+
+        Raises:
+            Unavailable, KeyUnknown: try again later; not counted.
+            Fatal: a server refuses us; not counted.
+        """
+        try:
+            await call()
+        except _NO_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001  # counted, and named in the rejection
+            wait = self._retrying.call
+            made = 1 + await wait(lambda: self._tries.made(stream, entry_id))
+            await wait(lambda: self._tries.note(stream, entry_id, made))
+            if made >= self._max_tries:
+                raise _TriedTooOften(described(error)) from None
+            return error
+        return None
+
+
+class _TriedTooOften(Exception):
+    """The entry had all its tries."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class EntryActions:
     """What can be done with entries of a stream.
 
     Args:
-        together: sees entries through, waiting for servers that are away.
-        alone: sees one entry through; raises `Unavailable` where a server is away.
+        together: processes entries, waiting for servers that are away.
+        alone: processes one entry; raises `Unavailable` if a server is away.
         reach: returns if the server that entries need answers.
-        refuse: rejects an entry as poison, for this reason.
+        refuse: rejects an entry as poison, for the reason given.
     """
 
     together: Callable[[Sequence[RawEntry]], Awaitable[None]]
@@ -40,107 +158,87 @@ class Attempt:
     refuse: Callable[[RawEntry, str], Awaitable[None]]
 
 
-class Isolation:
-    """Sees entries through of which at least one fails.
+class PoisonIsolation:
+    """Processes entries of which at least one fails.
 
-    Call it only while nothing else is on its way in the process: else what another entry does
-    would be counted against the one tried.
+    Call it only while nothing else is in flight in the process; otherwise what another entry does
+    would count against the one tried.
 
     Args:
         tries: where tries alone are counted.
-        patience: waits for servers that are away.
+        retrying: waits for servers that are away.
         max_deliveries: tries of an entry alone after which it is poison.
-        first_pause_s: between its first two tries, seconds; it doubles.
+        first_pause_s: the pause between its first two tries, seconds; it doubles.
     """
 
     def __init__(
         self,
         tries: Tries,
-        patience: Patience,
+        retrying: Retrying,
         max_deliveries: int,
         *,
-        first_pause_s: float = 0.1,
+        first_pause_s: float = _FIRST_PAUSE_S,
     ) -> None:
-        self._tries = tries
-        self._patience = patience
+        self._retrying = retrying
         self._max_deliveries = max_deliveries
-        self._first_pause_s = first_pause_s
+        self._retry = PoisonRetry(tries, retrying, max_deliveries, first_pause_s=first_pause_s)
 
-    async def one_by_one(self, stream: str, entries: Sequence[RawEntry], attempt: Attempt) -> None:
-        """Halve what fails until it is one entry, and try that alone.
+    async def one_by_one(
+        self, stream: str, entries: Sequence[RawEntry], actions: EntryActions
+    ) -> None:
+        """Halve what fails until it is one entry, and try that entry alone.
 
         Raises:
             Fatal: a server refuses us; no entry is at fault.
         """
         if len(entries) == 1:
-            await self.alone(stream, entries[0], attempt)
+            await self.alone(stream, entries[0], actions)
             return
         middle = len(entries) // 2
         for half in (entries[:middle], entries[middle:]):
             if len(half) == 1:
-                await self.alone(stream, half[0], attempt)
+                await self.alone(stream, half[0], actions)
                 continue
             try:
-                await attempt.together(half)
+                await actions.together(half)
             except (Fatal, Unavailable):
                 raise
-            except Exception as error:  # noqa: BLE001  # whatever it is, only its own entry pays
+            except Exception as error:  # noqa: BLE001  # only the entry at fault pays
                 _log.warning("batch_failed", entries=len(half), error=described(error))
-                await self.one_by_one(stream, half, attempt)
+                await self.one_by_one(stream, half, actions)
 
-    async def alone(self, stream: str, entry: RawEntry, attempt: Attempt) -> None:
-        """Try one entry until it is seen through or has failed too often.
+    async def alone(self, stream: str, entry: RawEntry, actions: EntryActions) -> None:
+        """Try one entry until it is done or has failed too often.
 
         Raises:
             Fatal: a server refuses us; the entry is not at fault.
         """
-        reason = _ENDED
-        pause_s = self._first_pause_s
-        while True:
-            failure = await self._patience.until_answered(
-                lambda: self._once(stream, entry, attempt)
+
+        async def once() -> Exception | None:
+            # First, so that the try itself hardly ever meets a server that is away.
+            await actions.reach()
+            return await self._retry.counting_each(
+                stream, entry.entry_id, lambda: actions.alone(entry)
             )
-            if failure is None:
-                break
-            if isinstance(failure, _TooOften):
-                await attempt.refuse(
-                    entry,
-                    f"the event failed {self._max_deliveries} times when tried alone ({reason}): "
-                    "report it, and send it again once that is mended",
-                )
-                break
-            reason = described(failure)
-            _log.warning("entry_failed", stream=stream, entry_id=entry.entry_id, error=reason)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        await self._patience.until_answered(lambda: self._tries.forget(stream, entry.entry_id))
 
-    async def _once(self, stream: str, entry: RawEntry, attempt: Attempt) -> Exception | None:
-        """One try; returns what failed."""
-        # First, so that the try itself hardly ever meets a server that is away.
-        await attempt.reach()
-        made = await self._tries.made(stream, entry.entry_id)
-        if made >= self._max_deliveries:
-            return _TooOften()
-        await self._tries.note(stream, entry.entry_id, made + 1)
-        try:
-            await attempt.alone(entry)
-        except (Fatal, Unavailable, asyncio.CancelledError):
-            await self._patience.until_answered(
-                lambda: self._tries.note(stream, entry.entry_id, made)
+        async def refuse(reason: str) -> None:
+            await actions.refuse(
+                entry,
+                f"the event failed {self._max_deliveries} times when tried alone ({reason}): "
+                "report it, and send it again once the cause is mended",
             )
-            raise
-        except Exception as error:  # noqa: BLE001  # counted, and named in the rejection
-            return error
-        return None
 
-
-class _TooOften(Exception):
-    """The entry had all its tries."""
+        await self._retry.until_done(
+            stream,
+            entry.entry_id,
+            lambda: self._retrying.call(once),
+            refuse,
+            log_event="entry_failed",
+        )
 
 
 def described(error: Exception) -> str:
-    """An error as a log line or a rejection may say it: never what a library quotes of the data."""
+    """Describe an error for a log line or a rejection, without data that a library quotes."""
     text = (
         f"{type(error).__name__}: {error}"
         if isinstance(error, MasteryError)

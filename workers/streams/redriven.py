@@ -28,8 +28,8 @@ def accepted_key(stream: str) -> str:
     return f"{stream}:accepted"
 
 
-class Acceptances:
-    """Looks up where redriven entries come from.
+class RedriveOrigins:
+    """Finds out under which id the event of a redriven entry entered the stream first.
 
     A record lives as long as the dead letter that was redriven, so that a redelivery of any age
     finds it (`workers.operations.dead_letters.purging`).
@@ -41,10 +41,10 @@ class Acceptances:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    async def recall(self, stream: str, entries: Sequence[RawEntry]) -> list[RawEntry]:
-        """The same entries in the same order, of each redriven one with its first entry.
+    async def resolve(self, stream: str, entries: Sequence[RawEntry]) -> list[RawEntry]:
+        """Return the same entries in the same order, each redriven one with its first entry's id.
 
-        Nothing is asked for entries without the marker; one with a forged marker stays as it is.
+        Entries without the marker need no lookup; an entry with a forged marker stays as it is.
 
         Raises:
             RedisUnavailable: try again.

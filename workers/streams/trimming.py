@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
+from workers.common.text import text_of
+from workers.streams.entry_ids import entered_ms, order
 from workers.streams.redis_errors import redis_errors
 from workers.streams.tries import tries_key
 
@@ -59,7 +61,7 @@ class Trimmed(NamedTuple):
 
     def age_s(self, entry_id: str) -> float:
         """How long ago an entry was added, seconds."""
-        return (self.now_ms - order(entry_id)[0]) / 1000
+        return (self.now_ms - entered_ms(entry_id)) / 1000
 
 
 class Trimmer:
@@ -94,9 +96,9 @@ class Trimmer:
             entries,
             bool(more),
             now_ms,
-            _text(first),
+            text_of(first),
             tuple(
-                Need(_text(name), _text(oldest) or None)
+                Need(text_of(name), text_of(oldest) or None)
                 for name, oldest in zip(needs[::2], needs[1::2], strict=True)
             ),
         )
@@ -121,7 +123,7 @@ class Trimmer:
         """
         with redis_errors():
             names: Any = await self._forget(keys=[stream], args=[group, idle_ms, own])
-        return [_text(name) for name in names]
+        return [text_of(name) for name in names]
 
     async def forget_tries(self, stream: str, below: str) -> int:
         """Forget the tries of entries that are gone from a stream.
@@ -144,17 +146,8 @@ class Trimmer:
                     tries_key(stream), cursor, count=_TRIES_AT_ONCE
                 )
                 cursor, fields = found
-                gone = [name for name in fields if order(_text(name)) < floor]
+                gone = [name for name in fields if order(text_of(name)) < floor]
                 if gone:
                     forgotten += int(await self._client.hdel(tries_key(stream), *gone))
                 if not cursor:
                     return forgotten
-
-
-def order(entry_id: str) -> tuple[int, ...]:
-    """What entry ids are ordered by: milliseconds of Redis's clock, and a counter."""
-    return tuple(map(int, entry_id.split("-")))
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

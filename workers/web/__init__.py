@@ -1,1 +1,1 @@
-"""The HTTP side: health, metrics and the AsyncAPI document with its viewer."""
+"""The HTTP side: health, metrics, documents, jobs and sockets."""

@@ -1,18 +1,18 @@
-"""Why a socket is closed by us (RFC 6455, section 7.4; `docs/http.md` lists them)."""
+"""The codes with which we close sockets (RFC 6455, section 7.4; listed in `docs/http.md`)."""
 
 from enum import IntEnum
 
 
 class Close(IntEnum):
-    """The codes; 1009 (message too big), 1011 (no pong) and 1012 (restart) are the server's."""
+    """The codes; the server itself uses 1009 (message too big), 1011 (no pong), 1012 (restart)."""
 
     DONE = 1000
-    """There will be no more: the job has ended."""
+    """The job has ended; no message follows."""
     TALKATIVE = 1008
-    """The client sends messages, and has nothing to say."""
+    """The client sends messages, but this socket takes none."""
     FAILED = 1011
     """The engine failed."""
     SLOW = 1013
-    """The client does not keep up: connect again, and read what is current first."""
+    """The client reads too slowly: connect again, and read the current state first."""
     EXPIRED = 4401
     """The token has expired: connect again with a new one."""

@@ -1,4 +1,4 @@
-"""Who asks: the bearer token of a request or socket, always verified, whatever JWT_MODE is."""
+"""Identify callers by their bearer token, always verified, whatever JWT_MODE is."""
 
 import asyncio
 import re
@@ -14,21 +14,26 @@ from workers.web.limits.rates import Rates, too_many
 
 _AGAIN_S: Final = 5
 _PATIENCE_S: Final = 10.0
-"""So long a request waits for keys or for Redis, seconds."""
+"""How long a request waits for keys or for Redis, seconds."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.~+/=-]+")
 """The characters of a bearer token (RFC 6750, section 2.1)."""
 
 
 class BearerVerifier(Protocol):
-    """Verifies a token, and says whose it is."""
+    """Verifies a token and returns its identity."""
 
     async def identify(self, token: str) -> Identity:
-        """The identity; raises `Refused` with ``unauthenticated``, `Unavailable` without keys."""
+        """Return the identity of a token.
+
+        Raises:
+            Refused: with ``unauthenticated``.
+            Unavailable: there are no keys.
+        """
         ...
 
 
 class Caller(NamedTuple):
-    """One who asks, with a verified token."""
+    """A caller with a verified token."""
 
     identity: Identity
     token: str
@@ -41,12 +46,12 @@ class Caller(NamedTuple):
 
 
 class Guard:
-    """Lets through who has a valid token, and does not ask too often.
+    """Admits callers with a valid token who stay below the rate limit.
 
     Args:
-        verifier: verifies tokens; None where no key is configured.
+        verifier: verifies tokens; None if no key is configured.
         rates: counts requests of a subject.
-        max_token_bytes: largest token that is looked at, bytes.
+        max_token_bytes: largest token, bytes.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class Guard:
         self._max_token_bytes = max_token_bytes
 
     async def of_request(self, connection: HTTPConnection) -> Caller:
-        """Who sends a request with the header ``Authorization: Bearer TOKEN``.
+        """Return the caller of a request with the header ``Authorization: Bearer TOKEN``.
 
         Raises:
             HTTPException: 401, 413, 429 or 503, with a message for the client.
@@ -68,11 +73,11 @@ class Guard:
         return await self.of_token(token.strip(), "send the header Authorization: Bearer TOKEN")
 
     async def of_token(self, token: str, how: str) -> Caller:
-        """Whose token it is.
+        """Return the caller whose token it is.
 
         Args:
             token: empty if there is none.
-            how: how it is to be sent, for the client that sent none.
+            how: how to send it, for a client that sent none.
 
         Raises:
             HTTPException: as `of_request`.
@@ -80,19 +85,19 @@ class Guard:
         if self._verifier is None:
             raise HTTPException(
                 503,
-                "No key is configured, so nobody can be let in: the operator has to set "
+                "No key to verify tokens with is configured: the operator has to set "
                 "JWT_JWKS_URL or JWT_SECRET.",
             )
         if not token:
-            raise _unauthenticated(f"There is no token: {how}.")
+            raise _unauthenticated(f"The token is missing: {how}.")
         if len(token) > self._max_token_bytes:
             raise HTTPException(
                 413,
                 f"The token is longer than MAX_TOKEN_BYTES={self._max_token_bytes}: ask the "
-                "issuer for one without what it does not need.",
+                "issuer for one with fewer claims.",
             )
         if not _TOKEN.fullmatch(token):
-            raise _unauthenticated("The token is no JWT: send it as the issuer gave it.")
+            raise _unauthenticated("The token is not a JWT: send it as the issuer gave it.")
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 identity = await self._verifier.identify(token)
@@ -102,7 +107,7 @@ class Guard:
         except (Unavailable, TimeoutError):
             raise HTTPException(
                 503,
-                "The keys to verify tokens with can't be had at the moment: come again.",
+                "The keys to verify tokens with are unavailable at the moment: try again later.",
                 {"Retry-After": str(_AGAIN_S)},
             ) from None
         after_s = await self._rates.of_subject(identity.tenant_id, identity.subject)
@@ -112,7 +117,7 @@ class Guard:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """The claims of a token that was verified a moment ago."""
+    """Return the claims of a token that is verified already."""
     claims: dict[str, Any] = jwt.decode(
         token, options={"verify_signature": False, "verify_exp": False, "verify_aud": False}
     )

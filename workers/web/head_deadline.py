@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP protocol, which also parts from those who never finish asking."""
+"""Uvicorn's HTTP protocol with a deadline for the head of a request."""
 
 import asyncio
 from typing import Any, Final
@@ -7,13 +7,13 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_S: Final = 10.0
-"""So long a client may take for the head of a request, seconds."""
+"""How long a client may take to send the head of a request, seconds."""
 
 
 class HeadDeadline(H11Protocol):
-    """Closes a connection whose request's head is not whole in time.
+    """Closes a connection if the head of its request is not complete in time.
 
-    Uvicorn waits for ever for a first request, and for the rest of any that has begun.
+    Uvicorn waits for ever for the first request, and for the rest of one that has begun.
     """
 
     _late: asyncio.TimerHandle | None = None
@@ -37,7 +37,7 @@ class HeadDeadline(H11Protocol):
         if self.conn.their_state is not h11.IDLE:
             self._wait_no_more()
         elif self._late is None:
-            # From its first byte on: more of them gain no time.
+            # Counted from its first byte: later bytes do not extend it.
             self._late = self.loop.call_later(HEAD_S, self.transport.close)
 
     def _wait_no_more(self) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP applications, and what they show without asking who looks."""
+"""The HTTP applications, and their routes that need no token."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +25,7 @@ STATIC: Final = Path(__file__).with_name("static")
 
 _VIEWER_SOURCES: Final = {
     "default-src": "'none'",
-    # The viewer's JSON Schema validator compiles its checks; there is no build of it without.
+    # The viewer's JSON Schema validator compiles its checks; every build of it does.
     "script-src": "'self' 'unsafe-eval'",
     "style-src": "'self'",
     "img-src": "'self'",
@@ -35,10 +35,10 @@ _VIEWER_SOURCES: Final = {
     "frame-ancestors": "'none'",
 }
 VIEWER_POLICY: Final = "; ".join(f"{what} {source}" for what, source in _VIEWER_SOURCES.items())
-"""Content-Security-Policy of the viewer: files of ours alone, and nothing inline."""
+"""Content-Security-Policy of the viewer: only our own files, and nothing inline."""
 
 _REFRESH_TIMEOUT_S: Final = 3.0
-"""Longer than a part has to answer in `Health`: one that hangs must not hide the others."""
+"""Longer than each part has to answer in `Health`, so that one that hangs hides no other."""
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 _log = structlog.get_logger(__name__)
@@ -47,25 +47,25 @@ Refresh = Callable[[], Awaitable[None]]
 
 
 def application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware] = ()) -> Starlette:
-    """An application in which all requests have their id, and all errors our shape.
+    """Make an application whose requests have ids and whose errors have our shape.
 
     Args:
-        routes: what it serves.
-        middleware: what is asked before the routes, the first first.
+        routes: the routes it serves.
+        middleware: runs before the routes, in this order.
     """
     app = Starlette(
         routes=routes,
         middleware=[Middleware(RequestMiddleware), *middleware, Middleware(FailureMiddleware)],
-        # Starlette's types know nothing of a handler that serves sockets too.
+        # Starlette's types do not cover a handler that serves sockets too.
         exception_handlers={HTTPException: cast("Any", on_http_exception)},
     )
-    # Its answer would have neither our shape nor, behind a proxy, an address to rely on.
+    # A redirect would not have our shape, and behind a proxy its address may be wrong.
     app.router.redirect_slashes = False
     return app
 
 
 def health_routes(health: Health) -> list[BaseRoute]:
-    """How the engine is: ``/health``, ``/health/live`` and ``/health/ready``."""
+    """Return the routes ``/health``, ``/health/live`` and ``/health/ready``."""
 
     async def whole(_: Request) -> Response:
         report = await health.report()
@@ -87,12 +87,12 @@ def health_routes(health: Health) -> list[BaseRoute]:
 def inner_routes(
     *, registry: CollectorRegistry, document: Document, refresh: Refresh | None = None
 ) -> list[BaseRoute]:
-    """What may be for operators alone: metrics, the AsyncAPI document and its viewer.
+    """Return the routes for operators: metrics, the AsyncAPI document and its viewer.
 
     Args:
-        registry: what ``/metrics`` shows.
-        document: what ``/docs`` and ``/asyncapi.*`` show.
-        refresh: brings gauges up to date before ``/metrics`` answers; it may fail.
+        registry: the metrics of ``/metrics``.
+        document: the document of ``/docs`` and ``/asyncapi.*``.
+        refresh: updates gauges before ``/metrics`` answers; it may fail.
     """
     page = (STATIC / "docs.html").read_text(encoding="utf-8")
     as_yaml, as_json = document.to_yaml(), document.to_json()
@@ -125,5 +125,5 @@ async def _refreshed(refresh: Refresh) -> None:
         async with asyncio.timeout(_REFRESH_TIMEOUT_S):
             await refresh()
     except (MasteryError, TimeoutError) as error:
-        # What the process itself has counted is still worth showing.
+        # The counts of the process itself are still worth showing.
         _log.warning("gauges of the streams are not up to date", reason=str(error) or "no answer")

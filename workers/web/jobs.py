@@ -1,4 +1,4 @@
-"""`/v1/jobs`: asking for jobs, and looking at them."""
+"""`/v1/jobs`: ask for jobs, list, show and cancel them."""
 
 import base64
 from collections.abc import Collection
@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute, Route
 from contracts.jobs import JobKind, JobRequested
 from contracts.primitives import Uuid
 from contracts.streams import EVENT_FIELD
-from workers.admission.job_reasons import explain
+from workers.admission.reasons import reason_of
 from workers.common.errors import Refused, Unavailable
 from workers.operations.jobs.admission import UUID, require_job_role
-from workers.operations.jobs.parameters import parameters_of
+from workers.operations.jobs.kinds.registry import parameters_of
 from workers.operations.jobs.record import JobKey, JobRecord, JobRequest, JobStatus
 from workers.operations.jobs.records import JobRecords
 from workers.web.guard import Caller, Guard
@@ -33,7 +33,7 @@ _TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class JobBody(BaseModel):
-    """What ``POST /v1/jobs`` takes."""
+    """The body of ``POST /v1/jobs``."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -46,9 +46,9 @@ class Jobs:
     """The routes below ``/v1/jobs``.
 
     Args:
-        guard: says who asks.
-        records: what is known of jobs.
-        roles: those that may ask.
+        guard: identifies callers.
+        records: the records of jobs.
+        roles: the roles that may ask.
         max_event_bytes: largest entry of the stream of requests, in bytes of all its fields.
     """
 
@@ -67,7 +67,7 @@ class Jobs:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """As Starlette takes them."""
+        """The routes for Starlette."""
         return [
             Route("/v1/jobs", self._all, methods=["GET", "POST"]),
             Route("/v1/jobs/{job_id}", self._one, methods=["GET", "DELETE"]),
@@ -88,7 +88,7 @@ class Jobs:
             body = JobBody.model_validate_json(await request.body())
             parameters_of(body.kind, body.parameters)
         except ValidationError as error:
-            raise _invalid(explain(error).sentence) from None
+            raise _invalid(reason_of(error)) from None
         except ValueError as error:
             raise _invalid(str(error)) from None
         job_id = body.job_id or str(uuid4())
@@ -139,12 +139,12 @@ class Jobs:
         if found is None:
             raise _no_such_job()
         if found.status is not JobStatus.CANCELLED:
-            raise HTTPException(409, f"The job has ended, it {found.status.value}.")
+            raise HTTPException(409, f"The job has ended already: it {found.status.value}.")
         return found
 
 
 def require_role(caller: Caller, roles: Collection[str]) -> None:
-    """Return if the caller may ask for jobs and see them.
+    """Raise unless the caller may ask for jobs and see them.
 
     Raises:
         HTTPException: 403.
@@ -156,10 +156,10 @@ def require_role(caller: Caller, roles: Collection[str]) -> None:
 
 
 async def find_job(records: JobRecords, caller: Caller, job_id: str) -> JobRecord:
-    """A job of the caller's tenant.
+    """Return a job of the caller's tenant.
 
     Raises:
-        HTTPException: 404, the tenant has none of that id; 503.
+        HTTPException: 404 if the tenant has none of that id; 503 if Redis is away.
     """
     try:
         record = await records.find(JobKey(caller.identity.tenant_id, UUID.validate_python(job_id)))
@@ -173,11 +173,13 @@ async def find_job(records: JobRecords, caller: Caller, job_id: str) -> JobRecor
 
 
 def _no_such_job() -> HTTPException:
-    return HTTPException(404, "There is no job of this id: POST /v1/jobs makes one.")
+    return HTTPException(
+        404, "Not found: there is no job with this id. Make one with POST /v1/jobs."
+    )
 
 
 def _event(asked: JobRequest, caller: Caller, request_id: str) -> bytes:
-    """The request as every other publisher writes it."""
+    """Return the request in the form that every publisher uses."""
     event = JobRequested.model_validate(
         {
             "specversion": "1.0",
@@ -216,8 +218,8 @@ def _place(text: str | None) -> tuple[int, str] | None:
     try:
         moment_us, job_id = orjson.loads(base64.urlsafe_b64decode(text.encode()))
         return int(moment_us), str(job_id)
-    except (ValueError, TypeError):  # of base64 and JSON too
-        raise _invalid("cursor is none of ours: give next_cursor as it was answered") from None
+    except (ValueError, TypeError):  # base64 and JSON errors are ValueErrors
+        raise _invalid("cursor is not valid: send next_cursor as it was answered") from None
 
 
 def _invalid(sentence: str) -> HTTPException:
@@ -226,5 +228,5 @@ def _invalid(sentence: str) -> HTTPException:
 
 def _away() -> HTTPException:
     return HTTPException(
-        503, "Redis can't be reached at the moment: come again.", {"Retry-After": "5"}
+        503, "Redis can't be reached at the moment: try again later.", {"Retry-After": "5"}
     )

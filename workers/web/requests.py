@@ -1,4 +1,4 @@
-"""What holds for every request and socket: its id, its log line, and the shape of its errors."""
+"""Give every request and socket an id, a log line, and errors of one shape."""
 
 import re
 import time
@@ -19,13 +19,13 @@ from workers.web.close_codes import Close
 
 HEADER: Final = "X-Request-ID"
 GUARDED: Final = "/v1/"
-"""Below it, who asks has to say who they are, and how often is limited."""
+"""Paths below it need a token and are rate limited."""
 
 _VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,128}")
-# Asked every few seconds by machines; at INFO they would hide all else.
+# Machines ask these every few seconds; at INFO they would hide everything else.
 _QUIET: Final = ("/health", "/metrics")
 _STARTS: Final = ("http.response.start", "websocket.http.response.start", "websocket.accept")
-# The words of rejections where they mean the same; what Python calls the others changes with it.
+# The codes of rejections where they mean the same; names of others differ by Python version.
 _CODES: Final = {
     401: "unauthenticated",
     403: "forbidden",
@@ -42,10 +42,10 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    """Gives each request and each socket its id, and logs it once it has ended.
+    """Gives each request and socket an id, and logs it when it has ended.
 
     The id is that of ``X-Request-ID`` if it is 1 to 128 visible ASCII characters, else a new UUID.
-    The log line has the path and never the query, for a query may hold a token.
+    The log line has the path but never the query, because a query may hold a token.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -72,7 +72,7 @@ class RequestMiddleware:
 
 
 class _Exchange:
-    """What goes out and comes in, seen on its way."""
+    """Observes the messages of a request or socket."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self._scope = scope
@@ -101,7 +101,7 @@ class _Exchange:
                     headers["Cache-Control"] = "no-store"
         elif kind == "websocket.close":
             if not self.outcome["status"]:
-                # Starlette's word for a path without a socket; the server would say 403.
+                # Starlette closes a path without a socket so; the server would answer 403.
                 await not_found(self._scope)(self._scope, self._receive, self.send)
                 return
             self.outcome.setdefault("close_code", message.get("code", 1000))
@@ -109,7 +109,7 @@ class _Exchange:
 
 
 class FailureMiddleware:
-    """Answers 500 where the application fails; the log has the details."""
+    """Answers 500 if the application fails; the log has the details."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -136,7 +136,7 @@ class FailureMiddleware:
                 await send({"type": "websocket.close", "code": Close.FAILED})
                 return
             if started:
-                raise  # half an answer is out: only a broken connection tells the client
+                raise  # half an answer is sent: only a broken connection shows the client
             response = error_response(
                 scope["state"]["request_id"], 500, "The engine failed; its log has the details."
             )
@@ -146,7 +146,7 @@ class FailureMiddleware:
 def error_response(
     request_id: str, status: int, message: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """An error as all of ours look: ``{"error": {"code", "status", "message", "request_id"}}``."""
+    """Return an error: ``{"error": {"code", "status", "message", "request_id"}}``."""
     error = {
         "code": _CODES.get(status) or HTTPStatus(status).name.lower(),
         "status": status,
@@ -157,14 +157,14 @@ def error_response(
 
 
 def not_found(scope: Scope) -> JSONResponse:
-    """There is nothing at this path."""
+    """Return the 404 of a path."""
     return error_response(
-        scope["state"]["request_id"], 404, f"There is nothing at {scope['path']}."
+        scope["state"]["request_id"], 404, f"Not found: {scope['path']}. See /docs."
     )
 
 
 async def on_http_exception(connection: HTTPConnection, error: Exception) -> Response:
-    """Refusals, Starlette's own such as 404 and 405 included, in our shape."""
+    """Return refusals in our shape, Starlette's own (404, 405) included."""
     if not isinstance(error, HTTPException):
         raise error
     headers = dict(error.headers or {})

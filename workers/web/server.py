@@ -1,4 +1,4 @@
-"""Uvicorn as a part of our process: in our loop, with our signals, on a socket bound beforehand."""
+"""Run uvicorn in our process: in our event loop, with our signals, on a socket bound first."""
 
 import asyncio
 import errno
@@ -24,7 +24,7 @@ _PONG_S: Final = 20.0
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # Signals stop the whole engine, in an order that is not the web server's to decide.
+        # Signals stop the whole engine, in an order that the web server must not decide.
         yield
 
 
@@ -34,10 +34,10 @@ class HttpServer:
     Args:
         app: an ASGI application.
         host: a name or an address, IPv4 or IPv6.
-        port: 0 for any free one.
-        trusted_proxies: whose ``X-Forwarded-For`` is believed.
-        max_connections: with so many, open sockets included, requests are answered 503.
-        variable: the beginning of the names of the settings that host and port come from.
+        port: the port; 0 for any free one.
+        trusted_proxies: proxies whose ``X-Forwarded-For`` is trusted.
+        max_connections: with this many, open sockets included, requests are answered 503.
+        variable: prefix of the settings that host and port come from.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on; known after `start`."""
+        """The port it listens on; known after `start`."""
         if self._socket is None:
             raise RuntimeError("the HTTP server is not started")
         return int(self._socket.getsockname()[1])
 
     async def start(self) -> None:
-        """Bind and listen; returns when requests are answered.
+        """Bind and listen; return when requests are answered.
 
         Raises:
-            SettingsError: host and port can't be had.
+            SettingsError: host and port are not available.
         """
         self._socket = _bound(self._host, self._wanted, self._variable)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
@@ -98,7 +98,7 @@ class HttpServer:
                 raise RuntimeError("the HTTP server ended while it started")
 
     async def stop(self) -> None:
-        """Let requests in flight end, up to 5 s, and close; without effect if not started."""
+        """Let requests in flight end, up to 5 s, and close; no effect before `start`."""
         if self._serving is None:
             return
         self._server.should_exit = True

@@ -1,4 +1,4 @@
-"""Uvicorn's WebSocket protocol, which also parts from those who read nothing."""
+"""Uvicorn's WebSocket protocol with a deadline for clients that do not read."""
 
 import asyncio
 from typing import Final
@@ -6,17 +6,17 @@ from typing import Final
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_MESSAGE_BYTES: Final = 4_096
-"""Largest message of a client, which has nothing to say to us."""
+"""Largest message of a client; our sockets expect none."""
 
 _CUT_S: Final = 10.0
-"""So long a client may take to read the rest and say goodbye, seconds."""
+"""How long a client may take to read the rest and close, seconds."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
     """Cuts a connection some seconds after its application is done with it.
 
-    A transport that is closed first sends what waits to be sent, and to a client that has stopped
-    reading that takes for ever.
+    A closing transport first sends what is buffered, which takes for ever if the client has stopped
+    reading.
     """
 
     def on_task_complete(self, task: "asyncio.Task[None]") -> None:

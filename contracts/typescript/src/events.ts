@@ -369,7 +369,7 @@ export type RejectionCode =
   | "rate_limited"
   | "poison";
 
-/** Somebody whose role may asks for calibration, rebuilding, verifying or reconciling. */
+/** Asks for a long piece of work; the role of the one who asks must allow it. */
 export interface JobRequested {
   /** The CloudEvents version. */
   specversion: "1.0";

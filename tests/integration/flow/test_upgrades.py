@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -15,9 +16,10 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
+from tests.integration.ledger.next_schema import next_migrations
 from tests.support.bad_entries import early
 from tests.support.factories import changed
-from tests.support.servers import Supabase
+from tests.support.servers import Supabase, server_variables
 from tests.support.whole_run import (
     MASTERY_COMMAND,
     Setting,
@@ -33,9 +35,8 @@ from tests.support.whole_run import (
 from workers.ledger.schema.migrations import Migrations
 from workers.ledger.schema.schema_files import migration_files
 
-VERSIONS = [file.version for file in migration_files()]
-BASE = VERSIONS[1]
-"""The schema of the first version: later migrations must let its workers go on."""
+BASE = migration_files()[-1].version
+"""The newest schema: the next migration must let workers of the version before go on."""
 _PATIENCE_S = 240.0
 
 
@@ -119,10 +120,6 @@ def setting(request: pytest.FixtureRequest, redis_url: str) -> Setting:
     return Setting(redis_url, project.environment, project.database_url)
 
 
-def test_given_the_migrations_when_listed_then_there_are_some_to_take_back() -> None:
-    assert len(VERSIONS) > 2
-
-
 def _stopped(worker: "subprocess.Popen[bytes]") -> int:
     worker.send_signal(signal.SIGTERM)
     return worker.wait(timeout=120)
@@ -135,24 +132,23 @@ def _start_earlier(setting: Setting) -> "subprocess.Popen[bytes]":
     )
 
 
-async def test_given_workers_of_the_first_version_when_the_schema_goes_up_and_down_then_they_go_on(
-    setting: Setting,
+async def test_given_workers_of_the_version_before_when_migrated_then_they_go_on(
+    setting: Setting, tmp_path: Path
 ) -> None:
+    (server,) = server_variables("TEST_DATABASE_URL")
     prepared = simulated_rows(60_000, 60, seed=9)
     prepared.sort(key=lambda row: (row["answered_at"], row["response_id"]))
-    migrations = Migrations(setting.dsn)
-    await migrations.down(target=BASE)
+    migrations = Migrations(setting.dsn, files=await next_migrations(tmp_path, server))
+    (next_version,) = await migrations.pending()
     workers = [_start_earlier(setting) for _ in range(2)]
     load = _Load(setting.redis_url, prepared)
     try:
         await _consuming(setting.redis_url, len(workers))
         await _goes_on(setting.dsn, workers)
-        for version in VERSIONS[2:]:
-            assert await migrations.up(version) == [version]
-            await _goes_on(setting.dsn, workers)
-        for version in reversed(VERSIONS[2:]):
-            assert await migrations.down() == [version]
-            await _goes_on(setting.dsn, workers)
+        assert await migrations.up() == [next_version]
+        await _goes_on(setting.dsn, workers)
+        assert await migrations.down() == [next_version]
+        await _goes_on(setting.dsn, workers)
         for _ in range(3):
             # Without a pause in between, so that calls are under way when it happens.
             await migrations.up()
@@ -187,11 +183,10 @@ async def test_given_workers_of_the_first_version_when_the_schema_goes_up_and_do
     assert verified.returncode == 0, verified.stdout.decode() + verified.stderr.decode()
 
 
-async def test_given_a_schema_of_the_version_before_when_a_worker_starts_then_it_tells_the_remedy(
-    redis_url: str, database_url: str
+async def test_given_no_schema_when_a_worker_starts_then_it_tells_the_remedy(
+    redis_url: str, empty_database_url: str
 ) -> None:
-    setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)
-    await Migrations(database_url).down(target=BASE)
+    setting = Setting(redis_url, {"DATABASE_URL": empty_database_url}, empty_database_url)
     ended = subprocess.run(
         [MASTERY_COMMAND, "worker", "--role", "engine"],
         env=setting.environment(),

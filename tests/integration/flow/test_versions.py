@@ -21,15 +21,15 @@ from tests.support.ledger_steps import record
 from tests.support.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
 from workers.cli.main import app
 from workers.common.errors import InputFileError, ParametersOutdated, ParametersRefused
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.documents import parameters_document
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 from workers.ledger.parameter_versions import ParametersSource
 from workers.ledger.sql.direct import DirectLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.operations.repair.background_replay import Replayer
 from workers.operations.repair.verifying import verify
 
@@ -52,7 +52,7 @@ CALIBRATED: Final = parameters_document(
             0.2,
             1.5,
             0.01,
-            deviation=Deviation(0.5, 0.01, 0.02),
+            concept_offset=ConceptOffset(0.5, 0.01, 0.02),
             prediction=PredictionWeights(0.1, 0.6, 0.3, 0.4, 0.2, 0.1, 0.2),
         ),
     )
@@ -316,7 +316,7 @@ def _replayer(ledger: DirectLedger) -> Replayer:
         ledger=ledger,
         versions=ParametersSource(ledger, 0.95),
         meter=EngineMetrics("0"),
-        patience=Patience(),
+        retrying=Retrying(),
     )
 
 

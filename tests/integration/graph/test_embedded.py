@@ -104,7 +104,7 @@ async def test_given_a_graph_open_elsewhere_when_opened_then_it_refuses_and_says
     process = context.Process(target=_open, args=(tmp_path, told))
     process.start()
     try:
-        answer = await asyncio.to_thread(told.get, timeout=30)
+        answer = await asyncio.to_thread(told.get, timeout=300)
     finally:
         await asyncio.to_thread(process.join)
         told.close()

@@ -244,7 +244,8 @@ async def test_given_a_network_that_swallows_everything_then_it_is_noticed_and_g
         await in_the_end(lambda: assert_holds(graph, events))
         await graph.close()
 
-    assert noticed_after_s < 5
+    # The usual limit is 30 s.
+    assert noticed_after_s < 20
 
 
 async def test_given_connections_that_break_in_the_midst_of_merges_then_repeats_make_it_whole(
@@ -283,22 +284,22 @@ async def test_given_a_server_that_went_away_when_closed_then_closing_ends(neo4j
         begun = time.monotonic()
         await graph.close()
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 async def test_given_a_transaction_that_holds_a_lock_then_waiting_for_it_ends(
     graph: Neo4jGraph, neo4j: Neo4j, driver: AsyncDriver
 ) -> None:
     await graph.merge(changes_of([mastery_data()]))
-    impatient = neo4j_graph(neo4j, limits=Limits(transaction_s=1.0))
+    fast_retrying = neo4j_graph(neo4j, limits=Limits(transaction_s=1.0))
     async with driver.session() as session, await session.begin_transaction() as holding:
         await (await holding.run("MATCH (s:Student) SET s.held = true")).consume()
         with pytest.raises(GraphUnavailable):
-            await impatient.merge(changes_of([mastery_data(version=2, concept_id="other")]))
+            await fast_retrying.merge(changes_of([mastery_data(version=2, concept_id="other")]))
         await holding.rollback()
 
-    await impatient.merge(changes_of([mastery_data(version=2, concept_id="other")]))
-    await impatient.close()
+    await fast_retrying.merge(changes_of([mastery_data(version=2, concept_id="other")]))
+    await fast_retrying.close()
     await assert_holds(graph, [mastery_data(), mastery_data(version=2, concept_id="other")])
 
 

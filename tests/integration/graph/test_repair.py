@@ -14,7 +14,7 @@ from tests.support.factories import START, answer, learner_log, uuid_of
 from tests.support.graph_events import DictGraph
 from tests.support.ledger_steps import record
 from tests.support.servers import Neo4j
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey, Response
 from workers.graph.changes import (
     AbilityChange,
@@ -82,7 +82,7 @@ class School:
         repair = GraphRepair(
             ledger=self.ledger,
             graph=self.graph,
-            patience=Patience(first_s=0.001, longest_s=0.002),
+            retrying=Retrying(first_s=0.001, longest_s=0.002),
             scope=scope or Scope(),
             dry_run=dry_run,
         )

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP, RESPONSES, Shard, shards
 from tests.support.issuer import KeyServer
-from workers.admission.admission import Deferred
 from workers.admission.parking import Parking
+from workers.admission.verdicts import Deferred
 from workers.common.errors import KeysUnavailable
 from workers.identity.fetching import KeyFetch
 from workers.identity.history import KeyHistory

@@ -10,12 +10,12 @@ import pytest_asyncio
 from tests.support.servers import Supabase, exclusive_supabase, fresh_database, server_variables
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 from workers.ledger.schema.embedded import EmbeddedPostgres
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.postgrest import PostgrestLedger
 
-OpenLedger = Callable[[], RepairLedger]
+OpenLedger = Callable[[], Ledger]
 """Opens another ledger on the same data, as another process would; closed at the end."""
 
 
@@ -27,7 +27,7 @@ async def open_ledger(request: pytest.FixtureRequest) -> AsyncIterator[OpenLedge
     async with AsyncExitStack() as stack:
         make = await _maker(request.param, stack)
 
-        def opened() -> RepairLedger:
+        def opened() -> Ledger:
             ledger = make()
             stack.push_async_callback(ledger.close)
             return ledger
@@ -36,7 +36,7 @@ async def open_ledger(request: pytest.FixtureRequest) -> AsyncIterator[OpenLedge
 
 
 @pytest.fixture(scope="module")
-def ledger(open_ledger: OpenLedger) -> RepairLedger:
+def ledger(open_ledger: OpenLedger) -> Ledger:
     """A ledger that the module's tests share."""
     return open_ledger()
 

@@ -27,8 +27,6 @@ from workers.estimation.person_fit import person_fit
 from workers.estimation.replay import replay
 from workers.ledger.exchange import Loaded
 from workers.ledger.protocol import Ledger
-from workers.ledger.repair import RepairLedger
-from workers.ledger.rights import RightsLedger
 from workers.operations.repair.correcting import Corrector, Verdict
 from workers.operations.repair.rebuilding import Rebuilder
 
@@ -63,7 +61,7 @@ async def test_given_answers_in_any_order_by_two_workers_then_the_state_is_the_r
 
 
 async def test_given_a_concept_of_two_scales_when_one_is_answered_late_then_both_abilities_follow(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     log = [answer(n, concepts=("c0",), scale=("math", "verbal")[n % 2]) for n in range(6)]
     late = answer(50, concepts=("c0",), scale="math", score=0.0, at=-1)
@@ -79,7 +77,7 @@ async def test_given_a_concept_of_two_scales_when_one_is_answered_late_then_both
 
 @CALIBRATED
 async def test_given_corrections_and_lost_rows_then_the_state_is_what_counts_to_the_bit(
-    ledger: RepairLedger, key: LearnerKey, parameters: Parameters
+    ledger: Ledger, key: LearnerKey, parameters: Parameters
 ) -> None:
     log = learner_log(30, seed=43)
     await record(ledger, key, log, parameters)
@@ -101,7 +99,7 @@ async def test_given_corrections_and_lost_rows_then_the_state_is_what_counts_to_
 
 
 async def test_given_a_calibrated_state_when_rebuilt_under_the_classical_then_nothing_of_it_is_left(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     classical = Parameters()
     log = learner_log(20, seed=44)
@@ -189,12 +187,12 @@ async def test_given_calibrated_and_other_learners_in_one_commit_then_each_keeps
 
 
 async def test_given_calibrated_states_when_exported_then_their_columns_are_among_them(
-    ledger: RightsLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     await record(ledger, key, learner_log(20, seed=46), LAST_STEP)
 
-    concepts = await ledger.held(key, "concept_mastery")
-    abilities = await ledger.held(key, "student_ability")
+    concepts = await ledger.rows_of(key, "concept_mastery")
+    abilities = await ledger.rows_of(key, "student_ability")
 
     one = await stored(ledger, key)
     assert any(row.recent and row.lasting for row in one.concepts)

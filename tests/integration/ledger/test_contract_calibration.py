@@ -10,7 +10,7 @@ from tests.support.servers import fresh_database, server_variables
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.calibration import LoggedAnswer, Stage
 from workers.ledger.corrections import effective_log
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 from workers.ledger.sql.direct import DirectLedger
 from workers.operations.repair.correcting import Corrector, Verdict
 
@@ -25,7 +25,7 @@ def _logged(place: int, log: list[Response]) -> list[LoggedAnswer]:
 
 
 async def _all(
-    ledger: RepairLedger, tenant: str, until_us: int | None = None, **bounds: int
+    ledger: Ledger, tenant: str, until_us: int | None = None, **bounds: int
 ) -> tuple[list[LearnerKey], list[list[LoggedAnswer]], int]:
     """What pages say of one tenant: its learners, the answers of each, how many pages there are."""
     keys: list[LearnerKey] = []

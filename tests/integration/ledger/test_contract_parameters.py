@@ -10,17 +10,18 @@ from tests.support.factories import answer
 from tests.support.ledger_steps import commit_of, folded, load, record, stored
 from workers.common.errors import LedgerUnavailable
 from workers.estimation.documents import parameters_document
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
 from workers.ledger.corrections import Correction
 from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.protocol import Ledger
-from workers.ledger.repair import RepairLedger
-from workers.ledger.sql.audit_and_rewrite import rewrite_request
+from workers.ledger.sql.commit import commit_request
+from workers.ledger.sql.documents import encoded
 from workers.ledger.sql.ledger import SqlLedger
-from workers.ledger.sql.load_and_commit import commit_request, encoded, load_request, read_load
+from workers.ledger.sql.load import load_request, read_load
+from workers.ledger.sql.rewrite import rewrite_request
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.verifying import differences
 
@@ -35,7 +36,7 @@ NEXT = answer(4, concepts=("a",), scale="math")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def new(ledger: RepairLedger) -> Parameters:
+async def new(ledger: Ledger) -> Parameters:
     """A version that is stored, and not active."""
     parameters = Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05))
     version = await ledger.store("classical", parameters_document(parameters), {}, "")
@@ -43,19 +44,19 @@ async def new(ledger: RepairLedger) -> Parameters:
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def _built_in(ledger: RepairLedger) -> AsyncIterator[None]:
+async def _built_in(ledger: Ledger) -> AsyncIterator[None]:
     """The module's tests share a ledger: each leaves the built-in version active."""
     yield
     await ledger.activate(1, "as it was")
 
 
 def folded_under(new: Parameters, key: LearnerKey, state: Loaded, response: Response) -> Commit:
-    (one,) = fold([Work(key, state.learner, [response], state.log)], new)
+    (one,) = fold([FoldTask(key, state.learner, [response], state.log)], new)
     return commit_of(one)
 
 
 async def test_given_a_state_under_others_when_next_seen_then_all_of_it_is_under_the_new(
-    ledger: RepairLedger, key: LearnerKey, new: Parameters
+    ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     await record(ledger, key, FIRST)
     await ledger.activate(new.version, "better")
@@ -71,7 +72,7 @@ async def test_given_a_state_under_others_when_next_seen_then_all_of_it_is_under
 
 
 async def test_given_a_new_learner_when_committed_then_it_is_under_the_parameters_it_was_folded_by(
-    ledger: RepairLedger, key: LearnerKey, new: Parameters
+    ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     await ledger.activate(new.version, "better")
 
@@ -83,7 +84,7 @@ async def test_given_a_new_learner_when_committed_then_it_is_under_the_parameter
 
 
 async def test_given_another_worker_under_the_old_in_between_then_the_conflict_brings_the_log(
-    ledger: RepairLedger, key: LearnerKey, new: Parameters
+    ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     await record(ledger, key, FIRST[:2])
     await ledger.activate(new.version, "better")
@@ -101,7 +102,7 @@ async def test_given_another_worker_under_the_old_in_between_then_the_conflict_b
 
 
 async def test_given_a_repeat_under_new_parameters_then_nothing_is_replayed(
-    ledger: RepairLedger, key: LearnerKey, new: Parameters
+    ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     await record(ledger, key, FIRST)
     await ledger.activate(new.version, "better")
@@ -113,7 +114,7 @@ async def test_given_a_repeat_under_new_parameters_then_nothing_is_replayed(
 
 
 async def test_given_other_parameters_than_the_active_when_committed_then_all_is_a_conflict(
-    ledger: RepairLedger, key: LearnerKey, new: Parameters
+    ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     stranger = LearnerKey(key.tenant_id, "seen for the first time")
     await record(ledger, key, FIRST)
@@ -158,7 +159,7 @@ async def test_given_a_worker_that_knows_one_version_alone_when_another_is_activ
 
 
 async def test_given_the_same_worker_and_a_learner_replayed_already_then_it_has_the_log_and_waits(
-    ledger: RepairLedger, key: LearnerKey, new: Parameters
+    ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     if not isinstance(ledger, SqlLedger):
         pytest.skip("no worker of an earlier version has this ledger")
@@ -181,7 +182,7 @@ async def test_given_the_same_worker_and_a_learner_replayed_already_then_it_has_
 
 
 async def test_given_who_knows_one_version_alone_when_another_is_active_then_nothing_is_rewritten(
-    ledger: RepairLedger, key: LearnerKey, new: Parameters
+    ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     if not isinstance(ledger, SqlLedger):
         pytest.skip("nobody of an earlier version has this ledger")

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from typing import cast
 
 import pytest
 
@@ -10,33 +9,32 @@ from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import PARAMETERS, folded, load, record
 from workers.estimation.learner import LearnerKey
 from workers.ledger.exchange import Committed
-from workers.ledger.predictions import Place, PredictionsLedger, Selection, Told
-from workers.ledger.repair import RepairLedger
-from workers.ledger.rights import RightsLedger
+from workers.ledger.predictions import Place, PredictionsLedger, Selection, StoredPrediction
+from workers.ledger.protocol import Ledger
 from workers.operations.repair.correcting import Corrector, Verdict
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
-def watched(ledger: RepairLedger) -> PredictionsLedger:
-    return cast("RightsLedger", ledger)
+def watched(ledger: Ledger) -> PredictionsLedger:
+    return ledger
 
 
 async def all_of(
     watched: PredictionsLedger, selection: Selection, limit: int = 5_000
-) -> list[Told]:
+) -> list[StoredPrediction]:
     told, after, pages = [], None, 0
     while pages == 0 or after is not None:
         page = await watched.predictions(selection, after, limit)
-        told += page.told
+        told += page.predictions
         after, pages = page.last, pages + 1
-        assert len(page.told) <= limit
+        assert len(page.predictions) <= limit
     return told
 
 
 async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predicted(
-    ledger: RepairLedger, watched: PredictionsLedger, key: LearnerKey
+    ledger: Ledger, watched: PredictionsLedger, key: LearnerKey
 ) -> None:
     log = learner_log(40, seed=3, concepts=5)
     # With late ones among them, whose outcomes name other concepts besides their own.
@@ -81,7 +79,7 @@ async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predic
 
 
 async def test_given_an_outcome_with_the_responses_own_prediction_then_that_comes(
-    ledger: RepairLedger, watched: PredictionsLedger, key: LearnerKey
+    ledger: Ledger, watched: PredictionsLedger, key: LearnerKey
 ) -> None:
     made = folded(key, await load(ledger, key, [answer(1)]), [answer(1)])
     made.outcomes[0]["probability_correct"] = 0.1 + 0.2
@@ -94,7 +92,7 @@ async def test_given_an_outcome_with_the_responses_own_prediction_then_that_come
 
 
 async def test_given_corrections_then_scores_count_as_now_and_voided_ones_are_left_out(
-    ledger: RepairLedger, watched: PredictionsLedger, key: LearnerKey
+    ledger: Ledger, watched: PredictionsLedger, key: LearnerKey
 ) -> None:
     log = [answer(k, score=1.0) for k in range(6)]
     await record(ledger, key, log)
@@ -121,7 +119,7 @@ async def test_given_corrections_then_scores_count_as_now_and_voided_ones_are_le
 
 
 async def test_given_a_page_of_voided_responses_then_the_next_page_still_comes(
-    ledger: RepairLedger, watched: PredictionsLedger, key: LearnerKey
+    ledger: Ledger, watched: PredictionsLedger, key: LearnerKey
 ) -> None:
     log = sorted((answer(k) for k in range(4)), key=lambda one: one.response_id)
     await record(ledger, key, log)
@@ -131,13 +129,13 @@ async def test_given_a_page_of_voided_responses_then_the_next_page_still_comes(
 
     page = await watched.predictions(Selection(key.tenant_id), limit=2)
 
-    assert page.told == []
+    assert page.predictions == []
     assert page.last == Place(*key, log[1].response_id)
     assert len(await all_of(watched, Selection(key.tenant_id), limit=2)) == 2
 
 
 async def test_given_a_selection_then_only_its_learners_and_its_time_come(
-    ledger: RepairLedger, watched: PredictionsLedger, tenant: str
+    ledger: Ledger, watched: PredictionsLedger, tenant: str
 ) -> None:
     learners = [
         LearnerKey(t, student) for t in (f"{tenant}a", f"{tenant}b") for student in ("s", "t")
@@ -163,7 +161,7 @@ async def test_given_a_selection_then_only_its_learners_and_its_time_come(
 
 
 async def test_given_extreme_texts_then_pages_go_on_after_them(
-    ledger: RepairLedger, watched: PredictionsLedger, tenant: str
+    ledger: Ledger, watched: PredictionsLedger, tenant: str
 ) -> None:
     concepts = ("NULL", "{a,b}", '"')
     for student in ("\"\\{},' NULL ß😀", "", "null", "\uffff", "😀"):

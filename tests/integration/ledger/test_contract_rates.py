@@ -8,11 +8,10 @@ from tests.integration.ledger.conftest import OpenLedger
 from tests.support.factories import answer
 from tests.support.ledger_steps import PARAMETERS, commit_of, folded, load, record, stored
 from workers.common.rate_limit import KEPT_WINDOWS, Counts
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.exchange import Arrival, Commit, Committed, Loaded, Touched
 from workers.ledger.protocol import Ledger
-from workers.ledger.repair import RepairLedger
 from workers.operations.repair.rebuilding import Rebuilder
 from workers.operations.repair.verifying import verify
 
@@ -29,7 +28,7 @@ async def load_at(ledger: Ledger, key: LearnerKey, response: Response, window: i
 
 
 def commit_at(key: LearnerKey, state: Loaded, response: Response, window: int) -> Commit:
-    (one,) = fold([Work(key, state.learner, [response], state.log)], PARAMETERS)
+    (one,) = fold([FoldTask(key, state.learner, [response], state.log)], PARAMETERS)
     kept = state.counts.after({window: 1})
     return Commit(one, [f"s/{window * 1000}-0"], [Arrival(window * 1000, window)], kept)
 
@@ -42,7 +41,7 @@ async def record_at(ledger: Ledger, key: LearnerKey, number: int, window: int) -
 
 
 async def test_given_responses_in_more_windows_than_are_kept_then_older_ones_come_from_the_log(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     windows = [MINUTE * n for n in range(1, KEPT_WINDOWS + 4)]
     number = 0
@@ -87,14 +86,14 @@ async def test_given_two_who_count_at_once_when_one_commits_then_the_other_is_to
 
 
 async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_sealed(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     await record(ledger, key, [answer(0)])
     before = (await stored(ledger, key)).kept
     assert before is not None
 
     (loaded,) = await ledger.load([Touched(key, [answer(1)])])
-    (one,) = fold([Work(key, loaded.learner, [answer(1)], loaded.log)], PARAMETERS)
+    (one,) = fold([FoldTask(key, loaded.learner, [answer(1)], loaded.log)], PARAMETERS)
     (done,) = await ledger.commit([commit_of(one)])
 
     assert isinstance(done, Committed)
@@ -105,10 +104,10 @@ async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_
 
 
 async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     state = await load(ledger, key, [answer(0)])
-    (one,) = fold([Work(key, state.learner, [answer(0)], state.log)], PARAMETERS)
+    (one,) = fold([FoldTask(key, state.learner, [answer(0)], state.log)], PARAMETERS)
     (done,) = await ledger.commit([Commit(one, ["s/1-0"], [Arrival(1, None)], None)])
 
     assert isinstance(done, Committed)
@@ -118,7 +117,7 @@ async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
 
 
 async def test_given_kept_counts_that_are_not_the_logs_then_verify_says_so_and_rebuild_mends_them(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     state = await load(ledger, key, [answer(0)])
     wrong = folded(key, state, [answer(0)])

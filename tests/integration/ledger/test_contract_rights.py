@@ -10,7 +10,8 @@ from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import PARAMETERS, folded, load, record, stored
 from workers.estimation.learner import LearnerKey
 from workers.ledger.exchange import Committed, Erasure, Loaded
-from workers.ledger.rights import TABLES, RightsLedger
+from workers.ledger.privacy import TABLES
+from workers.ledger.protocol import Ledger
 from workers.operations.repair.correcting import Corrector, Verdict
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,21 +21,21 @@ NOW_MS = LOG[-1].answered_at_us // 1000
 """When the last of them entered its stream."""
 
 
-async def held(ledger: RightsLedger, key: LearnerKey, page: int = 500) -> dict[str, list[Any]]:
+async def held(ledger: Ledger, key: LearnerKey, page: int = 500) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for table in TABLES:
         found[table] = []
         after = None
-        while rows := await ledger.held(key, table, after, page):
+        while rows := await ledger.rows_of(key, table, after, page):
             assert len(rows) <= page
             found[table] += rows
             after = rows[-1]
             if table == "learners":
-                assert not await ledger.held(key, table, after, page)
+                assert not await ledger.rows_of(key, table, after, page)
     return found
 
 
-async def with_history(ledger: RightsLedger, key: LearnerKey) -> None:
+async def with_history(ledger: Ledger, key: LearnerKey) -> None:
     await record(ledger, key, LOG)
     for number in (2, 5):
         verdict = Verdict("rescore", "miskeyed", 0.25)

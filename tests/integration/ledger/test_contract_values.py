@@ -30,7 +30,6 @@ from workers.estimation.learner import (
 )
 from workers.ledger.exchange import Commit, Committed, Loaded
 from workers.ledger.protocol import Ledger
-from workers.ledger.repair import RepairLedger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -223,7 +222,7 @@ async def test_given_the_largest_counts_then_they_come_back(
 
 
 async def test_given_the_parameters_version_of_a_fold_then_it_is_stored_everywhere(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     version = await ledger.store("classical", {}, {}, "")
     one = answer(1)

@@ -13,13 +13,13 @@ from tests.support.factories import answer
 from tests.support.ledger_steps import commit_of, record
 from workers.common.errors import ParametersRefused
 from workers.estimation.documents import parameters_document, parameters_of
-from workers.estimation.fold import Work, fold
+from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.scales import ScaleParameters
 from workers.ledger.exchange import Touched
 from workers.ledger.parameters import Outdated
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,17 +41,17 @@ DIAGNOSTICS = {
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def _built_in(ledger: RepairLedger) -> AsyncIterator[None]:
+async def _built_in(ledger: Ledger) -> AsyncIterator[None]:
     """The module's tests share a ledger: each leaves the built-in version active."""
     yield
     await ledger.activate(1, "as it was")
 
 
-async def store(ledger: RepairLedger, note: str = "a note", **fields: Any) -> int:
+async def store(ledger: Ledger, note: str = "a note", **fields: Any) -> int:
     return await ledger.store("bkt", DOCUMENT | fields, DIAGNOSTICS, note)
 
 
-async def outdated(ledger: RepairLedger, tenant: str) -> list[Outdated]:
+async def outdated(ledger: Ledger, tenant: str) -> list[Outdated]:
     """Of one tenant, page by page."""
     found: list[Outdated] = []
     after = None
@@ -63,7 +63,7 @@ async def outdated(ledger: RepairLedger, tenant: str) -> list[Outdated]:
 
 
 async def test_given_a_stored_version_when_read_then_it_has_the_bits_that_were_stored(
-    ledger: RepairLedger,
+    ledger: Ledger,
 ) -> None:
     version = await store(ledger)
 
@@ -82,7 +82,7 @@ async def test_given_a_stored_version_when_read_then_it_has_the_bits_that_were_s
 
 
 async def test_given_more_versions_when_listed_then_each_has_a_higher_number_and_no_document(
-    ledger: RepairLedger,
+    ledger: Ledger,
 ) -> None:
     first, second = await store(ledger, "one"), await store(ledger, "two")
 
@@ -101,7 +101,7 @@ async def test_given_more_versions_when_listed_then_each_has_a_higher_number_and
 
 
 async def test_given_the_built_in_version_when_read_then_it_is_the_classical_parameters(
-    ledger: RepairLedger,
+    ledger: Ledger,
 ) -> None:
     stored = await ledger.version(1)
 
@@ -110,7 +110,7 @@ async def test_given_the_built_in_version_when_read_then_it_is_the_classical_par
 
 
 async def test_given_a_version_when_activated_and_another_again_then_the_last_one_counts(
-    ledger: RepairLedger,
+    ledger: Ledger,
 ) -> None:
     version = await store(ledger)
 
@@ -128,7 +128,7 @@ async def test_given_a_version_when_activated_and_another_again_then_the_last_on
 
 
 async def test_given_no_such_version_when_read_or_activated_then_it_is_refused_and_nothing_changes(
-    ledger: RepairLedger,
+    ledger: Ledger,
 ) -> None:
     with pytest.raises(ParametersRefused, match=r"no version 999999.*parameters list"):
         await ledger.version(999_999)
@@ -139,7 +139,7 @@ async def test_given_no_such_version_when_read_or_activated_then_it_is_refused_a
 
 
 async def test_given_an_activation_that_is_the_latest_no_more_then_nothing_changes_under_it(
-    ledger: RepairLedger,
+    ledger: Ledger,
 ) -> None:
     first, second = await store(ledger, "one"), await store(ledger, "two")
     before = await ledger.activation()
@@ -182,7 +182,7 @@ async def test_given_many_at_once_who_expect_the_same_when_they_activate_then_on
 
 
 async def test_given_learners_under_a_version_when_another_is_activated_then_they_are_outdated(
-    ledger: RepairLedger, tenant: str
+    ledger: Ledger, tenant: str
 ) -> None:
     version = await store(ledger)
     keys = [LearnerKey(tenant, name) for name in ("a", "b", "c", "d", "e")]
@@ -192,7 +192,7 @@ async def test_given_learners_under_a_version_when_another_is_activated_then_the
     # As a worker that has noticed records a learner that it never saw.
     (loaded,) = await ledger.load([Touched(keys[0], [answer(1)], version)])
     new = replace(PARAMETERS, version=version)
-    (folded,) = fold([Work(keys[0], loaded.learner, [answer(1)])], new)
+    (folded,) = fold([FoldTask(keys[0], loaded.learner, [answer(1)])], new)
     await ledger.commit([commit_of(folded)])
 
     assert await outdated(ledger, tenant) == [Outdated(1, key) for key in keys[1:]]

@@ -19,7 +19,9 @@ from tests.support.ledger_steps import (
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.replay import replay_many
 from workers.ledger.exchange import Committed, Loaded
-from workers.ledger.repair import ItemSpan, RepairLedger, Untold
+from workers.ledger.outbox import PendingChange
+from workers.ledger.protocol import Ledger
+from workers.ledger.repair import ItemSpan
 from workers.ledger.rows import Stored
 from workers.operations.repair.correcting import Corrected, Corrector, Verdict
 from workers.operations.repair.rebuilding import Rebuilder
@@ -37,14 +39,14 @@ def rescore(score: float) -> Verdict:
 
 
 async def correct(
-    ledger: RepairLedger, key: LearnerKey, verdict: Verdict, *responses: Response
+    ledger: Ledger, key: LearnerKey, verdict: Verdict, *responses: Response
 ) -> list[Corrected]:
     corrector = Corrector(ledger=ledger, parameters=PARAMETERS, verdict=verdict)
     return await corrector.correct((key, one.response_id) for one in responses)
 
 
 async def assert_counts(
-    ledger: RepairLedger, key: LearnerKey, published: Sequence[Response], counts: Sequence[Response]
+    ledger: Ledger, key: LearnerKey, published: Sequence[Response], counts: Sequence[Response]
 ) -> Stored:
     """All is stored as published, and the state is that of what counts; nothing is altered."""
     one = await assert_stored(ledger, key, counts)
@@ -53,14 +55,14 @@ async def assert_counts(
     return one
 
 
-async def untold_of(ledger: RepairLedger, tenant: str) -> list[Untold]:
+async def untold_of(ledger: Ledger, tenant: str) -> list[PendingChange]:
     """What waits of a tenant; that of other tests is told by nobody, and let go at once."""
-    waiting = await ledger.untold(limit=10_000, lease_s=0)
+    waiting = await ledger.pending_changes(limit=10_000, lease_s=0)
     return [one for one in waiting if one.key.tenant_id == tenant]
 
 
 async def test_given_a_void_and_a_rescore_then_the_state_is_that_of_what_counts(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(25, seed=21)
     await record(ledger, key, log)
@@ -85,7 +87,7 @@ async def test_given_a_void_and_a_rescore_then_the_state_is_that_of_what_counts(
 
 
 async def test_given_a_voided_newest_response_then_an_earlier_one_is_late_no_more(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     first, newest, between = answer(1), answer(9), answer(5)
     await record(ledger, key, [first, newest])
@@ -104,7 +106,7 @@ async def test_given_a_voided_newest_response_then_an_earlier_one_is_late_no_mor
 
 
 async def test_given_corrections_when_a_late_response_comes_then_it_gets_the_log_that_counts(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(12, seed=22)
     await record(ledger, key, log)
@@ -123,7 +125,7 @@ async def test_given_corrections_when_a_late_response_comes_then_it_gets_the_log
 
 
 async def test_given_a_repeat_of_a_corrected_response_then_it_is_known_as_it_was_published(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     log = [answer(1), answer(2), answer(3)]
     made = folded(key, await load(ledger, key, log), log)
@@ -144,7 +146,7 @@ async def test_given_a_repeat_of_a_corrected_response_then_it_is_known_as_it_was
 
 
 async def test_given_all_voided_then_no_row_is_left_and_the_learner_goes_on(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(4, seed=23)
     await record(ledger, key, log)
@@ -159,7 +161,7 @@ async def test_given_all_voided_then_no_row_is_left_and_the_learner_goes_on(
 
 
 async def test_given_a_commit_folded_before_a_correction_then_it_is_a_conflict(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     log = [answer(1), answer(2)]
     await record(ledger, key, log)
@@ -175,7 +177,7 @@ async def test_given_a_commit_folded_before_a_correction_then_it_is_a_conflict(
 
 
 async def test_given_a_rewrite_of_an_older_version_then_nothing_of_it_is_stored(
-    ledger: RepairLedger, key: LearnerKey, tenant: str
+    ledger: Ledger, key: LearnerKey, tenant: str
 ) -> None:
     other = LearnerKey(tenant, "other")
     for one in (key, other):
@@ -205,7 +207,7 @@ async def test_given_workers_and_correctors_at_once_then_everything_counts_once(
     ledgers = [open_ledger() for _ in range(3)]
     await record(ledgers[0], key, log[:10])
 
-    async def work(ledger: RepairLedger) -> None:
+    async def work(ledger: Ledger) -> None:
         for one in (*log[10::2], *log[11::2]):  # every second one is late
             state = await load(ledger, key, [one])
             while not state.recorded:
@@ -227,7 +229,7 @@ async def test_given_workers_and_correctors_at_once_then_everything_counts_once(
 
 
 async def test_given_changes_to_tell_then_they_are_lent_and_gone_once_told(
-    ledger: RepairLedger, key: LearnerKey, tenant: str
+    ledger: Ledger, key: LearnerKey, tenant: str
 ) -> None:
     log = [answer(1, concepts=("a", "b"), session="s"), answer(2, concepts=("b",))]
     await record(ledger, key, log)
@@ -243,18 +245,18 @@ async def test_given_changes_to_tell_then_they_are_lent_and_gone_once_told(
     assert waiting[0].change.data["attempts"] == 0
     assert all(one.written_at_us > START_US - 10**16 for one in waiting)
     # They are taken now: nobody else gets them before the lease is over.
-    assert [o for o in await ledger.untold(10_000, 60.0) if o.key == key] == []
+    assert [o for o in await ledger.pending_changes(10_000, 60.0) if o.key == key] == []
     again = await untold_of(ledger, tenant)
     assert again == waiting
-    await ledger.told([waiting[0].number])
+    await ledger.forget_changes([waiting[0].number])
     assert await untold_of(ledger, tenant) == waiting[1:]
-    await ledger.told([one.number for one in waiting])
+    await ledger.forget_changes([one.number for one in waiting])
     assert await untold_of(ledger, tenant) == []
-    assert await ledger.untold(limit=0) == []
+    assert await ledger.pending_changes(limit=0) == []
 
 
 async def test_given_an_item_then_the_answers_to_it_come_by_pages_of_learners(
-    ledger: RepairLedger, tenant: str
+    ledger: Ledger, tenant: str
 ) -> None:
     log = learner_log(30, seed=25)
     keys = [LearnerKey(tenant, f"s{n}") for n in range(5)]
@@ -272,20 +274,20 @@ async def test_given_an_item_then_the_answers_to_it_come_by_pages_of_learners(
         after = page.last
 
     assert [page.last for page in pages] == [keys[1], keys[3], keys[4]]
-    assert {pair for page in pages for pair in page.found} == {
+    assert {pair for page in pages for pair in page.responses} == {
         (key, one.response_id)
         for number, key in enumerate(keys)
         for one in log[number : number + 20]
         if one.item_id == item and since <= one.answered_at_us < until
     }
     everything = await ledger.answers(ItemSpan(tenant, item), None, 10)
-    assert len(everything.found) == sum(
+    assert len(everything.responses) == sum(
         one.item_id == item for number in range(5) for one in log[number : number + 20]
     )
 
 
 async def test_given_learners_then_all_holders_a_sample_and_their_number_are_known(
-    ledger: RepairLedger, tenant: str
+    ledger: Ledger, tenant: str
 ) -> None:
     keys = [LearnerKey(tenant, student) for student in ("a", "B", "ä", "z", "Z")]
     before = await ledger.count()
@@ -305,7 +307,7 @@ async def test_given_learners_then_all_holders_a_sample_and_their_number_are_kno
 
 
 async def test_given_a_learner_that_is_right_then_there_is_nothing_to_rebuild_nor_to_seal(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(10, seed=26)
     await record(ledger, key, log)
@@ -322,7 +324,7 @@ async def test_given_a_learner_that_is_right_then_there_is_nothing_to_rebuild_no
 
 
 async def test_given_corrections_when_verified_then_there_is_no_difference(
-    ledger: RepairLedger, key: LearnerKey
+    ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(15, seed=27)
     await record(ledger, key, log)

@@ -34,7 +34,7 @@ async def locked(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"
 
 async def waiting(connection: "asyncpg.Connection[asyncpg.Record]") -> list[int]:
     """The backends of this database that wait for a lock; there is at least one."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             # A transaction sees its backends as they were when it first looked, unless told.
             await connection.execute("select pg_stat_clear_snapshot()")
@@ -121,7 +121,7 @@ async def test_given_first_calls_at_once_then_one_pool_is_opened_and_all_of_it_c
 
     assert 1 <= await ours(database_url) <= 2
     await ledger.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await ours(database_url):
             await asyncio.sleep(0.02)
     await ledger.ping()  # opened again when it is needed

@@ -4,18 +4,14 @@ import asyncpg
 import pytest
 
 from tests.support.factories import answer
-from tests.support.ledger_steps import commit_of, record
+from tests.support.ledger_steps import record
 from tests.support.servers import Supabase
 from workers.common.errors import LedgerRefused, ParametersRefused
-from workers.estimation.fold import Work, fold
 from workers.estimation.learner import LearnerKey
-from workers.estimation.parameters import Parameters
-from workers.ledger.exchange import Touched
-from workers.ledger.schema.migrations import Migrations
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.postgrest import PostgrestLedger
 
-MIGRATION = "20261126140000"
+KEY = LearnerKey("t", "s")
 
 
 async def execute(dsn: str, statement: str) -> None:
@@ -63,38 +59,13 @@ async def test_given_an_altered_document_when_read_then_it_is_refused_with_the_r
         await ledger.close()
 
 
-async def test_given_versions_taken_back_with_the_schema_when_made_anew_then_no_number_is_reused(
-    database_url: str,
-) -> None:
-    key = LearnerKey("t", "s")
-    ledger = DirectLedger(database_url)
-    try:
-        version = await ledger.store("bkt", {}, {}, "the first")
-        await ledger.activate(version, "now")
-        (loaded,) = await ledger.load([Touched(key, [answer(1)], version)])
-        new = Parameters(version=version)
-        (folded,) = fold([Work(key, loaded.learner, [answer(1)])], new)
-        await ledger.commit([commit_of(folded)])
-
-        migrations = Migrations(database_url)
-        while (await migrations.current() or "") >= MIGRATION:
-            await migrations.down()
-        await migrations.up()
-
-        assert await ledger.active_version() == 1
-        assert await ledger.store("bkt", {}, {}, "another") > version
-        assert [one.key for one in await ledger.outdated()] == [key]
-    finally:
-        await ledger.close()
-
-
 async def test_given_the_service_role_when_it_writes_the_tables_itself_then_only_as_the_engine_does(
     supabase: Supabase,
 ) -> None:
     ledger = PostgrestLedger(supabase.url, supabase.service_role_key)
     try:
         await ledger.store("bkt", {}, {}, "mine")
-        await record(ledger, LearnerKey("t", "s"), [answer(1)])
+        await record(ledger, KEY, [answer(1)])
         connection = await asyncpg.connect(supabase.database_url)
         try:
             for statement in (
@@ -112,15 +83,13 @@ async def test_given_the_service_role_when_it_writes_the_tables_itself_then_only
         await ledger.close()
 
 
-async def test_given_an_older_schema_when_asked_for_versions_then_the_remedy_is_to_migrate(
-    database_url: str,
+async def test_given_no_schema_when_asked_then_the_remedy_is_to_migrate(
+    empty_database_url: str,
 ) -> None:
-    migrations = Migrations(database_url)
-    while (await migrations.current() or "") >= MIGRATION:
-        await migrations.down()
-    ledger = DirectLedger(database_url)
+    ledger = DirectLedger(empty_database_url)
     try:
-        with pytest.raises(LedgerRefused, match="mastery migrate up"):
-            await ledger.active_version()
+        for ask in (ledger.active_version, ledger.ping, lambda: ledger.stored([KEY])):
+            with pytest.raises(LedgerRefused, match="mastery migrate up"):
+                await ask()
     finally:
         await ledger.close()

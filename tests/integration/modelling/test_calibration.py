@@ -28,9 +28,9 @@ from workers.estimation.documents import parameters_of
 from workers.estimation.learner import LearnerKey
 from workers.ledger.parameter_versions import ParametersSource
 from workers.ledger.sql.direct import DirectLedger
+from workers.operations.jobs.kinds.calibrate import run_of
 from workers.operations.jobs.record import JobKey, JobStatus
 from workers.operations.jobs.records import JobRecords
-from workers.operations.jobs.work import run_of
 from workers.operations.repair.verifying import verify
 
 _WITHIN_S = 240
@@ -165,7 +165,7 @@ def test_given_a_log_when_the_command_calibrates_then_a_better_version_is_stored
     assert "not to be activated: the log loss of" in again
     assert "it is not lower with 95 % confidence" in again
     assert "present: version 2" in again
-    assert "What mastery is worth" in again
+    assert "Validity of mastery" in again
     assert "nan" not in again
     shown = CliRunner().invoke(app, ["parameters", "show", "2"])
     reason = found["diagnostics"]["decision"]["reason"]

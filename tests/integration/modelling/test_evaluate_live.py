@@ -25,7 +25,7 @@ from workers.cli.main import app
 from workers.estimation.learner import LearnerKey
 from workers.ledger.predictions import probability_of
 from workers.ledger.sql.direct import DirectLedger
-from workers.metrics.drift.watch import SIZE, SIZE_OF_CONCEPT
+from workers.metrics.drift.monitor import SIZE, SIZE_OF_CONCEPT
 from workers.operations.repair.correcting import Corrector, Verdict
 
 

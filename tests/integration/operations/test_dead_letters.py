@@ -25,7 +25,7 @@ from workers.cli.rejected.run import run_over
 from workers.common.errors import SettingsError, StreamRefused
 from workers.common.times import iso
 from workers.config.settings import Settings
-from workers.operations.dead_letters.dead_letter import Letter, LetterId
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
 from workers.operations.dead_letters.outcome import Fate, Outcome
 from workers.operations.dead_letters.purging import Purger
 from workers.operations.dead_letters.reading import DeadLetters, redriven_key
@@ -57,7 +57,7 @@ async def reject(redis: Redis, count: int, stream: str = REJECTED, **changes: An
         return [entry_id.decode() for entry_id in await pipeline.execute()]
 
 
-async def all_of(letters: DeadLetters, selection: Selection | None = None) -> list[Letter]:
+async def all_of(letters: DeadLetters, selection: Selection | None = None) -> list[DeadLetter]:
     return [one async for page in letters.pages(selection or Selection()) for one in page]
 
 
@@ -105,7 +105,7 @@ async def test_given_times_when_filtered_then_the_clock_of_redis_decides(
     assert await within(until=at(0)) == []
     late = Selection.of(since=at(2))
     for after, expected in (("1000-0", 2), ("2000-0", 1)):
-        page = [p async for p in letters.pages(late, after=LetterId(None, after))]
+        page = [p async for p in letters.pages(late, after=DeadLetterId(None, after))]
         assert sum(map(len, page)) == expected
 
 
@@ -120,9 +120,14 @@ async def test_given_shards_when_listed_then_ids_tell_them_apart(redis: Redis) -
     found = await all_of(sharded)
 
     assert [str(one.id) for one in found] == ["0:5-1", "0:6-1", "1:5-1", "1:6-1", "2:5-1", "2:6-1"]
-    behind = [p async for p in sharded.pages(Selection(), after=LetterId(1, "5-1"))]
+    behind = [p async for p in sharded.pages(Selection(), after=DeadLetterId(1, "5-1"))]
     assert [str(one.id) for page in behind for one in page] == ["1:6-1", "2:5-1", "2:6-1"]
-    wanted = [LetterId(2, "6-1"), LetterId(0, "5-1"), LetterId(3, "5-1"), LetterId(None, "5-1")]
+    wanted = [
+        DeadLetterId(2, "6-1"),
+        DeadLetterId(0, "5-1"),
+        DeadLetterId(3, "5-1"),
+        DeadLetterId(None, "5-1"),
+    ]
     assert list(await sharded.get(wanted)) == wanted[:2]
     outcomes = await Redriver(redis).redrive(found)
     assert [one.fate for one in outcomes] == [Fate.REDRIVEN] * 6
@@ -130,13 +135,13 @@ async def test_given_shards_when_listed_then_ids_tell_them_apart(redis: Redis) -
         assert await redis.xlen(shard.responses) == 2
         assert await redis.hlen(accepted_key(shard.responses)) == 2
     with pytest.raises(SettingsError, match="STREAM_SHARDS"):
-        _ = [page async for page in sharded.pages(Selection(), after=LetterId(3, "1-1"))]
+        _ = [page async for page in sharded.pages(Selection(), after=DeadLetterId(3, "1-1"))]
 
 
 async def test_given_no_letters_then_nothing_is_found(letters: DeadLetters) -> None:
     assert await all_of(letters) == []
     assert await letters.get([]) == {}
-    assert await letters.get([LetterId(None, "1-1")]) == {}
+    assert await letters.get([DeadLetterId(None, "1-1")]) == {}
 
 
 # --- sending again
@@ -245,7 +250,7 @@ async def test_given_a_run_that_breaks_off_when_run_again_then_each_is_sent_once
     redriver = Redriver(redis)
     pages = 0
 
-    async def break_off(page: list[Letter]) -> list[Outcome]:
+    async def break_off(page: list[DeadLetter]) -> list[Outcome]:
         nonlocal pages
         pages += 1
         outcomes = await redriver.redrive(page)
@@ -269,7 +274,7 @@ async def test_given_letters_that_come_back_at_once_then_a_run_ends_all_the_same
     await reject(redis, 250)
     redriver = Redriver(redis)
 
-    async def refused_again(page: list[Letter]) -> list[Outcome]:
+    async def refused_again(page: list[DeadLetter]) -> list[Outcome]:
         await reject(redis, len(page))
         return await redriver.redrive(page)
 

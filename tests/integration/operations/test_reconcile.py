@@ -28,7 +28,7 @@ from tests.support.whole_run import (
     start_worker,
     stored_mastery,
 )
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.common.times import to_us
 from workers.graph.changes import GraphChange, MasteryChange, PractisedChange
 from workers.graph.neo4j import Neo4jGraph
@@ -205,7 +205,7 @@ async def test_given_redis_flushed_before_the_projector_when_published_then_all_
                 ledger=ledger,
                 client=client,
                 shard_count=0,
-                patience=Patience(),
+                retrying=Retrying(),
                 scope=Scope(),
                 dry_run=False,
             )

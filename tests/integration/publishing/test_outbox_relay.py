@@ -13,12 +13,12 @@ from contracts.streams import MASTERY, shard_of
 from tests.support.factories import learner_log
 from tests.support.ledger_steps import PARAMETERS, record
 from workers.common.errors import RedisUnavailable, StreamRefused
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import MasteryChange, PractisedChange, changes_of
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.operations.repair.correcting import Corrector, Verdict
-from workers.publishing.outbox_relay import Teller
+from workers.publishing.outbox_relay import OutboxRelay
 
 KEYS = [LearnerKey("school-7", f"s{n}") for n in range(6)]
 
@@ -36,8 +36,8 @@ async def corrected() -> MemoryLedger:
     return ledger
 
 
-def teller(ledger: MemoryLedger, client: Redis, shards: int = 0, **options: Any) -> Teller:
-    return Teller(ledger=ledger, client=client, shard_count=shards, **options)
+def relay(ledger: MemoryLedger, client: Redis, shards: int = 0, **options: Any) -> OutboxRelay:
+    return OutboxRelay(ledger=ledger, client=client, shard_count=shards, **options)
 
 
 async def events(client: Redis, stream: str = MASTERY) -> list[dict[str, Any]]:
@@ -52,9 +52,9 @@ async def test_given_corrections_when_told_then_each_change_is_one_valid_event(
 ) -> None:
     ledger = await corrected()
     async with Redis.from_url(redis_url) as client:
-        told = await teller(ledger, client).tell()
+        told = await relay(ledger, client).publish()
         found = await events(client)
-        assert await teller(ledger, client).tell() == 0
+        assert await relay(ledger, client).publish() == 0
 
     assert told == len(found) >= len(KEYS)
     assert len({one["id"] for one in found}) == told
@@ -73,7 +73,7 @@ async def test_given_shards_when_told_then_each_event_is_in_its_learners_stream(
 ) -> None:
     ledger = await corrected()
     async with Redis.from_url(redis_url) as client:
-        await teller(ledger, client, shards=3).tell()
+        await relay(ledger, client, shards=3).publish()
         for shard in range(3):
             here = {
                 one["data"]["student_id"] for one in await events(client, f"{MASTERY}.{{{shard}}}")
@@ -90,7 +90,7 @@ class Crashing(MemoryLedger):
         if not self.crashed:
             self.crashed = True
             raise ConnectionResetError
-        await super().told(numbers)
+        await super().forget_changes(numbers)
 
 
 async def test_given_a_crash_between_telling_and_forgetting_then_it_is_told_again_by_the_same_id(
@@ -101,9 +101,9 @@ async def test_given_a_crash_between_telling_and_forgetting_then_it_is_told_agai
     ledger.__dict__.update(done.__dict__)
     async with Redis.from_url(redis_url) as client:
         with pytest.raises(ConnectionResetError):
-            await teller(ledger, client).tell()
-        assert await teller(ledger, client).tell() == 0  # it is lent still
-        again = await teller(ledger, client, lease_s=0.0).tell()
+            await relay(ledger, client).publish()
+        assert await relay(ledger, client).publish() == 0  # it is lent still
+        again = await relay(ledger, client, lease_s=0.0).publish()
         found = await events(client)
     assert len(found) == 2 * again
     assert [one["id"] for one in found[:again]] == [one["id"] for one in found[again:]]
@@ -114,26 +114,24 @@ async def test_given_redis_away_then_it_is_told_once_it_is_back() -> None:
     ledger = await corrected()
     async with Redis.from_url("redis://127.0.0.1:1") as nobody:
         with pytest.raises(RedisUnavailable):
-            await teller(ledger, nobody).tell()
-    assert len(await ledger.untold(lease_s=0.0)) >= len(KEYS)
+            await relay(ledger, nobody).publish()
+    assert len(await ledger.pending_changes(lease_s=0.0)) >= len(KEYS)
 
 
-async def test_given_a_stream_that_is_none_then_the_teller_stops_with_it(redis_url: str) -> None:
+async def test_given_a_stream_that_is_none_then_the_relay_stops_with_it(redis_url: str) -> None:
     ledger = await corrected()
     async with Redis.from_url(redis_url) as client:
         await client.set(MASTERY, "no stream")
         with pytest.raises(StreamRefused):
             async with asyncio.timeout(10):
-                await teller(ledger, client).run()
+                await relay(ledger, client).run()
 
 
-async def test_given_a_running_teller_then_later_corrections_are_told_too(redis_url: str) -> None:
+async def test_given_a_running_relay_then_later_corrections_are_told_too(redis_url: str) -> None:
     ledger = await corrected()
     async with Redis.from_url(redis_url) as client:
-        patience = Patience(first_s=0.01, longest_s=0.02)
-        running = asyncio.create_task(
-            teller(ledger, client, period_s=0.02, patience=patience).run()
-        )
+        retrying = Retrying(first_s=0.01, longest_s=0.02)
+        running = asyncio.create_task(relay(ledger, client, period_s=0.02, retrying=retrying).run())
         try:
             async with asyncio.timeout(10):
                 while not (first := len(await events(client))):
@@ -156,7 +154,7 @@ async def test_given_an_event_of_a_correction_then_the_graph_takes_it_and_nobody
 ) -> None:
     ledger = await corrected()
     async with Redis.from_url(redis_url) as client:
-        await teller(ledger, client).tell()
+        await relay(ledger, client).publish()
         entries: Any = await client.xrange(MASTERY)
     data = [MasteryChanged.model_validate_json(fields[b"event"]).data for _, fields in entries]
     assert any(one.session_id for one in data)

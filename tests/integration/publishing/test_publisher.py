@@ -7,11 +7,25 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from contracts.rejections import RejectionCode
 from contracts.streams import ENGINE_GROUP, Shard, shards
-from workers.common.errors import RedisUnavailable, StreamRefused
-from workers.publishing.publisher import Outlet, Settled
+from workers.common.errors import RedisUnavailable, Refused, StreamRefused
+from workers.publishing.publisher import Outlet
+from workers.publishing.settled import Settled
+from workers.streams.batch import RawEntry
+from workers.streams.route import Route
 
 SHARD: Shard = shards(0)[0]
+ROUTE = Route.of_responses(SHARD)
+
+
+def settled(entry_id: str, events: list[bytes]) -> Settled:
+    return Settled(RawEntry(entry_id, {}), events)
+
+
+def refused(entry_id: str, events: list[bytes]) -> Settled:
+    refusal = Refused(RejectionCode.INVALID, "no JSON")
+    return Settled(RawEntry(entry_id, {}), events, refusal)
 
 
 @pytest.fixture
@@ -56,12 +70,12 @@ async def test_given_pending_entries_when_published_then_each_is_acked_and_its_e
     first, second, third, fourth = await deliver(redis, 4)
 
     acknowledged = await outlet.publish(
-        SHARD,
+        ROUTE,
         [
-            Settled(third, [b"3a", b"3b"]),
-            Settled(second, [b"refused"], rejected=True),
-            Settled(first, [b"1"]),
-            Settled(fourth, []),
+            settled(third, [b"3a", b"3b"]),
+            refused(second, [b"refused"]),
+            settled(first, [b"1"]),
+            settled(fourth, []),
         ],
     )
 
@@ -75,11 +89,11 @@ async def test_given_a_repeat_when_published_then_nothing_is_added(
     redis: Redis, outlet: Outlet
 ) -> None:
     first, second = await deliver(redis, 2)
-    batch = [Settled(first, [b"1"]), Settled(second, [b"no"], rejected=True)]
-    await outlet.publish(SHARD, batch)
+    batch = [settled(first, [b"1"]), refused(second, [b"no"])]
+    await outlet.publish(ROUTE, batch)
 
-    assert await outlet.publish(SHARD, batch) == 0
-    assert await Outlet(redis, ENGINE_GROUP).publish(SHARD, batch[::-1]) == 0
+    assert await outlet.publish(ROUTE, batch) == 0
+    assert await Outlet(redis, ENGINE_GROUP).publish(ROUTE, batch[::-1]) == 0
 
     assert await events(redis, SHARD.mastery) == [b"1"]
     assert await events(redis, SHARD.rejected) == [b"no"]
@@ -90,9 +104,9 @@ async def test_given_an_entry_that_another_claimed_and_acked_then_nothing_is_add
 ) -> None:
     first, second = await deliver(redis, 2)
     await redis.xclaim(SHARD.responses, ENGINE_GROUP, "b", 0, [first])
-    await Outlet(redis, ENGINE_GROUP).publish(SHARD, [Settled(first, [b"of b"])])
+    await Outlet(redis, ENGINE_GROUP).publish(ROUTE, [settled(first, [b"of b"])])
 
-    acknowledged = await outlet.publish(SHARD, [Settled(first, [b"of a"]), Settled(second, [b"2"])])
+    acknowledged = await outlet.publish(ROUTE, [settled(first, [b"of a"]), settled(second, [b"2"])])
 
     assert acknowledged == 1
     assert await events(redis, SHARD.mastery) == [b"of b", b"2"]
@@ -104,8 +118,8 @@ async def test_given_an_entry_claimed_but_not_acked_then_the_first_ack_publishes
     (first,) = await deliver(redis, 1)
     await redis.xclaim(SHARD.responses, ENGINE_GROUP, "b", 0, [first])
 
-    assert await outlet.publish(SHARD, [Settled(first, [b"of a"])]) == 1
-    assert await outlet.publish(SHARD, [Settled(first, [b"of b"])]) == 0
+    assert await outlet.publish(ROUTE, [settled(first, [b"of a"])]) == 1
+    assert await outlet.publish(ROUTE, [settled(first, [b"of b"])]) == 0
 
     assert await events(redis, SHARD.mastery) == [b"of a"]
 
@@ -115,7 +129,7 @@ async def test_given_entries_never_delivered_or_unknown_then_nothing_is_added(
 ) -> None:
     (unread,) = await publish(redis, 1)
 
-    assert await outlet.publish(SHARD, [Settled(unread, [b"1"]), Settled("1-1", [b"2"])]) == 0
+    assert await outlet.publish(ROUTE, [settled(unread, [b"1"]), settled("1-1", [b"2"])]) == 0
 
     assert not await redis.exists(SHARD.mastery)
 
@@ -128,11 +142,11 @@ async def test_given_a_key_that_is_no_stream_then_nothing_is_acked(
     await redis.set(key, "a string")
 
     with pytest.raises(StreamRefused, match=rf"WRONGTYPE {key} is a string"):
-        await outlet.publish(SHARD, [Settled(first, [b"1"]), Settled(second, [b"2"])])
+        await outlet.publish(ROUTE, [settled(first, [b"1"]), settled(second, [b"2"])])
 
     assert await pending(redis) == 2
     await redis.delete(key)
-    assert await outlet.publish(SHARD, [Settled(first, [b"1"]), Settled(second, [b"2"])]) == 2
+    assert await outlet.publish(ROUTE, [settled(first, [b"1"]), settled(second, [b"2"])]) == 2
     assert await events(redis, SHARD.mastery) == [b"1", b"2"]
 
 
@@ -148,7 +162,7 @@ async def test_given_redis_lost_its_data_then_nothing_is_added_and_nothing_fails
     else:
         await redis.flushdb()
 
-    assert await outlet.publish(SHARD, [Settled(first, [b"1"])]) == 0
+    assert await outlet.publish(ROUTE, [settled(first, [b"1"])]) == 0
     assert not await redis.exists(SHARD.mastery)
 
 
@@ -158,7 +172,7 @@ async def test_given_more_than_a_chunk_then_all_is_published_in_order(
     ids = await deliver(redis, 1203)
 
     acknowledged = await outlet.publish(
-        SHARD, [Settled(one, [b"%d" % number]) for number, one in enumerate(ids)]
+        ROUTE, [settled(one, [b"%d" % number]) for number, one in enumerate(ids)]
     )
 
     assert acknowledged == 1203
@@ -172,8 +186,8 @@ async def test_given_entries_of_ten_megabytes_then_they_go_through_one_by_one(
     large = [bytes([65 + number]) * 10_000_000 for number in range(3)]
     before = (await redis.info("commandstats")).get("cmdstat_evalsha", {"calls": 0})["calls"]
 
-    settled = [Settled(one, [text], rejected=True) for one, text in zip(ids, large, strict=True)]
-    assert await outlet.publish(SHARD, settled) == 3
+    batch = [refused(one, [text]) for one, text in zip(ids, large, strict=True)]
+    assert await outlet.publish(ROUTE, batch) == 3
 
     assert await events(redis, SHARD.rejected) == large
     after = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
@@ -189,7 +203,7 @@ async def test_given_two_workers_with_the_same_entries_then_each_is_published_on
         outlet = Outlet(redis, ENGINE_GROUP)
         acknowledged = 0
         for one in ids[::order]:
-            acknowledged += await outlet.publish(SHARD, [Settled(one, [one.encode(), worker])])
+            acknowledged += await outlet.publish(ROUTE, [settled(one, [one.encode(), worker])])
         return acknowledged
 
     assert sum(await asyncio.gather(work(b"a", 1), work(b"b", -1))) == 400
@@ -201,10 +215,10 @@ async def test_given_two_workers_with_the_same_entries_then_each_is_published_on
 
 async def test_given_scripts_flushed_then_it_is_loaded_again(redis: Redis, outlet: Outlet) -> None:
     first, second = await deliver(redis, 2)
-    await outlet.publish(SHARD, [Settled(first, [b"1"])])
+    await outlet.publish(ROUTE, [settled(first, [b"1"])])
     await redis.script_flush()
 
-    assert await outlet.publish(SHARD, [Settled(second, [b"2"])]) == 1
+    assert await outlet.publish(ROUTE, [settled(second, [b"2"])]) == 1
 
 
 async def test_given_shards_then_each_has_streams_of_its_own(redis: Redis, outlet: Outlet) -> None:
@@ -214,7 +228,7 @@ async def test_given_shards_then_each_has_streams_of_its_own(redis: Redis, outle
         await redis.xadd(shard.responses, {"event": "x"}, id="5-0")
         await redis.xreadgroup(ENGINE_GROUP, "a", {shard.responses: ">"})
 
-    await outlet.publish(other, [Settled("5-0", [b"of the other"])])
+    await outlet.publish(Route.of_responses(other), [settled("5-0", [b"of the other"])])
 
     assert await events(redis, "practice.mastery.v1.{1}") == [b"of the other"]
     assert not await redis.exists("practice.mastery.v1.{0}")
@@ -224,4 +238,4 @@ async def test_given_no_redis_then_it_is_unavailable() -> None:
     async with Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=1) as client:
         outlet = Outlet(client, ENGINE_GROUP)
         with pytest.raises(RedisUnavailable):
-            await outlet.publish(SHARD, [Settled("1-1", [b"1"])])
+            await outlet.publish(ROUTE, [settled("1-1", [b"1"])])

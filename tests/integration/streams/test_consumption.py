@@ -16,8 +16,8 @@ from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.consumption import Consumption
 from workers.streams.subscribers import POLLING_MS
 
-START_S = 3.0
-"""A watchdog's second, and what a busy machine needs."""
+START_S = 30.0
+"""A watchdog's second, and what a slow and busy machine needs."""
 
 
 class Reader:

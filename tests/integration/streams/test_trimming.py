@@ -9,8 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from workers.common.errors import RedisUnavailable, StreamRefused
+from workers.streams.entry_ids import order
 from workers.streams.tries import tries_key
-from workers.streams.trimming import Bounds, Need, Trimmer, order
+from workers.streams.trimming import Bounds, Need, Trimmer
 
 STREAM, OURS = "practice.responses.v1", "ours"
 RESPONSES = Bounds(STREAM, OURS)

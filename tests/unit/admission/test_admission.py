@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contracts.rejections import RejectionCode
 from tests.support.doubles import admission, entry_id, raw
 from tests.support.factories import MISSING, START_US, changed, event, event_json, moment
-from workers.admission.admission import Admitted, Rejection
+from workers.admission.verdicts import Admitted, Rejection
 from workers.common.errors import Refused
 from workers.estimation.learner import LearnerKey
 from workers.streams.batch import RawEntry

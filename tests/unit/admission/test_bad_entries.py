@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from tests.support import bad_entries
 from tests.support.bad_entries import CONFLICTS, ISSUER, KINDS, BadEntry, bad_entry, early, spread
 from tests.support.doubles import admission, entry_id, raw
+from tests.support.examples import examples
 from tests.support.factories import MISSING, START_US, changed, claims, event, event_json
 from tests.support.fuzzed_entries import FUZZED
 from tests.support.whole_run import simulated_rows
-from workers.admission.admission import Admitted, Judged, Rejection
+from workers.admission.verdicts import Admitted, Judged, Rejection
 from workers.common.times import from_us
-from workers.publishing.mastery_events import rejection_event
+from workers.publishing.rejection_event import rejection_event
 from workers.streams.batch import RawEntry
 
-SLOWEST_S = 0.1
-"""Far more than the slowest takes, on a machine that does something else meanwhile."""
+SLOWEST_S = 1.0
+"""Processor time: far more than the slowest takes, on a slow machine too."""
 
 
 def judged(bad: BadEntry) -> Judged:
@@ -38,7 +39,7 @@ def test_given_a_bad_entry_when_judged_then_it_gets_its_code(kind: str) -> None:
     assert code(judged(bad)) == bad.code
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.sampled_from(sorted(FUZZED)), st.integers(0, 2**64))
 def test_given_any_damage_when_judged_then_it_gets_its_code(kind: str, seed: int) -> None:
     bad = bad_entry(kind, 7, START_US // 1_000_000, random.Random(seed))
@@ -131,9 +132,9 @@ def test_given_an_entry_of_the_largest_size_when_judged_then_it_takes_no_time(te
     assert len(text) < 65_531
     taken = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         one = admission().judge(raw(text))
-        taken.append(time.perf_counter() - began)
+        taken.append(time.thread_time() - began)
         assert isinstance(one, Rejection)
         assert len(one.refusal.reason) < 600
     assert min(taken) < SLOWEST_S

@@ -8,7 +8,7 @@ import pytest
 from contracts.rejections import RejectionCode
 from tests.support.doubles import admission, entry_id, raw
 from tests.support.factories import MISSING, changed, event, event_json, uuid_of
-from workers.admission.admission import Rejection
+from workers.admission.verdicts import Rejection
 from workers.common.errors import Refused
 from workers.streams.batch import RawEntry
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from workers.common.errors import LedgerRefused, LedgerUnavailable, RedisUnavailable, Unavailable
-from workers.common.retrying import FIRST_WAIT_S, LONGEST_WAIT_S, SETTLING_S, Patience
+from workers.common.retrying import FIRST_WAIT_S, LONGEST_WAIT_S, SETTLING_S, Retrying
 
 
 def failing(*errors: Exception) -> Callable[[], Awaitable[str]]:
@@ -29,12 +29,12 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("workers.common.retrying.asyncio.sleep", sleep)
+    monkeypatch.setattr("workers.common.jitter.asyncio.sleep", sleep)
     return waits
 
 
 async def test_given_a_server_that_answers_then_nobody_waits(slept: list[float]) -> None:
-    assert await Patience().until_answered(failing()) == "answer"
+    assert await Retrying().call(failing()) == "answer"
     assert slept == []
 
 
@@ -43,7 +43,7 @@ async def test_given_a_server_that_is_away_then_waits_double_up_to_the_longest(
 ) -> None:
     call = failing(*[LedgerUnavailable("gone")] * 12)
 
-    assert await Patience().until_answered(call) == "answer"
+    assert await Retrying().call(call) == "answer"
 
     steps = [min(FIRST_WAIT_S * 2**n, LONGEST_WAIT_S) for n in range(12)]
     assert all(step / 2 <= wait <= step for step, wait in zip(steps, slept, strict=True))
@@ -51,45 +51,45 @@ async def test_given_a_server_that_is_away_then_waits_double_up_to_the_longest(
 
 
 async def test_given_a_server_that_is_away_then_it_is_said_which_and_why_until_it_answers() -> None:
-    patience, away = Patience(first_s=0.001), True
+    retrying, away = Retrying(first_s=0.001), True
 
     async def call() -> None:
         if away:
             raise RedisUnavailable("connection refused")
 
-    waiting = asyncio.create_task(patience.until_answered(call))
+    waiting = asyncio.create_task(retrying.call(call))
     await asyncio.sleep(0.005)
-    assert patience.waiting == {"redis": "connection refused"}
+    assert retrying.waiting == {"redis": "connection refused"}
 
     away = False
     await waiting
-    assert patience.waiting == {}
+    assert retrying.waiting == {}
 
 
 @pytest.mark.parametrize("error", [LedgerRefused("schema"), ValueError("defect"), KeyError("x")])
 async def test_given_any_other_error_then_it_goes_through_at_once(
     error: Exception, slept: list[float]
 ) -> None:
-    patience = Patience()
+    retrying = Retrying()
 
     with pytest.raises(type(error)):
-        await patience.until_answered(failing(LedgerUnavailable("gone"), error))
+        await retrying.call(failing(LedgerUnavailable("gone"), error))
 
     assert len(slept) == 1
-    assert patience.waiting == {}
+    assert retrying.waiting == {}
 
 
 async def test_given_a_wait_that_is_given_up_then_nobody_is_said_to_wait() -> None:
-    patience = Patience(first_s=60, longest_s=60)
-    waiting = asyncio.create_task(patience.until_answered(failing(LedgerUnavailable("gone"))))
+    retrying = Retrying(first_s=60, longest_s=60)
+    waiting = asyncio.create_task(retrying.call(failing(LedgerUnavailable("gone"))))
     await asyncio.sleep(0.001)
-    assert patience.waiting
+    assert retrying.waiting
 
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
-    assert patience.waiting == {}
+    assert retrying.waiting == {}
 
 
 def test_given_the_unavailable_then_each_names_its_server() -> None:
@@ -101,15 +101,15 @@ async def test_given_a_server_that_came_back_when_others_may_still_wait_then_it_
     slept: list[float],
 ) -> None:
     now = 100.0
-    patience = Patience(clock=lambda: now)
-    await patience.until_answered(failing())
-    seen = [patience.unsettled]
+    retrying = Retrying(clock=lambda: now)
+    await retrying.call(failing())
+    seen = [retrying.unsettled]
 
-    await patience.until_answered(failing(LedgerUnavailable("gone")))
-    seen.append(patience.unsettled)
+    await retrying.call(failing(LedgerUnavailable("gone")))
+    seen.append(retrying.unsettled)
     now += SETTLING_S
-    seen.append(patience.unsettled)
+    seen.append(retrying.unsettled)
 
     assert len(slept) == 1
-    assert patience.waiting == {}
+    assert retrying.waiting == {}
     assert seen == [False, True, False]

@@ -11,8 +11,8 @@ import yaml
 
 from contracts.rejections import RejectionCode
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS_GROUP, MASTERY, REJECTED, RESPONSES
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.metrics.health import Check, Health
-from workers.metrics.metrics import EngineMetrics
 from workers.metrics.readiness_gauge import ReadinessGauge
 from workers.metrics.stream_gauges import StreamGauges
 from workers.streams.trimming import Bounds

@@ -43,14 +43,14 @@ class _Stream:
         return True
 
 
-class _Teller:
+class _Relay:
     def __init__(self, flow: _Flow) -> None:
         self._flow = flow
 
     async def run(self) -> None:
-        raise AssertionError("two tell at once")
+        raise AssertionError("two publish at once")
 
-    async def tell(self) -> int:
+    async def publish(self) -> int:
         if self._flow.away:
             self._flow.away -= 1
             raise LedgerUnavailable("not there")
@@ -93,7 +93,7 @@ async def test_given_a_job_queued_when_drained_then_its_changes_are_told_and_pro
         engine=cast("Any", _Engine()),
         prepare=cast("Any", None),
         housekeeping=cast("Any", None),
-        teller=cast("Any", _Teller(flow)),
+        relay=cast("Any", _Relay(flow)),
     )
 
     await asyncio.wait_for(worker.run(burst=True), _WITHIN_S)
@@ -112,7 +112,7 @@ async def test_given_learners_under_others_when_drained_then_they_are_replayed_a
         engine=cast("Any", _Engine()),
         prepare=cast("Any", None),
         housekeeping=cast("Any", None),
-        teller=cast("Any", _Teller(flow)),
+        relay=cast("Any", _Relay(flow)),
         replayer=cast("Any", _Replayer(flow)),
     )
 

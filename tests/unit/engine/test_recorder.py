@@ -21,16 +21,16 @@ from tests.support.doubles import (
     refusal_of,
 )
 from tests.support.factories import moment
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.estimation.replay import replay
+from workers.ledger.audit import AuditLedger
 from workers.ledger.exchange import Commit, Touched
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Ledger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.operations.repair.verifying import differences
 
 
-async def assert_state(ledger: Ledger, *applied: Admitted) -> None:
+async def assert_state(ledger: AuditLedger, *applied: Admitted) -> None:
     """The ledger has these responses of a learner and no others, and the state they give."""
     log = {one.response.response_id: one.response for one in applied}
     (found,) = await ledger.stored([applied[0].key])
@@ -223,8 +223,8 @@ async def test_given_another_worker_in_between_when_recorded_then_it_is_folded_a
     ledger.before_commit = interfere
     results = by_entry(await record(recorder(ledger, meter), mine))
 
-    await assert_state(ledger, *mine[:2], *theirs)
-    await assert_state(ledger, mine[2])
+    await assert_state(ledger.inner, *mine[:2], *theirs)
+    await assert_state(ledger.inner, mine[2])
     assert ledger.commits == 3
     assert ledger.loads == 1
     assert counted(meter, "commit_conflicts") == 2
@@ -247,7 +247,7 @@ async def test_given_a_known_response_beside_a_new_one_in_conflict_then_each_end
 
     assert [len(results[entry_id(n)].events) for n in (1, 4)] == [1, 1]
     assert (ledger.loads, ledger.commits) == (1, 2)  # nothing had to be tried alone
-    await assert_state(ledger, known, new, admitted(number=6))
+    await assert_state(ledger.inner, known, new, admitted(number=6))
 
 
 async def test_given_the_same_response_committed_by_another_in_between_then_only_it_publishes() -> (

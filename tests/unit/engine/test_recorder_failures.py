@@ -14,7 +14,7 @@ from tests.support.doubles import (
     recorder,
 )
 from workers.common.errors import LedgerRefused, LedgerUnavailable
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 
 @pytest.mark.parametrize("when", ["before_load", "before_commit", "after_commit"])
@@ -32,7 +32,10 @@ async def test_given_a_ledger_that_is_away_then_it_is_waited_for(when: str) -> N
     results = by_entry(await record(recorder(ledger, meter), entries))
 
     assert [len(results[entry_id(n)].events) for n in (1, 2, 3)] == [1, 1, 1]
-    assert [len(one.log) for one in await ledger.stored([key_of("s1"), key_of("s2")])] == [2, 1]
+    assert [len(one.log) for one in await ledger.inner.stored([key_of("s1"), key_of("s2")])] == [
+        2,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("when", ["before_load", "before_commit"])
@@ -66,4 +69,4 @@ async def test_given_a_recording_when_cancelled_then_nothing_is_swallowed() -> N
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (await ledger.stored([key_of()]))[0].version == 0
+    assert (await ledger.inner.stored([key_of()]))[0].version == 0

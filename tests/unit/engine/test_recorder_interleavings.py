@@ -1,7 +1,6 @@
 """Any interleaving of two workers, repeats, lateness and crashes ends in the same state."""
 
 import asyncio
-import json
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support import oracle
 from tests.support.doubles import (
     PARAMETERS,
-    SHARD,
+    ROUTE,
     FakeOutlet,
     HookedLedger,
     admitted,
@@ -22,14 +21,14 @@ from tests.support.doubles import (
     record,
     recorder,
 )
+from tests.support.examples import examples
 from tests.support.factories import START_US, logs, rows, uuid_of
-from workers.admission.admission import Admitted
-from workers.engine.recorder import Recorder, Result
+from workers.admission.verdicts import Admitted
+from workers.engine.recorder import Recorder
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.replay import replay
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.operations.repair.verifying import differences
-from workers.publishing.publisher import Settled
 
 STUDENTS = ("s1", "s2")
 
@@ -76,22 +75,15 @@ class Trial:
         ledger = HookedLedger(self.ledger)
         ledger.before_load = ledger.before_commit = ledger.after_commit = self._moment
         worker: Recorder = recorder(ledger)
-        results = await record(worker, batch)
-        await self._moment(results)
-        await self.outlet.publish(SHARD, [_settled(one) for one in results])
+        settled = await record(worker, batch)
+        await self._moment(settled)
+        await self.outlet.publish(ROUTE, settled)
 
     async def _moment(self, _: object) -> None:
         for _turn in range(self._draw.randint(0, 4)):
             await asyncio.sleep(0)
         if self._draw.random() < self._crashes:
             raise Crash
-
-
-def _settled(one: Result) -> Settled:
-    if one.refusal is None:
-        return Settled(one.entry.entry_id, one.events)
-    told = {"entry": one.entry.entry_id, "code": one.refusal.code.value}
-    return Settled(one.entry.entry_id, [json.dumps(told).encode()], rejected=True)
 
 
 @st.composite
@@ -112,7 +104,7 @@ def _admitted(student: str, one: Response, number: int) -> Admitted:
     return made._replace(response=one, key=LearnerKey("school-7", student))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(streams(), st.integers(0, 2**32), st.sampled_from((0.0, 0.1, 0.4)))
 def test_given_any_interleaving_when_all_is_acknowledged_then_state_and_events_are_right(
     entries: list[Admitted], seed: int, crashes: float
@@ -130,8 +122,9 @@ def test_given_any_interleaving_when_all_is_acknowledged_then_state_and_events_a
     assert sorted(trial.outlet.acknowledged) == sorted(trial.entries)
     _assert_events(trial, log)
     refused = {e.entry.entry_id for e in entries if e.response.item_id != _of(log, e).item_id}
-    assert {one["entry"] for one in trial.outlet.rejected} == refused
-    assert [one["code"] for one in trial.outlet.rejected] == ["conflict"] * len(refused)
+    rejections = [event["data"] for event in trial.outlet.rejected]
+    assert {one["entry_id"] for one in rejections} == refused
+    assert [one["code"] for one in rejections] == ["conflict"] * len(refused)
 
 
 def _of(log: dict[tuple[LearnerKey, str], Response], entry: Admitted) -> Response:

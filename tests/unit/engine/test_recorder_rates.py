@@ -14,41 +14,42 @@ from tests.support.doubles import (
     admitted,
     by_entry,
     entry_id,
-    impatient,
+    fast_retrying,
     key_of,
     record,
     refusal_of,
 )
 from tests.support.factories import START_US
-from workers.admission.admission import Admitted
+from workers.admission.verdicts import Admitted
 from workers.common.rate_limit import RateLimit
 from workers.engine.rate_limiting import arrival_of
-from workers.engine.recorder import Recorder, Result
+from workers.engine.recorder import Recorder
 from workers.ledger.exchange import Commit
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.protocol import Ledger
-from workers.metrics.metrics import EngineMetrics
+from workers.ledger.recording import RecordingLedger
+from workers.metrics.engine_metrics import EngineMetrics
+from workers.publishing.settled import Settled
 
 START_MS = START_US // 1000
 
 
-def limited(ledger: Ledger, most: int = 3, unit: str = "minute") -> Recorder:
+def limited(ledger: RecordingLedger, most: int = 3, unit: str = "minute") -> Recorder:
     return Recorder(
         ledger=ledger,
         parameters=PARAMETERS,
-        patience=impatient(),
+        retrying=fast_retrying(),
         meter=EngineMetrics("0"),
         rate_limit=RateLimit(most, unit),
     )
 
 
-def codes(results: Sequence[Result]) -> list[RejectionCode | None]:
+def codes(results: Sequence[Settled]) -> list[RejectionCode | None]:
     """How entries ended, in the order of their ids."""
     ordered = sorted(results, key=place)
     return [None if one.refusal is None else one.refusal.code for one in ordered]
 
 
-def place(one: Result) -> tuple[int, ...]:
+def place(one: Settled) -> tuple[int, ...]:
     return tuple(map(int, one.entry.entry_id.split("-")))
 
 
@@ -133,7 +134,7 @@ async def test_given_two_entries_of_one_response_when_the_first_is_over_then_the
 async def test_given_another_worker_that_takes_the_room_then_exactly_so_many_count() -> None:
     ledger = MemoryLedger()
     hooked = HookedLedger(ledger)
-    others: list[Result] = []
+    others: list[Settled] = []
 
     async def before(_: Sequence[Commit]) -> None:
         hooked.before_commit = nothing

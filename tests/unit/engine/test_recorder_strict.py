@@ -5,13 +5,22 @@ from collections.abc import Iterable
 import pytest
 
 from contracts.rejections import RejectionCode
-from tests.support.doubles import PARAMETERS, admitted, impatient, key_of, record, recorder
+from tests.support.doubles import (
+    PARAMETERS,
+    admitted,
+    by_entry,
+    entry_id,
+    fast_retrying,
+    key_of,
+    record,
+    recorder,
+)
 from workers.common.errors import LedgerUnavailable
 from workers.engine.recorder import Recorder
 from workers.engine.registry import Registry
 from workers.ledger.concept_map import Concept, ConceptMap, Item, Name, Registered
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 TENANT = "school-7"
 
@@ -43,7 +52,7 @@ def strict(ledger: _Ledger, **options: int) -> Recorder:
     return Recorder(
         ledger=ledger,
         parameters=PARAMETERS,
-        patience=impatient(),
+        retrying=fast_retrying(),
         meter=EngineMetrics("0"),
         registry=Registry(ledger, **options),
     )
@@ -123,11 +132,10 @@ async def test_given_a_response_that_is_recorded_when_it_comes_again_then_it_is_
     one = admitted(number=0, item_id="q1", concept_ids=["a"])
     (first,) = await record(recorder(ledger), [one])
 
-    owner, copy, other = await record(
-        strict(ledger),
-        [one, admitted(number=0, entry=5, item_id="q1", concept_ids=["a"]), admitted(number=1)],
-    )
+    repeat = admitted(number=0, entry=5, item_id="q1", concept_ids=["a"])
+    results = by_entry(await record(strict(ledger), [one, repeat, admitted(number=1)]))
 
+    owner, copy, other = (results[entry_id(number)] for number in (0, 5, 1))
     assert first.events == owner.events
     assert (owner.refusal, copy.refusal) == (None, None)
     assert other.refusal is not None
@@ -144,7 +152,7 @@ async def test_given_a_ledger_that_is_away_when_recorded_then_it_is_waited_for()
     ledger.away = 1
     with pytest.raises(LedgerUnavailable):
         await record(
-            strict(ledger).impatient(), [admitted(number=1, item_id="q1", concept_ids=["a"])]
+            strict(ledger).without_retry(), [admitted(number=1, item_id="q1", concept_ids=["a"])]
         )
 
 

@@ -12,22 +12,23 @@ import pytest
 from tests.support.doubles import (
     HookedLedger,
     admitted,
-    impatient,
+    fast_retrying,
     key_of,
     record,
 )
 from workers.common.errors import LedgerRefused, ParametersRefused
 from workers.common.rate_limit import RateLimit
-from workers.engine.recorder import Recorder, Result
+from workers.engine.recorder import Recorder
 from workers.estimation.documents import parameters_document
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.parameters import BktParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameter_versions import ParametersSource
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.operations.repair.background_replay import Replayer
 from workers.operations.repair.verifying import verify
+from workers.publishing.settled import Settled
 
 OTHER = parameters_document(Parameters(default=BktParameters(0.4, 0.2, 0.15, 0.05)))
 CALIBRATED = parameters_document(
@@ -45,7 +46,7 @@ CALIBRATED = parameters_document(
             0.2,
             1.5,
             0.01,
-            deviation=Deviation(0.5, 0.01, 0.02),
+            concept_offset=ConceptOffset(0.5, 0.01, 0.02),
             prediction=PredictionWeights(0.1, 0.6, 0.3, 0.4, 0.2, 0.1, 0.2),
         ),
     )
@@ -83,17 +84,17 @@ class Desk:
         self.recorder = Recorder(
             ledger=self.ledger,
             parameters=self.source,
-            patience=impatient(),
+            retrying=fast_retrying(),
             meter=self.meter,
             rate_limit=rate_limit,
         )
 
-    async def record(self, *entries: Any) -> list[Result]:
+    async def record(self, *entries: Any) -> list[Settled]:
         return await record(self.recorder, entries)
 
 
-def published(results: list[Result]) -> int:
-    return sum(bool(one.events) for one in results)
+def published(results: list[Settled]) -> int:
+    return sum(one.recorded is not None for one in results)
 
 
 async def test_given_an_activation_nobody_noticed_when_recorded_then_it_is_under_the_new() -> None:
@@ -106,7 +107,7 @@ async def test_given_an_activation_nobody_noticed_when_recorded_then_it_is_under
     results = await worker.record(admitted("s1", 2), admitted("s2", 0))
 
     assert published(results) == 2
-    assert worker.source.present.version == version
+    assert worker.source.active.version == version
     assert worker.ledger.loads == worker.ledger.commits == 2
     await office.assert_all_under(version)
 
@@ -152,7 +153,7 @@ async def test_given_a_worker_that_has_not_noticed_then_it_cant_take_a_learner_b
     version = await office.store()
     await office.memory.activate(version, "better")
     await fast.record(admitted("s1", 1))
-    assert (fast.source.present.version, slow.source.present.version) == (version, 1)
+    assert (fast.source.active.version, slow.source.active.version) == (version, 1)
 
     results = await slow.record(admitted("s1", 2), admitted("s1", 3))
 
@@ -233,7 +234,7 @@ async def test_given_workers_replays_and_activations_at_once_then_the_last_versi
         worker.ledger.before_load = worker.ledger.before_commit = moment
     entries = [admitted(student, number) for student in STUDENTS for number in range(12)]
 
-    async def work(worker: Desk) -> list[Result]:
+    async def work(worker: Desk) -> list[Settled]:
         results = []
         # Both take all of it, as after a redelivery: who is second finds it recorded.
         mine = draw.sample(entries, len(entries))
@@ -266,7 +267,7 @@ async def test_given_workers_replays_and_activations_at_once_then_the_last_versi
 
 def _replayer(office: Office, source: ParametersSource) -> Replayer:
     return Replayer(
-        ledger=office.memory, versions=source, meter=EngineMetrics("0"), patience=impatient()
+        ledger=office.memory, versions=source, meter=EngineMetrics("0"), retrying=fast_retrying()
     )
 
 

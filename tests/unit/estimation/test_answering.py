@@ -16,8 +16,8 @@ from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import PredictionWeights
 from workers.estimation.learner import Learner
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
-from workers.estimation.scales import Deviation, ScaleParameters, evidence
-from workers.estimation.steps import step_probabilities
+from workers.estimation.quadrature import step_probabilities
+from workers.estimation.scales import ConceptOffset, ScaleParameters, evidence
 
 FINE = np.linspace(-30.0, 30.0, 60_001)
 DAY_S = 86_400
@@ -104,8 +104,8 @@ def test_given_a_record_all_of_one_kind_then_all_numbers_stay_finite_and_inside(
     for state in learner.concepts.values():
         assert 0.0 <= state.mastery <= 1.0
         assert 0.5 <= state.mantissa < 1.0
-        assert math.isfinite(state.deviation)
-        assert state.deviation_variance >= 0.0
+        assert math.isfinite(state.concept_offset)
+        assert state.offset_variance >= 0.0
     (found,) = estimates([learner.abilities["math"]])
     assert math.isfinite(found.theta)
     assert 0.0 < found.standard_error < 100.0
@@ -126,7 +126,9 @@ def test_given_all_wrong_or_all_right_on_a_bank_then_ability_has_their_sign() ->
 
 def test_given_concepts_that_deviate_when_answered_then_each_takes_its_share() -> None:
     parameters = Parameters(
-        any_scale=ScaleParameters(variance=1.0, walk=0.01, deviation=Deviation(0.4, 0.02, 0.03))
+        any_scale=ScaleParameters(
+            variance=1.0, walk=0.01, concept_offset=ConceptOffset(0.4, 0.02, 0.03)
+        )
     )
     learner = Learner()
     apply(learner, answer(0, score=1.0, concepts=["a", "b"]), parameters)
@@ -137,8 +139,8 @@ def test_given_concepts_that_deviate_when_answered_then_each_takes_its_share() -
     assert learner.concepts["a"][4:] == learner.concepts["b"][4:]
     kept = 1.0 - 0.02 / 0.4
     deviation = math.sqrt(kept) * 0.2 * seen.gradient + 0.03
-    assert learner.concepts["a"].deviation == pytest.approx(deviation)
-    assert learner.concepts["a"].deviation_variance == pytest.approx(
+    assert learner.concepts["a"].concept_offset == pytest.approx(deviation)
+    assert learner.concepts["a"].offset_variance == pytest.approx(
         kept * (0.4 - 0.04 * seen.curvature) + 0.02
     )
 
@@ -203,11 +205,11 @@ def test_given_days_without_an_answer_when_knowledge_decays_then_less_is_expecte
         (ScaleParameters, {"variance": 0.0}, "variance must lie"),
         (ScaleParameters, {"walk": -1.0}, "walk must lie"),
         (ScaleParameters, {"mean": math.nan}, "mean must lie"),
-        (Deviation, {"variance": -1.0}, "variance of a deviation must lie"),
-        (Deviation, {"walk": -1.0}, "walk of a deviation must lie"),
-        (Deviation, {"drift": 11.0}, "drift must lie"),
-        (Deviation, {"ratio": 1.0}, "ratio must lie"),
-        (Deviation, {"ratio": -0.1}, "ratio must lie"),
+        (ConceptOffset, {"variance": -1.0}, "variance of a concept offset must lie"),
+        (ConceptOffset, {"walk": -1.0}, "walk of a concept offset must lie"),
+        (ConceptOffset, {"drift": 11.0}, "drift must lie"),
+        (ConceptOffset, {"ratio": 1.0}, "ratio must lie"),
+        (ConceptOffset, {"ratio": -0.1}, "ratio must lie"),
         (PredictionWeights, {"again": math.nan}, "again must lie"),
         (PredictionWeights, {"practice_concept": 1001.0}, "practice_concept must lie"),
         (ScaleParameters, {"predicts": True, "prediction": PredictionWeights()}, "only one"),

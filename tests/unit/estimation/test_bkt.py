@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.support import oracle
 from tests.support.factories import bkt_parameters, scores
 from workers.estimation.bkt import (
+    answer_probabilities,
     likelihood_ratio,
-    prediction,
     probability,
     update,
     update_many,
@@ -37,7 +37,9 @@ def exact(parameters: BktParameters) -> oracle.Bkt:
 
 def test_given_the_classical_prior_when_nothing_is_answered_then_mastery_is_a_quarter() -> None:
     assert probability(*CLASSICAL.prior_odds) == 0.25
-    assert prediction(0.25, CLASSICAL) == pytest.approx(0.25 * 0.9 + 0.75 * 0.2, abs=1e-16)
+    assert answer_probabilities(0.25, CLASSICAL, None)[0] == pytest.approx(
+        0.25 * 0.9 + 0.75 * 0.2, abs=1e-16
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_given_any_parameters_when_answers_come_then_mastery_is_the_exact_one(
     with localcontext(oracle.exactly()):
         chain = oracle.Chain(bkt.prior, 1 - bkt.prior)
         for score in answers:
-            predicted = Decimal(prediction(probability(*odds), parameters))
+            predicted = Decimal(answer_probabilities(probability(*odds), parameters, None)[0])
             assert abs(predicted - chain.probability_correct(bkt)) <= Decimal("1e-12")
             odds = after(odds, parameters, score)
             chain.answer(bkt, score)

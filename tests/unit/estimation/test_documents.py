@@ -34,6 +34,21 @@ def test_given_the_default_when_written_then_formulas_are_named() -> None:
     assert parameters_of({"formulas": FORMULAS}) == Parameters()
 
 
+def test_given_a_concept_offset_when_written_then_its_stored_name_stays() -> None:
+    offset = {"variance": 0.5, "drift": 0.02}
+    document: dict[str, Any] = {
+        "formulas": FORMULAS,
+        "concepts": {"c": {"deviation": offset}},
+        "scales": {"s": {"deviation": offset}},
+    }
+    written = parameters_document(parameters_of(document))
+    assert written["concepts"] == document["concepts"]
+    assert written["scales"]["s"]["deviation"] == offset
+    document["scales"] = {"s": {"deviation": {"variance": -1.0}}}
+    with pytest.raises(ValueError, match=r"scales\.s\.deviation: .*variance of a concept offset"):
+        parameters_of(document)
+
+
 @pytest.mark.parametrize(
     ("document", "formulas"),
     [({}, 1), ({"default": {"prior": 7.0}}, 1), ({"formulas": FORMULAS - 1}, FORMULAS - 1)],

@@ -21,7 +21,7 @@ from tests.support.factories import (
     rows,
 )
 from workers.estimation.answering import apply, concept_prediction
-from workers.estimation.fold import Folded, Work, fold
+from workers.estimation.fold import Folded, FoldTask, fold
 from workers.estimation.learner import Learner, LearnerKey, Outcome, Response, SessionState
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay, replay_many
@@ -58,12 +58,12 @@ class DictLedger:
             any(r.position < last for r in new)
             or self.learner.parameters_version != self.parameters.version
         )
-        work = Work(
+        task = FoldTask(
             KEY, self._loaded(new, whole=late), new, list(self.log.values()) if late else None
         )
-        before = copy.deepcopy(work.learner)
-        (folded,) = fold([work], self.parameters)
-        assert work.learner == before, "the fold must not change what it was given"
+        before = copy.deepcopy(task.learner)
+        (folded,) = fold([task], self.parameters)
+        assert task.learner == before, "the fold must not change what it was given"
         for name in ("concepts", "abilities", "sessions"):
             # Nothing but what is named is stored.
             now = getattr(folded.learner, name)
@@ -283,7 +283,7 @@ def test_given_any_batch_when_folded_then_it_names_the_newest_answer_of_whatever
 
 
 def test_given_a_first_answer_when_folded_then_the_outcome_is_the_hand_computed() -> None:
-    (folded,) = fold([Work(KEY, Learner(), [answer(0, session="s")])], CLASSICAL)
+    (folded,) = fold([FoldTask(KEY, Learner(), [answer(0, session="s")])], CLASSICAL)
     ((change,), ability, session, version, probability) = folded.outcomes[0]
     assert probability == change.probability_correct
     assert change.previous_mastery == 0.25
@@ -299,7 +299,7 @@ def test_given_a_first_answer_when_folded_then_the_outcome_is_the_hand_computed(
 
 def test_given_right_then_wrong_answers_when_folded_then_mastered_and_lapsed_come_once() -> None:
     log = [answer(k, score=1.0 if k < 6 else 0.0) for k in range(12)]
-    (folded,) = fold([Work(KEY, Learner(), log)], CLASSICAL)
+    (folded,) = fold([FoldTask(KEY, Learner(), log)], CLASSICAL)
     transitions = [outcome.concepts[0].transition for outcome in folded.outcomes]
     masteries = [outcome.concepts[0].mastery for outcome in folded.outcomes]
     assert [t for t in transitions if t != "none"] == ["mastered", "lapsed"]
@@ -311,16 +311,16 @@ def test_given_right_then_wrong_answers_when_folded_then_mastered_and_lapsed_com
 
 
 def test_given_mastery_exactly_at_the_threshold_when_folded_then_it_counts_as_mastered() -> None:
-    (folded,) = fold([Work(KEY, Learner(), [answer(0)])], CLASSICAL)
+    (folded,) = fold([FoldTask(KEY, Learner(), [answer(0)])], CLASSICAL)
     reached = folded.outcomes[0].concepts[0].mastery
-    (again,) = fold([Work(KEY, Learner(), [answer(0)])], Parameters(mastery_threshold=reached))
+    (again,) = fold([FoldTask(KEY, Learner(), [answer(0)])], Parameters(mastery_threshold=reached))
     assert again.outcomes[0].concepts[0].transition == "mastered"
 
 
 def test_given_a_late_answer_without_the_log_when_folded_then_it_is_refused() -> None:
     learner = replay([answer(5)], CLASSICAL)
     with pytest.raises(ValueError, match="has to be replayed"):
-        fold([Work(KEY, learner, [answer(3)])], CLASSICAL)
+        fold([FoldTask(KEY, learner, [answer(3)])], CLASSICAL)
 
 
 def test_given_the_same_moment_when_folded_then_the_id_decides_who_is_late() -> None:
@@ -328,7 +328,7 @@ def test_given_the_same_moment_when_folded_then_the_id_decides_who_is_late() -> 
     ledger = DictLedger()
     ledger.feed([second])
     with pytest.raises(ValueError, match="has to be replayed"):
-        fold([Work(KEY, ledger.learner, [first])], CLASSICAL)
+        fold([FoldTask(KEY, ledger.learner, [first])], CLASSICAL)
     ledger.feed([first])
     assert ledger.learner.last == second.position
     assert ledger.learner == replay([first, second], CLASSICAL)
@@ -338,7 +338,7 @@ def test_given_a_wrong_stored_value_when_a_late_answer_comes_then_its_repair_is_
     log = [answer(1, concepts=["a"]), answer(3, concepts=["b"])]
     stored = replay(log, CLASSICAL)
     stored.concepts["a"] = stored.concepts["a"]._replace(mantissa=0.5, exponent=0)
-    (folded,) = fold([Work(KEY, stored, [answer(2, concepts=["b"])], log)], CLASSICAL)
+    (folded,) = fold([FoldTask(KEY, stored, [answer(2, concepts=["b"])], log)], CLASSICAL)
     own, other = folded.outcomes[0].concepts
     assert own.concept_id == "b"
     assert other.concept_id == "a"
@@ -348,22 +348,22 @@ def test_given_a_wrong_stored_value_when_a_late_answer_comes_then_its_repair_is_
 
 
 def test_given_many_learners_when_folded_together_then_each_is_as_if_alone() -> None:
-    works = []
+    tasks = []
     for number in range(40):
         log = learner_log(12, seed=number)
         half = log[:6]
         late = number % 2 == 0
-        works.append(
-            Work(
+        tasks.append(
+            FoldTask(
                 LearnerKey("t", str(number)),
                 replay(log[6:] if late else half, CLASSICAL),
                 half if late else log[6:],
                 log[6:] if late else None,
             )
         )
-    together = fold(works, CLASSICAL)
-    assert together == [fold([work], CLASSICAL)[0] for work in works]
-    assert [f.key for f in together] == [w.key for w in works]
+    together = fold(tasks, CLASSICAL)
+    assert together == [fold([task], CLASSICAL)[0] for task in tasks]
+    assert [f.key for f in together] == [w.key for w in tasks]
     assert [f.learner for f in together] == [
         replay(learner_log(12, seed=number), CLASSICAL) for number in range(40)
     ]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.calibrated import LAST_STEP
+from tests.support.examples import examples
 from tests.support.factories import (
     answer,
     calibrated_parameters,
@@ -22,16 +23,27 @@ from tests.support.factories import (
 from workers.estimation.answering import apply, concept_prediction
 from workers.estimation.bkt import probability
 from workers.estimation.items import ItemParameters
-from workers.estimation.last_step import FEATURES, PredictionWeights, Seen, features, sums_after
+from workers.estimation.last_step import (
+    FEATURES,
+    FeatureSources,
+    PredictionWeights,
+    features,
+    sums_after,
+)
 from workers.estimation.learner import ConceptState, Learner, Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.replay import replay
-from workers.estimation.scales import Deviation, ScaleParameters, evidence
+from workers.estimation.scales import ConceptOffset, ScaleParameters, evidence
 
 WEIGHTS = PredictionWeights(0.2, 0.6, 0.4, 0.5, 0.3, 0.2, 0.15, -0.1, 0.05, 0.02, -0.03)
 BKT = BktParameters(0.35, 0.12, 0.2, 0.1, 0.005)
 SCALE = ScaleParameters(
-    0.2, 0.6, 0.01, ItemParameters(0.3, 1.2), Deviation(0.3, 0.02, 0.05, 0.9), prediction=WEIGHTS
+    0.2,
+    0.6,
+    0.01,
+    ItemParameters(0.3, 1.2),
+    ConceptOffset(0.3, 0.02, 0.05, 0.9),
+    prediction=WEIGHTS,
 )
 STEPPED = Parameters(
     default=BKT,
@@ -70,7 +82,9 @@ def test_given_what_is_seen_then_the_logit_is_features_times_weights(
 ) -> None:
     z, chance, mastery, sums, attempts = seen
     one = [np.array([value]) for value in (z, *chance, mastery, *sums, attempts, float(again))]
-    row = features(Seen(one[0], (one[1], one[2]), one[3], (one[4], one[5]), one[6], one[7]))
+    row = features(
+        FeatureSources(one[0], (one[1], one[2]), one[3], (one[4], one[5]), one[6], one[7])
+    )
     assert row.shape == (1, len(FEATURES))
     expected = float(np.clip(row @ np.array(weights.numbers), -30.0, 30.0)[0])
     assert weights.logit(*seen, again=again) == pytest.approx(expected, rel=1e-12, abs=1e-11)
@@ -117,9 +131,9 @@ def by_hand(
     )
     share = 1.0 / len(states)
     for name, state in zip(response.concept_ids, states, strict=True):
-        own = parameters.deviation_of(name, scale).variance
-        mean += share * state.deviation
-        variance += share * share * (state.deviation_variance or own)
+        own = parameters.offset_of(name, scale).variance
+        mean += share * state.concept_offset
+        variance += share * share * (state.offset_variance or own)
     item = parameters.item_of(response.item_id, response.concept_ids, scale)
     z = evidence(item, mean, variance, response.score).z
     for name, state in zip(response.concept_ids, states, strict=True):
@@ -152,7 +166,7 @@ def test_given_concepts_and_credit_then_prediction_is_the_hand_computed() -> Non
         assert found.probability_correct == pytest.approx(whole, abs=1e-12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(logs(), calibrated_parameters())
 def test_given_any_weights_then_mastery_and_ability_are_bit_identical(
     log: list[Response], parameters: Parameters
@@ -253,7 +267,7 @@ def test_given_another_scale_in_between_then_again_is_false() -> None:
     assert told.probability_correct == 0.5
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.data(), logs(), st.one_of(st.just(LAST_STEP), st.just(STEPPED), calibrated_parameters()))
 def test_given_a_shuffled_log_then_replay_is_the_incremental_fold(
     data: st.DataObject, log: list[Response], parameters: Parameters

@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from workers.estimation.ability import estimates
 from workers.estimation.answering import apply, concept_prediction
@@ -13,19 +14,19 @@ from workers.estimation.last_step import PredictionWeights
 from workers.estimation.learner import Learner
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.person_fit import person_fit
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.scales import ConceptOffset, ScaleParameters
 from workers.estimation.uncertainty import mastery_interval
 
-LENGTHS = (0, 10, 20, 100, 1_000, 10_000, 100_000)
+LENGTHS = (0, 10, 20, 100, 1_000, 10_000, *((100_000,) if THOROUGH else ()))
 FIVE = tuple(tuple(0.1 if row == column < 4 else 0.0 for column in range(5)) for row in range(5))
-DEVIATION = Deviation(0.25, 0.02, 0.09, 0.95)
+OFFSET = ConceptOffset(0.25, 0.02, 0.09, 0.95)
 PARAMETERS = Parameters(
     default=BktParameters(0.4, 0.1, 0.25, 0.12, covariance=FIVE),
     items={f"item-{k}": ItemParameters(-1.2 + 0.4 * k, 1.0 + 0.1 * k) for k in range(7)},
     any_scale=ScaleParameters(
         variance=0.5,
         walk=0.002,
-        deviation=DEVIATION,
+        concept_offset=OFFSET,
         prediction=PredictionWeights(0, 0.7, 0.3, 0.3, 0.3, 0.15, 0.1, 0.05, 0.05, 0.01, 0.02),
     ),
 )
@@ -66,7 +67,7 @@ def test_given_1000_answers_then_ability_is_not_below_that_after_20() -> None:
     assert theta(states[1_000]) >= theta(states[20]) - 0.5
     assert theta(states[100]) >= theta(states[20]) - 0.5
     assert abs(theta(states[1_000])) < 3.0
-    assert abs(states[1_000].concepts["c"].deviation) < 3.0
+    assert abs(states[1_000].concepts["c"].concept_offset) < 3.0
 
 
 def test_given_1000_answers_then_an_unseen_concept_is_predicted_alike() -> None:
@@ -105,9 +106,9 @@ def test_given_any_length_then_no_figure_leaves_its_range(wrong: str, length: in
     assert abs(state.lasting) <= 0.5 / 0.15
     # All alike, an ability far out is what answers say; else they hold it.
     assert abs(ability.mean) < (3.0 if wrong == "tenth" else 30.0)
-    assert abs(state.deviation) < (3.0 if wrong == "tenth" else 20.0)
+    assert abs(state.concept_offset) < (3.0 if wrong == "tenth" else 20.0)
     assert 0.0 < ability.variance <= 0.5 + 0.002 * length
-    assert 0.0 < state.deviation_variance <= 0.25
+    assert 0.0 < state.offset_variance <= 0.25
     (found,) = estimates([ability])
     assert all(map(math.isfinite, (*found, *found.interval)))
     fit = person_fit(ability)
@@ -124,7 +125,7 @@ def test_given_answers_all_alike_then_ability_is_on_their_side(wrong: str) -> No
 
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 0.95, 0.999])
 def test_given_any_number_of_answers_then_practice_adds_a_bounded_sum(ratio: float) -> None:
-    one = Deviation(0.25, 0.02, 0.09, ratio)
+    one = ConceptOffset(0.25, 0.02, 0.09, ratio)
     gains = [one.practice(attempts) for attempts in range(5_000)]
     assert gains[0] == 0.09
     assert gains[1] == pytest.approx(0.09 * ratio)

@@ -8,7 +8,7 @@ from contracts.mastery import MasteryChanged
 from contracts.streams import GRAPH_GROUP, MASTERY, REJECTED, UNLOCKED, shards
 from contracts.unlocked import ConceptUnlocked
 from tests.support.graph_events import mastery_changed
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
@@ -16,7 +16,7 @@ from workers.graph.unlocking import Unlocked
 from workers.publishing.publisher import Outlet
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis
-from workers.streams.poison import Isolation
+from workers.streams.poison import PoisonIsolation
 from workers.streams.tries import Tries
 
 
@@ -82,8 +82,8 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
         projector=cast("Projector", projector),
         graph=cast("Graph", _Graph()),
         outlet=Outlet(client, GRAPH_GROUP),
-        isolation=Isolation(Tries(client), Patience(), 2, first_pause_s=0.001),
-        patience=Patience(),
+        isolation=PoisonIsolation(Tries(client), Retrying(), 2, first_pause_s=0.001),
+        retrying=Retrying(),
     )
     entries = [RawEntry(entry_id.decode(), fields) for entry_id, fields in taken[1]]
     deliveries = {entry.entry_id: 2 for entry in entries}

@@ -8,7 +8,7 @@ import pytest
 from contracts.rejections import RejectionCode
 from tests.support.doubles import admission, raw
 from tests.support.factories import ISSUER, MISSING, START_US, event_json
-from workers.admission.admission import Admitted, Judged, Rejection
+from workers.admission.verdicts import Admitted, Judged, Rejection
 from workers.common.errors import Refused
 
 START_S = START_US // 1_000_000

@@ -13,7 +13,7 @@ from tests.support.doubles import admission
 from tests.support.issuer import SigningKey, token_claims
 from tests.support.token_checks import ES256, LATER_MS, NOW_MS, keys_of, verifier
 from tests.support.token_events import token_event
-from workers.admission.admission import Admitted, Deferred, Judged, Rejection
+from workers.admission.verdicts import Admitted, Deferred, Judged, Rejection
 from workers.identity.comparison import differing_claim, same
 from workers.identity.keys import KeySet
 from workers.identity.verified_tokens import VerifiedTokens

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.issuer import SigningKey, base64url, token_claims
 from tests.support.token_checks import (
     EDDSA,
@@ -235,7 +236,7 @@ def test_given_another_form_than_the_compact_one_then_it_is_refused() -> None:
 
 
 @given(st.integers(0, 2_000), st.integers(1, 255))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_given_any_byte_changed_then_the_token_is_refused(at: int, change: int) -> None:
     token = ES256.sign(token_claims())
     place = at % len(token)
@@ -247,7 +248,7 @@ def test_given_any_byte_changed_then_the_token_is_refused(at: int, change: int) 
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda b: b.decode("latin-1")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_given_any_text_then_it_is_refused_and_nothing_else_is_raised(text: str) -> None:
     with pytest.raises(Refused):
         verifier().verify(text, NOW_MS, NOW_MS)
@@ -261,7 +262,7 @@ def test_given_any_text_then_it_is_refused_and_nothing_else_is_raised(text: str)
     ),
     st.sampled_from([*token_claims(), "nbf", "app_metadata"]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_given_any_value_of_a_claim_then_it_counts_or_is_refused(value: Any, claim: str) -> None:
     payload = json.dumps(token_claims(**{claim: value}), ensure_ascii=True).encode()
     try:
@@ -343,7 +344,7 @@ def test_given_a_token_again_when_verified_then_its_signature_is_not_looked_at_a
 
 
 @given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_given_any_order_of_tokens_when_verified_then_the_cache_changes_no_answer(
     order: list[int], cached: int
 ) -> None:

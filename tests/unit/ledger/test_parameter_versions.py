@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.doubles import impatient
+from tests.support.doubles import fast_retrying
 from workers.common.errors import LedgerUnavailable, ParametersOutdated, ParametersRefused
 from workers.estimation.documents import FORMULAS, parameters_document
 from workers.estimation.parameters import BktParameters, Parameters
@@ -12,7 +12,7 @@ from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameter_versions import (
     FixedParameters,
     ParametersSource,
-    PatientVersions,
+    RetryingVersions,
     versions_of,
 )
 from workers.ledger.parameters import StoredParameters
@@ -50,8 +50,8 @@ async def test_given_nothing_activated_then_the_built_in_ones_have_the_settings_
     ledger = CountingLedger()
     source = ParametersSource(ledger, 0.9)
 
-    assert source.present == Parameters(version=1, mastery_threshold=0.9)
-    assert await source.refresh() == source.present
+    assert source.active == Parameters(version=1, mastery_threshold=0.9)
+    assert await source.refresh() == source.active
     assert ledger.read == []
 
 
@@ -61,14 +61,14 @@ async def test_given_another_version_when_refreshed_and_back_then_each_is_read_o
     version = await stored(ledger)
     await ledger.activate(version, "now")
 
-    assert source.present.version == 1
+    assert source.active.version == 1
     assert await source.refresh() == Parameters(version, 0.9, OTHER)
-    assert source.present.version == version
-    assert (await source.reach(1)).default == Parameters().default
-    assert source.present.version == 1
+    assert source.active.version == version
+    assert (await source.switch_to(1)).default == Parameters().default
+    assert source.active.version == 1
     await source.refresh()
     await source.refresh()
-    assert source.present.version == version
+    assert source.active.version == version
     assert ledger.read == [version]
 
 
@@ -116,7 +116,7 @@ async def test_given_a_document_of_a_newer_engine_when_reached_then_it_is_refuse
 
     with pytest.raises(ParametersRefused, match=rf"version {version} .*{what}.*upgrade it, or"):
         await source.refresh()
-    assert source.present.version == 1
+    assert source.active.version == 1
 
 
 async def test_given_older_formulas_then_refused_and_version_1_is_a_way_out() -> None:
@@ -141,11 +141,11 @@ async def test_given_fixed_parameters_when_another_version_is_wanted_then_it_is_
     fixed = versions_of(parameters)
 
     assert isinstance(fixed, FixedParameters)
-    assert await fixed.refresh() is fixed.present is await fixed.reach(3) is parameters
-    with pytest.raises(ParametersRefused, match=r"version 2 .* version 3 alone"):
+    assert await fixed.refresh() is fixed.active is await fixed.switch_to(3) is parameters
+    with pytest.raises(ParametersRefused, match=r"version 2 .* only version 3"):
         await fixed.of(2)
     with pytest.raises(ParametersRefused):
-        await fixed.reach(2)
+        await fixed.switch_to(2)
     assert versions_of(fixed) is fixed
 
 
@@ -155,13 +155,13 @@ async def test_given_a_ledger_that_is_away_when_patient_then_it_is_asked_until_i
     version = await stored(ledger)
     await ledger.activate(version, "now")
     ledger.away = 2
-    patient = PatientVersions(source, impatient())
+    patient = RetryingVersions(source, fast_retrying())
 
     assert (await patient.refresh()).version == version
     assert ledger.away < 0
-    assert patient.present is source.present
+    assert patient.active is source.active
     assert (await patient.of(1)).version == 1
-    assert (await patient.reach(1)).version == source.present.version == 1
+    assert (await patient.switch_to(1)).version == source.active.version == 1
     ledger.away = 1
     with pytest.raises(LedgerUnavailable):
         await source.refresh()

@@ -78,7 +78,7 @@ async def test_given_the_graph_away_from_an_engine_when_asked_then_degraded_and_
 async def test_given_a_part_that_never_answers_when_asked_then_it_counts_as_away_in_time() -> None:
     health = Health([Check("ledger", _hang)], version="1", timeout_s=0.02)
 
-    report = await asyncio.wait_for(health.report(), 1)
+    report = await asyncio.wait_for(health.report(), 30)
 
     assert report.checks[0].reason == "no answer within 0.02 s"
 
@@ -150,7 +150,7 @@ async def test_given_a_probe_that_ends_late_when_given_up_then_none_starts_besid
 
     health = Health([Check("ledger", probe)], version="1", timeout_s=0.01, cache_s=0)
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         reasons = [(await health.report()).checks[0].reason for _ in range(3)]
     assert reasons == ["no answer within 0.01 s"] * 3
     assert began == 1

@@ -11,7 +11,7 @@ from tests.support.drift_reports import stream, told
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.predictions import Selection
 from workers.metrics.drift.histories import LABELS
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 
 
 def shown(metrics: EngineMetrics, name: str, **labels: str) -> float:
@@ -90,5 +90,5 @@ async def test_given_a_batch_when_recorded_then_what_is_applied_counts_and_a_rep
 
     assert shown(metrics, "answers") == pytest.approx(4, rel=1e-3)
     page = await ledger.predictions(Selection())
-    squares = [(one.score - one.probability) ** 2 for one in page.told]
+    squares = [(one.score - one.probability) ** 2 for one in page.predictions]
     assert expected == pytest.approx(sum(squares) / len(squares), rel=1e-3)

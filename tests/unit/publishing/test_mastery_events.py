@@ -16,7 +16,8 @@ from tests.support.doubles import STREAM, admitted, entry_id, events_of, record,
 from tests.support.factories import MISSING, START, event_json, moment
 from workers.common.errors import Refused
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.publishing.mastery_events import _uuid5, rejection_event
+from workers.publishing.event_ids import uuid5 as fast_uuid5
+from workers.publishing.rejection_event import rejection_event
 from workers.streams.batch import RawEntry
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, 123_456, tzinfo=UTC)
@@ -101,7 +102,7 @@ async def test_given_answers_until_mastered_and_back_then_the_transitions_are_to
 
 @given(st.uuids(), st.text())
 def test_given_any_name_then_our_uuid_is_the_standards(namespace: UUID, name: str) -> None:
-    assert _uuid5(namespace, name) == str(uuid5(namespace, name))
+    assert fast_uuid5(namespace, name) == str(uuid5(namespace, name))
 
 
 def test_given_a_refused_entry_then_it_is_kept_whole_with_its_reason() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.mastery import MasteryChanged
 from tests.support.calibrated import LAST_STEP
-from tests.support.doubles import admitted, events_of, impatient, key_of
+from tests.support.doubles import admitted, events_of, fast_retrying, key_of
 from tests.support.doubles import record as record_batch
 from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import record
@@ -16,7 +16,7 @@ from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.metrics.metrics import EngineMetrics
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.publishing.mastery_events import restated_events
 from workers.publishing.remarks import with_remarks
 
@@ -125,7 +125,7 @@ async def test_given_the_default_then_the_recorder_tells_neither_interval_of_mas
 ):
     ledger = MemoryLedger()
     recorder = Recorder(
-        ledger=ledger, parameters=Parameters(), patience=impatient(), meter=EngineMetrics("0")
+        ledger=ledger, parameters=Parameters(), retrying=fast_retrying(), meter=EngineMetrics("0")
     )
     entries = [admitted(number=n, correct=False) for n in range(12)]
 

@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 
 from contracts.envelope import CloudEvent
 from contracts.upcasting import UPCASTERS
+from workers.cli.asyncapi import drifted, write
 from workers.cli.main import app
 from workers.common.errors import InputFileError
 from workers.common.version import package_version
 from workers.reference.asyncapi import build_document, event_schema
 from workers.reference.channels import CHANNELS, EVENT_TYPES
 from workers.reference.examples import EXAMPLES
-from workers.reference.files import drifted, write
 
 _ROOT = Path(__file__).parents[3]
 COMMAND = typer.main.get_command(app)
@@ -145,7 +145,7 @@ def test_given_written_files_when_checked_then_none_has_drifted(repository: Path
         "asyncapi.yaml",
         *(f"contracts/schemas/{name}.json" for name in EVENT_TYPES.values()),
         "contracts/typescript/src/events.ts",
-        *(f"docs/reference/{name}.md" for name in ("commands", "events", "settings")),
+        *(f"docs/reference/{name}.md" for name in ("commands", "events", "jobs", "settings")),
     }
 
 

@@ -11,6 +11,9 @@ from redis.exceptions import ResponseError
 
 from workers.streams.embedded_redis import EmbeddedRedis
 
+_WITHIN_S = 30.0
+"""What a busy machine needs for what takes milliseconds; far less than what would block blocks."""
+
 ACK_AND_ADD = """
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 1 then
   redis.call('XADD', KEYS[2], '*', 'event', ARGV[3])
@@ -49,48 +52,57 @@ async def delivered(client: Any, count: int, consumer: str = "a") -> list[bytes]
 
 
 async def test_given_an_empty_stream_when_read_then_it_blocks_for_its_time_without_spinning(
-    client: Any,
+    client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began, busy = time.monotonic(), time.process_time()
-    assert not await read(client, block=400)
-    assert 0.39 <= time.monotonic() - began < 2
-    assert time.process_time() - busy < 0.1
+    loop, callbacks = asyncio.get_running_loop(), 0
+    call_soon = loop.call_soon
+
+    def counted(*arguments: Any, **options: Any) -> asyncio.Handle:
+        nonlocal callbacks
+        callbacks += 1
+        return call_soon(*arguments, **options)
+
+    monkeypatch.setattr(loop, "call_soon", counted)
+    began = time.monotonic()
+    async with asyncio.timeout(_WITHIN_S):
+        assert not await read(client, block=400)
+    assert time.monotonic() - began >= 0.39
+    # A loop that spins calls back thousands of times meanwhile.
+    assert 0 < callbacks < 100
 
 
 async def test_given_an_empty_stream_when_read_without_block_then_the_answer_is_at_once(
     client: Any,
 ) -> None:
-    began = time.monotonic()
-    assert not await read(client)
-    assert time.monotonic() - began < 0.2
+    async with asyncio.timeout(_WITHIN_S):
+        assert not await read(client)
 
 
 @pytest.mark.parametrize("by_script", [False, True])
 async def test_given_a_blocked_reader_when_an_entry_comes_then_it_wakes_at_once(
     redis: EmbeddedRedis, client: Any, by_script: bool
 ) -> None:
-    reading = asyncio.create_task(read(client, block=10_000))
+    reading = asyncio.create_task(read(client, block=600_000))
     await asyncio.sleep(0.1)
     other: Any = redis.client()
-    began = time.monotonic()
     if by_script:
         await other.eval("return redis.call('XADD', KEYS[1], '*', 'event', 'x')", 1, "s")
     else:
         await other.xadd("s", {"event": "x"})
-    [[stream, [(_, fields)]]] = await reading
+    async with asyncio.timeout(_WITHIN_S):
+        [[stream, [(_, fields)]]] = await reading
     assert (stream, fields) == (b"s", {b"event": b"x"})
-    assert time.monotonic() - began < 1
 
 
 async def test_given_a_blocked_reader_when_another_key_changes_then_it_goes_on_waiting(
     redis: EmbeddedRedis, client: Any
 ) -> None:
+    began = time.monotonic()
     reading = asyncio.create_task(read(client, block=500))
     await asyncio.sleep(0.1)
     await redis.client().xadd("another", {"event": "x"})
-    began = time.monotonic()
     assert not await reading
-    assert time.monotonic() - began > 0.3
+    assert time.monotonic() - began >= 0.49
 
 
 async def test_given_two_blocked_readers_when_one_entry_comes_then_one_of_them_gets_it(
@@ -157,6 +169,7 @@ async def test_given_delivered_entries_when_acked_then_each_counts_once(client: 
 
 
 async def test_given_pending_entries_when_asked_then_summary_and_rows_agree(client: Any) -> None:
+    began = time.time()
     ids = await delivered(client, 3)
     await client.xadd("s", {"event": "x"})
     [[_, [(last, _)]]] = await read(client, "b")
@@ -170,7 +183,8 @@ async def test_given_pending_entries_when_asked_then_summary_and_rows_agree(clie
     assert [row["message_id"] for row in rows] == ids[:2]
     assert {row["consumer"] for row in rows} == {b"a"}
     assert {row["times_delivered"] for row in rows} == {1}
-    assert all(0 <= row["time_since_delivered"] < 5000 for row in rows)
+    within_ms = 1_000 * (time.time() - began) + 1
+    assert all(0 <= row["time_since_delivered"] <= within_ms for row in rows)
     (row,) = await client.xpending_range("s", "g", min="-", max="+", count=9, consumername="b")
     assert row["message_id"] == last
     assert await client.xpending_range("s", "g", min="-", max="+", count=9, idle=60_000) == []
@@ -314,7 +328,7 @@ async def test_given_a_broker_when_started_then_its_handler_gets_what_a_client_a
     try:
         assert await broker.ping(timeout=1)
         await client.xadd("s", {"data": '{"n": 1}'})
-        assert await asyncio.wait_for(got.get(), 5) == {"n": 1}
+        assert await asyncio.wait_for(got.get(), _WITHIN_S) == {"n": 1}
     finally:
         await broker.stop()
     assert (await client.xpending("s", "g"))["pending"] == 1

@@ -8,7 +8,7 @@ import pytest
 from tests.support.doubles import STREAM, FakeTries, entry_id, isolation, raw
 from workers.common.errors import LedgerRefused, LedgerUnavailable, Unstorable
 from workers.streams.batch import RawEntry
-from workers.streams.poison import Attempt
+from workers.streams.poison import EntryActions
 
 ENTRIES = [raw(b"x", number) for number in range(16)]
 BAD = entry_id(5)
@@ -26,8 +26,8 @@ class Trial:
         self.away = iter(list[Exception]())
 
     @property
-    def attempt(self) -> Attempt:
-        return Attempt(self._together, self._alone, self._reach, self._refuse)
+    def attempt(self) -> EntryActions:
+        return EntryActions(self._together, self._alone, self._reach, self._refuse)
 
     async def _together(self, entries: Sequence[RawEntry]) -> None:
         self.companies.append(len(entries))
@@ -142,7 +142,7 @@ async def test_given_a_try_that_is_cancelled_then_it_is_taken_back() -> None:
         await asyncio.Event().wait()
 
     plain = Trial().attempt
-    attempt = Attempt(plain.together, hang, plain.reach, plain.refuse)
+    attempt = EntryActions(plain.together, hang, plain.reach, plain.refuse)
     task = asyncio.create_task(isolation(tries).alone(STREAM, ENTRIES[0], attempt))
     await begun.wait()
     task.cancel()

@@ -1,4 +1,4 @@
-"""First acceptances: looked up for what carries the marker, and trusted only if we wrote them."""
+"""First origins: looked up for what carries the marker, and trusted only if we wrote them."""
 
 from collections.abc import AsyncIterator
 
@@ -8,11 +8,11 @@ from redis.asyncio import Redis
 from contracts.rejections import RejectionCode
 from tests.support.doubles import STREAM, admission, entry_id
 from tests.support.factories import event_json, moment
-from workers.admission.admission import Admitted, Rejection
+from workers.admission.verdicts import Admitted, Rejection
 from workers.common.errors import StreamRefused
 from workers.streams.batch import RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis
-from workers.streams.redriven import MARKER, Acceptances, accepted_key
+from workers.streams.redriven import MARKER, RedriveOrigins, accepted_key
 
 KEY = accepted_key(STREAM)
 
@@ -33,18 +33,18 @@ async def test_given_entries_then_only_those_redriven_get_their_first_entry(redi
     await redis.hset(KEY, entry_id(2), entry_id(0))
     await redis.hset(KEY, entry_id(1), entry_id(0))  # without a marker nobody looks
 
-    recalled = await Acceptances(redis).recall(STREAM, [ordinary, marked(2), marked(3)])
+    resolved = await RedriveOrigins(redis).resolve(STREAM, [ordinary, marked(2), marked(3)])
 
-    assert recalled == [ordinary, marked(2)._replace(redriven_from=entry_id(0)), marked(3)]
-    assert [one.first_id for one in recalled] == [entry_id(1), entry_id(0), entry_id(3)]
+    assert resolved == [ordinary, marked(2)._replace(redriven_from=entry_id(0)), marked(3)]
+    assert [one.first_id for one in resolved] == [entry_id(1), entry_id(0), entry_id(3)]
 
 
 async def test_given_ordinary_entries_then_redis_is_not_asked(redis: Redis) -> None:
     await redis.set(KEY, "of the wrong type")
     ordinary = [RawEntry(entry_id(1), {b"event": b"{}"})]
-    assert await Acceptances(redis).recall(STREAM, ordinary) == ordinary
+    assert await RedriveOrigins(redis).resolve(STREAM, ordinary) == ordinary
     with pytest.raises(StreamRefused):
-        await Acceptances(redis).recall(STREAM, [marked(1)])
+        await RedriveOrigins(redis).resolve(STREAM, [marked(1)])
 
 
 @pytest.mark.parametrize("value", ["", "1", "x-0", "1-0-0", "-"])
@@ -53,7 +53,7 @@ async def test_given_a_record_that_we_did_not_write_then_it_is_refused(
 ) -> None:
     await redis.hset(KEY, entry_id(1), value)
     with pytest.raises(StreamRefused, match="no id of an entry"):
-        await Acceptances(redis).recall(STREAM, [marked(1)])
+        await RedriveOrigins(redis).resolve(STREAM, [marked(1)])
 
 
 EXPIRED_S = 7_200

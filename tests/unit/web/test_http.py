@@ -15,8 +15,8 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from workers.common.errors import RedisUnavailable
+from workers.metrics.engine_metrics import EngineMetrics
 from workers.metrics.health import Check, Health
-from workers.metrics.metrics import EngineMetrics
 from workers.reference.asyncapi import build_document
 from workers.web.http import STATIC, application, health_routes, inner_routes
 

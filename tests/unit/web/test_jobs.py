@@ -144,9 +144,9 @@ async def test_given_an_id_in_use_when_something_else_is_asked_then_it_is_a_conf
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"{", "this is no JSON"),
-        (b"\xff", "this is no JSON"),
-        (b"[]", "this is a list"),
+        (b"{", "the body is not JSON"),
+        (b"\xff", "the body is not JSON"),
+        (b"[]", "the body is JSON, but not an object"),
         (b"{}", "kind is missing: add it"),
         ({"kind": "erase"}, "kind is 'erase'"),
         ({"kind": 7}, "kind is 7"),

@@ -35,12 +35,12 @@ async def test_given_an_event_that_fails_when_read_then_the_next_ones_still_arri
     async with store() as redis:
         live = _Failing(redis, [MASTERY])
         with capture_logs() as logs:
-            async with live.following(_KEY) as mailbox:
+            async with live.following(_KEY) as queue:
                 for version in range(3):
                     data = {**_KEY._asdict(), "version": version}
                     await redis.xadd(MASTERY, {"event": orjson.dumps({"data": data})})
                 async with asyncio.timeout(_WITHIN_S):
-                    said = [orjson.loads(await mailbox.take())["version"] for _ in range(2)]
+                    said = [orjson.loads(await queue.take())["version"] for _ in range(2)]
 
     assert said == [1, 2]
     assert [line["event"] for line in logs] == ["live_mastery_failed"]

@@ -32,7 +32,7 @@ from workers.web.http import application
 from workers.web.limits.rates import AddressMiddleware, Rates
 from workers.web.server import HttpServer
 from workers.web.sockets import mastery, serving
-from workers.web.sockets.admission import Door
+from workers.web.sockets.admission import SocketAdmission
 from workers.web.sockets.mastery import LiveMastery
 from workers.web.sockets.routes import Sockets
 
@@ -48,7 +48,7 @@ class _Served:
     port: int
     redis: Redis
     records: JobRecords
-    door: Door
+    admission: SocketAdmission
     live: LiveMastery
 
     def open(self, path: str, of: str | None = None, **how: Any) -> connect:
@@ -84,14 +84,14 @@ async def _served(
     async with store() as redis:
         records = JobRecords(redis)
         watch = JobWatch(redis, records)
-        door = Door(
+        admission = SocketAdmission(
             guard(redis),
             origins=[_ORIGIN],
             max_open=limits.get("max_open", 50),
             max_per_subject=limits.get("max_per_subject", 5),
         )
         sockets = Sockets(
-            door=door,
+            admission=admission,
             records=records,
             watch=watch,
             live=live(redis, [MASTERY]),
@@ -109,7 +109,7 @@ async def _served(
         server = HttpServer(app, "127.0.0.1", 0)
         await server.start()
         try:
-            yield _Served(server.port, redis, records, door, sockets.live)
+            yield _Served(server.port, redis, records, admission, sockets.live)
         finally:
             await server.stop()
             await watch.close()
@@ -226,9 +226,9 @@ async def test_given_as_many_sockets_as_may_be_when_one_more_comes_then_it_has_t
         ):
             assert (await served.refusal(_PATH, token()))[0] == 429
             async with served.open("/v1/ws/students/student-43/mastery", token("student-43")):
-                assert served.door.inside == 3
+                assert served.admission.inside == 3
                 assert (await served.refusal(_PATH, operator()))[0] == 503
-        await _until(lambda: served.door.inside == 0)
+        await _until(lambda: served.admission.inside == 0)
         async with served.open(_PATH, token()):
             pass
 
@@ -249,7 +249,7 @@ async def test_given_redis_away_when_connecting_then_it_is_to_come_again() -> No
 
     async with _served(Away) as served:
         assert (await served.refusal(_PATH, token()))[0] == 503
-        await _until(lambda: served.door.inside == 0)
+        await _until(lambda: served.admission.inside == 0)
 
 
 # What they say
@@ -360,7 +360,7 @@ async def test_given_a_server_that_ends_when_it_does_then_sockets_are_told_to_co
 
 
 def _flood(live: LiveMastery) -> None:
-    """More than sockets of the system take, and a mailbox."""
+    """More than sockets of the system take, and a queue."""
     key = LearnerKey("school-7", "student-42")
     event = _event(filling="x" * 20_000).encode()
     for _ in range(50):
@@ -387,7 +387,7 @@ async def test_given_a_client_that_reads_nothing_when_it_is_too_slow_then_it_is_
     async with _served() as served:
         socket = await served.open(_PATH, token(), max_queue=1).__aenter__()
         async with asyncio.timeout(_WITHIN_S):
-            while served.door.inside:
+            while served.admission.inside:
                 _flood(served.live)
                 await asyncio.sleep(0)
         assert await _code(socket.recv) != 1000
@@ -416,7 +416,7 @@ async def test_given_sockets_when_logged_then_id_and_code_are_there_and_no_token
             ) as socket:
                 assert socket.response is not None
                 assert socket.response.headers["x-request-id"] == "req-5"
-            await _until(lambda: served.door.inside == 0)
+            await _until(lambda: served.admission.inside == 0)
             await served.refusal(_PATH, "eyJforged")
 
     lines = [line for line in logs if line["event"] == "socket"]

@@ -14,7 +14,7 @@ def asyncapi(
     root: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
 ) -> None:
     """Write asyncapi.yaml, the JSON Schemas, the TypeScript types and docs/reference."""
-    from workers.reference.files import drifted, write
+    from workers.cli.asyncapi import drifted, write
 
     command = context.find_root().command
     if not check_only:

@@ -1,4 +1,4 @@
-"""`mastery migrate up|down|history|current`: the schema of the database."""
+"""`mastery migrate up|down|history|current|draft`: the schema of the database."""
 
 from typing import Annotated
 
@@ -47,3 +47,15 @@ def current() -> None:
     from workers.cli.migrate import current as print_current
 
     print_current()
+
+
+@app.command()
+def draft(
+    name: Annotated[
+        str, typer.Argument(help="Its name: lower-case letters, digits and underscores.")
+    ],
+) -> None:
+    """Draft the next migration from changed files in supabase/schemas (needs a checkout)."""
+    from workers.cli.migrate import draft as draft_next
+
+    draft_next(name)

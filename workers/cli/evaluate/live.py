@@ -23,8 +23,8 @@ from workers.ledger.predictions import PredictionsLedger, Selection
 from workers.modelling.calibration.ceilings import ceiling_warning, ceilings_of, lowest_of
 from workers.modelling.evaluation.live import LIMITS, Collected, Live, LiveMeasures, drifting
 from workers.modelling.evaluation.live_page.document import live_document
+from workers.modelling.evaluation.live_page.names import STORED, version_name
 from workers.modelling.evaluation.live_page.report import render_live
-from workers.modelling.evaluation.live_page.sections import STORED, version_name
 from workers.operations.reconciliation.since import Since
 from workers.reports.wording import decimal
 
@@ -93,10 +93,10 @@ async def collected(ledger: PredictionsLedger, selection: Selection, limit: int 
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)
         page = await ledger.predictions(selection, None, limit)
-        found.add(page.told)
+        found.add(page.predictions)
         while page.last is not None:
             page = await ledger.predictions(selection, page.last, limit)
-            found.add(page.told)
+            found.add(page.predictions)
             bar.update(task, completed=len(found))
     return found.live()
 

@@ -17,7 +17,7 @@ from workers.modelling.calibration.answers import Answers, answers_of
 from workers.modelling.calibration.ceilings import ceiling_warning, lowest_of
 from workers.modelling.calibration.fitting import IN_STEPS, MODELS, fit_table
 from workers.modelling.calibration.merging import tallies_of
-from workers.modelling.calibration_run.processes import cores
+from workers.modelling.calibration_run.processes import available_cores
 from workers.modelling.evaluation.page.report import render_evaluation
 from workers.modelling.evaluation.page.report_data import Evaluation, best
 from workers.modelling.evaluation.protocol import FOLDS, Predictions
@@ -62,7 +62,7 @@ def evaluate_file(
             f"{file}: it has {answers.learners} students, but cross-validation needs {FOLDS} or "
             "more: models are fitted to four fifths and predict the rest"
         )
-    evaluated = _run(_chosen(models, answers), answers, processes or cores())
+    evaluated = _run(_chosen(models, answers), answers, processes or available_cores())
     if json:
         document = {name: predictions.document() for name, predictions in evaluated.items()}
         typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())

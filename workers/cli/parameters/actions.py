@@ -19,7 +19,7 @@ from workers.config.settings import Settings
 from workers.estimation.documents import parameters_of
 from workers.ledger.parameter_versions import readable
 from workers.ledger.parameters import Activation, ParametersVersion, stored_document
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 
 Result = TypeVar("Result")
 
@@ -27,9 +27,7 @@ Result = TypeVar("Result")
 def list_versions(*, as_json: bool) -> None:
     """Print all versions, and mark the active one."""
 
-    async def read_from(
-        ledger: RepairLedger, _: Settings
-    ) -> tuple[list[ParametersVersion], Activation]:
+    async def read_from(ledger: Ledger, _: Settings) -> tuple[list[ParametersVersion], Activation]:
         return await ledger.versions(), await ledger.activation()
 
     versions, active = _run(read_from)
@@ -50,7 +48,7 @@ def show(version: int, *, as_json: bool) -> None:
         ParametersRefused: the version is missing, or this engine can't read it.
     """
 
-    async def read_from(ledger: RepairLedger, settings: Settings) -> tuple[Any, Any, int]:
+    async def read_from(ledger: Ledger, settings: Settings) -> tuple[Any, Any, int]:
         stored = await ledger.version(version)
         read = readable(stored, settings.mastery_threshold)
         return stored, read, await ledger.active_version()
@@ -70,7 +68,7 @@ def activate(version: int, reason: str) -> None:
         ParametersRefused: the version is missing, or this engine can't read it.
     """
 
-    async def activated(ledger: RepairLedger, settings: Settings) -> int:
+    async def activated(ledger: Ledger, settings: Settings) -> int:
         # A version that this engine can't read would stop its workers.
         readable(await ledger.version(version), settings.mastery_threshold)
         await ledger.activate(version, reason)
@@ -88,7 +86,7 @@ def import_file(file: Path) -> None:
     """
     read = ParametersFile.read(file)
 
-    async def stored(ledger: RepairLedger, _: Settings) -> tuple[int, bool, int]:
+    async def stored(ledger: Ledger, _: Settings) -> tuple[int, bool, int]:
         active = await ledger.active_version()
         equal = await _equal_version(ledger, read)
         if equal is not None:
@@ -118,13 +116,13 @@ def export(version: int, output: Path | None) -> None:
         InputFileError: the output is not writable.
     """
 
-    async def read_from(ledger: RepairLedger, _: Settings) -> ParametersFile:
+    async def read_from(ledger: Ledger, _: Settings) -> ParametersFile:
         return ParametersFile.of(await ledger.version(version))
 
     _run(read_from).write(output)
 
 
-async def _equal_version(ledger: RepairLedger, file: ParametersFile) -> int | None:
+async def _equal_version(ledger: Ledger, file: ParametersFile) -> int | None:
     """Return the first version with the model and the parameters of a file."""
     wanted = parameters_of(stored_document(file.parameters))
     for listed in await ledger.versions():
@@ -138,7 +136,7 @@ async def _equal_version(ledger: RepairLedger, file: ParametersFile) -> int | No
     return None
 
 
-def _run(work: Callable[[RepairLedger, Settings], Awaitable[Result]]) -> Result:
+def _run(work: Callable[[Ledger, Settings], Awaitable[Result]]) -> Result:
     settings = set_up()
 
     async def within() -> Result:

@@ -58,7 +58,7 @@ class Report:
         """Count a page of published values."""
         self.published_learners += page.learners
         self.events += page.events
-        self.untold += page.untold
+        self.untold += page.unpublished
 
     @property
     def options(self) -> str:

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from workers.app.servers import Servers
 from workers.cli.reconcile.report import Report
 from workers.common.errors import RedisUnavailable
-from workers.common.retrying import Impatience, Patience
+from workers.common.retrying import NoRetry, Retrying
 from workers.common.tasks import end
 from workers.operations.concept_map.graph_map import GraphMap
 from workers.operations.reconciliation.graph_repair import GraphRepair
@@ -93,7 +93,7 @@ class Run:
             ledger=self._servers.ledger,
             client=self._servers.redis,
             shard_count=self._shard_count,
-            patience=Patience(),
+            retrying=Retrying(),
             scope=self._order.scope,
             dry_run=self._order.dry_run,
         )
@@ -111,7 +111,7 @@ class Run:
         repair = GraphRepair(
             ledger=self._servers.ledger,
             graph=self._servers.graph,
-            patience=Patience(),
+            retrying=Retrying(),
             scope=self._order.scope,
             dry_run=self._order.dry_run,
         )
@@ -130,8 +130,8 @@ class Run:
             client=self._servers.redis,
             shard_count=self._shard_count,
             graph=self._servers.graph,
-            patience=Patience(),
-            of_redis=Impatience(),
+            retrying=Retrying(),
+            of_redis=NoRetry(),
             scope=self._order.scope,
             dry_run=self._order.dry_run,
         )
@@ -148,7 +148,7 @@ class Run:
         graph_map = GraphMap(
             ledger=self._servers.ledger,
             graph=self._servers.graph,
-            patience=Patience(),
+            retrying=Retrying(),
             dry_run=self._order.dry_run,
         )
         async for found in until_stopped(graph_map.of(self._order.scope.tenant_id), stopped):

@@ -16,7 +16,7 @@ from workers.cli.rejected.run import Tally, run_over
 from workers.common.errors import SettingsError
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
-from workers.operations.dead_letters.dead_letter import Letter, LetterId
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
 from workers.operations.dead_letters.outcome import Outcome
 from workers.operations.dead_letters.purging import Purger
 from workers.operations.dead_letters.reading import DeadLetters
@@ -29,7 +29,7 @@ def list_letters(chosen: Choice, *, as_json: bool) -> None:
     """List dead letters, oldest first."""
     listing = view.JsonListing() if as_json else view.TableListing()
 
-    async def print_page(page: list[Letter]) -> list[Outcome]:
+    async def print_page(page: list[DeadLetter]) -> list[Outcome]:
         listing.add(page)
         return []
 
@@ -38,7 +38,7 @@ def list_letters(chosen: Choice, *, as_json: bool) -> None:
     _conclude(tally)
 
 
-def show(ids: Sequence[LetterId], *, as_json: bool) -> None:
+def show(ids: Sequence[DeadLetterId], *, as_json: bool) -> None:
     """Print whole dead letters, without tokens; exit with 1 if one is missing."""
     found = _run(lambda letters, _: letters.get(ids))
     shown = [view.whole(letter) for letter in found.values()]
@@ -55,7 +55,7 @@ def redrive(chosen: Choice, *, dry_run: bool, as_json: bool) -> None:
     """Send dead letters again, each once; exit with 1 if one named by id could not be sent."""
 
     async def work(letters: DeadLetters, client: Redis) -> Tally:
-        async def previewed(page: list[Letter]) -> list[Outcome]:
+        async def previewed(page: list[DeadLetter]) -> list[Outcome]:
             return preview(page)
 
         act = previewed if dry_run else Redriver(client).redrive
@@ -70,7 +70,7 @@ def purge(chosen: Choice, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     async def work(letters: DeadLetters, client: Redis) -> Tally:
         purger = Purger(client)
 
-        async def act(page: list[Letter]) -> list[Outcome]:
+        async def act(page: list[DeadLetter]) -> list[Outcome]:
             return await purger.purge(page, dry_run=dry_run)
 
         def confirm(count: int) -> None:

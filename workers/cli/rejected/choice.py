@@ -7,7 +7,7 @@ from datetime import datetime
 import typer
 
 from contracts.rejections import RejectionCode
-from workers.operations.dead_letters.dead_letter import LetterId
+from workers.operations.dead_letters.dead_letter import DeadLetterId
 from workers.operations.dead_letters.selection import Selection
 
 
@@ -22,9 +22,9 @@ class Choice:
         limit: at most this many.
     """
 
-    ids: tuple[LetterId, ...] = ()
+    ids: tuple[DeadLetterId, ...] = ()
     selection: Selection = field(default_factory=Selection)
-    cursor: LetterId | None = None
+    cursor: DeadLetterId | None = None
     limit: int | None = None
 
     def require_intent(self, verb: str, *, everything: bool) -> None:
@@ -72,7 +72,7 @@ def choice_of(  # noqa: PLR0917  # in the order of the options
     )
 
 
-def letter_ids(texts: Sequence[str]) -> list[LetterId]:
+def letter_ids(texts: Sequence[str]) -> list[DeadLetterId]:
     """Return the ids that arguments name.
 
     Raises:
@@ -81,8 +81,8 @@ def letter_ids(texts: Sequence[str]) -> list[LetterId]:
     return [_letter_id(text, "ID") for text in texts]
 
 
-def _letter_id(text: str, parameter: str) -> LetterId:
+def _letter_id(text: str, parameter: str) -> DeadLetterId:
     try:
-        return LetterId.parse(text)
+        return DeadLetterId.parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=parameter) from None

@@ -7,11 +7,11 @@ from typing import Any
 
 from workers.cli.progress import progress_bar
 from workers.cli.rejected.choice import Choice
-from workers.operations.dead_letters.dead_letter import Letter, LetterId
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
 from workers.operations.dead_letters.outcome import Fate, Outcome
 from workers.operations.dead_letters.reading import DeadLetters
 
-Act = Callable[[list[Letter]], Awaitable[list[Outcome]]]
+Act = Callable[[list[DeadLetter]], Awaitable[list[Outcome]]]
 
 
 @dataclass(slots=True)
@@ -29,8 +29,8 @@ class Tally:
     fates: Counter[Fate] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     named: list[Outcome] = field(default_factory=list)
-    missing: list[LetterId] = field(default_factory=list)
-    cursor: LetterId | None = None
+    missing: list[DeadLetterId] = field(default_factory=list)
+    cursor: DeadLetterId | None = None
 
     @property
     def failed(self) -> bool:
@@ -127,7 +127,7 @@ async def run_over(
 
 async def _pages(
     letters: DeadLetters, chosen: Choice, ends: Mapping[int | None, str], tally: Tally
-) -> AsyncIterator[list[Letter]]:
+) -> AsyncIterator[list[DeadLetter]]:
     """Yield the chosen letters; note missing ids and the next cursor in the tally."""
     if chosen.ids:
         found = await letters.get(chosen.ids)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.redaction import REDACTED, shown, without_jwts, without_tokens
 
 _COLUMNS: Final = ("id", "code", "tenant_id", "student_id", "rejected_at", "redriven_at")
@@ -25,7 +25,7 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False)
 
 
-def row(letter: Letter) -> dict[str, Any]:
+def row(letter: DeadLetter) -> dict[str, Any]:
     """Return a letter as `list --json` prints it."""
     data, claimed = letter.data, letter.claimed()
     return {
@@ -46,7 +46,7 @@ def row(letter: Letter) -> dict[str, Any]:
     }
 
 
-def whole(letter: Letter) -> dict[str, Any]:
+def whole(letter: DeadLetter) -> dict[str, Any]:
     """Return a letter as `show --json` prints it: rejection and event, without the token."""
     found = row(letter)
     known = {*found, "event", "event_base64"}
@@ -66,7 +66,7 @@ class JsonListing:
     def __init__(self) -> None:
         self._before = "["
 
-    def add(self, letters: Sequence[Letter]) -> None:
+    def add(self, letters: Sequence[DeadLetter]) -> None:
         """Print more rows."""
         for letter in letters:
             typer.echo(f"{self._before}\n{json.dumps(row(letter))}", nl=False)
@@ -84,7 +84,7 @@ class TableListing:
         self._rows: list[dict[str, Any]] = []
         self._empty = True
 
-    def add(self, letters: Sequence[Letter]) -> None:
+    def add(self, letters: Sequence[DeadLetter]) -> None:
         """Add rows, and print a full table."""
         self._rows += map(row, letters)
         if len(self._rows) >= _LONGEST_TABLE:
@@ -113,7 +113,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return made
 
 
-def detail(letter: Letter) -> str:
+def detail(letter: DeadLetter) -> str:
     """Return a whole letter as text."""
     found = whole(letter)
     event = found.pop("event")

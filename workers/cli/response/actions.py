@@ -14,7 +14,8 @@ from workers.cli.response.report import Report
 from workers.cli.response.target import Target
 from workers.cli.setting_up import set_up
 from workers.config.settings import Settings
-from workers.ledger.repair import ItemSpan, RepairLedger
+from workers.ledger.protocol import Ledger
+from workers.ledger.repair import ItemSpan
 from workers.operations.repair.correcting import Corrector, Verdict
 
 
@@ -66,9 +67,7 @@ async def _correct(
     return report
 
 
-async def _of_item(
-    ledger: RepairLedger, corrector: Corrector, span: ItemSpan, report: Report
-) -> None:
+async def _of_item(ledger: Ledger, corrector: Corrector, span: ItemSpan, report: Report) -> None:
     with progress_bar() as bar:
         total = await ledger.count()
         task = bar.add_task("correcting", total=total)

@@ -1,20 +1,13 @@
-"""What a ledger in memory keeps of one learner."""
+"""The rows that a ledger in memory has of one learner."""
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from workers.estimation.learner import LearnerKey, Position, Response
-from workers.estimation.person_fit import person_fit
 from workers.ledger.corrections import CorrectionRow, effective_log
-from workers.ledger.current import (
-    Current,
-    CurrentAbility,
-    CurrentConcept,
-    CurrentSession,
-    interval_of,
-)
 from workers.ledger.exchange import Recorded
 from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
 
@@ -35,83 +28,58 @@ class Account:
     kept: dict[int, int] | None = None
 
     def effective(self, until_us: int | None = None) -> list[Response]:
-        """The responses that count, as they count now, or did at a moment."""
-        log = [
-            one.response
-            for one in self.log.values()
-            if until_us is None or self.recorded_at_us[one.response.response_id] <= until_us
-        ]
-        made = [
-            one for one in self.corrections if until_us is None or one.corrected_at_us <= until_us
-        ]
-        return effective_log(log, made)
+        """List the responses that count, as of now or of a moment in the past."""
+        if until_us is None:
+            return effective_log(
+                [recorded.response for recorded in self.log.values()], self.corrections
+            )
+        return effective_log(
+            [
+                recorded.response
+                for response_id, recorded in self.log.items()
+                if self.recorded_at_us[response_id] <= until_us
+            ],
+            [made for made in self.corrections if made.corrected_at_us <= until_us],
+        )
 
-    def stored(self, key: LearnerKey) -> Stored:
-        """See `Stored`."""
-        versions = [
+    def versions(self) -> set[int]:
+        """Collect the versions of the rows of states."""
+        return {
             *(row.version for row in self.concepts.values()),
             *(row.version for row in self.abilities.values()),
             *(row.version for row in self.sessions.values()),
-            *(row.version for row in self.corrections),
-            *(recorded.version for recorded in self.log.values()),
-        ]
+        }
+
+    def windows(self) -> dict[int, int]:
+        """Count the responses of the log by rate window."""
+        windows = (recorded.outcome.get("window") for recorded in self.log.values())
+        return dict(Counter(window for window in windows if window is not None))
+
+    def stored(self, key: LearnerKey) -> Stored:
+        """Read all rows, for audit and repair."""
+        versions = self.versions()
+        versions |= {correction.version for correction in self.corrections}
+        versions |= {recorded.version for recorded in self.log.values()}
         return Stored(
-            key,
-            self.version,
-            self.last,
-            self.parameters_version,
-            list(self.concepts.values()),
-            list(self.abilities.values()),
-            list(self.sessions.values()),
-            self.effective(),
-            [one.response for one in self.log.values()],
-            list(self.corrections),
-            None,
-            len(self.corrections),
-            max(versions, default=0),
+            key=key,
+            version=self.version,
+            last=self.last,
+            parameters_version=self.parameters_version,
+            concepts=list(self.concepts.values()),
+            abilities=list(self.abilities.values()),
+            sessions=list(self.sessions.values()),
+            log=self.effective(),
+            responses=[recorded.response for recorded in self.log.values()],
+            corrections=list(self.corrections),
+            response_count=None,
+            correction_count=len(self.corrections),
+            newest_version=max(versions, default=0),
             kept=None if self.kept is None else dict(self.kept),
             windows=self.windows(),
         )
 
-    def windows(self) -> dict[int, int]:
-        """How many responses of the log were counted in each window."""
-        said = (one.outcome.get("window") for one in self.log.values())
-        return dict(Counter(window for window in said if window is not None))
 
-    def current(self, key: LearnerKey) -> Current:
-        """See `Current`."""
-        versions = {row.version for row in self.concepts.values()}
-        versions |= {row.version for row in self.abilities.values()}
-        versions |= {row.version for row in self.sessions.values()}
-        due = {i: one for i, one in self.log.items() if one.version in versions}
-        owned = {one.version for one in due.values()}
-        for row in self.concepts.values():
-            if row.version not in owned:
-                on_it = [
-                    one.response
-                    for one in self.log.values()
-                    if row.concept_id in one.response.concept_ids
-                    and one.response.answered_at_us == row.answered_at_us
-                ]
-                if on_it:
-                    newest = max(on_it, key=lambda response: response.position)
-                    due[newest.response_id] = self.log[newest.response_id]
-        return Current(
-            key,
-            [
-                CurrentConcept(*row[:7], interval_of(row.mastery_low, row.mastery_high))
-                for row in self.concepts.values()
-            ],
-            [
-                CurrentAbility(*row[:3], row.version, person_fit(row.state))
-                for row in self.abilities.values()
-            ],
-            [CurrentSession(*row[:3], row.version) for row in self.sessions.values()],
-            [one._replace(outcome=copied(one.outcome)) for one in due.values()],
-        )
-
-
-def copied(outcome: dict[str, Any]) -> dict[str, Any]:
-    """As JSON carries it, so that nobody holds on to what is stored."""
-    made: dict[str, Any] = json.loads(json.dumps(outcome))
-    return made
+def copied(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a document as JSON carries it, so that no caller can change what is stored."""
+    copy: dict[str, Any] = json.loads(json.dumps(dict(document)))
+    return copy

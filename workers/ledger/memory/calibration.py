@@ -1,19 +1,25 @@
-"""What calibration asks of a ledger in memory: as the SQL functions answer it."""
+"""The log of all learners and the stages of calibration runs, of a ledger in memory."""
 
 import time
 
+from typing_extensions import override
+
 from workers.estimation.learner import LearnerKey
-from workers.ledger.calibration import LEARNERS, RESPONSES, LoggedAnswer, LogPage, Stage
-from workers.ledger.memory.repair import MemoryRepair
+from workers.ledger.calibration import (
+    LEARNERS,
+    RESPONSES,
+    CalibrationLedger,
+    LoggedAnswer,
+    LogPage,
+    Stage,
+)
+from workers.ledger.memory.tables import MemoryTables
 
 
-class MemoryCalibration(MemoryRepair):
-    """The part of `RepairLedger` that is `CalibrationLedger`."""
+class MemoryCalibration(MemoryTables, CalibrationLedger):
+    """Reads logs and keeps stages as the SQL functions do."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._stages: dict[tuple[str, str], tuple[float, str]] = {}
-
+    @override
     async def logs(
         self,
         after: LearnerKey | None = None,
@@ -22,7 +28,6 @@ class MemoryCalibration(MemoryRepair):
         learners: int = LEARNERS,
         responses: int = RESPONSES,
     ) -> LogPage:
-        """See `CalibrationLedger.logs`."""
         page = LogPage([], [])
         begun = 0
         for key in sorted(key for key in self._accounts if after is None or key > after)[:learners]:
@@ -30,45 +35,50 @@ class MemoryCalibration(MemoryRepair):
             begun += len(account.log)
             if page.learners and begun > responses:
                 break
-            for one in sorted(account.effective(until_us), key=lambda one: one.position):
-                page.answers.append(
-                    LoggedAnswer(
-                        len(page.learners),
-                        one.item_id,
-                        one.concept_ids,
-                        one.scale,
-                        one.score,
-                        one.answered_at_us,
-                    )
+            log = sorted(account.effective(until_us), key=lambda response: response.position)
+            page.answers.extend(
+                LoggedAnswer(
+                    learner=len(page.learners),
+                    item_id=response.item_id,
+                    concept_ids=response.concept_ids,
+                    scale=response.scale,
+                    score=response.score,
+                    answered_at_us=response.answered_at_us,
                 )
+                for response in log
+            )
             page.learners.append(key)
         return page
 
+    @override
     async def stages(self, run: str) -> dict[str, str]:
-        """See `CalibrationLedger.stages`."""
-        return {name: kept for (of, name), (_, kept) in self._stages.items() if of == run}
+        return {name: document for (of, name), (_, document) in self._stages.items() if of == run}
 
+    @override
     async def stages_named(self, name: str) -> list[Stage]:
-        """See `CalibrationLedger.stages_named`."""
-        found = [(at, run, kept) for (run, of), (at, kept) in self._stages.items() if of == name]
-        return [Stage(run, name, kept) for _, run, kept in sorted(found, reverse=True)]
+        stages = [
+            (kept_at, run, document)
+            for (run, stage), (kept_at, document) in self._stages.items()
+            if stage == name
+        ]
+        return [Stage(run, name, document) for _, run, document in sorted(stages, reverse=True)]
 
+    @override
     async def keep_stage(self, stage: Stage) -> None:
-        """See `CalibrationLedger.keep_stage`."""
         self._stages[stage.run, stage.name] = (time.monotonic(), stage.document)
 
+    @override
     async def forget_stages(self, run: str) -> int:
-        """See `CalibrationLedger.forget_stages`."""
         return self._drop({run})
 
+    @override
     async def forget_idle_stages(self, idle_s: float) -> int:
-        """See `CalibrationLedger.forget_idle_stages`."""
         since = time.monotonic() - idle_s
-        busy = {run for (run, _), (at, _) in self._stages.items() if at >= since}
+        busy = {run for (run, _), (kept_at, _) in self._stages.items() if kept_at >= since}
         return self._drop({run for run, _ in self._stages} - busy)
 
     def _drop(self, runs: set[str]) -> int:
-        gone = [key for key in self._stages if key[0] in runs]
-        for key in gone:
-            del self._stages[key]
+        gone = [(run, name) for run, name in self._stages if run in runs]
+        for stage in gone:
+            del self._stages[stage]
         return len(gone)

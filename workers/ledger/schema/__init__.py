@@ -1,1 +1,1 @@
-"""The database schema: migrations and the embedded Postgres."""
+"""The database's schema: its migrations, and the drafts made from its current definition."""

@@ -5,7 +5,6 @@ What is applied stands in ``supabase_migrations.schema_migrations``, so that thi
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from workers.common.errors import LedgerUnavailable, MigrationError
+from workers.common.jitter import jittered_sleep
 from workers.ledger.schema.schema_files import MigrationFile, migration_files
 from workers.ledger.sql.sqlstate import ledger_error
 
@@ -229,7 +229,7 @@ class Migrations:
             except _TABLES_BUSY:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
-                await asyncio.sleep(_LOCK_RETRY_S * random.uniform(1, 10))  # noqa: S311  # no secret
+                await jittered_sleep(10 * _LOCK_RETRY_S, least=0.1)
             else:
                 return
 
@@ -269,11 +269,11 @@ class Migrations:
 def _origin_of(unknown: Sequence[str], known: Collection[str]) -> str:
     """Say where versions come from that no file of this program has, and what to do about them."""
     if min(unknown) > max(known, default=""):
-        return "it is newer; update this program"
+        return "the database is newer than this program; update the program"
     return (
-        "they belong to a development schema that was never released; take them back by `mastery "
-        "migrate down` of the program that applied them, or export what you need and start with an "
-        "empty database"
+        "they come from a development version, before the schema had a baseline, and can't be "
+        "upgraded; take them back with `mastery migrate down --to 0` of the version that applied "
+        "them, or use an empty database. Either way the data are lost: export first what you need"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a function of the ledger answers is as the migrations promise, or the worker stops."""
+"""Stop the worker if a function of the ledger answers in an unknown shape."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,12 @@ from workers.common.errors import LedgerRefused
 
 @contextmanager
 def as_promised(function: str) -> Iterator[None]:
-    """Stop at an answer of another shape: else it would look like the fault of each event."""
+    """Read an answer of this function.
+
+    Raises:
+        LedgerRefused: the answer has another shape; any other error would look like the fault of
+            each event.
+    """
     try:
         yield
     except (LookupError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Postgres array literals: how columns travel inside one JSON document."""
+"""Postgres array literals, which carry columns inside one JSON document."""
 
 from collections.abc import Iterable
 
@@ -6,27 +6,27 @@ from workers.common.times import iso
 
 
 def texts(values: Iterable[str | None]) -> str:
-    """A ``text[]`` literal; None becomes NULL. The strings hold no NUL (admission refuses it)."""
+    """Write a ``text[]`` literal; None becomes NULL. Admission has refused NUL characters."""
     return "{" + ",".join("NULL" if v is None else f'"{_escaped(v)}"' for v in values) + "}"
 
 
 def plain(values: Iterable[int] | Iterable[float]) -> str:
-    """A literal of numbers; floats in the shortest text that gives back the same bits."""
+    """Write a literal of numbers; floats as the shortest text that gives back the same bits."""
     return "{" + ",".join(map(repr, values)) + "}"
 
 
 def numbers(values: Iterable[float | None]) -> str:
-    """As `plain`; None becomes NULL."""
+    """Write a literal of numbers as `plain` does; None becomes NULL."""
     return "{" + ",".join("NULL" if v is None else repr(v) for v in values) + "}"
 
 
 def booleans(values: Iterable[bool]) -> str:
-    """A ``boolean[]`` literal."""
+    """Write a ``boolean[]`` literal."""
     return "{" + ",".join("t" if v else "f" for v in values) + "}"
 
 
 def moments(values_us: Iterable[int]) -> str:
-    """A ``timestamptz[]`` literal of microseconds since 1970."""
+    """Write a ``timestamptz[]`` literal of microseconds since 1970."""
     return "{" + ",".join(map(iso, values_us)) + "}"
 
 

@@ -1,99 +1,106 @@
-"""The columns of states that exist only under calibrated parameters, written and read.
-
-They are described in the migration ``20261130090000_mastery_calibrated_states.sql``. A number that
-is 0 is null there.
-"""
+"""Columns that are null unless the parameters are calibrated. Null stands for 0."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
 
+from workers.estimation.ability import AbilityState
 from workers.estimation.learner import ConceptState
+from workers.ledger.rows import Interval
 from workers.ledger.sql.arrays import numbers, plain, texts
+from workers.ledger.sql.documents import Document
 
-Document = dict[str, Any]
-
-
-class CalibratedConcept(NamedTuple):
-    """Columns of a concept; all of them null under parameters that are not calibrated."""
-
-    deviation: float
-    deviation_variance: float
-    gradient: tuple[float, ...]
-    recent: float
-    lasting: float
-    low: float | None
-    high: float | None
-
-    @classmethod
-    def of(cls, state: ConceptState, low: float | None, high: float | None) -> Self:
-        """Take them from a state and the ends of the interval of its mastery."""
-        return cls(
-            state.deviation,
-            state.deviation_variance,
-            state.gradient,
-            state.recent,
-            state.lasting,
-            low,
-            high,
-        )
+Number = float | str | None
+"""A float8 in JSON: NaN and the infinities are strings."""
 
 
-def calibrated_concepts(rows: Sequence[CalibratedConcept]) -> Document:
-    """Write the columns that exist only under calibrated parameters; {} if no row has them."""
-    if not any(any(row) for row in rows):
-        return {}
-    return {
-        "c_deviation": numbers(row.deviation or None for row in rows),
-        "c_deviation_variance": numbers(row.deviation_variance or None for row in rows),
-        "c_gradient": texts(plain(row.gradient) if row.gradient else None for row in rows),
-        "c_recent": numbers(row.recent or None for row in rows),
-        "c_lasting": numbers(row.lasting or None for row in rows),
-        "c_low": numbers(row.low for row in rows),
-        "c_high": numbers(row.high for row in rows),
-    }
-
-
-def calibrated_abilities(rows: Sequence[tuple[float, ...]]) -> Document:
-    """Write the columns that exist only on calibrated scales; {} if no row is of one."""
-    if not any(row[0] for row in rows):
-        return {}
-    names = ("a_variance", "a_surprise", "a_surprise_variance")
-    return {
-        name: numbers(value if row[0] else None for value, row in zip(column, rows, strict=True))
-        for name, column in zip(names, zip(*rows, strict=True), strict=True)
-    }
-
-
-def concept_state(
-    mantissa: float, exponent: int, attempts: int, answered_at_us: int, calibrated: Sequence[Any]
-) -> ConceptState:
-    """Read the state of a concept.
+def calibrated_concept_columns(
+    states: Sequence[ConceptState], intervals: Sequence[Interval | None]
+) -> Document:
+    """Write the calibrated columns of concepts; {} if no row has any.
 
     Args:
-        mantissa: as in the state.
-        exponent: as in the state.
-        attempts: as in the state.
-        answered_at_us: as in the state.
-        calibrated: deviation, deviation_variance, gradient, recent and lasting, each None for 0;
-            none of them from a schema that has no such columns yet.
-
-    Raises:
-        ValueError: if some of these columns are missing, but not all.
+        states: one per row.
+        intervals: the credible interval of each row's mastery, None if it is unknown.
     """
-    deviation, variance, gradient, recent, lasting = calibrated or (None,) * 5
+    if not any(
+        state.concept_offset
+        or state.offset_variance
+        or state.gradient
+        or state.recent
+        or state.lasting
+        or interval
+        for state, interval in zip(states, intervals, strict=True)
+    ):
+        return {}
+    ends = [interval or (None, None) for interval in intervals]
+    return {
+        "c_deviation": numbers(state.concept_offset or None for state in states),
+        "c_deviation_variance": numbers(state.offset_variance or None for state in states),
+        "c_gradient": texts(plain(state.gradient) if state.gradient else None for state in states),
+        "c_recent": numbers(state.recent or None for state in states),
+        "c_lasting": numbers(state.lasting or None for state in states),
+        "c_low": numbers(low for low, _ in ends),
+        "c_high": numbers(high for _, high in ends),
+    }
+
+
+def calibrated_ability_columns(states: Sequence[AbilityState]) -> Document:
+    """Write the calibrated columns of abilities; {} if no scale is calibrated."""
+    if not any(state.variance for state in states):
+        return {}
+    return {
+        "a_variance": numbers(state.variance or None for state in states),
+        "a_surprise": numbers(state.surprise if state.variance else None for state in states),
+        "a_surprise_variance": numbers(
+            state.surprise_variance if state.variance else None for state in states
+        ),
+    }
+
+
+def concept_state(  # noqa: PLR0917  # the columns of a row, in the order of the function
+    mantissa: float | str,
+    exponent: int,
+    attempts: int,
+    answered_at_us: int,
+    deviation: Number,
+    deviation_variance: Number,
+    gradient: Sequence[float | str] | None,
+    recent: Number,
+    lasting: Number,
+) -> ConceptState:
+    """Read the state of a concept from its columns."""
     return ConceptState(
-        mantissa,
-        exponent,
-        attempts,
-        answered_at_us,
-        float(deviation or 0),
-        float(variance or 0),
-        tuple(map(float, gradient or ())),
-        float(recent or 0),
-        float(lasting or 0),
+        mantissa=float(mantissa),
+        exponent=exponent,
+        attempts=attempts,
+        answered_at_us=answered_at_us,
+        concept_offset=float(deviation or 0),
+        offset_variance=float(deviation_variance or 0),
+        gradient=tuple(map(float, gradient or ())),
+        recent=float(recent or 0),
+        lasting=float(lasting or 0),
     )
 
 
-def float_or_none(value: float | str | None) -> float | None:
-    """Read a number as JSON carries it."""
-    return None if value is None else float(value)
+def ability_state(  # noqa: PLR0917  # the columns of a row, in the order of the function
+    responses: int,
+    score: float | str,
+    theta: float | str,
+    variance: Number,
+    surprise: Number,
+    surprise_variance: Number,
+) -> AbilityState:
+    """Read the state of an ability from its columns; theta is the mean of a calibrated scale."""
+    spread = float(variance or 0)
+    return AbilityState(
+        responses=responses,
+        score=float(score),
+        mean=float(theta) if spread else 0.0,
+        variance=spread,
+        surprise=float(surprise or 0),
+        surprise_variance=float(surprise_variance or 0),
+    )
+
+
+def read_interval(low: Number, high: Number) -> Interval | None:
+    """Read both ends of an interval; None if it is unknown."""
+    return None if low is None or high is None else (float(low), float(high))

@@ -1,62 +1,85 @@
-"""Ask for and read the documents of `mastery_current`."""
+"""Current values over `mastery_current`."""
 
 from collections.abc import Sequence
-from typing import Any
+
+from typing_extensions import override
 
 from workers.common.times import iso
 from workers.estimation.ability import AbilityState
-from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.learner import LearnerKey
 from workers.estimation.person_fit import person_fit
-from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
+from workers.ledger.current import (
+    Current,
+    CurrentAbility,
+    CurrentConcept,
+    CurrentLedger,
+    CurrentSession,
+)
 from workers.ledger.exchange import Recorded
-from workers.ledger.sql.arrays import texts
+from workers.ledger.sql.answers import as_promised
+from workers.ledger.sql.documents import (
+    Document,
+    learner_columns,
+    read_response,
+)
+from workers.ledger.sql.functions import SqlFunctions
 
-Document = dict[str, Any]
 
+class SqlCurrent(SqlFunctions, CurrentLedger):
+    """Calls `mastery_current`."""
 
-def current_request(keys: Sequence[LearnerKey], since_us: int | None) -> Document:
-    """The request of `mastery_current`.
+    @override
+    async def current(
+        self, keys: Sequence[LearnerKey], since_us: int | None = None
+    ) -> list[Current]:
+        request = learner_columns(keys)
+        if since_us is not None:
+            request["since"] = iso(since_us)
+        answer = await self._call("mastery_current", request)
+        with as_promised("mastery_current"):
+            return read_current(answer, keys)
 
-    Args:
-        keys: the learners.
-        since_us: only those with a response recorded at or after it; microseconds since 1970.
-    """
-    request = {
-        "tenants": texts(key.tenant_id for key in keys),
-        "students": texts(key.student_id for key in keys),
-    }
-    return request if since_us is None else {**request, "since": iso(since_us)}
+    @override
+    async def clock_us(self) -> int:
+        answer = await self._call("mastery_current", learner_columns([]))
+        with as_promised("mastery_current"):
+            return int(answer["now"])
 
 
 def read_current(document: Document, keys: Sequence[LearnerKey]) -> list[Current]:
-    """What `mastery_current` answered, of those learners that it answered for."""
-    found = {n: Current(keys[n - 1]) for n in document["active"]}
+    """Read the answer of `mastery_current`, for the learners that it names as active."""
+    learners = {n: Current(keys[n - 1]) for n in document["active"]}
     intervals = {
         (n, concept_id): (float(low), float(high))
         for n, concept_id, low, high in document["intervals"]
     }
-    for n, concept_id, mastery, *rest in document["concepts"]:
-        row = CurrentConcept(concept_id, float(mastery), *rest)
-        found[n].concepts.append(row._replace(interval=intervals.get((n, concept_id))))
-    fits = {(n, scale): _fit(*of_scale) for n, scale, *of_scale in document["surprises"]}
+    for n, concept_id, mastery, *columns in document["concepts"]:
+        attempts, mastered, answered_at_us, version, parameters_version = columns
+        learners[n].concepts.append(
+            CurrentConcept(
+                concept_id=concept_id,
+                mastery=float(mastery),
+                attempts=attempts,
+                mastered=mastered,
+                answered_at_us=answered_at_us,
+                version=version,
+                parameters_version=parameters_version,
+                interval=intervals.get((n, concept_id)),
+            )
+        )
+    fits = {
+        (n, scale): person_fit(
+            AbilityState(responses, surprise=float(surprise), surprise_variance=float(variance))
+        )
+        for n, scale, responses, surprise, variance in document["surprises"]
+    }
     for n, scale, theta, standard_error, version in document["abilities"]:
-        ability = CurrentAbility(
-            scale, float(theta), float(standard_error), version, fits.get((n, scale))
-        )
-        found[n].abilities.append(ability)
-    for n, *session in document["sessions"]:
-        found[n].sessions.append(CurrentSession(*session))
-    for n, response_id, session_id, item_id, concept_ids, scale, score, at, *rest in document[
-        "responses"
-    ]:
-        response = Response(
-            response_id, session_id, item_id, tuple(concept_ids), scale, float(score), at
-        )
-        found[n].responses.append(Recorded(response, *rest))
-    return list(found.values())
-
-
-def _fit(responses: int, surprise: float, variance: float) -> float | None:
-    return person_fit(
-        AbilityState(responses, surprise=float(surprise), surprise_variance=float(variance))
-    )
+        fit = fits.get((n, scale))
+        ability = CurrentAbility(scale, float(theta), float(standard_error), version, fit)
+        learners[n].abilities.append(ability)
+    for n, session_id, responses, correct, version in document["sessions"]:
+        learners[n].sessions.append(CurrentSession(session_id, responses, correct, version))
+    for n, *columns, version, entry, outcome in document["responses"]:
+        recorded = Recorded(read_response(*columns), version, entry, outcome)
+        learners[n].responses.append(recorded)
+    return list(learners.values())

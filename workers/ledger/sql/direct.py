@@ -9,17 +9,17 @@ import asyncpg
 import orjson
 
 from workers.common.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
+from workers.ledger.sql.documents import encoded
 from workers.ledger.sql.ledger import SqlLedger
-from workers.ledger.sql.load_and_commit import encoded
 from workers.ledger.sql.sqlstate import ledger_error
 
 _TRANSACTION_POOLER_PORT: Final = 6543
 """Supabase's transaction pooler, behind which prepared statements do not survive."""
 
 _CONNECT_S: Final = 5.0
-"""The longest wait for a connection: on a network that comes back, the next try is never far."""
+"""The longest wait for a connection: once the network is back, the next try is soon."""
 _RELEASE_S: Final = 1.0
-"""How long a call that was given up asks the server to give up too, before it hangs up."""
+"""The time that an abandoned call gives the server to cancel it, before it disconnects."""
 
 LIBRARY_ERRORS: Final = (
     asyncpg.PostgresError,
@@ -29,8 +29,7 @@ LIBRARY_ERRORS: Final = (
     TimeoutError,
     UnicodeError,
 )
-"""All that asyncpg raises; the last three are what it lets through, a host's name that is none
-included."""
+"""All that asyncpg raises; the last three pass through it, for an invalid host name too."""
 _MISCONFIGURED: Final = (
     asyncpg.ClientConfigurationError,
     asyncpg.UnsupportedClientFeatureError,
@@ -44,8 +43,8 @@ class DirectLedger(SqlLedger):
 
     Args:
         dsn: ``postgresql://…``; on port 6543 no prepared statement is kept.
-        timeout_s: limit of one call, in seconds; connecting has one of 5 s, if that is less.
-        connections: at most so many connections.
+        timeout_s: limit of one call, in seconds; connecting has a limit of 5 s, if that is less.
+        connections: the most connections.
     """
 
     def __init__(self, dsn: str, *, timeout_s: float = 15.0, connections: int = 4) -> None:
@@ -57,7 +56,7 @@ class DirectLedger(SqlLedger):
         self._opening = asyncio.Lock()
 
     async def _connected(self) -> "asyncpg.Pool[asyncpg.Record]":
-        # Two first calls at once would each open a pool, and one of them be lost.
+        # Without the lock two first calls would each open a pool, and one would leak.
         async with self._opening:
             if self._pool is None:
                 pooled = urlsplit(self._dsn).port == _TRANSACTION_POOLER_PORT
@@ -81,7 +80,7 @@ class DirectLedger(SqlLedger):
             try:
                 answer = await connection.fetchval(statement, encoded(document).decode())
             finally:
-                # It closes a connection that does not answer; what we know or suffered stands.
+                # It closes a connection that does not answer; the answer or error stays the same.
                 with suppress(*LIBRARY_ERRORS):
                     await pool.release(connection, timeout=_RELEASE_S)
             return orjson.loads(answer)
@@ -89,14 +88,14 @@ class DirectLedger(SqlLedger):
             raise from_asyncpg(error) from error
 
     async def close(self) -> None:
-        """Close all connections; calls under way are given up."""
+        """Close all connections and abandon calls in flight."""
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
 
 
 def from_asyncpg(error: Exception) -> MasteryError:
-    """Our error for one of `LIBRARY_ERRORS`."""
+    """Translate one of `LIBRARY_ERRORS`."""
     reason = str(error) or type(error).__name__
     if isinstance(error, asyncpg.PostgresError):
         return ledger_error(error.sqlstate or "XX000", reason)

@@ -1,13 +1,10 @@
-"""Versions of parameters over their SQL functions, whatever carries the call.
+"""Versions of the parameters over their SQL functions."""
 
-The documents are described where the functions are, in the migration
-``20261126140000_mastery_parameters.sql``.
-"""
-
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+from typing_extensions import override
 
 from workers.common.errors import ParametersRefused
 from workers.common.times import iso, to_us
@@ -17,42 +14,42 @@ from workers.ledger.parameters import (
     BUILT_IN_PARAMETERS,
     Activation,
     Outdated,
+    ParametersLedger,
     ParametersVersion,
     StoredParameters,
+    no_such_version,
     stored_document,
 )
 from workers.ledger.sql.answers import as_promised
+from workers.ledger.sql.documents import Document
+from workers.ledger.sql.functions import SqlFunctions
 
 
-class SqlParameters(ABC):
-    """`workers.ledger.parameters.ParametersLedger` on the functions of the migrations."""
+class SqlParameters(SqlFunctions, ParametersLedger):
+    """Calls the functions of parameters."""
 
-    @abstractmethod
-    async def _call(self, function: str, document: dict[str, Any]) -> Any:
-        """Call a function with a document; raise `LedgerUnavailable` and its like."""
-
+    @override
     async def active_version(self) -> int:
-        """See `ParametersLedger.active_version`."""
         return (await self.activation()).version
 
+    @override
     async def activation(self) -> Activation:
-        """See `ParametersLedger.activation`."""
-        # Of no version there is: none but what is active is wanted.
+        # No version has number 0: the answer has the activation and no version.
         answer = await self._call("mastery_parameters", {"version": 0})
         with as_promised("mastery_parameters"):
             version, at_us, reason = answer["active"]
             return Activation(int(version), None if at_us is None else iso(at_us), reason)
 
+    @override
     async def version(self, version: int) -> StoredParameters:
-        """See `ParametersLedger.version`."""
         if version == BUILT_IN:
             return BUILT_IN_PARAMETERS
         answer = await self._call("mastery_parameters", {"version": version})
         with as_promised("mastery_parameters"):
-            found = [(StoredParameters(*_told(row), row[5]), row[6]) for row in answer["versions"]]
-        if not found:
+            versions = [_read_version(*row) for row in answer["versions"]]
+        if not versions:
             raise no_such_version(version)
-        ((stored, intact),) = found
+        ((stored, intact),) = versions
         if not intact:
             raise ParametersRefused(
                 f"version {version} of the parameters is not what was stored: restore its row of "
@@ -60,17 +57,17 @@ class SqlParameters(ABC):
             )
         return stored
 
+    @override
     async def versions(self) -> list[ParametersVersion]:
-        """See `ParametersLedger.versions`."""
         answer = await self._call("mastery_parameters", {})
         with as_promised("mastery_parameters"):
-            listed = [ParametersVersion(*_told(row)) for row in answer["versions"]]
-        return [_without_document(BUILT_IN_PARAMETERS), *listed]
+            stored = [_read_version(*row)[0] for row in answer["versions"]]
+        return [version.listed() for version in (BUILT_IN_PARAMETERS, *stored)]
 
+    @override
     async def store(
         self, model: str, document: Mapping[str, Any], diagnostics: Mapping[str, Any], note: str
     ) -> int:
-        """See `ParametersLedger.store`."""
         request = {
             "model": model,
             "document": stored_document(document),
@@ -81,11 +78,11 @@ class SqlParameters(ABC):
         with as_promised("mastery_store_parameters"):
             return int(answer[0])
 
+    @override
     async def activate(
         self, version: int, reason: str, *, expected: Activation | None = None
     ) -> bool:
-        """See `ParametersLedger.activate`."""
-        request: dict[str, Any] = {"version": version, "reason": reason}
+        request: Document = {"version": version, "reason": reason}
         if expected is not None:
             at = expected.activated_at
             at_us = None if at is None else to_us(datetime.fromisoformat(at))
@@ -98,9 +95,9 @@ class SqlParameters(ABC):
             raise no_such_version(version)
         return active == version
 
+    @override
     async def outdated(self, after: Outdated | None = None, limit: int = 500) -> list[Outdated]:
-        """See `ParametersLedger.outdated`."""
-        request: dict[str, Any] = {"limit": limit}
+        request: Document = {"limit": limit}
         if after is not None:
             request |= {
                 "after_version": after.parameters_version,
@@ -111,25 +108,23 @@ class SqlParameters(ABC):
         with as_promised("mastery_outdated"):
             return [Outdated(version, LearnerKey(*key)) for version, *key in page]
 
+    @override
     async def outdated_count(self) -> int:
-        """See `ParametersLedger.outdated_count`."""
         answer = await self._call("mastery_outdated", {"count": True})
         with as_promised("mastery_outdated"):
             return int(answer[0])
 
 
-def no_such_version(version: int) -> ParametersRefused:
-    """Why a version can't be used that is not there."""
-    return ParametersRefused(
-        f"there is no version {version} of the parameters: `mastery parameters list` names those "
-        "that are"
+def _read_version(  # noqa: PLR0917  # the columns of a row, in the order of the function
+    version: int,
+    model: str,
+    note: str,
+    created_at_us: int,
+    diagnostics: Mapping[str, Any],
+    document: Mapping[str, Any],
+    intact: bool,
+) -> tuple[StoredParameters, bool]:
+    stored = StoredParameters(
+        int(version), model, note, iso(created_at_us), dict(diagnostics), document
     )
-
-
-def _told(row: list[Any]) -> tuple[int, str, str, str, dict[str, Any]]:
-    version, model, note, created_at_us, diagnostics = row[:5]
-    return int(version), model, note, iso(created_at_us), dict(diagnostics)
-
-
-def _without_document(one: StoredParameters) -> ParametersVersion:
-    return ParametersVersion(one.version, one.model, one.note, one.created_at, one.diagnostics)
+    return stored, intact

@@ -15,7 +15,7 @@ from workers.ledger.sql.sqlstate import ledger_error
 
 _SQLSTATE_LENGTH: Final = 5
 _status: ContextVar[int] = ContextVar("_status")
-"""The HTTP status of this task's last answer: supabase-py forgets it where the body is JSON."""
+"""The HTTP status of this task's last answer: supabase-py drops it if the body is JSON."""
 _PASSING: Final = {
     *map(str, (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)),
     *map(str, range(500, 600)),
@@ -33,7 +33,7 @@ LIBRARY_ERRORS: Final = (
     httpx.CookieConflict,
     ValueError,
 )
-"""All that supabase-py raises; the last is an answer that is no JSON, such as a gateway's page."""
+"""All that supabase-py raises; the last one if an answer is not JSON, such as a gateway's page."""
 
 _REMEDY: Final = {
     "PGRST202": "run `mastery migrate up` (and let PostgREST reload its schema)",
@@ -50,7 +50,7 @@ class PostgrestLedger(SqlLedger):
     """Calls the ledger's functions with supabase-py's ``rpc``.
 
     Args:
-        url: of the Supabase project.
+        url: the address of the Supabase project.
         key: the service role's key.
         timeout_s: limit of one call, in seconds.
     """
@@ -64,7 +64,7 @@ class PostgrestLedger(SqlLedger):
         self._opening = asyncio.Lock()
 
     async def _connected(self) -> AsyncClient:
-        # Two first calls at once would each open a client, and one of them be lost.
+        # Without the lock two first calls would each open a client, and one would leak.
         async with self._opening:
             if self._client is None:
                 if self._http is None:
@@ -102,16 +102,16 @@ async def _note_status(response: httpx.Response) -> None:
 
 
 def from_supabase(error: Exception, status: int | None = None) -> MasteryError:
-    """Our error for one of `LIBRARY_ERRORS`.
+    """Translate one of `LIBRARY_ERRORS`.
 
     Args:
-        error: what supabase-py raised.
-        status: of the answer, for errors that have no code: those of a gateway.
+        error: the error of supabase-py.
+        status: HTTP status of the answer, for errors without a code, such as a gateway's.
     """
     reason = str(error) or type(error).__name__
     if isinstance(error, APIError):
         if not (error.code or error.message):
-            # What PostgREST answers, with status 400, when its connection breaks within a call.
+            # PostgREST answers so, with status 400, when its connection breaks within a call.
             return LedgerUnavailable("PostgREST lost its connection to the database")
         return _of_code(str(error.code or status or ""), error.message or reason)
     if isinstance(error, AsyncSupabaseException):
@@ -124,7 +124,7 @@ def from_supabase(error: Exception, status: int | None = None) -> MasteryError:
 
 
 def _of_code(code: str, message: str) -> MasteryError:
-    """The error of a code of PostgREST, of Postgres, or of HTTP where a gateway answered."""
+    """Translate a code of PostgREST, of Postgres, or of HTTP if a gateway answered."""
     if code in _PASSING:
         return LedgerUnavailable(f"{message} ({code})")
     if code in _REMEDY or code.startswith("PGRST"):

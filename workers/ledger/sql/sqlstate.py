@@ -1,4 +1,4 @@
-"""What an error of Postgres means for the work in hand, by its SQLSTATE.
+"""Translate errors of Postgres by their SQLSTATE.
 
 The classes are those of the PostgreSQL manual, appendix A.
 """
@@ -19,7 +19,7 @@ _PASSING: Final = (
     "58",  # system error: I/O
 )
 _OF_THE_DATA: Final = ("21", "22", "23", "54")
-"""Cardinality, data, integrity and size of what was to be stored: its own fault."""
+"""Cardinality, data, integrity and size: the data to store is at fault."""
 
 _POOLER: Final = "set DATABASE_URL to a session pooler, or to a transaction pooler on port 6543"
 
@@ -35,7 +35,7 @@ _REMEDY: Final = {
 
 
 def ledger_error(sqlstate: str, message: str) -> MasteryError:
-    """The error of ours that an error of Postgres is.
+    """Translate an error of Postgres.
 
     Args:
         sqlstate: its five characters.

@@ -1,1 +1,1 @@
-"""Whether predictions come true: measured while they are made, in bounded memory."""
+"""Detect drift of predictions while they are made, in bounded memory."""

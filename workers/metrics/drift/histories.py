@@ -1,4 +1,4 @@
-"""Groups of predictions by how often the learner had answered on the concept before."""
+"""Group predictions by the number of the learner's earlier answers on the concept."""
 
 from typing import Final
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 _FROM: Final = (0, 1, 5, 10, 20, 50)
 
 LABELS: Final = ("0", "1-4", "5-9", "10-19", "20-49", "50+")
-"""Of the groups, in their order: earlier answers of the learner on the concept named first."""
+"""Labels of the groups in their order: ranges of earlier answers on the first concept."""
 
 
 def group_of(attempts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The group of each prediction.
+    """Find the group of each prediction.
 
     Args:
-        attempts: number of the answer that was predicted, from 1.
+        attempts: number of the predicted answer on its first concept, from 1, shape (n,).
 
     Returns:
-        Places in `LABELS`.
+        Indices into `LABELS`, shape (n,).
     """
     return np.searchsorted(np.array(_FROM), attempts - 1, side="right") - 1

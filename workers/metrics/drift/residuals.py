@@ -1,18 +1,18 @@
-"""What an answer says of the prediction before it, in two numbers whose expectation is 0.
+"""Residuals of predictions: two numbers per answer with expectation 0.
 
-If answers happen as they were predicted, s - p (score minus expected score) has expectation 0, and
-so has its product with anything that was known before the answer. Two of these are watched:
+If the predictions are right, s - p (score minus expected score) has expectation 0, and so has its
+product with anything known before the answer. Two such products are monitored:
 
-- bias, s - p: answers are righter, or less right, than predicted.
-- excess, -(s - p) · logit(p): log loss minus the entropy that the prediction itself expects, in
-  nats. Above 0 predictions are too bold, below 0 too timid.
+- bias, s - p: positive if answers are right more often than predicted.
+- excess, -(s - p) · logit(p): log loss minus the entropy of the prediction, in nats. Positive if
+  predictions are too extreme, negative if they are too cautious.
 
-They are the score tests of intercept and slope of a recalibration of the logits (Cox 1958, "Two
-further applications of a model for binary regression", Biometrika 45, 562-565). Sums of them over
-the root of the sum of their variances, p·(1 - p) and p·(1 - p)·logit(p)², are standard normal in
-the limit, whatever process made the answers: Seillier-Moiseiwitsch & Dawid (1993), "On testing the
-validity of sequential probability forecasts", Journal of the American Statistical Association 88,
-355-359. With partial credit the variances are bounds.
+They are the score tests of intercept and slope of a recalibration of the logits: Cox (1958), "Two
+further applications of a model for binary regression", Biometrika 45, 562-565. Their sums over the
+root of the summed variances, p·(1 - p) and p·(1 - p)·logit(p)², are standard normal in the limit
+for any process of answers: Seillier-Moiseiwitsch & Dawid (1993), "On testing the validity of
+sequential probability forecasts", Journal of the American Statistical Association 88, 355-359. For
+partial credit the variances are upper bounds.
 """
 
 from typing import Final, NamedTuple
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _LEAST: Final = 2.0**-53
-"""Nearest to 0 or 1 that a prediction is taken to be: no single answer weighs infinitely."""
+"""Least distance of a prediction from 0 and 1, so that no answer weighs infinitely."""
 
 
 class Residuals(NamedTuple):
-    """Of each prediction; all of shape (n,)."""
+    """Residuals of each prediction; all of shape (n,)."""
 
     loss: Floats
     """Log loss, nats."""
@@ -36,17 +36,17 @@ class Residuals(NamedTuple):
     excess: Floats
     """Log loss minus its expectation, nats."""
     bias_variance: Floats
-    """Of the bias, if answers happen as predicted."""
+    """Variance of the bias if the predictions are right."""
     excess_variance: Floats
-    """Of the excess alike."""
+    """Variance of the excess if the predictions are right."""
 
 
 def residuals(scores: Floats, predictions: Floats) -> Residuals:
-    """What answers say of the predictions before them.
+    """Compute the residuals of predictions.
 
     Args:
-        scores: in [0, 1], shape (n,).
-        predictions: expected scores, in [0, 1], shape (n,).
+        scores: scores in [0, 1], shape (n,).
+        predictions: expected scores in [0, 1], shape (n,).
     """
     p = np.clip(predictions, _LEAST, 1.0 - _LEAST)
     of_right, of_wrong = np.log(p), np.log1p(-p)

@@ -1,8 +1,8 @@
 """Running measures of predictions over moving windows, in constant work and memory.
 
-A window weighs answers by (1 - 1/n)^k, k being how many came after: about its last n answers
-count. All measures but one are exact for these weights; the area under the ROC curve is that of
-`workers.metrics.drift.ranks`.
+A window weighs an answer by (1 - 1/n)^k, with k the number of answers after it, so about the last n
+answers count. All measures are exact for these weights, except the area under the ROC curve, see
+`workers.metrics.drift.moving_auc`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from contracts.responses import CORRECT_FROM
 from workers.estimation.metrics import BINS
-from workers.metrics.drift.ranks import Ranks
+from workers.metrics.drift.moving_auc import MovingAuc
 from workers.metrics.drift.residuals import residuals
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ _WEIGHT, _LOSS, _SQUARE, _BIAS, _EXCESS = range(5)
 
 
 class Measures(NamedTuple):
-    """What a window says of its predictions; NaN where it has none, or has nothing to say."""
+    """Measures of a window's predictions; NaN where undefined."""
 
     answers: float
     """Sum of the weights."""
@@ -36,7 +36,7 @@ class Measures(NamedTuple):
 
 
 class Misfits(NamedTuple):
-    """Of each window how far answers are from what was predicted; all of shape (windows,)."""
+    """Misfit of each window; all of shape (windows,)."""
 
     answers: Floats
     """Sum of the weights."""
@@ -45,34 +45,34 @@ class Misfits(NamedTuple):
     excess: Floats
     """Sum of the weighted excesses, nats."""
     bias_variance: Floats
-    """Of that sum, if answers happen as predicted."""
+    """Variance of the sum of biases if the predictions are right."""
     excess_variance: Floats
-    """Of that sum alike."""
+    """Variance of the sum of excesses if the predictions are right."""
 
 
 class Windows:
-    """Several windows side by side, each with answers of its own.
+    """Several windows side by side, each with its own answers.
 
     Args:
-        sizes: how many answers each of them is about, above 1.
+        sizes: approximate number of answers of each window, above 1.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._decay = 1.0 - 1.0 / np.array(sizes, dtype=np.float64)
         many = len(sizes)
-        self._ranks = [Ranks(decay) for decay in self._decay.tolist()]
+        self._ranks = [MovingAuc(decay) for decay in self._decay.tolist()]
         # Weight, sum of predictions and sum of scores in each of the bins of a calibration curve.
         self._curve = np.zeros((3, many, BINS))
         self._sums = np.zeros((5, many))
         self._variances = np.zeros((2, many))
 
     def add(self, windows: Places, scores: Floats, predictions: Floats) -> None:
-        """Add answers, the oldest first.
+        """Add answers, oldest first.
 
         Args:
-            windows: in which window each of them is, shape (n,).
-            scores: in [0, 1], shape (n,).
-            predictions: expected scores, in [0, 1], shape (n,).
+            windows: window of each answer, shape (n,).
+            scores: scores in [0, 1], shape (n,).
+            predictions: expected scores in [0, 1], shape (n,).
         """
         if not windows.size:
             return
@@ -83,37 +83,37 @@ class Windows:
         followers = np.empty_like(order)
         followers[order] = ends[windows[order]] - 1 - np.arange(order.size)
         weight = self._decay[windows] ** followers
-        told = residuals(scores, predictions)
-        held = self._decay**added
-        self._curve *= held[:, None]
-        self._sums *= held
-        self._variances *= held * held
+        residual = residuals(scores, predictions)
+        faded = self._decay**added
+        self._curve *= faded[:, None]
+        self._sums *= faded
+        self._variances *= faded * faded
 
         sorted_predictions, right = predictions[order], scores[order] >= CORRECT_FROM
         for window in np.flatnonzero(added).tolist():
-            mine = slice(ends[window] - added[window], ends[window])
-            self._ranks[window].add(sorted_predictions[mine], right[mine])
-        one = np.ones_like(scores)
+            own = slice(ends[window] - added[window], ends[window])
+            self._ranks[window].add(sorted_predictions[own], right[own])
+        ones = np.ones_like(scores)
         in_bin = windows * BINS + np.minimum((predictions * BINS).astype(np.int64), BINS - 1)
-        curve = _summed(in_bin, weight, (one, predictions, scores), many * BINS)
+        curve = _summed(in_bin, weight, (ones, predictions, scores), many * BINS)
         self._curve += curve.reshape(self._curve.shape)
         square = np.square(predictions - scores)
         self._sums += _summed(
-            windows, weight, (one, told.loss, square, told.bias, told.excess), many
+            windows, weight, (ones, residual.loss, square, residual.bias, residual.excess), many
         )
         self._variances += _summed(
-            windows, weight * weight, (told.bias_variance, told.excess_variance), many
+            windows, weight * weight, (residual.bias_variance, residual.excess_variance), many
         )
 
     def clear(self, window: int) -> None:
-        """Let one of them begin anew."""
+        """Empty a window."""
         self._ranks[window].clear()
         self._curve[:, window] = 0.0
         self._sums[:, window] = 0.0
         self._variances[:, window] = 0.0
 
     def measures(self) -> list[Measures]:
-        """What each of them says."""
+        """Compute the measures of each window."""
         weight = self._sums[_WEIGHT]
         of_curve, predicted, happened = self._curve
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -128,13 +128,13 @@ class Windows:
         return [Measures(*row) for row in np.stack(columns, axis=1).tolist()]
 
     def misfits(self) -> Misfits:
-        """How far each of them is from what was predicted."""
+        """Compute the misfit of each window."""
         sums = self._sums
         return Misfits(sums[_WEIGHT], sums[_BIAS], sums[_EXCESS], *self._variances)
 
 
 def _summed(places: Places, weight: Floats, columns: Sequence[Floats], many: int) -> Floats:
-    """Of each column the weighted sum in each of many places."""
+    """Sum weighted columns by place, shape (columns, places)."""
     return np.stack(
         [
             np.bincount(places, weights=weight * column, minlength=many).astype(np.float64)

@@ -1,7 +1,7 @@
-"""The logs of all learners as arrays: what calibration and evaluation hold in memory of them.
+"""All learners' logs as arrays, for calibration and evaluation.
 
-What is fitted is a `Table` of some learners; what is predicted are `Response`s of the others, made
-one log at a time.
+A fit reads the `Table` of some learners. A prediction reads the `Response`s of the others, one log
+at a time.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from workers.modelling.calibration.table import NEVER, Bools, Floats, Ints, Tabl
 Shorts = NDArray[np.int32]
 
 _NUMBERED: Final = b"by appearance"
-"""How tables number items and concepts: what was kept of a fit has their numbers, so another way is
-another digest."""
+"""How tables number items and concepts. Stored fits use these numbers, so another numbering must
+give another digest."""
 
 
 class Answer(Protocol):
@@ -28,7 +28,7 @@ class Answer(Protocol):
 
     @property
     def item_id(self) -> str:
-        """The item's id."""
+        """Id of the item."""
 
     @property
     def concept_ids(self) -> Sequence[str]:
@@ -36,30 +36,30 @@ class Answer(Protocol):
 
     @property
     def scale(self) -> str:
-        """The scale."""
+        """Name of the scale."""
 
     @property
     def score(self) -> float:
-        """In [0, 1]."""
+        """Score, in [0, 1]."""
 
     @property
     def answered_at_us(self) -> int:
-        """When it was given, microseconds since 1970-01-01T00:00:00Z."""
+        """Time of the answer, microseconds since 1970-01-01T00:00:00Z."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers learner by learner, each learner's in the learner's order; some 35 bytes each.
+    """Answers learner by learner, in each learner's order; about 35 bytes per answer.
 
     Args:
-        items, concepts, scales: ids; arrays hold their indices.
-        begin: where each learner's answers begin, one more entry than there are learners.
-        held_out: of each learner, whether no fit may see it.
-        item, scale: of each answer.
-        score: of each answer, in [0, 1].
-        answered_at_us: of each answer, microseconds since 1970-01-01T00:00:00Z.
-        link_begin: where the concepts of each answer begin, one more entry than there are answers.
-        concept: of each link.
+        items, concepts, scales: ids; the arrays hold indices into them.
+        begin: first answer of each learner, and the number of answers; shape (learners + 1,).
+        held_out: True for learners that no fit may see, shape (learners,).
+        item, scale: item and scale of each answer.
+        score: score of each answer, in [0, 1].
+        answered_at_us: time of each answer, microseconds since 1970-01-01T00:00:00Z.
+        link_begin: first link of each answer, and the number of links; shape (answers + 1,).
+        concept: concept of each link.
     """
 
     items: Sequence[str]
@@ -80,10 +80,10 @@ class Answers:
         return self.held_out.size
 
     def digest(self) -> str:
-        """The same for the same answers, and for no others."""
-        found = hashlib.blake2b(digest_size=16, person=_NUMBERED)
+        """Return a digest of all answers."""
+        digest = hashlib.blake2b(digest_size=16, person=_NUMBERED)
         for names in (self.items, self.concepts, self.scales):
-            found.update(b"".join(b"%d:%b" % (len(n := name.encode()), n) for name in names))
+            digest.update(b"".join(b"%d:%b" % (len(n := name.encode()), n) for name in names))
         for values in (
             self.begin,
             self.held_out,
@@ -94,25 +94,25 @@ class Answers:
             self.link_begin,
             self.concept,
         ):
-            found.update(np.ascontiguousarray(values).data)
-        return found.hexdigest()
+            digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
 
     def table(self, scale: int) -> Table:
-        """What a fit may see of a scale, as `table_of` makes it of the logs."""
+        """Build the table of a scale without held-out learners, as `table_of` does from logs."""
         learner = np.repeat(np.arange(self.learners), np.diff(self.begin))
         row = np.flatnonzero((self.scale == scale) & ~self.held_out[learner])
         learner = learner[row]
         counts = np.bincount(learner, minlength=self.learners)
         first = np.cumsum(counts) - counts
         place = np.arange(row.size) - first[learner]
-        # Learners of most answers first; of as many, as they stand here.
+        # Most answers first; ties keep their order.
         rank = np.empty(self.learners, dtype=np.int64)
         rank[np.argsort(-counts, kind="stable")] = np.arange(self.learners)
         order = np.lexsort((rank[learner], place))
         row, place = row[order], place[order]
         steps = int(place[-1]) + 1 if place.size else 0
-        previous = np.concatenate([[NEVER], self.answered_at_us[:-1]])
-        previous[self.begin[:-1][np.diff(self.begin) > 0]] = NEVER
+        previous_at_us = np.concatenate([[NEVER], self.answered_at_us[:-1]])
+        previous_at_us[self.begin[:-1][np.diff(self.begin) > 0]] = NEVER
         linked = np.diff(self.link_begin)[row]
         link = np.repeat(np.arange(row.size), linked)
         within = np.arange(link.size) - np.repeat(np.cumsum(linked) - linked, linked)
@@ -130,11 +130,11 @@ class Answers:
             link,
             concept,
             self.answered_at_us[row],
-            previous[row],
+            previous_at_us[row],
         )
 
     def log(self, learner: int) -> list[Response]:
-        """The log of one learner, as the engine replays it; ids of responses are its places."""
+        """Build one learner's log for a replay; response ids are places among the answers."""
         begin, end = self.begin[learner : learner + 2].tolist()
         links = self.link_begin[begin : end + 1].tolist()
         named = [self.concepts[at] for at in self.concept[links[0] : links[-1]].tolist()]
@@ -162,7 +162,7 @@ class Answers:
 
 
 class AnswersBuilder:
-    """Takes learner after learner, and keeps numbers alone."""
+    """Collect answers learner by learner, as numbers only."""
 
     def __init__(self) -> None:
         self._items: dict[str, int] = {}
@@ -174,24 +174,24 @@ class AnswersBuilder:
         self._link_begin, self._concept = array("i", [0]), array("i")
 
     def add(self, log: Iterable[Answer], *, held_out: bool = False) -> None:
-        """The next learner.
+        """Add the next learner.
 
         Args:
             log: the whole log, in the learner's order.
-            held_out: whether no fit may see it.
+            held_out: True if no fit may see the learner.
         """
-        for one in log:
-            self._item.append(_number(self._items, one.item_id))
-            self._scale.append(_number(self._scales, one.scale))
-            self._score.append(one.score)
-            self._answered_at_us.append(one.answered_at_us)
-            self._concept.extend(_number(self._concepts, name) for name in one.concept_ids)
+        for answer in log:
+            self._item.append(_number(self._items, answer.item_id))
+            self._scale.append(_number(self._scales, answer.scale))
+            self._score.append(answer.score)
+            self._answered_at_us.append(answer.answered_at_us)
+            self._concept.extend(_number(self._concepts, name) for name in answer.concept_ids)
             self._link_begin.append(len(self._concept))
         self._begin.append(len(self._item))
         self._held_out.append(held_out)
 
     def built(self) -> Answers:
-        """All of them; the builder takes no more."""
+        """Return all answers; nothing can be added afterwards."""
         return Answers(
             list(self._items),
             list(self._concepts),
@@ -208,7 +208,7 @@ class AnswersBuilder:
 
 
 def answers_of(logs: Iterable[Iterable[Answer]]) -> Answers:
-    """Whole logs, one per learner, each in the learner's order; nobody is held out."""
+    """Collect whole logs, one per learner in the learner's order, with nobody held out."""
     builder = AnswersBuilder()
     for log in logs:
         builder.add(log)
@@ -220,11 +220,14 @@ def _number(known: dict[str, int], name: str) -> int:
 
 
 def _by_appearance(values: Shorts, count: int) -> tuple[Ints, Ints]:
-    """The values in order of their first appearance, and each value's number therein.
+    """Renumber values by their first appearance.
 
     Args:
-        values: each below `count`.
-        count: how many there may be.
+        values: numbers below `count`.
+        count: bound of the numbers.
+
+    Returns:
+        The distinct values in order of first appearance, and the new number of each value.
     """
     first = np.full(count, values.size)
     np.minimum.at(first, values, np.arange(values.size))

@@ -7,23 +7,23 @@ from typing import Final
 from workers.estimation.parameters import BktParameters, Parameters
 
 LOWEST: Final = 0.99
-"""Ceiling below which mastery is hard to reach: a concept under it brings a warning."""
+"""Ceiling below which mastery is hard to reach, so that a warning names the concept."""
 
 _NAMED: Final = 20
-"""Most concepts that a warning names."""
+"""Largest number of concepts that a warning names."""
 
 
 def ceiling(model: BktParameters) -> float:
     """Return the supremum of mastery after an answer, in (0, 1].
 
-    After an answer mastery is p·(1 - forget) + (1 - p)·learn, with p in [0, 1] given the answer:
+    Mastery after an answer is p·(1 - forget) + (1 - p)·learn, with p in [0, 1] given the answer:
     Corbett & Anderson (1995), equation 3, with forgetting. It is largest at p = 1 or at p = 0.
     """
     return max(1.0 - model.forget, model.learn)
 
 
 def ceilings_of(parameters: Parameters, concepts: Iterable[str]) -> dict[str, float]:
-    """Return the ceiling of each of these concepts, in (0, 1]."""
+    """Return the ceiling of each concept, in (0, 1]."""
     return {concept: ceiling(parameters.of_concept(concept)) for concept in concepts}
 
 
@@ -36,10 +36,10 @@ def ceiling_warning(ceilings: Mapping[str, float]) -> str | None:
     """Warn of concepts whose ceiling lies below `LOWEST`.
 
     Args:
-        ceilings: of concepts by their ids, each in (0, 1].
+        ceilings: ceilings of concepts by id, each in (0, 1].
 
     Returns:
-        A sentence that names the lowest ceilings and a remedy; None if all are high enough.
+        A sentence with the lowest ceilings and a remedy; None if all are high enough.
     """
     low = sorted((highest, concept) for concept, highest in ceilings.items() if highest < LOWEST)
     if not low:

@@ -1,4 +1,4 @@
-"""Chains of knowledge tracing: the answers of one learner on one concept, many side by side."""
+"""Chains of knowledge tracing: one learner's answers on one concept, many side by side."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,13 +10,13 @@ from workers.modelling.calibration.table import Floats, Ints, Table
 
 @dataclass(frozen=True)
 class Chains:
-    """All chains of a table, the longest first: those that have a k-th answer are 0 to n - 1.
+    """All chains of a table, longest first, so that the chains with a k-th answer are 0 to n - 1.
 
     Args:
-        link: of each place in a chain, sorted by its number and then by chain, the link.
-        row: of each place the response.
-        concept: of each chain.
-        step: where the k-th places begin, one more entry than there are steps.
+        link: link of each place, sorted by number in the chain, then by chain.
+        row: response of each place.
+        concept: concept of each chain.
+        step: begin of the k-th places, and the number of places; shape (longest chain + 1,).
     """
 
     link: Ints
@@ -26,22 +26,22 @@ class Chains:
 
     @property
     def concept_of_place(self) -> Ints:
-        """The concept of each place."""
+        """Concept of each place."""
         return np.concatenate([self.concept[:n] for n in np.diff(self.step)])
 
     def first(self, places: int) -> "Chains":
-        """The first places of each chain, at most so many."""
+        """Return each chain's first places, at most `places` of them."""
         step = self.step[: places + 1]
         end = int(step[-1])
         return Chains(self.link[:end], self.row[:end], self.concept, step)
 
     def slices(self) -> list[tuple[slice, int]]:
-        """The places of each step, and how many they are."""
+        """Return the places of each step, with their number."""
         return [(slice(a, b), b - a) for a, b in pairwise(self.step.tolist())]
 
 
 def chains_of(table: Table) -> Chains:
-    """The chains of a table of at least one response."""
+    """Build the chains of a table with at least one response."""
     pair, concept = table.pairs
     length = np.bincount(pair)
     longest_first = np.argsort(-length, kind="stable")
@@ -56,18 +56,18 @@ def chains_of(table: Table) -> Chains:
     return Chains(order, table.link[order], concept[longest_first], step)
 
 
-def expected_states(
+def forward_backward(
     chains: Chains, right: tuple[Floats, Floats], prior: Floats, learn: Floats, forget: Floats
 ) -> "Smoothed":
-    """Forward and backward pass of the two-state chain over all chains at once.
+    """Run the forward and the backward pass over all chains at once.
 
     Source: Rabiner (1989), "A tutorial on hidden Markov models", Proceedings of the IEEE 77,
-    257-286, in the scaled form; transitions follow each answer.
+    257-286, in the scaled form; a transition follows each answer.
 
     Args:
-        chains: which places follow which.
-        right: likelihood of each place's answer while unknown, and once known.
-        prior: P(known) of each chain at its first place.
+        chains: the chains.
+        right: likelihood of each place's answer if unknown and if known.
+        prior: P(known) at each chain's first place.
         learn: P(unknown → known) after each place.
         forget: P(known → unknown) after each place.
     """
@@ -93,7 +93,7 @@ def expected_states(
         uk, uu = (1.0 - q) * t * b1, (1.0 - q) * (1.0 - t) * b0
         total = kk + ku + uk + uu
         smoothed[places] = (kk + ku) / total
-        # Only a place that another follows tells of a transition.
+        # A chain's last place has no transition after it.
         goes_on = slice(places.start, places.start + following)
         for counted, of in ((stayed_known, kk), (forgot, ku), (learned, uk), (stayed_unknown, uu)):
             counted[goes_on] = of[:following] / total[:following]
@@ -107,12 +107,13 @@ def expected_states(
 
 @dataclass(frozen=True)
 class Smoothed:
-    """What is known of each place once all answers of its chain are seen.
+    """Probabilities of each place given all answers of its chain.
 
     Args:
-        before: P(known) before its answer, from the answers before it only.
-        known: P(known) at it.
-        learned, forgot, stayed_known, stayed_unknown: P(transition after it), 0 at a chain's end.
+        before: P(known) before the answer, given only the earlier answers.
+        known: P(known) at the answer.
+        learned, forgot, stayed_known, stayed_unknown: probability of each transition after the
+            answer; 0 at the end of a chain.
     """
 
     before: Floats

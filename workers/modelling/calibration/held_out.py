@@ -1,4 +1,4 @@
-"""Learners whom no fit sees: new parameters are judged by how they predict them."""
+"""Held-out learners: no fit sees them, and versions are compared on them."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,9 +16,10 @@ _SPAN: Final = 2.0**64
 
 
 def is_held_out(key: LearnerKey) -> bool:
-    """Whether a learner is one of those that no fit sees; always the same ones, by their keys.
+    """Return True if no fit may see a learner.
 
-    So no version was ever fitted on them, and comparing versions on them is fair.
+    The decision depends on the key only. No version was ever fitted to a held-out learner, so
+    comparing versions on them is fair.
     """
     text = f"{len(key.tenant_id)}:{key.tenant_id}{key.student_id}".encode()
     digest = hashlib.blake2b(text, digest_size=8, person=b"held-out").digest()
@@ -26,15 +27,15 @@ def is_held_out(key: LearnerKey) -> bool:
 
 
 def chunks(answers: Answers, most: int) -> Iterator[tuple[int, int]]:
-    """Spans of learners with at most so many answers of held-out ones, or one learner.
+    """Cut learners into spans with a limited number of held-out answers.
 
     Args:
-        answers: all.
-        most: answers.
+        answers: all answers.
+        most: largest number of held-out answers of a span, unless one learner alone has more.
 
     Yields:
-        The first learner of a span, and the one after its last; spans of no held-out one's are
-        left out.
+        First learner of a span, and the one after its last. A span without held-out learners is
+        skipped.
     """
     counts = np.where(answers.held_out, np.diff(answers.begin), 0)
     begin, held = 0, 0

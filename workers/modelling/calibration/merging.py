@@ -1,4 +1,4 @@
-"""From the fits of several scales to one set of parameters."""
+"""Merge the fits of several scales into one set of parameters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import ConceptParameters, Parameters
 from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.degenerate import degenerate
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.steps import FEWEST, answers_to_fit
 from workers.modelling.calibration.table import Floats, Ints
 from workers.modelling.calibration.tallies import Tallies, Tally
@@ -24,20 +24,21 @@ class Merged(NamedTuple):
 
     parameters: Parameters
     log_likelihood: dict[str, float]
-    """Of each concept's answers, predicted one step ahead, nats."""
+    """One-step-ahead log likelihood of each concept's answers, nats."""
     warnings: list[str]
     item_errors: Mapping[str, Mapping[str, float | None]] = MappingProxyType({})
-    """Standard errors of items' parameters by their names, where the fit has them."""
+    """Standard errors of items by item id and parameter name, if the fit has them."""
 
 
 def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
-    """One set of parameters.
+    """Merge fits of scales.
 
-    A concept or an item that several scales have is that of the scale where it has most answers.
+    A concept or an item of several scales takes the parameters of the scale with most answers on
+    it.
 
     Args:
-        answers: all.
-        fits: of each scale that was fitted, that of most answers first.
+        answers: all answers.
+        fits: fits by scale, the scale with most answers first.
     """
     concepts: dict[str, tuple[int, ConceptParameters]] = {}
     items: dict[str, tuple[int, ItemParameters]] = {}
@@ -81,7 +82,7 @@ def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
 
 
 def tallies_of(answers: Answers, scale: int) -> Tallies:
-    """How often what was answered of a scale by learners that a fit may see, and how well."""
+    """Count answers and scores of a scale, without held-out learners."""
     table = answers.table(scale)
     items, concepts = len(table.items), len(table.concepts)
     return Tallies(
@@ -98,21 +99,25 @@ def _tallies(names: Sequence[str], of: Ints, score: Floats, count: int) -> dict[
 
 
 def _take(
-    known: dict[str, tuple[int, Own]], found: Mapping[str, Own], tallies: Mapping[str, Tally]
+    known: dict[str, tuple[int, Own]], fitted: Mapping[str, Own], tallies: Mapping[str, Tally]
 ) -> set[str]:
-    """Take what has more answers here than where it was found before; those found twice."""
-    twice = known.keys() & found.keys()
-    for name, own in found.items():
+    """Keep parameters that have more answers here than in the scales before.
+
+    Returns:
+        Names that were there before.
+    """
+    shared = known.keys() & fitted.keys()
+    for name, own in fitted.items():
         count = tallies[name].answers
         if name not in known or known[name][0] < count:
             known[name] = (count, own)
-    return set(twice)
+    return set(shared)
 
 
 def _left_out(answers: Answers, fitted: Sequence[int]) -> list[str]:
     return [
         f"scale {answers.scales[scale]!r}: {count} answers are fewer than {FEWEST}, so it has the "
-        "parameters of any other"
+        "parameters of any scale"
         for scale, count in enumerate(answers_to_fit(answers))
         if scale not in fitted
     ]

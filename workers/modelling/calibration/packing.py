@@ -1,4 +1,4 @@
-"""What a stage found as JSON text and back, to the last bit."""
+"""Write results of a stage as JSON text and read them back, to the last bit."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -8,35 +8,35 @@ import numpy as np
 import orjson
 
 from workers.estimation.documents import parameters_document, parameters_of
+from workers.modelling.calibration.ability.filter import AbilityModel
 from workers.modelling.calibration.ability.fit import AbilityFit
-from workers.modelling.calibration.ability.item_fit import Items
-from workers.modelling.calibration.ability.kernel import AbilityModel
+from workers.modelling.calibration.ability.items import Items
 from workers.modelling.calibration.combined.fit import PartFit
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 
 _KINDS: Final = {kind.__name__: kind for kind in (AbilityFit, AbilityModel, Items, PartFit)}
 _KIND, _ARRAY, _DATA, _SHAPE = "@", "array", "data", "shape"
 
 
 def packed(value: AbilityFit | PartFit | None) -> str:
-    """A fit of ability, or of a part, as text."""
+    """Write a fit of ability or of a part as text."""
     return orjson.dumps(_plain(value)).decode()
 
 
 def unpacked(text: str) -> Any:
-    """What `packed` was given.
+    """Read what `packed` wrote.
 
     Raises:
-        ValueError: the text is of another version of the engine.
+        ValueError: the text is from another version of the engine.
     """
     try:
         return _whole(orjson.loads(text))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"a stage of another version of the engine: {error!r}") from error
+        raise ValueError(f"the stage is from another version of the engine: {error!r}") from error
 
 
 def packed_fit(fitted: Fitted) -> str:
-    """Fitted parameters as text."""
+    """Write fitted parameters as text."""
     return orjson.dumps(
         {
             "parameters": parameters_document(fitted.parameters),
@@ -48,10 +48,10 @@ def packed_fit(fitted: Fitted) -> str:
 
 
 def unpacked_fit(text: str) -> Fitted:
-    """What `packed_fit` was given.
+    """Read what `packed_fit` wrote.
 
     Raises:
-        ValueError: the text is of another version of the engine.
+        ValueError: the text is from another version of the engine.
     """
     try:
         document = orjson.loads(text)
@@ -62,7 +62,7 @@ def unpacked_fit(text: str) -> Fitted:
             document["item_errors"],
         )
     except (KeyError, TypeError) as error:
-        raise ValueError(f"a stage of another version of the engine: {error!r}") from error
+        raise ValueError(f"the stage is from another version of the engine: {error!r}") from error
 
 
 def _plain(value: Any) -> Any:
@@ -79,5 +79,5 @@ def _whole(value: Any) -> Any:
         return value
     if _ARRAY in value:
         return np.array(value[_DATA], dtype=value[_ARRAY]).reshape(value[_SHAPE])
-    inner = {name: _whole(one) for name, one in value.items() if name != _KIND}
+    inner = {name: _whole(entry) for name, entry in value.items() if name != _KIND}
     return _KINDS[value[_KIND]](**inner)

@@ -1,6 +1,6 @@
-"""The steps of a calibration: what each computes, and from what.
+"""The steps of a calibration.
 
-A step is a pure function of the answers and of what earlier steps gave; those that need nothing of
+A step is a pure function of the answers and of the results of earlier steps. Steps that do not need
 each other may run at the same time.
 """
 
@@ -12,22 +12,24 @@ import numpy as np
 
 from workers.modelling.calibration.ability.fit import fit_ability
 from workers.modelling.calibration.answers import Answers
-from workers.modelling.calibration.combined.fit import fit_but_part, parts_of
-from workers.modelling.calibration.fitting import COMBINED, MODELS, combined_by
+from workers.modelling.calibration.combined.fit import fit_without_part, part_count
+from workers.modelling.calibration.combined.recipe import combined_from_parts
+from workers.modelling.calibration.fitting import COMBINED, MODELS
 from workers.modelling.calibration.packing import packed, packed_fit, unpacked
 
 FEWEST: Final = 300
-"""Answers of a scale below which it is not fitted by itself, but taken for any other."""
+"""Number of answers below which a scale is not fitted by itself and shares the parameters of any
+scale."""
 
 _ABILITY, _PART, _FIT = "ability", "part", "fit"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A piece of the work.
+    """A step of a calibration.
 
     Args:
-        name: what it does, and of which scale.
+        name: kind of the step, and number of the scale.
         needs: names of the steps whose documents it reads.
     """
 
@@ -36,7 +38,7 @@ class Step:
 
 
 def answers_to_fit(answers: Answers) -> list[int]:
-    """Of each scale, how many answers its fit may see."""
+    """Count the answers of each scale that a fit may see."""
     learner = np.repeat(np.arange(answers.learners), np.diff(answers.begin))
     seen = answers.scale[~answers.held_out[learner]]
     counted: list[int] = np.bincount(seen, minlength=len(answers.scales)).tolist()
@@ -50,18 +52,18 @@ def _learners_to_fit(answers: Answers, scale: int) -> int:
 
 
 def scales_to_fit(answers: Answers) -> list[int]:
-    """The scales that are fitted, that of most answers first; none: there is nothing to fit."""
+    """List the scales to fit, most answers first; empty if there is nothing to fit."""
     counts = answers_to_fit(answers)
     order = sorted(range(len(counts)), key=lambda scale: (-counts[scale], answers.scales[scale]))
     return [scale for place, scale in enumerate(order) if counts[scale] >= (FEWEST if place else 1)]
 
 
 def steps_of(model: str, answers: Answers) -> list[Step]:
-    """All fits of a calibration, in an order in which they can be done.
+    """List all steps of a calibration in a possible order.
 
     Args:
         model: one of `workers.modelling.calibration.fitting.MODELS`.
-        answers: all.
+        answers: all answers.
     """
     steps = []
     for scale in scales_to_fit(answers):
@@ -69,7 +71,7 @@ def steps_of(model: str, answers: Answers) -> list[Step]:
             steps.append(Step(fit_name(scale)))
             continue
         ability = Step(f"{_ABILITY} {scale}")
-        numbers = range(parts_of(_learners_to_fit(answers, scale)))
+        numbers = range(part_count(_learners_to_fit(answers, scale)))
         parts = [Step(f"{_PART}-{number} {scale}", (ability.name,)) for number in numbers]
         needs = (ability.name, *(part.name for part in parts))
         steps += [ability, *parts, Step(fit_name(scale), needs)]
@@ -82,24 +84,24 @@ def fit_name(scale: int) -> str:
 
 
 def is_fit(step: Step) -> bool:
-    """Whether it is one of those that `fit_name` names."""
+    """Return True if `fit_name` gave the step its name."""
     return step.name.startswith(f"{_FIT} ")
 
 
 def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -> str:
-    """Do a step.
+    """Run a step.
 
     Args:
         model: one of `workers.modelling.calibration.fitting.MODELS`.
         step: one of `steps_of`.
-        answers: all.
-        done: the documents that it needs, by the names of their steps.
+        answers: all answers.
+        done: documents of the needed steps by name.
 
     Returns:
-        Its document.
+        The step's document.
 
     Raises:
-        ValueError: a document is of another version of the engine.
+        ValueError: a document is from another version of the engine.
     """
     what, _, scale = step.name.partition(" ")
     table = answers.table(int(scale))
@@ -107,7 +109,8 @@ def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -
     if what == _ABILITY:
         return packed(fit_ability(table))
     if what.startswith(_PART):
-        return packed(fit_but_part(table, needed[0], int(what[len(_PART) + 1 :])))
+        return packed(fit_without_part(table, needed[0], int(what[len(_PART) + 1 :])))
     if model == COMBINED:
-        return packed_fit(combined_by(table, needed[0], needed[1:]))
+        ability, *parts = needed
+        return packed_fit(combined_from_parts(table, ability, parts))
     return packed_fit(MODELS[model](table))

@@ -1,4 +1,4 @@
-"""The least that a calibration needs."""
+"""Check that there are enough answers for a calibration."""
 
 from typing import Final
 
@@ -8,21 +8,20 @@ from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.steps import FEWEST, answers_to_fit
 
 FEWEST_LEARNERS: Final = 10
-"""Learners below which a fit would tell of these learners and not of concepts and items."""
+"""Number of learners below which a fit would describe the learners, not concepts and items."""
 FEWEST_HELD_OUT: Final = 2
-"""Held-out learners below which a gain has no standard error."""
+"""Number of held-out learners below which a gain has no standard error."""
 
 
 def shortage(answers: Answers) -> str | None:
-    """Say what a calibration lacks.
+    """Describe what a calibration lacks.
 
-    The scale with most answers has to have at least `steps.FEWEST` answers of at least
-    `FEWEST_LEARNERS` learners that may be fitted to; at least `FEWEST_HELD_OUT` held-out learners
-    have to have answers.
+    The scale with most answers needs at least `steps.FEWEST` answers of at least `FEWEST_LEARNERS`
+    learners that are not held out. At least `FEWEST_HELD_OUT` held-out learners need answers.
 
     Returns:
-        A sentence that names what there is, what is needed and the remedy, and no scale, for that
-        may be another tenant's; None if there is enough.
+        A sentence with the counts, the needed counts and the remedy; None if there is enough. It
+        names no scale, which may belong to another tenant.
     """
     counts = answers_to_fit(answers)
     most = max(counts, default=0)
@@ -36,8 +35,8 @@ def shortage(answers: Answers) -> str | None:
     if most >= FEWEST and learners >= FEWEST_LEARNERS and held_out >= FEWEST_HELD_OUT:
         return None
     return (
-        f"there is too little to calibrate by: on the scale with most answers {most:,} answers of "
+        f"too few answers to calibrate: on the scale with most answers {most:,} answers of "
         f"{learners:,} learners may be fitted to, and {FEWEST} answers of {FEWEST_LEARNERS} "
         f"learners are needed; {held_out:,} learners are held out for comparison, and "
-        f"{FEWEST_HELD_OUT} are needed: let more learners practise first"
+        f"{FEWEST_HELD_OUT} are needed. Let more learners practise first"
     )

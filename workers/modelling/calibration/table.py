@@ -1,4 +1,4 @@
-"""Responses of many learners as arrays, in the order in which a filter walks through them."""
+"""Responses of many learners as arrays, in the order in which a filter reads them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,36 +16,42 @@ Bools = NDArray[np.bool_]
 
 
 NEVER: Final = -(2**62)
-"""Before any response; microseconds."""
+"""Time before any response, microseconds."""
 
 
 def summed(index: Ints, each: Floats, count: int) -> Floats:
-    """Sums of values by an index below `count`."""
+    """Sum values by index.
+
+    Args:
+        index: index of each value, below `count`.
+        each: the values.
+        count: number of sums.
+    """
     return np.bincount(index, each, count).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Responses sorted by their number in the learner's own order, then by learner.
+    """Responses sorted by their number in the learner's order, then by learner.
 
-    Learners are numbered by falling number of responses: those who have a k-th response are 0 to
-    n - 1, and their k-th responses lie side by side.
+    Learners are numbered by falling number of responses. So learners with a k-th response are 0 to
+    n - 1, and their k-th responses are adjacent.
 
-    A *link* is a response together with one of its concepts; links are sorted as their responses.
-    A *pair* is a learner together with a concept that this learner met.
+    A *link* is a response together with one of its concepts; links are sorted like their responses.
+    A *pair* is a learner together with a concept that the learner answered.
 
     Args:
         items: ids of items; arrays hold their indices.
-        concepts: ids of concepts, likewise.
-        learner: of each response.
-        item: of each response.
-        score: of each response, in [0, 1].
-        step: where the k-th responses begin, one more entry than there are steps.
-        link: of each link its response.
-        concept: of each link.
-        moment: when each response was given, microseconds since 1970-01-01T00:00:00Z.
-        previous: when the learner's response before each response was given, on whatever scale;
-            `NEVER` for the first.
+        concepts: ids of concepts; arrays hold their indices.
+        learner: learner of each response.
+        item: item of each response.
+        score: score of each response, in [0, 1].
+        step: begin of the k-th responses, and the number of responses; shape (steps + 1,).
+        link: response of each link.
+        concept: concept of each link.
+        answered_at_us: time of each response, microseconds since 1970-01-01T00:00:00Z.
+        previous_at_us: time of the learner's response before it, on any scale; `NEVER` for the
+            first.
     """
 
     items: Sequence[str]
@@ -56,8 +62,8 @@ class Table:
     step: Ints
     link: Ints
     concept: Ints
-    moment: Ints
-    previous: Ints
+    answered_at_us: Ints
+    previous_at_us: Ints
 
     @property
     def learners(self) -> int:
@@ -66,59 +72,61 @@ class Table:
 
     @cached_property
     def share(self) -> Floats:
-        """Of each link, one over the number of its response's concepts."""
+        """One over the number of concepts of each link's response."""
         return 1.0 / np.bincount(self.link, minlength=self.learner.size)[self.link]
 
     @cached_property
     def link_step(self) -> Ints:
-        """Where the links of the k-th responses begin, as `step`."""
+        """Begin of the links of the k-th responses, see `step`."""
         return np.searchsorted(self.link, self.step)
 
     @cached_property
     def first_link(self) -> Ints:
-        """Of each response its first link."""
+        """First link of each response."""
         return np.searchsorted(self.link, np.arange(self.learner.size))
 
     @cached_property
     def single(self) -> bool:
-        """Whether each response has one concept."""
+        """True if every response has one concept."""
         return self.link.size == self.learner.size
 
     @cached_property
     def pairs(self) -> tuple[Ints, Ints]:
-        """Of each link the number of its pair; of each pair its concept."""
+        """Pair of each link, and concept of each pair."""
         key = self.learner[self.link] * len(self.concepts) + self.concept
         distinct, pair = np.unique(key, return_inverse=True)
         return pair, distinct % max(1, len(self.concepts))
 
     @cached_property
     def attempt(self) -> Ints:
-        """For each link, the number of the learner's answers on its concept before it."""
+        """Number of the learner's earlier answers on the link's concept, for each link."""
         pair, concept_of = self.pairs
         order = np.argsort(pair, kind="stable")
         count = np.bincount(pair, minlength=concept_of.size)
-        found = np.empty_like(pair)
-        found[order] = np.arange(pair.size) - np.repeat(np.cumsum(count) - count, count)
-        return found
+        attempt = np.empty_like(pair)
+        attempt[order] = np.arange(pair.size) - np.repeat(np.cumsum(count) - count, count)
+        return attempt
 
     @cached_property
     def again(self) -> Bools:
-        """For each link, True if the learner's response before it was on the concept too."""
+        """True if the learner's response before it was on the concept too, for each link."""
         pair, _ = self.pairs
         order = np.argsort(pair, kind="stable")
         newest = np.full(pair.size, NEVER)
-        moment = self.moment[self.link[order]]
-        newest[order[1:]] = np.where(pair[order[1:]] == pair[order[:-1]], moment[:-1], NEVER)
-        again: Bools = (newest > NEVER) & (newest == self.previous[self.link])
+        answered_at_us = self.answered_at_us[self.link[order]]
+        newest[order[1:]] = np.where(
+            pair[order[1:]] == pair[order[:-1]], answered_at_us[:-1], NEVER
+        )
+        again: Bools = (newest > NEVER) & (newest == self.previous_at_us[self.link])
         return again
 
     @cached_property
     def concept_of_item(self) -> Ints:
-        """The concept that an item's responses name first, -1 where there is none."""
-        found = np.full(len(self.items), -1)
+        """First concept of each item's responses, -1 without a response."""
+        concept = np.full(len(self.items), -1)
         first = np.unique(self.link, return_index=True)[1]
-        found[self.item] = self.concept[first]
-        return found
+        concept[self.item] = self.concept[first]
+        return concept
 
     @cached_property
     def responses_of_item(self) -> Ints:
@@ -126,10 +134,10 @@ class Table:
         return np.bincount(self.item, minlength=len(self.items))
 
     def of(self, chosen: Bools) -> "Table":
-        """The responses of some learners, items and concepts keeping their numbers.
+        """Select learners; items and concepts keep their numbers.
 
         Args:
-            chosen: of each learner, whether it is one of them.
+            chosen: True for the learners to keep, shape (learners,).
         """
         number = np.cumsum(chosen) - 1
         kept = chosen[self.learner]
@@ -146,12 +154,15 @@ class Table:
             np.searchsorted(of_step, np.arange(steps + 1)),
             row[self.link[linked]],
             self.concept[linked],
-            self.moment[kept],
-            self.previous[kept],
+            self.answered_at_us[kept],
+            self.previous_at_us[kept],
         )
 
     def first(self, steps: int) -> "Table":
-        """Each learner's first responses; items and concepts keep their numbers."""
+        """Select each learner's first responses, at most `steps` of them.
+
+        Items and concepts keep their numbers.
+        """
         step = self.step[: steps + 1]
         rows = int(step[-1])
         links = int(np.searchsorted(self.link, rows))
@@ -164,16 +175,21 @@ class Table:
             step,
             self.link[:links],
             self.concept[:links],
-            self.moment[:rows],
-            self.previous[:rows],
+            self.answered_at_us[:rows],
+            self.previous_at_us[:rows],
         )
 
 
+def answered_concepts(table: Table) -> list[tuple[int, str]]:
+    """List numbers and names of the concepts with an answer, numbers rising."""
+    return [(at, table.concepts[at]) for at in np.unique(table.concept).tolist()]
+
+
 def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
-    """The table of whole logs, one per learner, each in the learner's order.
+    """Build the table of whole logs, one per learner in the learner's order.
 
     Returns:
-        The table, and for each of its learners the place of the log that it came from.
+        The table, and the place of the log of each of its learners.
     """
     kept = list(logs)
     order = sorted(range(len(kept)), key=lambda n: -len(kept[n]))
@@ -184,8 +200,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
     score: list[float] = []
     link: list[int] = []
     concept: list[int] = []
-    moment: list[int] = []
-    previous: list[int] = []
+    answered_at_us: list[int] = []
+    previous_at_us: list[int] = []
     step = [0]
     running = sum(map(bool, kept))
     k = 0
@@ -202,8 +218,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
             learner.append(n)
             item.append(items.setdefault(response.item_id, len(items)))
             score.append(response.score)
-            moment.append(response.answered_at_us)
-            previous.append(kept[order[n]][k - 1].answered_at_us if k else NEVER)
+            answered_at_us.append(response.answered_at_us)
+            previous_at_us.append(kept[order[n]][k - 1].answered_at_us if k else NEVER)
         step.append(len(learner))
         k += 1
     return (
@@ -216,8 +232,8 @@ def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
             np.array(step, dtype=np.int64),
             np.array(link, dtype=np.int64),
             np.array(concept, dtype=np.int64),
-            np.array(moment, dtype=np.int64),
-            np.array(previous, dtype=np.int64),
+            np.array(answered_at_us, dtype=np.int64),
+            np.array(previous_at_us, dtype=np.int64),
         ),
         [n for n in order if kept[n]],
     )

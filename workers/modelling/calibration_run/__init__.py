@@ -1,1 +1,1 @@
-"""Calibrating: the log in pages, fits in processes, stages in the ledger, a version in the end."""
+"""Run a calibration: read the log, fit in processes, keep stages, store a version."""

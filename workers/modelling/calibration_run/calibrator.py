@@ -1,8 +1,8 @@
-"""From the log of all learners to a new version of the parameters, active if it is better.
+"""Calibrate a new version of the parameters and activate it if it is better.
 
-What is done is kept in the ledger step by step, so that a run that was stopped, killed or left goes
-on from there, on any machine: the log as it was when the run began is read again, which is quick,
-and what was fitted to the same answers is taken as it is.
+Finished steps are kept in the ledger. A run that was stopped or killed resumes there, on any
+machine: it reads the log again as it was at the start of the run, which is quick, and reuses the
+fits to the same answers.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import orjson
 import structlog
 
 from workers.common.errors import CalibrationFailed, ParametersOutdated
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.common.times import iso
 from workers.common.version import package_version
 from workers.estimation.documents import parameters_document
@@ -34,11 +34,11 @@ from workers.ledger.parameters import (
 )
 from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.sufficiency import shortage
-from workers.modelling.calibration_run.processes import Hands, cores, in_a_process
-from workers.modelling.calibration_run.progress import Progress, Told
+from workers.modelling.calibration_run.processes import ProcessPool, available_cores, run_in_process
+from workers.modelling.calibration_run.progress import Progress, ProgressCallback
 from workers.modelling.calibration_run.reading import read_answers
 from workers.modelling.calibration_run.request import Calibrated, Request
-from workers.modelling.calibration_run.run import Run
+from workers.modelling.calibration_run.step_runner import StepRunner
 from workers.modelling.calibration_run.workspace import Workspace
 from workers.modelling.judging.comparing import Comparison, compare
 from workers.modelling.judging.deciding import Decision, judge
@@ -48,84 +48,90 @@ from workers.modelling.judging.reach import lowest_ceiling
 _log = structlog.get_logger(__name__)
 
 KEPT_S: Final = 7 * 86_400
-"""For so long a run that nobody goes on with can be gone on with, seconds."""
+"""Time for which an abandoned run can be resumed, seconds."""
 
-By = Literal["command", "job"]
-"""Who began a run."""
+StartedBy = Literal["command", "job"]
+"""Starter of a run."""
 
 _BEGUN: Final = "begun"
 _PREFIX: Final = "mastery-calibration-"
 
 
-class Begun(NamedTuple):
-    """A run that can be gone on with."""
+class OpenRun(NamedTuple):
+    """A run that can be resumed."""
 
     run: str
-    """Its UUID."""
+    """UUID of the run."""
     at: str
-    """Until when answers are part of it, RFC 3339 in UTC."""
+    """Time up to which answers belong to the run, RFC 3339 in UTC."""
 
 
 class Ledger(ParametersLedger, CalibrationLedger, Protocol):
-    """What it asks of the system of record."""
+    """The ledger as far as a calibration needs it."""
 
     async def count(self) -> int:
-        """How many learners there are."""
+        """Count the learners."""
         ...
 
     async def clock_us(self) -> int:
-        """What time it is, microseconds since 1970."""
+        """Read the clock, microseconds since 1970."""
         ...
 
 
 class Calibrator:
-    """Calibrates; safe while workers run, and to be begun again at any time.
+    """Calibrates while workers run; can be repeated at any time.
 
     Args:
-        ledger: the system of record. The logs of all tenants are read: parameters belong to the
+        ledger: the ledger. The logs of all tenants are read, since parameters belong to the
             deployment.
-        patience: waits for it where it is away.
-        hands: do its steps; None: a process for each, as many as there are cores.
-        directory: where to work; None: where temporary files go. It takes some 40 bytes an answer.
+        retrying: retries calls of the ledger while it is away.
+        pool: runs the steps; None: one process per step, as many at a time as there are cores.
+        directory: parent of the working directory; None: the directory of temporary files. It takes
+            about 40 bytes per answer.
     """
 
     def __init__(
         self,
         *,
         ledger: Ledger,
-        patience: Patience,
-        hands: Hands | None = None,
+        retrying: Retrying,
+        pool: ProcessPool | None = None,
         directory: Path | None = None,
     ) -> None:
         self._ledger = ledger
-        self._patience = patience
-        self._ask = patience.until_answered
-        self._hands = hands or Hands(cores(), in_a_process)
+        self._retrying = retrying
+        self._ask = retrying.call
+        self._pool = pool or ProcessPool(available_cores(), run_in_process)
         self._directory = directory
 
-    async def latest_run(self, model: str) -> Begun | None:
-        """The newest run of a model that a command began and that has not ended."""
+    async def latest_run(self, model: str) -> OpenRun | None:
+        """Find the newest unfinished run of a model that a command started."""
         for stage in await self._ask(lambda: self._ledger.stages_named(_BEGUN)):
             begun = _begun({_BEGUN: stage.document}, model)
             if begun.get("by") == "command":
-                return Begun(stage.run, iso(begun["until_us"]))
+                return OpenRun(stage.run, iso(begun["until_us"]))
         return None
 
     async def calibrate(
-        self, request: Request, told: Told, *, run_id: str | None = None, by: By = "command"
+        self,
+        request: Request,
+        told: ProgressCallback,
+        *,
+        run_id: str | None = None,
+        by: StartedBy = "command",
     ) -> Calibrated:
-        """Calibrate, or go on with a run.
+        """Calibrate, or resume a run.
 
-        Of a run that stored its version already nothing is fitted, and only what is left is done.
+        A run that has stored its version is not fitted again; only the remaining work is done.
 
         Args:
-            request: what is asked for.
-            told: how far it is.
-            run_id: UUID of the run to go on with, or to begin; None: a new one.
-            by: who asks: nobody else goes on with it.
+            request: model, rule of activation and note.
+            told: called with the progress.
+            run_id: UUID of the run to resume or to start; None: a new one.
+            by: starter of the run, who alone may resume it.
 
         Raises:
-            CalibrationFailed: there is too little to calibrate by, or a process failed.
+            CalibrationFailed: there are too few answers, or a process failed.
         """
         run_id = run_id or str(uuid4())
         progress = Progress(told)
@@ -138,7 +144,7 @@ class Calibrator:
                 version = await self._store(run_id, request, parameters, document)
         active = False
         if version is not None:
-            # Maybe stored by who died, or was taken for dead, and compared with something else.
+            # An earlier process may have stored it, after a comparison with another version.
             stored = await self._ask(lambda: self._ledger.version(version))
             parameters, document = await _readable(stored), stored.diagnostics
             active = await self._activate(version, request, document)
@@ -170,9 +176,9 @@ class Calibrator:
         )
 
     async def _found(
-        self, run_id: str, model: str, by: By, progress: Progress
+        self, run_id: str, model: str, by: StartedBy, progress: Progress
     ) -> tuple[Parameters, Mapping[str, Any]]:
-        """New parameters, and all that was found out about them."""
+        """Fit new parameters and collect their diagnostics."""
         known = await self._ask(lambda: self._ledger.stages(run_id))
         begun = _begun(known, model)
         until_us = begun["until_us"] if begun else await self._ask(self._ledger.clock_us)
@@ -185,35 +191,34 @@ class Calibrator:
             "digest": await asyncio.to_thread(answers.digest),
         }
         if begun != own:
-            # Other answers, some of them erased since, or another engine: nothing that was kept is
-            # theirs.
+            # The answers or the engine have changed, so the kept stages no longer apply.
             known = {}
             await self._begin(run_id, own)
         with _working_directory(self._directory) as directory:
             workspace = Workspace(Path(directory))
             await asyncio.to_thread(workspace.lay_out, model, answers)
-            run = Run(
+            run = StepRunner(
                 run_id,
                 ledger=self._ledger,
-                patience=self._patience,
+                retrying=self._retrying,
                 workspace=workspace,
                 answers=answers,
-                hands=self._hands,
+                pool=self._pool,
                 progress=progress,
             )
-            found = await run.fit(model, known)
+            merged = await run.fit(model, known)
             latest = await self._ask(self._ledger.activation)
             while True:
                 activation = latest
                 present = await self._present(activation.version)
-                predicted = await run.predict(found.parameters, present)
+                predicted = await run.predict(merged.parameters, present)
                 latest = await self._ask(self._ledger.activation)
                 if latest.version == activation.version:
                     break
                 _log.info("calibration_compared_anew", active=latest.version)
         comparison = await asyncio.to_thread(compare, predicted)
-        decision = await asyncio.to_thread(judge, comparison, found.parameters, present)
-        return found.parameters, {
+        decision = await asyncio.to_thread(judge, comparison, merged.parameters, present)
+        return merged.parameters, {
             "run": run_id,
             "until_us": until_us,
             "model": model,
@@ -223,10 +228,10 @@ class Calibrator:
             "decision": decision.document(),
             "held_out": comparison.document(),
             "lowest_ceiling": {
-                "new": lowest_ceiling(found.parameters),
+                "new": lowest_ceiling(merged.parameters),
                 "present": lowest_ceiling(present),
             },
-            **await asyncio.to_thread(diagnostics, answers, found, predicted),
+            **await asyncio.to_thread(diagnostics, answers, merged, predicted),
         }
 
     async def _read(self, until_us: int, progress: Progress) -> Answers:
@@ -235,7 +240,7 @@ class Calibrator:
         async def told(learners: int) -> None:
             await progress.read(min(1.0, learners / max(1, total)))
 
-        answers = await read_answers(self._ledger, self._patience, until_us, told)
+        answers = await read_answers(self._ledger, self._retrying, until_us, told)
         lacking = await asyncio.to_thread(shortage, answers)
         if lacking is not None:
             raise CalibrationFailed(lacking)
@@ -250,8 +255,8 @@ class Calibrator:
         """Read the parameters to compare with.
 
         Returns:
-            The active ones; the built-in ones where the active ones were fitted under older
-            formulas, for no learner's state can be computed under these.
+            The active parameters. If they were fitted under older formulas, no state can be
+            computed under them, and the built-in ones are returned.
         """
         try:
             return await _readable(await self._ask(lambda: self._ledger.version(active)))
@@ -260,53 +265,59 @@ class Calibrator:
             return await _readable(BUILT_IN_PARAMETERS)
 
     async def _version_of(self, run_id: str) -> int | None:
-        """The version that a run stored."""
-        for one in await self._ledger.versions():
-            if one.diagnostics.get("run") == run_id:
-                return one.version
+        """Find the version that a run stored."""
+        for stored in await self._ledger.versions():
+            if stored.diagnostics.get("run") == run_id:
+                return stored.version
         return None
 
     async def _store(
-        self, run_id: str, request: Request, parameters: Parameters, found: Mapping[str, Any]
+        self,
+        run_id: str,
+        request: Request,
+        parameters: Parameters,
+        diagnostics_document: Mapping[str, Any],
     ) -> int:
         document = await asyncio.to_thread(parameters_document, parameters)
 
         async def once() -> int:
-            # Together, since a call whose answer was lost is repeated.
+            # Look it up first: a call whose answer was lost is repeated.
             return await self._version_of(run_id) or await self._ledger.store(
-                request.model, document, found, request.note
+                request.model, document, diagnostics_document, request.note
             )
 
         return await self._ask(once)
 
-    async def _activate(self, version: int, request: Request, found: Mapping[str, Any]) -> bool:
-        """Activate a version by the rule that was asked for.
+    async def _activate(self, version: int, request: Request, document: Mapping[str, Any]) -> bool:
+        """Activate a version by the requested rule.
 
         Returns:
             True if the version is active.
         """
-        decision = Decision.of(found["decision"])
+        decision = Decision.of(document["decision"])
         if request.activate == "always":
             reason = f"calibrated with --activate always; by the rule if-better {decision.sentence}"
         elif request.activate == "if-better" and decision.activate:
             reason = decision.reason
         else:
             return await self._ask(self._ledger.active_version) == version
-        # What was decided since it was compared, or activated by this run before, is left.
-        expected = Activation(found["active_version"], found["active_since"], None)
+        # Leave an activation that happened since the comparison.
+        expected = Activation(document["active_version"], document["active_since"], None)
         active = await self._ask(lambda: self._ledger.activate(version, reason, expected=expected))
         if not active:
-            _log.warning("calibration_not_activated", version=version, reason="another one was")
+            _log.warning(
+                "calibration_not_activated", version=version, reason="another version was activated"
+            )
         return active
 
 
 async def _readable(stored: StoredParameters) -> Parameters:
-    """Parameters to predict with: for that the threshold is of no matter."""
+    """Read parameters to predict with; predictions do not depend on the threshold."""
     return await asyncio.to_thread(readable, stored, Parameters().mastery_threshold)
 
 
 def _forget_directories(inside: Path | None) -> None:
-    """Remove what was left where all processes of a calibration were killed at once."""
+    """Remove directories of calibrations whose processes were all killed at once."""
     since = time.time() - KEPT_S
     for directory in Path(inside or gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):
@@ -315,11 +326,11 @@ def _forget_directories(inside: Path | None) -> None:
 
 
 def _working_directory(inside: Path | None) -> "TemporaryDirectory[str]":
-    # A process that is being ended may still write into it.
+    # A process that is ending may still write into it.
     return TemporaryDirectory(prefix=_PREFIX, dir=inside, ignore_cleanup_errors=True)
 
 
 def _begun(known: Mapping[str, str], model: str) -> dict[str, Any]:
-    """How a run was begun; empty if it was not, or with another model."""
+    """Return how a run was started; empty if it was not, or with another model."""
     begun: dict[str, Any] = orjson.loads(known.get(_BEGUN, "{}"))
     return begun if begun.get("model") == model else {}

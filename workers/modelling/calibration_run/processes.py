@@ -1,4 +1,4 @@
-"""Steps side by side, each in a process of its own, which is ended whenever it is given up."""
+"""Run steps side by side, each in a process of its own that ends when it is cancelled."""
 
 import asyncio
 import os
@@ -16,43 +16,43 @@ from workers.modelling.calibration_run.workspace import Workspace
 _SHOWN: Final = 500
 
 
-def cores() -> int:
-    """How many processes can run at the same time."""
+def available_cores() -> int:
+    """Return the number of processes that can run at the same time."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
-    """Who does steps.
+class ProcessPool:
+    """Runs steps, a limited number at a time.
 
     Args:
-        most: so many steps at the same time.
-        do: does a step, named, in a workspace; given up, it has ended when it returns.
+        size: largest number of steps at the same time.
+        run: runs a named step in a workspace; when cancelled, it returns after the step has ended.
     """
 
-    most: int
-    do: Callable[[Workspace, str], Awaitable[None]]
+    size: int
+    run: Callable[[Workspace, str], Awaitable[None]]
 
 
-async def do_all(
+async def run_steps(
     workspace: Workspace,
     steps: Sequence[Step],
     done: Iterable[str],
-    hands: Hands,
+    pool: ProcessPool,
     ended: Callable[[Step], Awaitable[None]],
 ) -> None:
-    """Do steps, as many at the same time as there may be; each as soon as what it needs is there.
+    """Run steps, each as soon as the steps it needs are done.
 
-    Given up, it has ended all of them when it returns.
+    When cancelled, it returns after all steps have ended.
 
     Args:
-        workspace: laid out.
-        steps: in an order in which they can be done.
-        done: names of those whose documents are there already.
-        hands: who does them.
-        ended: told of each that was done.
+        workspace: a workspace that is laid out.
+        steps: the steps, in a possible order.
+        done: names of steps whose documents exist already.
+        pool: runs the steps.
+        ended: called after each step.
 
     Raises:
         CalibrationFailed: a process failed.
@@ -60,13 +60,13 @@ async def do_all(
     ready = {step.name: asyncio.Event() for step in steps}
     for name in done:
         ready[name].set()
-    free = asyncio.Semaphore(hands.most)
+    free = asyncio.Semaphore(pool.size)
 
     async def see_through(step: Step) -> None:
         for needed in step.needs:
             await ready[needed].wait()
         async with free:
-            await hands.do(workspace, step.name)
+            await pool.run(workspace, step.name)
         await ended(step)
         ready[step.name].set()
 
@@ -79,11 +79,11 @@ async def do_all(
         await end(tasks)
 
 
-async def in_a_process(workspace: Workspace, name: str) -> None:
-    """Do a step in a process of its own.
+async def run_in_process(workspace: Workspace, name: str) -> None:
+    """Run a step in a process of its own.
 
     Raises:
-        CalibrationFailed: it failed.
+        CalibrationFailed: the process failed.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -94,11 +94,11 @@ async def in_a_process(workspace: Workspace, name: str) -> None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        # Ctrl-C in a terminal is for us, who end it.
+        # Ctrl-C in a terminal reaches this process, which ends the step.
         start_new_session=True,
     )
     try:
-        # Its input is left open: that it ends is how it learns that we did.
+        # Keep its input open: the step ends when its input does, that is when this process ends.
         said = await process.stderr.read() if process.stderr is not None else b""
         code = await process.wait()
     finally:
@@ -111,6 +111,6 @@ async def in_a_process(workspace: Workspace, name: str) -> None:
     if code != 0:
         last = said.decode(errors="replace").strip().rpartition("\n")[2][:_SHOWN]
         raise CalibrationFailed(
-            f"the step {name!r} of a calibration ended with {code} ({last or 'no word'}); what was "
-            "done before is kept: mend that, and begin again"
+            f"the step {name!r} of a calibration ended with {code} ({last or 'no output'}). "
+            "Finished steps are kept: solve this problem and start again"
         )

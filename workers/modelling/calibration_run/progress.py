@@ -1,55 +1,55 @@
-"""How far a calibration is."""
+"""Report the progress of a calibration."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-Told = Callable[[int, int], Awaitable[None]]
-"""Told how many steps of the work are done, and of how many."""
+ProgressCallback = Callable[[int, int], Awaitable[None]]
+"""Called with the number of finished units of work and their total."""
 
 _READING: Final = 100
-"""Steps of the work that reading the log counts for; a fit counts as much, a span for one."""
+"""Units of work for reading the log; a fit counts as many, a span of predictions counts one."""
 
 
 class Progress:
-    """Steps of the work, of which more become known as it goes on.
+    """Progress of a calibration, whose total becomes known step by step.
 
     Args:
-        told: of each change.
+        told: called at each change.
     """
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: ProgressCallback) -> None:
         self._told = told
         self._done = 0
-        # One scale is what most have.
+        # Most deployments have one scale.
         self._total = 5 * _READING + 1
 
     async def read(self, share: float) -> None:
-        """Of the log such a share is read, in [0, 1]."""
+        """Report the share of the log that is read, in [0, 1]."""
         self._done = round(share * _READING)
         await self._tell()
 
     async def fits(self, count: int, done: int) -> None:
-        """So many fits there are, and so many of them are done."""
+        """Report the number of fits, and the number of finished ones."""
         self._done = _READING * (1 + done)
         self._total = _READING * (1 + count) + 1
         await self._tell()
 
     async def fitted(self) -> None:
-        """One more fit is done."""
+        """Report one more finished fit."""
         self._done += _READING
         await self._tell()
 
     def spans(self, count: int) -> None:
-        """So many spans of held-out learners there are."""
+        """Add spans of held-out learners to the total."""
         self._total += count
 
     async def predicted(self) -> None:
-        """One more span is done."""
+        """Report one more finished span."""
         self._done += 1
         await self._tell()
 
     async def ended(self) -> None:
-        """All is done."""
+        """Report the end."""
         self._done = self._total
         await self._tell()
 

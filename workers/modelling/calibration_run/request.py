@@ -1,4 +1,4 @@
-"""What is asked of a calibration, and what comes of it."""
+"""Request and result of a calibration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,25 +10,25 @@ from workers.modelling.judging.comparing import Comparison
 from workers.modelling.judging.deciding import Decision
 
 Activate = Literal["if-better", "always", "never"]
-"""When a new version becomes the active one."""
+"""Rule by which a new version becomes active."""
 
 DEFAULT_MODEL: Final = COMBINED
 LONGEST_NOTE: Final = 1_000
-"""Characters."""
+"""Largest number of characters of a note."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for.
+    """A request to calibrate.
 
     Args:
         model: one of `workers.modelling.calibration.fitting.MODELS`.
-        activate: when the new version becomes the active one.
-        dry_run: find out, store and activate nothing.
-        note: what a person should know of the version: one line of at most 1000 characters.
+        activate: rule by which the new version becomes active.
+        dry_run: True to store and activate nothing.
+        note: a remark for people, one line of at most 1000 characters.
 
     Raises:
-        ValueError: if the model is none, or the note no such line.
+        ValueError: the model is unknown, or the note is not such a line.
     """
 
     model: str = DEFAULT_MODEL
@@ -47,20 +47,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What came of it.
+    """Result of a calibration.
 
     Args:
         run: UUID of the run.
         version: the new version; None after a dry run.
-        active: whether it became the active one.
-        compared_with: the version that it was compared with: the active one, or the built-in one
-            where the active one was fitted under older formulas.
-        learners: whose answers were read.
-        responses: how many they are.
-        comparison: of held-out learners.
-        decision: whether the rule `if-better` activates it, and why.
-        diagnostics: all that was found out, as JSON; it is stored with the version.
-        parameters: what was fitted.
+        active: True if the new version became active.
+        compared_with: version of the comparison: the active one, or the built-in one if the active
+            one was fitted under older formulas.
+        learners: number of learners whose answers were read.
+        responses: number of answers.
+        comparison: comparison on held-out learners.
+        decision: decision of the rule `if-better`, with its reason.
+        diagnostics: diagnostics as JSON, stored with the version.
+        parameters: the fitted parameters.
     """
 
     run: str

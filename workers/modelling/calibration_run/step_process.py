@@ -1,7 +1,7 @@
-"""One step of a calibration in a process of its own: ``python -m`` with a workspace and a step.
+"""Run one step of a calibration: ``python -m`` with a workspace and a step.
 
-It ends when whoever started it does, however that happened: then nothing comes through its standard
-input any more, and the workspace, which has all answers, is nobody's: it is removed.
+The process ends when its parent ends, for then its standard input does. It removes the workspace,
+which contains all answers and belongs to nobody any more.
 """
 
 import os
@@ -14,20 +14,18 @@ from typing import Final
 from workers.modelling.calibration_run.workspace import Workspace
 
 _LOWER: Final = 10
-"""Steps of priority below the engine's: answers come first."""
+"""Steps of priority below the engine's, since answers come first."""
 
 
 def main(directory: str, name: str) -> None:
-    """Do a step."""
-    threading.Thread(
-        target=_end_with_the_one_who_started_this, args=(directory,), daemon=True
-    ).start()
+    """Run a step."""
+    threading.Thread(target=_end_with_parent, args=(directory,), daemon=True).start()
     os.nice(_LOWER)
     Workspace(Path(directory)).do(name)
 
 
-def _end_with_the_one_who_started_this(directory: str) -> None:
-    # Not through the buffer, whose lock would be held when the interpreter ends.
+def _end_with_parent(directory: str) -> None:
+    # Bypass the buffer: its lock would be held when the interpreter ends.
     while os.read(0, 4096):
         pass
     shutil.rmtree(directory, ignore_errors=True)

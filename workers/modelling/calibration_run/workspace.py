@@ -1,4 +1,4 @@
-"""Where a calibration's processes find what they work on: one copy of the answers, on disk."""
+"""The workspace of a calibration's processes: one copy of the answers, on disk."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -19,10 +19,10 @@ _HELD_OUT: Final = "held-out"
 
 
 class Workspace:
-    """A directory of one calibration; whoever opens it maps the answers and copies none.
+    """A directory of one calibration; opening it maps the answers without copying them.
 
     Args:
-        directory: one that is there, and of nobody else.
+        directory: an existing directory that nothing else uses.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -30,11 +30,11 @@ class Workspace:
 
     @property
     def directory(self) -> Path:
-        """Where it is."""
+        """Path of the directory."""
         return self._directory
 
     def lay_out(self, model: str, answers: Answers) -> None:
-        """Write what all steps read."""
+        """Write the input of all steps."""
         names = {name: getattr(answers, name) for name in _NAMES}
         self._write("names.json", {"model": model, **names})
         for field in fields(answers):
@@ -42,12 +42,12 @@ class Workspace:
                 np.save(self._directory / f"{field.name}.npy", getattr(answers, field.name))
 
     def compare(self, new: Parameters, present: Parameters) -> None:
-        """Write what the predictions of held-out learners read."""
+        """Write the parameters for the predictions of held-out learners."""
         both = (parameters_document(new), parameters_document(present))
         self._write("parameters.json", both)
 
     def answers(self) -> Answers:
-        """All answers."""
+        """Map all answers."""
         names = self._read("names.json")
         arrays = {
             field.name: np.load(self._directory / f"{field.name}.npy", mmap_mode="r")
@@ -57,33 +57,33 @@ class Workspace:
         return Answers(**{name: names[name] for name in _NAMES}, **arrays)
 
     def put(self, name: str, document: str) -> None:
-        """Write what a step gave."""
+        """Write the document of a step."""
         (self._directory / f"{name}.step").write_text(document, encoding="utf-8")
 
     def taken(self, name: str) -> str:
-        """What a step gave."""
+        """Read the document of a step."""
         return (self._directory / f"{name}.step").read_text(encoding="utf-8")
 
     def do(self, name: str) -> None:
-        """Do a step of `steps_of`, or what `span_name` names, and write what it gives."""
+        """Run a step of `steps_of` or of `span_name`, and write its result."""
         if name.startswith(_HELD_OUT):
             self._predict(name)
             return
         model, answers = self._read("names.json")["model"], self.answers()
-        (step,) = [one for one in steps_of(model, answers) if one.name == name]
+        (step,) = [step for step in steps_of(model, answers) if step.name == name]
         done = {needed: self.taken(needed) for needed in step.needs}
         self.put(name, compute(model, step, answers, done))
 
     def predicted(self, name: str) -> Predicted:
-        """What a span's step gave."""
-        with np.load(self._directory / f"{name}.npz") as found:
-            return Predicted(*(found[field] for field in Predicted._fields))
+        """Read the predictions of a span."""
+        with np.load(self._directory / f"{name}.npz") as arrays:
+            return Predicted(*(arrays[field] for field in Predicted._fields))
 
     def _predict(self, name: str) -> None:
         _, begin, end = name.split()
         new, present = map(parameters_of, self._read("parameters.json"))
-        found = predict_held_out(self.answers(), (int(begin), int(end)), new, present)
-        np.savez(self._directory / f"{name}.npz", **_arrays(found))
+        predicted = predict_held_out(self.answers(), (int(begin), int(end)), new, present)
+        np.savez(self._directory / f"{name}.npz", **_arrays(predicted))
 
     def _write(self, name: str, value: Any) -> None:
         (self._directory / name).write_bytes(orjson.dumps(value))
@@ -93,9 +93,9 @@ class Workspace:
 
 
 def span_name(span: tuple[int, int]) -> str:
-    """The step that predicts the held-out learners of a span."""
+    """Name the step that predicts the held-out learners of a span."""
     return f"{_HELD_OUT} {span[0]} {span[1]}"
 
 
-def _arrays(found: Predicted) -> Mapping[str, Any]:
-    return found._asdict()
+def _arrays(predicted: Predicted) -> Mapping[str, Any]:
+    return predicted._asdict()

@@ -1,1 +1,1 @@
-"""How well each model predicts answers: the protocol of `docs/evaluation.md`."""
+"""Evaluate how well models predict answers, by the protocol of `docs/evaluation.md`."""

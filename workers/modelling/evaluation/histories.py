@@ -1,4 +1,4 @@
-"""How good predictions are by how much was known of the learner before them."""
+"""Measure predictions by number of earlier answers of the learner."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,20 +9,20 @@ from workers.estimation.metrics import auc, ece
 from workers.modelling.evaluation.protocol import Predictions
 
 _FROM: Final = (0, 1, 3, 6, 11, 21, 51, 101)
-"""Answers before, where a group of histories begins."""
+"""Number of earlier answers at which each group begins."""
 _FEWEST: Final = 50
-"""Answers from which on a group is measured."""
+"""Predictions needed to measure a group."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Predictions after histories of about one length.
+    """Predictions with a similar number of earlier answers.
 
     Args:
-        label: its lengths in words.
+        label: range of the number of earlier answers.
         answers: number of predictions.
-        auc: NaN where all outcomes are alike.
-        ece: over ten bins.
+        auc: NaN if all outcomes are equal.
+        ece: expected calibration error over ten bins.
     """
 
     label: str
@@ -32,8 +32,8 @@ class Group:
 
 
 def by_history(predictions: Predictions) -> list[Group]:
-    """Groups by number of earlier answers of the learner; those too small to measure are left."""
-    found = []
+    """Group predictions by number of earlier answers; groups with fewer than 50 are left out."""
+    groups = []
     for low, high in zip(_FROM, [*(at - 1 for at in _FROM[1:]), None], strict=True):
         chosen = predictions.history >= low
         if high is not None:
@@ -43,5 +43,5 @@ def by_history(predictions: Predictions) -> list[Group]:
             continue
         score, probability = predictions.score[chosen], predictions.probability[chosen]
         label = f"{low}+" if high is None else f"{low}" if low == high else f"{low}–{high}"  # noqa: RUF001
-        found.append(Group(label, answers, auc(score, probability), ece(score, probability)))
-    return found
+        groups.append(Group(label, answers, auc(score, probability), ece(score, probability)))
+    return groups

@@ -1,4 +1,4 @@
-"""How well the predictions that are stored came true: exactly, over all of them."""
+"""Compare stored predictions with the scores of their responses, exactly and over all of them."""
 
 import math
 from array import array
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from workers.estimation.learner import LearnerKey
 from workers.estimation.metrics import auc, brier, ece, log_loss
-from workers.ledger.predictions import Told
-from workers.metrics.drift.drift import Limits, Misfit, over_allowed
+from workers.ledger.predictions import StoredPrediction
+from workers.metrics.drift.detector import Limits, Misfit, over_allowed
 from workers.metrics.drift.histories import LABELS, group_of
 from workers.metrics.drift.residuals import residuals
 from workers.modelling.judging.validity import MasteryTrace, Validity, log_odds_of, validity
@@ -25,11 +25,11 @@ Places = NDArray[np.int64]
 LIMITS: Final = Limits()
 _MOST_SPANS: Final = 40
 _FEWEST: Final = 250
-"""Predictions from which on a span of time is told apart."""
+"""Predictions needed for a span of time of its own."""
 
 
 class LiveMeasures(NamedTuple):
-    """What predictions of one kind are worth; measures are NaN where they are not defined."""
+    """Quality of a group of predictions; a measure that is not defined is NaN."""
 
     responses: int
     auc: float
@@ -43,44 +43,47 @@ class LiveMeasures(NamedTuple):
     excess: Misfit
 
     def drifts(self, limits: Limits) -> bool:
-        """Whether the predictions don't fit what happened."""
-        return any(one.over > limits.alarm for one in (self.bias, self.excess))
+        """Return whether bias or excess exceeds its tolerance significantly."""
+        return any(misfit.over > limits.alarm for misfit in (self.bias, self.excess))
 
 
 class Span(NamedTuple):
-    """Predictions that follow each other, in the order in which responses were recorded."""
+    """Consecutive predictions, in the order in which responses were recorded."""
 
     first: int
     """Number of the first response, from 0."""
     from_us: int
-    """When the first of them was recorded; microseconds since 1970."""
+    """Recording time of the first response, microseconds since 1970."""
     until_us: int
-    """When the last was."""
+    """Recording time of the last response, microseconds since 1970."""
     measures: LiveMeasures
     score: float
     """Mean score."""
     probability: float
     """Mean prediction."""
     bias_error: float
-    """Standard error of the mean bias, if answers happen as predicted."""
+    """Standard error of the mean bias if the predictions are right."""
     entropy: float
-    """Log loss that the predictions themselves expect, nats."""
+    """Log loss expected if the predictions are right, nats."""
 
 
 @dataclass(frozen=True)
 class Live:
-    """Predictions, in the order in which their responses were recorded; columns of one length.
+    """Stored predictions, in the order in which their responses were recorded.
+
+    Columns have an entry for each response, except where said otherwise.
 
     Args:
-        score: as it counts now, in [0, 1].
-        probability: expected score before it, in [0, 1].
-        attempts: number of the answer on the concept it names first, from 1.
-        parameters: version under which it was predicted.
+        score: current score, in [0, 1].
+        probability: predicted score, in [0, 1].
+        attempts: number of the learner's attempt at the response's first concept, from 1.
+        parameters: version of the parameters that predicted it.
         recorded_us: microseconds since 1970.
-        concepts: names of all concepts.
-        of_response, of_concept: pairs of a response and a concept of it, by their places.
-        learner: number of each response's learner, from 0.
-        mastery: stored mastery after the response, of each pair of a response and a concept.
+        concepts: names of all concepts, shape (concepts,).
+        of_response, of_concept: indices of the response and the concept of each pair, shape
+            (pairs,).
+        learner: number of the learner, from 0.
+        mastery: stored mastery after the response, shape (pairs,).
     """
 
     score: Floats
@@ -95,10 +98,10 @@ class Live:
     mastery: Floats
 
     def trace(self) -> MasteryTrace:
-        """The stored mastery after each answer, in the order in which responses were recorded.
+        """Return the stored mastery after each answer, in the order of recording.
 
-        For a late response that is the learner's mastery after the replay. Stored mastery rounds
-        to 1, so pairs may be tied there.
+        The mastery of a late response is the one after its replay. Stored mastery rounds to 1, so
+        pairs can be tied there.
         """
         order = np.argsort(self.of_response, kind="stable")
         response, concept = self.of_response[order], self.of_concept[order]
@@ -110,36 +113,36 @@ class Live:
 
     @cached_property
     def validity(self) -> Validity:
-        """Measures of the stored mastery, at the usual threshold and shares."""
+        """Validity of the stored mastery, at the default threshold and shares."""
         return validity(self.trace())
 
     def whole(self) -> LiveMeasures:
-        """Of all."""
+        """Measure all predictions."""
         return measured(self.score, self.probability)
 
     def by_version(self) -> dict[int, LiveMeasures]:
-        """Of each version of the parameters."""
+        """Measure the predictions of each version of the parameters."""
         return {version: self.among(rows) for version, rows in self.versions().items()}
 
     def versions(self) -> dict[int, Places]:
-        """The rows of each version of the parameters."""
+        """Return the rows of each version of the parameters."""
         return {
             int(version): np.flatnonzero(self.parameters == version)
             for version in np.unique(self.parameters)
         }
 
     def by_history(self, rows: Places | None = None) -> dict[str, LiveMeasures]:
-        """Of each group of answers on the concept before.
+        """Measure predictions by number of earlier answers on the concept.
 
         Args:
-            rows: only these; None: all.
+            rows: rows to measure; None for all.
         """
         chosen = np.arange(self.score.size) if rows is None else rows
         group = group_of(self.attempts[chosen])
         return {label: self.among(chosen[group == k]) for k, label in enumerate(LABELS)}
 
     def by_concept(self) -> dict[str, LiveMeasures]:
-        """Of each concept, the most answered first; a response counts for each of its own."""
+        """Measure each concept, the most answered first; a response counts for all its concepts."""
         order = np.argsort(self.of_concept, kind="stable")
         count = np.bincount(self.of_concept, minlength=len(self.concepts))
         ends = np.cumsum(count)
@@ -149,11 +152,11 @@ class Live:
         }
 
     def among(self, rows: Places) -> LiveMeasures:
-        """Of some of them."""
+        """Measure the predictions of these rows."""
         return measured(self.score[rows], self.probability[rows])
 
     def spans(self) -> list[Span]:
-        """Of spans of time with the same number of responses each."""
+        """Split the predictions into up to 40 spans with equal numbers of responses."""
         size = self.score.size
         many = min(_MOST_SPANS, max(1, size // _FEWEST)) if size else 0
         edges = np.linspace(0, size, many + 1).round().astype(int)
@@ -161,7 +164,7 @@ class Live:
 
     def _span(self, first: int, after: int) -> Span:
         score, probability = self.score[first:after], self.probability[first:after]
-        told = residuals(score, probability)
+        errors = residuals(score, probability)
         return Span(
             first,
             int(self.recorded_us[first]),
@@ -169,24 +172,24 @@ class Live:
             measured(score, probability),
             float(score.mean()),
             float(probability.mean()),
-            math.sqrt(told.bias_variance.sum()) / score.size,
-            float((told.loss - told.excess).mean()),
+            math.sqrt(errors.bias_variance.sum()) / score.size,
+            float((errors.loss - errors.excess).mean()),
         )
 
 
 def measured(score: Floats, probability: Floats) -> LiveMeasures:
-    """What predictions are worth, given what then happened.
+    """Measure predictions against scores.
 
     Args:
         score: in [0, 1], shape (n,).
-        probability: in [0, 1], shape (n,).
+        probability: predicted score, in [0, 1], shape (n,).
     """
     nan = float("nan")
     if not score.size:
         nothing = Misfit(nan, nan)
         return LiveMeasures(0, nan, nan, nan, nan, nan, nothing, nothing)
-    told = residuals(score, probability)
-    enough = told.bias_variance.sum() >= LIMITS.evidence
+    errors = residuals(score, probability)
+    enough = errors.bias_variance.sum() >= LIMITS.evidence
     squared = brier(score, probability)
     return LiveMeasures(
         score.size,
@@ -195,8 +198,8 @@ def measured(score: Floats, probability: Floats) -> LiveMeasures:
         squared,
         math.sqrt(squared),
         ece(score, probability),
-        _misfit(told.bias, told.bias_variance, LIMITS.bias, enough=bool(enough)),
-        _misfit(told.excess, told.excess_variance, LIMITS.excess, enough=bool(enough)),
+        _misfit(errors.bias, errors.bias_variance, LIMITS.bias, enough=bool(enough)),
+        _misfit(errors.excess, errors.excess_variance, LIMITS.excess, enough=bool(enough)),
     )
 
 
@@ -207,7 +210,7 @@ def _misfit(values: Floats, variances: Floats, tolerated: float, *, enough: bool
 
 
 class Collected:
-    """Predictions as they come, page by page; some 70 bytes of each are kept."""
+    """Collect predictions page by page, in some 70 bytes each."""
 
     def __init__(self) -> None:
         self._score, self._probability = array("d"), array("d")
@@ -221,24 +224,24 @@ class Collected:
     def __len__(self) -> int:
         return len(self._score)
 
-    def add(self, page: Iterable[Told]) -> None:
+    def add(self, page: Iterable[StoredPrediction]) -> None:
         """Keep what is in a page."""
         codes = self._codes
-        for one in page:
-            self._score.append(one.score)
-            self._probability.append(one.probability)
-            self._version.append(one.version)
-            self._recorded_us.append(one.recorded_at_us)
-            self._attempts.append(one.attempts)
-            self._parameters.append(one.parameters_version)
-            self._named.append(len(one.concept_ids))
-            self._learner.append(self._learners.setdefault(one.learner, len(self._learners)))
-            self._mastery.extend(one.masteries)
-            self._concepts.extend(codes.setdefault(c, len(codes)) for c in one.concept_ids)
+        for prediction in page:
+            self._score.append(prediction.score)
+            self._probability.append(prediction.probability)
+            self._version.append(prediction.version)
+            self._recorded_us.append(prediction.recorded_at_us)
+            self._attempts.append(prediction.attempts)
+            self._parameters.append(prediction.parameters_version)
+            self._named.append(len(prediction.concept_ids))
+            self._learner.append(self._learners.setdefault(prediction.learner, len(self._learners)))
+            self._mastery.extend(prediction.masteries)
+            self._concepts.extend(codes.setdefault(c, len(codes)) for c in prediction.concept_ids)
 
     def live(self) -> Live:
-        """All of it, in the order in which responses were recorded."""
-        # A version is the learner's, but all come from one sequence: they rise as commits do.
+        """Return all predictions, in the order in which responses were recorded."""
+        # Versions of all learners come from one sequence, so they rise in the order of commits.
         order = np.argsort(np.array(self._version, dtype=np.int64), kind="stable")
         place = np.empty_like(order)
         place[order] = np.arange(order.size)
@@ -257,6 +260,6 @@ class Collected:
 
 
 def drifting(measures: Mapping[str, LiveMeasures]) -> list[str]:
-    """The concepts whose predictions don't fit; corrected for how many there are."""
+    """Return the concepts whose predictions do not fit, Bonferroni-corrected for their number."""
     limits = LIMITS.of_many(max(1, len(measures)))
     return [name for name, of in measures.items() if of.drifts(limits)]

@@ -1,4 +1,4 @@
-"""Cross-validation by learner: every answer is predicted one step ahead by the engine itself."""
+"""Cross-validate models by learner; the engine's own update predicts each answer in advance."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from workers.estimation.learner import Response
 from workers.estimation.metrics import auc, brier, ece, log_loss
-from workers.estimation.predicting import stream
+from workers.estimation.predicting import predict_log
 from workers.modelling.calibration.answers import Answers, answers_of
 from workers.modelling.calibration.ceilings import ceilings_of
-from workers.modelling.calibration.fitting import Fitted, fit_table
+from workers.modelling.calibration.fitted import Fitted
+from workers.modelling.calibration.fitting import fit_table
 from workers.modelling.judging.validity import MasteryTrace, Validity, validity
 
 Floats = NDArray[np.float64]
@@ -28,22 +29,24 @@ FOLDS: Final = 5
 SEED: Final = 42
 
 Logs = Mapping[str, Sequence[Response]]
-"""Of each learner, in the order of their first appearance, all answers in the learner's order."""
+"""Answers of each learner in the learner's order, learners in the order of first appearance."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicted, and what then happened; all folds together.
+    """Predictions of one model and the scores of the answers, all folds together.
+
+    Columns of equal length, with one entry for each answer.
 
     Args:
-        score: of each answer, in [0, 1].
-        probability: its expected score before it, in [0, 1].
-        concept: the concept that it names first.
-        attempt: its number among the learner's answers on that concept, from 1.
-        history: how many answers of the learner came before it.
-        trace: mastery after each answer, of each concept of it.
-        concepts: all concepts that are answered.
-        fitted: what each fold's fit found.
+        score: in [0, 1].
+        probability: predicted score, in [0, 1].
+        concept: first concept of the answer.
+        attempt: number of the learner's attempt at that concept, from 1.
+        history: number of earlier answers of the learner.
+        trace: mastery after each answer, for each concept of the answer.
+        concepts: all answered concepts.
+        fitted: fit of each fold.
     """
 
     score: Floats
@@ -56,7 +59,7 @@ class Predictions:
     fitted: Sequence[Fitted]
 
     def measures(self) -> dict[str, float]:
-        """AUC, RMSE, ECE over ten bins, log loss in nats, and the number of answers."""
+        """Compute AUC, RMSE, ECE over ten bins, log loss in nats, and the number of answers."""
         return {
             "auc": auc(self.score, self.probability),
             "rmse": float(np.sqrt(brier(self.score, self.probability))),
@@ -67,17 +70,17 @@ class Predictions:
 
     @cached_property
     def validity(self) -> Validity:
-        """Measures of the mastery of held-out learners, at the usual threshold and shares."""
+        """Validity of the mastery of held-out learners, at the default threshold and shares."""
         return validity(self.trace)
 
     @cached_property
     def ceilings(self) -> dict[str, float]:
-        """The largest mastery that each concept allows, in (0, 1]: the lowest over the folds."""
-        found = [ceilings_of(one.parameters, self.concepts) for one in self.fitted]
-        return {concept: min(one[concept] for one in found) for concept in self.concepts}
+        """Ceiling of each concept, in (0, 1]: the lowest over the folds."""
+        by_fold = [ceilings_of(fit.parameters, self.concepts) for fit in self.fitted]
+        return {concept: min(fold[concept] for fold in by_fold) for concept in self.concepts}
 
     def document(self) -> dict[str, Any]:
-        """All measures as JSON: `measures`, and those of mastery under `mastery`."""
+        """Return `measures`, and validity and ceilings under `mastery`, as JSON."""
         return {
             **self.measures(),
             "mastery": {**self.validity.document(), "ceilings": self.ceilings},
@@ -85,20 +88,20 @@ class Predictions:
 
 
 def fold_of(learners: int) -> NDArray[np.int64]:
-    """The fold of each learner, by number of first appearance."""
+    """Draw the fold of each learner, in [0, `FOLDS`), in the order of first appearance."""
     return np.random.default_rng(SEED).permutation(learners) % FOLDS
 
 
 def evaluate(model: str, logs: Logs, advance: Callable[[int], None]) -> Predictions:
-    """Fit a model on four folds at a time and predict the fifth.
+    """Fit a model on four folds at a time and predict the fifth fold.
 
     Args:
-        model: one of `workers.modelling.calibration.fitting.MODELS`.
+        model: name in `workers.modelling.calibration.fitting.MODELS`.
         logs: at least one learner for each fold.
-        advance: told how many answers were predicted since.
+        advance: called with the number of answers predicted since the last call.
 
     Raises:
-        ValueError: if the model is none, learners are too few, or scales are several.
+        ValueError: if the model is unknown, there are fewer learners than folds, or several scales.
     """
     return evaluate_all([model], answers_of(logs.values()), lambda _, n: advance(n))[model]
 
@@ -109,16 +112,16 @@ def evaluate_all(
     advance: Callable[[str, int], None],
     processes: int = 1,
 ) -> dict[str, Predictions]:
-    """`evaluate` of several models, folds and models side by side.
+    """Evaluate several models as `evaluate` does, folds and models in parallel.
 
     Args:
-        models: each of `workers.modelling.calibration.fitting.MODELS`.
-        answers: all, on one scale, at least one learner for each fold.
-        advance: told of which model how many answers were predicted since.
-        processes: how many work at a time, 1 or more; what is predicted does not depend on it.
+        models: names in `workers.modelling.calibration.fitting.MODELS`.
+        answers: all on one scale, with at least one learner for each fold.
+        advance: called with the model and the number of answers predicted since the last call.
+        processes: number of parallel processes, 1 or more; predictions do not depend on it.
 
     Raises:
-        ValueError: if a model is none, learners are too few, or scales are several.
+        ValueError: if a model is unknown, there are fewer learners than folds, or several scales.
     """
     if answers.learners < FOLDS:
         raise ValueError(
@@ -127,15 +130,15 @@ def evaluate_all(
     if len(answers.scales) > 1:
         raise ValueError(f"answers must be on one scale, not on {', '.join(answers.scales)}")
     tasks = [(model, held_out) for model in models for held_out in range(FOLDS)]
-    found: dict[tuple[str, int], _Fold] = {}
+    folds: dict[tuple[str, int], _Fold] = {}
     for task, fold in _done(tasks, answers, processes):
-        found[task] = fold
+        folds[task] = fold
         advance(task[0], fold.score.size)
-    return {model: _together([found[model, n] for n in range(FOLDS)]) for model in models}
+    return {model: _together([folds[model, n] for n in range(FOLDS)]) for model in models}
 
 
 class _Fold(NamedTuple):
-    """As `Predictions`, of one fold."""
+    """`Predictions` of one fold."""
 
     score: Floats
     probability: Floats
@@ -150,12 +153,12 @@ class _Fold(NamedTuple):
 def _done(
     tasks: Sequence[tuple[str, int]], answers: Answers, processes: int
 ) -> Iterator[tuple[tuple[str, int], _Fold]]:
-    """Each task and what it found, in the order in which they are done."""
+    """Yield each task and its fold, in the order of completion."""
     if processes == 1:
         for task in tasks:
             yield task, _fold(answers, *task)
         return
-    # Spawned, not forked: a fork of a process with threads may stand still.
+    # Spawned because a fork of a process with threads can deadlock.
     pool = ProcessPoolExecutor(min(processes, len(tasks)), get_context("spawn"), _begin, (answers,))
     try:
         running = {pool.submit(_fold_of_begun, *task): task for task in tasks}
@@ -166,18 +169,18 @@ def _done(
 
 
 _BEGUN: list[Answers] = []
-"""Of a process of the pool, what it works on."""
+"""The answers that a process of the pool works on."""
 
 
 def _begin(answers: Answers) -> None:
-    # Who stops the command stops all of them, and is told once.
+    # Ctrl-C ends every process, and only the command reports it.
     signal(SIGINT, SIG_DFL)
     Thread(target=_end_with_command, daemon=True).start()
     _BEGUN[:] = [answers]
 
 
 def _end_with_command() -> None:
-    """A fold may take minutes that nobody waits for any more, if the command was killed."""
+    """End this process with the command, because a fold can take minutes."""
     command = parent_process()
     if command is not None:
         command.join()
@@ -192,20 +195,20 @@ def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
     held = fold_of(answers.learners) == held_out
     fitted = fit_table(model, replace(answers, held_out=held).table(0))
     learners = np.flatnonzero(held)
-    streamed = [stream(answers.log(n), fitted.parameters) for n in learners.tolist()]
+    streamed = [predict_log(answers.log(n), fitted.parameters) for n in learners.tolist()]
     rows = _spans(answers.begin, learners)
     links = _spans(answers.link_begin, rows)
     learner = np.repeat(learners, np.diff(answers.begin)[learners])
     pair = np.repeat(learner, np.diff(answers.link_begin)[rows]) * len(answers.concepts)
     return _Fold(
         answers.score[rows],
-        np.concatenate([one.expected for one in streamed]),
+        np.concatenate([log.expected for log in streamed]),
         [answers.concepts[at] for at in answers.concept[answers.link_begin[rows]].tolist()],
-        np.concatenate([one.attempts for one in streamed]),
+        np.concatenate([log.attempts for log in streamed]),
         rows - answers.begin[learner],
         MasteryTrace(
             pair + answers.concept[links],
-            np.concatenate([one.log_odds for one in streamed]),
+            np.concatenate([log.log_odds for log in streamed]),
             np.repeat(answers.score[rows], np.diff(answers.link_begin)[rows]),
         ),
         answers.concepts,
@@ -214,11 +217,11 @@ def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
 
 
 def _spans(begin: NDArray[np.integer], of: Ints) -> Ints:
-    """Find the places of the parts of these wholes.
+    """Return the indices of all parts of these wholes.
 
     Args:
-        begin: where the parts of each whole begin, one more entry than there are wholes.
-        of: the wholes, shape (n,).
+        begin: index of the first part of each whole; its last entry is the number of parts.
+        of: indices of wholes, shape (n,).
     """
     counts = np.diff(begin)[of].astype(np.int64)
     first = np.cumsum(counts) - counts
@@ -227,12 +230,12 @@ def _spans(begin: NDArray[np.integer], of: Ints) -> Ints:
 
 def _together(folds: Sequence[_Fold]) -> Predictions:
     return Predictions(
-        np.concatenate([one.score for one in folds]),
-        np.concatenate([one.probability for one in folds]),
-        [name for one in folds for name in one.concept],
-        np.concatenate([one.attempt for one in folds]),
-        np.concatenate([one.history for one in folds]),
-        MasteryTrace(*map(np.concatenate, zip(*(one.trace for one in folds), strict=True))),
+        np.concatenate([fold.score for fold in folds]),
+        np.concatenate([fold.probability for fold in folds]),
+        [name for fold in folds for name in fold.concept],
+        np.concatenate([fold.attempt for fold in folds]),
+        np.concatenate([fold.history for fold in folds]),
+        MasteryTrace(*map(np.concatenate, zip(*(fold.trace for fold in folds), strict=True))),
         folds[0].concepts,
-        [one.fitted for one in folds],
+        [fold.fitted for fold in folds],
     )

@@ -1,4 +1,4 @@
-"""Logs of a CSV of responses, as the protocol wants them."""
+"""Turn the rows of a CSV of responses into logs."""
 
 from collections.abc import Iterable
 
@@ -10,23 +10,23 @@ _SCALE = "default"
 
 
 def logs_of(rows: Iterable[CsvResponse]) -> dict[str, list[Response]]:
-    """Each student's answers in the student's order, students by first appearance."""
+    """Return each student's answers in the student's order, students by first appearance."""
     logs: dict[str, list[Response]] = {}
-    same: dict[str, str] = {}
-    cells: dict[tuple[str, ...], tuple[str, ...]] = {}
+    item_ids: dict[str, str] = {}
+    concept_ids: dict[tuple[str, ...], tuple[str, ...]] = {}
     for row in rows:
         logs.setdefault(row.student_id, []).append(
             Response(
                 row.response_id,
                 None,
-                # Ids come again and again: each is kept once.
-                same.setdefault(row.item_id, row.item_id),
-                cells.setdefault(row.concept_ids, row.concept_ids),
+                # Equal ids share one string, which saves memory.
+                item_ids.setdefault(row.item_id, row.item_id),
+                concept_ids.setdefault(row.concept_ids, row.concept_ids),
                 _SCALE,
                 row.score,
                 to_us(row.answered_at),
             )
         )
     for log in logs.values():
-        log.sort(key=lambda one: one.position)
+        log.sort(key=lambda response: response.position)
     return logs

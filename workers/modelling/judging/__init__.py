@@ -1,1 +1,1 @@
-"""Judge a calibration by what it predicts and by what its mastery means."""
+"""Judge a calibration by its predictions and by the validity of its mastery."""

@@ -1,4 +1,4 @@
-"""New and present parameters compared on held-out learners: prediction, and what mastery means."""
+"""Compare new and present parameters on held-out learners: predictions, and validity of mastery."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from workers.modelling.judging.validity import MasteryTrace, Validity, validity
 from workers.modelling.judging.validity_difference import validity_difference
 
 CONFIDENCE: Final = 0.95
-"""Confidence from which a difference counts, one-sided."""
+"""One-sided confidence from which a difference counts."""
 JUDGED_SHARE: Final = 0.4
 """Share of learner-concept pairs that each version declares mastered where validity is compared."""
 
@@ -25,15 +25,17 @@ class Comparison:
     """Two versions on the same held-out learners.
 
     Args:
-        learners: held-out learners with an answer.
-        responses: their answers.
-        new, present: AUC, log loss (nats), Brier and ECE of each version.
-        gain: mean over learners of how much lower the new log loss of an answer is, nats.
-        standard_error: of the gain; NaN for fewer than two learners.
-        new_mastery, present_mastery: what mastery of each version is worth.
-        validity_gain: validity of new less present where each declares `JUDGED_SHARE` of the
+        learners: number of held-out learners with an answer.
+        responses: number of their answers.
+        new, present: AUC, log loss (nats), Brier score and ECE of each version.
+        gain: log loss of an answer under the present version minus the new one, averaged over
+            learners, nats.
+        standard_error: standard error of the gain; NaN for fewer than two learners.
+        new_mastery, present_mastery: validity of each version's mastery.
+        validity_gain: validity of new minus present where each declares `JUDGED_SHARE` of the
             pairs, in [-1, 1]; NaN where no answer follows a declaration.
-        validity_error: its standard error, by learner; NaN for fewer than two learners.
+        validity_error: standard error of the validity gain, by learner; NaN for fewer than two
+            learners.
     """
 
     learners: int
@@ -49,26 +51,26 @@ class Comparison:
 
     @property
     def better(self) -> bool:
-        """True if the new version predicts better with 95 % confidence: t-test by learner.
+        """True if the new version predicts better with 95 % confidence, by a t-test over learners.
 
         Source: Student (1908), "The probable error of a mean", Biometrika 6, 1-25.
         """
-        # Equal gains of all learners are no sign of certainty: most often all of them are 0.
+        # Equal gains of all learners do not show certainty: usually all of them are 0.
         return self.standard_error > 0.0 and self.gain > self._bound * self.standard_error
 
     @property
     def less_valid(self) -> bool:
-        """True if the new mastery is less valid with 95 % confidence: t-test by learner."""
+        """True if the new mastery is less valid with 95 % confidence, by a t-test over learners."""
         return self.validity_gain < -self._bound * self.validity_error
 
     @property
     def _bound(self) -> float:
-        """The t quantile; infinite for fewer than two learners."""
+        """Quantile of t; infinite for fewer than two learners."""
         return float(stdtrit(self.learners - 1, CONFIDENCE)) if self.learners > 1 else math.inf
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Comparison":
-        """Read what `document` wrote."""
+        """Read the result of `document`."""
         mastery = document["mastery"]
         return cls(
             document["learners"],
@@ -105,7 +107,7 @@ class Comparison:
 
 
 def compare(predicted: Predicted) -> Comparison:
-    """Compare the versions on at least one answer."""
+    """Compare two versions on at least one answer."""
     _, learner = np.unique(predicted.learner, return_inverse=True)
     each = log_losses(predicted.score, predicted.present) - log_losses(
         predicted.score, predicted.new

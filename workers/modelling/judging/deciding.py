@@ -1,4 +1,4 @@
-"""The rule by which a new version of the parameters becomes the active one, or does not."""
+"""Decide whether a new version of the parameters becomes active."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,19 +11,18 @@ from workers.modelling.judging.reach import IN_A_ROW, out_of_reach
 from workers.modelling.judging.validity import MASTERED
 
 LEAST_GAIN: Final = 0.002
-"""Gain in nats that is worth a replay of all learners where nothing new becomes known."""
+"""Gain in nats that is worth a replay of all learners if no item or concept is new."""
 MOST_LOSS: Final = 0.005
-"""Loss in nats that a version may cost whose mastery is within reach, where the active one's is
-not."""
+"""Loss in nats that is accepted if only the new version's mastery is within reach."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the rule `if-better` says of a new version.
+    """Decision of the rule `if-better`.
 
     Args:
-        activate: True if the new version is to become the active one.
-        reason: why, one clause; it names no concept, for that may be another tenant's.
+        activate: True to activate the new version.
+        reason: one clause; it names no concept, which may belong to another tenant.
     """
 
     activate: bool
@@ -36,7 +35,7 @@ class Decision:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Decision":
-        """Read what `document` wrote."""
+        """Read the result of `document`."""
         return cls(document["activate"], document["reason"])
 
     def document(self) -> dict[str, Any]:
@@ -48,8 +47,8 @@ def judge(comparison: Comparison, new: Parameters, present: Parameters) -> Decis
     """Decide by the rule `if-better`.
 
     Args:
-        comparison: of both versions on held-out learners.
-        new: the parameters that were fitted.
+        comparison: both versions on held-out learners.
+        new: the fitted parameters.
         present: the parameters that they were compared with.
     """
     return decide(
@@ -70,22 +69,22 @@ def decide(
     present_reachable: bool,
     all_known: bool,
 ) -> Decision:
-    """Decide by what is known of both versions; the first rule that applies decides.
+    """Decide by the first rule that applies.
 
-    1. A version whose mastery is out of reach is not activated.
-    2. Where mastery of the present version is out of reach, the new one is activated unless it
-       loses more than `MOST_LOSS`.
+    1. A version with mastery out of reach is not activated.
+    2. If the present version's mastery is out of reach, the new one is activated unless it loses
+       more than `MOST_LOSS`.
     3. A version whose mastery is less valid with 95 % confidence is not activated.
     4. A version that does not predict better with 95 % confidence is not activated.
-    5. A version that gains less than `LEAST_GAIN` is not activated where the present version has
+    5. A version that gains less than `LEAST_GAIN` is not activated if the present version has
        parameters for all its concepts and items.
 
     Args:
-        comparison: of both versions on at least two held-out learners.
-        unreachable: concepts on which mastery of the new version is out of reach, those without
-            own parameters counted as one.
-        concepts: concepts with own parameters in the new version.
-        present_reachable: True if mastery of the present version is within reach on all concepts.
+        comparison: both versions on at least two held-out learners.
+        unreachable: number of concepts with mastery out of reach in the new version; those without
+            own parameters count as one.
+        concepts: number of concepts with own parameters in the new version.
+        present_reachable: True if the present version's mastery is within reach on all concepts.
         all_known: True if the present version has parameters for each concept and item of the new
             one.
     """
@@ -117,7 +116,7 @@ def _for_reach(comparison: Comparison) -> Decision:
 
 
 def _against(comparison: Comparison, *, all_known: bool) -> str | None:
-    """Say what speaks against a version where mastery of both is within reach."""
+    """Say why not to activate a version, if mastery of both is within reach."""
     if comparison.less_valid:
         return (
             "mastery is less valid than under the active version: where each declares "

@@ -1,4 +1,4 @@
-"""What is to be known of fitted parameters, as JSON: it is stored with their version."""
+"""Diagnostics of fitted parameters as JSON, stored with their version."""
 
 from typing import Any
 
@@ -13,31 +13,31 @@ from workers.modelling.judging.reach import UNSEEN, out_of_reach, slow_warning
 from workers.modelling.judging.residuals import Fit, fit_of_concepts, fit_of_items
 
 
-def diagnostics(answers: Answers, found: Merged, predicted: Predicted) -> dict[str, Any]:
-    """List log likelihood in nats, fit and mastery of each concept, fit of each item, warnings.
+def diagnostics(answers: Answers, merged: Merged, predicted: Predicted) -> dict[str, Any]:
+    """List log likelihood, fit and mastery of each concept, fit of each item, and warnings.
 
     Args:
-        answers: all.
-        found: what was fitted.
-        predicted: the answers of held-out learners.
+        answers: all answers.
+        merged: the fitted parameters.
+        predicted: predictions of the held-out learners.
     """
     concepts = fit_of_concepts(answers, predicted)
     items = fit_of_items(answers, predicted)
-    names = dict.fromkeys([*found.log_likelihood, *concepts])
-    ceilings = ceilings_of(found.parameters, names)
-    unreachable = out_of_reach(found.parameters)
-    slow = slow_warning(found.parameters, unreachable)
-    item_names = dict.fromkeys([*found.item_errors, *items])
+    names = dict.fromkeys([*merged.log_likelihood, *concepts])
+    ceilings = ceilings_of(merged.parameters, names)
+    unreachable = out_of_reach(merged.parameters)
+    slow = slow_warning(merged.parameters, unreachable)
+    item_names = dict.fromkeys([*merged.item_errors, *items])
     document = {
         "learners": answers.learners,
         "responses": answers.score.size,
         "scales": [answers.scales[scale] for scale in scales_to_fit(answers)],
-        "log_likelihood": sum(found.log_likelihood.values()),
+        "log_likelihood": sum(merged.log_likelihood.values()),
         "concepts": {
             name: {
-                "log_likelihood": found.log_likelihood.get(name),
+                "log_likelihood": merged.log_likelihood.get(name),
                 "mastery_ceiling": ceilings[name],
-                "mastery_within_reach": _place(name, found) not in unreachable,
+                "mastery_within_reach": _place(name, merged) not in unreachable,
                 **(_document(concepts[name]) if name in concepts else {}),
             }
             for name in names
@@ -46,27 +46,27 @@ def diagnostics(answers: Answers, found: Merged, predicted: Predicted) -> dict[s
             name: {
                 **(_short(items[name]) if name in items else {}),
                 **(
-                    {"standard_errors": found.item_errors[name]}
-                    if name in found.item_errors
+                    {"standard_errors": merged.item_errors[name]}
+                    if name in merged.item_errors
                     else {}
                 ),
             }
             for name in item_names
         },
-        "warnings": found.warnings if slow is None else [*found.warnings, slow],
+        "warnings": merged.warnings if slow is None else [*merged.warnings, slow],
     }
-    # What is not finite is null, as JSON has it.
-    told: dict[str, Any] = orjson.loads(orjson.dumps(document))
-    return told
+    # orjson writes null for NaN and infinity.
+    finite: dict[str, Any] = orjson.loads(orjson.dumps(document))
+    return finite
 
 
-def _place(concept: str, found: Merged) -> str:
-    """The name under which `out_of_reach` lists a concept."""
-    return concept if concept in found.parameters.concepts else UNSEEN
+def _place(concept: str, merged: Merged) -> str:
+    """Return the name under which `out_of_reach` lists a concept."""
+    return concept if concept in merged.parameters.concepts else UNSEEN
 
 
 def _short(fit: Fit) -> dict[str, Any]:
-    """Of items there are many."""
+    """Write an item's fit in short, since there are many items."""
     return {"held_out_answers": fit.answers, "infit": round(fit.infit, 4)}
 
 

@@ -1,4 +1,4 @@
-"""Held-out learners streamed through the engine under new and present parameters."""
+"""Predict held-out learners under new and present parameters."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from workers.estimation.parameters import Parameters
-from workers.estimation.predicting import stream
+from workers.estimation.predicting import predict_log
 from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.table import Floats, Ints
 
 _EDGE: Final = 2.0**-53
-"""Predictions nearer than this to 0 or 1 are judged as if they were this near."""
+"""Least distance of a prediction from 0 and 1 when it is judged."""
 
 
 class Predicted(NamedTuple):
@@ -44,13 +44,13 @@ class Predicted(NamedTuple):
 def predict_held_out(
     answers: Answers, span: tuple[int, int], new: Parameters, present: Parameters
 ) -> Predicted:
-    """Stream the held-out learners of a span under both versions.
+    """Predict the held-out learners of a span under both versions.
 
     Args:
         answers: all answers.
         span: the first learner, and the one after the last.
-        new: the parameters that were fitted.
-        present: the parameters to compare them with.
+        new: the fitted parameters.
+        present: the parameters to compare with.
     """
     parts = [
         _of_learner(answers, number, new, present)
@@ -61,7 +61,7 @@ def predict_held_out(
 
 
 def together(parts: Sequence[Predicted]) -> Predicted:
-    """Join at least one part to one."""
+    """Join at least one part."""
     joined = Predicted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     before = np.cumsum([0, *(part.row.size for part in parts[:-1])])
     shift = np.repeat(before, [part.linked_answer.size for part in parts])
@@ -83,7 +83,7 @@ def _of_learner(answers: Answers, number: int, new: Parameters, present: Paramet
     log = answers.log(number)
     row = np.arange(int(answers.begin[number]), int(answers.begin[number + 1]))
     links = slice(int(answers.link_begin[row[0]]), int(answers.link_begin[row[-1] + 1]))
-    by_new, by_present = stream(log, new), stream(log, present)
+    by_new, by_present = predict_log(log, new), predict_log(log, present)
     return Predicted(
         np.full(row.size, number, dtype=np.int64),
         row,

@@ -1,4 +1,4 @@
-"""Concepts on which mastery is within reach of a learner who knows everything asked."""
+"""Find concepts on which mastery is out of reach even with only right answers."""
 
 from typing import Final
 
@@ -9,20 +9,21 @@ from workers.modelling.calibration.ceilings import LOWEST, ceiling, ceilings_of,
 from workers.modelling.judging.validity import MASTERED
 
 IN_A_ROW: Final = 15
-"""Right answers in a row after which an average new learner has to be at `validity.MASTERED`."""
+"""Number of right answers in a row that must bring an average new learner to `validity.MASTERED`.
+"""
 UNSEEN: Final = ""
-"""Stands for each concept without parameters of its own; no concept has an empty id."""
+"""Stands for every concept without own parameters; no concept has an empty id."""
 
 _NAMED: Final = 20
 
 
 def out_of_reach(parameters: Parameters) -> list[str]:
-    """List the concepts on which mastery means little because it cannot be reached or kept.
+    """List the concepts on which mastery cannot be reached or kept.
 
     Returns:
         Ids of the concepts whose ceiling lies below `ceilings.LOWEST`, or that an average new
-        learner does not master by `IN_A_ROW` right answers in a row to items without parameters of
-        their own. `UNSEEN` is among them if this holds for concepts without own parameters.
+        learner does not master by `IN_A_ROW` right answers in a row to items without own
+        parameters. `UNSEEN` is among them if this holds for concepts without own parameters.
     """
     return [
         concept
@@ -32,7 +33,7 @@ def out_of_reach(parameters: Parameters) -> list[str]:
 
 
 def lowest_ceiling(parameters: Parameters) -> float:
-    """Find the lowest ceiling over all concepts, those never seen included, in (0, 1]."""
+    """Find the lowest ceiling over all concepts, unseen ones included, in (0, 1]."""
     return lowest_of(ceilings_of(parameters, (*parameters.concepts, UNSEEN)))
 
 
@@ -40,11 +41,11 @@ def slow_warning(parameters: Parameters, unreachable: list[str]) -> str | None:
     """Warn of concepts with a sufficient ceiling that are mastered too slowly.
 
     Args:
-        parameters: under which mastery is computed.
-        unreachable: as `out_of_reach` lists them.
+        parameters: the parameters.
+        unreachable: result of `out_of_reach`.
 
     Returns:
-        A sentence that names concepts and a remedy; None if there is none.
+        A sentence with the concepts and a remedy; None if there is no such concept.
     """
     slow = [
         concept
@@ -64,7 +65,7 @@ def slow_warning(parameters: Parameters, unreachable: list[str]) -> str | None:
 def _reaches(parameters: Parameters, concept: str) -> bool:
     learner = Learner(parameters_version=parameters.version)
     scale = next(iter(parameters.scales), "default")
-    # All at the same time: what time takes from knowledge is no matter here.
+    # All answers at the same time, so that nothing decays.
     answer = Response("", None, "", (concept,), scale, 1.0, 0)
     for _ in range(IN_A_ROW):
         apply(learner, answer, parameters)

@@ -1,4 +1,4 @@
-"""How well answers of held-out learners on each concept and item are predicted."""
+"""Fit of concepts and items on held-out learners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,13 @@ from workers.modelling.judging.predicted import Predicted, log_losses
 
 @dataclass(frozen=True)
 class Fit:
-    """How well the answers on one concept or item are predicted.
+    """Fit of the answers on one concept or item.
 
     Args:
         answers: number of answers.
-        infit: squared errors over expected squared errors: 1 where the predictions are right,
-            above 1 where the answers are noisier. Source: Wright & Masters (1982), "Rating scale
-            analysis".
-        residual: mean of score less prediction, in [-1, 1].
+        infit: squared errors over expected squared errors: 1 for right predictions, above 1 for
+            noisier answers. Source: Wright & Masters (1982), "Rating scale analysis".
+        residual: mean of score minus prediction, in [-1, 1].
         log_loss: mean over answers, nats.
     """
 
@@ -30,13 +29,13 @@ class Fit:
 
 
 def fit_of_items(answers: Answers, predicted: Predicted) -> dict[str, Fit]:
-    """Judge the new predictions of each item that held-out learners answered."""
+    """Compute the fit of each item that held-out learners answered, under the new parameters."""
     of = answers.item[predicted.row].astype(np.int64)
     return _fits(answers.items, of, predicted.score, predicted.new)
 
 
 def fit_of_concepts(answers: Answers, predicted: Predicted) -> dict[str, Fit]:
-    """Judge the same of each concept; an answer counts for each of its concepts."""
+    """Compute the fit of each concept; an answer counts for each of its concepts."""
     of = predicted.linked_answer
     return _fits(answers.concepts, predicted.linked_concept, predicted.score[of], predicted.new[of])
 

@@ -1,10 +1,10 @@
-"""Validity of mastery: the share of right answers that follow a declaration of mastery.
+"""Validity of mastery: the share of right answers after a declaration of mastery.
 
 A pair is one learner with one concept. The first answer after which mastery reaches a threshold
-declares the pair mastered. Mastery that means knowing is followed by right answers, so validity is
-the mean score of the first answers after the declaration. A model that declares fewer pairs has an
-easier task, so models are compared at equal shares: the threshold is moved until each declares
-the same share of its pairs.
+declares the pair mastered. Right answers follow if mastery means knowing, so validity is the mean
+score of the first answers after the declaration. A model that declares fewer pairs has an easier
+task. So models are compared at equal shares: the threshold is moved until each declares the same
+share of its pairs.
 """
 
 import math
@@ -19,14 +19,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MASTERED: Final = 0.95
-"""Mastery from which a pair counts as mastered, unless another threshold is given."""
+"""Default threshold of mastery."""
 SHARES: Final = (0.3, 0.4, 0.5)
 """Shares of declared pairs at which models are compared."""
 ANSWERS: Final = 5
-"""Most answers of a pair that count after a declaration, and most that count before it."""
+"""Largest number of a pair's answers that count after a declaration, and before it."""
 
 _ROUNDING: Final = 1e-9
-"""Shares such as .3 are not exact: a count of pairs this little above a whole number is whole."""
+"""Tolerance of a count of pairs, since shares such as .3 are not exact."""
 
 
 class MasteryTrace(NamedTuple):
@@ -38,7 +38,7 @@ class MasteryTrace(NamedTuple):
     pair: Ints
     """Number of the learner-concept pair, 0 or more."""
     log_odds: Floats
-    """Log-odds of mastery after the answer, natural logarithm; ±inf are allowed."""
+    """Log-odds of mastery after the answer, natural logarithm; ±inf is allowed."""
     score: Floats
     """Score of the answer, in [0, 1]."""
 
@@ -48,15 +48,15 @@ class Declared:
     """Validity at one threshold.
 
     Args:
-        threshold: mastery that declares a pair, in [0, 1]; NaN for a share of no pairs.
-        share: pairs declared over all pairs, in [0, 1]; NaN without a pair.
-        right_after: mean score of the up to `ANSWERS` answers of each declared pair that follow
-            its declaring answer, pooled over pairs; NaN without any.
+        threshold: mastery that declares a pair, in [0, 1]; NaN without a pair.
+        share: declared pairs over all pairs, in [0, 1]; NaN without a pair.
+        right_after: mean score of the up to `ANSWERS` answers after each declaring answer, pooled
+            over pairs; NaN without any.
         answers_after: number of these answers.
-        right_before: mean score of the up to `ANSWERS` answers of each declared pair directly
-            before its declaring answer, pooled over pairs; the declaring answer is in neither.
+        right_before: mean score of the up to `ANSWERS` answers directly before each declaring
+            answer, pooled over pairs; NaN without any. The declaring answer counts in neither.
         answers_before: number of these answers.
-        without_following: declared pairs whose last answer declared them.
+        without_following: number of pairs that their last answer declared.
     """
 
     threshold: float
@@ -69,7 +69,7 @@ class Declared:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Declared":
-        """Read what `document` wrote."""
+        """Read the result of `document`."""
         return cls(**{name: _number(value) for name, value in document.items()})
 
     def document(self) -> dict[str, Any]:
@@ -79,17 +79,16 @@ class Declared:
 
 @dataclass(frozen=True)
 class Validity:
-    """Measures of the mastery of one model.
+    """Validity of one model's mastery.
 
     Args:
-        pairs: learner-concept pairs with at least one answer.
-        at_threshold: validity at the threshold of mastery; its share is that of pairs ever
-            mastered.
+        pairs: number of learner-concept pairs with an answer.
+        at_threshold: validity at the threshold of mastery.
         at_shares: validity where about a given share of the pairs is declared, by that share.
         answers_until: lower quartile, median and upper quartile of the number of the declaring
             answer (1 is the pair's first) over the mastered pairs, interpolated linearly; NaN
             without a mastered pair.
-        lapses: falls from at or above the threshold to below it, per mastered pair; NaN without a
+        lapses: falls from the threshold or above to below it, per mastered pair; NaN without a
             mastered pair.
     """
 
@@ -101,12 +100,15 @@ class Validity:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Validity":
-        """Read what `document` wrote."""
+        """Read the result of `document`."""
         until = document["answers_until_mastery"]
         return cls(
             document["pairs"],
             Declared.of(document["at_threshold"]),
-            {float(share): Declared.of(one) for share, one in document["at_shares"].items()},
+            {
+                float(share): Declared.of(declared)
+                for share, declared in document["at_shares"].items()
+            },
             (
                 _number(until["lower_quartile"]),
                 _number(until["median"]),
@@ -121,7 +123,9 @@ class Validity:
         return {
             "pairs": self.pairs,
             "at_threshold": self.at_threshold.document(),
-            "at_shares": {str(share): one.document() for share, one in self.at_shares.items()},
+            "at_shares": {
+                str(share): declared.document() for share, declared in self.at_shares.items()
+            },
             "answers_until_mastery": {
                 "lower_quartile": lower,
                 "median": median,
@@ -134,7 +138,7 @@ class Validity:
 def validity(
     trace: MasteryTrace, threshold: float = MASTERED, shares: Sequence[float] = SHARES
 ) -> Validity:
-    """Measure the mastery of one model.
+    """Measure the validity of one model's mastery.
 
     Args:
         trace: mastery after each answer.
@@ -142,9 +146,9 @@ def validity(
         shares: shares of pairs to declare, each in (0, 1].
 
     Raises:
-        ValueError: if a share lies outside (0, 1].
+        ValueError: a share lies outside (0, 1].
     """
-    trails = Trails(trace)
+    trails = PairTraces(trace)
     level = float(log_odds_of(np.array(threshold)))
     first = trails.declaring(level)
     declared = first >= 0
@@ -161,12 +165,12 @@ def validity(
     )
 
 
-class Trails:
-    """The entries of a trace, sorted by pair; a pair's own order is kept.
+class PairTraces:
+    """The entries of a trace, sorted by pair; each pair keeps its order.
 
     Attributes:
-        pairs: number of each pair that has an entry, rising, shape (p,).
-        begin: first entry of each pair, and the number of entries; shape (p + 1,).
+        pairs: number of each pair with an entry, rising, shape (p,).
+        begin: first entry of each pair, and the number of entries, shape (p + 1,).
     """
 
     def __init__(self, trace: MasteryTrace) -> None:
@@ -179,13 +183,13 @@ class Trails:
     def threshold_at(self, share: float) -> float:
         """Find the log-odds that declare a share of the pairs, or the nearest share above it.
 
-        Pairs whose largest log-odds are equal are declared together, so ties may declare more.
+        Pairs with equal largest log-odds are declared together, so ties may declare more.
 
         Returns:
             The log-odds; NaN without a pair.
 
         Raises:
-            ValueError: if the share lies outside (0, 1].
+            ValueError: the share lies outside (0, 1].
         """
         if not 0.0 < share <= 1.0:
             raise ValueError(f"share must lie in (0, 1], not {share}")
@@ -209,11 +213,11 @@ class Trails:
         return np.where(first < size, first, -1)
 
     def after(self, level: float) -> tuple[Floats, Ints]:
-        """Sum the scores of the answers that follow each pair's declaration.
+        """Sum the scores of the answers after each pair's declaration.
 
         Returns:
-            Sum and number of the up to `ANSWERS` answers after the declaring one; both are 0 for
-            a pair that is not declared. Shape (p,) each.
+            Sum and number of the up to `ANSWERS` answers after the declaring one, shape (p,) each;
+            0 for a pair that is not declared.
         """
         first = self.declaring(level)
         begin = np.where(first < 0, 0, first + 1)
@@ -224,7 +228,7 @@ class Trails:
         """Sum the scores of the up to `ANSWERS` answers directly before each declaring one.
 
         Returns:
-            As `after`.
+            See `after`.
         """
         first = self.declaring(level)
         end = np.maximum(first, 0)
@@ -232,7 +236,7 @@ class Trails:
         return self._sum_before[end] - self._sum_before[begin], end - begin
 
     def lapses(self, level: float) -> int:
-        """Count the answers that bring their pair from at or above a level to below it."""
+        """Count the answers that bring their pair from a level or above to below it."""
         mastered = self._log_odds >= level
         falls = mastered[:-1] & ~mastered[1:]
         # The last entry of one pair and the first of the next are no fall.
@@ -241,18 +245,18 @@ class Trails:
 
 
 def log_odds_of(mastery: Floats) -> Floats:
-    """The natural logarithm of the odds of probabilities in [0, 1]; ±inf at the ends."""
+    """Compute the natural logarithm of the odds of probabilities in [0, 1]; ±inf at the ends."""
     with np.errstate(divide="ignore"):
         odds: Floats = np.log(mastery) - np.log1p(-mastery)
     return odds
 
 
-def _declared_at(trails: Trails, share: float) -> Declared:
+def _declared_at(trails: PairTraces, share: float) -> Declared:
     level = trails.threshold_at(share)
     return _declared(trails, level, _probability(level))
 
 
-def _declared(trails: Trails, level: float, threshold: float) -> Declared:
+def _declared(trails: PairTraces, level: float, threshold: float) -> Declared:
     declared = trails.declaring(level) >= 0
     right_after, after = trails.after(level)
     right_before, before = trails.before(level)

@@ -4,27 +4,27 @@ import math
 
 import numpy as np
 
-from workers.modelling.judging.validity import Floats, Ints, MasteryTrace, Trails
+from workers.modelling.judging.validity import Floats, Ints, MasteryTrace, PairTraces
 
 
 def following_by_learner(
     trace: MasteryTrace, learner_of_pair: Ints, share: float
 ) -> tuple[Floats, Floats]:
-    """Sum the answers that follow declarations of mastery, by learner.
+    """Sum the answers after declarations of mastery, by learner.
 
     Args:
         trace: mastery after each answer.
-        learner_of_pair: number of the learner of each pair, from 0, shape (largest pair + 1,).
-        share: share of all pairs that is declared, in (0, 1]; see `Trails.threshold_at`.
+        learner_of_pair: learner of each pair, from 0, shape (largest pair + 1,).
+        share: share of all pairs to declare, in (0, 1]; see `PairTraces.threshold_at`.
 
     Returns:
         Sum of the scores of the up to `validity.ANSWERS` answers after each declaration, and their
-        number; shape (largest learner + 1,) each.
+        number, shape (largest learner + 1,) each.
 
     Raises:
-        ValueError: if the share lies outside (0, 1].
+        ValueError: the share lies outside (0, 1].
     """
-    trails = Trails(trace)
+    trails = PairTraces(trace)
     learner = learner_of_pair[trails.pairs]
     right, answers = trails.after(trails.threshold_at(share))
     size = int(learner_of_pair.max(initial=-1)) + 1
@@ -37,29 +37,28 @@ def following_by_learner(
 def validity_difference(
     new: MasteryTrace, present: MasteryTrace, learner_of_pair: Ints, share: float
 ) -> tuple[float, float]:
-    """Estimate how much more valid new mastery is than the present one, at an equal share.
+    """Estimate the difference of two models' validity at an equal share.
 
-    Both validities are ratios of sums over learners. Learner i adds
-    u_i = (s_i - R·c_i) / C of the new model less the same of the present one to their difference,
-    with s_i its sum of scores, c_i its number of answers, R the validity and C all answers. The
-    variance is n/(n - 1)·Σ u_i², so that the covariance of the two is in it. The thresholds count
-    as known.
+    Both validities are ratios of sums over learners. Learner i contributes u_i = (s_i - R·c_i) / C
+    of the new model minus the same of the present one, with s_i the learner's sum of scores, c_i
+    the number of answers, R the validity and C the number of all answers. The variance n/(n - 1)·Σ
+    u_i² includes the covariance of the two. The thresholds count as known.
 
     Source: Woodruff (1971), "A simple method for approximating the variance of a complicated
     estimate", Journal of the American Statistical Association 66, 411-414.
 
     Args:
-        new: mastery after each answer by the new parameters.
-        present: the same answers by the present parameters.
-        learner_of_pair: number of the learner of each pair, from 0, shape (largest pair + 1,).
-        share: share of all pairs that each declares, in (0, 1].
+        new: mastery after each answer under the new parameters.
+        present: mastery after the same answers under the present parameters.
+        learner_of_pair: learner of each pair, from 0, shape (largest pair + 1,).
+        share: share of all pairs that each model declares, in (0, 1].
 
     Returns:
-        Validity of new less present, in [-1, 1], and its standard error. Both are NaN where no
-        answer follows a declaration of one of them; the error is for fewer than two learners.
+        Validity of new minus present, in [-1, 1], and its standard error. Both are NaN if no answer
+        follows a declaration of one of them; the error is NaN for fewer than two learners.
 
     Raises:
-        ValueError: if the share lies outside (0, 1].
+        ValueError: the share lies outside (0, 1].
     """
     difference = 0.0
     influence = np.zeros(int(learner_of_pair.max(initial=-1)) + 1)

@@ -1,1 +1,1 @@
-"""Concept maps: read from a file, checked, written to the ledger and from there into the graph."""
+"""Concept maps: read a file, check it, write it to the ledger, and copy it to the graph."""

@@ -1,4 +1,4 @@
-"""Whether a file fits the map that is registered already: unknown names and cycles. Pure."""
+"""Check a file against the registered map: unknown names and cycles. Pure."""
 
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -10,7 +10,7 @@ _MOST_CYCLES = 10
 
 
 def findings(file: MapFile, registered: ConceptMap) -> list[Finding]:
-    """What keeps a file from being imported into a map, cycles last."""
+    """Return the reasons not to import a file: unknown names, or else cycles."""
     known = registered.concepts.keys() | {one.concept_id for one in file.concepts}
     unknown = [*_unknown(file, known)]
     return unknown or [*_cycles(file, registered)]
@@ -22,7 +22,7 @@ def _unknown(file: MapFile, known: set[str]) -> Iterator[Finding]:
             if name not in known:
                 yield Finding(
                     f"concepts[{number}].prerequisites",
-                    f"of {shown(concept.concept_id)} has {shown(name)}, which is no concept of "
+                    f"of {shown(concept.concept_id)} has {shown(name)}, which is neither in "
                     "this file nor registered: add that concept, or remove it here",
                 )
     for number, item in enumerate(file.items):
@@ -30,7 +30,7 @@ def _unknown(file: MapFile, known: set[str]) -> Iterator[Finding]:
             if name not in known:
                 yield Finding(
                     f"items[{number}].concept_ids",
-                    f"of {shown(item.item_id)} has {shown(name)}, which is no concept of this "
+                    f"of {shown(item.item_id)} has {shown(name)}, which is neither in this "
                     "file nor registered: add that concept, or correct it here",
                 )
 
@@ -43,7 +43,7 @@ def _cycles(file: MapFile, registered: ConceptMap) -> Iterator[Finding]:
         cycle = _cycle(before)
         if cycle is None:
             return
-        # Told from the first concept of the file on. Without one somebody wrote to the tables.
+        # Begin at the first concept of the file; a cycle without any was written to the tables.
         start = min(cycle, key=lambda one: (place.get(one, len(place)), one))
         at = cycle.index(start)
         ring = [*cycle[at:], *cycle[:at], start]
@@ -58,12 +58,12 @@ def _cycles(file: MapFile, registered: ConceptMap) -> Iterator[Finding]:
             f"{' → '.join(map(shown, ring))}{registered_already}: remove one of these "
             "prerequisites",
         )
-        # Taken apart, so that the next is another one.
+        # Cut, so that the next search finds another cycle.
         before[ring[1]].discard(ring[0])
 
 
 def _cycle(before: Mapping[str, set[str]]) -> list[str] | None:
-    """A cycle, each concept a prerequisite of the next and the last of the first; None: none."""
+    """Return a cycle, each concept a prerequisite of the next; None if there is none."""
     try:
         TopologicalSorter(before).prepare()
     except CycleError as error:

@@ -1,4 +1,4 @@
-"""A concept map as a file, and everything that can be wrong with its form."""
+"""Read a concept map from a file, and check its form."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _Name = Annotated[
 
 
 class Finding(NamedTuple):
-    """Something wrong with a file: where, and a sentence that names value and remedy."""
+    """Something wrong with a file: its place, and a sentence with value and remedy."""
 
     place: str
     problem: str
@@ -33,12 +33,12 @@ class Finding(NamedTuple):
 
 
 class MapFile(NamedTuple):
-    """What a file says, in its order.
+    """The content of a file, in its order.
 
     Args:
         concepts: with their prerequisites.
-        items: with the concepts that they ask for.
-        unknown: places of fields that mean nothing here.
+        items: with the concepts that they test.
+        unknown: places of unknown fields.
     """
 
     concepts: list[Concept]
@@ -71,10 +71,10 @@ class _File(_Open):
 
 
 def read_file(path: Path) -> MapFile:
-    """Read a file whole.
+    """Read a file.
 
     Raises:
-        InputFileError: it can't be read, is no JSON, or its form is wrong; naming each place.
+        InputFileError: it can't be read, is not JSON, or its form is wrong; names each place.
     """
     try:
         text = path.read_bytes()
@@ -83,7 +83,7 @@ def read_file(path: Path) -> MapFile:
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InputFileError(f"{path} is no JSON in UTF-8: {error}; correct it") from error
+        raise InputFileError(f"{path} is not JSON in UTF-8: {error}; correct it") from error
     try:
         parsed = _File.model_validate_json(text)
     except ValidationError as error:
@@ -107,13 +107,13 @@ def read_file(path: Path) -> MapFile:
 
 
 def wrong(path: Path, findings: list[Finding]) -> InputFileError:
-    """The error that tells all that is wrong with a file."""
+    """Return the error that lists everything wrong with a file."""
     listed = "\n  ".join(map(str, findings))
     return InputFileError(f"{path} is not imported, nothing was changed:\n  {listed}")
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it."""
+    """Return a value as a message quotes it."""
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
 

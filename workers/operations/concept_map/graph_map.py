@@ -1,12 +1,12 @@
-"""Making the graph's concept map that of the ledger, for the concepts that are registered.
+"""Copy the ledger's concept map to the graph, for the concepts that are registered.
 
-What other programs have written about concepts that are not registered stays as it is.
+Concepts of other programs that are not registered stay as they are.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.graph.mapping import MappedConcept
 from workers.graph.protocol import Graph
 from workers.ledger.concept_map import ConceptLedger
@@ -19,7 +19,7 @@ _TOGETHER = 1_000
 
 
 class MapDifference(NamedTuple):
-    """A registered concept that the graph does not have as the ledger says."""
+    """A registered concept that differs between graph and ledger."""
 
     tenant_id: str
     held: MappedConcept
@@ -34,25 +34,25 @@ class MapDifference(NamedTuple):
 
 
 class GraphMap:
-    """Compares the graph's map with the ledger's, and repairs it; safe beside imports.
+    """Compares the graph's map with the ledger's and repairs it; safe beside imports.
 
     Args:
-        ledger: what is right.
-        graph: prepared.
-        patience: waits for servers that are away.
-        dry_run: only look.
+        ledger: the ledger, which is right.
+        graph: the graph, prepared.
+        retrying: waits for servers that are away.
+        dry_run: compare only.
     """
 
     def __init__(
-        self, *, ledger: ConceptLedger, graph: Graph, patience: Patience, dry_run: bool = False
+        self, *, ledger: ConceptLedger, graph: Graph, retrying: Retrying, dry_run: bool = False
     ) -> None:
         self._ledger = ledger
         self._graph = graph
-        self._patience = patience
+        self._retrying = retrying
         self._dry_run = dry_run
 
     async def of(self, tenant_id: str | None) -> AsyncIterator[list[MapDifference]]:
-        """Repair the map of a tenant; without one those of all, one after the other."""
+        """Repair the map of a tenant; None: of all tenants, one after the other."""
         if tenant_id is not None:
             yield await self.of_tenant(tenant_id)
             return
@@ -63,9 +63,9 @@ class GraphMap:
             after = page[-1]
 
     async def of_tenant(self, tenant_id: str) -> list[MapDifference]:
-        """Repair the map of a tenant; returns in what it differed.
+        """Repair the map of a tenant, and return the differences found.
 
-        Where an import comes in between, it is done again from what that left.
+        If an import comes in between, the map is compared again.
         """
         found: dict[str, MapDifference] = {}
         while True:
@@ -104,7 +104,7 @@ class GraphMap:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        return await self._patience.until_answered(lambda: call(*arguments, **named))
+        return await self._retrying.call(lambda: call(*arguments, **named))
 
 
 def _told(concept: MappedConcept) -> str:

@@ -1,4 +1,4 @@
-"""Importing a concept map: checked whole, written in one transaction, then into the graph."""
+"""Import a concept map: check it as a whole, and write it in one transaction."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +10,14 @@ from workers.operations.concept_map.file import MapFile, wrong
 
 @dataclass(slots=True)
 class Imported:
-    """What an import changed in the ledger, or would.
+    """The changes of an import, made or planned.
 
     Args:
-        version: of the map by now.
+        version: the version of the map afterwards.
         added_concepts, changed_concepts, same_concepts: ids.
         added_items, changed_items, same_items: ids.
-        prerequisites: pairs (prerequisite, concept) that came.
-        removed: such pairs that went.
+        prerequisites: pairs (prerequisite, concept) that were added.
+        removed: such pairs that were removed.
     """
 
     version: int = 0
@@ -32,17 +32,17 @@ class Imported:
 
     @property
     def different(self) -> bool:
-        """Whether anything was not as the file says."""
+        """True if the map differed from the file."""
         changed = self.changed_concepts or self.changed_items
         return bool(self.added_concepts or self.added_items or changed)
 
 
 class Importer:
-    """Imports concept maps; safe beside others, and to repeat.
+    """Imports concept maps; safe beside other imports, and safe to repeat.
 
     Args:
         ledger: the system of record.
-        tenant_id: whose map.
+        tenant_id: the tenant of the map.
     """
 
     def __init__(self, ledger: ConceptLedger, tenant_id: str) -> None:
@@ -50,15 +50,15 @@ class Importer:
         self._tenant_id = tenant_id
 
     async def run(self, path: Path, file: MapFile, *, dry_run: bool = False) -> Imported:
-        """Check a file against what is registered, and write what differs.
+        """Check a file against the registered map, and write the differences.
 
         Args:
             path: for messages.
-            file: what it says.
+            file: the content of the file.
             dry_run: only check and compare.
 
         Raises:
-            InputFileError: it names what is unknown, or closes a cycle; nothing was written.
+            InputFileError: it names something unknown or closes a cycle; nothing was written.
             LedgerUnavailable: try again.
         """
         while True:
@@ -74,11 +74,11 @@ class Importer:
             if version is not None:
                 imported.version = version
                 return imported
-            # Somebody else's import came in between: all is checked anew.
+            # Another import came in between: check everything again.
 
 
 def compared(file: MapFile, registered: ConceptMap) -> tuple[Imported, ConceptMap]:
-    """In what a file differs from what is registered, and that part of it."""
+    """Return the differences from the registered map, and the part of the file with them."""
     imported, part = Imported(registered.version), ConceptMap(registered.version)
     for concept in file.concepts:
         name = concept.concept_id

@@ -1,1 +1,1 @@
-"""Dead letters for people: looking at what was refused, sending it again, taking it away."""
+"""Dead letters: list and show refused events, send them again, delete them."""

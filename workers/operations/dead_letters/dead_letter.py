@@ -1,4 +1,4 @@
-"""One dead letter: a rejection in its stream, read as leniently as can be."""
+"""One dead letter: a rejection in its stream, read as leniently as possible."""
 
 import base64
 import binascii
@@ -15,31 +15,30 @@ from contracts.streams import EVENT_FIELD, Shard
 from workers.common.errors import Refused
 from workers.common.times import iso
 from workers.identity.claims import tenant_of
+from workers.streams.entry_ids import LAST_MS
 
 _FIELD: Final = EVENT_FIELD.encode()
 _ID: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,20}-\d{1,20})")
-_LAST_MS: Final = 253_402_300_799_999
-"""The end of the year 9999, milliseconds since 1970."""
 
 
-class LetterId(NamedTuple):
-    """The id of a dead letter: of its entry in the rejected stream, and that stream's shard."""
+class DeadLetterId(NamedTuple):
+    """The id of a dead letter: the shard and the id of its entry in the rejected stream."""
 
     shard: int | None
-    """None where there is one stream under its plain name."""
+    """None if there is one stream under its plain name."""
     entry_id: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """An id as `str` writes it, such as ``1795253400123-0`` or ``3:1795253400123-0``.
+        """Read an id, such as ``1795253400123-0`` or ``3:1795253400123-0``.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is not an id.
         """
         found = _ID.fullmatch(text)
         if found is None:
             raise ValueError(
-                f"{text!r} is no id of a dead letter: give one as `mastery rejected list` prints it"
+                f"{text!r} is not the id of a dead letter: give one from `mastery rejected list`"
             )
         shard, entry_id = found.groups()
         return cls(None if shard is None else int(shard), entry_id)
@@ -49,32 +48,32 @@ class LetterId(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """Whose the refused event claims to be; None where it does not say so readably."""
+    """The learner that a refused event names; None for what can't be read."""
 
     tenant_id: str | None
     student_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter.
+class DeadLetter:
+    """A refused event with the reason.
 
     Args:
         id: its id.
-        shard: the streams that it belongs to.
-        data: the rejection's ``data``; empty where the entry is no rejection of ours.
+        shard: the streams of its shard.
+        data: the rejection's ``data``; empty if the entry is not a rejection of ours.
         tenant_claim: dotted path of the claim that names the tenant.
-        redriven_as: the id of the entry that it was sent again as; None if it was not.
+        redriven_as: the id of the entry as which it was sent again; None if it was not.
     """
 
-    id: LetterId
+    id: DeadLetterId
     shard: Shard
     data: Mapping[str, Any]
     tenant_claim: str
     redriven_as: str | None = None
 
     def text(self, name: str) -> str | None:
-        """A field of the rejection, if it is there and is text."""
+        """Return a field of the rejection; None unless it is text."""
         value = self.data.get(name)
         return value if isinstance(value, str) else None
 
@@ -90,17 +89,17 @@ class Letter:
 
     @property
     def accepted_at(self) -> str | None:
-        """When that was, by Redis's clock, as RFC 3339 text."""
+        """The time in `first_entry_id`, by Redis's clock, as RFC 3339 text."""
         return moment_of(self.first_entry_id)
 
     @property
     def redriven_at(self) -> str | None:
-        """When it was sent again, by Redis's clock, as RFC 3339 text."""
+        """The time at which it was sent again, by Redis's clock, as RFC 3339 text."""
         return moment_of(self.redriven_as)
 
     @property
     def event(self) -> bytes | None:
-        """What the entry held in its field `event`, byte by byte; None if it had none."""
+        """The bytes of the entry's field `event`; None if it had none."""
         if self.data.get("without_event"):
             return None
         if (text := self.text("event")) is not None:
@@ -114,9 +113,9 @@ class Letter:
             return None
 
     def claimed(self) -> Claimed:
-        """Whose the event claims to be: nobody has verified it. It is parsed at each call."""
+        """Return the learner that the event names, unverified; parses the event each time."""
         data = _at(_json(self.event), "data")
-        # A rejection of the graph projector holds a mastery event, which names both itself.
+        # A rejection of the graph projector holds a mastery event, which names both.
         student = _at(_at(data, "response"), "student_id") or _at(data, "student_id")
         claims = _at(data, "claims")
         tenant = _at(data, "tenant_id")
@@ -130,27 +129,27 @@ class Letter:
         )
 
 
-def read_letter(
-    letter_id: LetterId, shard: Shard, fields: Mapping[bytes, bytes], tenant_claim: str
-) -> Letter:
-    """A dead letter of an entry of a rejected stream; reads what can be read.
+def read_dead_letter(
+    letter_id: DeadLetterId, shard: Shard, fields: Mapping[bytes, bytes], tenant_claim: str
+) -> DeadLetter:
+    """Make a dead letter of an entry of a rejected stream, as far as it can be read.
 
     Args:
         letter_id: its id.
-        shard: the streams that it belongs to.
+        shard: the streams of its shard.
         fields: the fields of the entry.
         tenant_claim: dotted path of the claim that names the tenant.
     """
     data: Any = None
     with suppress(ValueError, LookupError, TypeError):
         data = orjson.loads(fields[_FIELD])["data"]
-    return Letter(letter_id, shard, data if isinstance(data, dict) else {}, tenant_claim)
+    return DeadLetter(letter_id, shard, data if isinstance(data, dict) else {}, tenant_claim)
 
 
 def moment_of(entry_id: str | None) -> str | None:
-    """The time in an entry's id as RFC 3339 text; None where it is no time before 10000."""
+    """Return the time in an entry's id as RFC 3339 text; None unless it is before 10000."""
     milliseconds = (entry_id or "").partition("-")[0]
-    if not milliseconds.isdecimal() or int(milliseconds) > _LAST_MS:
+    if not milliseconds.isdecimal() or int(milliseconds) > LAST_MS:
         return None
     return iso(int(milliseconds) * 1000)[:23] + "Z"
 

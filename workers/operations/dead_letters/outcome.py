@@ -1,4 +1,4 @@
-"""What became of a dead letter that was to be sent again or taken away."""
+"""The outcome of sending dead letters again or deleting them."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -6,38 +6,38 @@ from itertools import groupby
 from typing import NamedTuple
 
 from contracts.streams import Shard
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 
 
 class Fate(StrEnum):
-    """What became of it; in a trial run, what would."""
+    """What happened to a dead letter, or would happen in a dry run."""
 
     REDRIVEN = "redriven"
-    """Sent again, now."""
+    """Sent again now."""
     ALREADY_REDRIVEN = "already_redriven"
     """Sent again before; nothing was sent now."""
     REFUSED = "refused"
     """It can't be sent again."""
     PURGED = "purged"
-    """Taken away."""
+    """Deleted."""
     ON_ITS_WAY = "on_its_way"
-    """Kept, because the entry that it was sent again as is not settled yet."""
+    """Kept, because the entry as which it was sent again is not settled yet."""
     MISSING = "missing"
-    """There is no such letter, or no longer."""
+    """There is no such dead letter."""
 
 
 class Outcome(NamedTuple):
-    """What became of one letter."""
+    """The outcome for one dead letter."""
 
-    letter: Letter
+    letter: DeadLetter
     fate: Fate
     redriven_as: str | None = None
-    """The id of the entry that it was sent again as, whenever that was."""
+    """The id of the entry as which it was sent again, now or before."""
     reason: str | None = None
-    """Why it can't be sent again, and what to do instead."""
+    """The reason why it can't be sent again, and the remedy."""
 
 
-def by_shard(letters: Sequence[Letter]) -> Iterator[tuple[Shard, list[Letter]]]:
-    """Letters that follow one another in one shard: a script can't reach beyond it."""
+def by_shard(letters: Sequence[DeadLetter]) -> Iterator[tuple[Shard, list[DeadLetter]]]:
+    """Group neighbouring letters by shard, because a script can't reach beyond one."""
     for shard, group in groupby(letters, key=lambda one: one.shard):
         yield shard, list(group)

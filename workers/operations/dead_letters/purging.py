@@ -1,4 +1,4 @@
-"""Taking dead letters away for good."""
+"""Delete dead letters for good."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.outcome import Fate, Outcome, by_shard
 from workers.operations.dead_letters.reading import redriven_key
 from workers.streams.redis_errors import redis_errors
@@ -18,10 +18,10 @@ _FATES: Final = {b"purged": Fate.PURGED, b"waiting": Fate.ON_ITS_WAY, b"gone": F
 
 
 class Purger:
-    """Deletes dead letters, and with each what is noted about its being sent again.
+    """Deletes dead letters, with the notes about their being sent again.
 
-    A letter is kept while the entry that it was sent again as is unread or pending: that entry's
-    first acceptance is noted with the letter.
+    A letter stays while the entry as which it was sent again is unread or pending, because the
+    first acceptance of that entry is noted with the letter.
 
     Args:
         client: a connection to the Redis of the streams.
@@ -30,12 +30,12 @@ class Purger:
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(_SCRIPT)
 
-    async def purge(self, letters: Sequence[Letter], *, dry_run: bool = False) -> list[Outcome]:
-        """Delete letters, a page of them in one step; safe to repeat.
+    async def purge(self, letters: Sequence[DeadLetter], *, dry_run: bool = False) -> list[Outcome]:
+        """Delete letters, those of a shard in one step; safe to repeat.
 
         Args:
             letters: a few hundred at most.
-            dry_run: only say what would be deleted.
+            dry_run: only report what would be deleted.
 
         Raises:
             RedisUnavailable: Redis is away; some may have been deleted.

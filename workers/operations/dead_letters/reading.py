@@ -1,4 +1,4 @@
-"""Reading the rejected streams page by page, in bounded memory however long they are."""
+"""Read the rejected streams page by page, in bounded memory."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -8,21 +8,23 @@ from redis.asyncio import Redis
 
 from contracts.streams import Shard, shards
 from workers.common.errors import SettingsError
-from workers.operations.dead_letters.dead_letter import Letter, LetterId, read_letter
+from workers.common.text import text_of
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
 from workers.operations.dead_letters.selection import Selection
+from workers.streams.entry_ids import order
 from workers.streams.redis_errors import redis_errors
 
 _PAGE: Final = 200
-"""Entries read at once: with the largest events accepted by default some 20 MB."""
+"""Entries read at once: about 20 MB with the largest events accepted by default."""
 
 
 def redriven_key(rejected: str) -> str:
-    """The hash from a dead letter's entry id to that of the entry it was sent again as."""
+    """Return the key of the hash from a letter's entry id to the id it was sent again as."""
     return f"{rejected}:redriven"
 
 
 class DeadLetters:
-    """The dead letters of all shards: shard by shard, in each the oldest first.
+    """Reads the dead letters of all shards: shard by shard, the oldest first.
 
     Args:
         client: a connection to the Redis of the streams.
@@ -36,12 +38,12 @@ class DeadLetters:
         numbers: Sequence[int | None] = range(shard_count) if shard_count else [None]
         self._shards: dict[int | None, Shard] = dict(zip(numbers, shards(shard_count), strict=True))
 
-    async def get(self, ids: Sequence[LetterId]) -> dict[LetterId, Letter]:
-        """The letters of these ids that exist, in the order given.
+    async def get(self, ids: Sequence[DeadLetterId]) -> dict[DeadLetterId, DeadLetter]:
+        """Return the letters of these ids that exist, in the order given.
 
         Raises:
             RedisUnavailable: Redis is away.
-            StreamRefused: Redis refuses to tell.
+            StreamRefused: Redis refuses the command.
         """
         known = [one for one in dict.fromkeys(ids) if one.shard in self._shards]
         with redis_errors():
@@ -52,20 +54,20 @@ class DeadLetters:
                     pipeline.hget(redriven_key(stream), one.entry_id)
                 answers: list[Any] = await pipeline.execute()
         return {
-            one: replace(self._read(one, rows[0][1]), redriven_as=_text(redriven))
+            one: replace(self._read(one, rows[0][1]), redriven_as=redriven and text_of(redriven))
             for one, rows, redriven in zip(known, answers[::2], answers[1::2], strict=True)
             if rows
         }
 
     async def ends(self) -> dict[int | None, str]:
-        """Where each stream ends now: what a long run must not go beyond.
+        """Return the present end of each stream, beyond which a long run must not go.
 
-        What it sends again may be refused again, behind that end: without it, it would never be
-        done.
+        Events sent again may be refused again and land behind that end; without it a run might
+        never finish.
 
         Raises:
             RedisUnavailable: Redis is away.
-            StreamRefused: Redis refuses to tell.
+            StreamRefused: Redis refuses the command.
         """
         ends = {}
         for number, shard in self._shards.items():
@@ -78,25 +80,25 @@ class DeadLetters:
         self,
         selection: Selection,
         *,
-        after: LetterId | None = None,
+        after: DeadLetterId | None = None,
         ends: Mapping[int | None, str] | None = None,
-    ) -> AsyncIterator[list[Letter]]:
-        """All letters of a selection, in pages of any length, empty ones included.
+    ) -> AsyncIterator[list[DeadLetter]]:
+        """Yield the letters of a selection, in pages of any length, empty ones included.
 
         Args:
-            selection: which.
-            after: the letter to begin behind; it may be gone by now.
-            ends: see `ends`; None: whatever there is when a page is read.
+            selection: the filter.
+            after: the letter to begin after; it may be gone.
+            ends: see `ends`; None: read whatever there is.
 
         Raises:
             RedisUnavailable: Redis is away.
-            StreamRefused: Redis refuses to tell.
-            SettingsError: there is no shard of `after`.
+            StreamRefused: Redis refuses the command.
+            SettingsError: the shard of `after` does not exist.
         """
         numbers = list(self._shards)
         if after is not None and after.shard not in self._shards:
             raise SettingsError(
-                f"{after} is of no shard that there is: set STREAM_SHARDS as it was when that "
+                f"{after} is in a shard that does not exist: set STREAM_SHARDS as it was when that "
                 "cursor was printed, or begin without it"
             )
         begin = numbers.index(after.shard) if after is not None else 0
@@ -111,28 +113,28 @@ class DeadLetters:
         selection: Selection,
         behind: str | None,
         ends: Mapping[int | None, str] | None,
-    ) -> AsyncIterator[list[Letter]]:
+    ) -> AsyncIterator[list[DeadLetter]]:
         stream = self._shards[number].rejected
         last = selection.last
         first = selection.first
-        if behind is not None and (first == "-" or _order(first) <= _order(behind)):
+        if behind is not None and (first == "-" or order(first) <= order(behind)):
             first = f"({behind}"
         if last is None:
             return
-        end = _order(ends[number]) if ends is not None else None
+        end = order(ends[number]) if ends is not None else None
         while True:
             with redis_errors():
                 rows: Any = await self._client.xrange(stream, first, last, count=_PAGE)
             if end is not None:
-                rows = [row for row in rows if _order(row[0]) <= end]
+                rows = [row for row in rows if order(text_of(row[0])) <= end]
             if not rows:
                 return
-            read = [self._read(LetterId(number, row[0].decode()), row[1]) for row in rows]
+            read = [self._read(DeadLetterId(number, row[0].decode()), row[1]) for row in rows]
             yield await self._redriven(stream, [one for one in read if selection.takes(one)])
             first = f"({rows[-1][0].decode()}"
 
-    async def _redriven(self, stream: str, letters: list[Letter]) -> list[Letter]:
-        """The same letters, with what is known of their being sent again."""
+    async def _redriven(self, stream: str, letters: list[DeadLetter]) -> list[DeadLetter]:
+        """Return the same letters, with the notes about their being sent again."""
         if not letters:
             return []
         with redis_errors():
@@ -140,18 +142,11 @@ class DeadLetters:
                 redriven_key(stream), [one.id.entry_id for one in letters]
             )
         return [
-            replace(one, redriven_as=_text(redriven))
+            replace(one, redriven_as=redriven and text_of(redriven))
             for one, redriven in zip(letters, found, strict=True)
         ]
 
-    def _read(self, letter_id: LetterId, fields: Mapping[bytes, bytes]) -> Letter:
-        return read_letter(letter_id, self._shards[letter_id.shard], fields, self._tenant_claim)
-
-
-def _order(entry_id: bytes | str) -> tuple[int, ...]:
-    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-    return tuple(map(int, text.split("-")))
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+    def _read(self, letter_id: DeadLetterId, fields: Mapping[bytes, bytes]) -> DeadLetter:
+        return read_dead_letter(
+            letter_id, self._shards[letter_id.shard], fields, self._tenant_claim
+        )

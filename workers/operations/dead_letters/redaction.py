@@ -1,4 +1,4 @@
-"""Refused events as people may see them: without any token, whatever is wrong with the event."""
+"""Show refused events without any token, whatever is wrong with the event."""
 
 import math
 import re
@@ -12,16 +12,16 @@ _TOKEN_FIELD: Final = "token"  # noqa: S105  # the name of a field
 _DEEPEST: Final = 64
 _HUGE: Final = 2**63
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*")
-"""Base64url of what begins with ``{"``, as the header of each JWT does (RFC 7519, section 3)."""
+"""Base64url of text that begins with ``{"``, like every JWT header (RFC 7519, section 3)."""
 _FIELD_IN_TEXT: Final = re.compile(r'("token"\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|[^\s,}\]]+)', re.DOTALL)
-"""A member of broken JSON that is called token, to the end of its value or of the text."""
+"""A member named token in broken JSON, up to the end of its value or of the text."""
 
 
 def shown(event: bytes) -> Any:
-    """What an event says, without its token: an object where it is JSON, else its text.
+    """Return an event without its token: an object if it is JSON, else its text.
 
     Args:
-        event: the text of the entry's field `event`; bytes that are no UTF-8 appear as escapes.
+        event: the text of the entry's field `event`; bytes that are not UTF-8 become escapes.
     """
     try:
         return without_tokens(from_json(event))
@@ -31,11 +31,11 @@ def shown(event: bytes) -> Any:
 
 
 def without_tokens(value: Any, depth: int = 0) -> Any:
-    """A JSON value without what is called token and without what looks like a JWT.
+    """Return a JSON value without members named token and without text like a JWT.
 
     Args:
         value: the value.
-        depth: how deep within its document it lies; what lies too deep is left out.
+        depth: its depth within the document; too deep values are left out.
     """
     if depth > _DEEPEST:
         return "(too deep to show)"
@@ -51,10 +51,10 @@ def without_tokens(value: Any, depth: int = 0) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # JSON has no such number
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _HUGE:
-        return str(value)  # not every reader of JSON has such numbers
+        return str(value)  # not every JSON reader supports such numbers
     return without_jwts(value) if isinstance(value, str) else value
 
 
 def without_jwts(text: str) -> str:
-    """A text without what looks like a JWT."""
+    """Return a text without anything that looks like a JWT."""
     return _JWT.sub(REDACTED, text)

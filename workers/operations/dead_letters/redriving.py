@@ -1,4 +1,4 @@
-"""Sending dead letters again: the same bytes, once, judged by their first acceptance."""
+"""Send dead letters again: the same bytes, once, judged by their first acceptance."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from contracts.streams import EVENT_FIELD, JOBS
-from workers.operations.dead_letters.dead_letter import Letter, LetterId, moment_of
+from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, moment_of
 from workers.operations.dead_letters.outcome import Fate, Outcome, by_shard
 from workers.operations.dead_letters.reading import redriven_key
 from workers.streams.redis_errors import redis_errors
@@ -18,17 +18,17 @@ from workers.streams.redriven import MARKER, accepted_key
 _SCRIPT: Final = (Path(__file__).parent / "redrive.lua").read_text()
 _CHUNK_LETTERS: Final = 200
 _CHUNK_BYTES: Final = 4_000_000
-"""A script stops the whole server while it runs: this much is a few milliseconds."""
+"""A script blocks the server while it runs; this much takes a few milliseconds."""
 _ENTRY_ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
 _FATES: Final = {b"sent": Fate.REDRIVEN, b"known": Fate.ALREADY_REDRIVEN, b"gone": Fate.MISSING}
 
 
-def obstacle(letter: Letter) -> str | None:
-    """Why a letter can't be sent again, and what to do instead; None if it can."""
+def obstacle(letter: DeadLetter) -> str | None:
+    """Return why a letter can't be sent again, with the remedy; None if it can."""
     stream = letter.text("stream")
     first = letter.first_entry_id
     if stream is None or first is None or not _ENTRY_ID.fullmatch(first):
-        return "it is no rejection of this engine's: look at it with `mastery rejected show`"
+        return "it is not a rejection of this engine: look at it with `mastery rejected show`"
     if stream == letter.shard.mastery:
         return (
             f"it comes from {stream}, where all subscribers would see the event twice: "
@@ -36,32 +36,32 @@ def obstacle(letter: Letter) -> str | None:
         )
     if stream != letter.shard.responses:
         remedy = (
-            "ask for the job anew, with POST /v1/jobs"
+            "ask for the job again, with POST /v1/jobs"
             if stream == JOBS
             else "set STREAM_SHARDS as it was when it was rejected"
         )
         return f"it comes from {stream}, not from {letter.shard.responses}: {remedy}"
     if letter.event is None:
-        return "its entry had no field `event`: publish the response anew, as a CloudEvent"
+        return "its entry had no field `event`: publish the response again, as a CloudEvent"
     if moment_of(first) is None:
         return (
-            f"the id of its entry, {first}, is no time, so nobody knows when it was accepted: "
-            "publish the response anew"
+            f"the id of its entry, {first}, is not a time, so it is unknown when it was accepted: "
+            "publish the response again"
         )
     return None
 
 
-def preview(letters: Sequence[Letter]) -> list[Outcome]:
-    """What `Redriver.redrive` would do now; it writes nothing."""
+def preview(letters: Sequence[DeadLetter]) -> list[Outcome]:
+    """Return what `Redriver.redrive` would do now, without writing."""
     return [_known(one) or _refused(one) or Outcome(one, Fate.REDRIVEN) for one in letters]
 
 
 class Redriver:
     """Sends dead letters again.
 
-    The event enters its stream anew with the bytes that it had. A letter is sent once, however
-    often and by however many it is redriven: in one step it is noted as redriven, added to the
-    stream, and the new entry's first acceptance noted (`workers.streams.redriven`).
+    The event enters its stream again with the same bytes. A letter is sent once, however often
+    it is redriven: one step notes it as redriven, adds it to the stream, and notes the first
+    acceptance of the new entry (`workers.streams.redriven`).
 
     Args:
         client: a connection to the Redis of the streams.
@@ -70,14 +70,14 @@ class Redriver:
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(_SCRIPT)
 
-    async def redrive(self, letters: Sequence[Letter]) -> list[Outcome]:
-        """Send each letter again that can be and was not yet; safe to repeat.
+    async def redrive(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+        """Send the letters that can be sent and were not yet; safe to repeat.
 
         Raises:
             RedisUnavailable: Redis is away; some may have been sent, and are not sent again.
             StreamRefused: a key is not what it must be.
         """
-        outcomes: dict[LetterId, Outcome] = {}
+        outcomes: dict[DeadLetterId, Outcome] = {}
         sendable = []
         for one in letters:
             outcome = _known(one) or _refused(one)
@@ -89,7 +89,7 @@ class Redriver:
             outcomes |= {one.letter.id: one for one in await self._send(chunk)}
         return [outcomes[one.id] for one in letters]
 
-    async def _send(self, chunk: Sequence[Letter]) -> list[Outcome]:
+    async def _send(self, chunk: Sequence[DeadLetter]) -> list[Outcome]:
         shard = chunk[0].shard
         arguments: list[str | bytes] = [EVENT_FIELD, MARKER]
         for one in chunk:
@@ -109,20 +109,20 @@ class Redriver:
         ]
 
 
-def _known(letter: Letter) -> Outcome | None:
+def _known(letter: DeadLetter) -> Outcome | None:
     if letter.redriven_as is None:
         return None
     return Outcome(letter, Fate.ALREADY_REDRIVEN, letter.redriven_as)
 
 
-def _refused(letter: Letter) -> Outcome | None:
+def _refused(letter: DeadLetter) -> Outcome | None:
     reason = obstacle(letter)
     return None if reason is None else Outcome(letter, Fate.REFUSED, reason=reason)
 
 
-def _chunks(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+def _chunks(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
     for _, group in by_shard(letters):
-        chunk: list[Letter] = []
+        chunk: list[DeadLetter] = []
         size = 0
         for one in group:
             length = len(one.event or b"")

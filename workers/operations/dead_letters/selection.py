@@ -1,19 +1,19 @@
-"""Which dead letters are meant."""
+"""Select dead letters."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
 from workers.common.times import to_us
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A filter over dead letters; what is not given lets everything pass.
+    """A filter over dead letters; a criterion that is not given lets everything pass.
 
     Args:
-        codes: one of these codes.
+        codes: rejected with one of these codes.
         tenant_id: the tenant that the event claims.
         student_id: the student that the event claims.
         since_ms: rejected at this time or later, by Redis's clock, milliseconds since 1970.
@@ -36,7 +36,7 @@ class Selection:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Self:
-        """A selection with its times as aware datetimes; `until` itself is not within."""
+        """Make a selection with times as aware datetimes; `until` itself is excluded."""
         return cls(
             codes,
             tenant_id,
@@ -47,11 +47,11 @@ class Selection:
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is filtered."""
+        """True if nothing is filtered."""
         return self == Selection()
 
-    def takes(self, letter: Letter) -> bool:
-        """Whether a letter is meant, by all but its time, which the stream itself is ordered by."""
+    def takes(self, letter: DeadLetter) -> bool:
+        """Return True if a letter matches in all but its time, by which the stream is ordered."""
         if self.codes and letter.code not in self.codes:
             return False
         if self.tenant_id is None and self.student_id is None:
@@ -69,13 +69,13 @@ class Selection:
 
     @property
     def last(self) -> str | None:
-        """The highest; None where no entry can be within them."""
+        """The highest entry id, as XRANGE takes it; None if no entry can match."""
         if self.before_ms is None:
             return "+"
-        # An id without its counter is, as an end, the last of that millisecond.
+        # As an end, an id without its counter means the last of that millisecond.
         return None if self.before_ms == 0 else str(self.before_ms - 1)
 
 
 def _up_to_ms(moment: datetime) -> int:
-    """The first whole millisecond at or after a moment; ids of entries know none before 1970."""
+    """Return the first whole millisecond at or after a time, at least 0."""
     return max(0, -(-to_us(moment) // 1000))

@@ -1,1 +1,1 @@
-"""Jobs: long pieces of work that somebody whose role may asks for."""
+"""Jobs: long pieces of work, asked for over the stream, HTTP or a schedule."""

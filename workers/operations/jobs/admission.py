@@ -1,29 +1,30 @@
-"""From a raw entry of the stream of jobs to a request, or a refusal with its reason."""
+"""Judge one entry of the jobs stream: admit the request, or refuse it with a reason."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from contracts.jobs import JobRequested
 from contracts.primitives import Uuid
 from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD
-from workers.admission.job_reasons import explain
+from workers.admission.decoding import Decoder
 from workers.common.errors import Refused
 from workers.identity.claims import Authenticator, Identity, tenant_of
-from workers.operations.jobs.parameters import Parameters, parameters_of
+from workers.operations.jobs.kinds.kind import Parameters
+from workers.operations.jobs.kinds.registry import parameters_of
 from workers.operations.jobs.record import JobKey, JobRequest
 from workers.operations.jobs.schedule import SOURCE as SCHEDULED
 from workers.operations.jobs.schedule import Schedule
 from workers.streams.batch import RawEntry
+from workers.streams.entry_ids import entered_ms
 
 UUID: Final[TypeAdapter[str]] = TypeAdapter(Uuid)
 
 _FIELD: Final = EVENT_FIELD.encode()
-_IDENTITY: Final = ("data.claims", "data.token")
 
 
 class AdmittedJob(NamedTuple):
@@ -35,7 +36,7 @@ class AdmittedJob(NamedTuple):
 
 
 def require_job_role(identity: Identity, roles: Collection[str]) -> None:
-    """Return if the identity may ask for jobs of its tenant.
+    """Raise unless the identity may ask for jobs of its tenant.
 
     Raises:
         Refused: with ``forbidden``.
@@ -50,16 +51,16 @@ def require_job_role(identity: Identity, roles: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class JobAdmission:
-    """Decodes, authenticates and authorises one request at a time, as responses are.
+    """Decodes, authenticates and authorises one request at a time.
 
     Args:
-        authenticator: says who asks.
-        roles: the roles that may.
+        authenticator: establishes who asks.
+        roles: the roles that may ask.
         tenant_claim: dotted path of the claim that names the tenant.
         max_event_bytes: largest entry, in bytes of all its fields.
         max_token_bytes: largest token, in bytes.
         max_queue_age_s: a request that waited for longer is refused, seconds.
-        schedule: says which jobs the settings themselves ask for; None: none.
+        schedule: the jobs that the settings ask for; None: no schedule.
     """
 
     authenticator: Authenticator
@@ -69,27 +70,34 @@ class JobAdmission:
     max_token_bytes: int
     max_queue_age_s: int
     schedule: Schedule | None = None
+    _decoder: Decoder[JobRequested] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        decoder = Decoder(
+            JobRequested, self.max_event_bytes, self.max_token_bytes, "ask for one job per event"
+        )
+        object.__setattr__(self, "_decoder", decoder)
 
     def judge(self, entry: RawEntry, now_ms: int) -> AdmittedJob:
-        """The request of an entry.
+        """Return the request of an entry.
 
         Args:
             entry: the entry.
-            now_ms: what time it is by Redis's clock, milliseconds since 1970.
+            now_ms: the time by Redis's clock, milliseconds since 1970.
 
         Raises:
             Refused: the entry goes to the rejections.
-            KeyUnknown: a key set that is newer than the entry has to decide.
+            KeyUnknown: a key set newer than the entry has to decide.
         """
-        event = self._decode(entry)
-        entered_at_s = int(entry.first_id.partition("-")[0]) / 1000
-        # Publishers may choose an id, and one of a moment to come would wait for it.
-        since_ms = min(int(entry.entry_id.partition("-")[0]), now_ms)
+        event = self._decoder.decode(entry)
+        entered_at_s = entered_ms(entry.first_id) / 1000
+        # Publishers may choose an id in the future; the wait must not begin there.
+        since_ms = min(entry.entered_ms, now_ms)
         if now_ms - since_ms > self.max_queue_age_s * 1000:
             raise Refused(
                 RejectionCode.UNAUTHENTICATED,
                 f"the entry waited for longer than MAX_QUEUE_AGE_S={self.max_queue_age_s}: ask "
-                "for the job anew",
+                "for the job again",
             )
         if self.schedule is not None and event.source == SCHEDULED:
             asked = self.schedule.admit(event, now_ms)
@@ -113,47 +121,10 @@ class JobAdmission:
         )
 
     def key_of(self, entry: RawEntry) -> JobKey | None:
-        """Which job an entry says that it asks for, whoever wrote it; None if it says none."""
+        """Return the job that an entry names, verified or not; None if it names none."""
         try:
             data = from_json(entry.fields[_FIELD])["data"]
             tenant_id = tenant_of(data["claims"], self.tenant_claim)
             return JobKey(tenant_id, UUID.validate_python(data["job_id"]))
         except (LookupError, TypeError, AttributeError, ValueError, Refused):
             return None
-
-    def _decode(self, entry: RawEntry) -> JobRequested:
-        size = sum(len(name) + len(value) for name, value in entry.fields.items())
-        if size > self.max_event_bytes:
-            raise Refused(
-                RejectionCode.TOO_LARGE,
-                f"the entry has {size} bytes, more than MAX_EVENT_BYTES={self.max_event_bytes}: "
-                "ask for one job per event",
-            )
-        text = entry.fields.get(_FIELD)
-        if text is None:
-            raise Refused(
-                RejectionCode.INVALID,
-                "event is missing from the entry: XADD the CloudEvent as JSON under that field",
-                EVENT_FIELD,
-            )
-        try:
-            event = JobRequested.model_validate_json(text)
-        except ValidationError as error:
-            field, sentence = explain(error)
-            code = RejectionCode.INVALID
-            if all(_about_identity(one["loc"]) for one in error.errors(include_url=False)):
-                code = RejectionCode.UNAUTHENTICATED
-            raise Refused(code, sentence, field or EVENT_FIELD) from None
-        token = event.data.token
-        if token is not None and len(token.encode()) > self.max_token_bytes:
-            raise Refused(
-                RejectionCode.TOO_LARGE,
-                f"data.token is longer than MAX_TOKEN_BYTES={self.max_token_bytes}: send the "
-                "JWT alone, without what it does not need",
-                "data.token",
-            )
-        return event
-
-
-def _about_identity(location: tuple[int | str, ...]) -> bool:
-    return ".".join(map(str, location)).startswith(_IDENTITY)

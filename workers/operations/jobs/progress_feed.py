@@ -1,4 +1,4 @@
-"""Noticing that jobs have moved on: one subscription for all who watch in this process."""
+"""Feed watchers with the progress of jobs, by one Redis subscription per process."""
 
 import asyncio
 from collections import defaultdict
@@ -20,18 +20,18 @@ _log = structlog.get_logger(__name__)
 
 _AWAY_S: Final = 1.0
 _LOOK_S: Final = 5.0
-"""What a channel did not say, since Redis was away, is seen after so many seconds."""
+"""How often a record is read in case a message was lost, seconds."""
 
 
 class JobWatch:
-    """Says how far jobs are, each time they have moved on.
+    """Yields the progress of jobs whenever it changes.
 
-    A channel is named for a job's id alone, and tenants may choose the same: what is published
-    there says only that it is worth while to look at one's own record.
+    A channel is named by the job's id alone, and two tenants may choose the same id. A message
+    there is therefore only a hint to read one's own record.
 
     Args:
         client: a connection to the Redis of the streams.
-        records: what is known of jobs.
+        records: the records of jobs.
     """
 
     def __init__(self, client: Redis, records: JobRecords) -> None:
@@ -47,9 +47,10 @@ class JobWatch:
             self._subscription = None
 
     async def messages(self, key: JobKey) -> AsyncGenerator[str, None]:
-        """How far a job is: now, and after each change that the reader is quick enough to see.
+        """Yield the progress of a job as JSON: now, and after each change.
 
-        It ends once the job has, or its record is gone.
+        A slow reader misses changes in between. The feed ends when the job has ended or its record
+        is gone.
         """
         said = None
         with self._moved(key.job_id) as moved:
@@ -104,7 +105,7 @@ class JobWatch:
                 if message is None:
                     continue
                 if message["type"] != "pmessage":
-                    # Subscribed, from now on or again: what was said before was not heard.
+                    # Subscribed again: messages published before were missed.
                     self._wake(*self._watching)
                     continue
                 channel = message["channel"].decode(errors="replace")

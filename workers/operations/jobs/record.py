@@ -1,15 +1,15 @@
-"""What is known of a job."""
+"""The record of a job and its progress message."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 PROGRESS_CHANNEL: Final = "job_progress:"
-"""Followed by the job's id: the Redis channel on which its progress is published."""
+"""The Redis channel of a job's progress, before the job's id."""
 
 
 class JobStatus(StrEnum):
-    """How far a job is."""
+    """The states of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -19,12 +19,12 @@ class JobStatus(StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether it will never change again."""
+        """True if the job will never change again."""
         return self not in {JobStatus.QUEUED, JobStatus.RUNNING}
 
 
 class JobKey(NamedTuple):
-    """Whose job, and which: tenants never share one, whatever id they choose."""
+    """The tenant and the id of a job; tenants never share a job, whatever ids they choose."""
 
     tenant_id: str
     job_id: str
@@ -32,19 +32,19 @@ class JobKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job, as its tenant sees it.
+    """A job as its tenant sees it.
 
     Args:
-        key: whose, and which.
+        key: tenant and id.
         kind: `contracts.jobs.JobKind`.
-        parameters: by kind.
+        parameters: as they were given.
         requested_by: the subject that asked.
-        requested_at, started_at, ended_at: RFC 3339; None: not yet.
-        status: how far it is.
+        requested_at, started_at, ended_at: RFC 3339 text; None: not yet.
+        status: its state.
         progress: from 0 to 1.
-        step: learners done; of a calibration: steps of the work.
-        total_steps: to do; 0: not known yet.
-        result: what came of it, once it succeeded.
+        step: learners done, or steps of a calibration.
+        total_steps: how many there are; 0: not known yet.
+        result: the result of a job that succeeded.
         problem: why it failed, or who cancelled it.
         entry_id: the entry of the stream that asks for it.
     """
@@ -65,11 +65,11 @@ class JobRecord:
     entry_id: str = ""
 
     def of_student(self, student_id: str) -> bool:
-        """Whether it is about this student, or was asked for by them."""
+        """Return True if it concerns this student, or they asked for it."""
         return student_id in {self.requested_by, self.parameters.get("student_id")}
 
     def to_jsonable(self) -> dict[str, Any]:
-        """As HTTP answers it."""
+        """Return the record as HTTP answers it."""
         return {
             "job_id": self.key.job_id,
             "kind": self.kind,
@@ -87,7 +87,7 @@ class JobRecord:
         }
 
     def progress_message(self) -> dict[str, Any]:
-        """As its channel and its socket say it."""
+        """Return the progress message of its channel and its socket."""
         payload: dict[str, Any] = {"kind": self.kind, "status": self.status.value}
         if self.result is not None:
             payload["result"] = self.result
@@ -104,10 +104,10 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What is asked for; two requests of one id are one job if they agree in this.
+    """A request; two requests with the same id are one job if kind and parameters agree.
 
     Args:
-        key: whose, and which.
+        key: tenant and id.
         kind: `contracts.jobs.JobKind`.
         parameters: as they were given.
         requested_by: the subject that asks.

@@ -1,12 +1,10 @@
-"""The records of jobs, kept in Redis: a hash per job, and an index per tenant."""
+"""Store job records in Redis: a hash for each job, an index for each tenant."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 import orjson
 from redis.asyncio import Redis
@@ -14,7 +12,6 @@ from redis.asyncio import Redis
 from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD, JOBS
 from workers.common.errors import Refused
-from workers.common.times import iso
 from workers.operations.jobs.record import (
     PROGRESS_CHANNEL,
     JobKey,
@@ -22,16 +19,23 @@ from workers.operations.jobs.record import (
     JobRequest,
     JobStatus,
 )
+from workers.operations.jobs.record_layout import (
+    PREFIX,
+    index_key,
+    key_tail,
+    now_iso,
+    record_key,
+    record_of,
+    state_of,
+)
 from workers.streams.redis_errors import redis_errors
 
 KEPT_S: Final = 30 * 86_400
-"""For so long a record is kept after its last change, seconds."""
+"""How long a record is kept after its last change, seconds."""
 PER_TENANT: Final = 1_000
-"""Records of a tenant; the oldest that have ended make room."""
+"""The most records of a tenant; the oldest jobs that have ended make room."""
 _PAGE: Final = 200
 
-# The braces put all of it into the slot of the stream in a Redis Cluster.
-_PREFIX: Final = f"{{{JOBS}}}"
 _OPEN, _BEGIN, _NOTE, _REFUSE, _CANCEL = (
     (Path(__file__).parent / f"{name}.lua").read_text()
     for name in ("open", "begin", "note", "refuse", "cancel")
@@ -39,17 +43,17 @@ _OPEN, _BEGIN, _NOTE, _REFUSE, _CANCEL = (
 
 
 class Run(NamedTuple):
-    """A job that was begun."""
+    """One run of a job."""
 
     key: JobKey
     name: str
-    """Of this run alone: who took the job over has another."""
+    """Unique to this run; a worker that takes the job over has another."""
     attempts: int
-    """How often it was begun and not put back, this time included."""
+    """How often the job was begun and not put back, this run included."""
 
 
 class JobRecords:
-    """Reads and writes records; nothing of one tenant is found under another.
+    """Reads and writes job records; a tenant never sees another tenant's.
 
     Args:
         client: a connection to the Redis of the streams.
@@ -66,17 +70,17 @@ class JobRecords:
     async def open(
         self, request: JobRequest, event: bytes = b"", *, entry_id: str = ""
     ) -> JobRecord:
-        """The record of a request, which is made and published if there is none.
+        """Return the record of a request; create it and publish the request if there is none.
 
         Args:
-            request: what is asked for.
-            event: published in the same step as a new record is made, and again where the entry
-                of a job that nobody has begun is lost; empty: it is in the stream.
-            entry_id: the entry in which it is.
+            request: the request.
+            event: published in the same step as a new record is created, and again if the entry
+                of a job that no worker has begun was lost; empty: it is in the stream already.
+            entry_id: the entry of the request, if it is in the stream.
 
         Raises:
-            Refused: ``conflict``, something else was asked for under this id; or
-                ``rate_limited``, there is no room.
+            Refused: ``conflict`` if the id belongs to another request; ``rate_limited`` if the
+                tenant has too many jobs.
             RedisUnavailable: try again.
         """
         content = orjson.dumps(
@@ -89,10 +93,10 @@ class JobRecords:
                 "requested_by": request.requested_by,
             }
         )
-        head, tail = f"{_PREFIX}:record:", _tail(request.key.tenant_id)
+        head, tail = f"{PREFIX}:record:", key_tail(request.key.tenant_id)
         with redis_errors():
             answer: Any = await self._open(
-                keys=[_record_key(request.key), _index_key(request.key.tenant_id), JOBS],
+                keys=[record_key(request.key), index_key(request.key.tenant_id), JOBS],
                 args=[
                     hashlib.sha256(content).hexdigest(),
                     asked,
@@ -119,27 +123,27 @@ class JobRecords:
                 f"{PER_TENANT} jobs of this tenant have not ended: wait for one of them",
             )
         fields = answer[1]
-        return _record(request.key, dict(zip(fields[::2], fields[1::2], strict=True)))
+        return record_of(request.key, dict(zip(fields[::2], fields[1::2], strict=True)))
 
     async def find(self, key: JobKey) -> JobRecord | None:
-        """A record; None if the tenant has none of that id.
+        """Return a record; None if the tenant has none of that id.
 
         Raises:
             RedisUnavailable: try again.
         """
         with redis_errors():
-            fields: Any = await self._client.hgetall(_record_key(key))
-        return _record(key, fields) if fields else None
+            fields: Any = await self._client.hgetall(record_key(key))
+        return record_of(key, fields) if fields else None
 
     async def page(
         self, tenant_id: str, limit: int, before: tuple[int, str] | None = None
     ) -> tuple[list[JobRecord], tuple[int, str] | None]:
-        """Records of a tenant, the newest first, and where the next page begins.
+        """Return a page of a tenant's records, the newest first, and the cursor of the next page.
 
         Args:
-            tenant_id: whose.
-            limit: how many at most.
-            before: what the page before gave: a moment in microseconds and an id.
+            tenant_id: the tenant.
+            limit: the most records.
+            before: the cursor of the previous page: a time in microseconds and an id.
 
         Raises:
             RedisUnavailable: try again.
@@ -147,9 +151,9 @@ class JobRecords:
         newest = "+inf" if before is None else str(before[0])
         found: list[tuple[int, str]] = []
         with redis_errors():
-            # All of them: there are few, and those of one microsecond are told apart by their ids.
+            # All of them: they are few, and ids distinguish those of the same microsecond.
             rows: Any = await self._client.zrange(
-                _index_key(tenant_id), newest, "-inf", desc=True, byscore=True, withscores=True,
+                index_key(tenant_id), newest, "-inf", desc=True, byscore=True, withscores=True,
                 offset=0, num=PER_TENANT,
             )  # fmt: skip
             for job_id, score in rows:
@@ -159,17 +163,17 @@ class JobRecords:
             page = found[:limit]
             async with self._client.pipeline(transaction=False) as pipeline:
                 for _, job_id in page:
-                    pipeline.hgetall(_record_key(JobKey(tenant_id, job_id)))
+                    pipeline.hgetall(record_key(JobKey(tenant_id, job_id)))
                 held = await pipeline.execute()
         records = [
-            _record(JobKey(tenant_id, place[1]), fields)
+            record_of(JobKey(tenant_id, place[1]), fields)
             for place, fields in zip(page, held, strict=True)
             if fields
         ]
         return records, page[-1] if len(found) > limit else None
 
     async def of_student(self, tenant_id: str, student_id: str) -> AsyncIterator[list[JobRecord]]:
-        """The records that are about a student or were asked for by them, in pages.
+        """Yield pages of the records that concern a student or were asked for by them.
 
         Raises:
             RedisUnavailable: try again.
@@ -182,7 +186,7 @@ class JobRecords:
                 return
 
     async def remove(self, keys: Sequence[JobKey]) -> None:
-        """Forget jobs; a run that is at one of them finds that it is no longer its own.
+        """Delete records; a worker that runs such a job gives it up.
 
         Raises:
             RedisUnavailable: try again.
@@ -190,22 +194,22 @@ class JobRecords:
         with redis_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 for key in keys:
-                    pipeline.delete(_record_key(key))
-                    pipeline.zrem(_index_key(key.tenant_id), key.job_id)
+                    pipeline.delete(record_key(key))
+                    pipeline.zrem(index_key(key.tenant_id), key.job_id)
                 await pipeline.execute()
 
     async def begin(self, key: JobKey, name: str) -> Run | None:
-        """Take a job that is opened; None if it has ended, or its record is gone.
+        """Begin a job; None if it has ended or its record is gone.
 
         Raises:
             RedisUnavailable: try again.
         """
         with redis_errors():
-            attempts = int(await self._begin(keys=[_record_key(key)], args=[name, KEPT_S]))
+            attempts = int(await self._begin(keys=[record_key(key)], args=[name, KEPT_S]))
         return Run(key, name, attempts) if attempts else None
 
     async def note(self, run: Run, record: JobRecord) -> bool:
-        """Note how far a job is, and publish it; False if the job is no longer this run's.
+        """Store and publish the progress of a job; False if the job is no longer this run's.
 
         Raises:
             RedisUnavailable: try again.
@@ -213,7 +217,7 @@ class JobRecords:
         return await self._write(run, record, run.attempts)
 
     async def put_back(self, run: Run, record: JobRecord) -> bool:
-        """Leave a job to another run, as if this one had not been.
+        """Leave a job to another run, as if this run had not begun.
 
         Raises:
             RedisUnavailable: try again.
@@ -221,7 +225,7 @@ class JobRecords:
         return await self._write(run, replace(record, status=JobStatus.QUEUED), run.attempts - 1)
 
     async def refuse(self, key: JobKey, entry_id: str, problem: str) -> bool:
-        """End a job whose request is refused; False if another entry asked for it, or it has ended.
+        """Fail a job whose request is refused; False if another entry asked for it or it has ended.
 
         Raises:
             RedisUnavailable: try again.
@@ -232,26 +236,26 @@ class JobRecords:
         record = replace(record, status=JobStatus.FAILED, problem=problem, ended_at=now_iso())
         with redis_errors():
             ended = await self._refuse(
-                keys=[_record_key(key)],
+                keys=[record_key(key)],
                 args=[
                     entry_id,
                     KEPT_S,
                     PROGRESS_CHANNEL + key.job_id,
                     orjson.dumps(record.progress_message()),
-                    orjson.dumps(_state(record)),
+                    state_of(record),
                 ],
             )
         return bool(ended)
 
     async def cancel(self, key: JobKey, by: str) -> JobRecord | None:
-        """End a job that nobody wants any more, queued or running; whoever runs it gives it up.
+        """Cancel a queued or running job; a worker that runs it gives it up.
 
         Args:
-            key: which.
-            by: the subject that asks.
+            key: the job.
+            by: the subject that cancels it.
 
         Returns:
-            The job as it is then: cancelled, unless it had ended before; None if there is none.
+            The job afterwards: cancelled, unless it had ended before; None if there is none.
 
         Raises:
             RedisUnavailable: try again.
@@ -263,30 +267,30 @@ class JobRecords:
         record = replace(record, status=JobStatus.CANCELLED, problem=problem, ended_at=now_iso())
         with redis_errors():
             await self._cancel(
-                keys=[_record_key(key)],
+                keys=[record_key(key)],
                 args=[
                     KEPT_S,
                     PROGRESS_CHANNEL + key.job_id,
                     orjson.dumps(record.progress_message()),
-                    orjson.dumps(_state(record)),
+                    state_of(record),
                 ],
             )
         return await self.find(key)
 
     async def owns(self, run: Run) -> bool:
-        """Whether a job is still this run's.
+        """Return True while a job is this run's.
 
         Raises:
             RedisUnavailable: try again.
         """
         with redis_errors():
-            name: Any = await self._client.hget(_record_key(run.key), "run")
+            name: Any = await self._client.hget(record_key(run.key), "run")
         return name is not None and name.decode() == run.name
 
     async def _write(self, run: Run, record: JobRecord, attempts: int) -> bool:
         with redis_errors():
             written = await self._note(
-                keys=[_record_key(run.key)],
+                keys=[record_key(run.key)],
                 args=[
                     run.name,
                     KEPT_S,
@@ -297,49 +301,7 @@ class JobRecords:
                     "attempts",
                     attempts,
                     "state",
-                    orjson.dumps(_state(record)),
+                    state_of(record),
                 ],
             )
         return bool(written)
-
-
-def _record_key(key: JobKey) -> str:
-    return f"{_PREFIX}:record:{key.job_id}{_tail(key.tenant_id)}"
-
-
-def _tail(tenant_id: str) -> str:
-    # Quoted it has no colon, so that no id and tenant look like others, whatever either holds.
-    return f":{quote(tenant_id, safe='')}"
-
-
-def _index_key(tenant_id: str) -> str:
-    return f"{_PREFIX}:jobs:{tenant_id}"
-
-
-def now_iso() -> str:
-    """This moment as records say it: RFC 3339 in UTC, with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _state(record: JobRecord) -> dict[str, Any]:
-    return {
-        "progress": record.progress,
-        "step": record.step,
-        "total_steps": record.total_steps,
-        "result": record.result,
-        "problem": record.problem,
-        "started_at": record.started_at,
-        "ended_at": record.ended_at,
-    }
-
-
-def _record(key: JobKey, fields: dict[bytes, bytes]) -> JobRecord:
-    request = orjson.loads(fields[b"request"])
-    return JobRecord(
-        key=key,
-        requested_at=iso(int(fields[b"requested_us"])),
-        status=JobStatus(fields[b"status"].decode()),
-        entry_id=fields.get(b"entry", b"").decode(),
-        **request,
-        **orjson.loads(fields.get(b"state", b"{}")),
-    )

@@ -1,4 +1,4 @@
-"""Jobs that settings ask for: which, when, and how their requests are known for what they are."""
+"""The jobs that settings ask for: when they are due, and how their requests are recognised."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from contracts.rejections import RejectionCode
 from workers.common.cron import latest
 from workers.common.errors import Refused
 from workers.common.times import iso, to_us
-from workers.identity.claims import held, tenant_of
+from workers.identity.claims import all_claims, tenant_of
+from workers.operations.jobs.kinds.registry import KINDS
 from workers.operations.jobs.record import JobKey, JobRequest
 
 SOURCE: Final = "/mastery-engine/schedule"
@@ -20,13 +21,12 @@ SOURCE: Final = "/mastery-engine/schedule"
 SUBJECT: Final = "schedule"
 
 _NAMESPACE: Final = UUID("6d617374-6572-4579-8000-7363686564ff")
-_OF_ALL_TENANTS: Final = frozenset({"calibrate"})
 _AHEAD_MS: Final = 60_000
 _VALID_S: Final = 3_600
 
 
 class Slot(NamedTuple):
-    """A moment at which a job is due."""
+    """A time at which a job is due."""
 
     kind: str
     tenant_id: str
@@ -35,7 +35,7 @@ class Slot(NamedTuple):
 
     @property
     def job(self) -> JobRequest:
-        """The job: of each slot always the same one, so that it is one job whoever asks."""
+        """The job of this slot; its id follows from the slot, so it is one job whoever asks."""
         name = f"{self.kind}/{self.at_ms}/{self.tenant_id}"
         key = JobKey(self.tenant_id, str(uuid5(_NAMESPACE, name)))
         return JobRequest(key, self.kind, {}, SUBJECT)
@@ -43,13 +43,13 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """When which jobs are due, by Redis's clock.
+    """The times at which jobs are due, by Redis's clock.
 
     Args:
-        expressions: of each kind of job that has one, as `workers.common.cron` takes it.
-        tenants: whose jobs they are; calibration is the first one's.
+        expressions: cron expressions by kind of job (`workers.common.cron`).
+        tenants: the tenants; a kind that concerns all tenants is asked for as the first one.
         tenant_claim: dotted path of the claim that names the tenant.
-        max_queue_age_s: no older slot is made up for, seconds.
+        max_queue_age_s: an older slot is not caught up, seconds.
     """
 
     expressions: Mapping[str, str]
@@ -58,7 +58,7 @@ class Schedule:
     max_queue_age_s: int
 
     def latest(self, now_ms: int) -> list[Slot]:
-        """Of each kind and tenant the latest slot."""
+        """Return the latest slot of each kind and tenant."""
         return [
             Slot(kind, tenant_id, latest(expression, now_ms))
             for kind, expression in self.expressions.items()
@@ -66,11 +66,11 @@ class Schedule:
         ]
 
     def in_time(self, slot: Slot, now_ms: int) -> bool:
-        """Whether it is not too late for a slot, nor too early."""
+        """Return True unless a slot is too old or lies in the future."""
         return now_ms - self.max_queue_age_s * 1000 <= slot.at_ms <= now_ms + _AHEAD_MS
 
     def event(self, slot: Slot) -> bytes:
-        """The request of a slot's job, as every other publisher writes it."""
+        """Return the request of a slot's job, in the form that every publisher uses."""
         issued_s = slot.at_ms // 1000
         claims: dict[str, Any] = {
             "sub": SUBJECT,
@@ -104,16 +104,16 @@ class Schedule:
         )
 
     def admit(self, event: JobRequested, now_ms: int) -> JobRequest:
-        """The job of an event that says that it is of the schedule.
+        """Return the job of an event that names the schedule as its source.
 
-        No token vouches for it. None is needed: what is admitted is a job that the settings ask for
-        at that very moment, under the one id that it has, so that whoever may add entries to the
-        stream can bring about nothing that would not have come about anyhow, and nothing twice.
+        It needs no token: only a job that the settings ask for at that very time is admitted,
+        under the one id that it has. A publisher can therefore cause nothing that would not happen
+        anyway, and nothing twice.
 
         Raises:
-            Refused: with ``unauthenticated``: there is no such slot.
+            Refused: with ``unauthenticated``, if there is no such slot.
         """
-        tenant_id = tenant_of(held(event.data.claims), self.tenant_claim)
+        tenant_id = tenant_of(all_claims(event.data.claims), self.tenant_claim)
         at_ms = 0 if event.time is None else to_us(event.time) // 1000
         slot = Slot(event.data.kind, tenant_id, at_ms)
         if (
@@ -132,4 +132,4 @@ class Schedule:
         return slot.job
 
     def _tenants_of(self, kind: str) -> Sequence[str]:
-        return self.tenants[:1] if kind in _OF_ALL_TENANTS else self.tenants
+        return self.tenants[:1] if KINDS[kind].of_all_tenants else self.tenants

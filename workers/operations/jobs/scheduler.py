@@ -1,7 +1,5 @@
-"""Asking for the jobs that are due: once each, however many workers look."""
+"""Ask for the jobs that are due, once each, however many workers run."""
 
-import asyncio
-import random
 from typing import Any, Final
 
 import structlog
@@ -9,6 +7,7 @@ from redis.asyncio import Redis
 
 from contracts.streams import JOBS
 from workers.common.errors import Refused, Unavailable
+from workers.common.jitter import jittered_sleep
 from workers.operations.jobs.records import JobRecords
 from workers.operations.jobs.schedule import Schedule, Slot
 from workers.streams.poison import described
@@ -20,20 +19,20 @@ _log = structlog.get_logger(__name__)
 _PERIOD_S: Final = 5.0
 # The braces put it into the slot of the stream in a Redis Cluster.
 _KEY: Final = f"{{{JOBS}}}:schedule"
-"""A hash: of each expression, kind and tenant the latest slot that was seen to, in milliseconds."""
+"""A hash from expression, kind and tenant to the latest slot that is done, milliseconds."""
 
 
 class Scheduler:
-    """Publishes requests at the moments of a schedule, by Redis's clock.
+    """Publishes requests at the times of a schedule, by Redis's clock.
 
-    A slot that went by while no worker ran is made up for once one does, the latest alone; an
-    expression that is new begins with its next slot.
+    Of the slots that passed while no worker ran only the latest is caught up. A new expression
+    begins with its next slot.
 
     Args:
-        schedule: what is due when.
-        records: what is known of jobs.
+        schedule: the times at which jobs are due.
+        records: the records of jobs.
         client: a connection to the Redis of the streams.
-        period_s: between two looks, at most, seconds.
+        period_s: the longest time between two looks, seconds.
     """
 
     def __init__(
@@ -51,28 +50,28 @@ class Scheduler:
         self._failing: str | None = None
 
     async def run(self) -> None:
-        """Look again and again, for ever; what fails is told once and tried again."""
+        """Look for ever; a failure is logged once and tried again."""
         while self._schedule.expressions:
             try:
                 await self.look()
                 self._failing = None
             except Unavailable:
-                pass  # whoever reads the streams tells it; so is it waited for here
-            except Exception as error:  # noqa: BLE001  # the next look may fare better
+                pass  # the readers of the streams report it; the next look waits for it
+            except Exception as error:  # noqa: BLE001  # the next look may succeed
                 if self._failing != described(error):
                     self._failing = described(error)
                     _log.warning("schedule_failed", error=self._failing)
-            # Workers that were started together should not all look at one moment.
-            await asyncio.sleep(self._period_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            # Workers started together should not all look at the same time.
+            await jittered_sleep(self._period_s)
 
     async def look(self) -> list[Slot]:
-        """Ask for what is due now and was not asked for.
+        """Ask for the jobs that are due and not asked for yet.
 
         Returns:
             The slots that were asked for.
 
         Raises:
-            RedisUnavailable: try again; a job that was asked for is not asked for twice.
+            RedisUnavailable: try again; no job is asked for twice.
         """
         now_ms = await redis_now_ms(self._client)
         with redis_errors():
@@ -85,7 +84,7 @@ class Scheduler:
                 continue
             if known is not None and await self._ask(slot, now_ms):
                 asked.append(slot)
-            # Only now: who ends before leaves it to the next look, which finds the job there.
+            # Last: if the process ends before this, the next look finds the job there.
             with redis_errors():
                 await self._client.hset(_KEY, name, str(slot.at_ms))
         return asked

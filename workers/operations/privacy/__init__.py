@@ -1,1 +1,1 @@
-"""A learner's rights over their data: all that is held of them, and its erasure."""
+"""A learner's rights over their data: export and erasure."""

@@ -1,4 +1,4 @@
-"""Whose an event of a stream is, read as leniently as can be. Pure."""
+"""Decide whose an event of a stream is, read as leniently as possible. Pure."""
 
 import json
 import re
@@ -19,17 +19,17 @@ _FIELD: Final = EVENT_FIELD.encode()
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """Tells the events of one learner from all others.
+    """Recognises the events of one learner.
 
-    An event is the learner's if it names them as the student, or if it was published with a token
-    of their own, whoever it names: then it can only be refused. Where it says no tenant that can be
-    read, the student alone decides; where nothing of it can be read, whether the id stands in it in
-    quotes. Such events can never count for anybody.
+    An event is the learner's if it names them as the student, or if it was published with their
+    own token, whoever it names (it can only be refused then). If its tenant can't be read, the
+    student alone decides. If nothing can be read, the quoted id in the text decides. Such events
+    can never count for anybody.
 
     Args:
         key: the learner.
         tenant_claim: dotted path of the claim that names the tenant.
-        delegate_roles: roles whose tokens are no student's own.
+        delegate_roles: roles whose tokens are not a student's own.
     """
 
     key: LearnerKey
@@ -37,14 +37,14 @@ class Belonging:
     delegate_roles: frozenset[str]
 
     def owns_entry(self, fields: Mapping[bytes, bytes]) -> bool:
-        """Whether an entry of a stream of events is the learner's."""
+        """Return True if an entry of a stream is the learner's."""
         text = fields.get(_FIELD)
         if text is not None:
             return self.owns(text)
         return any(self._mentioned(part) for pair in fields.items() for part in pair)
 
     def owns(self, text: bytes) -> bool:
-        """Whether an event is the learner's."""
+        """Return True if an event is the learner's."""
         data = _at(read(text), "data")
         if not isinstance(data, dict):
             return self._mentioned(text)
@@ -61,7 +61,7 @@ class Belonging:
         return self._tenant(data, claims) in {self.key.tenant_id, None}
 
     def _tenant(self, data: Mapping[str, Any], claims: Any) -> str | None:
-        """The tenant that the event says; None where it says none that can be read."""
+        """Return the tenant that the event names; None if it can't be read."""
         if isinstance(claims, dict):
             with suppress(Refused):
                 return tenant_of(claims, self.tenant_claim)
@@ -71,7 +71,7 @@ class Belonging:
 
     def _mentioned(self, text: bytes) -> bool:
         plain = self.key.student_id
-        # As it is, and as writers of JSON put it that escape all but ASCII, or not.
+        # Plain, and as JSON writers put it, with and without escapes for non-ASCII.
         names = {plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
         quoted = "|".join(re.escape(name) for name in sorted(names))
         found = re.search(rf"[\"'](?:{quoted})\\*[\"']", text.decode("utf-8", "replace"))
@@ -79,14 +79,14 @@ class Belonging:
 
 
 def read(text: bytes) -> Any:
-    """An event as JSON; None where it is none."""
+    """Return an event as JSON; None if it is not JSON."""
     with suppress(ValueError):
         return from_json(text, allow_partial=False)
     return None
 
 
 def version_of(text: bytes) -> int | None:
-    """The learner's version that a mastery event tells of; None where it is none."""
+    """Return the learner's version in a mastery event; None if it has none."""
     version = _at(_at(read(text), "data"), "version")
     return version if isinstance(version, int) and not isinstance(version, bool) else None
 

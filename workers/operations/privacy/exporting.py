@@ -1,4 +1,4 @@
-"""All that is held of a learner as one JSON document, written as it is read."""
+"""Export everything that is held of a learner as one JSON document, page by page."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Final
@@ -9,8 +9,8 @@ from contracts.streams import JOBS, MASTERY, RESPONSES, UNLOCKED
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
 from workers.graph.protocol import Graph
-from workers.ledger.rights import TABLES, RightsLedger
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.ledger.privacy import TABLES, PrivacyLedger
+from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.redaction import shown, without_tokens
 from workers.operations.privacy.streams import Entry, LearnerStreams
 
@@ -18,26 +18,26 @@ _PAGE: Final = 500
 
 
 class Exporter:
-    """Exports learners; memory holds one page at a time, however much there is.
+    """Exports learners; holds one page in memory at a time.
 
     Args:
         ledger: the system of record.
-        graph: prepared.
+        graph: the graph, prepared.
         streams: the learner's entries.
     """
 
-    def __init__(self, *, ledger: RightsLedger, graph: Graph, streams: LearnerStreams) -> None:
+    def __init__(self, *, ledger: PrivacyLedger, graph: Graph, streams: LearnerStreams) -> None:
         self._ledger = ledger
         self._graph = graph
         self._streams = streams
 
     async def export(self, key: LearnerKey) -> AsyncIterator[bytes]:
-        """The document in pieces: UTF-8, no token in it.
+        """Yield the document in pieces: UTF-8, without any token.
 
-        What is written while it is read may be in it or not.
+        Data written during the export may be in it or not.
 
         Raises:
-            Unavailable: a server is away; what came until then is no document.
+            Unavailable: a server is away; the pieces so far are not a document.
         """
         now_ms = await self._streams.now_ms()
         head = {**key._asdict(), "exported_at": iso(now_ms * 1000)}
@@ -71,7 +71,7 @@ class Exporter:
 
     async def _rows(self, key: LearnerKey, table: str) -> AsyncIterator[Iterable[Any]]:
         after = None
-        while rows := await self._ledger.held(key, table, after, _PAGE):
+        while rows := await self._ledger.rows_of(key, table, after, _PAGE):
             yield rows
             after = rows[-1]
 
@@ -102,7 +102,7 @@ async def _entries(pages: AsyncIterable[list[Entry]]) -> AsyncIterator[Iterable[
         ]
 
 
-def _letter(letter: Letter) -> dict[str, Any]:
+def _letter(letter: DeadLetter) -> dict[str, Any]:
     said = {n: v for n, v in letter.data.items() if n not in {"event", "event_base64"}}
     event = letter.event
     if event is None and (text := letter.text("event")) is not None:

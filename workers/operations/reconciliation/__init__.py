@@ -1,1 +1,1 @@
-"""Making others agree with the ledger again: the graph, and those who lost events."""
+"""Reconciliation: repair the graph from the ledger, publish current values again."""

@@ -1,4 +1,4 @@
-"""What the graph should hold by the ledger, and in what it differs: pure."""
+"""Compare a learner's relationships in the graph with the ledger. Pure."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple
@@ -9,15 +9,17 @@ from workers.graph.changes import (
     AbilityChange,
     AttendanceChange,
     GraphChange,
+    Key,
     MasteryChange,
     PractisedChange,
+    identity,
 )
 from workers.graph.protocol import StoredLearner
 from workers.graph.repairs import Repair
 from workers.ledger.rows import Stored
 
 Kind = Literal["missing", "behind", "altered", "ahead", "stray", "doubled"]
-Identity = tuple[type[GraphChange], tuple[str, str, str]]
+Identity = tuple[type[GraphChange], Key]
 
 NAMES: Final[dict[type[GraphChange], str]] = {
     MasteryChange: "HAS_MASTERY",
@@ -28,11 +30,11 @@ NAMES: Final[dict[type[GraphChange], str]] = {
 
 
 class Difference(NamedTuple):
-    """A relationship that is not what the ledger says.
+    """A relationship that differs from the ledger.
 
     Args:
-        held: as the graph has it; none, or several copies, are possible.
-        should: as the ledger has it; None where it has nothing.
+        held: its copies in the graph; there may be none or several.
+        should: as the ledger has it; None if the ledger has none.
     """
 
     held: tuple[GraphChange, ...]
@@ -40,10 +42,10 @@ class Difference(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """How it differs.
+        """The kind of difference.
 
-        ``behind`` and ``missing`` may only be on their way; ``ahead`` is what was true before a
-        ledger was restored from a backup; ``altered`` has the right version and a wrong value.
+        ``behind`` and ``missing``: the event may still be on its way. ``ahead``: true before the
+        ledger was restored from a backup. ``altered``: the right version with a wrong value.
         """
         if self.should is None:
             return "stray"
@@ -56,13 +58,13 @@ class Difference(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """Which relationship it is."""
+        """The key of the relationship."""
         one = self._one
-        return type(one), one[:3]
+        return type(one), one.key
 
     @property
     def forced(self) -> bool:
-        """Whether the guard on versions would refuse its repair."""
+        """True if the version guard would refuse its repair."""
         return self.kind not in {"missing", "behind"}
 
     @property
@@ -70,27 +72,26 @@ class Difference(NamedTuple):
         return self.should if self.should is not None else self.held[0]
 
     def document(self) -> dict[str, Any]:
-        """As JSON; times are text."""
-        (kind, ids), fields = self.identity, self._one._fields[:3]
+        """Return it as JSON; times are text."""
         return {
             "kind": self.kind,
-            "relationship": NAMES[kind],
-            **dict(zip(fields, ids, strict=True)),
+            "relationship": NAMES[type(self._one)],
+            **identity(self._one),
             "graph": [_values(one) for one in self.held],
             "ledger": None if self.should is None else _values(self.should),
         }
 
     def __str__(self) -> str:
         """One line for a person."""
-        (kind, ids), fields = self.identity, self._one._fields[:3]
-        named = ", ".join(f"{f} {i!r}" for f, i in zip(fields, ids, strict=True))
+        named = ", ".join(f"{field} {id_!r}" for field, id_ in identity(self._one).items())
         graph = "; ".join(_told(one) for one in self.held) or "nothing"
         ledger = "nothing" if self.should is None else _told(self.should)
-        return f"{self.kind}: {NAMES[kind]} of {named}: the graph has {graph}, the ledger {ledger}"
+        name = NAMES[type(self._one)]
+        return f"{self.kind}: {name} of {named}: the graph has {graph}, the ledger {ledger}"
 
 
 def expected(stored: Stored) -> StoredLearner:
-    """The relationships that a learner should have by the ledger."""
+    """Return the relationships that a learner has by the ledger."""
     key = stored.key
     return StoredLearner(
         key,
@@ -118,7 +119,7 @@ def expected(stored: Stored) -> StoredLearner:
 
 
 def practised(key: LearnerKey, log: Iterable[Response]) -> set[PractisedChange]:
-    """Which concepts a learner's log says were practised in which sessions."""
+    """Return the concepts practised in each session, by a learner's log."""
     return {
         PractisedChange(key.tenant_id, response.session_id, concept_id)
         for response in log
@@ -128,17 +129,17 @@ def practised(key: LearnerKey, log: Iterable[Response]) -> set[PractisedChange]:
 
 
 def differences(should: StoredLearner, held: StoredLearner) -> Iterator[Difference]:
-    """Everything in which a learner's relationships are not what they should be.
+    """Return the differences between a learner's relationships and the ledger.
 
     Args:
-        should: by the ledger, read after the graph: so nothing in the graph may be newer.
-        held: by the graph.
+        should: by the ledger, read after the graph, so that nothing in the graph may be newer.
+        held: as the graph has them.
     """
     found: dict[Identity, list[GraphChange]] = {}
     for one in _relationships(held):
-        found.setdefault((type(one), one[:3]), []).append(one)
+        found.setdefault((type(one), one.key), []).append(one)
     for one in _relationships(should):
-        copies = tuple(found.pop((type(one), one[:3]), ()))
+        copies = tuple(found.pop((type(one), one.key), ()))
         if copies != (one,):
             yield Difference(copies, one)
     for strays in found.values():
@@ -147,15 +148,15 @@ def differences(should: StoredLearner, held: StoredLearner) -> Iterator[Differen
 
 
 def _keeps_a_place(strays: list[GraphChange]) -> bool:
-    """Whether it is a concept on which nothing counts any more, every answer having been voided.
+    """Return True for a concept whose answers have all been voided.
 
-    The ledger has no row of it; the graph keeps its version, so that no older event brings it back.
+    The ledger has no row for it; the graph keeps its version, so that no older event restores it.
     """
     return len(strays) == 1 and isinstance(strays[0], MasteryChange) and strays[0].attempts == 0
 
 
 def repair_of(found: Iterable[Difference]) -> Repair:
-    """What makes the differences go: what the guard on versions would keep is taken away first."""
+    """Return the repair of differences; what the version guard would keep is removed first."""
     repair = Repair()
     for one in found:
         if one.forced:
@@ -172,14 +173,14 @@ def _relationships(learner: StoredLearner) -> Iterator[GraphChange]:
 
 
 def _version(change: GraphChange) -> int | None:
-    """Its version; None where it has none, or one that is no version of ours."""
+    """Return its version; None if it has no version of ours."""
     version: object = getattr(change, "version", None)
     return version if isinstance(version, int) else None
 
 
 def _values(change: GraphChange) -> dict[str, Any]:
-    fields = list(change._asdict().items())[3:]
-    return {name: _plain(value) for name, value in fields}
+    ids = identity(change)
+    return {name: _plain(value) for name, value in change._asdict().items() if name not in ids}
 
 
 def _told(change: GraphChange) -> str:

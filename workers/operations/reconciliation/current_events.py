@@ -1,44 +1,49 @@
-"""The events that say what is current: those that said so first, or else new ones. Pure."""
+"""Make the events of a learner's current values: the original ones, or else new ones. Pure."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from workers.common.times import iso
 from workers.estimation.ability import AbilityEstimate
-from workers.estimation.learner import AbilityOutcome
+from workers.estimation.learner import AbilityOutcome, ConceptOutcome
 from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
 from workers.ledger.exchange import Recorded
-from workers.ledger.outcomes import ability_document, interval_document
+from workers.ledger.outcomes import (
+    ability_document,
+    concept_document,
+    response_document,
+    session_document,
+)
 from workers.publishing.mastery_events import current_event, restated_events
 
 
-class Restatement(NamedTuple):
+class CurrentEvents(NamedTuple):
     """A learner's current values as events.
 
     Args:
         events: `practice.mastery.changed.v1` as JSON, in the order of their versions.
-        untold: how many rows no event can carry: a scale or session rewritten by itself.
+        unpublished: number of rows that no event can carry: scales and sessions rewritten alone.
     """
 
     events: list[bytes]
-    untold: int
+    unpublished: int
 
 
-def restate(current: Current, now_us: int) -> Restatement:
-    """All that is current of a learner.
+def current_events(current: Current, now_us: int) -> CurrentEvents:
+    """Return the events of a learner's current values.
 
-    The event of the response whose version a row has is sent again, with its own id: subscribers
-    recognise a repeat. A row that a correction or a rebuild wrote has a version that no response
-    has; its event is made from the row and bears an id made of its version.
+    If a response has the version of a row, its event is sent again with its own id, which
+    subscribers recognise. A correction or a rebuild gives a row a version that no response has;
+    its event is made from the row, with an id made of that version.
 
     Args:
-        current: of one learner.
-        now_us: the time of events that are new, microseconds since 1970.
+        current: the current values of one learner.
+        now_us: the time of new events, microseconds since 1970.
     """
-    return _Restating(current, now_us).restated()
+    return _CurrentEventsBuilder(current, now_us).restated()
 
 
-class _Restating:
+class _CurrentEventsBuilder:
     def __init__(self, current: Current, now_us: int) -> None:
         self._current = current
         self._now_us = now_us
@@ -46,10 +51,10 @@ class _Restating:
         self._sent: list[tuple[int, bytes]] = []
         self._scales: set[str] = set()
         self._sessions: set[str] = set()
-        """Those that an event made from a row carries."""
-        self._untold = 0
+        """Scales and sessions that an event made from a row carries."""
+        self._unpublished = 0
 
-    def restated(self) -> Restatement:
+    def restated(self) -> CurrentEvents:
         wanted: dict[int, set[str]] = {}
         for row in self._current.concepts:
             owner = self._owners.get(row.version)
@@ -70,19 +75,19 @@ class _Restating:
             }
             carrier = next((one for one in carriers if one not in wrong), None)
             if carrier is None:
-                self._untold += 1
+                self._unpublished += 1
             else:
                 wanted.setdefault(carried.version, set()).add(carrier)
         for version, concept_ids in wanted.items():
             events = restated_events(self._current.key, self._owners[version], concept_ids)
             self._sent += [(version, event) for event in events]
         self._sent.sort(key=lambda one: one[0])
-        return Restatement([event for _, event in self._sent], self._untold)
+        return CurrentEvents([event for _, event in self._sent], self._unpublished)
 
     def _carriers(self, carried: CurrentAbility | CurrentSession) -> list[str]:
-        """The concepts whose events of its version tell of an ability or a session.
+        """Return the concepts whose events of this version carry an ability or a session.
 
-        What such an event says about its concept is outdone by a newer one, or else it is current.
+        The value of the concept in such an event is current, or a newer event replaces it.
         """
         owner = self._owners.get(carried.version)
         if owner is None:
@@ -99,16 +104,18 @@ class _Restating:
         yield from self._current.sessions
 
     def _state(self, row: CurrentConcept) -> None:
-        """Make the event of a row that no response owns; it tells what it can of the rest."""
+        """Make the event of a row that no response owns, with an ability and a session."""
         about = self._last_on(row)
         ability = self._ability_beside(row, about)
         if about is None or ability is None:
-            self._untold += 1
+            self._unpublished += 1
             return
         data = {
-            **_of_row(row),
-            **_of_answer(about, row.concept_id),
-            "ability": _of(ability),
+            **concept_document(_outcome(row, about)),
+            **response_document(about.response),
+            "version": row.version,
+            "parameters_version": row.parameters_version,
+            "ability": _ability_document(ability),
             # It may have been a correction or new parameters: the row does not say.
             "cause": "rebuild",
         }
@@ -116,14 +123,16 @@ class _Restating:
             self._scales.add(ability.scale)
         for session in self._current.sessions:
             if (session.session_id, session.version) == (about.response.session_id, row.version):
-                counts = {"responses": session.responses, "correct": session.correct}
-                data |= {"session_id": session.session_id, "session": counts}
+                data |= {
+                    "session_id": session.session_id,
+                    "session": session_document(session),
+                }
                 self._sessions.add(session.session_id)
         event = current_event(self._current.key, self._now_us, data)
         self._sent.append((row.version, event))
 
     def _last_on(self, row: CurrentConcept) -> Recorded | None:
-        """The response that the row's `answered_at` is of."""
+        """Return the response whose time is the row's `answered_at`."""
         return max(
             (
                 one
@@ -136,7 +145,7 @@ class _Restating:
         )
 
     def _ability_beside(self, row: CurrentConcept, about: Recorded | None) -> CurrentAbility | None:
-        """One written at the same version and not told yet, else that of the answer's scale."""
+        """Return an unpublished ability of the row's version, else that of the answer's scale."""
         for ability in self._current.abilities:
             if ability.version == row.version and ability.scale not in self._scales:
                 return ability
@@ -145,7 +154,7 @@ class _Restating:
 
 
 def _said(owner: Recorded, row: CurrentConcept) -> bool:
-    """Whether the event of a response says what the row does."""
+    """Return True if the event of a response has the values of the row."""
     return any(
         (
             change["concept_id"],
@@ -154,41 +163,34 @@ def _said(owner: Recorded, row: CurrentConcept) -> bool:
             change["mastered"],
             change["last_answered_at"],
         )
-        == (*row[:4], iso(row.answered_at_us))
+        == (
+            row.concept_id,
+            row.mastery,
+            row.attempts,
+            row.mastered,
+            iso(row.answered_at_us),
+        )
         for change in owner.outcome["concepts"]
     )
 
 
-def _of_row(row: CurrentConcept) -> dict[str, Any]:
-    known = {} if row.interval is None else {"mastery_interval": interval_document(row.interval)}
-    return known | {
-        "concept_id": row.concept_id,
-        "mastery": row.mastery,
-        # Nothing changes by saying it again.
-        "previous_mastery": row.mastery,
-        "mastered": row.mastered,
-        "transition": "none",
-        "attempts": row.attempts,
-        "version": row.version,
-        "last_answered_at": iso(row.answered_at_us),
-        "parameters_version": row.parameters_version,
-    }
-
-
-def _of_answer(about: Recorded, concept_id: str) -> dict[str, Any]:
-    response = about.response
+def _outcome(row: CurrentConcept, about: Recorded) -> ConceptOutcome:
+    """Make the outcome of a row; publishing it again changes nothing."""
     predicted = {c["concept_id"]: c["probability_correct"] for c in about.outcome["concepts"]}
-    return {
-        "probability_correct": predicted[concept_id],
-        "response_id": response.response_id,
-        "item_id": response.item_id,
-        "correct": response.correct,
-        "score": response.score,
-        "answered_at": iso(response.answered_at_us),
-    }
+    return ConceptOutcome(
+        concept_id=row.concept_id,
+        mastery=row.mastery,
+        previous_mastery=row.mastery,
+        mastered=row.mastered,
+        transition="none",
+        attempts=row.attempts,
+        probability_correct=predicted[row.concept_id],
+        last_answered_at_us=row.answered_at_us,
+        interval=row.interval,
+    )
 
 
-def _of(ability: CurrentAbility) -> dict[str, Any]:
+def _ability_document(ability: CurrentAbility) -> dict[str, Any]:
     estimate = AbilityEstimate(ability.theta, ability.standard_error)
     return ability_document(
         ability.scale, AbilityOutcome(estimate, ability.theta, ability.person_fit)

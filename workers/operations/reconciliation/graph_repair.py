@@ -1,23 +1,24 @@
-"""Comparing the graph with the ledger, learner by learner, and repairing it; while others work.
+"""Compare the graph with the ledger, learner by learner, and repair it while workers run.
 
-Events come after their commits. So whatever the graph held before the ledger was read is in that
-reading, and what is newer in the graph is wrong. A repair takes away only what is as it was read,
-and looks at it again afterwards: an event that the wrong relationship had kept out meanwhile is in
-the ledger by then.
+An event follows its commit. Whatever the graph held before the ledger was read is therefore in the
+ledger, and anything newer in the graph is wrong. A repair removes only relationships that are still
+as they were read, and compares them again afterwards: an event that a wrong relationship kept out
+meanwhile is in the ledger by then.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, Protocol, TypeVar
 
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import PractisedChange
 from workers.graph.protocol import Graph, SessionKey
 from workers.graph.repairs import Repair
+from workers.ledger.audit import AuditLedger
 from workers.ledger.exchange import Touched
-from workers.ledger.protocol import Ledger
+from workers.ledger.recording import RecordingLedger
 from workers.operations.reconciliation.comparison import (
     Difference,
     differences,
@@ -33,24 +34,25 @@ _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 
 _PAGE: Final = 100
-"""Learners looked at at once, with their logs."""
+"""Learners compared at once, with their logs."""
 _NAMES: Final = 500
 """Names read from the graph at once."""
 _TOGETHER: Final = 2_000
-"""Differences repaired in one transaction: some tenths of a second."""
+"""Differences repaired in one transaction, which takes some tenths of a second."""
 _LOOKS: Final = 5
 
 
 @dataclass(slots=True)
 class Compared:
-    """What one page of the comparison found.
+    """The result of one page of the comparison.
 
     Args:
-        learners: how many learners of the ledger were compared.
-        after: the last of them, where to go on; None in the passes over the graph's own nodes.
+        learners: number of learners of the ledger compared.
+        after: the last of them, where to resume; None in the passes over the graph's own nodes.
         found: the differences, repaired unless it was a dry run.
-        left: those of them that came back at each look.
-        nodes: students and practice sessions of nobody, removed unless it was a dry run.
+        left: differences that came back after each repair.
+        nodes: students and practice sessions without any relationship, removed unless it was a dry
+            run.
     """
 
     learners: int = 0
@@ -60,36 +62,46 @@ class Compared:
     nodes: list[LearnerKey | SessionKey] = field(default_factory=list)
 
 
+class ReconciledLedger(AuditLedger, RecordingLedger, Protocol):
+    """Reads the states and outcomes that the graph is compared with."""
+
+
 class GraphRepair:
-    """Makes the graph what the ledger says.
+    """Repairs the graph from the ledger.
 
     Args:
-        ledger: what is right.
-        graph: prepared.
-        patience: waits for servers that are away.
-        scope: whose relationships.
-        dry_run: only look.
+        ledger: the ledger, which is right.
+        graph: the graph, prepared.
+        retrying: waits for servers that are away.
+        scope: the learners.
+        dry_run: compare only.
     """
 
     def __init__(
-        self, *, ledger: Ledger, graph: Graph, patience: Patience, scope: Scope, dry_run: bool
+        self,
+        *,
+        ledger: ReconciledLedger,
+        graph: Graph,
+        retrying: Retrying,
+        scope: Scope,
+        dry_run: bool,
     ) -> None:
         self._ledger = ledger
         self._graph = graph
-        self._patience = patience
+        self._retrying = retrying
         self._scope = scope
         self._dry_run = dry_run
         self._practised = Pairs()
 
     async def run(self, after: LearnerKey | None = None) -> AsyncIterator[Compared]:
-        """Compare and repair, page by page; may be stopped and begun again at any page.
+        """Compare and repair, page by page; can be resumed at any page.
 
-        Learners of the ledger come first, then students whom only the graph knows, then what is
-        said to be practised in sessions and is not. That last needs all logs, so it is done where
-        the run was not for one learner, and began at the beginning.
+        Learners of the ledger come first, then students that only the graph has, then wrong
+        concepts of practice sessions. The last step needs all logs, so it is skipped for one
+        learner and for a resumed run.
 
         Args:
-            after: go on after this learner.
+            after: resume after this learner.
         """
         async for keys in self._scope.learners(self._learners_after, after):
             compared = await self._settled(keys)
@@ -101,11 +113,12 @@ class GraphRepair:
                 compared.nodes += await self._without_nodes(strangers)
                 yield compared
         if after is None and self._scope.one is None:
-            async for sessions in self._scope.sessions(self._sessions_after):
+            first = SessionKey(self._scope.tenant_id or "", "")
+            async for sessions in self._scope.pages(self._sessions_after, first):
                 yield await self._settled_sessions(sessions)
 
     async def _settled(self, keys: list[LearnerKey]) -> Compared:
-        """Compare learners, repair what differs, look again at what was forced."""
+        """Compare learners, repair differences, and compare forced repairs again."""
         compared = Compared()
         known = set()
         for _ in range(_LOOKS):
@@ -131,7 +144,7 @@ class GraphRepair:
         ]
         should_be = set(chain.from_iterable(practised(one.key, one.log) for one in stored))
         self._practised.update(should_be)
-        is_there = await self._practised_in({SessionKey(*one[:2]) for one in should_be})
+        is_there = await self._practised_in({_session_of(one) for one in should_be})
         return found + [Difference((), one) for one in sorted(should_be - is_there)]
 
     async def _practised_in(self, keys: Iterable[SessionKey]) -> set[PractisedChange]:
@@ -147,17 +160,17 @@ class GraphRepair:
         return [k for k, one in zip(keys, loaded, strict=True) if not one.learner.version]
 
     async def _without_nodes(self, keys: list[LearnerKey]) -> list[LearnerKey]:
-        """Remove students that nothing ties to anything any more."""
+        """Remove students without any relationship."""
         alone = await self._ask(self._graph.alone_students, keys)
         if alone and not self._dry_run:
             await self._ask(self._graph.remove_students, alone)
         return alone
 
     async def _settled_sessions(self, keys: list[SessionKey]) -> Compared:
-        """Compare what is said to be practised in sessions with the logs of those who attended."""
+        """Compare the concepts of sessions with the logs of those who attended."""
         compared = Compared()
         is_there = await self._practised_in(keys)
-        # Responses that came since the learners were compared are not among the pairs.
+        # Responses recorded since the learners were compared are not among the pairs.
         suspects = {one for one in is_there if one not in self._practised}
         strays = suspects - await self._attested(suspects)
         compared.found = [Difference((one,), None) for one in sorted(strays)]
@@ -172,10 +185,10 @@ class GraphRepair:
         return compared
 
     async def _attested(self, suspects: set[PractisedChange]) -> set[PractisedChange]:
-        """What the logs of those who attended the same sessions say was practised."""
+        """Return the concepts practised in these sessions, by the logs of the attendees."""
         if not suspects:
             return set()
-        sessions = sorted({SessionKey(*one[:2]) for one in suspects})
+        sessions = sorted({_session_of(one) for one in suspects})
         # The graph first here too: an event ties its student to the session in the same step.
         attended = await self._ask(self._graph.attendees, sessions)
         found: set[PractisedChange] = set()
@@ -204,9 +217,13 @@ class GraphRepair:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        return await self._patience.until_answered(lambda: call(*arguments, **named))
+        return await self._retrying.call(lambda: call(*arguments, **named))
 
 
 def _slices(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
     for first in range(0, len(items), size):
         yield list(items[first : first + size])
+
+
+def _session_of(change: PractisedChange) -> SessionKey:
+    return SessionKey(change.tenant_id, change.session_id)

@@ -1,4 +1,4 @@
-"""A set of very many pairs in little memory."""
+"""A set of very many tuples in little memory."""
 
 from array import array
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ _UNSORTED: Final = 100_000
 
 
 class Pairs:
-    """Remembers tuples of ids by 8 bytes each.
+    """Remembers each tuple of ids in 8 bytes.
 
-    Two tuples among a thousand million share their 8 bytes with a probability of 0.03: then one
-    that was never added seems to have been.
+    Among a thousand million tuples two share their 8 bytes with a probability of 0.03; a tuple that
+    was never added then seems to be in the set.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Pairs:
             self._sort()
 
     def __contains__(self, ids: tuple[str, ...]) -> bool:
-        """Whether a tuple was added."""
+        """Return True if a tuple was added."""
         if self._new:
             self._sort()
         digest = np.uint64(_digest(ids))

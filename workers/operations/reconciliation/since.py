@@ -1,4 +1,4 @@
-"""Since when: a moment, or so long ago by the clock of whoever recorded it."""
+"""A start time: a time, or an age by the clock of the recorder."""
 
 import re
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _UNITS_US: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Either a moment or an age.
+    """A time or an age.
 
     Args:
-        moment_us: microseconds since 1970; None where an age is meant.
+        moment_us: microseconds since 1970; None for an age.
         age_us: microseconds before now.
     """
 
@@ -31,7 +31,7 @@ class Since:
         """Read ISO 8601 with a zone, or an age such as ``90s``, ``15m``, ``2h``, ``3d``, ``1w``.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: the text is neither.
         """
         if (ago := _AGO.fullmatch(text)) is not None:
             return cls(age_us=int(ago[1]) * _UNITS_US[ago[2]])
@@ -42,14 +42,14 @@ class Since:
         except (ValueError, OverflowError):
             pass
         raise ValueError(
-            f"{text!r} is no time: write ISO 8601 with a zone, such as 2026-11-21T09:30:00Z, or "
+            f"{text!r} is not a time: write ISO 8601 with a zone, such as 2026-11-21T09:30:00Z, or "
             "an age, such as 2h"
         )
 
     def by(self, now_us: int) -> int:
-        """The moment that is meant; nothing is older than 1970.
+        """Return the time in microseconds since 1970, at least 0.
 
         Args:
-            now_us: the clock that counts, microseconds since 1970.
+            now_us: the current time by the recorder's clock, microseconds since 1970.
         """
         return self.moment_us if self.moment_us is not None else max(0, now_us - self.age_us)

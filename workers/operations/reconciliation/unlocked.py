@@ -1,7 +1,8 @@
-"""Bringing back what a lost graph knew of unlocked concepts, from the events that told of them.
+"""Restore unlocked concepts in a lost graph from their published events.
 
-What is in the stream was told: noted in the graph again, it is not told a second time. The ledger
-knows nothing of it, so what the stream does not keep any more stays unknown.
+An event in the stream was published; noted in the graph again, the concept is not published a
+second time. The ledger does not record unlocked concepts, so those whose event is no longer in the
+stream stay unknown.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 
 from contracts.streams import EVENT_FIELD, shards
 from contracts.unlocked import ConceptUnlocked
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.graph.protocol import Graph
 from workers.graph.unlocking import Unlocked
 from workers.operations.repair.scope import Scope
@@ -22,20 +23,20 @@ from workers.streams.redis_errors import redis_errors
 _PAGE: Final = 1_000
 _FIELD: Final = EVENT_FIELD.encode()
 _NOBODYS: Final = ""
-"""In place of the entry that owns it: no acknowledgement publishes it again."""
+"""Stands for no owning entry, so that no acknowledgement publishes it again."""
 
 
 class UnlockedRepair:
-    """Notes in the graph what was told and is not noted there.
+    """Notes published concepts in the graph that are missing there.
 
     Args:
         client: a connection to the Redis of the streams.
         shard_count: `STREAM_SHARDS`.
-        graph: prepared, with its learners.
-        patience: waits for the graph where it is away.
-        of_redis: waits for Redis where that is away, or does not.
-        scope: whose.
-        dry_run: only look.
+        graph: the graph, prepared, with its learners.
+        retrying: waits while the graph is away.
+        of_redis: decides whether to wait while Redis is away.
+        scope: the learners.
+        dry_run: compare only.
     """
 
     def __init__(
@@ -44,35 +45,35 @@ class UnlockedRepair:
         client: Redis,
         shard_count: int,
         graph: Graph,
-        patience: Patience,
-        of_redis: Patience,
+        retrying: Retrying,
+        of_redis: Retrying,
         scope: Scope,
         dry_run: bool,
     ) -> None:
         self._client = client
         self._streams = [shard.unlocked for shard in shards(shard_count)]
         self._graph = graph
-        self._patience = patience
+        self._retrying = retrying
         self._of_redis = of_redis
         self._scope = scope
         self._dry_run = dry_run
 
     async def run(self) -> AsyncIterator[int]:
-        """Go through the streams page by page; of each how many were not noted.
+        """Go through the streams, and yield how many concepts of each page were missing.
 
         Raises:
-            RedisUnavailable: it is not waited for, and of the rest nothing is known.
+            RedisUnavailable: Redis is not waited for; the rest was not compared.
         """
         for stream in self._streams:
             async for page in self._pages(stream):
                 if page:
-                    yield await self._patience.until_answered(
+                    yield await self._retrying.call(
                         partial(self._graph.restore, page, dry_run=self._dry_run)
                     )
 
     async def _pages(self, stream: str) -> AsyncIterator[list[Unlocked]]:
         first = "-"
-        while rows := await self._of_redis.until_answered(partial(self._read, stream, first)):
+        while rows := await self._of_redis.call(partial(self._read, stream, first)):
             yield [
                 one
                 for _, fields in rows
@@ -96,7 +97,7 @@ def _told(text: bytes) -> Unlocked | None:
     try:
         event = ConceptUnlocked.model_validate_json(text)
     except ValidationError:
-        return None  # nobody of ours wrote it
+        return None  # not an event of ours
     data = event.data
     return Unlocked(
         data.tenant_id,

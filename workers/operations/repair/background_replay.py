@@ -1,9 +1,9 @@
-"""Learners whose state is under other parameters than the active ones are replayed.
+"""Replay inactive learners in the background when other parameters become active.
 
-A learner who answers is replayed with the answer (`workers.estimation.fold`); the others are
-replayed here, in the background. Any number of workers do it side by side: each takes some of the
-learners that are left, at random; a rewrite that somebody else was faster with is a conflict, and
-changes nothing. One that is killed leaves nothing behind.
+A learner who answers is replayed with the answer (`workers.estimation.fold`); all others are
+replayed here. Any number of workers may do so side by side: each draws some of the remaining
+learners at random, and a rewrite that comes too late is a conflict, which changes nothing. A worker
+that is killed leaves nothing behind.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ from typing import Final, Protocol
 import structlog
 
 from workers.common.errors import LedgerUnavailable, Unstorable
-from workers.common.retrying import Patience
+from workers.common.jitter import jittered_sleep
+from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
-from workers.ledger.parameter_versions import PatientVersions, Versions
+from workers.ledger.parameter_versions import RetryingVersions, Versions
 from workers.ledger.parameters import Outdated
 from workers.ledger.repair import Rewrite
 from workers.ledger.rows import Stored
@@ -30,32 +31,32 @@ _PERIOD_S: Final = 2.0
 _AT_ONCE: Final = 20
 """Learners read and rewritten at once, with their logs."""
 _MORE_AFTER: Final = 5
-"""After so many answers one more is tried at once, where the ledger did not answer before."""
+"""After so many answers of the ledger in a row one more learner is tried at once."""
 _WINDOW: Final = 400
-"""Of so many that are left some are taken: two workers seldom take the same."""
+"""Learners are drawn from so many, so that two workers seldom draw the same."""
 _TOLD_EVERY_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 60.0
-"""So long a learner is left alone who can't be replayed."""
+"""How long a learner who can't be replayed is left alone, seconds."""
 
-_ALTERED: Final = "the log is not what was written: `mastery verify` says what was altered"
+_ALTERED: Final = "the log was altered: `mastery verify` shows where"
 _NOT_REPLAYED: Final = "a replay of the log fails: report it, and activate another version"
-_NOT_STORED: Final = "the ledger does not store what a replay gives: report it"
+_NOT_STORED: Final = "the ledger refuses the replayed state: report it"
 
 
 class ReplayMeter(Protocol):
-    """What is shown of it (`workers.metrics.metrics`)."""
+    """The metrics of the replay (`workers.metrics.engine_metrics`)."""
 
     def computing_under(self, version: int) -> None:
-        """Under which version of the parameters this process computes."""
+        """Show the version of the parameters under which this process computes."""
         ...
 
     def outdated(self, learners: int) -> None:
-        """How many learners are left whose state is under another one."""
+        """Show how many learners are left under another version."""
         ...
 
 
 class ReplayLedger(Protocol):
-    """What is asked of the ledger; see `workers.ledger.repair.RepairLedger`."""
+    """The part of the ledger that is needed; see `workers.ledger.repair.RepairLedger`."""
 
     async def outdated(self, after: Outdated | None = None, limit: int = 500) -> list[Outdated]:
         """See `ParametersLedger.outdated`."""
@@ -75,15 +76,15 @@ class ReplayLedger(Protocol):
 
 
 class Replayer:
-    """Replays, in the background, who is not seen otherwise.
+    """Replays inactive learners in the background.
 
     Args:
         ledger: the system of record.
-        versions: of the parameters.
-        meter: is told how far it is.
-        patience: waits for a ledger that is away.
-        period_s: between two looks of `run`, at most, seconds.
-        clock: seconds of a clock that never goes back.
+        versions: the versions of the parameters.
+        meter: shows the progress.
+        retrying: waits for a ledger that is away.
+        period_s: the longest time between two looks of `run`, seconds.
+        clock: a monotonic clock, seconds.
     """
 
     def __init__(
@@ -92,13 +93,13 @@ class Replayer:
         ledger: ReplayLedger,
         versions: Versions,
         meter: ReplayMeter,
-        patience: Patience | None = None,
+        retrying: Retrying | None = None,
         period_s: float = _PERIOD_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
-        self._patience = patience or Patience()
-        self._versions = PatientVersions(versions, self._patience)
+        self._retrying = retrying or Retrying()
+        self._versions = RetryingVersions(versions, self._retrying)
         self._meter = meter
         self._period_s = period_s
         self._clock = clock
@@ -108,18 +109,18 @@ class Replayer:
         self._told_at = clock()
 
     async def run(self) -> None:
-        """Notice which version is active, and replay who is under another; for ever.
+        """Notice which version is active, and replay learners under other versions; for ever.
 
         Raises:
             Fatal: a server refuses us, or the active version can't be read.
         """
         while True:
             await self.replay()
-            # Workers that were started together should not all look at one moment.
-            await asyncio.sleep(self._period_s * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            # Workers started together should not all look at the same time.
+            await jittered_sleep(self._period_s)
 
     async def replay(self) -> int:
-        """Replay all learners there are now whose state is under another version.
+        """Replay all learners whose state is now under another version.
 
         Returns:
             How many this worker replayed.
@@ -145,7 +146,7 @@ class Replayer:
                 replayed += await self._replay_some(free)
                 if self._clock() - self._told_at >= _TOLD_EVERY_S:
                     await self._tell("replay_progress", replayed)
-            # Who is done is in the window no more.
+            # Learners that are done have left the window.
             window = await self._outdated(None if free else window[-1])
         if told:
             await self._tell("replay_ended", replayed)
@@ -154,10 +155,10 @@ class Replayer:
         return replayed
 
     async def _replay_some(self, free: list[LearnerKey]) -> int:
-        """Replay some of these learners, whoever else writes them; returns how many were.
+        """Replay some of these learners, and return how many were rewritten.
 
-        Whom somebody else wrote meanwhile is left for another time. While the ledger does not
-        answer, others and fewer are drawn each time: it may be that these are too many for it.
+        A learner written by another worker meanwhile is left for another time. While the ledger
+        does not answer, other and fewer learners are drawn each time, in case they were too many.
         """
 
         async def attempt() -> int:
@@ -173,19 +174,19 @@ class Replayer:
                 self._at_once = min(_AT_ONCE, self._at_once + 1)
             return done
 
-        return await self._patience.until_answered(attempt)
+        return await self._retrying.call(attempt)
 
     async def _rewrites(self, keys: list[LearnerKey]) -> list[Rewrite]:
-        """What makes these learners' states ones under the active version, as they are now."""
+        """Return the rewrites that bring these learners under the active version."""
         parameters = await self._versions.refresh()
         rewrites: list[Rewrite] = []
         for stored in await self._ledger.stored(keys):
-            # Replaying one may take a while, and responses wait.
+            # A replay may take a while, during which responses wait.
             await asyncio.sleep(0)
             if stored.parameters_version == parameters.version or not stored.version:
                 continue
             if any(log_differences(stored)):
-                # Nothing is computed from it: that would make an estimate of what was altered.
+                # An altered log is not replayed: the estimate would contain the alteration.
                 self._leave_alone(stored.key, _ALTERED)
                 continue
             try:
@@ -193,12 +194,12 @@ class Replayer:
             except Exception as error:  # noqa: BLE001  # one learner's fault: all others go on
                 self._leave_alone(stored.key, _NOT_REPLAYED, error)
                 continue
-            if rewrite is not None:  # another version always is one
+            if rewrite is not None:  # another version always needs one
                 rewrites.append(rewrite)
         return rewrites
 
     async def _rewritten(self, rewrites: list[Rewrite]) -> int:
-        """Write them; returns how many were."""
+        """Write rewrites, and return how many were applied."""
         if not rewrites:
             return 0
         try:
@@ -220,15 +221,15 @@ class Replayer:
         self._left_alone[key] = self._clock() + _LOOK_AGAIN_S
 
     async def _outdated(self, after: Outdated | None) -> list[Outdated]:
-        return await self._patience.until_answered(lambda: self._ledger.outdated(after, _WINDOW))
+        return await self._retrying.call(lambda: self._ledger.outdated(after, _WINDOW))
 
     async def _count(self) -> int:
-        return await self._patience.until_answered(self._ledger.outdated_count)
+        return await self._retrying.call(self._ledger.outdated_count)
 
     async def _tell(self, event: str, replayed: int) -> None:
         self._told_at = self._clock()
         left = await self._count()
-        version = self._versions.present.version
+        version = self._versions.active.version
         self._meter.computing_under(version)
         self._meter.outdated(left)
         _log.info(event, parameters_version=version, replayed=replayed, learners_left=left)

@@ -1,4 +1,4 @@
-"""Correcting responses: each correction is appended, its learner replayed, subscribers told."""
+"""Correct responses: append the correction, replay the learner, publish the changes."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.ledger.corrections import Correction, newest_corrections
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.repair import ItemSpan, RepairLedger, Rewrite
+from workers.ledger.repair import CorrectionLedger, ItemSpan, Rewrite
 from workers.ledger.rows import Stored
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.verifying import log_differences
@@ -21,13 +21,13 @@ Ending = Literal["corrected", "unchanged", "unknown", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to count of a response.
+    """The correction of a response.
 
     Args:
         kind: ``void``: nothing; ``rescore``: a score; ``flip``: 1 less the score published, so that
             correct becomes wrong and the reverse, and a repeat changes nothing.
-        score: of a rescore, in [0, 1].
-        reason: why, for those who read the log.
+        score: the score of a rescore, in [0, 1].
+        reason: why, for readers of the log.
     """
 
     kind: Literal["void", "rescore", "flip"]
@@ -35,7 +35,7 @@ class Verdict:
     score: float | None = None
 
     def on(self, published: Response) -> Correction:
-        """The correction that says so."""
+        """Return the correction of a published response."""
         if self.kind == "void":
             return Correction(published.response_id, "void", None, self.reason)
         score = 1.0 - published.score if self.kind == "flip" else self.score
@@ -43,13 +43,13 @@ class Verdict:
 
 
 class Corrected(NamedTuple):
-    """How a response ended."""
+    """The result for one response."""
 
     key: LearnerKey
     response_id: str
     ending: Ending
-    """``unchanged``: it counts like that already. ``unknown``: no such response. ``damaged``: the
-    learner's log is not what was written, so nothing may be computed from it."""
+    """``unchanged``: it counts so already. ``unknown``: there is no such response. ``damaged``: the
+    learner's log was altered, so nothing may be computed from it."""
     before: float | None = None
     """The score that counted; None: it did not count."""
     after: float | None = None
@@ -57,19 +57,19 @@ class Corrected(NamedTuple):
 
 
 class Corrector:
-    """Corrects responses, each once however often it is asked.
+    """Corrects responses; repeating a correction changes nothing.
 
     Args:
         ledger: the system of record.
-        parameters: under which learners are replayed; of those of a ledger the active ones.
-        verdict: what is to count.
+        parameters: the parameters of the replay; of a ledger's versions the active one.
+        verdict: the correction.
         dry_run: find out, and change nothing.
     """
 
     def __init__(
         self,
         *,
-        ledger: RepairLedger,
+        ledger: CorrectionLedger,
         parameters: Parameters | Versions,
         verdict: Verdict,
         dry_run: bool = False,
@@ -80,9 +80,9 @@ class Corrector:
         self._dry_run = dry_run
 
     async def of_item(self, span: ItemSpan) -> AsyncIterator[tuple[int, list[Corrected]]]:
-        """Correct all responses to an item; of each page the number of learners looked at.
+        """Correct all responses to an item; yield the learners done so far, and the results.
 
-        Responses recorded meanwhile for learners already looked at are left out.
+        Responses recorded meanwhile for learners already done are left out.
         """
         after: LearnerKey | None = None
         looked_at = 0
@@ -92,7 +92,7 @@ class Corrector:
                 return
             after = page.last
             looked_at += _LEARNERS_OF_A_PAGE
-            yield looked_at, await self.correct(page.found)
+            yield looked_at, await self.correct(page.responses)
 
     async def correct(self, wanted: Iterable[tuple[LearnerKey, str]]) -> list[Corrected]:
         """Correct responses of any learners.
@@ -101,7 +101,7 @@ class Corrector:
             wanted: learner and response id (canonical, in lower case).
 
         Raises:
-            LedgerUnavailable: some may be corrected; to ask again does the rest.
+            LedgerUnavailable: some may be corrected; repeat the call for the rest.
         """
         waiting: dict[LearnerKey, list[str]] = {}
         for key, response_id in wanted:
@@ -114,7 +114,7 @@ class Corrector:
         return done
 
     async def _until_done(self, waiting: dict[LearnerKey, list[str]]) -> list[Corrected]:
-        """One correction of each learner at a time, until none waits; conflicts go again."""
+        """Apply one correction of each learner at a time; conflicts are tried again."""
         done: list[Corrected] = []
         while waiting:
             due: list[tuple[Corrected, Rewrite]] = []
@@ -140,7 +140,7 @@ class Corrector:
     def _judge(
         self, stored: Stored, response_ids: Sequence[str], parameters: Parameters
     ) -> tuple[list[Corrected], tuple[Corrected, Rewrite] | None]:
-        """Settle all up to the first that has to be written, which is returned beside them."""
+        """Settle responses up to the first that needs a rewrite, and return that too."""
         key = stored.key
         published = {one.response_id: one for one in stored.responses}
         newest = newest_corrections(stored.corrections)
@@ -162,7 +162,7 @@ class Corrector:
                 corrected = Corrected(key, response_id, "corrected", before, correction.score)
                 if not self._dry_run:
                     rewrite = rewriting(stored, parameters, correction)
-                    if rewrite is not None:  # a correction always is one
+                    if rewrite is not None:  # a correction always needs one
                         return settled, (corrected, rewrite)
                 settled.append(corrected)
         return settled, None

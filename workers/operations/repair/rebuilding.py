@@ -1,4 +1,4 @@
-"""Rebuilding: stored states that are not what the log gives are replaced by what it gives."""
+"""Rebuild: replace stored states that differ from a replay of the log."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.repair import AuditLedger, Rewrite
+from workers.ledger.repair import RepairLedger, Rewrite
 from workers.ledger.rows import Stored
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.scope import Scope
@@ -15,12 +15,12 @@ from workers.operations.repair.verifying import PAGE, log_differences, pages
 
 @dataclass(slots=True)
 class Rebuilt:
-    """One page of learners, rebuilt.
+    """The result for one page of learners.
 
     Args:
-        learners: how many were looked at.
-        repaired: those whose state was not what the log gives.
-        damaged: those whose log is not what was written: left alone.
+        learners: number of learners compared.
+        repaired: learners whose state differed from the log.
+        damaged: learners whose log was altered; they are left alone.
         sealed: number of rows that got a checksum.
     """
 
@@ -31,20 +31,20 @@ class Rebuilt:
 
 
 class Rebuilder:
-    """Rebuilds learners; safe while workers run, and to be begun again at any time.
+    """Rebuilds learners; safe while workers run, and safe to repeat.
 
     Args:
         ledger: the system of record.
-        parameters: under which learners are replayed; of those of a ledger the active ones.
+        parameters: the parameters of the replay; of a ledger's versions the active one.
         dry_run: find out, and change nothing.
-        accept_log: take altered rows of a log for right as they are. Else nothing is computed from
-            such a log, which would make an estimate of the alteration.
+        accept_log: accept altered rows of a log as they are. Otherwise nothing is computed from
+            such a log, because the estimate would contain the alteration.
     """
 
     def __init__(
         self,
         *,
-        ledger: AuditLedger,
+        ledger: RepairLedger,
         parameters: Parameters | Versions,
         dry_run: bool = False,
         accept_log: bool = False,
@@ -57,7 +57,7 @@ class Rebuilder:
     async def rebuild(
         self, only: LearnerKey | None = None, *, scope: Scope | None = None, page: int = PAGE
     ) -> AsyncIterator[Rebuilt]:
-        """Rebuild all learners, page by page, those of a scope, or only one."""
+        """Rebuild all learners, those of a scope, or one; yield page by page."""
         async for keys in pages(self._ledger, only, scope=scope, page=page):
             done = Rebuilt(len(keys))
             waiting = keys
@@ -66,7 +66,7 @@ class Rebuilder:
             yield done
 
     async def _once(self, keys: list[LearnerKey], done: Rebuilt) -> list[LearnerKey]:
-        """Rebuild learners as they are now; returns those that somebody else changed meanwhile."""
+        """Rebuild learners as they are now; return those that changed meanwhile."""
         rewrites: list[Rewrite] = []
         unsealed: list[Stored] = []
         parameters = await self._versions.refresh()
@@ -97,5 +97,5 @@ class Rebuilder:
         done.repaired += [
             one.key for one, version in zip(rewrites, versions, strict=True) if version is not None
         ]
-        # Those that were written once more, too: their other rows may have no checksum yet.
+        # Rewritten learners again too: their other rows may have no checksum yet.
         return [one.key for one in rewrites]

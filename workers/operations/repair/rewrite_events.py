@@ -1,4 +1,4 @@
-"""What subscribers are told when a learner's state was rewritten: one change per concept. Pure."""
+"""Make the events of a rewritten learner: one change for each concept. Pure."""
 
 import math
 from collections import Counter
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts.mastery import Cause
-from workers.common.times import iso
 from workers.estimation.ability import estimates
 from workers.estimation.answering import (
     Prediction,
@@ -15,30 +14,35 @@ from workers.estimation.answering import (
     unseen,
     unseen_ability,
 )
-from workers.estimation.learner import AbilityOutcome, Learner, Response
+from workers.estimation.learner import EMPTY_SESSION, AbilityOutcome, Learner, Response
+from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
-from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction
-from workers.ledger.outcomes import ability_document, interval_document
-from workers.ledger.repair import Change
+from workers.ledger.outbox import Change
+from workers.ledger.outcomes import (
+    ability_document,
+    concept_document,
+    response_document,
+    session_document,
+)
 from workers.ledger.rows import Stored
 
 
-class Retelling:
-    """Makes the data of `practice.mastery.changed.v1`, without the version, of a rewrite.
+class RewriteEvents:
+    """Makes the data of `practice.mastery.changed.v1` of a rewrite, without the version.
 
     Each change names a response: the corrected one for its own concepts, else the newest one on the
-    concept. A concept on which nothing counts any more is back at its prior, with 0 attempts. Of a
-    concept that no response ever named nobody was told, so nobody is told now.
+    concept. A concept without any counting answer is back at its prior, with 0 attempts. A concept
+    that no response ever named was never published, and is not published now.
 
     Args:
-        stored: what was stored before, all responses included.
-        learner: the state after.
-        log: what counts after.
-        expected: by response of this log, what it was expected to be.
-        parameters: under which the state is.
-        correction: what was corrected, if anything was.
+        stored: the stored state before, with all responses.
+        learner: the state afterwards.
+        log: the responses that count afterwards.
+        expected: the prediction for each response of this log.
+        parameters: the parameters of the state.
+        correction: the correction, if the rewrite is one.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class Retelling:
         self._parameters = parameters
         self._correction = correction
         self._counting = {one.response_id: one for one in log}
-        # What counts comes last: the newest of it is the newest of all.
+        # Counting responses come last, so the newest of them is the newest of all.
         self._newest_last = sorted(
             stored.responses, key=lambda one: (one.response_id in self._counting, one.position)
         )
@@ -70,11 +74,11 @@ class Retelling:
     def changes(
         self, *, concepts: Iterable[str], scales: Iterable[str], sessions: Iterable[str]
     ) -> list[Change]:
-        """One change for each of the concepts, and more for scales and sessions that none covers.
+        """Return a change for each concept, and more for scales and sessions not covered by one.
 
-        An event tells of one concept, one scale and one session: that of its response, or a scale
-        that no response tells of. Where more scales or sessions changed than concepts there are to
-        tell of them, the graph has those after `reconcile`.
+        An event carries one concept, one scale and one session: those of its response, or a scale
+        that no other event carries. If more scales or sessions changed than events can carry,
+        `reconcile` brings the rest to the graph.
         """
         about: dict[str, Response] = {}
         if self._correction is not None:
@@ -113,7 +117,7 @@ class Retelling:
                 return
 
     def _spread(self, scales: Sequence[str], about: Mapping[str, Response]) -> None:
-        """Let concepts whose scale another one tells of tell of those that none does."""
+        """Let a second event of a scale carry a changed scale that no event carries."""
         self._scale = {concept_id: one.scale for concept_id, one in about.items()}
         for scale in scales:
             told = Counter(self._scale.values())
@@ -124,67 +128,53 @@ class Retelling:
     def _data(self, concept_id: str, published: Response) -> dict[str, Any]:
         response = self._as_it_counts(published)
         state = self._learner.concepts.get(concept_id)
-        now = state or unseen(concept_id, self._parameters)
-        threshold = self._parameters.mastery_threshold
-        previous = self._previous_mastery(concept_id)
-        was, is_now = previous >= threshold, now.mastery >= threshold
+        outcome = concept_outcome(
+            concept_id,
+            state or unseen(concept_id, self._parameters),
+            self._parameters,
+            previous_mastery=self._previous_mastery(concept_id),
+            probability_correct=self._predicted[concept_id],
+        )
+        if state is None:
+            # No answer counts: the prior has no interval, and the event names the last answer.
+            outcome = outcome._replace(last_answered_at_us=response.answered_at_us, interval=None)
         data: dict[str, Any] = {
-            "concept_id": concept_id,
-            "mastery": now.mastery,
-            "previous_mastery": previous,
-            "mastered": is_now,
-            "transition": "none" if was == is_now else ("mastered" if is_now else "lapsed"),
-            "attempts": now.attempts,
-            "probability_correct": self._predicted[concept_id],
+            **concept_document(outcome),
+            **response_document(response),
             "ability": self._ability(self._scale[concept_id]),
-            "response_id": response.response_id,
-            "item_id": response.item_id,
-            "correct": response.correct,
-            "score": response.score,
-            "answered_at": iso(response.answered_at_us),
-            "last_answered_at": iso(
-                response.answered_at_us if state is None else now.answered_at_us
-            ),
             "parameters_version": self._parameters.version,
             "cause": self._cause(),
         }
-        if state is not None:
-            interval = mastery_interval(state, self._parameters.of_concept(concept_id))
-            if interval is not None:
-                data["mastery_interval"] = interval_document(interval)
         if self._correction is not None:
             data["correction"] = self._correction.kind
         if response.session_id is not None:
             session = self._learner.sessions.get(response.session_id)
             data["session_id"] = response.session_id
-            data["session"] = {
-                "responses": 0 if session is None else session.responses,
-                "correct": 0 if session is None else session.correct,
-            }
+            data["session"] = session_document(session or EMPTY_SESSION)
         return data
 
     def _cause(self) -> Cause:
         if self._correction is not None:
             return "correction"
         under_others = self._stored.parameters_version != self._parameters.version
-        # Of a learner whose own row was lost nothing says under which it was.
+        # If the learner's own row was lost, its former version is unknown.
         return "parameters" if under_others and self._stored.version else "rebuild"
 
     def _as_it_counts(self, published: Response) -> Response:
-        """With the score that counts; of a voided response that which it was published with."""
+        """Return the response with its counting score; a voided one as it was published."""
         return self._counting.get(published.response_id, published)
 
     def _previous_mastery(self, concept_id: str) -> float:
         stored = self._mastery.get(concept_id)
-        # What stands there may be no probability: it is being repaired.
+        # The stored value may not be a probability: it is being repaired.
         if stored is None or not 0.0 <= stored <= 1.0:
             return unseen(concept_id, self._parameters).mastery
         return stored
 
     def _predict(self, about: Mapping[str, Response]) -> None:
-        """What was expected of each of these answers, on its concept.
+        """Predict each of these answers on its concept.
 
-        Of an answer that does not count, or that has not this concept: one more replay for all.
+        Answers that do not count, or that lack the concept, share one more replay.
         """
         due = []
         for concept_id, one in about.items():
@@ -212,7 +202,7 @@ class Retelling:
         state = self._learner.abilities.get(scale, none)
         now, prior = estimates([state, none])
         previous = self._theta.get(scale, prior.theta)
-        # What is stored may be no number: it is being repaired.
+        # The stored value may not be a number: it is being repaired.
         known = math.isfinite(previous)
         outcome = AbilityOutcome(now, previous if known else prior.theta, person_fit(state))
         return ability_document(scale, outcome)

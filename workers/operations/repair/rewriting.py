@@ -1,29 +1,29 @@
-"""What replaces a learner's stored state when it is to be what a replay of the log gives. Pure."""
+"""Make the rewrite that turns a learner's stored state into a replay of the log. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from workers.common.rate_limit import newest
 from workers.estimation.ability import estimates
-from workers.estimation.learner import Learner
+from workers.estimation.learner import ConceptState, Learner
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay_predicting
 from workers.estimation.uncertainty import mastery_interval
 from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.repair import Rewrite
 from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
-from workers.operations.repair.rewrite_events import Retelling
+from workers.operations.repair.rewrite_events import RewriteEvents
 
 Row = TypeVar("Row", ConceptRow, AbilityRow, SessionRow)
 
 _ALIKE: Final = 1e-12
-"""What two machines may differ by in the last digits of a logarithm."""
+"""The largest difference between two machines, from the last digits of a logarithm."""
 _UNVERSIONED: Final = 0
-"""In the place of a version that the ledger is to give."""
+"""Stands for a version that the ledger assigns."""
 
 
 class _Rows(NamedTuple):
-    """All rows of a learner's state, by the rest of their keys."""
+    """All rows of a learner's state, by the last part of their keys."""
 
     concepts: dict[str, ConceptRow]
     abilities: dict[str, AbilityRow]
@@ -33,14 +33,14 @@ class _Rows(NamedTuple):
 def rewriting(
     stored: Stored, parameters: Parameters, correction: Correction | None = None
 ) -> Rewrite | None:
-    """What makes the stored state that which the log gives; None where it is that already.
+    """Return the rewrite that makes the stored state a replay of the log; None if it is one.
 
-    Rows that are right stay as they are, with their versions.
+    Correct rows stay as they are, with their versions.
 
     Args:
-        stored: the learner, with a log that can be trusted.
-        parameters: under which the state is wanted.
-        correction: to be appended to the log; it must name one of its responses.
+        stored: the learner, with an unaltered log.
+        parameters: the parameters of the replay.
+        correction: appended to the log; it must name one of its responses.
     """
     corrections = list(stored.corrections)
     if correction is not None:
@@ -83,8 +83,8 @@ def rewriting(
     )
     if right:
         return None
-    retelling = Retelling(stored, learner, log, expected, parameters, correction=correction)
-    rewrite.changes = retelling.changes(
+    events = RewriteEvents(stored, learner, log, expected, parameters, correction=correction)
+    rewrite.changes = events.changes(
         concepts=[*(row.concept_id for row in concepts), *rewrite.gone_concepts],
         scales=[*(row.scale for row in abilities), *rewrite.gone_scales],
         sessions=[*(row.session_id for row in sessions), *rewrite.gone_sessions],
@@ -94,7 +94,7 @@ def rewriting(
 
 def _as_newest(correction: Correction, corrections: Iterable[CorrectionRow]) -> CorrectionRow:
     version = 1 + max((one.version for one in corrections), default=0)
-    return CorrectionRow(*correction, 0, version)
+    return CorrectionRow(**correction._asdict(), corrected_at_us=0, version=version)
 
 
 def _stored_rows(stored: Stored) -> _Rows:
@@ -106,38 +106,39 @@ def _stored_rows(stored: Stored) -> _Rows:
 
 
 def _rows(learner: Learner, parameters: Parameters) -> _Rows:
-    threshold, under = parameters.mastery_threshold, parameters.version
     concepts = {
-        name: ConceptRow(
-            name,
-            state.mastery,
-            state.attempts,
-            state.mastery >= threshold,
-            state.answered_at_us,
-            _UNVERSIONED,
-            under,
-            state.mantissa,
-            state.exponent,
-            state.deviation,
-            state.deviation_variance,
-            state.gradient,
-            state.recent,
-            state.lasting,
-            *(mastery_interval(state, parameters.of_concept(name)) or (None, None)),
-        )
-        for name, state in learner.concepts.items()
+        concept_id: concept_row(concept_id, state, parameters)
+        for concept_id, state in learner.concepts.items()
     }
-    found = estimates(list(learner.abilities.values()))
+    estimated = estimates(list(learner.abilities.values()))
     abilities = {
-        scale: AbilityRow(
-            scale, *estimate, state.responses, _UNVERSIONED, under, state.score, *state[3:]
+        scale: AbilityRow.of(
+            scale,
+            state,
+            estimate,
+            version=_UNVERSIONED,
+            parameters_version=parameters.version,
         )
-        for (scale, state), estimate in zip(learner.abilities.items(), found, strict=True)
+        for (scale, state), estimate in zip(learner.abilities.items(), estimated, strict=True)
     }
     sessions = {
-        name: SessionRow(name, *state, _UNVERSIONED) for name, state in learner.sessions.items()
+        session_id: SessionRow.of(session_id, state, version=_UNVERSIONED)
+        for session_id, state in learner.sessions.items()
     }
     return _Rows(concepts, abilities, sessions)
+
+
+def concept_row(concept_id: str, state: ConceptState, parameters: Parameters) -> ConceptRow:
+    """Make the row that stores a state; the ledger gives its version."""
+    return ConceptRow.of(
+        concept_id,
+        state,
+        mastery=state.mastery,
+        mastered=state.mastery >= parameters.mastery_threshold,
+        interval=mastery_interval(state, parameters.of_concept(concept_id)),
+        version=_UNVERSIONED,
+        parameters_version=parameters.version,
+    )
 
 
 def _changed(

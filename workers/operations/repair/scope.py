@@ -1,19 +1,28 @@
-"""Whom a reconciliation is about, and where it goes on after an interruption."""
+"""The learners a repair covers, and the cursor with which it resumes."""
 
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from workers.estimation.learner import LearnerKey
-from workers.graph.protocol import SessionKey
 
-Key = TypeVar("Key", LearnerKey, SessionKey)
+
+class TenantKey(Protocol):
+    """A key that begins with its tenant, such as that of a learner or a practice session."""
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant."""
+        ...
+
+
+Key = TypeVar("Key", bound=TenantKey)
 
 NextPage = Callable[[Key], Awaitable[list[Key]]]
-"""The keys that follow a key, each tenant's side by side; none at the end."""
+"""Returns the keys that follow a key, sorted by tenant first; none at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,7 @@ class Scope:
 
     Args:
         tenant_id: None for all tenants.
-        student_id: None for all students; a student is one of a tenant.
+        student_id: None for all students; a student needs a tenant.
 
     Raises:
         ValueError: a student without a tenant.
@@ -33,11 +42,11 @@ class Scope:
 
     def __post_init__(self) -> None:
         if self.student_id is not None and self.tenant_id is None:
-            raise ValueError("a student is one of a tenant: name the tenant too")
+            raise ValueError("a student belongs to a tenant: name the tenant too")
 
     @property
     def one(self) -> LearnerKey | None:
-        """The learner, where it is one."""
+        """The learner, if the scope is one learner."""
         if self.tenant_id is None or self.student_id is None:
             return None
         return LearnerKey(self.tenant_id, self.student_id)
@@ -45,27 +54,28 @@ class Scope:
     async def learners(
         self, following: NextPage[LearnerKey], after: LearnerKey | None = None
     ) -> AsyncIterator[list[LearnerKey]]:
-        """Pages of the learners in scope, of those that `following` knows.
+        """Yield pages of the learners in scope.
 
-        The one learner of a narrow scope is given without asking.
+        A scope of one learner yields that learner without a call of `following`.
 
         Args:
             following: see `NextPage`.
-            after: only those after it.
+            after: only learners after this one.
         """
         if self.one is not None:
             if after is None or after < self.one:
                 yield [self.one]
             return
-        async for page in self._pages(following, after or LearnerKey(self.tenant_id or "", "")):
+        async for page in self.pages(following, after or LearnerKey(self.tenant_id or "", "")):
             yield page
 
-    async def sessions(self, following: NextPage[SessionKey]) -> AsyncIterator[list[SessionKey]]:
-        """Pages of the practice sessions in scope, of those that `following` knows."""
-        async for page in self._pages(following, SessionKey(self.tenant_id or "", "")):
-            yield page
+    async def pages(self, following: NextPage[Key], after: Key) -> AsyncIterator[list[Key]]:
+        """Yield pages of the keys in scope, for keys of any kind.
 
-    async def _pages(self, following: NextPage[Key], after: Key) -> AsyncIterator[list[Key]]:
+        Args:
+            following: see `NextPage`.
+            after: only keys after this one, which is of the tenant in scope, or of tenant ``""``.
+        """
         while page := await following(after):
             own = [key for key in page if self.tenant_id in {None, key.tenant_id}]
             if own:
@@ -76,32 +86,34 @@ class Scope:
 
 
 class Phase(StrEnum):
-    """What a reconciliation was at when it was interrupted."""
+    """The phase at which a reconciliation was interrupted."""
 
     PUBLISH = "publish"
     GRAPH = "graph"
 
 
 class Cursor(NamedTuple):
-    """Where a reconciliation goes on: everything up to this learner is done."""
+    """The place where a reconciliation resumes: everything up to this learner is done."""
 
     phase: Phase
     after: LearnerKey
 
     def __str__(self) -> str:
-        """As text that needs no quotes anywhere."""
+        """Return it as text that needs no quoting."""
         return base64.urlsafe_b64encode(json.dumps([self.phase, *self.after]).encode()).decode()
 
     @classmethod
     def of_text(cls, text: str) -> "Cursor":
-        """Read what `str` wrote.
+        """Read the text of a cursor.
 
         Raises:
-            ValueError: it is no cursor.
+            ValueError: the text is not a cursor.
         """
         try:
             phase, *names = json.loads(base64.urlsafe_b64decode(text.encode()))
             tenant_id, student_id = (str(name) for name in names)
             return cls(Phase(phase), LearnerKey(tenant_id, student_id))
-        except (ValueError, TypeError):  # of base64 and JSON too
-            raise ValueError(f"{text!r} is no cursor: give what the command printed") from None
+        except (ValueError, TypeError):  # base64 and JSON errors are ValueErrors
+            raise ValueError(
+                f"{text!r} is not a cursor: give the one that the command printed"
+            ) from None

@@ -1,4 +1,4 @@
-"""Comparing what is stored with what was written, and with what a replay of the log gives."""
+"""Verify stored rows against their checksums and against a replay of the log."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -11,30 +11,32 @@ from workers.estimation.bkt import probability
 from workers.estimation.learner import Learner, LearnerKey
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay_many
-from workers.estimation.uncertainty import mastery_interval
+from workers.ledger.audit import AuditLedger
 from workers.ledger.corrections import LOG_TABLES, Altered
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.repair import AuditLedger
 from workers.ledger.rows import Stored
+from workers.operations.repair.rewriting import concept_row
 from workers.operations.repair.scope import Scope
 
 TOLERANCE: Final = 1e-9
-"""Largest difference between stored and replayed numbers that counts as none."""
+"""Largest difference between stored and replayed numbers that is ignored."""
 PAGE: Final = 100
 """Learners looked at at once, with their logs."""
+_NOT_REPLAYED: Final = frozenset({"concept_id", "version"})
+"""Columns of a concept that do not follow from the log."""
 
 
 class Difference(NamedTuple):
-    """A stored value that is not what it must be."""
+    """A stored value that is wrong."""
 
     key: LearnerKey
     what: str
-    """Table and column, and of which concept, scale or session."""
+    """Table and column, with the concept, scale or session."""
     stored: object
     replayed: object
-    """What it must be."""
+    """The right value."""
     by: str = "the log gives"
-    """Who says so."""
+    """The source of the right value, as a phrase before it."""
 
     def __str__(self) -> str:
         """One line for a person."""
@@ -45,15 +47,15 @@ class Difference(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """One page of learners, compared."""
+    """The result for one page of learners."""
 
     learners: int
     responses: int
     differences: list[Difference]
     unsealed: int = 0
-    """Rows without a checksum, from before there were any: altered, only a replay would tell."""
+    """Rows from before there were checksums: only a replay shows an alteration."""
     outdated: int = 0
-    """Learners who wait to be replayed under the active version of the parameters."""
+    """Learners not yet replayed under the active version of the parameters."""
 
 
 async def pages(
@@ -64,14 +66,14 @@ async def pages(
     scope: Scope | None = None,
     page: int = PAGE,
 ) -> AsyncIterator[list[LearnerKey]]:
-    """Whom to look at, page by page: all who have a row in any table, unless it is said.
+    """Yield pages of learners: by default all who have a row in any table.
 
     Args:
         ledger: the system of record.
         only: this learner.
-        sample: so many learners, drawn at random.
-        scope: those of a tenant, or one of them; where nothing else is said.
-        page: how many at once.
+        sample: this many learners, drawn at random.
+        scope: the learners of a scope, if neither `only` nor `sample` is given.
+        page: learners of a page.
     """
     if only is not None:
         yield [only]
@@ -95,12 +97,12 @@ async def verify(
 ) -> AsyncIterator[Verified]:
     """Compare learners, page by page; safe while workers run.
 
-    A learner's log and state are read in one snapshot, so a commit in between changes both. A state
-    is compared with what the log gives under the version that the state says it is of.
+    A learner's log and state are read in one snapshot. A state is compared with a replay under the
+    version of the parameters that the state names.
 
     Args:
         ledger: the system of record.
-        parameters: those of a ledger; or those alone under which all states are to be.
+        parameters: the versions of a ledger, or one version for all states.
         only: see `pages`.
         sample: see `pages`.
         scope: see `pages`.
@@ -117,7 +119,7 @@ async def verify(
                 for stored, learner in zip(some, replayed, strict=True)
                 for difference in differences(stored, learner, under)
             ]
-        active = versions.present.version
+        active = versions.active.version
         yield Verified(
             len(rows),
             sum(len(stored.responses) for stored in rows),
@@ -130,13 +132,13 @@ async def verify(
 async def _by_version(
     rows: list[Stored], versions: Versions
 ) -> list[tuple[Parameters, list[Stored]]]:
-    """Learners by the parameters that their states are to be under, in the order of the rows.
+    """Group learners by the parameters of their states, in the order of the rows.
 
-    Whose state says that it is of a version that can't be had is compared with what it should be.
+    A state that names an unavailable version is compared under the active one.
     """
     found: dict[int, tuple[Parameters, list[Stored]]] = {}
     for stored in rows:
-        under = versions.present
+        under = versions.active
         if stored.version and stored.parameters_version != under.version:
             with suppress(ParametersRefused):
                 under = await versions.of(stored.parameters_version)
@@ -145,12 +147,12 @@ async def _by_version(
 
 
 def differences(stored: Stored, replayed: Learner, parameters: Parameters) -> Iterator[Difference]:
-    """Everything in which a learner's rows are not what was written, or not the replayed state.
+    """Yield the differences of a learner's rows from their checksums and the replayed state.
 
     Args:
         stored: the learner's rows.
-        replayed: the state that the learner's log gives.
-        parameters: under which it was replayed.
+        replayed: the state replayed from the learner's log.
+        parameters: the parameters of the replay.
     """
     yield from log_differences(stored)
     for row in stored.altered:
@@ -168,7 +170,7 @@ def differences(stored: Stored, replayed: Learner, parameters: Parameters) -> It
 
 
 def log_differences(stored: Stored) -> Iterator[Difference]:
-    """Everything in which a learner's log is not what was written: no replay can mend that."""
+    """Yield the alterations of a learner's log, which no replay can repair."""
     for row in stored.altered:
         if row.table in LOG_TABLES:
             yield _altered(stored.key, row)
@@ -182,7 +184,7 @@ def log_differences(stored: Stored) -> Iterator[Difference]:
 
 
 def _counted(stored: Stored) -> bool:
-    """Whether the learner's row can be believed in how long the log is."""
+    """Return True if the learner's row can be trusted about the length of the log."""
     return stored.version > 0 and all(row.table != "learners" for row in stored.altered)
 
 
@@ -237,20 +239,10 @@ def _concept_values(
         if row is None:
             continue
         of = f"of {concept_id!r}"
-        yield f"concept_mastery.mastery {of}", row.mastery, state.mastery
-        yield f"concept_mastery.attempts {of}", row.attempts, state.attempts
-        yield f"concept_mastery.answered_at {of}", row.answered_at_us, state.answered_at_us
-        mastered = state.mastery >= parameters.mastery_threshold
-        yield f"concept_mastery.mastered {of}", row.mastered, mastered
-        yield f"concept_mastery.parameters_version {of}", row.parameters_version, parameters.version
-        yield f"concept_mastery.odds_exponent {of}", row.odds_exponent, state.exponent
-        yield f"concept_mastery.odds_mantissa {of}", row.odds_mantissa, state.mantissa
-        for name in ("deviation", "deviation_variance", "gradient", "recent", "lasting"):
-            yield f"concept_mastery.{name} {of}", getattr(row, name), getattr(state, name)
-        interval = mastery_interval(state, parameters.of_concept(concept_id))
-        low, high = interval or (None, None)
-        yield f"concept_mastery.mastery_low {of}", row.mastery_low, low
-        yield f"concept_mastery.mastery_high {of}", row.mastery_high, high
+        for name, should in concept_row(concept_id, state, parameters)._asdict().items():
+            if name not in _NOT_REPLAYED:
+                what = f"concept_mastery.{name.removesuffix('_us')} {of}"
+                yield what, getattr(row, name), should
         of_odds = probability(row.odds_mantissa, row.odds_exponent)
         yield f"concept_mastery.mastery {of} against its own odds", row.mastery, of_odds
 

@@ -1,1 +1,1 @@
-"""How large a request may be, and how many there may be."""
+"""Limits on the size and the number of requests."""

@@ -1,4 +1,4 @@
-"""How many requests a subject may send, and an address."""
+"""Limit the requests of a subject and of an address."""
 
 import asyncio
 import ipaddress
@@ -22,21 +22,21 @@ _log = structlog.get_logger(__name__)
 
 _PREFIX: Final = "mastery:http"
 _ANSWER_S: Final = 1.0
-"""So long a request waits for Redis to count it, seconds."""
+"""How long a request waits for Redis to count it, seconds."""
 _ALONE_S: Final = 5.0
-"""For so long after Redis was away nobody waits for it again, seconds."""
+"""How long after Redis was away the process counts alone, seconds."""
 
 
 class Rates:
-    """Counts requests in a sliding window, in Redis, so that all workers count together.
+    """Counts requests in a sliding window in Redis, so that all workers share the count.
 
-    While Redis is away each process counts by itself: then as many times more pass as there are
-    workers, yet neither is everybody shut out nor anybody let in without a bound.
+    While Redis is away each process counts alone. The limit then is that of one process times
+    the number of workers; nobody is locked out, and nobody is unlimited.
 
     Args:
         client: a connection to Redis.
-        subject: of one subject, such as ``120/minute``.
-        address: of one address.
+        subject: limit for one subject, such as ``120/minute``.
+        address: limit for one address.
     """
 
     def __init__(self, client: Redis, *, subject: str, address: str) -> None:
@@ -54,16 +54,16 @@ class Rates:
         self._alone_until = -math.inf
 
     async def of_subject(self, tenant_id: str, subject: str) -> int | None:
-        """Count a request of a subject; None if it may pass, else when to come again, seconds."""
-        # Quoted, so that no tenant's subject is counted as another's.
+        """Count a request of a subject; return None if it may pass, else the seconds to wait."""
+        # Quoted, so that two tenants' subjects never share a count.
         return await self._take(
             self._subject, "subject", quote(tenant_id, safe=""), quote(subject, safe="")
         )
 
     async def of_address(self, address: str) -> int | None:
-        """Count a request from an address; None if it may pass, else when to come again, seconds.
+        """Count a request from an address; return None if it may pass, else the seconds to wait.
 
-        All addresses of one IPv6 network of 64 bits, which one customer has, count as one.
+        All addresses of one IPv6 /64 network, which belongs to one customer, count as one.
         """
         return await self._take(self._address, "address", _customer(address))
 
@@ -79,11 +79,11 @@ class Rates:
 
 
 class AddressMiddleware:
-    """Refuses an address that asks too often, before its token is looked at.
+    """Refuses an address that asks too often, before its token is read.
 
     Args:
-        app: what is guarded.
-        rates: counts.
+        app: the application behind it.
+        rates: counts requests.
     """
 
     def __init__(self, app: ASGIApp, *, rates: Rates) -> None:
@@ -106,10 +106,10 @@ class AddressMiddleware:
 
 
 def too_many(whose: str, after_s: int) -> HTTPException:
-    """The refusal of one request too many."""
+    """Return the refusal of a request over the limit."""
     return HTTPException(
         429,
-        f"There were too many requests of this {whose}: come again in {after_s} s.",
+        f"Too many requests of this {whose}: try again in {after_s} s.",
         {"Retry-After": str(after_s)},
     )
 

@@ -1,4 +1,4 @@
-"""How large a request's address, headers and body may be, and how slow its body."""
+"""Limit the size of a request's address, headers and body, and the time of its body."""
 
 import asyncio
 from typing import Final
@@ -10,20 +10,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workers.web.requests import error_response
 
 _BESIDE_THE_TOKEN: Final = 8_192
-"""What an address, or all headers together, may hold besides one token, bytes."""
+"""The most bytes of an address, or of all headers together, besides one token."""
 
 
 BODY_S: Final = 20.0
-"""So long after its head a request's body may take, seconds."""
+"""How long after the head a request's body may take, seconds."""
 
 
 class SizeMiddleware:
-    """Refuses what is too large before anybody reads it, and bodies that do not come.
+    """Refuses requests that are too large before they are read, and bodies that come too late.
 
     Args:
-        app: what is guarded.
-        max_body_bytes: largest body; one that does not say its length is counted while it is read.
-        max_token_bytes: largest token, which headers and query may hold.
+        app: the application behind it.
+        max_body_bytes: largest body, bytes; without Content-Length counted while it is read.
+        max_token_bytes: largest token, bytes; headers and query may hold one.
     """
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, max_token_bytes: int) -> None:
@@ -49,12 +49,12 @@ class SizeMiddleware:
         async def receive_some() -> Message:
             nonlocal read, whole
             try:
-                # Once it is whole, what is waited for is that the client goes.
+                # After the whole body only the disconnect of the client is awaited.
                 async with asyncio.timeout_at(None if whole else deadline):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(
-                    408, f"The body was not there within {BODY_S:g} s: send it at once."
+                    408, f"The body did not arrive within {BODY_S:g} s: send it at once."
                 ) from None
             if message["type"] == "http.request":
                 whole = not message.get("more_body", False)
@@ -80,6 +80,4 @@ class SizeMiddleware:
         return None
 
     def _body_too_large(self) -> tuple[int, str]:
-        return 413, (
-            f"The body is larger than HTTP_MAX_BODY_BYTES={self._max_body}: send less at once."
-        )
+        return 413, (f"The body is larger than HTTP_MAX_BODY_BYTES={self._max_body}: send less.")

@@ -1,4 +1,4 @@
-"""Who may open a socket: the right page, a valid token, and not too many at once."""
+"""Decide who may open a socket: by origin, token and number of open sockets."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
@@ -13,20 +13,20 @@ from workers.config.http import ANY_ORIGIN
 from workers.web.guard import Caller, Guard
 
 SUBPROTOCOL: Final = "bearer"
-"""Offered together with the token: browsers can set no header of a socket."""
+"""Offered together with the token, because browsers can't set headers of a socket."""
 
 _AGAIN_S: Final = 30
 _HOW: Final = "offer the subprotocols bearer and TOKEN, or add ?token=TOKEN"
 
 
-class Door:
-    """Lets callers in, and counts those who are inside.
+class SocketAdmission:
+    """Admits callers to sockets, and counts the open ones.
 
     Args:
         guard: verifies tokens.
-        origins: of pages that may open sockets; who sends no Origin is no browser.
-        max_open: sockets of this process.
-        max_per_subject: sockets of one subject in this process.
+        origins: origins of pages that may open sockets; only browsers send an Origin.
+        max_open: the most open sockets of this process.
+        max_per_subject: the most open sockets of one subject in this process.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Door:
 
     @property
     def inside(self) -> int:
-        """How many sockets are open."""
+        """The number of open sockets."""
         return self._open.total()
 
     async def caller(self, connection: HTTPConnection) -> Caller:
-        """Who wants to open a socket.
+        """Return the caller who wants to open a socket.
 
         Raises:
-            HTTPException: the handshake is refused: 401, 403, 413, 429 or 503.
+            HTTPException: 401, 403, 413, 429 or 503; the handshake is refused.
         """
         origin = connection.headers.get("origin")
         if origin is not None and not self._origins & {origin.lower(), ANY_ORIGIN}:
@@ -63,13 +63,13 @@ class Door:
         """Hold a place for a socket of this caller.
 
         Raises:
-            HTTPException: 429 or 503, there is none.
+            HTTPException: 429 or 503 if there is none.
         """
         who = (caller.identity.tenant_id, caller.identity.subject)
         if self.inside >= self._max_open:
             raise HTTPException(
                 503,
-                "There are as many sockets as this process may have: come again.",
+                "This process has as many sockets as it may have: try again later.",
                 {"Retry-After": str(_AGAIN_S)},
             )
         if self._open[who] >= self._max_per_subject:
@@ -83,7 +83,7 @@ class Door:
             yield
         finally:
             self._open[who] -= 1
-            # Else it would remember for ever who was ever here.
+            # Drops zero counts; otherwise it would remember every caller for ever.
             self._open += Counter()
 
 

@@ -1,18 +1,18 @@
-"""What waits to be sent to one socket."""
+"""A bounded queue of the messages for one socket."""
 
 import asyncio
 from collections import deque
 from typing import Final
 
 CAPACITY: Final = 1_000
-"""Messages that may wait: about a megabyte."""
+"""The most messages that may wait: about a megabyte."""
 
 
-class Mailbox:
-    """A queue with a bound; what does not fit marks it as overflowing, for good.
+class BoundedQueue:
+    """A queue that is marked as overflowing, for good, once a message does not fit.
 
     Args:
-        capacity: how many messages may wait.
+        capacity: the most messages that may wait.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -33,7 +33,7 @@ class Mailbox:
         self._arrived.set()
 
     async def take(self) -> str:
-        """The next message, once there is one."""
+        """Return the next message; wait until there is one."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()

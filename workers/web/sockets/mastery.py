@@ -1,4 +1,4 @@
-"""Live mastery: one reader of the mastery streams, for all sockets of this process."""
+"""Read the mastery streams once for all sockets of this process."""
 
 import asyncio
 from collections import defaultdict
@@ -15,12 +15,12 @@ from workers.common.errors import StreamRefused, Unavailable
 from workers.common.tasks import end
 from workers.estimation.learner import LearnerKey
 from workers.streams.redis_errors import redis_errors
-from workers.web.sockets.bounded_queue import Mailbox
+from workers.web.sockets.bounded_queue import BoundedQueue
 
 _log = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 200
-"""Entries read at once: far fewer than a mailbox holds."""
+"""Entries read at once: far fewer than a queue holds."""
 _BLOCK_MS: Final = 1_000
 _PAUSE_S: Final = 0.05
 _AWAY_S: Final = 1.0
@@ -28,51 +28,51 @@ _FIELD: Final = EVENT_FIELD.encode()
 
 
 class LiveMastery:
-    """Reads what is published from the first follower on, and nothing while there is none.
+    """Passes mastery events to followers; reads the streams only while there are any.
 
     Args:
         client: a connection to the Redis of the streams.
-        streams: the mastery streams, all shards of them.
+        streams: the mastery streams of all shards.
     """
 
     def __init__(self, client: Redis, streams: Sequence[str]) -> None:
         self._client = client
         self._streams = tuple(streams)
-        self._mailboxes: defaultdict[LearnerKey, set[Mailbox]] = defaultdict(set)
+        self._queues: defaultdict[LearnerKey, set[BoundedQueue]] = defaultdict(set)
         self._turn = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
 
     @property
     def reading(self) -> bool:
-        """Whether somebody follows, and the streams are read."""
+        """True while somebody follows and the streams are read."""
         return self._reader is not None
 
-    def followers(self, key: LearnerKey) -> Collection[Mailbox]:
-        """The mailboxes of those who follow a learner."""
-        return tuple(self._mailboxes.get(key, ()))
+    def followers(self, key: LearnerKey) -> Collection[BoundedQueue]:
+        """Return the queues of the followers of a learner."""
+        return tuple(self._queues.get(key, ()))
 
     @asynccontextmanager
-    async def following(self, key: LearnerKey) -> AsyncIterator[Mailbox]:
-        """A mailbox of every change of this learner that is published from now on.
+    async def following(self, key: LearnerKey) -> AsyncIterator[BoundedQueue]:
+        """Provide a queue of all changes of a learner that are published from now on.
 
         Raises:
-            RedisUnavailable: nobody can say where the streams end now.
-            StreamRefused: a key is no stream, or we may not read it.
+            RedisUnavailable: the present ends of the streams can't be read.
+            StreamRefused: a key is not a stream, or we may not read it.
         """
-        mailbox = Mailbox()
+        queue = BoundedQueue()
         async with self._turn:
             if self._reader is None:
                 ends = await self._ends()
                 self._reader = asyncio.create_task(self._read(ends), name="live-mastery")
-            self._mailboxes[key].add(mailbox)
+            self._queues[key].add(queue)
         try:
-            yield mailbox
+            yield queue
         finally:
-            self._mailboxes[key].discard(mailbox)
-            if not self._mailboxes[key]:
-                del self._mailboxes[key]
+            self._queues[key].discard(queue)
+            if not self._queues[key]:
+                del self._queues[key]
             async with self._turn:
-                if not self._mailboxes and self._reader is not None:
+                if not self._queues and self._reader is not None:
                     reader, self._reader = self._reader, None
                     await end([reader])
 
@@ -91,38 +91,38 @@ class LiveMastery:
             except (Unavailable, StreamRefused) as error:
                 _log.warning("live_mastery_waits", reason=str(error))
                 await asyncio.sleep(_AWAY_S)
-            except Exception:  # noqa: BLE001  # whatever it is, all who follow depend on this reader
+            except Exception:  # noqa: BLE001  # whatever it is, all followers depend on this reader
                 _log.exception("live_mastery_failed")
                 await asyncio.sleep(_AWAY_S)
             else:
-                # The embedded Redis does not block; and those who send get their turn.
+                # The embedded Redis does not block, and the senders need their turn.
                 await asyncio.sleep(0 if found else _PAUSE_S)
 
     async def _read_some(self, after: dict[Any, Any]) -> bool:
-        """Deliver what there is after these entries; whether there was anything."""
+        """Deliver the entries after these; return True if there were any."""
         with redis_errors():
             found: Any = await self._client.xread(after, count=_AT_ONCE, block=_BLOCK_MS)
         for stream, entries in found or ():
             for entry_id, fields in entries:
-                # Before it is delivered: one that fails must not come again for ever.
+                # Before delivery: an entry that fails must not come again for ever.
                 after[stream.decode()] = entry_id.decode()
                 self.deliver(fields.get(_FIELD))
         return bool(found)
 
     def deliver(self, event: bytes | None) -> None:
-        """Put the data of an event into the mailboxes of those who follow its learner."""
+        """Put the data of an event into the queues of its learner's followers."""
         try:
             data = orjson.loads(event or b"")["data"]
-            mailboxes = self._mailboxes.get(LearnerKey(data["tenant_id"], data["student_id"]))
+            queues = self._queues.get(LearnerKey(data["tenant_id"], data["student_id"]))
         except (ValueError, KeyError, TypeError):
-            return  # not ours; the projector rejects it
-        if mailboxes:
+            return  # not an event of ours; the projector rejects it
+        if queues:
             message = orjson.dumps(data).decode()
-            for mailbox in mailboxes:
-                mailbox.put(message)
+            for queue in queues:
+                queue.put(message)
 
 
-async def messages(mailbox: Mailbox) -> AsyncGenerator[str, None]:
-    """What arrives in a mailbox, for ever."""
+async def messages(queue: BoundedQueue) -> AsyncGenerator[str, None]:
+    """Yield the messages of a queue, for ever."""
     while True:
-        yield await mailbox.take()
+        yield await queue.take()

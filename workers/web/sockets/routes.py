@@ -1,4 +1,4 @@
-"""The sockets: who may open which, and what they say."""
+"""The routes of the sockets: job progress and live mastery."""
 
 from collections.abc import Collection
 from contextlib import AsyncExitStack
@@ -16,7 +16,7 @@ from workers.operations.jobs.record import JobKey
 from workers.operations.jobs.records import JobRecords
 from workers.web.guard import Caller
 from workers.web.jobs import find_job, require_role
-from workers.web.sockets.admission import Door, accept
+from workers.web.sockets.admission import SocketAdmission, accept
 from workers.web.sockets.mastery import LiveMastery, messages
 from workers.web.sockets.serving import serve
 
@@ -28,12 +28,12 @@ class Sockets:
     """The sockets of a process.
 
     Args:
-        door: lets callers in.
-        records: what is known of jobs.
-        watch: notices that they move on.
+        admission: admits callers.
+        records: the records of jobs.
+        watch: feeds the progress of jobs.
         live: reads the mastery streams.
-        delegate_roles: may follow any student of their tenant.
-        job_roles: may follow jobs of their tenant.
+        delegate_roles: roles that may follow any student of their tenant.
+        job_roles: roles that may follow jobs of their tenant.
 
     Attributes:
         live: as given.
@@ -42,14 +42,14 @@ class Sockets:
     def __init__(
         self,
         *,
-        door: Door,
+        admission: SocketAdmission,
         records: JobRecords,
         watch: JobWatch,
         live: LiveMastery,
         delegate_roles: Collection[str],
         job_roles: Collection[str],
     ) -> None:
-        self._door = door
+        self._admission = admission
         self._records = records
         self._watch = watch
         self.live = live
@@ -58,7 +58,7 @@ class Sockets:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """The sockets, and at the same paths why a plain request, or a handshake, is refused."""
+        """The sockets, and plain routes at the same paths that explain a refusal."""
         return [
             WebSocketRoute(JOB_PATH, self._job),
             Route(JOB_PATH, self._job_plainly),
@@ -68,7 +68,7 @@ class Sockets:
 
     async def _job(self, socket: WebSocket) -> None:
         caller, key = await self._of_job(socket)
-        async with self._door.inside_as(caller):
+        async with self._admission.inside_as(caller):
             await accept(socket)
             await serve(socket, self._watch.messages(key), expires_at_s=caller.expires_at_s)
 
@@ -77,7 +77,7 @@ class Sockets:
         raise _no_socket()
 
     async def _of_job(self, connection: HTTPConnection) -> tuple[Caller, JobKey]:
-        caller = await self._door.caller(connection)
+        caller = await self._admission.caller(connection)
         require_role(caller, self._job_roles)
         record = await find_job(self._records, caller, connection.path_params["job_id"])
         return caller, record.key
@@ -85,21 +85,21 @@ class Sockets:
     async def _mastery(self, socket: WebSocket) -> None:
         caller, key = await self._of_student(socket)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._door.inside_as(caller))
+            await stack.enter_async_context(self._admission.inside_as(caller))
             try:
-                mailbox = await stack.enter_async_context(self.live.following(key))
+                queue = await stack.enter_async_context(self.live.following(key))
             except (Unavailable, StreamRefused):
                 raise HTTPException(
                     503,
-                    "The streams can't be read at the moment: come again.",
+                    "The streams can't be read at the moment: try again later.",
                     {"Retry-After": "5"},
                 ) from None
             await accept(socket)
             await serve(
                 socket,
-                messages(mailbox),
+                messages(queue),
                 expires_at_s=caller.expires_at_s,
-                overflowing=mailbox.overflowing,
+                overflowing=queue.overflowing,
             )
 
     async def _mastery_plainly(self, request: Request) -> Any:
@@ -107,7 +107,7 @@ class Sockets:
         raise _no_socket()
 
     async def _of_student(self, connection: HTTPConnection) -> tuple[Caller, LearnerKey]:
-        caller = await self._door.caller(connection)
+        caller = await self._admission.caller(connection)
         student_id = connection.path_params["student_id"]
         identity = caller.identity
         if identity.subject != student_id and identity.role not in self._delegate_roles:

@@ -1,4 +1,4 @@
-"""Serving one open socket until there is nothing to say, or a reason to close it."""
+"""Serve one open socket until its messages end or there is a reason to close it."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from workers.common.tasks import end
 from workers.web.close_codes import Close
 
 _MESSAGES: Final = 100
-"""So many messages of a client are ignored; who sends more is closed."""
+"""How many messages of a client are ignored before its socket is closed."""
 _CLOSING_S: Final = 5.0
 _REASONS: Final = {
     Close.DONE: "the job has ended",
@@ -29,13 +29,13 @@ async def serve(
     expires_at_s: float,
     overflowing: asyncio.Event | None = None,
 ) -> None:
-    """Send messages to an accepted socket, and close it at the first reason to.
+    """Send messages to an accepted socket, and close it for the first reason.
 
     Args:
-        socket: accepted.
-        messages: what it is sent; once they end it is closed.
-        expires_at_s: when it is closed, seconds since 1970.
-        overflowing: set once the socket does not keep up.
+        socket: an accepted socket.
+        messages: the messages; when they end, the socket is closed.
+        expires_at_s: when the socket is closed at the latest, seconds since 1970.
+        overflowing: set when the client reads too slowly.
     """
     slow = overflowing or asyncio.Event()
     reasons: dict[asyncio.Task[Any], Close] = {
@@ -61,14 +61,14 @@ async def serve(
 
 
 async def _speak(socket: WebSocket, messages: AsyncGenerator[str, None]) -> None:
-    # Closed at once, so that nobody goes on writing for a socket that is gone.
+    # Closed at once, so that nothing is produced for a socket that is gone.
     async with aclosing(messages) as open_messages:
         async for message in open_messages:
             await socket.send_text(message)
 
 
 async def _listen(socket: WebSocket) -> None:
-    """Read what clients have no reason to send; pings and closing are the server's."""
+    """Read and drop a client's messages; the server handles pings and closing."""
     for _ in range(_MESSAGES):
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
@@ -82,4 +82,4 @@ async def _close(socket: WebSocket, code: Close) -> None:
         async with asyncio.timeout(_CLOSING_S):
             await socket.close(code, _REASONS.get(code))
     except TimeoutError:
-        pass  # it reads nothing at all: the server cuts the connection once we have returned
+        pass  # the client reads nothing: the server cuts the connection after we return

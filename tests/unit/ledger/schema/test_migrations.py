@@ -64,8 +64,9 @@ def write(base: Path, folder: str, name: str, sql: str = "select 1") -> None:
 
 def test_given_this_program_when_its_files_are_read_then_each_migration_has_a_rollback() -> None:
     files = migration_files()
+    assert files
     assert [f.version for f in files] == sorted(f.version for f in files)
-    assert len(files) >= 2
+    assert all(f.name.startswith(migrations.OURS) for f in files)
     assert all(file.down for file in files)
 
 
@@ -253,7 +254,7 @@ async def test_given_a_newer_database_when_up_then_the_unknown_versions_are_name
 ) -> None:
     runner = await recorded(dsn, (FIRST.version, "first"), ("20990101000000", "mastery_future"))
     for ask in (runner.up, runner.down, runner.history, runner.current, runner.pending):
-        with pytest.raises(MigrationError, match=r"\(20990101000000\): it is newer"):
+        with pytest.raises(MigrationError, match=r"\(20990101000000\): the database is newer"):
             await ask()
 
 
@@ -261,7 +262,9 @@ async def test_given_a_development_schema_when_asked_then_the_remedy_is_named(ds
     dropped = ("20260102120000", "mastery_dropped")
     runner = await recorded(dsn, (FIRST.version, "first"), dropped, ("20990101000000", "mastery_f"))
     for ask in (runner.up, runner.down, runner.history, runner.current, runner.pending):
-        with pytest.raises(MigrationError, match=r"20260102120000.*never released.*empty database"):
+        with pytest.raises(
+            MigrationError, match=r"20260102120000.*development version.*empty database"
+        ):
             await ask()
 
 

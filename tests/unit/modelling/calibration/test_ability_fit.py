@@ -10,9 +10,9 @@ from tests.support.factories import answer
 from tests.support.simulated_learners import simulated
 from workers.estimation.scales import PRACTICE_RATIO
 from workers.modelling.calibration.ability import fit as module
+from workers.modelling.calibration.ability.filter import run_filter
 from workers.modelling.calibration.ability.fit import AbilityFit, fit_ability, on_table
-from workers.modelling.calibration.ability.item_fit import fit_items
-from workers.modelling.calibration.ability.kernel import walk
+from workers.modelling.calibration.ability.items import fit_items
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.table import Table, table_of
 
@@ -40,10 +40,10 @@ def test_given_learners_when_fitted_then_the_fit_rests_and_says_so(
     found, seen = rounds_of(monkeypatch, table)
     assert found.converged
     # One round more moves no difficulty by what counts.
-    again = fit_items(table, walk(table, found.model), found.items)
+    again = fit_items(table, run_filter(table, found.model), found.items)
     assert module._moved(table, found.items, again) < 0.02
     assert len(seen) < module._MOST_ROUNDS
-    assert not any("ability did not come to rest" in one for one in fit("irt", LOGS).warnings)
+    assert not any("ability did not converge" in one for one in fit("irt", LOGS).warnings)
 
 
 def test_given_too_few_rounds_then_the_fit_says_that_it_does_not_rest(
@@ -52,7 +52,7 @@ def test_given_too_few_rounds_then_the_fit_says_that_it_does_not_rest(
     monkeypatch.setattr(module, "_MOST_ROUNDS", 3)
     assert not fit_ability(table_of(LOGS)[0]).converged
     for model in ("irt", "bkt-irt"):
-        assert "the fit of ability did not come to rest" in fit(model, LOGS).warnings
+        assert "the fit of ability did not converge" in fit(model, LOGS).warnings
 
 
 def test_given_items_that_move_then_the_fit_goes_on_to_the_last_round(
@@ -89,14 +89,14 @@ def test_given_a_long_log_then_shared_numbers_are_fitted_to_its_head(
     long = [answer(k, score=float(k % 10 > 0), concepts=[f"c{k % 3}"]) for k in range(700)]
     logs = [*simulated(20, 3, concepts=3), long]
     monkeypatch.setattr(module, "_MOST_ROUNDS", 3)
-    seen = steps_seen(monkeypatch, ["_fit_shared", "_fit_own", "walks", "walk"])
+    seen = steps_seen(monkeypatch, ["_fit_shared", "_fit_own", "run_filters", "run_filter"])
     fit_ability(table_of(logs)[0])
     answers = sum(map(len, logs))
-    for name in ("_fit_shared", "_fit_own", "walks"):
+    for name in ("_fit_shared", "_fit_own", "run_filters"):
         assert seen[name], name
         assert all(one == (HEAD, answers - 200) for one in seen[name]), name
     # The whole of it is passed through once in each round, and once at the end.
-    assert seen["walk"] == [(700, answers)] * 4
+    assert seen["run_filter"] == [(700, answers)] * 4
 
 
 def test_given_a_fit_to_be_like_then_all_but_the_items_are_its_own(
@@ -118,8 +118,8 @@ def test_given_a_fit_then_practice_saturates_and_the_numbers_are_inside() -> Non
     model = fit_ability(table_of(LOGS)[0]).model
     assert model.ratio == PRACTICE_RATIO < 1.0
     assert np.isfinite(model.drift).all()
-    assert (model.deviation > 0.0).all()
-    assert (model.deviation_walk > 0.0).all()
+    assert (model.offset_variance > 0.0).all()
+    assert (model.offset_walk > 0.0).all()
     assert model.variance > 0.0
     assert np.abs(model.drift).max() <= 0.6
 

@@ -55,14 +55,16 @@ def test_given_logs_on_scales_when_tabled_then_each_table_is_that_of_its_learner
             for place, log in enumerate(seen)
             for two, one in pairwise(log)
         }
-        previous = [
-            before.get((places[learner], moment), NEVER)
-            for learner, moment in zip(
-                expected.learner.tolist(), expected.moment.tolist(), strict=True
+        previous_at_us = [
+            before.get((places[learner], answered_at_us), NEVER)
+            for learner, answered_at_us in zip(
+                expected.learner.tolist(), expected.answered_at_us.tolist(), strict=True
             )
         ]
-        assert previous != expected.previous.tolist()
-        assert_alike(answers.table(number), replace(expected, previous=np.array(previous)))
+        assert previous_at_us != expected.previous_at_us.tolist()
+        assert_alike(
+            answers.table(number), replace(expected, previous_at_us=np.array(previous_at_us))
+        )
 
 
 def test_given_others_held_out_when_tabled_then_the_table_is_that_of_those_who_are_left() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.support.factories import answer
 from workers.estimation.documents import parameters_document, parameters_of
 from workers.estimation.items import ItemParameters
-from workers.modelling.calibration.engine_parameters import mean_item
 from workers.modelling.calibration.fitting import MODELS, fit
+from workers.modelling.calibration.irt.recipe import mean_item
 
 LEARNERS, ITEMS = 400, 12
 

@@ -15,23 +15,24 @@ from workers.estimation.items import ItemParameters
 from workers.estimation.last_step import FEATURES, features
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import ConceptParameters, Parameters
-from workers.estimation.predicting import stream
-from workers.estimation.scales import Deviation, ScaleParameters
+from workers.estimation.predicting import predict_log
+from workers.estimation.scales import ConceptOffset, ScaleParameters
+from workers.modelling.calibration.ability.filter import AbilityModel
 from workers.modelling.calibration.ability.fit import fit_ability
-from workers.modelling.calibration.ability.kernel import AbilityModel
+from workers.modelling.calibration.bkt.mastery import bkt_of, fit_mastery, over_all
+from workers.modelling.calibration.combined.engine_parameters import weights_of
 from workers.modelling.calibration.combined.fit import (
     PartFit,
-    fit_but_part,
+    feature_sources,
     fit_combined,
-    fit_mastery,
-    over_all,
-    parts_of,
-    seen_by,
+    fit_without_part,
+    part_count,
 )
 from workers.modelling.calibration.combined.last_step_fit import fit_last_step
-from workers.modelling.calibration.combined.mastery_walk import walk_mastery
-from workers.modelling.calibration.engine_parameters import bkt_of, weights_of
-from workers.modelling.calibration.fitting import Fitted, combined_by, fit
+from workers.modelling.calibration.combined.mastery_filter import filter_mastery
+from workers.modelling.calibration.combined.recipe import combined_from_parts
+from workers.modelling.calibration.fitted import Fitted
+from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.packing import packed_fit
 from workers.modelling.calibration.table import Floats, Table, table_of
 
@@ -77,8 +78,8 @@ def engine_of(table: Table, model: AbilityModel, mastery: Floats, weights: Float
         concepts={
             name: ConceptParameters(
                 bkt_of(mastery[:, at]),
-                deviation=Deviation(
-                    model.deviation[at], model.deviation_walk[at], model.drift[at], model.ratio
+                concept_offset=ConceptOffset(
+                    model.offset_variance[at], model.offset_walk[at], model.drift[at], model.ratio
                 ),
                 prediction=weights_of(weights[at]),
             )
@@ -100,14 +101,14 @@ def test_given_any_parameters_then_features_predict_as_the_engine(*, several: bo
     table, places = table_of(logs)
     assert table.single is not several
     model, mastery, weights = drawn(table, 3)
-    design = features(seen_by(table, model, mastery))
+    design = features(feature_sources(table, model, mastery))
     assert design.shape == (table.link.size, len(FEATURES))
     eta = (design * weights[table.concept]).sum(axis=1)
     logit = np.bincount(table.link, eta * table.share)
     found = 1.0 / (1.0 + np.exp(-logit))
     parameters = engine_of(table, model, mastery, weights)
     for learner, place in enumerate(places):
-        told = stream(logs[place], parameters).expected
+        told = predict_log(logs[place], parameters).expected
         assert found[table.learner == learner] == pytest.approx(told, abs=1e-12)
 
 
@@ -115,7 +116,7 @@ def test_given_any_parameters_then_mastery_is_walked_as_the_engine_does() -> Non
     logs = credited(simulated(30, 2, concepts=3, several=True))
     table, places = table_of(logs)
     model, mastery, weights = drawn(table, 4)
-    held = walk_mastery(table, mastery)
+    held = filter_mastery(table, mastery)
     parameters = engine_of(table, model, mastery, weights)
     for number, place in enumerate(places):
         learner, wanted = Learner(), []
@@ -169,7 +170,7 @@ def test_given_a_rare_concept_then_it_has_nearly_the_common_weights() -> None:
 def test_given_hardly_an_answer_then_the_last_step_is_ability() -> None:
     table, _ = table_of([[answer(0)]])
     model, mastery, _ = drawn(table, 1)
-    found = fit_last_step(table, features(seen_by(table, model, mastery)))
+    found = fit_last_step(table, features(feature_sources(table, model, mastery)))
     usual = np.array([float(name == "ability") for name in FEATURES])
     assert np.abs(found.common - usual).max() < 0.6
     assert np.isfinite(found.own).all()
@@ -189,7 +190,7 @@ def test_given_several_concepts_then_the_fit_takes_their_mean_logit() -> None:
     ("learners", "parts"), [(0, 8), (1, 8), (250, 8), (500, 4), (700, 3), (1_000, 2), (90_000, 2)]
 )
 def test_given_few_learners_then_each_part_leaves_out_fewer(learners: int, parts: int) -> None:
-    assert parts_of(learners) == parts
+    assert part_count(learners) == parts
 
 
 def test_given_parts_then_each_learner_is_predicted_by_a_fit_of_others(
@@ -197,15 +198,15 @@ def test_given_parts_then_each_learner_is_predicted_by_a_fit_of_others(
 ) -> None:
     table, _ = table_of(simulated(30, 6))
     ability, mastery = fit_ability(table), fit_mastery(table)
-    number = parts_of(table.learners)
-    parts = [fit_but_part(table, ability, part) for part in range(number)]
+    number = part_count(table.learners)
+    parts = [fit_without_part(table, ability, part) for part in range(number)]
     seen: list[tuple[Table, Any]] = []
 
     def noted(of: Table, model: AbilityModel, own: Floats) -> Any:
         seen.append((of, own))
-        return seen_by(of, model, own)
+        return feature_sources(of, model, own)
 
-    monkeypatch.setattr("workers.modelling.calibration.combined.fit.seen_by", noted)
+    monkeypatch.setattr("workers.modelling.calibration.combined.fit.feature_sources", noted)
     fit_combined(table, ability, mastery, parts)
     assert sum(of.learners for of, _ in seen) == table.learners
     assert len(seen) == number
@@ -220,7 +221,7 @@ def test_given_parts_then_each_learner_is_predicted_by_a_fit_of_others(
 def test_given_one_learner_then_no_part_has_others() -> None:
     table, _ = table_of(simulated(1, 3))
     ability = fit_ability(table)
-    parts = [fit_but_part(table, ability, part) for part in range(parts_of(1))]
+    parts = [fit_without_part(table, ability, part) for part in range(part_count(1))]
     assert parts.count(None) == 1
     assert sum(isinstance(part, PartFit) for part in parts) == len(parts) - 1
 
@@ -267,8 +268,8 @@ def test_given_many_fits_side_by_side_then_combined_by_gives_the_fit() -> None:
     logs = simulated(40, 9, concepts=3, several=True)
     table, _ = table_of(logs)
     ability = fit_ability(table)
-    parts = [fit_but_part(table, ability, part) for part in range(parts_of(table.learners))]
-    told: Fitted = combined_by(table, ability, parts)
+    parts = [fit_without_part(table, ability, part) for part in range(part_count(table.learners))]
+    told: Fitted = combined_from_parts(table, ability, parts)
     assert packed_fit(told) == packed_fit(fit("bkt-irt", logs))
     scale = told.parameters.any_scale
     assert scale is not None

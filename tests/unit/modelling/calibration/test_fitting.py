@@ -12,10 +12,10 @@ from workers.estimation.answering import apply
 from workers.estimation.documents import parameters_document, parameters_of
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, Parameters
-from workers.modelling.calibration.bkt.climb import climb
-from workers.modelling.calibration.bkt.fit import NO_PRIORS, WEAK_PRIORS, _starts, fit_bkt
-from workers.modelling.calibration.bkt.prefixes import prefixes_of
-from workers.modelling.calibration.bkt.step import em
+from workers.modelling.calibration.bkt.em import em
+from workers.modelling.calibration.bkt.fit import WEAK_PRIORS, BetaPriors, _starts, fit_bkt
+from workers.modelling.calibration.bkt.optimiser import optimise
+from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
 from workers.modelling.calibration.fitting import MODELS, fit
 from workers.modelling.calibration.table import table_of
 
@@ -89,15 +89,15 @@ def test_given_many_learners_then_classical_parameters_are_found_again() -> None
             known = draw.random() >= 0.05 if known else draw.random() < 0.15
         logs.append(log)
     table, _ = table_of(logs)
-    found = fit_bkt(table, forgets=True, priors=NO_PRIORS)
+    found = fit_bkt(table, forgets=True, priors=BetaPriors())
     assert found.converged.all()
     assert found.parameters == pytest.approx(truth, abs=0.05)
-    assert found.log_likelihood >= em(prefixes_of(table), truth, np.array(NO_PRIORS))[1]
+    assert found.log_likelihood >= em(prefix_tree_of(table), truth, np.array(BetaPriors()))[1]
 
 
 def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
-    tree = prefixes_of(table_of(LOGS)[0])
-    for priors in (NO_PRIORS, WEAK_PRIORS):
+    tree = prefix_tree_of(table_of(LOGS)[0])
+    for priors in (BetaPriors(), WEAK_PRIORS):
         for start in _starts(2, forgets=True, places=5, seed=1):
             here, values = start, []
             for _ in range(20):
@@ -112,8 +112,8 @@ def test_given_no_priors_when_fitted_then_long_plain_em_from_any_start_is_no_hig
     *, forgets: bool
 ) -> None:
     table = table_of(LOGS)[0]
-    tree, counts = prefixes_of(table), np.array(NO_PRIORS)
-    found = fit_bkt(table, forgets=forgets, priors=NO_PRIORS)
+    tree, counts = prefix_tree_of(table), np.array(BetaPriors())
+    found = fit_bkt(table, forgets=forgets, priors=BetaPriors())
     for start in _starts(tree.concepts, forgets, places=6, seed=5):
         here = start
         for _ in range(400):
@@ -122,11 +122,19 @@ def test_given_no_priors_when_fitted_then_long_plain_em_from_any_start_is_no_hig
 
 
 def test_given_too_few_steps_when_climbing_then_nothing_is_said_to_be_at_rest() -> None:
-    tree = prefixes_of(table_of(LOGS)[0])
+    tree = prefix_tree_of(table_of(LOGS)[0])
     (start,) = _starts(tree.concepts, forgets=False, places=1, seed=0)
-    hills = tree.concepts
+    problems = tree.concepts
     two, many = (
-        climb(tree, start, np.array(NO_PRIORS), hills=hills, crowd=1, enough=1e-8, most=most)
+        optimise(
+            tree,
+            start,
+            np.array(BetaPriors()),
+            problems=problems,
+            survivors=1,
+            enough=1e-8,
+            most=most,
+        )
         for most in (2, 400)
     )
     assert two.rounds == 2
@@ -142,7 +150,7 @@ def test_given_answers_that_say_nothing_then_the_fit_warns() -> None:
     model = fitted.parameters.of_concept("c")
     assert isinstance(model, BktParameters)
     if 1.0 - model.guess - model.slip < 0.1:
-        assert any("say next to nothing" in warning for warning in fitted.warnings)
+        assert any("say almost nothing" in warning for warning in fitted.warnings)
     assert model.guess + model.slip < 1.0
 
 

@@ -12,10 +12,10 @@ from tests.support.simulated_learners import simulated
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner
 from workers.estimation.uncertainty import mastery_interval
-from workers.modelling.calibration.bkt.curvature import bkt_covariance, polished
-from workers.modelling.calibration.bkt.fit import NO_PRIORS, WEAK_PRIORS, _starts, fit_bkt
-from workers.modelling.calibration.bkt.prefixes import prefixes_of
-from workers.modelling.calibration.bkt.step import em
+from workers.modelling.calibration.bkt.curvature import bkt_covariance, newton_polish
+from workers.modelling.calibration.bkt.em import em
+from workers.modelling.calibration.bkt.fit import WEAK_PRIORS, BetaPriors, _starts, fit_bkt
+from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.information import around_mean, inverse
 from workers.modelling.calibration.table import Floats, table_of
@@ -42,7 +42,7 @@ def hessian(value: Any, at: Floats, step: float = 1e-3) -> Floats:
 
 
 def test_given_a_fit_then_its_covariance_is_the_inverse_of_the_likelihoods_curvature() -> None:
-    tree, counts = prefixes_of(TABLE), np.array(WEAK_PRIORS)
+    tree, counts = prefix_tree_of(TABLE), np.array(WEAK_PRIORS)
     found = fit_bkt(TABLE, forgets=True)
     covariance = bkt_covariance(tree, found.parameters, counts)
     for concept in range(2):
@@ -58,17 +58,17 @@ def test_given_a_fit_then_its_covariance_is_the_inverse_of_the_likelihoods_curva
 
 def test_given_no_forgetting_then_forget_has_no_variance_and_the_others_have() -> None:
     found = fit_bkt(TABLE, forgets=False)
-    covariance = bkt_covariance(prefixes_of(TABLE), found.parameters, np.array(WEAK_PRIORS))
+    covariance = bkt_covariance(prefix_tree_of(TABLE), found.parameters, np.array(WEAK_PRIORS))
     assert (covariance[:, 4] == 0.0).all()
     assert (covariance[:, :, 4] == 0.0).all()
     assert (np.linalg.eigvalsh(covariance[:, :4, :4]) > 0.0).all()
 
 
-@pytest.mark.parametrize("priors", [NO_PRIORS, WEAK_PRIORS])
+@pytest.mark.parametrize("priors", [BetaPriors(), WEAK_PRIORS])
 def test_given_any_start_when_polished_then_it_ends_no_lower_and_inside(priors: Any) -> None:
-    tree, counts = prefixes_of(TABLE), np.array(priors)
+    tree, counts = prefix_tree_of(TABLE), np.array(priors)
     for start in _starts(tree.concepts, forgets=True, places=8, seed=2):
-        end = polished(tree, start, counts)
+        end = newton_polish(tree, start, counts)
         assert (em(tree, end, counts).objective >= em(tree, start, counts).objective).all()
         assert ((end > 0.0) & (end < 1.0)).all()
         assert (end[2] + end[3] < 1.0).all()
@@ -82,8 +82,8 @@ def test_given_answers_that_only_an_odd_start_explains_then_few_answers_are_look
     draw = np.random.default_rng(1)
     logs += [[answer(k, score=float(draw.random() < 0.3)) for k in range(3)] for _ in range(14)]
     table = table_of(logs)[0]
-    tree, counts = prefixes_of(table), np.array(NO_PRIORS)
-    found = fit_bkt(table, forgets=False, priors=NO_PRIORS)
+    tree, counts = prefix_tree_of(table), np.array(BetaPriors())
+    found = fit_bkt(table, forgets=False, priors=BetaPriors())
     many = tree.repeated(40)
     here = np.hstack(_starts(1, forgets=False, places=40, seed=77))
     for _ in range(150):

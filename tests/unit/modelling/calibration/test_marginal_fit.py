@@ -8,7 +8,7 @@ from tests.support.predicted import predict
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
 from workers.estimation.metrics import log_loss
-from workers.estimation.steps import step_probabilities
+from workers.estimation.quadrature import step_probabilities
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.irt.marginal_fit import steps_of
 from workers.modelling.calibration.table import table_of

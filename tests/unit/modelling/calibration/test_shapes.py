@@ -10,8 +10,8 @@ from tests.support.factories import answer
 from tests.support.predicted import predict
 from tests.support.simulated_learners import simulated
 from workers.estimation.learner import Response
+from workers.modelling.calibration.ability.filter import AbilityModel, run_filter, run_filters
 from workers.modelling.calibration.ability.fit import _some
-from workers.modelling.calibration.ability.kernel import AbilityModel, walk, walks
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.table import table_of
 
@@ -114,8 +114,8 @@ def test_given_few_learners_side_by_side_then_passes_together_are_each_of_them_a
         )
         for k in range(3)
     ]
-    for model, together in zip(models, walks(table, models), strict=True):
-        for one, other in zip(together, walk(table, model), strict=True):
+    for model, together in zip(models, run_filters(table, models), strict=True):
+        for one, other in zip(together, run_filter(table, model), strict=True):
             assert one == pytest.approx(other, abs=1e-12)
 
 

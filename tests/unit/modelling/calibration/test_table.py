@@ -99,7 +99,7 @@ def test_given_one_moment_then_again_is_true_for_each_later_answer() -> None:
     table, _ = table_of([log])
     assert table.attempt.tolist() == [0, 0, 1, 2, 1, 0]
     assert table.again.tolist() == [False, False, True, True, True, False]
-    assert table.previous.tolist() == [NEVER, *[START_US] * 4]
+    assert table.previous_at_us.tolist() == [NEVER, *[START_US] * 4]
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -112,7 +112,16 @@ def test_given_a_number_of_steps_then_the_first_are_those_of_cut_logs(
     head = table.first(steps)
     ordered = [many[place] for place in places]
     cut, _ = table_of([log[:steps] for log in ordered])
-    for name in ("learner", "score", "step", "link", "moment", "previous", "attempt", "again"):
+    for name in (
+        "learner",
+        "score",
+        "step",
+        "link",
+        "answered_at_us",
+        "previous_at_us",
+        "attempt",
+        "again",
+    ):
         assert getattr(head, name).tolist() == getattr(cut, name).tolist(), name
     assert [head.items[i] for i in head.item] == [cut.items[i] for i in cut.item]
     assert [head.concepts[c] for c in head.concept] == [cut.concepts[c] for c in cut.concept]

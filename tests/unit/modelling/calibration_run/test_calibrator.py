@@ -18,28 +18,28 @@ from tests.support.ledger_steps import record
 from tests.support.simulated_learners import simulated
 from workers.cli.main import app
 from workers.common.errors import CalibrationFailed
-from workers.common.retrying import Impatience
+from workers.common.retrying import NoRetry
 from workers.estimation.learner import LearnerKey
 from workers.ledger.calibration import Stage
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.repair import RepairLedger
+from workers.ledger.protocol import Ledger
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.held_out import is_held_out
 from workers.modelling.calibration_run import calibrator as calibrator_module
-from workers.modelling.calibration_run import run as run_module
-from workers.modelling.calibration_run.calibrator import KEPT_S, By, Calibrator
-from workers.modelling.calibration_run.processes import Hands, in_a_process
+from workers.modelling.calibration_run import step_runner as run_module
+from workers.modelling.calibration_run.calibrator import KEPT_S, Calibrator, StartedBy
+from workers.modelling.calibration_run.processes import ProcessPool, run_in_process
 from workers.modelling.calibration_run.request import Request
 from workers.modelling.calibration_run.workspace import Workspace
 from workers.operations.jobs.record import JobKey
 
 _WITHIN_S = 240
-HERE = Hands(2, lambda workspace, name: asyncio.to_thread(workspace.do, name))
+HERE = ProcessPool(2, lambda workspace, name: asyncio.to_thread(workspace.do, name))
 """Steps in this process, which begin at once."""
 _JOB = JobKey("school-7", uuid_of("calibration"))
 
 
-async def practised(ledger: RepairLedger, learners: int = 60) -> None:
+async def practised(ledger: Ledger, learners: int = 60) -> None:
     for number, log in enumerate(simulated(learners, 5, most=20)):
         await record(ledger, LearnerKey(f"school-{number % 2}", f"s{number}"), log)
 
@@ -51,7 +51,7 @@ async def said_nothing(step: int, total_steps: int) -> None:
 async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_done_twice() -> None:
     ledger = MemoryLedger()
     await practised(ledger)
-    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=HERE)
+    calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
     reached = asyncio.Event()
 
     async def told(step: int, total_steps: int) -> None:
@@ -100,7 +100,7 @@ async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_do
 async def test_given_stages_of_other_answers_when_gone_on_with_then_they_are_dropped() -> None:
     ledger = MemoryLedger()
     await practised(ledger, 40)
-    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=HERE)
+    calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
     request = Request("bkt", activate="never")
     kept: list[dict[str, str]] = []
     run_id = uuid_of("run")
@@ -141,15 +141,15 @@ async def test_given_stages_of_another_engine_or_of_a_job_then_no_command_goes_o
     done: list[str] = []
 
     async def noted(workspace: Workspace, name: str) -> None:
-        await HERE.do(workspace, name)
+        await HERE.run(workspace, name)
         done.append(name)
         if name.startswith("held-out"):
             raise CalibrationFailed("given up")
 
-    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=Hands(1, noted))
+    calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=ProcessPool(1, noted))
     run_id = uuid_of("run")
 
-    async def given_up(by: By) -> None:
+    async def given_up(by: StartedBy) -> None:
         with pytest.raises(CalibrationFailed, match="given up"):
             await calibrator.calibrate(Request("bkt"), said_nothing, run_id=run_id, by=by)
 
@@ -188,7 +188,7 @@ async def test_given_much_to_compute_then_none_of_it_is_on_the_event_loop(
     for name in ("steps_of", "scales_to_fit", "unpacked_fit", "merged", "together"):
         watched(run_module, name)
     watched(Workspace, "compare")
-    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=HERE)
+    calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
     await calibrator.calibrate(Request("bkt"), said_nothing)
     assert len(threads) == 11
 
@@ -207,7 +207,7 @@ async def test_given_directories_of_the_killed_when_a_week_old_then_the_next_rem
     for one in (old, other):
         then = time.time() - KEPT_S - 60
         os.utime(one, (then, then))
-    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=HERE, directory=tmp_path)
+    calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE, directory=tmp_path)
     await calibrator.calibrate(Request("bkt"), said_nothing)
     assert [one.exists() for one in (old, new, other)] == [False, True, True]
 
@@ -216,7 +216,7 @@ async def test_given_nobody_or_a_process_that_fails_when_calibrated_then_it_says
     tmp_path: Path,
 ) -> None:
     ledger = MemoryLedger()
-    calibrator = Calibrator(ledger=ledger, patience=Impatience(), directory=tmp_path)
+    calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), directory=tmp_path)
     with pytest.raises(CalibrationFailed, match="0 answers of 0 learners may be fitted to"):
         await calibrator.calibrate(Request(), said_nothing)
     await practised(ledger, 40)
@@ -234,7 +234,7 @@ async def test_given_nobody_or_a_process_that_fails_when_calibrated_then_it_says
 async def test_given_five_answers_when_calibrated_then_nothing_is_stored() -> None:
     ledger = MemoryLedger()
     await record(ledger, LearnerKey("school-1", "s1"), simulated(1, 5, most=5)[0])
-    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=HERE)
+    calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
     with pytest.raises(CalibrationFailed, match="300 answers of 10 learners are needed"):
         await calibrator.calibrate(Request("bkt"), said_nothing)
     assert [one.version for one in await ledger.versions()] == [1]
@@ -247,9 +247,9 @@ async def test_given_a_fit_that_gives_no_parameters_then_it_says_so() -> None:
     async def spoiled(workspace: Workspace, name: str) -> None:
         workspace.put(name, '{"parameters": {"version": 0}}')
 
-    calibrator = Calibrator(ledger=ledger, patience=Impatience(), hands=Hands(1, spoiled))
+    calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=ProcessPool(1, spoiled))
     # Nothing that may be another tenant's: a job's problem is read by the one who asked.
-    with pytest.raises(CalibrationFailed, match="a fit gives parameters that are none: try") as why:
+    with pytest.raises(CalibrationFailed, match="the fit did not produce valid parameters") as why:
         await calibrator.calibrate(Request("bkt"), said_nothing)
     assert "default" not in str(why.value)
 
@@ -299,6 +299,6 @@ async def test_given_a_step_when_begun_then_ctrl_c_in_a_terminal_does_not_reach_
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
     with pytest.raises(CalibrationFailed):
-        await in_a_process(Workspace(tmp_path / "none"), "fit 0")
+        await run_in_process(Workspace(tmp_path / "none"), "fit 0")
     assert groups
     assert os.getpgid(0) not in groups

@@ -11,14 +11,14 @@ from tests.support.ledger_steps import record
 from tests.support.simulated_learners import simulated
 from tests.unit.modelling.calibration_run.test_calibrator import HERE, practised, said_nothing
 from workers.common.errors import LedgerUnavailable
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameters import Activation
 from workers.modelling.calibration_run.calibrator import Calibrator
-from workers.modelling.calibration_run.processes import Hands
+from workers.modelling.calibration_run.processes import ProcessPool
 from workers.modelling.calibration_run.request import Activate, Calibrated, Request
 from workers.modelling.calibration_run.workspace import Workspace
 
@@ -35,17 +35,17 @@ async def _nothing_is_left_to_do(_: Workspace, name: str) -> None:
 
 
 async def calibrated(
-    ledger: MemoryLedger, activate: Activate = "always", hands: Hands = HERE
+    ledger: MemoryLedger, activate: Activate = "always", pool: ProcessPool = HERE
 ) -> Calibrated:
-    patience = Patience(first_s=0.001)
-    calibrator = Calibrator(ledger=ledger, patience=patience, hands=hands)
+    retrying = Retrying(first_s=0.001)
+    calibrator = Calibrator(ledger=ledger, retrying=retrying, pool=pool)
     request = Request("bkt", activate)
     return await calibrator.calibrate(request, said_nothing, run_id=_RUN, by="job")
 
 
 async def again(ledger: MemoryLedger, activate: Activate = "always") -> Calibrated:
     """As another worker that is given the job of one that died before it said that it had ended."""
-    return await calibrated(ledger, activate, Hands(1, _nothing_is_left_to_do))
+    return await calibrated(ledger, activate, ProcessPool(1, _nothing_is_left_to_do))
 
 
 async def test_given_a_lost_answer_when_stored_then_there_is_one_version() -> None:
@@ -120,9 +120,9 @@ async def test_given_another_version_meanwhile_then_it_is_compared_with_that_one
     async def decided(workspace: Workspace, name: str) -> None:
         if name.startswith("held-out") and await ledger.active_version() == 1:
             await ledger.activate(other, "by hand")
-        await HERE.do(workspace, name)
+        await HERE.run(workspace, name)
 
-    found = await calibrated(ledger, hands=Hands(1, decided))
+    found = await calibrated(ledger, pool=ProcessPool(1, decided))
     assert (found.version, found.active, found.compared_with) == (3, True, other)
     expected = await calibrated_anew(ledger, other)
     assert found.comparison.present == expected.comparison.present
@@ -131,7 +131,7 @@ async def test_given_another_version_meanwhile_then_it_is_compared_with_that_one
 
 async def calibrated_anew(ledger: MemoryLedger, present: int) -> Calibrated:
     await ledger.activate(present, "to compare with it")
-    calibrator = Calibrator(ledger=ledger, patience=Patience(), hands=HERE)
+    calibrator = Calibrator(ledger=ledger, retrying=Retrying(), pool=HERE)
     return await calibrator.calibrate(Request("bkt", dry_run=True), said_nothing)
 
 
@@ -174,13 +174,13 @@ async def test_given_mastery_out_of_reach_then_only_always_activates_it() -> Non
     await practised(ledger, 150)
 
     async def forgetful(workspace: Workspace, name: str) -> None:
-        await HERE.do(workspace, name)
+        await HERE.run(workspace, name)
         if name == "fit 0":
             document = orjson.loads(workspace.taken(name))
             document["parameters"]["concepts"]["c1"]["mastery"]["forget"] = 0.2
             workspace.put(name, orjson.dumps(document).decode())
 
-    found = await calibrated(ledger, "if-better", Hands(1, forgetful))
+    found = await calibrated(ledger, "if-better", ProcessPool(1, forgetful))
     assert (found.version, found.active) == (2, False)
     assert found.comparison.gain > 0.0
     assert "out of reach on 1 of 3 concepts" in found.decision.reason

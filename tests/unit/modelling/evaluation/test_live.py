@@ -1,4 +1,4 @@
-"""What stored predictions were worth: exactly, and as a page."""
+"""Measures of stored predictions, and their page."""
 
 import io
 import json
@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 
 from tests.support.factories import learner_log
 from tests.support.ledger_steps import record
-from tests.support.pages import check_figures, check_page
+from tests.support.pages import EVIL, check_escaped, check_figures, text_of
 from workers.cli.evaluate.live import collected, live_table
 from workers.cli.main import app
 from workers.common.times import iso
 from workers.estimation.learner import LearnerKey
 from workers.estimation.metrics import auc, brier, ece, log_loss
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.predictions import Selection, Told
+from workers.ledger.predictions import Selection, StoredPrediction
 from workers.modelling.evaluation.live import Collected, Live, drifting, measured
 from workers.modelling.evaluation.live_page.document import live_document
 from workers.modelling.evaluation.live_page.report import render_live
@@ -31,10 +31,9 @@ from workers.reports.figures import histogram
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 START_US = 1_790_000_000_000_000
-EVIL = "<script>alert('1')</script>&"
 
 
-def told(number: int, probability: float, score: float, **fields: Any) -> Told:
+def told(number: int, probability: float, score: float, **fields: Any) -> StoredPrediction:
     whole: dict[str, Any] = {
         "learner": LearnerKey("school", f"s{number % 40}"),
         "concept_ids": ("c",),
@@ -45,10 +44,10 @@ def told(number: int, probability: float, score: float, **fields: Any) -> Told:
         "recorded_at_us": START_US + number * 1_000_000,
     }
     values = {**whole, **fields}
-    return Told(score=score, probability=probability, **values)
+    return StoredPrediction(score=score, probability=probability, **values)
 
 
-def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[Told]:
+def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[StoredPrediction]:
     """Predictions that come true, but for a shift; concepts "a" to "d", some together."""
     draw = random.Random(seed)
     found = []
@@ -64,7 +63,7 @@ def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[
     return found
 
 
-def live_of(*pages: list[Told]) -> Live:
+def live_of(*pages: list[StoredPrediction]) -> Live:
     found = Collected()
     for page in pages:
         found.add(page)
@@ -96,7 +95,7 @@ def test_given_predictions_then_each_group_is_measured_alone_and_exactly() -> No
     ]
     live = live_of(rows)
 
-    def expected(chosen: list[Told]) -> tuple[float, ...]:
+    def expected(chosen: list[StoredPrediction]) -> tuple[float, ...]:
         score = np.array([one.score for one in chosen])
         probability = np.array([one.probability for one in chosen])
         return (
@@ -149,7 +148,9 @@ def test_given_predictions_of_even_odds_then_no_excess_can_be_judged() -> None:
     assert of.bias.over < 0.0
 
 
-def mastered(number: int, student: str, *concepts: tuple[str, float], score: float) -> Told:
+def mastered(
+    number: int, student: str, *concepts: tuple[str, float], score: float
+) -> StoredPrediction:
     return told(
         number,
         0.5,
@@ -230,31 +231,30 @@ def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothi
         one._replace(version=one.version + 900, parameters_version=2)
         for one in stream(800, seed=2, shift=-0.2)
     ]
-    html = render_live(live_of(rows), Selection(EVIL, START_US), NOW, {})
-    check_page(html)
+    html = text_of(render_live(live_of(rows), Selection(EVIL, START_US), NOW, {}))
+    check_escaped(html)
     check_figures(html, 8)
-    assert html.count("&lt;script&gt;") == 1
     for name in (
         "Calibration",
         "Calibration of version 1",
         "Calibration of version 2",
         "Score minus prediction over time",
         "Log loss over time",
-        "AUC by length of history",
-        "Calibration error by length of history",
+        "AUC by number of earlier answers",
+        "Calibration error by number of earlier answers",
     ):
         assert f">{name}</title>" in html
     # The line at which other parameters begin to predict.
     assert len(re.findall('<line class="marker"', html)) == 2
-    assert "do not fit what happened: " in html
+    assert "do not fit for" in html
 
 
 @pytest.mark.parametrize("size", [1, 40])
 def test_given_few_predictions_of_one_version_when_rendered_then_the_page_stands(size: int) -> None:
     html = render_live(live_of(stream(size, concept_ids=(EVIL,))), Selection(), NOW, {})
-    check_page(html)
+    check_escaped(html)
     check_figures(html, 6)
-    assert "Predictions of every concept fit" in html
+    assert "Predictions fit for every concept" in html
     assert "Calibration of version" not in html
 
 
@@ -262,11 +262,14 @@ def test_given_many_concepts_that_drift_when_rendered_then_the_first_are_named()
     rows = []
     for k in range(25):
         rows += [
-            told(k * 400 + n, 0.5, float(n % 10 == 0), concept_ids=(f"c{k}",)) for n in range(400)
+            told(k * 400 + n, 0.5, float(n % 10 == 0), concept_ids=(f"c{k}{EVIL}",))
+            for n in range(400)
         ]
     live = live_of(rows)
-    html = render_live(live, Selection(), NOW, {})
-    assert "Predictions of 25 of 25 concepts do not fit" in html
+    html = text_of(render_live(live, Selection(), NOW, {f"c0{EVIL}": 0.5}))
+    # Named in the list, in the warning and in its row of the table.
+    check_escaped(html, 20 + 1 + 25)
+    assert "Predictions do not fit for 25 of 25 concepts:" in html
     assert " and 5 more." in html
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(live_table(live))
@@ -316,5 +319,5 @@ def test_given_nothing_stored_when_judged_then_it_says_so_and_writes_no_page(
 
 
 def test_given_numbers_far_apart_when_drawn_then_bins_are_few() -> None:
-    svg = histogram("n", "N", np.array([0.0, 1e6]), width=0.25, x_label="x", y_label="y")
-    assert svg.count("<rect") < 100
+    plot = histogram("n", "N", np.array([0.0, 1e6]), width=0.25, x_label="x", y_label="y")
+    assert sum(mark.tag == "rect" for mark in plot.marks) < 100

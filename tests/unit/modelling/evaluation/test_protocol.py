@@ -150,7 +150,7 @@ def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(tmp_pa
     assert done.exit_code == 0, done.output
     for name in ("classical", "bkt", "bkt-forgets", "kt-idem", "irt", "bkt-irt", "AUC", "ECE"):
         assert name in done.stdout
-    assert "What mastery is worth" in done.stdout
+    assert "Validity of mastery" in done.stdout
 
 
 def test_given_answers_all_alike_when_the_command_runs_then_there_is_no_auc(tmp_path: Path) -> None:

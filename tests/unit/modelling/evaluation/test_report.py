@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.support.pages import check_figures, check_page
+from tests.support.pages import EVIL, check_escaped, check_figures, check_page
 from tests.support.simulated_learners import simulated
-from tests.unit.modelling.evaluation.test_protocol import a_file
+from tests.unit.modelling.evaluation.test_protocol import ALONE, a_file
 from workers.cli.evaluate.offline import warn_of_ceilings
 from workers.cli.main import app
 from workers.estimation.items import ItemParameters
@@ -22,7 +22,8 @@ from workers.estimation.metrics import auc, ece
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.modelling.calibration.answers import answers_of
 from workers.modelling.calibration.degenerate import degenerate
-from workers.modelling.calibration.fitting import MODELS, Fitted, fit
+from workers.modelling.calibration.fitted import Fitted
+from workers.modelling.calibration.fitting import MODELS, fit
 from workers.modelling.calibration.merging import tallies_of
 from workers.modelling.calibration.tallies import Tallies, Tally
 from workers.modelling.evaluation.histories import by_history
@@ -36,7 +37,6 @@ from workers.modelling.judging.validity import MasteryTrace
 LOGS: dict[str, list[Response]] = {
     f"s{n}": log for n, log in enumerate(simulated(40, 3, concepts=3))
 }
-EVIL = "<script>alert('1')</script>&"
 
 
 def predictions(probability: list[float], score: list[float], **columns: Any) -> Predictions:
@@ -93,7 +93,7 @@ def test_given_a_model_when_rendered_then_a_whole_page_that_loads_nothing(chosen
             f"{measures[measure]:.4f}" for measure in ("auc", "rmse", "ece", "log_loss")
         ]
         assert f"Calibration of {name}" in html
-        worth = html[html.index("<h2>What mastery is worth</h2>") :]
+        worth = html[html.index("<h2>Validity of mastery</h2>") :]
         assert cells(worth, name) == mastery_cells(of.validity, min(of.ceilings.values()))
     assert ("<h2>Item parameters</h2>" in html) == bool(data.fitted.parameters.items)
 
@@ -118,14 +118,14 @@ def test_given_fitted_items_when_rendered_then_the_extreme_ones_are_named() -> N
     by_difficulty = sorted(items, key=lambda name: items[name].difficulty)
     by_discrimination = sorted(items, key=lambda name: items[name].discrimination)
     for label, names in (
-        ("Hardest", by_difficulty[:-6:-1]),
-        ("Easiest", by_difficulty[:5]),
-        ("Most telling", by_discrimination[:-6:-1]),
-        ("Least telling", by_discrimination[:5]),
+        ("Highest difficulty", by_difficulty[:-6:-1]),
+        ("Lowest difficulty", by_difficulty[:5]),
+        ("Highest discrimination", by_discrimination[:-6:-1]),
+        ("Lowest discrimination", by_discrimination[:5]),
     ):
         part = html[html.index(f"<h3>{label}</h3>") :].partition("</table>")[0]
         assert re.findall(r'<th scope="row">(.*?)</th>', part) == names
-    assert "<h3>Most guessed</h3>" in render_evaluation(evaluation("kt-idem"))
+    assert "<h3>Highest guess</h3>" in render_evaluation(evaluation("kt-idem"))
 
 
 @pytest.mark.parametrize(
@@ -183,15 +183,14 @@ def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:
             tallies=tallies_of(answers_of(logs.values()), 0),
         )
     )
-    check_page(html)
-    assert html.count("&lt;script&gt;") > 5
+    check_escaped(html, 6)
 
 
 def test_given_few_answers_all_right_when_rendered_then_the_page_stands() -> None:
     told = predictions([0.5] * 4, [1.0] * 4)
     html = render_evaluation(evaluation("bkt", predictions={"bkt": told}))
     check_page(html)
-    assert "By length of history" not in html
+    assert "By number of earlier answers" not in html
     alike = predictions([0.5] * 60, [1.0] * 60)
     html = render_evaluation(evaluation("bkt", predictions={"bkt": alike}))
     check_page(html)
@@ -218,10 +217,10 @@ def test_given_attempts_left_out_when_drawn_then_each_dot_has_its_own_numbers() 
     attempt = np.repeat([1, 2, 3], [40, 5, 40])
     probability = np.repeat([0.25, 0.5, 0.75], [40, 5, 40])
     told = predictions(probability.tolist(), [0.0, 1.0] * 42 + [0.0], attempt=attempt)
-    svg = learning_of_all("learning", {"bkt": told})
-    assert re.findall("<title>(attempt.*?)</title>", svg) == [
-        "attempt 1: 50% of 40; bkt 25%",
-        "attempt 3: 50% of 40; bkt 75%",
+    plot = learning_of_all("learning", {"bkt": told})
+    assert [mark.hint for mark in plot.marks if mark.hint] == [
+        "attempt 1: 50% of 40 answers right; predicted: bkt 25%",
+        "attempt 3: 50% of 40 answers right; predicted: bkt 75%",
     ]
 
 
@@ -316,7 +315,7 @@ def test_given_an_item_unanswered_when_tallied_then_its_mean_is_not_a_number() -
 
 def test_given_report_when_the_command_runs_then_the_page_is_written(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    command = ["evaluate", str(a_file(tmp_path)), "--json", "--report", str(page)]
+    command = ["evaluate", str(a_file(tmp_path)), "--json", "--report", str(page), *ALONE]
     done = CliRunner().invoke(app, [*command, "--model", "bkt", "--model", "classical"])
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("{")

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.factories import answer, scores
 from tests.support.simulated_learners import simulated
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
+from workers.modelling.calibration.bkt.mastery import fit_mastery, mastery_parameters
 from workers.modelling.calibration.ceilings import LOWEST
-from workers.modelling.calibration.combined.fit import fit_mastery
-from workers.modelling.calibration.engine_parameters import mastery_parameters
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.table import table_of
 from workers.modelling.judging.reach import (
@@ -152,7 +152,7 @@ def test_given_adversarial_data_when_fitted_then_mastery_is_within_reach(
     assert lowest_ceiling(parameters) >= LOWEST
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.lists(st.tuples(st.sampled_from("abc"), scores()), min_size=1, max_size=12),

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.modelling.calibration.ceilings import ceiling, ceiling_warning, ceilings_of
-from workers.modelling.judging.validity import MasteryTrace, Trails, Validity, log_odds_of, validity
+from workers.modelling.judging.validity import (
+    MasteryTrace,
+    PairTraces,
+    Validity,
+    log_odds_of,
+    validity,
+)
 from workers.modelling.judging.validity_difference import following_by_learner, validity_difference
 
 
@@ -131,7 +137,7 @@ class TestValidity:
         self, rows: list[tuple[int, float, float]], share: float
     ) -> None:
         of = trace(*rows)
-        trails = Trails(of)
+        trails = PairTraces(of)
         level = trails.threshold_at(share)
         declared = np.count_nonzero(trails.declaring(level) >= 0)
         higher = np.count_nonzero(trails.declaring(np.nextafter(level, np.inf)) >= 0)
@@ -166,7 +172,7 @@ class TestValidity:
             assert found.right_after == pytest.approx(sum(after) / len(after))
         if before:
             assert found.right_before == pytest.approx(sum(before) / len(before))
-        assert Trails(trace(*rows)).lapses(float(log_odds_of(np.array(0.95)))) == lapses
+        assert PairTraces(trace(*rows)).lapses(float(log_odds_of(np.array(0.95)))) == lapses
 
 
 class TestDifference:

@@ -15,7 +15,7 @@ from tests.support.concept_maps import concept, item, map_file, written
 from workers.cli import concepts
 from workers.cli.main import app
 from workers.common.errors import InputFileError
-from workers.common.retrying import Patience
+from workers.common.retrying import Retrying
 from workers.graph.embedded import EmbeddedGraph
 from workers.graph.mapping import MappedConcept
 from workers.ledger.concept_map import Concept, ConceptMap, Item
@@ -125,8 +125,8 @@ async def test_given_the_map_of_the_ledger_when_the_graph_is_repaired_then_both_
     ledger = MemoryLedger()
     await load(ledger, path, concept("a", name="A"), concept("b", "a"), concept("c", "b"))
     await graph.merge_map("t", [MappedConcept("c", "See", ("x",)), MappedConcept("y", "Y", ("c",))])
-    looking = GraphMap(ledger=ledger, graph=graph, patience=Patience(), dry_run=True)
-    repairing = GraphMap(ledger=ledger, graph=graph, patience=Patience())
+    looking = GraphMap(ledger=ledger, graph=graph, retrying=Retrying(), dry_run=True)
+    repairing = GraphMap(ledger=ledger, graph=graph, retrying=Retrying())
 
     looked = await looking.of_tenant("t")
     (repaired,) = [found async for found in repairing.of(None)]
@@ -168,7 +168,7 @@ async def test_given_an_import_meanwhile_when_the_graph_is_repaired_then_it_has_
     ledger = _Moving()
     await ledger.import_concepts("t", ConceptMap(0, {"a": Concept("a", "older", "s")}))
 
-    await GraphMap(ledger=ledger, graph=graph, patience=Patience()).of_tenant("t")
+    await GraphMap(ledger=ledger, graph=graph, retrying=Retrying()).of_tenant("t")
 
     assert await graph.mapped("t", ["a"]) == [MappedConcept("a", "newer")]
 

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from tests.support.dead_letters import ENTRY, LETTER, PLAIN, holding, letter, rejection
 from tests.support.factories import MISSING, changed, event, event_json
-from workers.operations.dead_letters.dead_letter import Claimed, LetterId, moment_of, read_letter
+from workers.operations.dead_letters.dead_letter import (
+    Claimed,
+    DeadLetterId,
+    moment_of,
+    read_dead_letter,
+)
 
 
 def test_given_a_rejection_then_all_of_it_is_read() -> None:
@@ -53,7 +58,7 @@ def test_given_what_is_no_rejection_then_it_is_a_letter_without_contents(kept: b
 
 
 def test_given_an_entry_without_the_field_then_it_is_a_letter_without_contents() -> None:
-    assert read_letter(LetterId(3, "1-1"), PLAIN, {b"x": b"y"}, "tenant_id").data == {}
+    assert read_dead_letter(DeadLetterId(3, "1-1"), PLAIN, {b"x": b"y"}, "tenant_id").data == {}
 
 
 def test_given_base64_that_is_none_then_there_is_nothing_to_send() -> None:
@@ -82,7 +87,7 @@ def test_given_an_event_with_faults_then_what_it_claims_is_read_where_it_can_be(
 
 def test_given_a_tenant_under_a_claim_of_our_own_then_it_is_found_there() -> None:
     text = rejection({b"event": event_json(claim_changes={"org": {"id": "o-1"}})})
-    one = read_letter(LetterId(None, LETTER), PLAIN, {b"event": text}, "org.id")
+    one = read_dead_letter(DeadLetterId(None, LETTER), PLAIN, {b"event": text}, "org.id")
     assert one.claimed().tenant_id == "o-1"
 
 
@@ -104,20 +109,20 @@ def test_given_anything_in_the_event_then_reading_it_never_raises(kept: Any) -> 
 @pytest.mark.parametrize(
     ("text", "parsed"),
     [
-        ("1795253400123-0", LetterId(None, "1795253400123-0")),
-        ("3:1-17", LetterId(3, "1-17")),
-        ("0:1-0", LetterId(0, "1-0")),
+        ("1795253400123-0", DeadLetterId(None, "1795253400123-0")),
+        ("3:1-17", DeadLetterId(3, "1-17")),
+        ("0:1-0", DeadLetterId(0, "1-0")),
     ],
 )
-def test_given_an_id_then_it_is_parsed_and_written_alike(text: str, parsed: LetterId) -> None:
-    assert LetterId.parse(text) == parsed
+def test_given_an_id_then_it_is_parsed_and_written_alike(text: str, parsed: DeadLetterId) -> None:
+    assert DeadLetterId.parse(text) == parsed
     assert str(parsed) == text
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-", "-", "a-0", "1-0 ", ":1-0", "1:", "+", "1-0\n"])
 def test_given_what_is_no_id_then_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no id of a dead letter"):
-        LetterId.parse(text)
+        DeadLetterId.parse(text)
 
 
 @pytest.mark.parametrize(

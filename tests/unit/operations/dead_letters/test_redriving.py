@@ -6,7 +6,7 @@ import pytest
 
 from contracts.streams import JOBS, shards
 from tests.support.dead_letters import PLAIN, letter
-from workers.operations.dead_letters.dead_letter import Letter
+from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.outcome import Fate
 from workers.operations.dead_letters.redriving import obstacle, preview
 
@@ -30,7 +30,7 @@ def test_given_a_refused_response_then_nothing_is_in_its_way() -> None:
     ],
 )
 def test_given_what_can_not_be_sent_again_then_the_reason_names_the_remedy(
-    one: Letter, words: str
+    one: DeadLetter, words: str
 ) -> None:
     assert words in (obstacle(one) or "")
     (outcome,) = preview([one])

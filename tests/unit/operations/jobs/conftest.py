@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from contracts.streams import JOBS, JOBS_GROUP, REJECTED
-from tests.support.doubles import impatient
+from tests.support.doubles import fast_retrying
 from tests.support.factories import claims, learner_log, uuid_of
 from tests.support.ledger_steps import record
 from workers.estimation.learner import LearnerKey
@@ -20,10 +20,10 @@ from workers.identity.claims import Authenticator, TrustedClaims
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.parameter_versions import ParametersSource
 from workers.operations.jobs.admission import JobAdmission
+from workers.operations.jobs.handlers import JobHandlers
 from workers.operations.jobs.record import JobKey, JobRecord
 from workers.operations.jobs.records import JobRecords
 from workers.operations.jobs.runner import JobRunner, NewerKeys
-from workers.operations.jobs.work import Work
 from workers.publishing.publisher import Outlet
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis
@@ -88,7 +88,7 @@ def runner_of(
     authenticator: Authenticator = TRUSTED,
     keys: NewerKeys | None = None,
 ) -> JobRunner:
-    patience = impatient()
+    retrying = fast_retrying()
     return JobRunner(
         admission=JobAdmission(
             authenticator=authenticator,
@@ -99,17 +99,17 @@ def runner_of(
             max_queue_age_s=3_600,
         ),
         records=JobRecords(redis),
-        work=Work(
+        handlers=JobHandlers(
             ledger=ledger,
             graph=graph,
             versions=ParametersSource(ledger, 0.95),
-            patience=patience,
+            retrying=retrying,
             client=redis,
             shard_count=SHARDS,
         ),
         tries=Tries(redis),
         outlet=Outlet(redis, JOBS_GROUP),
-        patience=patience,
+        retrying=retrying,
         client=redis,
         keys=keys,
         rejected=REJECTED,

@@ -13,8 +13,8 @@ from tests.support.simulated_learners import simulated
 from tests.unit.operations.jobs.conftest import JOB, SHARDS, World, request, run, runner_of
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory.ledger import MemoryLedger
+from workers.operations.jobs.kinds.calibrate import run_of
 from workers.operations.jobs.record import JobStatus
-from workers.operations.jobs.work import run_of
 from workers.reference.examples import EXAMPLES
 
 _WITHIN_S = 30.0
@@ -162,4 +162,4 @@ async def test_given_no_answers_when_calibrated_then_the_job_says_so(world: Worl
     job = await world.job()
     assert job is not None
     assert job.status is JobStatus.FAILED
-    assert "too little to calibrate by" in str(job.problem)
+    assert "too few answers to calibrate" in str(job.problem)

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts.streams import JOBS, REJECTED
-from tests.support.doubles import impatient
+from tests.support.doubles import fast_retrying
 from tests.support.factories import MISSING, claims, uuid_of
 from tests.unit.operations.jobs.conftest import JOB, TENANT, TRUSTED, World, request, run, runner_of
 from workers.common.errors import KeysUnavailable, KeyUnknown, LedgerRefused, LedgerUnavailable
@@ -19,9 +19,9 @@ from workers.identity.claims import Identity
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.repair import Rewrite
 from workers.ledger.rows import Stored
-from workers.operations.jobs.patient_ledger import PatientLedger
 from workers.operations.jobs.record import JobKey, JobRequest, JobStatus
 from workers.operations.jobs.records import JobRecords, Run
+from workers.operations.jobs.retrying_ledger import RetryingLedger
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.tries import Tries, tries_key
 
@@ -31,7 +31,7 @@ _WITHIN_S = 30.0
 @pytest.mark.parametrize(
     ("event", "code", "words"),
     [
-        (b"{", "invalid", "no JSON"),
+        (b"{", "invalid", "is not JSON"),
         (request(kind="erase"), "invalid", "data.kind is 'erase'"),
         (request(job_id="7"), "invalid", "data.job_id is '7'"),
         (request("verify", parameters={"dry_run": True}), "invalid", "data.parameters.dry_run"),
@@ -217,7 +217,7 @@ async def test_given_a_server_away_again_and_again_when_run_then_no_learner_is_l
     job = await world.job()
     assert job is not None
     assert (job.status, job.step) == (JobStatus.SUCCEEDED, 25)
-    assert len(await PatientLedger(ledger, impatient()).sample(3)) == 3
+    assert len(await RetryingLedger(ledger, fast_retrying()).sample(3)) == 3
     again = ["s003"] if kind == "rebuild" else []
     if kind != "reconcile":
         assert sorted(ledger.read) == sorted([f"s{n:03}" for n in range(1, 50, 2)] + again)

@@ -9,7 +9,8 @@ from tests.support.dead_letters import ENTRY, PLAIN, letter
 from tests.support.factories import MISSING, changed, event
 from workers.estimation.learner import LearnerKey
 from workers.operations.privacy.belonging import Belonging, version_of
-from workers.operations.privacy.streams import entered_ms, letter_until
+from workers.operations.privacy.removal import letter_until
+from workers.streams.entry_ids import entered_ms
 
 ANN = Belonging(LearnerKey("school-7", 'ann "é" \\'), "tenant_id", frozenset({"service_role"}))
 NAME = ANN.key.student_id

@@ -16,7 +16,7 @@ from workers.graph.protocol import StoredLearner
 from workers.ledger.current import Current
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.operations.reconciliation.comparison import expected
-from workers.operations.reconciliation.current_events import restate
+from workers.operations.reconciliation.current_events import current_events
 from workers.publishing.mastery_events import restated_events
 
 KEY = LearnerKey("t", "s")
@@ -56,11 +56,11 @@ async def test_given_a_log_then_the_events_carry_all_that_is_current_with_their_
             )
         }
 
-        restated = restate(await current_of(ledger), NOW_US)
+        restated = current_events(await current_of(ledger), NOW_US)
 
         assert set(restated.events) <= every
         assert len(restated.events) == len(set(restated.events)) < len(every)
-        assert restated.untold == 0
+        assert restated.unpublished == 0
         versions = [one["data"]["version"] for one in parsed(restated.events)]
         assert versions == sorted(versions)
         (stored,) = await ledger.stored([KEY])
@@ -77,13 +77,13 @@ async def test_given_calibrated_states_then_both_scales_of_a_concept_are_restate
         for part in (log[:10], log[20:], log[10:20]):  # the last part is late
             await record(ledger, KEY, part, LAST_STEP)
 
-        restated = restate(await current_of(ledger), NOW_US)
+        restated = current_events(await current_of(ledger), NOW_US)
 
         (stored,) = await ledger.stored([KEY])
         wanted = expected(stored)
         for relationships in (wanted.mastery, wanted.abilities, wanted.attendance):
             relationships.sort()
-        assert restated.untold == 0
+        assert restated.unpublished == 0
         assert graph_of(restated.events) == wanted
 
 
@@ -95,7 +95,7 @@ async def test_given_calibrated_rows_written_anew_then_their_event_says_how_sure
     account.concepts["c0"] = account.concepts["c0"]._replace(version=50)
     account.abilities["default"] = account.abilities["default"]._replace(version=50)
 
-    (event,) = parsed(restate(await current_of(ledger), NOW_US).events)
+    (event,) = parsed(current_events(await current_of(ledger), NOW_US).events)
 
     row = account.concepts["c0"]
     low, high = row.mastery_low, row.mastery_high
@@ -109,7 +109,7 @@ async def test_given_an_ability_that_no_current_concept_tells_then_its_event_com
     await record(ledger, KEY, [answer(0, scale="math", session="s-1")])
     await record(ledger, KEY, [answer(1, scale="verbal", session="s-2")])
 
-    one, two = parsed(restate(await current_of(ledger), NOW_US).events)
+    one, two = parsed(current_events(await current_of(ledger), NOW_US).events)
 
     assert (one["data"]["ability"]["scale"], one["data"]["session_id"]) == ("math", "s-1")
     assert (two["data"]["ability"]["scale"], two["data"]["session_id"]) == ("verbal", "s-2")
@@ -134,7 +134,7 @@ async def rewritten(*columns: str) -> tuple[MemoryLedger, Current]:
 async def test_given_rows_written_anew_then_their_event_is_made_of_them() -> None:
     ledger, current = await rewritten("concept", "ability", "session")
 
-    restated = restate(current, NOW_US)
+    restated = current_events(current, NOW_US)
 
     other, own = parsed(restated.events)
     assert other["data"]["concept_id"] == "d"
@@ -146,19 +146,19 @@ async def test_given_rows_written_anew_then_their_event_is_made_of_them() -> Non
     assert (data["session_id"], data["session"]) == ("s-1", {"responses": 2, "correct": 1})
     assert data["response_id"] == answer(2).response_id
     assert own["time"] == "2027-01-15T08:00:00.000000Z"
-    assert restated.untold == 0
+    assert restated.unpublished == 0
     assert graph_of(restated.events) == expected((await ledger.stored([KEY]))[0])
-    again = parsed(restate(current, NOW_US + 1).events)
+    again = parsed(current_events(current, NOW_US + 1).events)
     assert [one["id"] for one in again] == [other["id"], own["id"]]
 
 
 async def test_given_another_version_then_the_event_has_another_id() -> None:
     ledger, current = await rewritten("concept")
-    first = parsed(restate(current, NOW_US).events)[-1]
+    first = parsed(current_events(current, NOW_US).events)[-1]
     account = ledger._accounts[KEY]
     account.concepts["c"] = account.concepts["c"]._replace(version=51)
 
-    second = parsed(restate(await current_of(ledger), NOW_US).events)[-1]
+    second = parsed(current_events(await current_of(ledger), NOW_US).events)[-1]
 
     assert first["id"] != second["id"]
 
@@ -166,7 +166,7 @@ async def test_given_another_version_then_the_event_has_another_id() -> None:
 async def test_given_only_a_concept_written_anew_then_the_rest_stays_its_responses() -> None:
     _, current = await rewritten("concept")
 
-    restated = restate(current, NOW_US)
+    restated = current_events(current, NOW_US)
 
     events = parsed(restated.events)
     own = events[-1]["data"]
@@ -175,15 +175,15 @@ async def test_given_only_a_concept_written_anew_then_the_rest_stays_its_respons
     assert own["ability"]["theta"] == current.abilities[0].theta
     carrier = next(one["data"] for one in events if one["data"]["version"] == 3)
     assert carrier["session"] == {"responses": 2, "correct": 1}
-    assert restated.untold == 0
+    assert restated.unpublished == 0
 
 
-async def test_given_a_scale_or_session_written_anew_alone_then_it_counts_as_untold() -> None:
+async def test_given_a_scale_or_session_written_anew_alone_then_it_counts_as_unpublished() -> None:
     _, current = await rewritten("ability", "session")
 
-    restated = restate(current, NOW_US)
+    restated = current_events(current, NOW_US)
 
-    assert restated.untold == 2
+    assert restated.unpublished == 2
     assert [one["data"]["version"] for one in parsed(restated.events)] == [2, 3]
 
 
@@ -192,16 +192,16 @@ async def test_given_a_value_that_its_response_did_not_say_then_the_row_counts()
     account = ledger._accounts[KEY]
     account.concepts["c"] = account.concepts["c"]._replace(mastery=0.5)
 
-    data = parsed(restate(await current_of(ledger), NOW_US).events)[-1]["data"]
+    data = parsed(current_events(await current_of(ledger), NOW_US).events)[-1]["data"]
 
     assert (data["concept_id"], data["mastery"]) == ("c", 0.5)
 
 
-async def test_given_a_row_without_any_response_then_it_counts_as_untold() -> None:
+async def test_given_a_row_without_any_response_then_it_counts_as_unpublished() -> None:
     _, current = await rewritten("concept")
     current.responses.clear()
 
-    restated = restate(current, NOW_US)
+    restated = current_events(current, NOW_US)
 
     assert restated.events == []
-    assert restated.untold == 4
+    assert restated.unpublished == 4

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.doubles import impatient
+from tests.support.doubles import fast_retrying
 from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import record
 from workers.common.errors import LedgerUnavailable, ParametersRefused, Unstorable
@@ -101,7 +101,7 @@ class World:
             ledger=self.ledger,
             versions=self.source,
             meter=self.meter,
-            patience=impatient(),
+            retrying=fast_retrying(),
             clock=lambda: self.now,
             **options,
         )
@@ -148,7 +148,7 @@ async def test_given_changed_values_when_replayed_then_each_is_to_be_told_with_i
     await world.replayer().replay()
 
     (stored,) = await world.ledger.stored(world.keys)
-    told = {one.change.concept_id: one for one in await world.ledger.untold()}
+    told = {one.change.concept_id: one for one in await world.ledger.pending_changes()}
     assert told.keys() == {row.concept_id for row in stored.concepts}
     old = {row.concept_id: row for row in before.concepts}
     for row in stored.concepts:
@@ -177,7 +177,7 @@ async def test_given_a_concept_on_two_scales_when_replayed_then_each_scale_is_to
     await world.replayer().replay()
 
     (stored,) = await world.ledger.stored([key])
-    told = [one.change.data["ability"] for one in await world.ledger.untold()]
+    told = [one.change.data["ability"] for one in await world.ledger.pending_changes()]
     assert {(one["scale"], one["theta"]) for one in told} == {
         (row.scale, row.theta) for row in stored.abilities
     }

@@ -11,7 +11,7 @@ from contracts.mastery import MasteryData
 from tests.support.calibrated import LAST_STEP
 from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import PARAMETERS, load, record
-from workers.estimation.bkt import prediction
+from workers.estimation.bkt import answer_probabilities
 from workers.estimation.documents import parameters_document
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import CLASSICAL, Parameters
@@ -66,8 +66,8 @@ async def assert_counts(ledger: MemoryLedger, log: Sequence[Response]) -> Stored
 
 async def told(ledger: MemoryLedger) -> list[dict[str, Any]]:
     """Data of what waits to be told, valid by the contract."""
-    waiting = await ledger.untold()
-    await ledger.told([one.number for one in waiting])
+    waiting = await ledger.pending_changes()
+    await ledger.forget_changes([one.number for one in waiting])
     found = []
     for one in waiting:
         data = {**one.key._asdict(), **one.change.data, "version": one.version}
@@ -287,7 +287,7 @@ async def test_given_a_rescore_then_the_event_has_the_new_score_and_the_values_b
         before.concepts["c"].mastery,
     )
     assert (data["transition"], data["mastered"]) == ("lapsed", False)
-    assert data["probability_correct"] == prediction(earlier, CLASSICAL)
+    assert data["probability_correct"] == answer_probabilities(earlier, CLASSICAL, None)[0]
     assert (data["score"], data["correct"], data["response_id"]) == (
         0.0,
         False,
@@ -529,7 +529,7 @@ async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_i
 
     async def stored_late(keys: Sequence[LearnerKey]) -> list[Stored]:
         # As another task of the process whose answer was on its way for long.
-        await source.reach(1)
+        await source.switch_to(1)
         return await read(keys)
 
     monkeypatch.setattr(ledger, "stored", stored_late)

@@ -41,7 +41,7 @@ async def test_given_sessions_then_they_are_paged_alike() -> None:
     async def after(key: SessionKey) -> list[SessionKey]:
         return [one for one in keys if one > key][:3]
 
-    found = [key async for page in Scope("b").sessions(after) for key in page]
+    found = [key async for page in Scope("b").pages(after, SessionKey("b", "")) for key in page]
     assert found == keys[5:10]
 
 

@@ -1,1 +1,1 @@
-"""Fit the ability part of a recipe: items, offsets and their walk."""
+"""The ability part of a recipe: the filter, its items and their fit."""

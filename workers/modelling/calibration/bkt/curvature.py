@@ -1,7 +1,7 @@
-"""The log posterior of classical knowledge tracing near its mode: Newton steps, and covariances.
+"""Curvature of the log posterior of knowledge tracing near its mode: Newton steps and covariances.
 
-In the logits of prior, learn, guess, slip and forget; what is 0 was not fitted. The score is exact,
-by Fisher's identity.
+Coordinates are the logits of prior, learn, guess, slip and forget; a parameter of 0 was not fitted.
+Fisher's identity gives the exact score.
 """
 
 from typing import Final
@@ -9,53 +9,66 @@ from typing import Final
 import numpy as np
 from scipy.special import expit, logit
 
-from workers.modelling.calibration.bkt.prefixes import Prefixes
-from workers.modelling.calibration.bkt.step import FORGET, GUESS, LEARN, SLIP, em, expected, inside
+from workers.modelling.calibration.bkt.em import (
+    FORGET,
+    GUESS,
+    LEARN,
+    SLIP,
+    constrained,
+    em,
+    expected,
+)
+from workers.modelling.calibration.bkt.prefix_tree import PrefixTree
 from workers.modelling.calibration.information import Score, information, inverse
 from workers.modelling.calibration.table import Bools, Floats, summed
 
 _STEPS: Final = 20
 _MOST_STEP: Final = 2.0
 _SHARES: Final = (1.0, 0.25, 0.05)
-"""Of a step, the first of which that gets higher is taken."""
+"""Shares of a Newton step to try; the first one with a higher objective is taken."""
 _FLAT: Final = 1e-6
-"""Least curvature: along a ridge a step is as long as it may be."""
+"""Least curvature: along a ridge a step is as long as allowed."""
 _ENOUGH: Final = 1e-8
-"""Nats that a step must promise, or it is not tried."""
+"""Gain in nats that a step must promise to be tried."""
 
 
-def bkt_covariance(tree: Prefixes, parameters: Floats, counts: Floats) -> Floats:
-    """Covariance of the logits of prior, learn, guess, slip and forget of each concept.
+def bkt_covariance(tree: PrefixTree, parameters: Floats, counts: Floats) -> Floats:
+    """Compute the covariance of the logits of prior, learn, guess, slip and forget.
 
     Args:
         tree: the answers.
         parameters: the mode, shape (5, concepts).
-        counts: as of `em`.
+        counts: prior counts, see `em`.
 
     Returns:
-        Shape (concepts, 5, 5), zeros for what was not fitted.
+        Shape (concepts, 5, 5), zeros for parameters that were not fitted.
     """
     fixed = _fixed(parameters)
     at = _logits(parameters, fixed)
     return inverse(information(_score_of(tree, parameters, counts), at), fixed)
 
 
-def polished(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool = False) -> Floats:
-    """Parameters by Newton steps to where EM creeps; of no concept lower than before.
+def newton_polish(
+    tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool = False
+) -> Floats:
+    """Improve parameters by Newton steps, where EM converges slowly.
 
     Args:
         tree: the answers.
-        parameters: near the mode, shape (5, concepts).
-        counts: as of `em`.
-        reach: as of `bkt_step.inside`.
+        parameters: parameters near the mode, shape (5, concepts).
+        counts: prior counts, see `em`.
+        reachable: see `em.constrained`.
+
+    Returns:
+        Parameters, no concept's objective lower than before.
     """
-    found = parameters.copy()
-    alike = inside(_alike(tree, parameters), parameters[FORGET], reach=reach)
-    better = em(tree, alike, counts).objective > em(tree, found, counts).objective
-    found[:, better] = alike[:, better]
+    best = parameters.copy()
+    alike = constrained(_alike(tree, parameters), parameters[FORGET], reachable=reachable)
+    better = em(tree, alike, counts).objective > em(tree, best, counts).objective
+    best[:, better] = alike[:, better]
     going = np.arange(tree.concepts)
     for _ in range(_STEPS):
-        here = found[:, going]
+        here = best[:, going]
         fixed = _fixed(here)
         score, x = _score_of(tree, here, counts), _logits(here, fixed)
         slope = np.where(fixed, 0.0, score(x))
@@ -66,24 +79,24 @@ def polished(tree: Prefixes, parameters: Floats, counts: Floats, *, reach: bool 
         better = np.zeros(going.size, dtype=np.bool_)
         for share in _SHARES:
             there = np.where(fixed, here, expit(x + share * step))
-            there = inside(there, here[FORGET], reach=reach)
+            there = constrained(there, here[FORGET], reachable=reachable)
             here_better = ~better & (em(tree, there, counts).objective > least)
-            found[:, going[here_better]] = there[:, here_better]
+            best[:, going[here_better]] = there[:, here_better]
             better |= here_better
         kept = np.flatnonzero(better & (promised > _ENOUGH))
         if not kept.size:
             break
         tree, going = tree.of(kept), going[kept]
-    return found
+    return best
 
 
-def _alike(tree: Prefixes, parameters: Floats) -> Floats:
-    """The same with answers that tell next to nothing of knowing: an edge that EM creeps along."""
+def _alike(tree: PrefixTree, parameters: Floats) -> Floats:
+    """Return the same parameters with uninformative answers, an edge along which EM is slow."""
     right = summed(tree.concept, tree.count * tree.values[tree.symbol], tree.concepts)
     share = right / np.maximum(summed(tree.concept, tree.count, tree.concepts), 1.0)
-    found = parameters.copy()
-    found[GUESS], found[SLIP] = share, 1.0 - share
-    return found
+    uninformative = parameters.copy()
+    uninformative[GUESS], uninformative[SLIP] = share, 1.0 - share
+    return uninformative
 
 
 def _fixed(parameters: Floats) -> Bools:
@@ -96,7 +109,7 @@ def _logits(parameters: Floats, fixed: Bools) -> Floats:
     return np.asarray(np.where(fixed, 0.0, logit(np.where(fixed, 0.5, parameters))))
 
 
-def _score_of(tree: Prefixes, parameters: Floats, counts: Floats) -> Score:
+def _score_of(tree: PrefixTree, parameters: Floats, counts: Floats) -> Score:
     fixed = _fixed(parameters)
     a, b = counts[:, :1], counts[:, 1:]
 

@@ -1,1 +1,1 @@
-"""Fit the recipe `bkt-irt`: the last step over mastery and ability."""
+"""The recipes `bkt-irt` and `irt`: ability, mastery and the last step over both."""

@@ -1,8 +1,8 @@
-"""The default recipe: mastery by knowledge tracing, ability by IRT, a last step over both.
+"""Fit the last step of the default recipe over mastery and ability.
 
-The last step is fitted to what mastery and ability expect of learners that they were not fitted on
-(cross-fitting). On their own learners items explain too much, and weights fitted on that would
-trust ability more than it deserves with a new learner.
+The last step is fitted to predictions for learners that mastery and ability were not fitted to
+(cross-fitting). On their own learners items explain too much, and weights fitted on them would
+trust ability more than it deserves for a new learner.
 
 Source: Wolpert (1992), "Stacked generalization", Neural Networks 5, 241-259.
 """
@@ -13,17 +13,17 @@ from typing import Final
 
 import numpy as np
 
-from workers.estimation.last_step import FEATURES, Seen, features
+from workers.estimation.last_step import FEATURES, FeatureSources, features
+from workers.modelling.calibration.ability.filter import AbilityModel, logits, run_filter
 from workers.modelling.calibration.ability.fit import AbilityFit, fit_ability, on_table
-from workers.modelling.calibration.ability.kernel import AbilityModel, logits, walk
-from workers.modelling.calibration.bkt.fit import fit_bkt
+from workers.modelling.calibration.bkt.mastery import fit_mastery
 from workers.modelling.calibration.combined.last_step_fit import LastStepFit, fit_last_step
-from workers.modelling.calibration.combined.mastery_walk import walk_mastery
+from workers.modelling.calibration.combined.mastery_filter import filter_mastery
 from workers.modelling.calibration.table import Floats, Ints, Table
 
 _SEED: Final = 1
 _AMPLE: Final = 2_000
-"""Learners of which half tell of items nearly what all do."""
+"""Number of learners of which half determine items nearly as well as all."""
 _FEWEST_PARTS, _MOST_PARTS = 2, 8
 
 
@@ -32,8 +32,8 @@ class PartFit:
     """Fits that predict the learners of one part.
 
     Args:
-        ability: fitted on the learners of all other parts.
-        mastery: prior, learn, guess, slip and forget of each concept, fitted on the same learners,
+        ability: ability fitted to the learners of all other parts.
+        mastery: prior, learn, guess, slip and forget of each concept, fitted to the same learners,
             shape (5, concepts).
     """
 
@@ -41,47 +41,30 @@ class PartFit:
     mastery: Floats
 
 
-def parts_of(learners: int) -> int:
-    """Number of parts, each predicted by what the learners of the others taught.
+def part_count(learners: int) -> int:
+    """Choose the number of parts for cross-fitting.
 
-    Of few learners each part leaves out fewer, for items of half of them would be much worse than
-    those that predict in the end.
+    With few learners there are more parts, each leaving out fewer learners, since items fitted to
+    half of them would be much worse than the final items.
     """
     return min(max(_FEWEST_PARTS, round(_AMPLE / max(learners, 1))), _MOST_PARTS)
 
 
-def fit_but_part(table: Table, ability: AbilityFit, part: int) -> PartFit | None:
-    """Fit on all learners but those of a part.
+def fit_without_part(table: Table, ability: AbilityFit, part: int) -> PartFit | None:
+    """Fit all learners but those of a part.
 
     Args:
-        table: all.
-        ability: fitted on all.
-        part: which, below `parts_of`.
+        table: all responses.
+        ability: ability fitted to all responses.
+        part: number of the part, below `part_count`.
 
     Returns:
-        None where there are no others.
+        The fits; None if there are no other learners.
     """
     others = table.of(_part(table) != part)
     if not others.learners:
         return None
     return PartFit(fit_ability(others, like=ability), fit_mastery(others))
-
-
-def fit_mastery(table: Table) -> Floats:
-    """Fit the mastery part of the recipe.
-
-    Returns:
-        Prior, learn, guess, slip and forget of each concept, shape (5, concepts); a concept without
-        an answer has the mean of the others.
-    """
-    return over_all(table, fit_bkt(table, forgets=False, reach=True).parameters)
-
-
-def over_all(table: Table, parameters: Floats) -> Floats:
-    """Give concepts without an answer the mean parameters of those with answers."""
-    seen = np.bincount(table.concept, minlength=len(table.concepts)) > 0
-    mean = parameters[:, seen].mean(axis=1, keepdims=True)
-    return np.where(seen, parameters, mean)
 
 
 def fit_combined(
@@ -90,10 +73,10 @@ def fit_combined(
     """Fit the last step.
 
     Args:
-        table: all.
-        ability: fitted on all.
-        mastery: fitted on all, shape (5, concepts).
-        parts: as `fit_but_part` fits them, each with its place as its part.
+        table: all responses.
+        ability: ability fitted to all responses.
+        mastery: mastery fitted to all responses, shape (5, concepts).
+        parts: result of `fit_without_part` for each part.
     """
     design, part = np.empty((table.link.size, len(FEATURES))), _part(table)
     for number, fitted in enumerate(parts):
@@ -103,21 +86,23 @@ def fit_combined(
             continue
         own = PartFit(ability, mastery) if fitted is None else fitted
         model = on_table(own.ability, table)
-        design[here[table.learner[table.link]]] = features(seen_by(predicted, model, own.mastery))
+        design[here[table.learner[table.link]]] = features(
+            feature_sources(predicted, model, own.mastery)
+        )
     return fit_last_step(table, design)
 
 
-def seen_by(table: Table, model: AbilityModel, mastery: Floats) -> Seen:
-    """Collect the features' sources for each link of a table.
+def feature_sources(table: Table, model: AbilityModel, mastery: Floats) -> FeatureSources:
+    """Collect the sources of the features for each link of a table.
 
     Args:
         table: at least one response.
-        model: of ability, over the table's items and concepts.
+        model: ability model over the table's items and concepts.
         mastery: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
-    z = logits(table, model, walk(table, model))[table.link]
-    held = walk_mastery(table, mastery)
-    return Seen(
+    z = logits(table, model, run_filter(table, model))[table.link]
+    held = filter_mastery(table, mastery)
+    return FeatureSources(
         z,
         (held.right, held.wrong),
         held.mastery,
@@ -130,5 +115,5 @@ def seen_by(table: Table, model: AbilityModel, mastery: Floats) -> Seen:
 def _part(table: Table) -> Ints:
     """Draw the part of each learner, shape (learners,)."""
     drawn = np.random.default_rng(_SEED).permutation(table.learners)
-    part: Ints = drawn % parts_of(table.learners)
+    part: Ints = drawn % part_count(table.learners)
     return part

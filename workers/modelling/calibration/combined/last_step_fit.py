@@ -1,13 +1,13 @@
-"""The weights of the last step: a logistic regression whose weights each concept draws near.
+"""Fit the weights of the last step: a hierarchical logistic regression by concept.
 
-A concept's weights are normal around those common to all concepts. The variance of each weight over
-concepts is estimated from the answers (EM, mode and curvature in the place of the posterior's
-moments), so a concept of few answers has nearly the common weights and one of many its own.
+A concept's weights are normal around those common to all concepts. EM estimates the variance of
+each weight over concepts (with mode and curvature in place of the posterior's moments). So a
+concept with few answers nearly has the common weights, and one with many has its own.
 
 Source: Wong & Mason (1985), "The hierarchical logistic regression model for multilevel analysis",
-Journal of the American Statistical Association 80, 513-524. Steps of the several concepts of an
-answer go by a bound on the curvature, as in Böhning & Lindsay (1988), Annals of the Institute of
-Statistical Mathematics 40, 641-663.
+Journal of the American Statistical Association 80, 513-524. An answer with several concepts steps
+by a bound on the curvature: Böhning & Lindsay (1988), Annals of the Institute of Statistical
+Mathematics 40, 641-663.
 """
 
 from dataclasses import dataclass
@@ -23,25 +23,25 @@ from workers.modelling.calibration.table import Floats, Table
 
 _MOST_ROUNDS: Final = 60
 _AT_REST: Final = 1e-3
-"""Largest root mean square change of the logits, in a round, of a fit that rests."""
+"""Root mean square change of the logits in a round below which a fit has converged."""
 _MOST_STEP: Final = 1.0
 _USUAL_VARIANCE: Final = 0.01
-"""Variance of a weight over concepts, in units of its feature's deviation; it counts as one concept
-more."""
+"""Prior variance of a weight over concepts, in units of its feature's standard deviation, worth one
+concept."""
 _LEAST_VARIANCE: Final = 1e-5
 _USUAL: Final = np.array([float(name == "ability") for name in FEATURES])
-"""Common weights where answers are too few to tell: the prediction of ability."""
+"""Prior mean of the common weights: the prediction by ability."""
 
 
 @dataclass(frozen=True)
 class LastStepFit:
-    """Weights in the order of `workers.estimation.last_step.FEATURES`.
+    """Fitted weights in the order of `workers.estimation.last_step.FEATURES`.
 
     Args:
-        common: of a concept that has none of its own, shape (features,).
-        own: of each concept, shape (concepts, features).
-        logit: fitted, of each response, shape (responses,).
-        converged: whether the fit came to rest.
+        common: weights of a concept without its own, shape (features,).
+        own: weights of each concept, shape (concepts, features).
+        logit: fitted logit of each response, shape (responses,).
+        converged: True if the fit converged.
     """
 
     common: Floats
@@ -51,7 +51,7 @@ class LastStepFit:
 
 
 def fit_last_step(table: Table, design: Floats) -> LastStepFit:
-    """Fit the weights to features that stem from parameters fitted on other learners.
+    """Fit the weights to features predicted by parameters of other learners.
 
     Args:
         table: the responses, at least one.
@@ -82,7 +82,7 @@ class _Problem:
 
     Args:
         table: the responses.
-        features: of each link, each divided by its deviation.
+        features: features of each link, each divided by its standard deviation.
     """
 
     def __init__(self, table: Table, features: Floats) -> None:
@@ -98,20 +98,25 @@ class _Problem:
         self._rows = rows
 
     def logit(self, common: Floats, own: Floats) -> Floats:
-        """The logit of each response, within ±30."""
+        """Return the logit of each response, within ±30."""
         each = np.einsum("ij,ij->i", self._features, common + own[self._concept])
-        found = np.bincount(self._link, each * self._share, self._score.size)
-        return np.clip(found, -LOGIT_LIMIT, LOGIT_LIMIT)
+        logits = np.bincount(self._link, each * self._share, self._score.size)
+        return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
 
     def common_step(self, logit: Floats, off: Floats) -> Floats:
-        """A Newton step of the common weights, which lie `off` from what is usual."""
+        """Return a Newton step of the common weights, which lie `off` from their prior mean."""
         p = expit(logit)
         slope = self._rows.T @ (self._score - p) - off
         bend = (self._rows * (p * (1.0 - p))[:, None]).T @ self._rows + np.eye(off.size)
         return _short(np.linalg.solve(bend, slope))
 
     def own_step(self, logit: Floats, own: Floats, variance: Floats) -> tuple[Floats, Floats]:
-        """A step of each concept's departures, and their expected squares summed over concepts."""
+        """Compute a step of each concept's departures.
+
+        Returns:
+            The step, shape (concepts, features), and the expected squares of the departures summed
+            over concepts, shape (features,).
+        """
         p = expit(logit)
         left = (self._share * (self._score - p)[self._link])[:, None] * self._features
         weight = (self._share * (p * (1.0 - p))[self._link])[:, None] * self._features
@@ -123,7 +128,7 @@ class _Problem:
         bend += np.diag(1.0 / variance)
         inverse = np.linalg.inv(bend)
         step = np.einsum("cij,cj->ci", inverse, slope - own / variance)
-        # A concept without an answer says nothing of how far concepts lie apart.
+        # A concept without an answer has no information about the variance over concepts.
         seen = np.array([span.stop > span.start for span in self._spans])
         spread = own**2 + np.einsum("cii->ci", inverse)
         return _short(step), spread[seen].sum(axis=0)

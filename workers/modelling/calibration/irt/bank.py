@@ -1,11 +1,11 @@
-"""A bank of items: parameters side by side in groups of one model, and the cells of answers.
+"""An item bank: parameters in groups of one model, and the cells of answers.
 
-Each item has a cell for each step of its score. An answer gives weight to cells: that of its step
-1; on an item without steps a score s gives s to "right" and 1 - s to "wrong". The log likelihood
-of anything is then weights times the cells' log probabilities, whatever the models.
+An item has a cell for each step of its score. An answer gives weight to cells: 1 to the cell of its
+step; on an item without steps a score s gives s to "right" and 1 - s to "wrong". So any log
+likelihood is weights times the cells' log probabilities, for all models.
 
-Within, an item's parameters are slope a, intercepts d = -a·b and the logits of its lower asymptote
-and of 1 - its upper one: the likelihood is smooth in them, a slope of 0 included.
+Internal parameters of an item are slope a, intercepts d = -a·b and the logits of its lower
+asymptote and of 1 - upper asymptote. The likelihood is smooth in them, even at a slope of 0.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import expit, logit
+from scipy.special import expit
 
-from workers.modelling.calibration.irt.answers import Answers, Floats, Ints
 from workers.modelling.calibration.irt.curves import log_curves
+from workers.modelling.calibration.irt.response_data import Floats, Ints, ResponseData
 
 Model = Literal["1PL", "2PL", "3PL", "4PL", "graded", "partial_credit"]
 MODELS: tuple[Model, ...] = ("1PL", "2PL", "3PL", "4PL", "graded", "partial_credit")
@@ -27,31 +27,31 @@ _LEAST = 1e-9
 
 
 class Item(NamedTuple):
-    """An item's parameters: logistic, D = 1, a logit being a logit.
+    """Parameters of an item, logistic with D = 1.
 
-    P(right | θ) = lower + (upper - lower) / (1 + exp(-a·(θ - b))); with several thresholds the
-    graded response or the generalised partial credit model.
+    P(right | θ) = lower + (upper - lower) / (1 + exp(-a·(θ - b))). With several thresholds it is
+    the graded response or the generalised partial credit model.
     """
 
     discrimination: float
-    """a; the same for all 1PL items of a bank."""
+    """a; common to all 1PL items of a bank."""
     thresholds: tuple[float, ...]
     """b, logits; one for each step of an item with steps."""
     lower: float = 0.0
-    """Chance of a right answer at the lowest ability, in [0, upper)."""
+    """Probability of a right answer at the lowest ability, in [0, upper)."""
     upper: float = 1.0
-    """Chance at the highest, in (lower, 1]."""
+    """Probability of a right answer at the highest ability, in (lower, 1]."""
     model: Model = "2PL"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Items of one model and number of steps.
+    """Items with the same model and number of steps.
 
     Args:
-        model: which.
-        steps: thresholds of each, 1 or more.
-        items: their places in the bank, shape (n,).
+        model: the model.
+        steps: number of thresholds of each item, 1 or more.
+        items: places of the items in the bank, shape (n,).
         parameters: a, d of each step, and for 3PL and 4PL the logits of lower and 1 - upper; shape
             (n, parameters).
     """
@@ -62,7 +62,7 @@ class Group:
     parameters: Floats
 
     def log_curves(self, theta: Floats) -> Floats:
-        """Log probability of each step at each ability, shape (n, steps + 1, abilities)."""
+        """Compute the log probability of each step, shape (n, steps + 1, abilities)."""
         return log_curves(self.model, self.steps, self.parameters, theta)
 
 
@@ -74,27 +74,27 @@ class Bank:
 
     @property
     def cells(self) -> int:
-        """How many cells there are."""
+        """Number of cells."""
         return sum(g.items.size * (g.steps + 1) for g in self.groups)
 
     def log_cells(self, theta: Floats) -> Floats:
-        """Log probability of each cell at each ability, shape (cells, abilities)."""
+        """Compute the log probability of each cell at each ability, shape (cells, abilities)."""
         return np.concatenate([g.log_curves(theta).reshape(-1, theta.size) for g in self.groups])
 
     def slices(self) -> list[slice]:
-        """The cells of each group."""
+        """Return the cells of each group."""
         ends = np.cumsum([0] + [g.items.size * (g.steps + 1) for g in self.groups]).tolist()
         return [slice(a, b) for a, b in pairwise(ends)]
 
     def with_parameters(self, parameters: Sequence[Floats]) -> "Bank":
-        """The same items with other parameters, group by group."""
+        """Return the same items with other parameters, group by group."""
         return Bank(
             tuple(replace(g, parameters=p) for g, p in zip(self.groups, parameters, strict=True))
         )
 
     def items(self) -> list[Item]:
-        """The items' parameters as others know them, in the bank's order."""
-        found: dict[int, Item] = {}
+        """Return the items in the bank's order, in the usual parameters."""
+        items: dict[int, Item] = {}
         for group in self.groups:
             a = group.parameters[:, 0]
             b = difficulties(group)
@@ -106,12 +106,12 @@ class Bank:
                 strict=True,
             )  # fmt: skip
             for place, slope, thresholds, low, high in columns:
-                found[place] = Item(slope, tuple(thresholds), low, high, group.model)
-        return [found[place] for place in sorted(found)]
+                items[place] = Item(slope, tuple(thresholds), low, high, group.model)
+        return [items[place] for place in sorted(items)]
 
     @cached_property
     def _places(self) -> tuple[Ints, Ints]:
-        """Of each item its first cell and its number of steps."""
+        """First cell of each item, and its number of steps."""
         count = sum(g.items.size for g in self.groups)
         first, steps = np.zeros(count, dtype=np.int64), np.ones(count, dtype=np.int64)
         for group, cells in zip(self.groups, self.slices(), strict=True):
@@ -119,8 +119,8 @@ class Bank:
             steps[group.items] = 0 if group.steps == 1 and not _stepped(group) else group.steps
         return first, steps
 
-    def weights(self, answers: Answers) -> csr_array:
-        """What each person's answers give to each cell, shape (persons, cells)."""
+    def weights(self, answers: ResponseData) -> csr_array:
+        """Compute the weight of each person's answers on each cell, shape (persons, cells)."""
         first, steps = self._places
         cell, step = first[answers.item], steps[answers.item]
         plain = step == 0
@@ -136,7 +136,7 @@ class Bank:
 
 
 def difficulties(group: Group) -> Floats:
-    """Each step's b of each item, logits, shape (n, steps)."""
+    """Compute b of each step of each item, logits, shape (n, steps)."""
     a = group.parameters[:, :1]
     safe = np.where(np.abs(a) < _LEAST, np.copysign(_LEAST, a), a)
     return -group.parameters[:, 1 : 1 + group.steps] / safe
@@ -144,43 +144,3 @@ def difficulties(group: Group) -> Floats:
 
 def _stepped(group: Group) -> bool:
     return group.model in {"graded", "partial_credit"}
-
-
-def bank_of(items: Sequence[Item]) -> Bank:
-    """A bank of known items.
-
-    Raises:
-        ValueError: if an item's numbers are outside their ranges.
-    """
-    for place, item in enumerate(items):
-        if not np.isfinite([item.discrimination, *item.thresholds]).all() or not item.thresholds:
-            raise ValueError(f"item {place} must have finite numbers and thresholds, not {item}")
-        if not 0.0 <= item.lower < item.upper <= 1.0:
-            raise ValueError(f"item {place} must keep 0 ≤ lower < upper ≤ 1, not {item}")
-    kinds = [_kind(item) for item in items]
-    groups = []
-    for kind in dict.fromkeys(kinds):
-        model, steps = kind
-        places = [place for place, k in enumerate(kinds) if k == kind]
-        rows = [_inner(items[place], model) for place in places]
-        groups.append(Group(model, steps, np.array(places, dtype=np.int64), np.array(rows)))
-    return Bank(tuple(groups))
-
-
-def _kind(item: Item) -> tuple[Model, int]:
-    if item.model in {"graded", "partial_credit"}:
-        return item.model, len(item.thresholds)
-    # Asymptotes count whatever name the item goes by.
-    if item.upper < 1.0:
-        return "4PL", 1
-    return ("3PL" if item.lower > 0.0 else item.model), 1
-
-
-def _inner(item: Item, model: Model) -> list[float]:
-    a = item.discrimination
-    row = [a, *(-a * b for b in item.thresholds)]
-    if model in {"3PL", "4PL"}:
-        row.append(float(logit(max(item.lower, 1e-15))))
-    if model == "4PL":
-        row.append(float(logit(max(1.0 - item.upper, 1e-15))))
-    return row

@@ -1,4 +1,4 @@
-"""Log probabilities of the steps of an item's score, and their derivatives.
+"""Item characteristic curves: log probabilities of the steps, and their derivatives.
 
 Sources: Birnbaum (1968) in Lord & Novick, "Statistical theories of mental test scores", chapter 17
 (1PL to 3PL); Barton & Lord (1981), ETS research report 81-20 (4PL); Samejima (1969), Psychometrika
@@ -9,18 +9,18 @@ monograph 17 (graded response); Muraki (1992), Applied Psychological Measurement
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 
-from workers.modelling.calibration.irt.answers import Floats
+from workers.modelling.calibration.irt.response_data import Floats
 
 _SMALLEST = 1e-300
 
 
 def log_curves(model: str, steps: int, parameters: Floats, theta: Floats) -> Floats:
-    """Log probability of each step, shape (n, steps + 1, abilities).
+    """Compute the log probability of each step, shape (n, steps + 1, abilities).
 
     Args:
         model: one of `workers.modelling.calibration.irt.bank.MODELS`.
-        steps: thresholds of each item.
-        parameters: as in `workers.modelling.calibration.irt.bank.Group`.
+        steps: number of thresholds of each item.
+        parameters: see `workers.modelling.calibration.irt.bank.Group`.
         theta: abilities, logits.
     """
     a, d = parameters[:, 0], parameters[:, 1 : 1 + steps]
@@ -30,10 +30,10 @@ def log_curves(model: str, steps: int, parameters: Floats, theta: Floats) -> Flo
     if model == "partial_credit":
         sums = np.concatenate([np.zeros_like(x[:, :1]), np.cumsum(x, axis=1)], axis=1)
         return np.asarray(log_softmax(sums, axis=1), dtype=np.float64)
-    found = np.empty((x.shape[0], 2, x.shape[-1]))
-    down, up = found[:, 0], found[:, 1]
-    # One exponential and few logarithms, for this is most of the work of a fit; exact to a rounding
-    # error of 1, which is what sums of them need.
+    logs = np.empty((x.shape[0], 2, x.shape[-1]))
+    down, up = logs[:, 0], logs[:, 1]
+    # One exponential and few logarithms, since a fit spends most of its time here. The absolute
+    # error is a rounding error of 1, which is enough for sums of logarithms.
     x = x[:, 0]
     tail = np.exp(-np.abs(x))
     if model in {"3PL", "4PL"}:
@@ -52,57 +52,60 @@ def log_curves(model: str, steps: int, parameters: Floats, theta: Floats) -> Flo
         np.minimum(x, 0.0, out=up)
         up -= tail
         np.subtract(up, x, out=down)
-    return found
+    return logs
 
 
 def derivatives(model: str, steps: int, parameters: Floats, theta: Floats, logs: Floats) -> Floats:
-    """Of `log_curves` by each parameter, shape (n, parameters, steps + 1, abilities).
+    """Differentiate `log_curves` by each parameter, shape (n, parameters, steps + 1, abilities).
 
     Args:
-        model: as there.
-        steps: as there.
-        parameters: as there.
-        theta: as there.
-        logs: what it gave.
+        model: see `log_curves`.
+        steps: see `log_curves`.
+        parameters: see `log_curves`.
+        theta: see `log_curves`.
+        logs: result of `log_curves`.
     """
     a, d = parameters[:, 0], parameters[:, 1 : 1 + steps]
     x = a[:, None, None] * theta + d[:, :, None]
-    found = np.zeros((parameters.shape[0], parameters.shape[1], steps + 1, theta.size))
+    slopes = np.zeros((parameters.shape[0], parameters.shape[1], steps + 1, theta.size))
     if model == "graded":
-        # Each threshold's density, taken from the step below it and given to the one above.
+        # A threshold's density moves from the step below it to the step above it.
         density = np.exp(log_expit(x) + log_expit(-x))
         chance = np.exp(np.maximum(logs, -700.0))
         for k in range(steps):
-            found[:, 1 + k, k] -= density[:, k] / chance[:, k]
-            found[:, 1 + k, k + 1] += density[:, k] / chance[:, k + 1]
-        found[:, 0] = theta * found[:, 1 : 1 + steps].sum(axis=1)
+            slopes[:, 1 + k, k] -= density[:, k] / chance[:, k]
+            slopes[:, 1 + k, k + 1] += density[:, k] / chance[:, k + 1]
+        slopes[:, 0] = theta * slopes[:, 1 : 1 + steps].sum(axis=1)
     elif model == "partial_credit":
         chance = np.exp(logs)
         at_least = np.cumsum(chance[:, ::-1], axis=1)[:, ::-1]
         reached = np.tri(steps + 1, steps, -1)
         for k in range(steps):
-            found[:, 1 + k] = reached[:, k, None] - at_least[:, None, k + 1]
-        found[:, 0] = theta * found[:, 1 : 1 + steps].sum(axis=1)
+            slopes[:, 1 + k] = reached[:, k, None] - at_least[:, None, k + 1]
+        slopes[:, 0] = theta * slopes[:, 1 : 1 + steps].sum(axis=1)
     else:
         up, down = expit(x[:, 0]), expit(-x[:, 0])
         if model in {"3PL", "4PL"}:
             lower, slip = (column[:, None] for column in _asymptotes(model, parameters))
             right, wrong = np.exp(logs[:, 1]), np.exp(logs[:, 0])
             slope = (1.0 - lower - slip) * up * down
-            found[:, 1, 1], found[:, 1, 0] = slope / right, -slope / wrong
+            slopes[:, 1, 1], slopes[:, 1, 0] = slope / right, -slope / wrong
             gain = lower * (1.0 - lower) * down
-            found[:, 2, 1], found[:, 2, 0] = gain / right, -gain / wrong
+            slopes[:, 2, 1], slopes[:, 2, 0] = gain / right, -gain / wrong
             if model == "4PL":
                 loss = slip * (1.0 - slip) * up
-                found[:, 3, 1], found[:, 3, 0] = -loss / right, loss / wrong
+                slopes[:, 3, 1], slopes[:, 3, 0] = -loss / right, loss / wrong
         else:
-            found[:, 1, 1], found[:, 1, 0] = down, -up
-        found[:, 0] = theta * found[:, 1]
-    return found
+            slopes[:, 1, 1], slopes[:, 1, 0] = down, -up
+        slopes[:, 0] = theta * slopes[:, 1]
+    return slopes
 
 
 def _log_graded(x: Floats) -> Floats:
-    """P(at least k) - P(at least k + 1) without cancellation; NaN where thresholds do not rise."""
+    """Compute log(P(at least k) - P(at least k + 1)) without cancellation.
+
+    It is NaN where thresholds do not rise.
+    """
     first, last = log_expit(-x[:, :1]), log_expit(x[:, -1:])
     with np.errstate(invalid="ignore", divide="ignore"):
         between = log_expit(x[:, :-1]) + log_expit(-x[:, 1:]) + np.log(-np.expm1(-_gaps(x)))
@@ -114,6 +117,6 @@ def _gaps(x: Floats) -> Floats:
 
 
 def _asymptotes(model: str, parameters: Floats) -> tuple[Floats, Floats]:
-    """Lower asymptote and 1 - upper of each item."""
+    """Return the lower asymptote and 1 - upper asymptote of each item."""
     lower = expit(parameters[:, 2])
     return lower, expit(parameters[:, 3]) if model == "4PL" else np.zeros_like(lower)

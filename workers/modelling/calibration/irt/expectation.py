@@ -1,4 +1,4 @@
-"""Expected counts of answers at each ability: the E step, on a fixed grid under N(0, 1)."""
+"""The E step: expected counts of answers at each ability, on a fixed grid under N(0, 1)."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -6,54 +6,58 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from workers.modelling.calibration.irt.answers import Answers, Floats
 from workers.modelling.calibration.irt.bank import Bank
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 _REACH = 6.0
 _CHUNK = 4096
-"""Persons at once: bounds the memory of posteriors."""
+"""Number of persons at once, which bounds the memory of posteriors."""
 _DENSE = 0.15
-"""Share of filled cells from which on a plain matrix is multiplied faster."""
+"""Share of filled cells from which on a dense matrix multiplies faster."""
 _DENSE_CELLS = 20_000_000
 _DEEPEST = -1e6
-"""Log probability of what can't be: weight 0 times it is 0 still."""
+"""Log probability of the impossible, finite so that weight 0 times it is 0."""
 
 
 class Grid(NamedTuple):
-    """Equally spaced abilities and the log of their weights under N(0, 1)."""
+    """Equally spaced abilities and the logarithm of their weights under N(0, 1)."""
 
     theta: Floats
     log_weight: Floats
 
 
 def grid_of(points: int) -> Grid:
-    """A grid over [-6, 6].
+    """Build a grid over [-6, 6].
 
-    The rectangular rule errs by about 2·exp(-2·π²·(s / step)²) on a posterior of deviation s.
+    The rectangular rule errs by about 2·exp(-2·π²·(s / step)²) on a posterior with standard
+    deviation s.
+
+    Args:
+        points: number of abilities.
     """
     theta = np.linspace(-_REACH, _REACH, points)
     log_weight = -0.5 * theta**2
     return Grid(theta, log_weight - np.log(np.exp(log_weight).sum()))
 
 
-def points_for(answers: Answers) -> int:
-    """Points enough for the person with most answers: steps no wider than the posterior."""
+def points_for(answers: ResponseData) -> int:
+    """Choose the number of points so that a step is no wider than the narrowest posterior."""
     most = int(np.bincount(answers.person, minlength=1).max()) if answers.person.size else 0
     narrowest = 1.0 / np.sqrt(1.0 + 0.5 * most)
     return int(np.clip(2 * np.ceil(_REACH / narrowest) + 1, 49, 401))
 
 
 class Expected(NamedTuple):
-    """What an E step finds."""
+    """Result of an E step."""
 
     log_likelihood: float
-    """Of all answers, nats, abilities integrated out."""
+    """Marginal log likelihood of all answers, nats."""
     counts: Floats
     """Expected weight of each cell at each ability, shape (cells, abilities)."""
 
 
 class _Chunk(NamedTuple):
-    """Some persons' weights in the cells, the same transposed, and how many each stands for."""
+    """Weights of some persons in the cells, the same transposed, and the weight of each person."""
 
     weights: Any
     transposed: Any
@@ -64,8 +68,8 @@ class Expectation:
     """The E step of one set of answers.
 
     Args:
-        weights: of the persons' answers in the cells, shape (persons, cells).
-        persons: how many persons each row stands for.
+        weights: weights of the persons' answers in the cells, shape (persons, cells).
+        persons: number of persons that each row stands for.
         grid: the abilities.
     """
 
@@ -81,11 +85,11 @@ class Expectation:
             self._chunks.append(_Chunk(forth, back, persons[start : start + _CHUNK]))
 
     def posteriors(self, bank: Bank) -> Iterator[Floats]:
-        """Of each chunk of persons the posterior at each ability, shape (persons, abilities)."""
+        """Yield the posteriors of each chunk of persons, shape (persons, abilities)."""
         return (posterior for posterior, _, _ in self._walk(bank))
 
     def run(self, bank: Bank) -> Expected:
-        """Posteriors under a bank's parameters, summed up."""
+        """Sum the posteriors under a bank's parameters."""
         counts = np.zeros((bank.cells, self.grid.theta.size))
         log_likelihood = 0.0
         for posterior, evidence, chunk in self._walk(bank):

@@ -1,34 +1,39 @@
-"""Item fit: mean squares of residuals, whatever is missing.
+"""Item fit: infit and outfit mean squares, whatever answers are missing.
 
-The residuals are averaged over each person's posterior rather than taken at a point estimate: the
-expectation under the model is then exactly 1 at the true parameters (the posterior of the ability,
-averaged over answers, is its distribution). Source of the statistics: Wright & Masters (1982),
-"Rating scale analysis", chapter 5.
+The residuals are averaged over each person's posterior instead of taken at a point estimate. So at
+the true parameters the expectation is exactly 1: averaged over answers, the posterior of the
+ability is its distribution. Source of the statistics: Wright & Masters (1982), "Rating scale
+analysis", chapter 5.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Floats
 from workers.modelling.calibration.irt.bank import Group
+from workers.modelling.calibration.irt.response_data import Floats
 
 _LEAST = 1e-12
 
 
 class MeanSquares(NamedTuple):
-    """Of each item of a group; NaN without answers. Above 1: more noise than the model says."""
+    """Mean squares of each item of a group; NaN without answers, above 1 for a noisier item."""
 
     infit: Floats
-    """Weighted by each answer's information."""
+    """Mean square weighted by each answer's information."""
     outfit: Floats
-    """Each answer alike: sees single surprises."""
+    """Unweighted mean square, sensitive to single surprising answers."""
 
 
 def mean_squares(group: Group, counts: Floats, theta: Floats) -> MeanSquares:
-    """Infit and outfit from expected counts, shape (n, steps + 1, abilities).
+    """Compute infit and outfit from expected counts.
 
     A score between 0 and 1 on an item without steps counts as that share of a right answer.
+
+    Args:
+        group: the items.
+        counts: expected counts, shape (n, steps + 1, abilities).
+        theta: the abilities.
     """
     score = np.arange(group.steps + 1.0)[:, None] / group.steps
     chance = np.exp(group.log_curves(theta))

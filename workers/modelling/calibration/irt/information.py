@@ -1,62 +1,72 @@
 """Standard errors from the observed information.
 
-The information of the answers seen is that of answers and abilities together, less the variance of
-the score over each person's posterior (Louis 1982, "Finding the observed information matrix when
-using the EM algorithm", Journal of the Royal Statistical Society B 44, 226-233). Up to
-`TOGETHER` parameters it is computed for all of them at once; above, for each item by itself, the
-others' taken as known, which understates errors a little.
+The information of the answers is the complete-data information minus the variance of the score over
+each person's posterior: Louis (1982), "Finding the observed information matrix when using the EM
+algorithm", Journal of the Royal Statistical Society B 44, 226-233. Up to `TOGETHER` parameters are
+treated jointly. Beyond that each item is treated alone with the others' parameters taken as known,
+which understates errors a little.
 """
 
 import numpy as np
 from scipy.special import expit
 
-from workers.modelling.calibration.irt.answers import Floats
 from workers.modelling.calibration.irt.bank import Bank, Group, difficulties
 from workers.modelling.calibration.irt.expectation import Expectation, Expected
-from workers.modelling.calibration.irt.item_information import each_by_itself
+from workers.modelling.calibration.irt.item_information import item_covariances
 from workers.modelling.calibration.irt.maximisation import slope_of
-from workers.modelling.calibration.irt.priors import Hold
-from workers.modelling.calibration.irt.scores import inverse_or_nan, score_curves
+from workers.modelling.calibration.irt.priors import GroupPriors
+from workers.modelling.calibration.irt.response_data import Floats
+from workers.modelling.calibration.irt.score_function import inverse_or_nan, score_curves
 
 TOGETHER = 600
+"""Largest number of parameters that are treated jointly."""
 _STEP = 1e-5
 _MASS = 1e-9
 
 
 def standard_errors(
-    bank: Bank, expectation: Expectation, expected: Expected, holds: list[Hold]
+    bank: Bank, expectation: Expectation, expected: Expected, priors_of_groups: list[GroupPriors]
 ) -> list[Floats]:
-    """Of each group's a, b of each step, lower and upper, shape (n, parameters) each; NaN if none.
+    """Compute standard errors of a, b of each step, lower and upper; NaN if undefined.
 
     Args:
-        bank: the parameters found.
-        expectation: of the answers they were found from.
-        expected: under these parameters.
-        holds: the priors; where there are any, their curvature counts too.
+        bank: the fitted parameters.
+        expectation: E step of the answers.
+        expected: its result under these parameters.
+        priors_of_groups: the priors, whose curvature counts too.
+
+    Returns:
+        One array per group, shape (n, parameters).
     """
-    complete = _complete(bank, expectation.grid.theta, expected, holds)
+    complete = _complete(bank, expectation.grid.theta, expected, priors_of_groups)
     if sum(g.parameters.size for g in bank.groups) <= TOGETHER:
         covariances = _together(bank, expectation, complete)
     else:
-        covariances = each_by_itself(bank, expectation, complete)
+        covariances = item_covariances(bank, expectation, complete)
     return [_outer(g, c) for g, c in zip(bank.groups, covariances, strict=True)]
 
 
-def rough_errors(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]) -> list[Floats]:
-    """The same as if abilities were known: too small, and cheap."""
-    complete = _complete(bank, theta, expected, holds)
+def rough_errors(
+    bank: Bank, theta: Floats, expected: Expected, priors_of_groups: list[GroupPriors]
+) -> list[Floats]:
+    """Approximate the standard errors as if abilities were known: too small, but cheap."""
+    complete = _complete(bank, theta, expected, priors_of_groups)
     return [
-        _outer(g, np.array([inverse_or_nan(one, one.diagonal()) for one in block]))[
+        _outer(g, np.array([inverse_or_nan(matrix, matrix.diagonal()) for matrix in block]))[
             :, : 1 + g.steps
         ]
         for g, block in zip(bank.groups, complete, strict=True)
     ]
 
 
-def _complete(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]) -> list[Floats]:
-    """Minus the second derivatives of the expected log likelihood, shape (n, p, p) a group."""
-    found = []
-    for group, cells, hold in zip(bank.groups, bank.slices(), holds, strict=True):
+def _complete(
+    bank: Bank, theta: Floats, expected: Expected, priors_of_groups: list[GroupPriors]
+) -> list[Floats]:
+    """Differentiate the expected log likelihood twice, negated, shape (n, p, p) per group."""
+    blocks = []
+    for group, cells, priors_of_group in zip(
+        bank.groups, bank.slices(), priors_of_groups, strict=True
+    ):
         n, p = group.parameters.shape
         counts = expected.counts[cells].reshape(n, -1, theta.size)
         hessian = np.empty((n, p, p))
@@ -64,12 +74,12 @@ def _complete(bank: Bank, theta: Floats, expected: Expected, holds: list[Hold]) 
             shift = np.zeros(p)
             shift[k] = _STEP
             ends = [
-                slope_of(_moved(group, sign * shift), counts, theta, hold).gradient
+                slope_of(_moved(group, sign * shift), counts, theta, priors_of_group).gradient
                 for sign in (-1.0, 1.0)
             ]
             hessian[:, k] = (ends[0] - ends[1]) / (2.0 * _STEP)
-        found.append(0.5 * (hessian + hessian.transpose(0, 2, 1)))
-    return found
+        blocks.append(0.5 * (hessian + hessian.transpose(0, 2, 1)))
+    return blocks
 
 
 def _moved(group: Group, by: Floats) -> Group:
@@ -82,9 +92,9 @@ def _together(bank: Bank, expectation: Expectation, complete: list[Floats]) -> l
     information = np.zeros((total, total))
     begin = 0
     for block in complete:
-        for one in block:
-            own = slice(begin, begin + one.shape[0])
-            information[own, own] += one
+        for matrix in block:
+            own = slice(begin, begin + matrix.shape[0])
+            information[own, own] += matrix
             begin = own.stop
     start = 0
     for posterior in expectation.posteriors(bank):
@@ -100,12 +110,12 @@ def _together(bank: Bank, expectation: Expectation, complete: list[Floats]) -> l
             score *= np.sqrt(persons * posterior[:, q])[:, None]
             information -= score.T @ score
         information += mean.T @ (persons[:, None] * mean)
-    scale = np.concatenate([np.diagonal(one, 0, 1, 2).ravel() for one in complete])
+    scale = np.concatenate([np.diagonal(matrix, 0, 1, 2).ravel() for matrix in complete])
     return _cut(bank, _inverse_with_shared_slopes(bank, information, scale))
 
 
 def _fill(score: Floats, bank: Bank, weights: Floats, scores: list[Floats], q: int) -> None:
-    """Each person's score of every parameter at one ability."""
+    """Write each person's score of every parameter at one ability."""
     begin = 0
     for group, cells, by in zip(bank.groups, bank.slices(), scores, strict=True):
         n, p = group.parameters.shape
@@ -119,7 +129,7 @@ def _fill(score: Floats, bank: Bank, weights: Floats, scores: list[Floats], q: i
 
 
 def _inverse_with_shared_slopes(bank: Bank, information: Floats, scale: Floats) -> Floats:
-    """Covariance of all parameters; 1PL items have one slope among them."""
+    """Compute the covariance of all parameters; 1PL items share one slope."""
     total = information.shape[0]
     column = np.arange(total)
     begin = 0
@@ -136,29 +146,29 @@ def _inverse_with_shared_slopes(bank: Bank, information: Floats, scale: Floats) 
 
 
 def _cut(bank: Bank, covariance: Floats) -> list[Floats]:
-    found, begin = [], 0
+    blocks, begin = [], 0
     for group in bank.groups:
         n, p = group.parameters.shape
         own = [slice(begin + j * p, begin + (j + 1) * p) for j in range(n)]
-        found.append(np.array([covariance[part, part] for part in own]))
+        blocks.append(np.array([covariance[part, part] for part in own]))
         begin += n * p
-    return found
+    return blocks
 
 
 def _outer(group: Group, covariance: Floats) -> Floats:
-    """From the inner parameters' covariance to the outer ones' errors, by the delta method."""
+    """Turn covariances of internal parameters into standard errors, by the delta method."""
     a, k = group.parameters[:, 0], group.steps
     b = difficulties(group)
-    found = np.empty(group.parameters.shape)
+    errors = np.empty(group.parameters.shape)
     variance = np.einsum("npp->np", covariance)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found[:, 0] = np.sqrt(variance[:, 0])
+        errors[:, 0] = np.sqrt(variance[:, 0])
         for j in range(k):
-            found[:, 1 + j] = np.sqrt(
+            errors[:, 1 + j] = np.sqrt(
                 variance[:, 1 + j] + 2.0 * b[:, j] * covariance[:, 0, 1 + j]
                 + b[:, j] ** 2 * variance[:, 0]
             ) / np.abs(a)  # fmt: skip
         for column in range(1 + k, group.parameters.shape[1]):
             chance = expit(group.parameters[:, column])
-            found[:, column] = chance * (1.0 - chance) * np.sqrt(variance[:, column])
-    return found
+            errors[:, column] = chance * (1.0 - chance) * np.sqrt(variance[:, column])
+    return errors

@@ -1,23 +1,23 @@
-"""Covariance of each item's parameters by itself, the others' taken as known."""
+"""Covariance of each item's parameters, the others' taken as known."""
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Floats, Ints
 from workers.modelling.calibration.irt.bank import Bank, Group
 from workers.modelling.calibration.irt.expectation import Expectation
-from workers.modelling.calibration.irt.scores import inverse_or_nan, score_curves
+from workers.modelling.calibration.irt.response_data import Floats, Ints
+from workers.modelling.calibration.irt.score_function import inverse_or_nan, score_curves
 
 _ROWS = 20_000
-"""Answers at once."""
+"""Number of answers at once."""
 
 
-def each_by_itself(bank: Bank, expectation: Expectation, complete: list[Floats]) -> list[Floats]:
-    """Covariances, shape (n, parameters, parameters) a group.
+def item_covariances(bank: Bank, expectation: Expectation, complete: list[Floats]) -> list[Floats]:
+    """Compute covariances, shape (n, parameters, parameters) per group.
 
     Args:
         bank: the parameters.
-        expectation: of the answers.
-        complete: the information if abilities were known, in the same shape.
+        expectation: E step of the answers.
+        complete: complete-data information, in the same shape.
     """
     theta = expectation.grid.theta
     scores = score_curves(bank, theta)
@@ -31,7 +31,7 @@ def each_by_itself(bank: Bank, expectation: Expectation, complete: list[Floats])
         row, cell = part.coords
         for number, group in enumerate(bank.groups):
             here = group_of[cell] == number
-            # An answer's cells belong together: a score between 0 and 1 has two.
+            # A score between 0 and 1 has two cells, which belong to one answer.
             key = row[here] * group.items.size + item_of[cell[here]]
             answer, place = np.unique(key, return_inverse=True)
             _take_variance(
@@ -43,23 +43,23 @@ def each_by_itself(bank: Bank, expectation: Expectation, complete: list[Floats])
                 (step_of[cell[here]], part.data[here]),
             )
     return [
-        _ofeach_by_itself(group, left, whole)
+        _inverses(group, left, whole)
         for group, left, whole in zip(bank.groups, information, complete, strict=True)
     ]
 
 
-def _ofeach_by_itself(group: Group, information: Floats, complete: Floats) -> Floats:
-    """The inverse of each item's information; 1PL items have one slope among them."""
+def _inverses(group: Group, information: Floats, complete: Floats) -> Floats:
+    """Invert each item's information; 1PL items share one slope."""
     if group.model != "1PL":
         scale = np.diagonal(complete, 0, 1, 2)
         return np.array([inverse_or_nan(*pair) for pair in zip(information, scale, strict=True)])
     cross, own = information[:, 0, 1], information[:, 1, 1]
     slope = 1.0 / (information[:, 0, 0] - cross**2 / own).sum()
-    found = np.empty(information.shape)
-    found[:, 0, 0] = slope
-    found[:, 0, 1] = found[:, 1, 0] = -cross / own * slope
-    found[:, 1, 1] = 1.0 / own + (cross / own) ** 2 * slope
-    return found
+    covariance = np.empty(information.shape)
+    covariance[:, 0, 0] = slope
+    covariance[:, 0, 1] = covariance[:, 1, 0] = -cross / own * slope
+    covariance[:, 1, 1] = 1.0 / own + (cross / own) ** 2 * slope
+    return covariance
 
 
 def _take_variance(  # noqa: PLR0917  # a loop body, given its arrays
@@ -70,7 +70,7 @@ def _take_variance(  # noqa: PLR0917  # a loop body, given its arrays
     answers: tuple[Ints, Ints, Ints],
     cells: tuple[Ints, Floats],
 ) -> None:
-    """Take the variance of each answer's score over its person's posterior from its item's."""
+    """Subtract the variance of each answer's score over its person's posterior from its item's."""
     person, item, place = answers
     step, weight = cells
     table = np.zeros((person.size, scores.shape[2]))
@@ -88,7 +88,7 @@ def _take_variance(  # noqa: PLR0917  # a loop body, given its arrays
 
 
 def _index(bank: Bank) -> tuple[Ints, Ints, Ints]:
-    """Of each cell its group, its item's place in the group and its step."""
+    """Return group, place in the group and step of each cell."""
     group, item, step = [], [], []
     for number, g in enumerate(bank.groups):
         n, k = g.items.size, g.steps + 1

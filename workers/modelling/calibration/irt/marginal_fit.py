@@ -1,6 +1,6 @@
-"""Items by marginal maximum likelihood, as parameters of the engine: 1PL to 4PL, and in steps.
+"""Fit items by marginal maximum likelihood: 1PL to 4PL, graded and partial credit.
 
-`mml` fits the whole table, with priors learnt from its items; the engine's own filter then
+`mml` fits the whole table, with priors estimated from its items. The engine's own filter then
 predicts each answer from the answers before it.
 """
 
@@ -15,11 +15,11 @@ from scipy.special import xlog1py, xlogy
 
 from workers.estimation.items import ItemParameters
 from workers.estimation.scales import evidence
-from workers.modelling.calibration.irt.answers import Answers
 from workers.modelling.calibration.irt.bank import Item, Model
 from workers.modelling.calibration.irt.expectation import points_for
 from workers.modelling.calibration.irt.mml import CalibratedItem, calibrate
 from workers.modelling.calibration.irt.priors import WEAK_PRIORS, Priors
+from workers.modelling.calibration.irt.response_data import ResponseData
 from workers.modelling.calibration.table import Floats, Ints, Table, summed
 
 _FARTHEST: Final = 30.0
@@ -27,9 +27,9 @@ _LEAST_SLOPE: Final = 0.05
 _STEEPEST: Final = 10.0
 _APART: Final = 1e-6
 _ENOUGH: Final = 1e-3
-"""A step so short is one of hundreds that an item's standard error has room for."""
+"""Change of a parameter at which the fit has converged, far below its standard error."""
 _MOST_POINTS: Final = 61
-"""Abilities 0.2 apart: who has hundreds of answers is known better, but items gain nothing."""
+"""Largest number of abilities, 0.2 apart; a finer grid would not improve items."""
 _MOST_STEPS: Final = 10
 _NEAREST: Final = 2.0**-53
 _HALF_A_CENT: Final = 0.0051
@@ -38,7 +38,8 @@ _ASYMPTOTES: Final[Mapping[Model, tuple[str, ...]]] = {
     "4PL": ("lower", "upper"),
 }
 _ASYMPTOTES_PRIORS: Final = Priors(lower=WEAK_PRIORS.lower, slip=WEAK_PRIORS.slip)
-"""Most items say so little of their asymptotes that without priors the fit never comes to rest."""
+"""Most items determine their asymptotes so little that the fit would not converge without priors.
+"""
 _IN_STEPS: Final[Mapping[Model, Literal["graded", "partial_credit"]]] = {
     "graded": "graded",
     "partial_credit": "partial_credit",
@@ -47,15 +48,14 @@ _IN_STEPS: Final[Mapping[Model, Literal["graded", "partial_credit"]]] = {
 
 @dataclass(frozen=True)
 class MarginalFit:
-    """What a fit found; abilities are N(0, 1).
+    """Result of a fit with abilities N(0, 1).
 
     Args:
-        items: of each item of the table.
-        errors: of the same their standard errors, by the name of the parameter; None where there is
-            none to give.
-        log_likelihood: of each concept's answers, each predicted one step ahead, nats. An answer
-            on several concepts counts for each of them.
-        converged: whether the items came to rest.
+        items: parameters of each item of the table.
+        errors: standard errors of each item by parameter name; None where undefined.
+        log_likelihood: one-step-ahead log likelihood of each concept's answers, nats; an answer
+            counts for each of its concepts.
+        converged: True if the items converged.
     """
 
     items: list[ItemParameters]
@@ -69,17 +69,17 @@ def fit_marginal(table: Table, model: Model) -> MarginalFit:
 
     Args:
         table: the responses, at least one.
-        model: of "1PL" to "4PL" a score between 0 and 1 weights right and wrong; "graded" and
-            "partial_credit" take it for a step, and are the 2PL where scores are 0 and 1 alone.
+        model: the model. "1PL" to "4PL" weight right and wrong by a score between 0 and 1; "graded"
+            and "partial_credit" take it as a step, and equal the 2PL if all scores are 0 or 1.
     """
-    answers = Answers(
+    answers = ResponseData(
         table.learner, table.item, table.score, table.learners, len(table.items), None
     )
     steps = steps_of(table) if model in _IN_STEPS else np.ones(len(table.items), dtype=np.int64)
     models: list[Model] = [
         "2PL" if model in _IN_STEPS and count == 1 else model for count in steps.tolist()
     ]
-    found = calibrate(
+    calibration = calibrate(
         answers,
         models,
         steps=steps.tolist(),
@@ -88,31 +88,32 @@ def fit_marginal(table: Table, model: Model) -> MarginalFit:
         tolerance=_ENOUGH,
         learn_priors=True,
     )
-    items = [_item(one.item) for one in found.items]
+    items = [_item(item.item) for item in calibration.items]
     return MarginalFit(
         items,
-        [_errors(one) for one in found.items],
+        [_errors(item) for item in calibration.items],
         _log_likelihood(table, items),
-        found.converged,
+        calibration.converged,
     )
 
 
 def steps_of(table: Table) -> Ints:
-    """Of each item the fewest steps whose shares of 1 its scores are, to two digits; 10 at most.
+    """Choose each item's number of steps, 10 at most.
 
-    The nearest of ten steps is what any other score counts as.
+    It is the fewest steps whose shares of 1 are the item's scores, to two digits. With ten steps
+    any other score counts as the nearest step.
     """
-    found = np.full(len(table.items), _MOST_STEPS, dtype=np.int64)
+    fewest = np.full(len(table.items), _MOST_STEPS, dtype=np.int64)
     for steps in range(_MOST_STEPS - 1, 0, -1):
         off = np.abs(table.score - np.rint(table.score * steps) / steps) > _HALF_A_CENT
-        fits = np.bincount(table.item, off, minlength=found.size) == 0.0
-        found[fits] = steps
-    return found
+        fits = np.bincount(table.item, off, minlength=fewest.size) == 0.0
+        fewest[fits] = steps
+    return fewest
 
 
-def _errors(found: CalibratedItem) -> dict[str, float | None]:
-    errors = found.errors
-    in_steps = found.item.model in _IN_STEPS
+def _errors(calibrated: CalibratedItem) -> dict[str, float | None]:
+    errors = calibrated.errors
+    in_steps = calibrated.item.model in _IN_STEPS
     names = (
         [f"threshold_{k}" for k in range(1, len(errors.thresholds) + 1)]
         if in_steps
@@ -120,8 +121,11 @@ def _errors(found: CalibratedItem) -> dict[str, float | None]:
     )
     return {
         "discrimination": _known(errors.discrimination),
-        **{name: _known(one) for name, one in zip(names, errors.thresholds, strict=True)},
-        **{name: _known(getattr(errors, name)) for name in _ASYMPTOTES.get(found.item.model, ())},
+        **{name: _known(error) for name, error in zip(names, errors.thresholds, strict=True)},
+        **{
+            name: _known(getattr(errors, name))
+            for name in _ASYMPTOTES.get(calibrated.item.model, ())
+        },
     }
 
 
@@ -129,16 +133,16 @@ def _known(error: float) -> float | None:
     return float(error) if math.isfinite(error) else None
 
 
-def _item(found: Item) -> ItemParameters:
-    """Within what the engine's filter takes: farther off an item tells nothing more."""
-    discrimination = _within(found.discrimination, _LEAST_SLOPE, _STEEPEST)
-    at = [_within(one, -_FARTHEST, _FARTHEST) for one in found.thresholds]
-    if found.model not in _IN_STEPS:
-        return ItemParameters(at[0], discrimination, float(found.lower), float(found.upper))
-    if found.model == "graded":
+def _item(item: Item) -> ItemParameters:
+    """Clip parameters to the range of the engine's filter, beyond which an item adds nothing."""
+    discrimination = _within(item.discrimination, _LEAST_SLOPE, _STEEPEST)
+    at = [_within(threshold, -_FARTHEST, _FARTHEST) for threshold in item.thresholds]
+    if item.model not in _IN_STEPS:
+        return ItemParameters(at[0], discrimination, float(item.lower), float(item.upper))
+    if item.model == "graded":
         at = _rising(at)
     return ItemParameters(
-        discrimination=discrimination, thresholds=tuple(at), steps=_IN_STEPS[found.model]
+        discrimination=discrimination, thresholds=tuple(at), steps=_IN_STEPS[item.model]
     )
 
 
@@ -147,21 +151,21 @@ def _within(value: float, least: float, most: float) -> float:
 
 
 def _rising(thresholds: list[float]) -> list[float]:
-    """The same, where some met at the end of the range each a little above the one before."""
-    return list(accumulate(thresholds, lambda before, one: max(one, before + _APART)))
+    """Raise thresholds that met at the end of the range a little above the one before."""
+    return list(accumulate(thresholds, lambda before, threshold: max(threshold, before + _APART)))
 
 
 def _log_likelihood(table: Table, items: list[ItemParameters]) -> Floats:
-    """Of each concept's answers, each predicted by the engine's own filter from those before it."""
+    """Compute the log likelihood of each concept's answers under the engine's own filter."""
     mean, variance = [0.0] * table.learners, [1.0] * table.learners
     expected = np.empty_like(table.score)
     columns = (table.learner.tolist(), table.item.tolist(), table.score.tolist())
     for row, (who, item, score) in enumerate(zip(*columns, strict=True)):
-        found = evidence(items[item], mean[who], variance[who], score)
-        expected[row] = found.probability
-        mean[who] += variance[who] * found.gradient
-        variance[who] *= 1.0 - found.curvature * variance[who]
-    # A chance that rounds to 1 is judged as if it were no nearer than any below.
+        seen = evidence(items[item], mean[who], variance[who], score)
+        expected[row] = seen.probability
+        mean[who] += variance[who] * seen.gradient
+        variance[who] *= 1.0 - seen.curvature * variance[who]
+    # A probability that rounds to 1 counts as the largest number below 1.
     np.clip(expected, _NEAREST, 1.0 - _NEAREST, out=expected)
     each = xlogy(table.score, expected) + xlog1py(1.0 - table.score, -expected)
     return summed(table.concept, each[table.link], len(table.concepts))

@@ -1,7 +1,7 @@
-"""Parameters that fit expected counts better: the M step, by Fisher scoring of all items at once.
+"""The M step: parameters that fit expected counts better, by Fisher scoring of all items at once.
 
-Each item takes full steps as long as its expected log likelihood rises, else shorter ones or none:
-so the likelihood of the answers never falls. Source: Bock & Aitkin (1981), "Marginal maximum
+An item takes a full step if its expected log likelihood rises, otherwise a shorter one or none. So
+the likelihood of the answers never falls. Source: Bock & Aitkin (1981), "Marginal maximum
 likelihood estimation of item parameters: application of an EM algorithm", Psychometrika 46,
 443-459.
 """
@@ -11,55 +11,57 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Bools, Floats
 from workers.modelling.calibration.irt.bank import Group
 from workers.modelling.calibration.irt.curves import derivatives
-from workers.modelling.calibration.irt.priors import Hold
+from workers.modelling.calibration.irt.priors import GroupPriors
+from workers.modelling.calibration.irt.response_data import Bools, Floats
 
 _ROUNDS = 2
 _HALVINGS = 12
 _LONGEST = 2.0
 """Longest step of a parameter in one round."""
 _FLOOR = 1e-9
-"""What keeps a matrix of no information at all invertible."""
+"""Added to the diagonal, so that a matrix without information can be inverted."""
 
 
 class Slope(NamedTuple):
-    """First derivatives of a group's objective, and the expected information."""
+    """Gradient of a group's objective, and the expected information."""
 
     gradient: Floats
     information: Floats
 
 
-class _Wanted(NamedTuple):
-    """What parameters are to fit."""
+class _Target(NamedTuple):
+    """Expected counts and priors to fit parameters to."""
 
     counts: Floats
     theta: Floats
-    hold: Hold
+    priors_of_group: GroupPriors
 
-    def of(self, chosen: Bools) -> "_Wanted":
-        """What some of the items are to fit."""
+    def of(self, chosen: Bools) -> "_Target":
+        """Select some of the items."""
         if chosen.all():
             return self
-        return _Wanted(
-            self.counts[chosen], self.theta, replace(self.hold, held=self.hold.held[chosen])
+        return _Target(
+            self.counts[chosen],
+            self.theta,
+            replace(self.priors_of_group, held=self.priors_of_group.held[chosen]),
         )
 
 
-def _value(group: Group, wanted: _Wanted) -> Floats:
-    """Expected log likelihood and log prior of each item, shape (n,); -inf where impossible."""
-    counts = wanted.counts
-    logs = group.log_curves(wanted.theta)
+def _value(group: Group, target: _Target) -> Floats:
+    """Compute expected log likelihood plus log prior, shape (n,); -inf if impossible."""
+    counts = target.counts
+    logs = group.log_curves(target.theta)
     with np.errstate(invalid="ignore"):
         value = np.where(counts > 0.0, counts * logs, 0.0).sum(axis=(1, 2))
-    value += wanted.hold.log_density(group)
+    value += target.priors_of_group.log_density(group)
     impossible = ~np.isfinite(logs).all(axis=(1, 2)) | ~np.isfinite(value)
     return np.where(impossible, -np.inf, value)
 
 
-def slope_of(group: Group, counts: Floats, theta: Floats, hold: Hold) -> Slope:
-    """Derivatives of the expected log likelihood and the log prior at a group's parameters."""
+def slope_of(group: Group, counts: Floats, theta: Floats, priors_of_group: GroupPriors) -> Slope:
+    """Differentiate the expected log likelihood plus log prior at a group's parameters."""
     logs = group.log_curves(theta)
     by = derivatives(group.model, group.steps, group.parameters, theta, logs)
     n, p = group.parameters.shape
@@ -68,47 +70,53 @@ def slope_of(group: Group, counts: Floats, theta: Floats, hold: Hold) -> Slope:
     gradient = np.matmul(flat, counts.reshape(n, -1, 1))[:, :, 0]
     expected = (total * np.exp(logs)).reshape(n, 1, -1)
     information = np.matmul(flat * expected, flat.transpose(0, 2, 1))
-    first, more = hold.slope(group)
+    first, more = priors_of_group.slope(group)
     return Slope(gradient + first, information + more)
 
 
-def maximise(group: Group, counts: Floats, theta: Floats, hold: Hold, enough: float) -> Group:
-    """The group with better parameters, never worse ones.
+def maximise(
+    group: Group, counts: Floats, theta: Floats, priors_of_group: GroupPriors, enough: float
+) -> Group:
+    """Improve a group's parameters; no item's objective falls.
 
     Args:
-        group: the parameters so far.
-        counts: of each step of each item at each ability, shape (n, steps + 1, abilities).
+        group: the current parameters.
+        counts: expected counts, shape (n, steps + 1, abilities).
         theta: the abilities.
-        hold: the priors.
-        enough: a step shorter than that ends the rounds.
+        priors_of_group: the priors.
+        enough: length of a step below which the rounds end.
     """
-    wanted = _Wanted(counts, theta, hold)
-    value = _value(group, wanted)
+    target = _Target(counts, theta, priors_of_group)
+    value = _value(group, target)
     for _ in range(_ROUNDS):
-        step = _step(group, slope_of(group, counts, theta, hold))
+        step = _step(group, slope_of(group, counts, theta, priors_of_group))
         step[~np.isfinite(step)] = 0.0
         length = np.abs(step).max(axis=1, keepdims=True)
         if group.model == "1PL":
-            # A slope in common takes one step.
+            # The common slope takes one step for all items.
             length[:] = length.max()
         step *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
-        group, value, moved = _climb(group, step, value, wanted)
+        group, value, moved = _line_search(group, step, value, target)
         if moved <= enough:
             break
     return group
 
 
-def _climb(
-    group: Group, step: Floats, value: Floats, wanted: _Wanted
+def _line_search(
+    group: Group, step: Floats, value: Floats, target: _Target
 ) -> tuple[Group, Floats, float]:
-    """Go along a step as far as the objective rises; returns how far at most."""
+    """Go along a step as far as the objective rises.
+
+    Returns:
+        The new group, its objective, and the longest step taken.
+    """
     together = group.model == "1PL"
     scale = np.ones((step.shape[0], 1))
     reached = np.full_like(value, -np.inf)
     worse = np.ones(value.shape, dtype=np.bool_)
     for _ in range(_HALVINGS):
         reached[worse] = _value(
-            _some(group, group.parameters + scale * step, worse), wanted.of(worse)
+            _some(group, group.parameters + scale * step, worse), target.of(worse)
         )
         worse = (
             np.full(value.shape, not reached.sum() >= value.sum())
@@ -125,17 +133,17 @@ def _climb(
 
 
 def _some(group: Group, parameters: Floats, chosen: Bools) -> Group:
-    """The chosen items of a group, with other parameters."""
+    """Select items of a group, with other parameters."""
     return replace(group, items=group.items[chosen], parameters=parameters[chosen])
 
 
 def _step(group: Group, slope: Slope) -> Floats:
-    """The scoring step of each item; 1PL items share their slope."""
+    """Compute the scoring step of each item; 1PL items share their slope."""
     n, p = group.parameters.shape
     information = slope.information + _FLOOR * np.eye(p)
     if group.model != "1PL":
         return np.asarray(np.linalg.solve(information, slope.gradient[:, :, None])[:, :, 0])
-    # One slope and an intercept each: what the intercepts take up goes first.
+    # One slope and an intercept per item: eliminate the intercepts first.
     cross, own = information[:, 0, 1], information[:, 1, 1]
     left = (information[:, 0, 0] - cross**2 / own).sum()
     shared = (slope.gradient[:, 0] - cross / own * slope.gradient[:, 1]).sum() / left

@@ -1,9 +1,9 @@
-"""Calibration by marginal maximum likelihood: EM with extrapolated steps.
+"""Calibrate items by marginal maximum likelihood: EM with extrapolated steps.
 
-Abilities are N(0, 1), which fixes the scale, and integrated out on a fixed grid fine enough for
-the person with most answers. Sources: Bock & Aitkin (1981), Psychometrika 46, 443-459; steps are
-extrapolated by SQUAREM, Varadhan & Roland (2008), Scandinavian Journal of Statistics 35, 335-353,
-and one that lands lower than the plain step is not taken.
+Abilities are N(0, 1), which fixes the scale, and are integrated out on a fixed grid, fine enough
+for the person with most answers. Sources: Bock & Aitkin (1981), Psychometrika 46, 443-459;
+extrapolation by SQUAREM, Varadhan & Roland (2008), Scandinavian Journal of Statistics 35, 335-353.
+An extrapolated step with a lower objective than the plain one is not taken.
 """
 
 from collections.abc import Sequence
@@ -11,34 +11,44 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from workers.modelling.calibration.irt.answers import Answers, Floats
 from workers.modelling.calibration.irt.bank import MODELS, Bank, Group, Item, Model
-from workers.modelling.calibration.irt.degenerate import Degenerate, degenerate, doubts
 from workers.modelling.calibration.irt.expectation import Expectation, Expected, grid_of, points_for
 from workers.modelling.calibration.irt.fit_statistics import MeanSquares, mean_squares
 from workers.modelling.calibration.irt.information import rough_errors, standard_errors
+from workers.modelling.calibration.irt.item_checks import (
+    AnswerCheck,
+    check_answers,
+    parameter_warnings,
+)
 from workers.modelling.calibration.irt.maximisation import maximise
-from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS, Hold, Priors, learned
-from workers.modelling.calibration.irt.starting import starting_bank
+from workers.modelling.calibration.irt.priors import (
+    NO_PRIORS,
+    WEAK_PRIORS,
+    GroupPriors,
+    Priors,
+    empirical_priors,
+)
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
+from workers.modelling.calibration.irt.starting_values import starting_bank
 
 _FARTHEST = 64.0
 _ROUGHLY = 1e-3
-"""How near to rest a fit comes that only priors are learnt from."""
+"""Tolerance of a fit that only serves to estimate priors."""
 _LEARNING = 6
-"""Times that priors are learnt anew."""
+"""Number of times that priors are estimated anew."""
 _FEW_ROUNDS = 6
 
 
 @dataclass(frozen=True)
 class CalibratedItem:
-    """One item's parameters and what is to be thought of them.
+    """One item's parameters and diagnostics.
 
     Args:
         item: the parameters.
-        errors: their standard errors, in an item's form; NaN where there is none to give.
-        answers: how many there are (weights counted).
+        errors: their standard errors, in the form of an item; NaN where undefined.
+        answers: number of answers, weights counted.
         infit, outfit: mean squares, 1 where the model holds (`MeanSquares`).
-        warnings: sentences, empty if there is nothing to say.
+        warnings: sentences, empty without a finding.
     """
 
     item: Item
@@ -51,16 +61,16 @@ class CalibratedItem:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibration found.
+    """Result of a calibration.
 
     Args:
-        items: in the order of the answers' items.
-        bank: the same, to go on computing with.
-        log_likelihood: of the answers, nats, abilities integrated out, without the priors.
-        priors: under which the items were found.
+        items: items in the order of the answers' items.
+        bank: the same items as a bank.
+        log_likelihood: marginal log likelihood of the answers without the priors, nats.
+        priors: priors of the items.
         history: log likelihood plus log prior density after each round; never falls.
-        converged: whether the parameters came to rest.
-        points: of the grid.
+        converged: True if the parameters converged.
+        points: number of points of the grid.
     """
 
     items: list[CalibratedItem]
@@ -73,17 +83,17 @@ class Calibration:
 
     @property
     def discrimination(self) -> Floats:
-        """Of each item a."""
-        return np.array([one.item.discrimination for one in self.items])
+        """Discrimination a of each item."""
+        return np.array([calibrated.item.discrimination for calibrated in self.items])
 
     @property
     def difficulty(self) -> Floats:
-        """Of each item b, logits; of one with steps the mean of its thresholds."""
-        return np.array([np.mean(one.item.thresholds) for one in self.items])
+        """Difficulty b of each item, logits; the mean of the thresholds for an item with steps."""
+        return np.array([np.mean(calibrated.item.thresholds) for calibrated in self.items])
 
 
 def calibrate(
-    answers: Answers,
+    answers: ResponseData,
     model: Model | Sequence[Model] = "2PL",
     *,
     steps: Sequence[int] | None = None,
@@ -97,91 +107,102 @@ def calibrate(
     """Fit the items of a scale.
 
     Args:
-        answers: at least one.
-        model: of all items, or of each.
-        steps: thresholds of each item of a model with steps; its scores are 0, 1/steps … 1, and one
-            between them counts as the nearest.
-        priors: of the parameters. Items that have no finite estimate without (all right, all
-            wrong, a step never reached, hardly an answer) are held by `WEAK_PRIORS` and warned of.
-        points: of the grid of abilities; by default as many as the longest history needs.
-        tolerance: at rest once no parameter moves farther in a round.
-        rounds: of EM at most.
-        errors: whether standard errors are wanted.
-        learn_priors: whether means and deviations of log a and of b are learnt from the items,
-            from `priors` (or `WEAK_PRIORS`) on: shrinks what few answers say to what is usual here.
+        answers: at least one answer.
+        model: model of all items, or one model per item.
+        steps: number of thresholds of each item with steps; its scores are 0, 1/steps … 1, and a
+            score between them counts as the nearest.
+        priors: priors of the parameters. Items without a finite estimate (all right, all wrong, a
+            step never reached, hardly any answer) take `WEAK_PRIORS` and get a warning.
+        points: number of abilities of the grid; by default as many as the longest history needs.
+        tolerance: change of a parameter in a round below which the fit has converged.
+        rounds: largest number of EM rounds.
+        errors: True to compute standard errors.
+        learn_priors: True to estimate means and standard deviations of log a and of b from the
+            items, starting at `priors` or `WEAK_PRIORS`; shrinks items with few answers to what is
+            usual here.
 
     Raises:
-        ValueError: if there is no answer, or models and steps do not fit the items.
+        ValueError: there is no answer, or models and steps do not fit the items.
     """
     if not answers.person.size:
         raise ValueError("answers must be at least one")
     bank = starting_bank(answers, _models(model, answers.items), _steps(steps, answers.items))
-    degenerates = [degenerate(group, answers) for group in bank.groups]
-    holds = [Hold(priors, found.held) for found in degenerates]
+    checks = [check_answers(group, answers) for group in bank.groups]
+    priors_of_groups = [GroupPriors(priors, check.held) for check in checks]
     grid = grid_of(points or points_for(answers))
     expectation = Expectation(bank.weights(answers), answers.weights, grid)
     if learn_priors:
-        bank, priors = _with_priors(bank, expectation, priors, degenerates)
-        holds = [Hold(priors, found.held) for found in degenerates]
-    climb = _Climb(expectation, holds, tolerance)
-    bank, converged = climb.run(bank, rounds)
+        bank, priors = _with_priors(bank, expectation, priors, checks)
+        priors_of_groups = [GroupPriors(priors, check.held) for check in checks]
+    optimiser = _Optimiser(expectation, priors_of_groups, tolerance)
+    bank, converged = optimiser.run(bank, rounds)
     expected = expectation.run(bank)
-    of_errors = standard_errors(bank, expectation, expected, holds) if errors else None
+    of_errors = standard_errors(bank, expectation, expected, priors_of_groups) if errors else None
     return Calibration(
-        _items(bank, expected, of_errors, degenerates, grid.theta),
+        _items(bank, expected, of_errors, checks, grid.theta),
         bank,
         expected.log_likelihood,
         priors,
-        climb.history,
+        optimiser.history,
         converged,
         grid.theta.size,
     )
 
 
 def _with_priors(
-    bank: Bank, expectation: Expectation, priors: Priors, degenerates: list[Degenerate]
+    bank: Bank, expectation: Expectation, priors: Priors, checks: list[AnswerCheck]
 ) -> tuple[Bank, Priors]:
-    """Priors learnt from the items, and the items under them, roughly."""
+    """Estimate priors from the items, and fit the items under them roughly."""
     priors = replace(
         priors,
         discrimination=priors.discrimination or WEAK_PRIORS.discrimination,
         difficulty=priors.difficulty or WEAK_PRIORS.difficulty,
     )
     for _ in range(_LEARNING):
-        holds = [Hold(priors, found.held) for found in degenerates]
-        bank, _ = _Climb(expectation, holds, _ROUGHLY).run(bank, _FEW_ROUNDS)
-        errors = rough_errors(bank, expectation.grid.theta, expectation.run(bank), holds)
-        priors = learned(priors, bank.groups, errors)
+        priors_of_groups = [GroupPriors(priors, check.held) for check in checks]
+        bank, _ = _Optimiser(expectation, priors_of_groups, _ROUGHLY).run(bank, _FEW_ROUNDS)
+        errors = rough_errors(bank, expectation.grid.theta, expectation.run(bank), priors_of_groups)
+        priors = empirical_priors(priors, bank.groups, errors)
     return bank, priors
 
 
-class _Climb:
-    """EM from a start to rest."""
+class _Optimiser:
+    """EM from a start to convergence."""
 
-    def __init__(self, expectation: Expectation, holds: list[Hold], tolerance: float) -> None:
-        self._expectation, self._holds, self._tolerance = expectation, holds, tolerance
+    def __init__(
+        self, expectation: Expectation, priors_of_groups: list[GroupPriors], tolerance: float
+    ) -> None:
+        self._expectation, self._priors_of_groups, self._tolerance = (
+            expectation,
+            priors_of_groups,
+            tolerance,
+        )
         self.history: list[float] = []
 
     def run(self, bank: Bank, rounds: int) -> tuple[Bank, bool]:
-        """The bank at rest, and whether it came to rest within that many rounds."""
-        value, expected = self._look(bank)
+        """Run EM.
+
+        Returns:
+            The last bank, and True if it converged within the rounds.
+        """
+        value, expected = self._objective(bank)
         used = 0
         while used < rounds:
             first = self._maximise(bank, expected)
-            value_1, expected_1 = self._look(first)
+            value_1, expected_1 = self._objective(first)
             self.history.append(value_1)
             used += 1
             if _distance(bank, first) < self._tolerance:
                 return first, True
             second = self._maximise(first, expected_1)
             used += 1
-            jumped = _jump(bank, first, second)
-            bank, value, expected = second, *self._look(second)
+            jumped = _extrapolated(bank, first, second)
+            bank, value, expected = second, *self._objective(second)
             self.history.append(value)
             if _distance(first, second) < self._tolerance:
                 return bank, True
             if jumped is not None:
-                reached, there = self._look(jumped)
+                reached, there = self._objective(jumped)
                 if reached > value:
                     bank, value, expected = jumped, reached, there
                     self.history.append(value)
@@ -195,37 +216,39 @@ class _Climb:
                     group,
                     expected.counts[cells].reshape(group.items.size, -1, theta.size),
                     theta,
-                    hold,
+                    priors_of_group,
                     self._tolerance,
                 )
-                for group, cells, hold in zip(bank.groups, bank.slices(), self._holds, strict=True)
+                for group, cells, priors_of_group in zip(
+                    bank.groups, bank.slices(), self._priors_of_groups, strict=True
+                )
             )
         )
 
-    def _look(self, bank: Bank) -> tuple[float, Expected]:
-        """Log likelihood and log prior density of a bank, -inf if it is none."""
+    def _objective(self, bank: Bank) -> tuple[float, Expected]:
+        """Compute log likelihood plus log prior density of a bank; -inf if it is invalid."""
         logs = [group.log_curves(self._expectation.grid.theta) for group in bank.groups]
         if not all(np.isfinite(each).all() for each in logs):
             return -np.inf, Expected(-np.inf, np.empty(0))
         expected = self._expectation.run(bank)
         density = sum(
-            float(hold.log_density(g).sum())
-            for g, hold in zip(bank.groups, self._holds, strict=True)
+            float(priors_of_group.log_density(g).sum())
+            for g, priors_of_group in zip(bank.groups, self._priors_of_groups, strict=True)
         )
         return expected.log_likelihood + density, expected
 
 
-def _jump(start: Bank, first: Bank, second: Bank) -> Bank | None:
-    """The extrapolated step, each group's by itself; None if there is nothing to extrapolate."""
-    found = []
+def _extrapolated(start: Bank, first: Bank, second: Bank) -> Bank | None:
+    """Extrapolate two steps, each group by itself; None if the steps do not differ."""
+    parameters = []
     for a, b, c in zip(start.groups, first.groups, second.groups, strict=True):
         r = b.parameters - a.parameters
         v = c.parameters - b.parameters - r
         if not (v**2).sum() > 0.0:
             return None
         far = min(max(float(np.sqrt((r**2).sum() / (v**2).sum())), 1.0), _FARTHEST)
-        found.append(a.parameters + 2.0 * far * r + far**2 * v)
-    return start.with_parameters(found)
+        parameters.append(a.parameters + 2.0 * far * r + far**2 * v)
+    return start.with_parameters(parameters)
 
 
 def _distance(a: Bank, b: Bank) -> float:
@@ -243,34 +266,37 @@ def _models(model: Model | Sequence[Model], items: int) -> list[Model]:
 
 
 def _steps(steps: Sequence[int] | None, items: int) -> list[int]:
-    found = [1] * items if steps is None else list(steps)
-    if len(found) != items or any(k < 1 for k in found):
+    thresholds = [1] * items if steps is None else list(steps)
+    if len(thresholds) != items or any(k < 1 for k in thresholds):
         raise ValueError(f"steps must be 1 or more for each of the {items} items")
-    return found
+    return thresholds
 
 
 def _items(
     bank: Bank,
     expected: Expected,
     errors: list[Floats] | None,
-    degenerates: list[Degenerate],
+    checks: list[AnswerCheck],
     theta: Floats,
 ) -> list[CalibratedItem]:
     nothing = [np.full(g.parameters.shape, np.nan) for g in bank.groups]
-    found: dict[int, CalibratedItem] = {}
+    calibrated: dict[int, CalibratedItem] = {}
     items = bank.items()
-    groups = zip(bank.groups, bank.slices(), errors or nothing, degenerates, strict=True)
-    for group, cells, of_errors, about in groups:
+    groups = zip(bank.groups, bank.slices(), errors or nothing, checks, strict=True)
+    for group, cells, of_errors, check in groups:
         counts = expected.counts[cells].reshape(group.items.size, -1, theta.size)
         fit: MeanSquares = mean_squares(group, counts, theta)
         for n, place in enumerate(group.items.tolist()):
             item, error = items[place], _errors(items[place], group, of_errors[n])
-            warnings = (*about.warnings[n], *doubts(item, error, asked=errors is not None))
-            found[place] = CalibratedItem(
-                item, error, float(about.answers[n]), float(fit.infit[n]), float(fit.outfit[n]),
+            warnings = (
+                *check.warnings[n],
+                *parameter_warnings(item, error, asked=errors is not None),
+            )
+            calibrated[place] = CalibratedItem(
+                item, error, float(check.answers[n]), float(fit.infit[n]), float(fit.outfit[n]),
                 warnings,
             )  # fmt: skip
-    return [found[place] for place in sorted(found)]
+    return [calibrated[place] for place in sorted(calibrated)]
 
 
 def _errors(item: Item, group: Group, errors: Floats) -> Item:

@@ -1,8 +1,8 @@
-"""What is known of items before they are answered: densities of their parameters.
+"""Priors of item parameters, and their estimation from the items.
 
-A maximum of likelihood times these is what is found: log slope and difficulties normal, lower
-asymptote and slip beta. Source: Mislevy (1986), "Bayes modal estimation in item response models",
-Psychometrika 51, 177-195.
+Log slope and difficulties are normal, lower asymptote and slip are beta. The mode of likelihood
+times priors is the estimate. Source: Mislevy (1986), "Bayes modal estimation in item response
+models", Psychometrika 51, 177-195.
 """
 
 import math
@@ -13,27 +13,27 @@ from typing import Final
 import numpy as np
 from scipy.special import expit, log_expit
 
-from workers.modelling.calibration.irt.answers import Floats
 from workers.modelling.calibration.irt.bank import Group, difficulties
+from workers.modelling.calibration.irt.response_data import Floats
 
 Pair = tuple[float, float]
 _ENOUGH = 10
-"""Estimates from which on their spread is worth estimating."""
+"""Number of estimates from which on their variance is estimated."""
 _NARROWEST = 0.05
 
 
 @dataclass(frozen=True)
 class Priors:
-    """Priors of an item's parameters; None is none.
+    """Priors of an item's parameters; None: no prior.
 
     Args:
         discrimination: mean and standard deviation of log a.
         difficulty: mean and standard deviation of each b, logits.
-        lower: both counts of the beta of the chance to guess, 1 or more each.
-        slip: both counts of the beta of 1 - upper, 1 or more each.
+        lower: both counts of the beta prior of the lower asymptote, 1 or more each.
+        slip: both counts of the beta prior of 1 - upper, 1 or more each.
 
     Raises:
-        ValueError: if a number lies outside its range.
+        ValueError: a number lies outside its range.
     """
 
     discrimination: Pair | None = None
@@ -54,42 +54,42 @@ class Priors:
 
 NO_PRIORS: Final = Priors()
 WEAK_PRIORS: Final = Priors((0.0, 0.5), (0.0, 2.0), (2.0, 6.0), (2.0, 18.0))
-"""What most items of most tests keep to; what an item without a finite estimate is held by."""
+"""Priors that most items of most tests agree with, for items without a finite estimate."""
 
 
 @dataclass(frozen=True)
-class Hold:
-    """The priors of one group's items, each item with its own: `usual`, or `weak` where told.
+class GroupPriors:
+    """The priors of one group's items.
 
     Args:
-        usual: of the items in general.
-        held: which items are held by `WEAK_PRIORS` where `usual` has none, shape (n,).
+        usual: priors of all items.
+        held: True for items that take `WEAK_PRIORS` where `usual` has none, shape (n,).
     """
 
     usual: Priors
     held: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
     def log_density(self, group: Group) -> Floats:
-        """Log density of each item's parameters up to a constant; -inf where it is 0."""
+        """Compute the log density of each item's parameters up to a constant; may be -inf."""
         a, d = group.parameters[:, 0], group.parameters[:, 1 : 1 + group.steps]
-        found = np.zeros(a.size)
+        density = np.zeros(a.size)
         mean, weight = self._normal("discrimination")
         on = weight > 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
             log_a = np.log(a)
-            found += np.where(on, -0.5 * weight * (log_a - mean) ** 2, 0.0)
-        found[on & ~(a > 0.0)] = -np.inf
+            density += np.where(on, -0.5 * weight * (log_a - mean) ** 2, 0.0)
+        density[on & ~(a > 0.0)] = -np.inf
         mean, weight = self._normal("difficulty")
         b = -d / _away(a)[:, None]
-        found -= 0.5 * (weight[:, None] * (b - mean[:, None]) ** 2).sum(axis=1)
+        density -= 0.5 * (weight[:, None] * (b - mean[:, None]) ** 2).sum(axis=1)
         for column, name in _asymptotes(group):
             alpha, beta = self._beta(name)
-            found += alpha * log_expit(group.parameters[:, column])
-            found += beta * log_expit(-group.parameters[:, column])
-        return found
+            density += alpha * log_expit(group.parameters[:, column])
+            density += beta * log_expit(-group.parameters[:, column])
+        return density
 
     def slope(self, group: Group) -> tuple[Floats, Floats]:
-        """First derivatives of `log_density`, and what it adds to the information (never less).
+        """Differentiate `log_density`, and compute its non-negative share of the information.
 
         Returns:
             Shapes (n, parameters) and (n, parameters, parameters).
@@ -119,31 +119,31 @@ class Hold:
         return first, information
 
     def _normal(self, name: str) -> tuple[Floats, Floats]:
-        """Mean and 1 / variance of each item, 0 where there is no prior."""
+        """Return mean and 1 / variance for each item, 0 without a prior."""
         usual, weak = getattr(self.usual, name), getattr(WEAK_PRIORS, name)
         if usual is not None:
             return np.full(self.held.size, usual[0]), np.full(self.held.size, usual[1] ** -2.0)
         return np.where(self.held, weak[0], 0.0), np.where(self.held, weak[1] ** -2.0, 0.0)
 
     def _beta(self, name: str) -> tuple[Floats, Floats]:
-        """Both counts of each item, less 1."""
+        """Return both counts minus 1 for each item."""
         usual, weak = getattr(self.usual, name), getattr(WEAK_PRIORS, name)
         if usual is not None:
             return np.full(self.held.size, usual[0] - 1.0), np.full(self.held.size, usual[1] - 1.0)
         return np.where(self.held, weak[0] - 1.0, 0.0), np.where(self.held, weak[1] - 1.0, 0.0)
 
 
-def learned(prior: Priors, groups: Sequence[Group], errors: Sequence[Floats]) -> Priors:
-    """Priors with means and deviations of log a and of b as the items found under `prior` have.
+def empirical_priors(prior: Priors, groups: Sequence[Group], errors: Sequence[Floats]) -> Priors:
+    """Estimate means and standard deviations of log a and of b from the fitted items.
 
     One step of EM for a normal population whose members are known up to their errors: the mean of
-    what was found, and the variance of that plus the mean squared error. Source: Dempster, Laird &
-    Rubin (1977), Journal of the Royal Statistical Society B 39, 1-38, section 4.6.
+    the estimates, and their variance plus the mean squared error. Source: Dempster, Laird & Rubin
+    (1977), Journal of the Royal Statistical Society B 39, 1-38, section 4.6.
 
     Args:
-        prior: under which the items were found.
+        prior: priors under which the items were fitted.
         groups: the items.
-        errors: of each group's a and b of each step the standard errors, shape (n, 1 + steps).
+        errors: standard errors of a and of b of each step, shape (n, 1 + steps) per group.
     """
     slopes, places = [], []
     for group, error in zip(groups, errors, strict=True):
@@ -160,9 +160,9 @@ def learned(prior: Priors, groups: Sequence[Group], errors: Sequence[Floats]) ->
     )
 
 
-def _population(found: list[Floats], otherwise: Pair | None) -> Pair | None:
-    """Mean and deviation of a population of values and errors."""
-    values, errors = np.concatenate([np.empty((2, 0)), *found], axis=1)
+def _population(columns: list[Floats], otherwise: Pair | None) -> Pair | None:
+    """Estimate mean and standard deviation of a population from values and errors."""
+    values, errors = np.concatenate([np.empty((2, 0)), *columns], axis=1)
     known = np.isfinite(values) & np.isfinite(errors)
     if known.sum() < _ENOUGH:
         return otherwise
@@ -177,5 +177,5 @@ def _asymptotes(group: Group) -> list[tuple[int, str]]:
 
 
 def _away(a: Floats) -> Floats:
-    """The slope, kept away from 0."""
+    """Keep slopes away from 0."""
     return np.where(np.abs(a) < 1e-9, np.copysign(1e-9, a), a)

@@ -1,1 +1,1 @@
-"""The HTML page of `mastery evaluate --live`."""
+"""HTML page and JSON of `mastery evaluate --live`."""

@@ -1,4 +1,4 @@
-"""What the stored predictions were worth, as JSON."""
+"""Write the measures of stored predictions as JSON."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,12 @@ from workers.modelling.evaluation.live import LIMITS, Live, LiveMeasures, Span, 
 def live_document(
     live: Live, selection: Selection, ceilings: Mapping[str, float]
 ) -> dict[str, Any]:
-    """All figures, named as in `mastery evaluate FILE --json`; null where one is not defined.
+    """Return all measures, named as in `mastery evaluate FILE --json`; null if not defined.
 
     Args:
         live: the predictions.
-        selection: whose they are.
-        ceilings: of concepts under the active parameters, in (0, 1]; empty if not known.
+        selection: the tenant and time that select them.
+        ceilings: ceilings of concepts under the active parameters, in (0, 1]; empty if unknown.
     """
     concepts = live.by_concept()
     whole = live.whole()

@@ -1,4 +1,4 @@
-"""How predictions came true over time, each figure one `svg` element."""
+"""Draw the fit of stored predictions over time."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,12 +13,12 @@ _MOST_DATES: Final = 6
 _Z: Final = 1.959963984540054
 
 
-def bias_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) -> str:
-    """Mean of score minus prediction, in spans with the same number of responses.
+def bias_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) -> Plot:
+    """Draw mean score minus prediction, in spans with equal numbers of responses.
 
     Args:
         spans: at least one.
-        changes: number of the response from which other parameters predict, and what to call them.
+        changes: number of the first response under new parameters, and the parameters' name.
     """
     middles = [_middle(span) for span in spans]
     values = [span.measures.bias.mean for span in spans]
@@ -30,7 +30,7 @@ def bias_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) ->
     plot = _plot(
         "bias-over-time",
         "Score minus prediction over time",
-        f"From {percent(values[0], 1)} to {percent(values[-1], 1)}; at worst "
+        f"From {percent(values[0], 1)} to {percent(values[-1], 1)}; largest in size "
         f"{percent(max(values, key=abs), 1)}.",
         spans,
         (-edge, edge),
@@ -41,7 +41,7 @@ def bias_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) ->
         plot,
         spans,
         [(k * step, f"{100 * k * step:+.0f}%" if k else "0%") for k in range(-many, many + 1)],
-        "righter than predicted",
+        "mean score minus prediction",
     )
     plot.band([0.0, float(_end(spans))], [-tolerated, -tolerated], [tolerated, tolerated], "gap")
     _mark(plot, changes)
@@ -58,11 +58,16 @@ def bias_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) ->
             f"predicted, {span.measures.responses:,} responses"
         )
         plot.dot(x, value, 4.0, "observed-dot", hint)
-    return plot.render()
+    return plot
 
 
-def loss_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) -> str:
-    """Log loss beside what the predictions themselves expect it to be; arguments as above."""
+def loss_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) -> Plot:
+    """Draw log loss and the log loss expected if the predictions are right.
+
+    Args:
+        spans: at least one.
+        changes: number of the first response under new parameters, and the parameters' name.
+    """
     losses = [span.measures.log_loss for span in spans]
     expected = [span.entropy for span in spans]
     low, high = min(*losses, *expected), max(*losses, *expected)
@@ -71,8 +76,8 @@ def loss_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) ->
     plot = _plot(
         "loss-over-time",
         "Log loss over time",
-        f"From {decimal(losses[0])} to {decimal(losses[-1])} nats; the predictions themselves "
-        f"expect {decimal(expected[0])} and {decimal(expected[-1])}.",
+        f"From {decimal(losses[0])} to {decimal(losses[-1])} nats; expected if the predictions "
+        f"are right: {decimal(expected[0])} and {decimal(expected[-1])}.",
         spans,
         (bottom, top),
     )
@@ -94,7 +99,7 @@ def loss_over_time(spans: Sequence[Span], changes: Sequence[tuple[int, str]]) ->
             f"AUC {decimal(span.measures.auc)}"
         )
         plot.dot(x, loss, 3.0, "observed-dot", hint)
-    return plot.render()
+    return plot
 
 
 def _plot(name: str, title: str, text: str, spans: Sequence[Span], y: tuple[float, float]) -> Plot:
@@ -106,7 +111,7 @@ def _axes(
 ) -> None:
     step = max(1, -(-len(spans) // _MOST_DATES))
     dates = [(float(span.first), _date(span.from_us)) for span in spans[::step]]
-    plot.grid(dates, y_ticks, "recorded at; as many responses in each step", label)
+    plot.grid(dates, y_ticks, "recorded at; equal numbers of responses in each step", label)
 
 
 def _mark(plot: Plot, changes: Sequence[tuple[int, str]]) -> None:
@@ -125,7 +130,7 @@ def _end(spans: Sequence[Span]) -> int:
 
 
 def _step(size: float) -> float:
-    """Between two ticks, so that there are few."""
+    """Return a distance between ticks that gives at most four of them."""
     return next(
         (step for step in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if size / step <= 4.0),
         1.0,

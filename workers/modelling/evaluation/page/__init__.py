@@ -1,1 +1,1 @@
-"""The HTML page of `mastery evaluate`."""
+"""HTML page of `mastery evaluate FILE`."""

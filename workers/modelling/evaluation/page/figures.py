@@ -1,8 +1,7 @@
-"""The figures in which models stand against each other, each one `svg` element."""
+"""Figures that compare models."""
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Final, Literal
 from zlib import crc32
 
@@ -21,46 +20,26 @@ _WIDE: Final = (1070.0, 340.0)
 _COLOURS: Final = 360
 _MOST_ATTEMPTS: Final = 40
 _FEWEST: Final = 30
-"""Answers at an attempt number from which all models are compared on it."""
+"""Answers needed at an attempt number to compare the models on it."""
 
 
 def colour_of(model: str) -> int:
-    """The number of the colour of a model, the same whichever others stand beside it."""
+    """Return the number of a model's colour, which depends on its name only."""
     names = list(MODELS)
     return names.index(model) if model in names else len(names) + crc32(model.encode()) % _COLOURS
 
 
-def legend(models: Sequence[str], *, observed: bool) -> str:
-    """Which colour is which model, and the band of what was observed."""
-    band = (
-        '<span><svg viewBox="0 0 26 12" aria-hidden="true"><rect class="gap" width="26" '
-        'height="12"/><circle class="happened" cx="13" cy="6" r="3.4"/></svg>'
-        "right answers, with 95% interval</span>"
-        if observed
-        else ""
-    )
-    return (
-        f'<p class="legend">{band}'
-        + "".join(
-            '<span><svg viewBox="0 0 26 12" aria-hidden="true"><line class="model '
-            f'm{colour_of(model)}" x1="1" x2="25" y1="6" y2="6"/></svg>{escape(model)}</span>'
-            for model in models
-        )
-        + "</p>"
-    )
-
-
-def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
-    """Mean correctness by attempt number over all concepts, and what each model predicted.
+def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> Plot:
+    """Draw the mean score by attempt number over all concepts, and each model's mean prediction.
 
     Args:
-        name: of the figure, unique in its page.
-        predictions: of each model, all of the same answers.
+        name: unique within the page.
+        predictions: by model, all for the same answers.
     """
-    one = next(iter(predictions.values()))
-    drawn = attempts_drawn(one.attempt, _MOST_ATTEMPTS, _FEWEST)
-    n = np.bincount(one.attempt)[drawn]
-    observed = by_attempt(one.attempt, one.score, drawn)
+    first_model = next(iter(predictions.values()))
+    drawn = attempts_drawn(first_model.attempt, _MOST_ATTEMPTS, _FEWEST)
+    n = np.bincount(first_model.attempt)[drawn]
+    observed = by_attempt(first_model.attempt, first_model.score, drawn)
     low, high = wilson_interval(observed, n.astype(np.float64))
     lines = {
         model: by_attempt(of.attempt, of.probability, drawn) for model, of in predictions.items()
@@ -72,7 +51,7 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
     plot = Plot(
         name,
         "Learning curve over all concepts",
-        f"Right answers go from {percent(observed[0])} at attempt {first} to "
+        f"The share of right answers goes from {percent(observed[0])} at attempt {first} to "
         f"{percent(observed[-1])} at attempt {last}.",
         *_WIDE,
         (float(first), max(first + 1.0, float(last))),
@@ -84,16 +63,17 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> str:
         [(float(k), str(k)) for k in range(first, last + 1, step)],
         [(tick, percent(tick)) for tick in ticks],
         "attempt at a concept",
-        "share of right answers",
+        "observed share of right answers",
     )
     xs = [float(k) for k in drawn]
     plot.band(xs, low.tolist(), high.tolist(), "gap")
     for model, line in lines.items():
         plot.curve(xs, line.tolist(), f"model m{colour_of(model)}")
     for place, (k, mean, of) in enumerate(zip(drawn, observed.tolist(), n.tolist(), strict=True)):
-        told = ", ".join(f"{model} {percent(line[place])}" for model, line in lines.items())
-        plot.dot(k, mean, 3.4, "happened", f"attempt {k}: {percent(mean)} of {of:,}; {told}")
-    return plot.render()
+        predicted = ", ".join(f"{model} {percent(line[place])}" for model, line in lines.items())
+        hint = f"attempt {k}: {percent(mean)} of {of:,} answers right; predicted: {predicted}"
+        plot.dot(k, mean, 3.4, "happened", hint)
+    return plot
 
 
 def by_length(
@@ -102,15 +82,15 @@ def by_length(
     measure: Literal["auc", "ece"],
     groups: Mapping[str, Sequence[Group]],
     of: str = "earlier answers of the learner",
-) -> str:
-    """A measure of each model by length of history.
+) -> Plot:
+    """Draw a measure of each model by number of earlier answers.
 
     Args:
-        name: of the figure, unique in its page.
-        title: what it shows.
+        name: unique within the page.
+        title: for screen readers.
         measure: `auc` or `ece`.
-        groups: of each model, as `by_history` makes them, at least one.
-        of: what the lengths are.
+        groups: by model, as `by_history` returns them, at least one.
+        of: label of the x axis.
     """
     lines = {
         model: [(x, getattr(group, measure), group) for x, group in enumerate(all_of)]
@@ -139,7 +119,7 @@ def by_length(
     plot.grid(
         [(float(x), group.label) for x, group in enumerate(columns)],
         [(tick, f"{tick:.2f}") for tick in ticks],
-        f"{of}; below, predictions",
+        f"{of}; below: number of predictions",
         measure.upper(),
     )
     for x, group in enumerate(columns):
@@ -148,13 +128,13 @@ def by_length(
         colour = colour_of(model)
         plot.curve([x for x, *_ in line], [y for _, y, _ in line], f"model m{colour}")
         for x, value, group in line:
-            hint = f"{model}, after {group.label}: {decimal(value)}"
+            hint = f"{model}, {group.label} earlier answers: {decimal(value)}"
             plot.dot(x, value, 3.2, f"model-dot d{colour}", hint)
-    return plot.render()
+    return plot
 
 
 def axis_range(values: Sequence[float]) -> tuple[float, float, list[float]]:
-    """Find an axis around values in [0, 1]: its ends and its ticks."""
+    """Return the ends and the ticks of an axis for values in [0, 1]."""
     if not values:
         return 0.0, 1.0, [0.0, 0.5, 1.0]
     low, high = min(values), max(values)

@@ -1,9 +1,11 @@
-"""What mastery is worth, as a row of a table."""
+"""Write the validity of mastery as rows of a table."""
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from workers.modelling.judging.validity import Validity
+from workers.reports.rows import Rows
 from workers.reports.wording import DASH, decimal, percent
 
 MASTERY_HEADS: Final = (
@@ -18,31 +20,37 @@ MASTERY_HEADS: Final = (
     "lapses",
     "ceiling",
 )
-"""Heads of the cells that `mastery_cells` returns, in their order; short, for a narrow terminal."""
+"""Heads of the cells of `mastery_cells`, short enough for a narrow terminal."""
 
 MASTERY_NOTE: Final = (
-    "Ever: learner-concept pairs that reach mastery .95. Answers: number of the answer that "
-    "reaches it, median and quartiles. At .95: share right in the up to 5 answers that follow. "
-    "30, 40 and 50%: the same, with the threshold moved so that each model declares this share of "
-    "its pairs. Before: share right in the up to 5 answers before the one that reaches .95. Last: "
-    "pairs that reach it with their last answer. Lapses: falls below .95 per mastered pair. "
-    "Ceiling: the largest mastery that the parameters allow, of the concept with the lowest."
+    "Ever: share of learner-concept pairs that reach mastery .95. Answers: number of answers "
+    "until then, median and quartiles. At .95: mean score of the up to 5 answers that follow. 30, "
+    "40 and 50%: the same at the threshold that declares this share of the pairs mastered. Before: "
+    "mean score of the up to 5 answers before the one that reaches .95. Last: number of pairs that "
+    "reach .95 with their last answer. Lapses: falls below .95 per mastered pair. Ceiling: largest "
+    "mastery that the parameters allow, lowest over all concepts."
 )
 
 
+def mastery_rows(head: str, rows: Iterable[tuple[str, Validity, float]]) -> Rows:
+    """Write a row for each name, its measures and its lowest ceiling; see `mastery_cells`."""
+    heads = (head, *(text.capitalize() for text in MASTERY_HEADS))
+    return Rows(heads, [[name, *mastery_cells(of, ceiling)] for name, of, ceiling in rows])
+
+
 def mastery_cells(validity: Validity, ceiling: float) -> list[str]:
-    """Write the measures of one model's mastery.
+    """Write the validity of one model's mastery.
 
     Args:
         validity: measured at `validity.MASTERED` and `validity.SHARES`.
-        ceiling: the lowest of its concepts, NaN if it is not known.
+        ceiling: lowest ceiling of its concepts, NaN if it is not known.
     """
     at = validity.at_threshold
     return [
         percent(at.share),
         _quartiles(*validity.answers_until),
         decimal(at.right_after),
-        *(decimal(one.right_after) for one in validity.at_shares.values()),
+        *(decimal(declared.right_after) for declared in validity.at_shares.values()),
         decimal(at.right_before),
         f"{at.without_following:,}",
         decimal(validity.lapses, 2),

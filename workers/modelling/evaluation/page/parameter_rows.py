@@ -1,9 +1,8 @@
-"""Parameters as rows of a table."""
+"""Write fitted parameters as rows of a table."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,39 +10,32 @@ from numpy.typing import NDArray
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import ConceptParameters, Parameters
 from workers.modelling.calibration.tallies import Tallies
-from workers.reports.wording import decimal, percent, signed
+from workers.reports.rows import Rows
+from workers.reports.wording import decimal, percent, signed, thousands
 
 _EXTREME: Final = 5
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A table's heads and rows, plain text."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
 def concept_rows(parameters: Parameters, tallies: Tallies) -> Rows:
-    """A row for each concept that has parameters of its own, most answered first."""
+    """Write a row for each concept with parameters of its own, the most answered first."""
     rows: list[list[str]] = []
     heads: list[str] = []
     for concept_id in sorted(parameters.concepts, key=lambda name: -tallies.concepts[name].answers):
         tally = tallies.concepts[concept_id]
         numbers = {
-            "Answers": f"{tally.answers:,}",
+            "Answers": thousands(tally.answers),
             "Right": percent(tally.right),
-            **_of_concept(parameters.concepts[concept_id]),
+            **_cells(parameters.concepts[concept_id]),
         }
         heads = ["Concept", *numbers]
         rows.append([concept_id, *numbers.values()])
     return Rows(heads, rows)
 
 
-def _of_concept(concept: ConceptParameters) -> dict[str, str]:
-    mastery, told = concept.mastery, {}
+def _cells(concept: ConceptParameters) -> dict[str, str]:
+    mastery, cells = concept.mastery, {}
     if mastery is not None:
-        told = {
+        cells = {
             "Prior": decimal(mastery.prior),
             "Learn": decimal(mastery.learn),
             "Guess": decimal(mastery.guess),
@@ -51,21 +43,20 @@ def _of_concept(concept: ConceptParameters) -> dict[str, str]:
             "Forget": decimal(mastery.forget),
         }
     if concept.item is not None:
-        told["Difficulty"] = signed(concept.item.difficulty)
-    if concept.deviation is not None:
-        told["Spread"] = decimal(math.sqrt(concept.deviation.variance), 2)
-        told["Drift"] = signed(concept.deviation.drift, 3)
-    return told
+        cells["Difficulty"] = signed(concept.item.difficulty)
+    if concept.concept_offset is not None:
+        cells["Spread"] = decimal(math.sqrt(concept.concept_offset.variance), 2)
+        cells["Drift"] = signed(concept.concept_offset.drift, 3)
+    return cells
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """One parameter of many concepts.
+class Values(NamedTuple):
+    """One parameter of many concepts or items.
 
     Args:
-        label: its name.
-        values: one or more.
-        width: of a bin of its histogram.
+        label: name of the parameter.
+        values: in the order of the concepts or items that have it, one or more.
+        width: width of a bin of its histogram.
     """
 
     label: str
@@ -73,35 +64,17 @@ class Numbers:
     width: float
 
 
-@dataclass(frozen=True)
-class ItemNumbers:
-    """One parameter of all items.
-
-    Args:
-        label: its name.
-        values: in the order of the items.
-        low, high: what the items are that have the lowest and the highest.
-        width: of a bin of its histogram.
-    """
-
-    label: str
-    values: NDArray[np.float64]
-    low: str
-    high: str
-    width: float
-
-
-def concept_numbers(concepts: Iterable[ConceptParameters]) -> list[Numbers]:
-    """The parameters by which concepts differ, of all those that have any of their own."""
+def concept_values(concepts: Iterable[ConceptParameters]) -> list[Values]:
+    """Collect each parameter of the concepts that have it."""
     columns: dict[str, tuple[list[float], float]] = {}
     for concept in concepts:
-        for label, value, width in _numbers_of(concept):
+        for label, value, width in _values_of(concept):
             columns.setdefault(label, ([], width))[0].append(value)
-    return [Numbers(label, _array(values), width) for label, (values, width) in columns.items()]
+    return [Values(label, _array(values), width) for label, (values, width) in columns.items()]
 
 
-def _numbers_of(concept: ConceptParameters) -> Iterator[tuple[str, float, float]]:
-    """Label, value, and width of a bin."""
+def _values_of(concept: ConceptParameters) -> Iterator[tuple[str, float, float]]:
+    """Yield label, value and width of a bin."""
     mastery = concept.mastery
     if mastery is not None:
         yield "prior", mastery.prior, 0.05
@@ -110,61 +83,43 @@ def _numbers_of(concept: ConceptParameters) -> Iterator[tuple[str, float, float]
         yield "slip", mastery.slip, 0.05
     if concept.item is not None:
         yield "mean difficulty", concept.item.difficulty, 0.25
-    if concept.deviation is not None:
-        yield "spread", math.sqrt(concept.deviation.variance), 0.1
+    if concept.concept_offset is not None:
+        yield "spread", math.sqrt(concept.concept_offset.variance), 0.1
 
 
-def item_numbers(items: Sequence[ItemParameters]) -> list[ItemNumbers]:
-    """The parameters by which items differ: those of ability, or guess and slip."""
+def item_values(items: Collection[ItemParameters]) -> list[Values]:
+    """Collect guess and slip if all items have them, else difficulty and discrimination."""
     if all(item.guess is not None for item in items):
         return [
-            ItemNumbers(
-                "guess",
-                _array([item.guess for item in items]),
-                "Least guessed",
-                "Most guessed",
-                0.05,
-            ),
-            ItemNumbers(
-                "slip", _array([item.slip for item in items]), "Fewest slips", "Most slips", 0.05
-            ),
+            Values("guess", _array([item.guess for item in items]), 0.05),
+            Values("slip", _array([item.slip for item in items]), 0.05),
         ]
     return [
-        ItemNumbers(
-            "difficulty", _array([item.difficulty for item in items]), "Easiest", "Hardest", 0.25
-        ),
-        ItemNumbers(
-            "discrimination",
-            _array([item.discrimination for item in items]),
-            "Least telling",
-            "Most telling",
-            0.05,
-        ),
+        Values("difficulty", _array([item.difficulty for item in items]), 0.25),
+        Values("discrimination", _array([item.discrimination for item in items]), 0.05),
     ]
 
 
 def extreme_rows(parameters: Parameters, tallies: Tallies) -> dict[str, Rows]:
-    """The items at either end of each parameter, by what they are."""
+    """Write the items with the highest and the lowest values of each parameter, by heading."""
     names = list(parameters.items)
-    numbers = item_numbers(list(parameters.items.values()))
-    heads = ["Item", "Answers", "Right", *(of.label.capitalize() for of in numbers)]
-    ends = {}
-    for number in numbers:
-        order = np.argsort(number.values, kind="stable")
-        for label, places in ((number.high, order[::-1]), (number.low, order)):
-            ends[label] = Rows(
-                heads,
+    columns = item_values(parameters.items.values())
+    heads = ["Item", "Answers", "Right", *(column.label.capitalize() for column in columns)]
+    tables = {}
+    for column in columns:
+        order = np.argsort(column.values, kind="stable")
+        for end, places in (("Highest", order[::-1]), ("Lowest", order)):
+            rows = [
                 [
-                    [
-                        names[at],
-                        f"{tallies.items[names[at]].answers:,}",
-                        percent(tallies.items[names[at]].right),
-                        *(signed(of.values[at]) for of in numbers),
-                    ]
-                    for at in places[:_EXTREME].tolist()
-                ],
-            )
-    return ends
+                    names[at],
+                    thousands(tallies.items[names[at]].answers),
+                    percent(tallies.items[names[at]].right),
+                    *(signed(of.values[at]) for of in columns),
+                ]
+                for at in places[:_EXTREME].tolist()
+            ]
+            tables[f"{end} {column.label}"] = Rows(heads, rows)
+    return tables
 
 
 def _array(values: Sequence[float | None]) -> NDArray[np.float64]:

@@ -1,25 +1,25 @@
-"""What the page of an evaluation is made of."""
+"""The data of the page of an evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from workers.modelling.calibration.fitting import Fitted
+from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.tallies import Tallies
 from workers.modelling.evaluation.protocol import Predictions
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that the page shows.
+    """The data of the page of an evaluation.
 
     Args:
         source: name of the file.
-        generated_at: when it was made.
-        predictions: of each model, at least one; all of the same answers in the same order.
+        generated_at: time shown in the footer.
+        predictions: by model, at least one; all for the same answers in the same order.
         chosen: the model whose parameters are shown.
-        fitted: that model, fitted on all answers.
-        tallies: of all answers.
+        fitted: the chosen model, fitted on all answers.
+        tallies: counts of all answers.
     """
 
     source: str
@@ -31,5 +31,5 @@ class Evaluation:
 
 
 def best(predictions: Mapping[str, Predictions]) -> str:
-    """The model with the lowest log loss: it judges each probability, not only their order."""
+    """Return the model with the lowest log loss, which judges probabilities, not only ranks."""
     return min(predictions, key=lambda model: predictions[model].measures()["log_loss"])

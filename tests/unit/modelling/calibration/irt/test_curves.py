@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.modelling.calibration.irt.bank import MODELS, Item, Model, bank_of
+from tests.support.item_banks import bank_of
+from workers.modelling.calibration.irt.bank import MODELS, Item, Model
 from workers.modelling.calibration.irt.curves import derivatives
 
 LOGITS = st.floats(-4.0, 4.0)

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import lsat
+from tests.support.item_banks import data_of_table
 from tests.support.simulated_items import drawn
 from workers.modelling.calibration.irt import information
-from workers.modelling.calibration.irt.answers import Answers, Floats, answers_of_table
 from workers.modelling.calibration.irt.bank import MODELS, Bank, Item, Model
 from workers.modelling.calibration.irt.expectation import Expectation, grid_of
 from workers.modelling.calibration.irt.mml import Calibration, calibrate
-from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS, Hold, Priors
+from workers.modelling.calibration.irt.priors import NO_PRIORS, WEAK_PRIORS, GroupPriors, Priors
+from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -35,12 +36,12 @@ def some_items(model: Model, number: int, seed: int, steps: int = 3) -> list[Ite
     return found
 
 
-def some_answers(model: Model, persons: int, seed: int, missing: float = 0.0) -> Answers:
+def some_answers(model: Model, persons: int, seed: int, missing: float = 0.0) -> ResponseData:
     theta = np.random.default_rng(seed).normal(size=persons)
     return drawn(some_items(model, 8, seed), theta, seed, missing)
 
 
-def fitted(answers: Answers, model: Model, **others: object) -> Calibration:
+def fitted(answers: ResponseData, model: Model, **others: object) -> Calibration:
     priors = WEAK_PRIORS if model in {"3PL", "4PL"} else NO_PRIORS
     steps = [3] * answers.items if model in {"graded", "partial_credit"} else None
     options: dict[str, object] = {"priors": priors, "steps": steps, "tolerance": 1e-7, **others}
@@ -92,8 +93,8 @@ def test_given_gaps_or_their_absence_when_calibrated_then_the_bits_are_the_same(
     table = draw.integers(0, 2, (200, 6)).astype(np.float64)
     table[draw.random(table.shape) < 0.4] = np.nan
     person, item = np.nonzero(~np.isnan(table))
-    triples = Answers(person, item, table[person, item], 200, 6)
-    assert (numbers(calibrate(answers_of_table(table))) == numbers(calibrate(triples))).all()
+    triples = ResponseData(person, item, table[person, item], 200, 6)
+    assert (numbers(calibrate(data_of_table(table))) == numbers(calibrate(triples))).all()
 
 
 def test_given_persons_without_answers_when_calibrated_then_they_change_nothing() -> None:
@@ -110,7 +111,7 @@ def test_given_weights_when_calibrated_then_it_is_as_if_each_person_were_there()
     table = weighted.score.reshape(weighted.persons, 5)[pattern]
     first, second = (
         calibrate(weighted, tolerance=1e-7),
-        calibrate(answers_of_table(table), tolerance=1e-7),
+        calibrate(data_of_table(table), tolerance=1e-7),
     )
     assert numbers(second) == pytest.approx(numbers(first), abs=1e-6)
     for one, other in zip(first.items, second.items, strict=True):
@@ -132,7 +133,7 @@ def test_given_partial_credit_on_plain_items_when_calibrated_then_it_weights_rig
 ):
     # A person with score 1/2 is worth half a person right and half a person wrong.
     score = np.array([0.5, 1.0, 0.0, 0.5])
-    answers = Answers(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), score, 2, 2)
+    answers = ResponseData(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), score, 2, 2)
     found = calibrate(answers, priors=WEAK_PRIORS, points=201, errors=False)
     theta = grid_of(201).theta
     density = np.exp(grid_of(201).log_weight)
@@ -193,12 +194,12 @@ def test_given_a_fit_when_errors_are_told_then_they_are_those_of_a_numerical_hes
     (group,) = found.bank.groups
     expectation = Expectation(found.bank.weights(answers), answers.weights, grid_of(found.points))
     priors = WEAK_PRIORS if model == "3PL" else NO_PRIORS
-    hold = Hold(priors, np.zeros(group.items.size, dtype=np.bool_))
+    priors_of_group = GroupPriors(priors, np.zeros(group.items.size, dtype=np.bool_))
 
     def value(flat: Floats) -> float:
         moved = replace(group, parameters=flat.reshape(group.parameters.shape))
         likelihood = expectation.run(Bank((moved,))).log_likelihood
-        return likelihood + float(hold.log_density(moved).sum())
+        return likelihood + float(priors_of_group.log_density(moved).sum())
 
     at, step = group.parameters.ravel(), 2e-3
     n = at.size
@@ -240,9 +241,9 @@ def test_given_items_that_say_nothing_when_calibrated_then_they_are_finite_and_w
     table[10:, 4] = np.nan
     table[np.argsort(table[:, [0, 7, 8, 9]].sum(axis=1)), 5] = np.tile([0.0, 1.0], 200)
     table[:, 6] = np.nan
-    found = calibrate(answers_of_table(table))
+    found = calibrate(data_of_table(table))
     assert np.isfinite(numbers(found)).all()
-    rasch = calibrate(answers_of_table(table), "1PL", learn_priors=True)
+    rasch = calibrate(data_of_table(table), "1PL", learn_priors=True)
     assert np.isfinite(numbers(rasch)).all()
     assert len({one.item.discrimination for one in rasch.items}) == 1
     words = [" ".join(one.warnings) for one in found.items]
@@ -266,7 +267,9 @@ def test_given_a_step_never_reached_when_calibrated_then_it_is_held_and_warned_o
 
 def test_given_flat_likelihood_when_errors_are_asked_then_there_are_none_and_it_is_said() -> None:
     # One item alone says how often it is answered, never how well it discriminates.
-    answers = Answers(np.arange(60), np.zeros(60, dtype=np.int64), np.tile([1.0, 0.0], 30), 60, 1)
+    answers = ResponseData(
+        np.arange(60), np.zeros(60, dtype=np.int64), np.tile([1.0, 0.0], 30), 60, 1
+    )
     (one,) = calibrate(answers).items
     assert np.isnan(one.errors.discrimination)
     assert "no standard error" in " ".join(one.warnings)
@@ -343,12 +346,14 @@ def test_given_answers_that_are_none_when_made_then_the_error_names_the_column(
         "items": 1,
     }
     with pytest.raises(ValueError, match=words):
-        Answers(**{**columns, **change})  # type: ignore[arg-type]
+        ResponseData(**{**columns, **change})  # type: ignore[arg-type]
 
 
 def test_given_arguments_that_do_not_fit_when_calibrated_then_the_error_says_which() -> None:
-    answers = Answers(np.array([0]), np.array([0]), np.array([1.0]), 1, 1)
-    nobody = Answers(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), 1, 1)
+    answers = ResponseData(np.array([0]), np.array([0]), np.array([1.0]), 1, 1)
+    nobody = ResponseData(
+        np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), 1, 1
+    )
     with pytest.raises(ValueError, match="at least one"):
         calibrate(nobody)
     with pytest.raises(ValueError, match="model must be one of 1PL"):

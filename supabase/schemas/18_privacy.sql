@@ -1,0 +1,174 @@
+-- Privacy: export and erasure of all that is stored about a learner.
+
+create table mastery.erasures (
+  digest bytea primary key,
+  until_ms bigint not null,
+  refuse boolean not null,
+  version bigint not null
+);
+comment on table mastery.erasures is
+  'Erased learners, by a digest that cannot be read back: keeps what entered a stream before the '
+  'erasure from coming back.';
+comment on column mastery.erasures.until_ms is
+  'Entries up to this time are erased: Redis''s clock, milliseconds since 1970.';
+comment on column mastery.erasures.refuse is 'Whether later entries are refused as well.';
+comment on column mastery.erasures.version is
+  'No row or event from before the erasure has a higher version of the learner.';
+alter table mastery.erasures enable row level security;
+revoke all on mastery.erasures from public, anon, authenticated;
+grant all on mastery.erasures to service_role;
+
+-- Exports a page of a learner's rows in one table, as JSON objects.
+--
+-- In:  tenant, student; of: the table's name; limit
+--      after_id: the key of the last row of the page before, with after_at for responses and
+--      after_version for corrections
+-- Out: [row, ...]
+create function public.mastery_held(jsonb) returns json
+language plpgsql stable security invoker
+set search_path = ''
+set enable_seqscan = off
+set timezone = 'UTC'
+set jit = off
+as $$
+declare
+  request alias for $1;
+  tenant constant text := request ->> 'tenant';
+  student constant text := request ->> 'student';
+  after constant text := request ->> 'after_id';
+  most constant int := (request ->> 'limit')::int;
+  found json;
+begin
+  case request ->> 'of'
+  when 'learners' then
+    select json_agg(to_json(f)) into found
+      from (select * from mastery.learners t
+             where t.tenant_id = tenant and t.student_id = student and after is null) as f;
+  when 'student_responses' then
+    select json_agg(to_json(f)) into found
+      from (select * from public.student_responses t
+             where t.tenant_id = tenant and t.student_id = student
+               and (after is null or (t.answered_at, t.response_id)
+                                     > ((request ->> 'after_at')::timestamptz, after::uuid))
+             order by t.answered_at, t.response_id limit most) as f;
+  when 'response_corrections' then
+    select json_agg(to_json(f)) into found
+      from (select * from public.response_corrections t
+             where t.tenant_id = tenant and t.student_id = student
+               and (after is null or (t.version, t.response_id)
+                                     > ((request ->> 'after_version')::bigint, after::uuid))
+             order by t.version, t.response_id limit most) as f;
+  when 'concept_mastery' then
+    select json_agg(to_json(f)) into found
+      from (select * from public.concept_mastery t
+             where t.tenant_id = tenant and t.student_id = student
+               and (after is null or t.concept_id > after)
+             order by t.concept_id limit most) as f;
+  when 'student_ability' then
+    select json_agg(to_json(f)) into found
+      from (select * from public.student_ability t
+             where t.tenant_id = tenant and t.student_id = student
+               and (after is null or t.scale > after)
+             order by t.scale limit most) as f;
+  when 'practice_sessions' then
+    select json_agg(to_json(f)) into found
+      from (select * from public.practice_sessions t
+             where t.tenant_id = tenant and t.student_id = student
+               and (after is null or t.session_id > after)
+             order by t.session_id limit most) as f;
+  when 'untold' then
+    select json_agg(to_json(f)) into found
+      from (select * from mastery.untold t
+             where t.tenant_id = tenant and t.student_id = student
+               and (after is null or t.id > after::bigint)
+             order by t.id limit most) as f;
+  end case;
+  return coalesce(found, '[]');
+end $$;
+
+-- Erases a learner's rows in all tables in one transaction, and records the erasure.
+--
+-- In:  tenant, student; dry_run: only count
+--      until_ms   also erase what entered a stream up to then; the later of this and an earlier
+--                 erasure's counts
+--      refuse     whether to refuse what enters later
+-- Out: version    no row or event before the erasure has a higher one
+--      rows       {table: number of rows, ...}
+create function public.mastery_erase(jsonb) returns json
+language plpgsql volatile security invoker
+set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  request alias for $1;
+  tenant constant text := request ->> 'tenant';
+  student constant text := request ->> 'student';
+  dry_run constant boolean := coalesce((request ->> 'dry_run')::boolean, false);
+  taken bigint;
+  rows json;
+begin
+  if not dry_run then
+    loop
+      insert into mastery.learners (tenant_id, student_id) values (tenant, student)
+          on conflict do nothing;
+      perform from mastery.learners l
+        where l.tenant_id = tenant and l.student_id = student for update;
+      exit when found; -- else another erasure has just deleted it
+    end loop;
+    taken := nextval('mastery.learner_version');
+    insert into mastery.erasures as e (digest, until_ms, refuse, version)
+    values (mastery.learner_digest(tenant, student), (request ->> 'until_ms')::bigint,
+            (request ->> 'refuse')::boolean, taken)
+        on conflict (digest) do update
+       set until_ms = greatest(e.until_ms, excluded.until_ms), refuse = excluded.refuse,
+           version = excluded.version;
+  end if;
+
+  rows := json_build_object(
+    'learners', (select count(*) from mastery.learners t
+                  where t.tenant_id = tenant and t.student_id = student and t.version > 0),
+    'student_responses', (select count(*) from public.student_responses t
+                           where t.tenant_id = tenant and t.student_id = student),
+    'response_corrections', (select count(*) from public.response_corrections t
+                              where t.tenant_id = tenant and t.student_id = student),
+    'concept_mastery', (select count(*) from public.concept_mastery t
+                         where t.tenant_id = tenant and t.student_id = student),
+    'student_ability', (select count(*) from public.student_ability t
+                         where t.tenant_id = tenant and t.student_id = student),
+    'practice_sessions', (select count(*) from public.practice_sessions t
+                           where t.tenant_id = tenant and t.student_id = student),
+    'untold', (select count(*) from mastery.untold t
+                where t.tenant_id = tenant and t.student_id = student));
+
+  if not dry_run then
+    delete from mastery.untold t where t.tenant_id = tenant and t.student_id = student;
+    delete from public.practice_sessions t where t.tenant_id = tenant and t.student_id = student;
+    delete from public.student_ability t where t.tenant_id = tenant and t.student_id = student;
+    delete from public.concept_mastery t where t.tenant_id = tenant and t.student_id = student;
+    delete from public.response_corrections t
+     where t.tenant_id = tenant and t.student_id = student;
+    delete from public.student_responses t where t.tenant_id = tenant and t.student_id = student;
+    delete from mastery.learners t where t.tenant_id = tenant and t.student_id = student;
+  end if;
+  return json_build_object('version', taken, 'rows', rows);
+end $$;
+
+-- Deletes the records of erasures that refuse nothing any more.
+--
+-- In:  before_ms: those up to an entry before then; milliseconds since 1970
+-- Out: [number of records]
+create function public.mastery_forget_erasures(jsonb) returns json
+language sql volatile security invoker set search_path = ''
+as $$
+  with gone as (
+    delete from mastery.erasures e
+     where not e.refuse and e.until_ms < ($1 ->> 'before_ms')::bigint
+    returning e.digest)
+  select json_build_array(count(*)) from gone
+$$;
+
+revoke execute on function public.mastery_held(jsonb), public.mastery_erase(jsonb),
+  public.mastery_forget_erasures(jsonb) from public, anon, authenticated;
+grant execute on function public.mastery_held(jsonb), public.mastery_erase(jsonb),
+  public.mastery_forget_erasures(jsonb) to service_role;

@@ -1,0 +1,109 @@
+-- States: writes rows of concepts, abilities and sessions, for commit and rewrite.
+--
+-- In:  request           c_*, a_*, s_*: the rows, each with the number of its learner
+--      tenants, students, agreed, parameters   of each learner; only rows of those who agreed are
+--                        written
+--      versions          of each response, where the request has c_by, a_by and s_by: the number of
+--                        the response that each row comes from; else of each learner
+-- The settings of the planner are the caller's.
+create function mastery.write_states(
+  request jsonb, tenants text[], students text[], agreed boolean[], parameters int[],
+  versions bigint[]) returns void
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.concept_mastery as m (
+    tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
+    parameters_version, odds_mantissa, odds_exponent, deviation, deviation_variance, gradient,
+    recent, lasting, mastery_low, mastery_high, checksum)
+  select t.*, mastery.concept_checksum(
+           t.tenant_id, t.student_id, t.concept_id, t.mastery, t.attempts, t.mastered,
+           t.answered_at, t.version, t.parameters_version, t.odds_mantissa, t.odds_exponent,
+           t.deviation, t.deviation_variance, t.gradient, t.recent, t.lasting, t.mastery_low,
+           t.mastery_high)
+    from (select tenants[c.learner] as tenant_id, students[c.learner] as student_id, c.concept_id,
+                 c.mastery, c.attempts, c.mastered, c.at as answered_at,
+                 versions[coalesce(c.by, c.learner)] as version,
+                 parameters[c.learner] as parameters_version, c.mantissa as odds_mantissa,
+                 c.exponent as odds_exponent, c.deviation, c.deviation_variance,
+                 c.gradient::float8[] as gradient, c.recent, c.lasting, c.low as mastery_low,
+                 c.high as mastery_high
+            from unnest((request ->> 'c_of')::int[], (request ->> 'c_concept')::text[],
+                        (request ->> 'c_mastery')::float8[], (request ->> 'c_attempts')::int[],
+                        (request ->> 'c_mastered')::boolean[], (request ->> 'c_at')::timestamptz[],
+                        (request ->> 'c_by')::int[], (request ->> 'c_mantissa')::float8[],
+                        (request ->> 'c_exponent')::int[], (request ->> 'c_deviation')::float8[],
+                        (request ->> 'c_deviation_variance')::float8[],
+                        (request ->> 'c_gradient')::text[], (request ->> 'c_recent')::float8[],
+                        (request ->> 'c_lasting')::float8[], (request ->> 'c_low')::float8[],
+                        (request ->> 'c_high')::float8[])
+                 as c(learner, concept_id, mastery, attempts, mastered, at, by, mantissa, exponent,
+                      deviation, deviation_variance, gradient, recent, lasting, low, high)
+           where agreed[c.learner]
+          offset 0) as t
+      on conflict (tenant_id, student_id, concept_id) do update
+     set mastery = excluded.mastery, attempts = excluded.attempts, mastered = excluded.mastered,
+         answered_at = excluded.answered_at, version = excluded.version,
+         parameters_version = excluded.parameters_version,
+         odds_mantissa = excluded.odds_mantissa, odds_exponent = excluded.odds_exponent,
+         deviation = excluded.deviation, deviation_variance = excluded.deviation_variance,
+         gradient = excluded.gradient, recent = excluded.recent, lasting = excluded.lasting,
+         mastery_low = excluded.mastery_low, mastery_high = excluded.mastery_high,
+         checksum = excluded.checksum;
+
+  insert into public.student_ability as m (
+    tenant_id, student_id, scale, theta, standard_error, responses, version, parameters_version,
+    score, variance, surprise, surprise_variance, checksum)
+  select t.*, mastery.ability_checksum(
+           t.tenant_id, t.student_id, t.scale, t.theta, t.standard_error, t.responses, t.version,
+           t.parameters_version, t.score, t.variance, t.surprise, t.surprise_variance)
+    from (select tenants[a.learner] as tenant_id, students[a.learner] as student_id, a.scale,
+                 a.theta, a.standard_error, a.responses,
+                 versions[coalesce(a.by, a.learner)] as version,
+                 parameters[a.learner] as parameters_version, a.score, a.variance, a.surprise,
+                 a.surprise_variance
+            from unnest((request ->> 'a_of')::int[], (request ->> 'a_scale')::text[],
+                        (request ->> 'a_theta')::float8[],
+                        (request ->> 'a_standard_error')::float8[],
+                        (request ->> 'a_responses')::int[], (request ->> 'a_score')::float8[],
+                        (request ->> 'a_by')::int[], (request ->> 'a_variance')::float8[],
+                        (request ->> 'a_surprise')::float8[],
+                        (request ->> 'a_surprise_variance')::float8[])
+                 as a(learner, scale, theta, standard_error, responses, score, by, variance,
+                      surprise, surprise_variance)
+           where agreed[a.learner]
+          offset 0) as t
+      on conflict (tenant_id, student_id, scale) do update
+     set theta = excluded.theta, standard_error = excluded.standard_error,
+         responses = excluded.responses, version = excluded.version,
+         parameters_version = excluded.parameters_version, score = excluded.score,
+         variance = excluded.variance, surprise = excluded.surprise,
+         surprise_variance = excluded.surprise_variance,
+         checksum = excluded.checksum;
+
+  insert into public.practice_sessions as m (
+    tenant_id, student_id, session_id, responses, correct, started_at, ended_at, version,
+    checksum)
+  select t.*, mastery.session_checksum(
+           t.tenant_id, t.student_id, t.session_id, t.responses, t.correct, t.started_at,
+           t.ended_at, t.version)
+    from (select tenants[s.learner] as tenant_id, students[s.learner] as student_id, s.session_id,
+                 s.responses, s.correct, s.started_at, s.ended_at,
+                 versions[coalesce(s.by, s.learner)] as version
+            from unnest((request ->> 's_of')::int[], (request ->> 's_session')::text[],
+                        (request ->> 's_responses')::int[], (request ->> 's_correct')::int[],
+                        (request ->> 's_started')::timestamptz[],
+                        (request ->> 's_ended')::timestamptz[],
+                        (request ->> 's_by')::int[])
+                 as s(learner, session_id, responses, correct, started_at, ended_at, by)
+           where agreed[s.learner]
+          offset 0) as t
+      on conflict (tenant_id, student_id, session_id) do update
+     set responses = excluded.responses, correct = excluded.correct,
+         started_at = excluded.started_at, ended_at = excluded.ended_at,
+         version = excluded.version, checksum = excluded.checksum;
+end $$;
+
+revoke execute on function mastery.write_states from public, anon, authenticated;
+grant execute on function mastery.write_states to service_role;

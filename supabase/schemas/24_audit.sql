@@ -1,0 +1,124 @@
+-- Audit: reads everything stored of some learners, in one snapshot, each row with its checksum and
+-- the checksum that its columns give.
+--
+-- In:  tenants, students
+-- Out: learners     [[n, version, answered_at, response_id, parameters_version, responses,
+--                     corrections, checksum, given], ...]
+--      responses, corrections, concepts, abilities, sessions   alike, each as it is stored
+--      rates        [[n, windows, counts], ...] as they are kept
+--      windows      [[n, window, count], ...] counted from the log
+create function public.mastery_audit(jsonb) returns json
+language plpgsql stable security invoker
+set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  request alias for $1;
+  tenants constant text[] := (request ->> 'tenants')::text[];
+  students constant text[] := (request ->> 'students')::text[];
+  learners json;
+  responses json;
+  corrections json;
+  concepts json;
+  abilities json;
+  sessions json;
+  rates json;
+  windows json;
+begin
+  select json_agg(json_build_array(
+           w.n, l.version, mastery.microseconds(l.answered_at), l.response_id,
+           l.parameters_version, l.responses, l.corrections, l.checksum,
+           mastery.learner_checksum(
+             l.tenant_id, l.student_id, l.version, l.answered_at, l.response_id,
+             l.parameters_version, l.responses, l.corrections, l.rate_windows, l.rate_counts))),
+         json_agg(json_build_array(w.n, l.rate_windows, l.rate_counts))
+           filter (where l.rate_windows is not null)
+    into learners, rates
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select * from mastery.learners l
+                   where l.tenant_id = w.tenant and l.student_id = w.student
+                  offset 0) as l;
+
+  select json_agg(json_build_array(
+           w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
+           mastery.microseconds(s.answered_at), s.version, s.checksum, mastery.response_checksum(
+             s.tenant_id, s.student_id, s.response_id, s.session_id, s.item_id, s.concept_ids,
+             s.scale, s.score, s.answered_at, s.recorded_at, s.version, s.entry, s.outcome)))
+    into responses
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select * from public.student_responses s
+                   where s.tenant_id = w.tenant and s.student_id = w.student
+                  offset 0) as s;
+
+  select json_agg(json_build_array(o.n, o.starts, o.counted))
+    into windows
+    from (select w.n, s.starts, count(*) as counted
+            from unnest(tenants, students) with ordinality as w(tenant, student, n),
+                 lateral (select (r.outcome ->> 'window')::bigint as starts
+                            from public.student_responses r
+                           where r.tenant_id = w.tenant and r.student_id = w.student
+                          offset 0) as s
+           where s.starts is not null
+           group by w.n, s.starts) as o;
+
+  select json_agg(json_build_array(
+           w.n, k.response_id, k.kind, k.score, k.reason, mastery.microseconds(k.corrected_at),
+           k.version, k.checksum, mastery.correction_checksum(
+             k.tenant_id, k.student_id, k.response_id, k.kind, k.score, k.reason, k.corrected_at,
+             k.version)))
+    into corrections
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select * from public.response_corrections k
+                   where k.tenant_id = w.tenant and k.student_id = w.student
+                  offset 0) as k;
+
+  select json_agg(json_build_array(
+           w.n, c.concept_id, c.mastery, c.attempts, c.mastered,
+           mastery.microseconds(c.answered_at), c.version, c.parameters_version, c.odds_mantissa,
+           c.odds_exponent, c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting,
+           c.mastery_low, c.mastery_high, c.checksum, mastery.concept_checksum(
+             c.tenant_id, c.student_id, c.concept_id, c.mastery, c.attempts, c.mastered,
+             c.answered_at, c.version, c.parameters_version, c.odds_mantissa, c.odds_exponent,
+             c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting, c.mastery_low,
+             c.mastery_high)))
+    into concepts
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select * from public.concept_mastery c
+                   where c.tenant_id = w.tenant and c.student_id = w.student
+                  offset 0) as c;
+
+  select json_agg(json_build_array(
+           w.n, a.scale, a.theta, a.standard_error, a.responses, a.version, a.parameters_version,
+           a.score, a.variance, a.surprise, a.surprise_variance, a.checksum,
+           mastery.ability_checksum(
+             a.tenant_id, a.student_id, a.scale, a.theta, a.standard_error, a.responses,
+             a.version, a.parameters_version, a.score, a.variance, a.surprise,
+             a.surprise_variance)))
+    into abilities
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select * from public.student_ability a
+                   where a.tenant_id = w.tenant and a.student_id = w.student
+                  offset 0) as a;
+
+  select json_agg(json_build_array(
+           w.n, p.session_id, p.responses, p.correct, mastery.microseconds(p.started_at),
+           mastery.microseconds(p.ended_at), p.version, p.checksum, mastery.session_checksum(
+             p.tenant_id, p.student_id, p.session_id, p.responses, p.correct, p.started_at,
+             p.ended_at, p.version)))
+    into sessions
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select * from public.practice_sessions p
+                   where p.tenant_id = w.tenant and p.student_id = w.student
+                  offset 0) as p;
+
+  return json_build_object(
+    'learners', coalesce(learners, '[]'), 'responses', coalesce(responses, '[]'),
+    'corrections', coalesce(corrections, '[]'), 'concepts', coalesce(concepts, '[]'),
+    'abilities', coalesce(abilities, '[]'), 'sessions', coalesce(sessions, '[]'),
+    'rates', coalesce(rates, '[]'), 'windows', coalesce(windows, '[]'));
+end $$;
+
+revoke execute on function public.mastery_audit(jsonb) from public, anon, authenticated;
+grant execute on function public.mastery_audit(jsonb) to service_role;

@@ -1,0 +1,102 @@
+-- Seal: gives checksums to rows of some learners that have none, under the learners' locks.
+--
+-- In:  tenants, students, expected (a learner of another version is left alone)
+--      accept: true also gives one to rows whose columns were altered, which declares them right
+-- Out: [number of rows of each learner with a new checksum, null for one that was left alone]
+create function public.mastery_seal(jsonb) returns json
+language plpgsql volatile security invoker
+set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  request alias for $1;
+  accept constant boolean := coalesce((request ->> 'accept')::boolean, false);
+  w record;
+  sealed int[] := '{}';
+begin
+  for w in
+    select u.* from unnest((request ->> 'tenants')::text[], (request ->> 'students')::text[],
+                           (request ->> 'expected')::bigint[])
+                    with ordinality as u(tenant_id, student_id, version, n)
+     order by u.tenant_id collate "C", u.student_id collate "C"
+  loop
+    perform from mastery.learners l
+      where l.tenant_id = w.tenant_id and l.student_id = w.student_id and l.version = w.version
+        for update;
+    if not found then
+      sealed[w.n] := null;
+      continue;
+    end if;
+
+    with learner as (
+      update mastery.learners r set responses = g.responses, checksum = g.given
+        from (select l.tenant_id, l.student_id, c.responses, mastery.learner_checksum(
+                       l.tenant_id, l.student_id, l.version, l.answered_at, l.response_id,
+                       l.parameters_version, c.responses, l.corrections, l.rate_windows,
+                       l.rate_counts) as given
+                from mastery.learners l,
+                     lateral (select case when accept or l.responses is null then (
+                                       select count(*) from public.student_responses s
+                                        where s.tenant_id = l.tenant_id
+                                          and s.student_id = l.student_id)::int
+                                     else l.responses end as responses offset 0) as c
+               where l.tenant_id = w.tenant_id and l.student_id = w.student_id) as g
+       where r.tenant_id = g.tenant_id and r.student_id = g.student_id
+         and (r.checksum is null or r.responses is null or accept and r.checksum <> g.given)
+      returning 1),
+    responses as (
+      update public.student_responses r set checksum = g.given
+        from (select s.tenant_id, s.student_id, s.response_id, mastery.response_checksum(
+                       s.tenant_id, s.student_id, s.response_id, s.session_id, s.item_id,
+                       s.concept_ids, s.scale, s.score, s.answered_at, s.recorded_at, s.version,
+                       s.entry, s.outcome) as given
+                from public.student_responses s
+               where s.tenant_id = w.tenant_id and s.student_id = w.student_id) as g
+       where r.tenant_id = g.tenant_id and r.student_id = g.student_id
+         and r.response_id = g.response_id
+         and (r.checksum is null or accept and r.checksum <> g.given)
+      returning 1),
+    corrections as (
+      update public.response_corrections r set checksum = g.given
+        from (select k.tenant_id, k.student_id, k.response_id, k.version,
+                     mastery.correction_checksum(
+                       k.tenant_id, k.student_id, k.response_id, k.kind, k.score, k.reason,
+                       k.corrected_at, k.version) as given
+                from public.response_corrections k
+               where k.tenant_id = w.tenant_id and k.student_id = w.student_id) as g
+       where r.tenant_id = g.tenant_id and r.student_id = g.student_id
+         and r.response_id = g.response_id and r.version = g.version
+         and (r.checksum is null or accept and r.checksum <> g.given)
+      returning 1),
+    concepts as (
+      update public.concept_mastery r set checksum = mastery.concept_checksum(
+               r.tenant_id, r.student_id, r.concept_id, r.mastery, r.attempts, r.mastered,
+               r.answered_at, r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent,
+               r.deviation, r.deviation_variance, r.gradient, r.recent, r.lasting, r.mastery_low,
+               r.mastery_high)
+       where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
+      returning 1),
+    abilities as (
+      update public.student_ability r set checksum = mastery.ability_checksum(
+               r.tenant_id, r.student_id, r.scale, r.theta, r.standard_error, r.responses,
+               r.version, r.parameters_version, r.score, r.variance, r.surprise,
+               r.surprise_variance)
+       where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
+      returning 1),
+    sessions as (
+      update public.practice_sessions r set checksum = mastery.session_checksum(
+               r.tenant_id, r.student_id, r.session_id, r.responses, r.correct, r.started_at,
+               r.ended_at, r.version)
+       where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
+      returning 1)
+    select (select count(*) from learner) + (select count(*) from responses)
+           + (select count(*) from corrections) + (select count(*) from concepts)
+           + (select count(*) from abilities) + (select count(*) from sessions)
+      into sealed[w.n];
+  end loop;
+  return to_json(sealed);
+end $$;
+
+revoke execute on function public.mastery_seal(jsonb) from public, anon, authenticated;
+grant execute on function public.mastery_seal(jsonb) to service_role;

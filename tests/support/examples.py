@@ -1,0 +1,15 @@
+"""How much tests try: fewer examples and shorter logs every day, all of them under CI.
+
+``CI=1 uv run pytest tests/unit`` tries all of them.
+"""
+
+import os
+from typing import Final
+
+THOROUGH: Final = bool(os.environ.get("CI"))
+EVERYDAY_EXAMPLES: Final = 25
+
+
+def examples(full: int) -> int:
+    """Return how many examples a test tries whose full number is not hypothesis's 100."""
+    return full if THOROUGH else max(5, full // 4)

@@ -1,0 +1,6 @@
+"""Text that a library hands over as bytes or as `str`."""
+
+
+def text_of(value: bytes | str) -> str:
+    r"""Return text as `str`; bytes that are not UTF-8 become escapes such as ``\xff``."""
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")

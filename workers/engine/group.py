@@ -1,0 +1,73 @@
+"""The unsettled entries of one learner in a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from workers.admission.verdicts import Admitted
+from workers.engine.rate_limiting import Entries, LimitSplit
+from workers.estimation.learner import LearnerKey, Response
+from workers.ledger.exchange import Loaded
+
+
+@dataclass(slots=True)
+class LearnerGroup:
+    """The unsettled entries of one learner in a batch, by response.
+
+    The first entry of a new response becomes its owner. Any entry of a recorded response may be
+    its owner: each is compared with the log, and none with another entry.
+
+    Args:
+        key: the learner.
+        entries: unsettled entries.
+        over: entries over the rate limit, as long as `loaded` is current.
+        later: further entries of the responses in `over`.
+        loaded: what the ledger holds of the learner; None: it has to be loaded.
+    """
+
+    key: LearnerKey
+    entries: Entries = field(default_factory=dict)
+    over: list[Admitted] = field(default_factory=list)
+    later: Entries = field(default_factory=dict)
+    loaded: Loaded | None = None
+
+    @property
+    def state(self) -> Loaded:
+        """What the ledger holds of the learner.
+
+        Raises:
+            LookupError: the learner is not loaded.
+        """
+        if self.loaded is None:
+            raise LookupError(f"{self.key} is not loaded")
+        return self.loaded
+
+    def set_apart(self, split: LimitSplit) -> None:
+        """Set apart the entries over the rate limit."""
+        self.entries, self.over, self.later = split
+
+    def put_back(self) -> bool:
+        """Put back the entries set apart; return True if there were any."""
+        apart = bool(self.over)
+        for admitted in reversed(self.over):
+            name = admitted.response.response_id
+            self.entries[name] = [admitted, *self.later.pop(name, [])]
+        self.over = []
+        return apart
+
+    def responses(self) -> list[Response]:
+        """Return each response as its first entry gives it."""
+        return [first.response for first, *_ in self.entries.values()]
+
+
+def grouped(admitted: Sequence[Admitted]) -> list[LearnerGroup]:
+    """Group a batch by learner and response, in the order of its entries."""
+    groups: dict[LearnerKey, LearnerGroup] = {}
+    for one in admitted:
+        group = groups.setdefault(one.key, LearnerGroup(one.key))
+        group.entries.setdefault(one.response.response_id, []).append(one)
+    return list(groups.values())
+
+
+def owner_name(stream: str, admitted: Admitted) -> str:
+    """Return the name under which the ledger stores an entry as the owner of its response."""
+    return f"{stream}/{admitted.entry.first_id}"

@@ -1,0 +1,161 @@
+"""One batch's way, top to bottom: admit, load, fold, commit, make events, publish."""
+
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+import structlog
+
+from contracts.streams import Shard
+from workers.admission.admission import Admission
+from workers.admission.parking import Parking
+from workers.admission.verdicts import Admitted, Deferred, Rejection
+from workers.common.retrying import Retrying
+from workers.engine.entry_log import log_rejected, log_settled
+from workers.engine.group import grouped
+from workers.engine.recorder import Recorder
+from workers.metrics.meter import Meter
+from workers.publishing.mastery_events import mastery_events
+from workers.publishing.publisher import Outlet
+from workers.publishing.rejection_event import rejection_event
+from workers.publishing.settled import Settled
+from workers.streams.batch import RawBatch
+from workers.streams.route import Route
+
+_log = structlog.get_logger(__name__)
+
+
+class Step(Enum):
+    """The next step of a batch; it may have to wait for other batches."""
+
+    LOAD = auto()
+    COMMIT = auto()
+    PUBLISH = auto()
+
+
+class Pipeline:
+    """Takes one batch through all steps. Each step can also be run by itself.
+
+    Args:
+        admission: judges each entry.
+        recorder: loads, folds and commits.
+        outlet: acknowledges and publishes.
+        retrying: waits for Redis while it is away.
+        meter: counts, and measures each step.
+        parking: keeps entries whose key is unknown; None: no entry is ever deferred.
+
+    Attributes:
+        admission, recorder: as given; their methods are steps too.
+    """
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        recorder: Recorder,
+        outlet: Outlet,
+        retrying: Retrying,
+        meter: Meter,
+        parking: Parking | None = None,
+    ) -> None:
+        self.admission = admission
+        self.recorder = recorder
+        self._recorder_without_retry = recorder.without_retry()
+        self._outlet = outlet
+        self._retrying = retrying
+        self._meter = meter
+        self._parking = parking
+
+    async def run(
+        self, shard: Shard, batch: RawBatch, *, wait_for_ledger: bool = True
+    ) -> AsyncGenerator[Step, None]:
+        """Take a batch through all steps; yields before each step that may have to wait.
+
+        Args:
+            shard: the shard of the batch.
+            batch: entries of one stream.
+            wait_for_ledger: wait while the ledger is away.
+
+        Raises:
+            Fatal: a server refuses us; no entry is at fault.
+            LedgerUnavailable: the ledger is away, and `wait_for_ledger` is False.
+            Exception: anything unexpected is the fault of one of the entries.
+        """
+        recorder = self.recorder if wait_for_ledger else self._recorder_without_retry
+        admitted, settled, deferred = self.admit(batch)
+        await self.park(shard, deferred)
+
+        yield Step.LOAD
+        await recorder.look_up(admitted)
+        unsettled = grouped(admitted)
+        while unsettled:
+            parameters = await recorder.load(unsettled)
+            done, ready, again = recorder.settling.loaded(shard.responses, unsettled)
+            settled += done
+            unsettled = again
+            if not ready:
+                continue
+            commits = await recorder.fold(shard.responses, ready, parameters)
+
+            yield Step.COMMIT
+            answers = await recorder.commit(commits)
+            done, conflicting, again = recorder.settling.committed(
+                shard.responses, ready, commits, answers
+            )
+            settled += done
+            unsettled = [*conflicting, *unsettled, *again]
+
+        yield Step.PUBLISH
+        route = Route.of_responses(shard)
+        self.make_events(route, settled, batch.deliveries)
+        await self.publish(route, settled)
+
+    def admit(self, batch: RawBatch) -> tuple[list[Admitted], list[Settled], list[Deferred]]:
+        """Judge each entry: admitted, refused and thereby settled, or deferred for a key."""
+        self._meter.batch(len(batch))
+        with self._meter.stage("admit"):
+            judged = [self.admission.judge(entry, batch.now_ms) for entry in batch]
+        return (
+            [one for one in judged if isinstance(one, Admitted)],
+            [
+                Settled(one.entry, refusal=one.refusal, event=one.event)
+                for one in judged
+                if isinstance(one, Rejection)
+            ],
+            [one for one in judged if isinstance(one, Deferred)],
+        )
+
+    async def park(self, shard: Shard, deferred: Sequence[Deferred]) -> None:
+        """Keep entries whose key is unknown, until a newer key set decides."""
+        parking = self._parking
+        if deferred and parking is not None:
+            await self._retrying.call(lambda: parking.park(shard, deferred))
+
+    def make_events(
+        self, route: Route, settled: list[Settled], deliveries: Mapping[str, int]
+    ) -> None:
+        """Give settled entries their events, and sort them by version.
+
+        Args:
+            route: where the entries come from.
+            settled: the entries; the list is changed in place.
+            deliveries: how often each entry was delivered, by id; an entry not named, once.
+        """
+        settled.sort(key=lambda one: one.version)
+        debugging = _log.is_enabled_for(logging.DEBUG)
+        for one in settled:
+            if one.admitted is not None and one.recorded is not None:
+                one.events = mastery_events(one.admitted, one.recorded)
+            if debugging:
+                log_settled(route.source, one)
+            if one.refusal is not None:
+                self._meter.rejected(one.refusal.code)
+                log_rejected(route.source, one, one.refusal)
+                times, now = deliveries.get(one.entry.entry_id, 1), datetime.now(UTC)
+                one.events = [rejection_event(route.source, one.entry, one.refusal, times, now)]
+
+    async def publish(self, route: Route, settled: Sequence[Settled]) -> None:
+        """Acknowledge entries and publish their events, in the order given."""
+        with self._meter.stage("publish"):
+            await self._retrying.call(lambda: self._outlet.publish(route, settled))

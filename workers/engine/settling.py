@@ -1,0 +1,192 @@
+"""Settle entries by what the ledger holds: recorded, erased, unregistered, over the rate limit."""
+
+from collections.abc import Callable, Sequence
+
+from workers.admission.verdicts import Admitted
+from workers.common.rate_limit import RateLimit
+from workers.engine.group import LearnerGroup, owner_name
+from workers.engine.rate_limiting import arrival_of, over_limit, split_by_limit
+from workers.engine.refusals import conflicting_content, learner_erased, same_content
+from workers.engine.registry import Registry
+from workers.ledger.exchange import Commit, Committed, Erasure, Loaded, Recorded
+from workers.metrics.meter import Meter
+from workers.publishing.settled import Settled
+
+
+class Settling:
+    """Settles the entries of loaded and committed learners, and takes them out of their groups.
+
+    Args:
+        rate_limit: the most responses of a learner in a window; None: no limit.
+        registry: knows the registered items and concepts; None: any may be used.
+        meter: counts applied, late and repeated responses and conflicts.
+    """
+
+    def __init__(
+        self, rate_limit: RateLimit | None, registry: Registry | None, meter: Meter
+    ) -> None:
+        self._rate_limit = rate_limit
+        self._registry = registry
+        self._meter = meter
+
+    def loaded(
+        self, stream: str, groups: Sequence[LearnerGroup]
+    ) -> tuple[list[Settled], list[LearnerGroup], list[LearnerGroup]]:
+        """Settle what needs no fold.
+
+        Returns:
+            The settled entries, the learners with new responses to fold, and those to load again.
+        """
+        settled: list[Settled] = []
+        ready: list[LearnerGroup] = []
+        again: list[LearnerGroup] = []
+        for group in groups:
+            erasure = group.state.erasure
+            if erasure is not None and (gone := _settle_erased(group, erasure)):
+                settled += gone
+                # The entries left of a response may differ from its first one, which was asked for.
+                _load_again(group, again)
+                continue
+            settled += self._settle_recorded(stream, group)
+            settled += self._settle_unregistered(group)
+            group.set_apart(split_by_limit(group.entries, group.state.counts, self._rate_limit))
+            if group.entries:
+                ready.append(group)
+            else:
+                settled += self._settle_over(group, again)
+        return settled, ready, again
+
+    def committed(
+        self,
+        stream: str,
+        groups: Sequence[LearnerGroup],
+        commits: Sequence[Commit],
+        answers: Sequence[Committed | Loaded],
+    ) -> tuple[list[Settled], list[LearnerGroup], list[LearnerGroup]]:
+        """Settle what was committed.
+
+        Returns:
+            The settled entries, the learners to fold again since another worker changed them
+            meanwhile, and the learners to load again.
+        """
+        settled: list[Settled] = []
+        conflicting: list[LearnerGroup] = []
+        again: list[LearnerGroup] = []
+        conflicts = 0
+        for group, commit, answer in zip(groups, commits, answers, strict=True):
+            if isinstance(answer, Committed):
+                settled += self._settle_applied(stream, group, commit, answer)
+                settled += self._settle_over(group, again)
+                continue
+            conflicts += 1
+            if group.put_back():
+                _load_again(group, again)  # the answer says nothing of the entries put back
+            else:
+                group.loaded = answer
+                conflicting.append(group)
+        self._meter.conflicts.inc(conflicts)
+        return settled, conflicting, again
+
+    def _settle_recorded(self, stream: str, group: LearnerGroup) -> list[Settled]:
+        """Settle the entries of responses that were in the log already."""
+        settled = [
+            _settle(stream, admitted, recorded)
+            for response_id, recorded in group.state.recorded.items()
+            for admitted in group.entries.pop(response_id)
+        ]
+        self._meter.duplicates.inc(sum(one.refusal is None for one in settled))
+        return settled
+
+    def _settle_applied(
+        self, stream: str, group: LearnerGroup, commit: Commit, committed: Committed
+    ) -> list[Settled]:
+        """Settle the entries of responses that this commit brought into the log."""
+        settled = []
+        responses = commit.folded.responses
+        for fields in zip(
+            responses, committed.versions, commit.entries, commit.outcomes, strict=True
+        ):
+            recorded = Recorded(*fields)
+            settled += [
+                _settle(stream, admitted, recorded)
+                for admitted in group.entries.pop(recorded.response.response_id)
+            ]
+        last, applied = group.state.learner.last, len(responses)
+        self._meter.applied.inc(applied)
+        self._meter.predicted(responses, commit.folded.outcomes)
+        self._meter.late.inc(sum(last is not None and r.position < last for r in responses))
+        self._meter.duplicates.inc(sum(one.refusal is None for one in settled) - applied)
+        return settled
+
+    def _settle_unregistered(self, group: LearnerGroup) -> list[Settled]:
+        """Settle new responses to an item or with a concept that is not registered."""
+        registry = self._registry
+        if registry is None:
+            return []
+
+        def unregistered(admitted: Admitted) -> Settled | None:
+            refusal = registry.refusal(admitted)
+            return None if refusal is None else Settled.of(admitted, refusal=refusal)
+
+        return _take(group, unregistered)
+
+    def _settle_over(self, group: LearnerGroup, again: list[LearnerGroup]) -> list[Settled]:
+        """Settle the entries over the rate limit: the ledger proved the counts current."""
+        limit = self._rate_limit
+        if limit is None or not group.over:
+            return []
+        settled = [Settled.of(one, refusal=over_limit(one, limit)) for one in group.over]
+        group.entries, group.over, group.later = group.later, [], {}
+        _load_again(group, again)
+        return settled
+
+
+def _settle_erased(group: LearnerGroup, erasure: Erasure) -> list[Settled]:
+    """Settle the entries that the learner's erasure covers.
+
+    An entry from before it is only acknowledged: a dead letter would keep what was erased.
+    """
+
+    def erased(admitted: Admitted) -> Settled | None:
+        if arrival_of(admitted, None).entered_ms <= erasure.until_ms:
+            return Settled.of(admitted)
+        return Settled.of(admitted, refusal=learner_erased()) if erasure.refuse else None
+
+    return _take(group, erased)
+
+
+def _take(group: LearnerGroup, settle: Callable[[Admitted], Settled | None]) -> list[Settled]:
+    """Settle entries one by one; those for which `settle` returns None stay in the group."""
+    settled = []
+    for name, entries in list(group.entries.items()):
+        left = []
+        for admitted in entries:
+            if (one := settle(admitted)) is None:
+                left.append(admitted)
+            else:
+                settled.append(one)
+        if left:
+            group.entries[name] = left
+        else:
+            del group.entries[name]
+    return settled
+
+
+def _load_again(group: LearnerGroup, again: list[LearnerGroup]) -> None:
+    """Ask for a learner's state anew, if entries are left."""
+    group.loaded = None
+    if group.entries:
+        again.append(group)
+
+
+def _settle(stream: str, admitted: Admitted, recorded: Recorded) -> Settled:
+    """Settle an entry whose response is in the log: only its owner publishes.
+
+    The owner may come again if its worker died before the acknowledgement: its events follow from
+    the stored outcome, so they are the same.
+    """
+    if not same_content(admitted.response, recorded.response):
+        return Settled.of(admitted, refusal=conflicting_content(admitted, recorded.response))
+    if recorded.entry != owner_name(stream, admitted):
+        return Settled.of(admitted)
+    return Settled.of(admitted, recorded=recorded)

@@ -1,0 +1,38 @@
+"""Which streams the events of a stream's entries go to."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from contracts.streams import JOBS, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The stream of some entries, and the two streams that their events go to.
+
+    In a Redis Cluster all three share a slot.
+
+    Args:
+        source: the stream that the entries are read from and acknowledged in.
+        events: the stream of what follows from an entry.
+        rejected: the stream of rejections.
+    """
+
+    source: str
+    events: str
+    rejected: str
+
+    @classmethod
+    def of_responses(cls, shard: Shard) -> Self:
+        """Return the route of responses: they change mastery."""
+        return cls(shard.responses, shard.mastery, shard.rejected)
+
+    @classmethod
+    def of_mastery(cls, shard: Shard) -> Self:
+        """Return the route of mastery changes: they unlock concepts."""
+        return cls(shard.mastery, shard.unlocked, shard.rejected)
+
+    @classmethod
+    def of_jobs(cls, rejected: str) -> Self:
+        """Return the route of job requests: rejections are all that they publish."""
+        return cls(JOBS, rejected, rejected)
