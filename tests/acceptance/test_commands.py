@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.servers import Neo4j
 from tests.support.whole_run import MASTERY_COMMAND, Setting, publish, simulated_rows, start_worker
-from workers.cli.main import main
+from workers.cli.entry import main
 
 _SERVER_VARIABLES = ("REDIS_URL", "DATABASE_URL", "SUPABASE_", "NEO4J_", "JWT_", "ENVIRONMENT")
 

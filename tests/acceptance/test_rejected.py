@@ -17,7 +17,7 @@ from contracts.streams import MASTERY, REJECTED, RESPONSES
 from tests.support.dead_letters import rejection
 from tests.support.factories import event
 from tests.support.whole_run import MASTERY_COMMAND
-from workers.cli.rejected.commands import app
+from workers.cli.commands.rejected import app
 from workers.common.errors import MasteryError, SettingsError
 
 TOKEN = jwt.encode({"sub": "student-1"}, "x" * 32, algorithm="HS256")
@@ -75,7 +75,7 @@ def test_given_letters_when_listed_then_each_is_one_object_with_what_it_claims(
     operator: Operator,
 ) -> None:
     assert operator.json("list") == []
-    assert operator.run("list").stdout == "no dead letters of that kind\n"
+    assert operator.run("list").stdout == "no matching dead letters\n"
     ids = operator.reject_all()
 
     found = operator.json("list")
@@ -200,7 +200,7 @@ def test_given_filters_when_redriven_then_a_dry_run_only_counts(operator: Operat
         1,
     )
     assert operator.redis.xlen(RESPONSES) == 3
-    assert operator.run("redrive", "--student", "x").stdout == "no dead letters of that kind\n"
+    assert operator.run("redrive", "--student", "x").stdout == "no matching dead letters\n"
 
 
 def test_given_letters_when_purged_then_it_asks_and_takes_only_what_was_named(
@@ -220,7 +220,7 @@ def test_given_letters_when_purged_then_it_asks_and_takes_only_what_was_named(
     assert left() == [ids[0], ids[3]]
     operator.run("redrive", ids[0])
     kept = operator.run("purge", ids[0], "--yes", status=1)
-    assert "not settled" in kept.stdout
+    assert "has not finished" in kept.stdout
     operator.redis.delete(RESPONSES)
     assert operator.json("purge", "--all", "--yes")["purged"] == 2
     assert left() == []
@@ -231,12 +231,12 @@ def test_given_letters_when_purged_then_it_asks_and_takes_only_what_was_named(
     [
         (["redrive"], "--all"),
         (["purge", "--yes"], "--all"),
-        (["purge", "--all", "--code", "poison"], "leave one of them out"),
+        (["purge", "--all", "--code", "poison"], "omit one of them"),
         (["redrive", "1-1", "--code", "poison"], "not both"),
         (["list", "x"], "not the id of a dead letter"),
         (["list", "--cursor", "x"], "not the id of a dead letter"),
-        (["list", "--since", "yesterday"], "is no time"),
-        (["list", "--until", "0001-01-01T00:00:00+14:00"], "is no time"),
+        (["list", "--since", "yesterday"], "is not a time"),
+        (["list", "--until", "0001-01-01T00:00:00+14:00"], "is not a time"),
         (["list", "--code", "bad"], "too_large"),
         (["list", "--limit", "0"], "--limit"),
         (["show"], "ID"),

@@ -17,7 +17,7 @@ from contracts.streams import JOBS, REJECTED, RESPONSES, shards
 from tests.security.guarded_redis import GuardedRedis, guarded_redis
 from tests.support.servers import server_variables
 from tests.support.whole_run import MASTERY_COMMAND, Setting
-from workers.reference.asyncapi import EVENT_TYPES
+from workers.reference.channels import EVENT_TYPES
 from workers.reference.examples import EXAMPLES
 
 _ROOT = Path(__file__).parents[2]

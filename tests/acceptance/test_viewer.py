@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workers.metrics.engine_metrics import EngineMetrics
-from workers.reference.asyncapi import EVENT_TYPES, build_document
+from workers.reference.asyncapi import build_document
+from workers.reference.channels import EVENT_TYPES
 from workers.web.http import application, inner_routes
 from workers.web.server import HttpServer
 

@@ -1,14 +1,17 @@
 """Workers and commands inside the test's own process: no Python has to be started for them."""
 
+import importlib
 import os
-import sys
+import pkgutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+import workers.cli
 from workers.app.worker import ROLES, Role, running_worker
 from workers.cli.main import app
 from workers.config.loading import load_settings
@@ -57,7 +60,13 @@ def failure(environment: dict[str, str], *arguments: str) -> str:
 def _invoked(environment: dict[str, str], *arguments: str) -> Result:
     with only(environment), pytest.MonkeyPatch.context() as patch:
         # The logs of the test's process stay as they are, for the tests after this one.
-        for name, module in [*sys.modules.items()]:
-            if name.startswith("workers.cli.") and hasattr(module, "configure_logs"):
+        for module in _modules_of_commands():
+            if hasattr(module, "configure_logs"):
                 patch.setattr(module, "configure_logs", lambda *_: None)
         return CliRunner().invoke(app, [*arguments])
+
+
+def _modules_of_commands() -> Iterator[ModuleType]:
+    """All modules of the command line, imported now rather than when a command runs."""
+    for found in pkgutil.walk_packages(workers.cli.__path__, "workers.cli."):
+        yield importlib.import_module(found.name)

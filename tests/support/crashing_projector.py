@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from contracts.mastery import MasteryChanged
-from workers.cli.main import main
+from workers.cli.entry import main
 from workers.graph.projector import Projector
 from workers.graph.unlocking import Unlocked
 

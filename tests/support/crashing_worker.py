@@ -9,7 +9,7 @@ import sys
 
 from workers.admission.admission import Admission
 from workers.admission.verdicts import Judged
-from workers.cli.main import main
+from workers.cli.entry import main
 from workers.streams.batch import RawEntry
 
 _judge = Admission.judge

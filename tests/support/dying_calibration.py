@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from workers.cli.main import main
+from workers.cli.entry import main
 from workers.ledger.calibration import Stage
 from workers.ledger.sql.direct import DirectLedger
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from workers.cli.main import main
+from workers.cli.entry import main
 from workers.engine import recorder
 from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Commit, Touched

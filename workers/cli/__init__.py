@@ -1,1 +1,1 @@
-"""The `mastery` command."""
+"""The `mastery` command line."""

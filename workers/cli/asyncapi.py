@@ -1,54 +1,55 @@
-"""`mastery asyncapi`: writes what is generated from the contracts, or finds what has drifted."""
+"""The generated files of the repository: write them, or find the ones that differ."""
 
 import json
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Any, Final
 
 from workers.common.errors import InputFileError
-from workers.reference.asyncapi import CHANNELS, EVENT_TYPES, build_document, event_schema
+from workers.operations.jobs.kinds.registry import KINDS
+from workers.reference.asyncapi import build_document, event_schema
+from workers.reference.channels import CHANNELS, EVENT_TYPES
 from workers.reference.pages import commands_page, events_page, jobs_page, settings_page
 from workers.reference.typescript.module import Stream, module
 
-DOCUMENT = "asyncapi.yaml"
-SCHEMAS = "contracts/schemas"
-TYPES = "contracts/typescript/src/events.ts"
-REFERENCE = "docs/reference"
+DOCUMENT: Final = "asyncapi.yaml"
+SCHEMAS: Final = "contracts/schemas"
+TYPES: Final = "contracts/typescript/src/events.ts"
+REFERENCE: Final = "docs/reference"
 
 
-def generated() -> dict[str, str]:
-    """The text of each generated file, by its path below the root of the repository."""
+def generated(command: Any) -> dict[str, str]:
+    """Return the text of each generated file, by its path below the repository's root.
+
+    Args:
+        command: the root command of `mastery`, for `docs/reference/commands.md`.
+    """
     files = {DOCUMENT: build_document().to_yaml()}
     schemas = {event_type: event_schema(event) for event, event_type in EVENT_TYPES.items()}
     for event_type, schema in schemas.items():
         text = json.dumps(schema, indent=2, ensure_ascii=False)
         files[f"{SCHEMAS}/{event_type}.json"] = text + "\n"
     files[TYPES] = module(schemas, _streams())
-    from workers.cli.main import app  # noqa: PLC0415  # main registers this very command
-
-    files[f"{REFERENCE}/commands.md"] = commands_page(app)
+    files[f"{REFERENCE}/commands.md"] = commands_page(command)
     files[f"{REFERENCE}/settings.md"] = settings_page()
     files[f"{REFERENCE}/events.md"] = events_page()
-    from workers.operations.jobs.kinds.registry import KINDS  # noqa: PLC0415  # it needs scipy
-
     files[f"{REFERENCE}/jobs.md"] = jobs_page(
         {name: (kind.summary, kind.parameters) for name, kind in KINDS.items()}
     )
     return files
 
 
-def write(root: Path) -> list[Path]:
-    """Write all generated files, and remove schemas of events that are no more.
+def write(root: Path, command: Any) -> list[Path]:
+    """Write all generated files, and remove the schemas of events that no longer exist.
 
     Args:
         root: the root of the repository.
+        command: see `generated`.
 
     Raises:
-        InputFileError: this is no repository of ours, or it can't be written.
+        InputFileError: `root` is not a repository of this engine, or is not writable.
     """
-    _is_repository(root)
-    files = generated()
+    _check_repository(root)
+    files = generated(command)
     try:
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -60,54 +61,39 @@ def write(root: Path) -> list[Path]:
     return [root / name for name in files]
 
 
-def check(root: Path) -> list[str]:
-    """Names of the files that are missing, differ or are superfluous; writes nothing.
+def drifted(root: Path, command: Any) -> list[str]:
+    """Return the names of missing, different and superfluous files; write nothing.
 
     Args:
         root: the root of the repository.
+        command: see `generated`.
 
     Raises:
-        InputFileError: this is no repository of ours.
+        InputFileError: `root` is not a repository of this engine.
     """
-    _is_repository(root)
-    files = generated()
-    drifted = [name for name, text in files.items() if _text(root / name) != text]
-    return drifted + _superfluous(root, files)
-
-
-def asyncapi(
-    check_only: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if a file has drifted.")
-    ] = False,
-    root: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
-) -> None:
-    """Write asyncapi.yaml, the JSON Schemas, the TypeScript types and the docs' reference."""
-    if not check_only:
-        for path in write(root):
-            typer.echo(path)
-        return
-    drifted = check(root)
-    for name in drifted:
-        typer.echo(f"{name} is not what the code says: run `mastery asyncapi`", err=True)
-    if drifted:
-        raise typer.Exit(1)
+    _check_repository(root)
+    files = generated(command)
+    different = [name for name, text in files.items() if _text(root / name) != text]
+    return different + _superfluous(root, files)
 
 
 def _streams() -> dict[str, Stream]:
     return {
-        key: Stream(one.stream, tuple(EVENT_TYPES[event] for event in one.events), one.summary)
-        for key, one in CHANNELS.items()
+        key: Stream(
+            channel.stream, tuple(EVENT_TYPES[event] for event in channel.events), channel.summary
+        )
+        for key, channel in CHANNELS.items()
     }
 
 
-def _is_repository(root: Path) -> None:
+def _check_repository(root: Path) -> None:
     if not (root / "contracts" / "envelope.py").is_file():
-        raise InputFileError(f"{root.resolve()} has no contracts/: give the repository with --root")
+        raise InputFileError(f"{root.resolve()} has no contracts/: name the repository by --root")
 
 
 def _superfluous(root: Path, files: dict[str, str]) -> list[str]:
-    found = sorted(path.name for path in (root / SCHEMAS).glob("*.json"))
-    return [name for f in found if (name := f"{SCHEMAS}/{f}") not in files]
+    names = (f"{SCHEMAS}/{path.name}" for path in sorted((root / SCHEMAS).glob("*.json")))
+    return [name for name in names if name not in files]
 
 
 def _text(path: Path) -> str | None:

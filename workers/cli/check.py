@@ -1,4 +1,4 @@
-"""`mastery check`: is everything that the settings name there and as it must be?"""
+"""Checking settings and connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,8 +26,8 @@ _TIMEOUT_S: Final = 20.0
 Probe = Callable[[], Awaitable[str]]
 
 
-def check() -> None:
-    """Try every setting and connection; print what is wrong and its remedy."""
+def run_checks() -> None:
+    """Check settings and connections, one line each; exit with 1 on any problem."""
     configure_logs("ERROR")
     settings = load_settings()
     console = Console(highlight=False, markup=False)
@@ -37,15 +37,15 @@ def check() -> None:
 
 
 async def _check(settings: Settings, console: Console) -> bool:
-    well = True
+    passed = True
     try:
         async with open_servers(settings) as servers:
             for name, probe in _probes(settings, servers) + _key_probes(settings, servers):
-                well &= await _tried(console, name, probe)
+                passed &= await _passes(console, name, probe)
     except MasteryError as error:
         console.print(f"servers   {error}", style="red")
         return False
-    return well
+    return passed
 
 
 def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
@@ -57,22 +57,22 @@ def _probes(settings: Settings, servers: Servers) -> list[tuple[str, Probe]]:
                     kind: Any = await servers.redis.type(stream)
                     if kind not in (b"none", b"stream"):
                         raise StreamRefused(
-                            f"the key {stream} is a {kind.decode()}, not a stream: rename it"
+                            f"the key {stream} is a {kind.decode()}, not a stream: rename the key"
                         )
         return f"Redis {version}" + ("" if settings.redis_url else ", embedded")
 
     async def ledger() -> str:
         await servers.ledger.ping()
-        under = (await parameters_source(settings, servers.ledger).refresh()).version
+        active = (await parameters_source(settings, servers.ledger).refresh()).version
         if settings.database_url is not None:
             pending = await Migrations(settings.database_url.get_secret_value()).pending()
             if pending:
                 raise LedgerUnavailable(
                     f"{len(pending)} migrations are pending: run `mastery migrate up`"
                 )
-            return f"Postgres, schema up to date, version {under} of the parameters"
+            return f"Postgres, schema up to date, parameters version {active}"
         server = "Supabase" if settings.supabase_url else "Postgres, embedded"
-        return f"{server}, version {under} of the parameters"
+        return f"{server}, parameters version {active}"
 
     async def graph() -> str:
         await servers.graph.ping()
@@ -98,7 +98,7 @@ async def _keys(ring: KeyRing) -> str:
     return f"{len(in_use)} keys for {', '.join(algorithms)}; {retired} retired"
 
 
-async def _tried(console: Console, name: str, probe: Probe) -> bool:
+async def _passes(console: Console, name: str, probe: Probe) -> bool:
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             found = await probe()

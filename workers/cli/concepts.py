@@ -1,52 +1,44 @@
-"""`mastery concepts import`: a tenant's concept map, into the ledger and the graph."""
+"""Importing a tenant's concept map into ledger and graph."""
 
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.primitives import Identifier
 from workers.app.servers import open_servers
-from workers.cli.one_learner import DEFAULT_TENANT
-from workers.common.logs import configure_logs
+from workers.cli.setting_up import set_up
 from workers.common.retrying import Retrying
-from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.operations.concept_map.file import MapFile, read_file
 from workers.operations.concept_map.graph_map import GraphMap, MapDifference
 from workers.operations.concept_map.storing import Imported, Importer
 
-app = typer.Typer(name="concepts", help="What has to be known before what.", no_args_is_help=True)
-
 _SHOWN: Final = 10
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `import` a command of its own: a group of one would take its place."""
+def import_map(file: Path, tenant: str, *, dry_run: bool, as_json: bool) -> None:
+    """Import a concept map, and print the changes.
 
+    Args:
+        file: the map as JSON.
+        tenant: the tenant of the concepts.
+        dry_run: only validate and compare.
+        as_json: print JSON.
 
-@app.command("import")
-def import_(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The map as JSON (docs/concepts.md).")
-    ],
-    tenant: Annotated[str, typer.Option(help="Whose concepts.")] = DEFAULT_TENANT,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check and compare.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Register concepts, prerequisites and items; refuses cycles, and changes nothing then."""
+    Raises:
+        InputFileError: the file is not a concept map, or it has a cycle.
+    """
     if not _is_identifier(tenant):
         raise typer.BadParameter(
-            f"--tenant is {tenant!r}: give 1 to 128 characters, none of them a control character"
+            f"--tenant is {tenant!r}: give 1 to 128 characters without control characters"
         )
-    settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    settings = set_up()
     read = read_file(file)
     imported, in_graph = asyncio.run(_import(settings, file, read, tenant, dry_run=dry_run))
     if as_json:
@@ -54,7 +46,7 @@ def import_(
     else:
         typer.echo("\n".join(_lines(imported, in_graph, dry_run=dry_run)))
         for place in read.unknown:
-            typer.echo(f"{place} is no field of a concept map and was ignored", err=True)
+            typer.echo(f"{place} is not a field of a concept map and was ignored", err=True)
 
 
 def _is_identifier(text: str) -> bool:
@@ -67,14 +59,14 @@ async def _import(
     settings: Settings, path: Path, file: MapFile, tenant_id: str, *, dry_run: bool
 ) -> tuple[Imported, list[MapDifference]]:
     async with open_servers(settings) as servers:
-        # Both answer before the first is touched.
+        # Both must answer before either is changed.
         await servers.ledger.ping()
         await servers.graph.prepare()
         importer = Importer(servers.ledger, tenant_id)
         imported = await importer.run(path, file, dry_run=dry_run)
         if dry_run:
             return imported, []
-        # All of the map: what an import that was ended in between has left undone too.
+        # The whole map: an interrupted earlier import may have left the graph behind.
         graph_map = GraphMap(ledger=servers.ledger, graph=servers.graph, retrying=Retrying())
         return imported, await graph_map.of_tenant(tenant_id)
 
@@ -89,7 +81,7 @@ def _lines(
     ):
         yield (
             f"{kind}: {len(added)} {would}added, {len(changed)} {would}changed, "
-            f"{len(same)} as they were"
+            f"{len(same)} unchanged"
         )
         for name, ids in (("added", added), ("changed", changed)):
             if ids:
@@ -127,6 +119,6 @@ def _document(
             "added": [list(pair) for pair in imported.prerequisites],
             "removed": [list(pair) for pair in imported.removed],
         },
-        "graph": [one.should.concept_id for one in in_graph],
+        "graph": [difference.should.concept_id for difference in in_graph],
         "ignored": file.unknown,
     }

@@ -1,11 +1,11 @@
-"""`mastery demo`: a class at work, through the whole engine, in one process."""
+"""The demonstration: a simulated class, through the whole engine, in one process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -44,12 +44,12 @@ _EMBEDDED: Final[Mapping[str, Any]] = {
     "jwt_secret": None,
     "jwt_algorithms": (),
 }
-"""Whatever the environment names: a demonstration touches no server, and reports on all events."""
+"""Overrides the environment: a demonstration uses no server and keeps all events."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    """What a demonstration runs through the engine."""
+    """The responses of a demonstration."""
 
     source: str
     deliveries: Iterable[Mapping[str, object]]
@@ -57,17 +57,19 @@ class _Lesson:
     classroom: Classroom | None
 
 
-def demo(
-    file: Annotated[
-        Path | None, typer.Option("--from", help="A CSV of real responses instead of a class.")
-    ] = None,
-    report: Annotated[Path, typer.Option(help="Where the report is written.")] = Path(
-        "mastery-report.html"
-    ),
-    students: Annotated[int, typer.Option(min=1, max=10_000, help="Size of the class.")] = 200,
-    answers: Annotated[int, typer.Option(min=1, max=10_000, help="Answers of a student.")] = 100,
-) -> None:
-    """Run a simulated class through the whole engine on embedded servers, and report."""
+def run_demo(file: Path | None, report: Path, *, students: int, answers: int) -> None:
+    """Run a class through the engine, and write a report.
+
+    Args:
+        file: a CSV of real responses, in the place of a simulated class.
+        report: the path of the report.
+        students: size of the simulated class.
+        answers: answers of each simulated student.
+
+    Raises:
+        InputFileError: the file is not a CSV of responses.
+        MasteryError: the stored state differs from a replay of the log.
+    """
     configure_logs("WARNING")
     settings = load_settings(**_EMBEDDED)
     if file is None:
@@ -77,7 +79,7 @@ def demo(
         lesson = _Lesson(source, delivered, len(delivered), classroom)
     else:
         responses = CsvResponses(file, latest=datetime.now(UTC))
-        fields = (one.fields() for one in responses)
+        fields = (response.fields() for response in responses)
         lesson = _Lesson(f"responses of {file.name}", fields, responses.count(), None)
     data = asyncio.run(_demo(settings, lesson))
     report.write_text(render_report(data), encoding="utf-8")
@@ -107,8 +109,8 @@ async def _conclude(
     learners, responses, differences = await compare(servers.ledger, settings)
     if differences:
         shown = "; ".join(map(str, differences[:3]))
-        raise MasteryError(f"the stored state is not what the log gives: {shown}")
-    facts = {"Verified": f"{learners:,} learners, no difference to a replay of the log"}
+        raise MasteryError(f"the stored state differs from a replay of the log: {shown}")
+    facts = {"Verified": f"{learners:,} learners, no difference from a replay of the log"}
     if lesson.classroom is not None:
         facts["Sent late, sent twice"] = (
             f"{lesson.classroom.late:,} and {lesson.classroom.repeats:,} of {lesson.total:,}"

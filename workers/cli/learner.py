@@ -1,4 +1,4 @@
-"""`mastery learner export|erase`: one learner's data, handed out or removed everywhere."""
+"""Exporting and erasing the data of one learner."""
 
 import asyncio
 import json
@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from workers.app.servers import Servers, open_servers
-from workers.cli.one_learner import DEFAULT_TENANT
 from workers.cli.progress import progress_bar
+from workers.cli.setting_up import set_up
 from workers.common.errors import InputFileError
-from workers.common.logs import configure_logs
-from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
 from workers.operations.privacy.belonging import Belonging
@@ -24,23 +21,19 @@ from workers.operations.privacy.erasing import Eraser, Report
 from workers.operations.privacy.exporting import Exporter
 from workers.operations.privacy.streams import LearnerStreams
 
-app = typer.Typer(name="learner", help="One learner's data.", no_args_is_help=True)
 
-Student = Annotated[str, typer.Argument(metavar="ID", help="The student.")]
-Tenant = Annotated[str, typer.Option(help="The student's tenant.")]
+def export(tenant: str, student: str, output: Path | None) -> None:
+    """Write all data of a learner as JSON, without tokens.
 
+    Args:
+        tenant: the student's tenant.
+        student: the student.
+        output: a file; None for stdout.
 
-@app.command()
-def export(
-    student: Student,
-    tenant: Tenant = DEFAULT_TENANT,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")
-    ] = None,
-) -> None:
-    """Print all that is held of a learner as JSON, without tokens."""
-    settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    Raises:
+        InputFileError: the output is not writable.
+    """
+    settings = set_up()
     asyncio.run(_export(settings, LearnerKey(tenant, student), output))
 
 
@@ -48,39 +41,38 @@ async def _export(settings: Settings, key: LearnerKey, output: Path | None) -> N
     async with _opened(settings, key) as (servers, streams):
         exporter = Exporter(ledger=servers.ledger, graph=servers.graph, streams=streams)
         try:
-            with open(output or 1, "wb", closefd=output is not None) as file:  # noqa: ASYNC230  # the command's only work; stdout is a number
+            with open(output or 1, "wb", closefd=output is not None) as file:  # noqa: ASYNC230  # nothing else runs; 1 is stdout
                 async for piece in exporter.export(key):
                     file.write(piece)
         except OSError as error:
             raise InputFileError(f"{output or 'stdout'} can't be written: {error}") from error
 
 
-@app.command()
-def erase(  # noqa: PLR0917  # typer reads the parameters by name
-    student: Student,
-    tenant: Tenant = DEFAULT_TENANT,
-    refuse: Annotated[
-        bool,
-        typer.Option("--refuse", help="Refuse later events of this learner; else they start anew."),
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+def erase(
+    tenant: str, student: str, *, refuse: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
-    """Remove a learner everywhere: ledger, graph, streams, dead letters; asks before."""
-    settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    """Erase a learner everywhere, after confirmation.
+
+    Args:
+        tenant: the student's tenant.
+        student: the student.
+        refuse: refuse later events of the learner.
+        dry_run: only count.
+        yes: skip the confirmation.
+        as_json: print JSON.
+    """
+    settings = set_up()
     key = LearnerKey(tenant, student)
     if not (yes or dry_run):
         typer.confirm(
-            f"Erase all that is held of student {student!r} of tenant {tenant!r}, for good?",
+            f"Erase all data of student {student!r} of tenant {tenant!r} for good?",
             abort=True,
             err=True,
         )
     report = asyncio.run(_erase(settings, key, refuse=refuse, dry_run=dry_run))
     if as_json:
-        said = {**key._asdict(), "refuse": refuse, "dry_run": dry_run, **asdict(report)}
-        typer.echo(json.dumps(said, indent=2))
+        document = {**key._asdict(), "refuse": refuse, "dry_run": dry_run, **asdict(report)}
+        typer.echo(json.dumps(document, indent=2))
     else:
         typer.echo("\n".join(_lines(report, dry_run=dry_run, refuse=refuse)))
 
@@ -104,14 +96,14 @@ async def _opened(
 ) -> AsyncIterator[tuple[Servers, LearnerStreams]]:
     belonging = Belonging(key, settings.jwt_tenant_claim, frozenset(settings.jwt_delegate_roles))
     async with open_servers(settings) as servers:
-        # All of them answer before the first is touched.
+        # All servers must answer before any is changed.
         await servers.ledger.ping()
         await servers.graph.prepare()
         streams = LearnerStreams(servers.redis, settings.stream_shards, belonging)
         await streams.now_ms()
         if settings.redis_url is None:
-            print(  # noqa: T201  # beside the document on stdout
-                "REDIS_URL is unset: no stream is looked at", file=sys.stderr
+            print(  # noqa: T201  # stdout has the document
+                "REDIS_URL is unset: streams are skipped", file=sys.stderr
             )
         yield servers, streams
 
@@ -127,7 +119,7 @@ def _lines(report: Report, *, dry_run: bool, refuse: bool) -> list[str]:
     )
     if not dry_run:
         lines.append(
-            f"looked {report.looks} times, at last nothing was found; later events "
-            + ("are refused" if refuse else "start anew")
+            f"searched {report.looks} times until nothing was found; later events "
+            + ("are refused" if refuse else "start over")
         )
     return lines

@@ -1,56 +1,94 @@
-"""`mastery`: one command for those who run, check and try the engine."""
+"""The `mastery` command line: all commands, grouped by family."""
 
 import sys
+from typing import Annotated, Final
 
 import typer
+from typer.core import TyperGroup
 
-from workers.cli import concepts, learner, migrate
-from workers.cli.asyncapi import asyncapi
-from workers.cli.calibrate import calibrate
-from workers.cli.check import check
-from workers.cli.demo import demo
-from workers.cli.evaluate.command import evaluate
-from workers.cli.parameters import commands as parameters
-from workers.cli.rebuild import rebuild
-from workers.cli.reconcile.command import reconcile
-from workers.cli.rejected import commands as rejected
-from workers.cli.replay import replay
-from workers.cli.response import commands as response
-from workers.cli.verify import verify
-from workers.cli.worker import worker
+from workers.cli.commands import concepts, learner, migrate, parameters, rejected, response
+from workers.cli.commands.asyncapi import asyncapi
+from workers.cli.commands.calibrate import calibrate
+from workers.cli.commands.check import check
+from workers.cli.commands.demo import demo
+from workers.cli.commands.evaluate import evaluate
+from workers.cli.commands.rebuild import rebuild
+from workers.cli.commands.reconcile import reconcile
+from workers.cli.commands.replay import replay
+from workers.cli.commands.verify import verify
+from workers.cli.commands.worker import worker
+from workers.cli.interruption import interrupted
 from workers.common.errors import MasteryError
+
+
+class _Group(TyperGroup):
+    """Reports Ctrl-C in one line; typer alone would end without a word."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            interrupted()
+
 
 app = typer.Typer(
     name="mastery",
-    help="Knowledge tracing on Redis Streams: every response counted exactly once.",
+    cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(demo)
-app.command()(worker)
-app.command()(replay)
-app.command()(check)
-app.add_typer(migrate.app)
-app.add_typer(rejected.app)
-app.add_typer(response.app)
-app.add_typer(learner.app)
-app.add_typer(parameters.app)
-app.add_typer(concepts.app)
-app.command()(verify)
-app.command()(rebuild)
-app.command()(reconcile)
-app.command()(calibrate)
-app.command()(evaluate)
-app.command()(asyncapi)
 
 
-def main() -> None:
-    """Run the command; an error of ours is one message and exit status 1, never a traceback."""
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from workers.common.version import package_version
+
+        typer.echo(f"mastery {package_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # its callback does the work
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Knowledge tracing on Redis Streams: every response counted exactly once."""
+
+
+_RUN: Final = "Run the engine"
+_SET_UP: Final = "Set up"
+_REPAIR: Final = "Audit and repair"
+_DATA: Final = "Responses and learners"
+_MODELS: Final = "Models and parameters"
+_DEVELOP: Final = "Develop"
+
+app.command(rich_help_panel=_RUN)(demo)
+app.command(rich_help_panel=_RUN)(worker)
+app.command(rich_help_panel=_RUN)(replay)
+app.command(rich_help_panel=_SET_UP)(check)
+app.add_typer(migrate.app, name="migrate", rich_help_panel=_SET_UP)
+app.add_typer(concepts.app, name="concepts", rich_help_panel=_SET_UP)
+app.command(rich_help_panel=_REPAIR)(verify)
+app.command(rich_help_panel=_REPAIR)(rebuild)
+app.command(rich_help_panel=_REPAIR)(reconcile)
+app.add_typer(rejected.app, name="rejected", rich_help_panel=_DATA)
+app.add_typer(response.app, name="response", rich_help_panel=_DATA)
+app.add_typer(learner.app, name="learner", rich_help_panel=_DATA)
+app.command(rich_help_panel=_MODELS)(calibrate)
+app.command(rich_help_panel=_MODELS)(evaluate)
+app.add_typer(parameters.app, name="parameters", rich_help_panel=_MODELS)
+app.command(rich_help_panel=_DEVELOP)(asyncapi)
+
+
+def run() -> None:
+    """Run the command; an error of the engine ends in one message and exit status 1."""
     try:
         app()
     except MasteryError as error:
-        print(f"mastery: {error}", file=sys.stderr)  # noqa: T201  # the command line's own voice
+        print(f"mastery: {error}", file=sys.stderr)  # noqa: T201  # the command line's own message
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,4 +1,4 @@
-"""Write the validity of mastery as a table for the terminal."""
+"""The validity of mastery as a table for the terminal."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ def mastery_table(rows: Iterable[tuple[str, Validity, float]]) -> Table:
     """Make a table that fits 80 columns.
 
     Args:
-        rows: head, measures and lowest ceiling of each; see `mastery_cells`.
+        rows: label, measures and lowest ceiling of each row; see `mastery_cells`.
     """
     table = Table(
         title="Validity of mastery",

@@ -1,32 +1,32 @@
 """One learner, named on the command line."""
 
-from typing import Annotated, Final
-
 import typer
 
+from workers.cli.choices import DEFAULT_TENANT
 from workers.estimation.learner import LearnerKey
 from workers.ledger.audit import AuditLedger
 from workers.ledger.rows import Stored
 
-DEFAULT_TENANT: Final = "default"
-
-Tenant = Annotated[
-    str | None, typer.Option(help=f"The student's tenant; {DEFAULT_TENANT} unless named.")
-]
-Student = Annotated[str | None, typer.Option(help="Only this student.")]
-
 
 def one_learner(tenant: str | None, student: str | None) -> LearnerKey | None:
-    """The learner that the options name; None if they name none."""
+    """Return the learner that the options name; None if they name none.
+
+    Raises:
+        BadParameter: a tenant without a student.
+    """
     if student is None:
         if tenant is not None:
-            raise typer.BadParameter("--tenant needs --student: the two name one learner")
+            raise typer.BadParameter("--tenant needs --student: together they name one learner")
         return None
     return LearnerKey(tenant or DEFAULT_TENANT, student)
 
 
 async def require_known(ledger: AuditLedger, key: LearnerKey | None) -> Stored | None:
-    """Refuse a learner of whom the ledger has nothing."""
+    """Return the stored state of a learner; None without a key.
+
+    Raises:
+        BadParameter: the ledger has nothing about the learner.
+    """
     if key is None:
         return None
     (stored,) = await ledger.stored([key])

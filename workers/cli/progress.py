@@ -1,4 +1,4 @@
-"""A progress bar on the terminal, and nothing where there is none."""
+"""A progress bar on the terminal; nothing without a terminal."""
 
 from rich.console import Console
 from rich.progress import (
@@ -12,7 +12,7 @@ from rich.progress import (
 
 
 def progress_bar(console: Console | None = None) -> Progress:
-    """A bar with count, time spent and time left, on standard error."""
+    """Return a bar with count, elapsed and remaining time, on standard error."""
     shown = console or Console(stderr=True)
     return Progress(
         TextColumn("{task.description:<12}"),

@@ -1,19 +1,18 @@
-"""`mastery rebuild`: stored states become again what the log gives."""
+"""Replacing stored estimates that differ from the response log."""
 
 import asyncio
 import json
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 
 from workers.app.servers import open_ledger
 from workers.app.worker import parameters_source
-from workers.cli.one_learner import Student, Tenant, one_learner, require_known
+from workers.cli.one_learner import one_learner, require_known
 from workers.cli.progress import progress_bar
-from workers.cli.telling import tell, told_line
-from workers.common.logs import configure_logs
-from workers.config.loading import load_settings
+from workers.cli.publishing import publish_pending, published_line
+from workers.cli.setting_up import set_up
 from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
 from workers.ledger.protocol import Ledger
@@ -22,31 +21,29 @@ from workers.operations.repair.rebuilding import Rebuilder, Rebuilt
 _SHOWN: Final = 20
 
 
-def rebuild(  # typer reads the parameters by name
-    tenant: Tenant = None,
-    student: Student = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only look; non-zero if anything is to be repaired.")
-    ] = False,
-    accept_log: Annotated[
-        bool,
-        typer.Option("--accept-log", help="Take altered rows of the log for right as they are."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+def run_rebuild(
+    tenant: str | None, student: str | None, *, dry_run: bool, accept_log: bool, as_json: bool
 ) -> None:
-    """Replay learners' logs and replace stored states that are not what they give."""
+    """Rebuild all learners or one; exit with 1 if a log is damaged, or a dry run finds work.
+
+    Args:
+        tenant: the tenant of `student`; None for the default one.
+        student: the only student to rebuild.
+        dry_run: change nothing.
+        accept_log: accept rows of the log that differ from their checksums.
+        as_json: print JSON.
+    """
     only = one_learner(tenant, student)
-    settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
-    found, told, left = asyncio.run(_rebuild(settings, only, dry_run, accept_log))
+    settings = set_up()
+    rebuilt, published, left = asyncio.run(_rebuild(settings, only, dry_run, accept_log))
     if as_json:
-        document = {**_document(found), "events": told, "dry_run": dry_run}
+        document = {**_document(rebuilt), "events": published, "dry_run": dry_run}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(_lines(found, dry_run)))
-        if found.repaired and not dry_run:
-            typer.echo(told_line(told, left))
-    if found.damaged or (dry_run and found.repaired):
+        typer.echo("\n".join(_lines(rebuilt, dry_run)))
+        if rebuilt.repaired and not dry_run:
+            typer.echo(published_line(published, left))
+    if rebuilt.damaged or (dry_run and rebuilt.repaired):
         raise typer.Exit(1)
 
 
@@ -62,46 +59,46 @@ async def _rebuild(
             dry_run=dry_run,
             accept_log=accept_log,
         )
-        found = await _all(ledger, rebuilder, only)
-        if dry_run or not found.repaired:
-            return found, 0, None
-        return found, *await tell(ledger, settings)
+        rebuilt = await _all(ledger, rebuilder, only)
+        if dry_run or not rebuilt.repaired:
+            return rebuilt, 0, None
+        return rebuilt, *await publish_pending(ledger, settings)
 
 
 async def _all(ledger: Ledger, rebuilder: Rebuilder, only: LearnerKey | None) -> Rebuilt:
-    found = Rebuilt()
+    rebuilt = Rebuilt()
     with progress_bar() as bar:
         total = 1 if only is not None else await ledger.count()
         task = bar.add_task("rebuilding", total=total)
         async for page in rebuilder.rebuild(only):
-            found.learners += page.learners
-            found.repaired += page.repaired
-            found.damaged += page.damaged
-            found.sealed += page.sealed
-            bar.update(task, completed=found.learners)
-    return found
+            rebuilt.learners += page.learners
+            rebuilt.repaired += page.repaired
+            rebuilt.damaged += page.damaged
+            rebuilt.sealed += page.sealed
+            bar.update(task, completed=rebuilt.learners)
+    return rebuilt
 
 
-def _document(found: Rebuilt) -> dict[str, Any]:
+def _document(rebuilt: Rebuilt) -> dict[str, Any]:
     return {
-        "learners": found.learners,
-        "repaired": [key._asdict() for key in found.repaired],
-        "damaged": [key._asdict() for key in found.damaged],
-        "rows_sealed": found.sealed,
+        "learners": rebuilt.learners,
+        "repaired": [key._asdict() for key in rebuilt.repaired],
+        "damaged": [key._asdict() for key in rebuilt.damaged],
+        "rows_sealed": rebuilt.sealed,
     }
 
 
-def _lines(found: Rebuilt, dry_run: bool) -> list[str]:
+def _lines(rebuilt: Rebuilt, dry_run: bool) -> list[str]:
     lines = [
-        f"tenant {key.tenant_id!r}, student {key.student_id!r}: the log is not what was written; "
-        "restore its rows from a backup, or say --accept-log (`mastery verify` names them)"
-        for key in found.damaged[:_SHOWN]
+        f"tenant {key.tenant_id!r}, student {key.student_id!r}: the log was altered; "
+        "restore its rows from a backup, or give --accept-log (`mastery verify` names the rows)"
+        for key in rebuilt.damaged[:_SHOWN]
     ]
-    if len(found.damaged) > _SHOWN:
-        lines.append(f"… and {len(found.damaged) - _SHOWN} more")
+    if len(rebuilt.damaged) > _SHOWN:
+        lines.append(f"… and {len(rebuilt.damaged) - _SHOWN} more")
     repaired, sealed = ("to be repaired", "to be given") if dry_run else ("repaired", "given")
     lines.append(
-        f"{found.learners} learners: {len(found.repaired)} {repaired}, "
-        f"{len(found.damaged)} left alone, {found.sealed} checksums {sealed}"
+        f"{rebuilt.learners} learners: {len(rebuilt.repaired)} {repaired}, "
+        f"{len(rebuilt.damaged)} left alone, {rebuilt.sealed} checksums {sealed}"
     )
     return lines

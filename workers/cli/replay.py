@@ -1,11 +1,11 @@
-"""`mastery replay FILE`: a CSV of responses through the whole engine."""
+"""Publishing a CSV of responses and processing it, from the command line."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
@@ -22,33 +22,28 @@ from workers.importing.events import Entry, entries
 _SUBJECT: Final = "mastery-replay"
 
 
-def replay(  # noqa: PLR0917  # typer reads the parameters by name
-    file: Annotated[Path, typer.Argument(help="A CSV of responses, plain or .gz.")],
-    student: Annotated[str, typer.Option(help="Column of the student.")] = "student",
-    item: Annotated[str, typer.Option(help="Column of the item.")] = "item",
-    concept: Annotated[str, typer.Option(help="Column of the concept or concepts.")] = "concept",
-    correct: Annotated[str, typer.Option(help="Column of 0/1 or of a score.")] = "correct",
-    order: Annotated[
-        str, typer.Option(help="Column of the place in the student's order.")
-    ] = "order",
-    time_column: Annotated[
-        str | None, typer.Option("--time", help="Column of the time; then order is not read.")
-    ] = None,
-    separator: Annotated[str, typer.Option(help="Between the concepts of one cell.")] = "~~",
-    tenant: Annotated[str | None, typer.Option(help="The students' tenant.")] = None,
-    speed: Annotated[
-        float | None,
-        typer.Option(min=0.001, help="Times as fast as the answers were given; else at once."),
-    ] = None,
+def run_replay(
+    file: Path, columns: Columns, *, separator: str, tenant: str | None, speed: float | None
 ) -> None:
-    """Publish a CSV of responses with a delegated role, and process them."""
+    """Publish the responses of a CSV, and process them.
+
+    Args:
+        file: plain or .gz.
+        columns: the names of its columns.
+        separator: separates the concepts within a cell.
+        tenant: the tenant of the students; None for the default one.
+        speed: multiple of the pace at which the answers were given; None for all at once.
+
+    Raises:
+        InputFileError: the file is not a CSV of responses.
+    """
     settings = load_settings()
     configure_logs(
         "WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format
     )
     responses = CsvResponses(
         file,
-        Columns(student, item, concept, correct, order, time_column),
+        columns,
         separator=separator,
         latest=datetime.now(UTC),
     )
@@ -63,7 +58,7 @@ async def _replay(
 
     async def batches() -> AsyncIterator[Iterable[Entry]]:
         async for batch in _paced(responses, speed):
-            fields = (one.fields() for one in batch)
+            fields = (response.fields() for response in batch)
             yield entries(fields, delegate, settings.stream_shards)
 
     stopped = stop_on_signals()
@@ -77,7 +72,7 @@ async def _replay(
             stopped=stopped,
         )
     if seconds is None:
-        typer.echo("stopped early: what was published is in the stream, for any worker")
+        typer.echo("stopped early: any worker will process the responses already published")
     else:
         typer.echo(f"{total} responses in {seconds:.1f} s: {total / seconds:.0f} a second")
 
@@ -85,18 +80,18 @@ async def _replay(
 async def _paced(
     responses: CsvResponses, speed: float | None
 ) -> AsyncIterator[Iterable[CsvResponse]]:
-    """All answers at once, or at the times at which they were given, `speed` times as fast."""
+    """Yield all answers at once, or at their original pace times `speed`."""
     if speed is None:
         yield responses
         return
-    ordered = sorted(responses, key=lambda one: one.answered_at)
+    ordered = sorted(responses, key=lambda response: response.answered_at)
     began = time.monotonic()
     waiting: list[CsvResponse] = []
-    for one in ordered:
-        due = began + (one.answered_at - ordered[0].answered_at).total_seconds() / speed
+    for response in ordered:
+        due = began + (response.answered_at - ordered[0].answered_at).total_seconds() / speed
         if due > time.monotonic() and waiting:
             yield waiting
             waiting = []
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        waiting.append(one)
+        waiting.append(response)
     yield waiting

@@ -1,4 +1,4 @@
-"""Publishing responses and processing them in one process, under a progress bar."""
+"""Publishing and processing responses in one process, with a progress bar."""
 
 import asyncio
 import time
@@ -26,18 +26,18 @@ async def run_through(
     shard_count: int,
     stopped: asyncio.Event,
 ) -> float | None:
-    """Publish all batches and process until every stream is drained.
+    """Publish all batches, and process until every stream is drained.
 
     Args:
-        worker: has started.
-        client: of the Redis it consumes.
-        batches: each is published as soon as it comes.
-        total: number of entries in all.
+        worker: a started worker.
+        client: a client of the worker's Redis.
+        batches: published one by one as they arrive.
+        total: number of all entries.
         shard_count: `STREAM_SHARDS`.
-        stopped: set by whoever wants it to end early; what was published stays in the stream.
+        stopped: set to end early; published entries stay in the stream.
 
     Returns:
-        Seconds that it took; None if it was ended early.
+        The duration in seconds; None if it ended early.
     """
     began = time.perf_counter()
     with progress_bar() as bar:
@@ -73,7 +73,7 @@ async def _publish(
 async def _watch(
     client: Redis, shard_count: int, bar: Progress, published: TaskID, processed: TaskID
 ) -> None:
-    """Show how many of the entries published are acknowledged."""
+    """Show how many published entries are acknowledged."""
     while True:
         await asyncio.sleep(_POLL_S)
         behind = 0

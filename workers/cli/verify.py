@@ -1,31 +1,27 @@
-"""`mastery verify`: is what is stored what was written, and what the log gives?"""
+"""Comparing stored estimates with the response log."""
 
 import asyncio
 import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Any
 
 import typer
 
 from workers.app.servers import open_ledger
 from workers.app.worker import parameters_source
-from workers.cli.one_learner import Student, Tenant, one_learner, require_known
+from workers.cli.one_learner import one_learner, require_known
 from workers.cli.progress import progress_bar
-from workers.common.logs import configure_logs
-from workers.config.loading import load_settings
+from workers.cli.setting_up import set_up
 from workers.config.settings import Settings
 from workers.estimation.learner import LearnerKey
 from workers.ledger.protocol import Ledger
-from workers.operations.repair.verifying import TOLERANCE, Difference
-from workers.operations.repair.verifying import verify as verified
-
-_SHOWN: Final = 20
+from workers.operations.repair.verifying import TOLERANCE, Difference, verify
 
 
 @dataclass(slots=True)
 class Comparison:
-    """What a verification found."""
+    """The findings of a verification."""
 
     learners: int = 0
     responses: int = 0
@@ -34,7 +30,7 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the findings for JSON."""
         return {
             "learners": self.learners,
             "responses": self.responses,
@@ -42,53 +38,54 @@ class Comparison:
             "learners_outdated": self.outdated,
             "differences": [
                 {
-                    **one.key._asdict(),
-                    "what": one.what,
-                    "stored": str(one.stored),
-                    "expected": str(one.replayed),
+                    **difference.key._asdict(),
+                    "what": difference.what,
+                    "stored": str(difference.stored),
+                    "expected": str(difference.replayed),
                 }
-                for one in self.differences
+                for difference in self.differences
             ],
         }
 
     def lines(self, show: int) -> list[str]:
-        """For a person."""
-        found = self.differences
-        lines = [str(one) for one in found[:show]]
-        if len(found) > show:
-            lines.append(f"… and {len(found) - show} more")
+        """Return the findings as lines of text, with at most `show` differences."""
+        count = len(self.differences)
+        lines = [str(difference) for difference in self.differences[:show]]
+        if count > show:
+            lines.append(f"… and {count - show} more")
         if self.unsealed:
             lines.append(
-                f"{self.unsealed} rows have no checksum, being from before there were any: "
-                "`mastery rebuild` gives them one"
+                f"{self.unsealed} rows have no checksum, because they are older than checksums: "
+                "`mastery rebuild` adds it"
             )
         if self.outdated:
             lines.append(
-                f"{self.outdated} learners wait to be replayed under the active version of the "
-                "parameters: workers do it in the background"
+                f"{self.outdated} learners wait for a replay under the active parameters: workers "
+                "do it in the background"
             )
         lines.append(
             f"{self.learners} learners, {self.responses} responses: "
-            + (f"{len(found)} differences" if found else f"no difference over {TOLERANCE:g}")
+            + (f"{count} differences" if count else f"no difference over {TOLERANCE:g}")
         )
         return lines
 
 
-def verify(  # typer reads the parameters by name
-    sample: Annotated[
-        int | None, typer.Option(min=1, help="Only so many learners, drawn at random.")
-    ] = None,
-    tenant: Tenant = None,
-    student: Student = None,
-    show: Annotated[int, typer.Option(min=1, help="Print at most so many differences.")] = _SHOWN,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, all differences.")] = False,
+def run_verification(
+    tenant: str | None, student: str | None, *, sample: int | None, show: int, as_json: bool
 ) -> None:
-    """Compare what is stored with what was written, and with what the response log gives."""
+    """Verify all learners, a sample or one; exit with 1 on any difference.
+
+    Args:
+        tenant: the tenant of `student`; None for the default one.
+        student: the only student to verify.
+        sample: number of learners to draw at random.
+        show: print at most this many differences.
+        as_json: print JSON.
+    """
     only = one_learner(tenant, student)
     if only is not None and sample is not None:
         raise typer.BadParameter("--sample and --student exclude each other")
-    settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    settings = set_up()
     found = asyncio.run(_verify(settings, only, sample))
     if as_json:
         typer.echo(json.dumps(found.document(), indent=2, ensure_ascii=False))
@@ -106,10 +103,10 @@ async def _verify(settings: Settings, only: LearnerKey | None, sample: int | Non
 
 
 async def compare(ledger: Ledger, settings: Settings) -> tuple[int, int, list[Difference]]:
-    """Verify all learners under a progress bar.
+    """Verify all learners, with a progress bar.
 
     Returns:
-        Number of learners, number of responses, and all differences.
+        The number of learners, the number of responses, and all differences.
     """
     found = await _compared(ledger, settings)
     return found.learners, found.responses, found.differences
@@ -127,7 +124,7 @@ async def _compared(
     await versions.refresh()
     with progress_bar() as bar:
         task = bar.add_task("verifying", total=total if sample is None else min(sample, total))
-        async for page in verified(ledger, versions, only=only, sample=sample):
+        async for page in verify(ledger, versions, only=only, sample=sample):
             found.learners += page.learners
             found.responses += page.responses
             found.unsealed += page.unsealed

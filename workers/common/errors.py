@@ -24,7 +24,11 @@ Any other exception is unexpected: the entries of its batch are retried one by o
 fails `MAX_DELIVERIES` times alone is rejected as ``poison``.
 """
 
-from contracts.rejections import RejectionCode
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # The command line imports this module to print its help: no pydantic for that.
+    from contracts.rejections import RejectionCode
 
 
 class MasteryError(Exception):
@@ -84,7 +88,7 @@ class Refused(MasteryError):
         field: the path of the field that is wrong, such as ``data.response.item_id``.
     """
 
-    def __init__(self, code: RejectionCode, reason: str, field: str | None = None) -> None:
+    def __init__(self, code: "RejectionCode", reason: str, field: str | None = None) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason

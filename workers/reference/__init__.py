@@ -1,1 +1,1 @@
-"""Documents made from the code: AsyncAPI, TypeScript and the reference pages."""
+"""Documents generated from the code: AsyncAPI, TypeScript and the reference pages."""

@@ -1,4 +1,4 @@
-"""One whole event of each type, for the AsyncAPI document and the JSON Schemas."""
+"""One complete event of each type, for the AsyncAPI document and the JSON Schemas."""
 
 import json
 from typing import Any, Final

@@ -59,7 +59,7 @@ export interface Claims {
   nbf?: number | null;
   /** The role; a delegated one may report. */
   role?: string | null;
-  /** Others are kept. */
+  /** Unknown fields are kept. */
   [name: string]: unknown;
 }
 
@@ -83,7 +83,7 @@ export interface PracticeResponse {
   item_id: string;
   /**
    * The concepts (knowledge components) that the item exercises, distinct. 1 to 16 items. All
-   * distinct. Each of them: 1 to 128 characters. No control characters.
+   * distinct. Each item: 1 to 128 characters. No control characters.
    */
   concept_ids: readonly string[];
   /**
@@ -284,7 +284,7 @@ export interface UnlockedData {
    */
   unlocked_by: string;
   /**
-   * All prerequisites of the concept at that moment, in order of their ids. Each of them: 1 to 128
+   * All prerequisites of the concept at that moment, in order of their ids. Each item: 1 to 128
    * characters. No control characters.
    */
   prerequisites: readonly string[];
@@ -485,7 +485,7 @@ export interface PracticeResponseV0 {
   hints_used?: number | null;
 }
 
-/** Each event by its type. */
+/** The events by type. */
 export interface EventOfType {
   "practice.response.recorded.v1": ResponseRecorded;
   "practice.mastery.changed.v1": MasteryChanged;
@@ -495,7 +495,7 @@ export interface EventOfType {
   "practice.response.recorded.v0": ResponseRecordedV0;
 }
 
-/** The streams by a short name; all but jobs are sharded by `STREAM_SHARDS`. */
+/** The streams by a short name; `STREAM_SHARDS` shards all but jobs. */
 export const STREAMS = {
   /** A student answered a practice question. */
   responses: "practice.responses.v1",
@@ -505,7 +505,7 @@ export const STREAMS = {
   unlocked: "practice.unlocked.v1",
   /** An entry of the responses was refused. */
   rejections: "practice.rejected.v1",
-  /** Somebody asks for a long piece of work. */
+  /** Someone requests a long-running job. */
   jobs: "practice.jobs.v1",
 } as const;
 
@@ -519,6 +519,6 @@ export interface EventOfStream {
   unlocked: ConceptUnlocked;
   /** An entry of the responses was refused. */
   rejections: ResponseRejected;
-  /** Somebody asks for a long piece of work. */
+  /** Someone requests a long-running job. */
   jobs: JobRequested;
 }

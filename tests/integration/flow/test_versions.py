@@ -396,7 +396,7 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "is no version of the parameters"),
+        ("{", "is not a version of the parameters"),
         ('{"parameters": {}}', "model: Field required"),
         ('{"model": "bkt", "parameters": {}, "x": 1}', "x: Extra inputs"),
         ('{"model": "bkt", "parameters": {}}', "older formulas of this engine (formulas 1"),

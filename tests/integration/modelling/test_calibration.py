@@ -205,7 +205,7 @@ def test_given_a_command_that_is_stopped_then_it_says_how_to_go_on(
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=_WITHIN_S)
     assert process.returncode == 130
-    assert b"goes on from there" in said
+    assert b"resumes the run" in said
 
     async def kept() -> int:
         async with _opened(database_url) as ledger:
@@ -220,6 +220,6 @@ def test_given_a_command_that_is_stopped_then_it_says_how_to_go_on(
         check=True,
     )
     assert re.search(
-        rb"goes on with the run of \d{4}-\d\d-\d\dT.*--fresh begins anew", once_more.stderr
+        rb"resuming the run of \d{4}-\d\d-\d\dT.*--fresh starts over", once_more.stderr
     )
     assert asyncio.run(kept()) == 0

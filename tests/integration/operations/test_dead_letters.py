@@ -20,7 +20,8 @@ from contracts.streams import ENGINE_GROUP, MASTERY, REJECTED, RESPONSES, shards
 from tests.support.dead_letters import rejection
 from tests.support.factories import event, event_json
 from workers.app.worker import Role, running_worker
-from workers.cli.rejected.run import Choice, run_over
+from workers.cli.rejected.choice import Choice
+from workers.cli.rejected.run import run_over
 from workers.common.errors import SettingsError, StreamRefused
 from workers.common.times import iso
 from workers.config.settings import Settings

@@ -144,7 +144,7 @@ def test_given_a_miskeyed_item_when_flipped_then_all_in_the_span_are_and_a_repea
     ("arguments", "named"),
     [
         (["void", "--reason", "x"], "RESPONSE_ID"),
-        (["void", "--reason", " ", "--item", "i"], "why"),
+        (["void", "--reason", " ", "--item", "i"], "reason"),
         (["void", "--reason", "x", LOG[0].response_id], "--student"),
         (["void", "--reason", "x", "no-uuid", "--student", "ann"], "UUID"),
         (["void", "--reason", "x", "--item", "i", "--student", "ann"], "--student"),

@@ -1,1 +1,1 @@
-"""`mastery evaluate`."""
+"""Evaluating predictions: of models on a CSV, or of the ledger."""

@@ -1,4 +1,4 @@
-"""`mastery evaluate --live`: how well the predictions that are stored came true."""
+"""Evaluating the predictions stored in the ledger."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,9 +15,8 @@ from rich.table import Table
 from workers.app.servers import open_ledger
 from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
+from workers.cli.setting_up import set_up
 from workers.common.errors import ParametersRefused
-from workers.common.logs import configure_logs
-from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.ledger.parameter_versions import ParametersSource, VersionsLedger
 from workers.ledger.predictions import PredictionsLedger, Selection
@@ -36,9 +35,15 @@ _PAGE: Final = 5_000
 def evaluate_live(
     tenant: str | None, since: Since | None, *, json: bool, report: Path | None
 ) -> None:
-    """Read what is stored, and print or write what it was worth."""
-    settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    """Compare stored predictions with the answers that followed, and print measures.
+
+    Args:
+        tenant: only learners of this tenant.
+        since: only responses recorded since.
+        json: print JSON instead of tables.
+        report: also write a page to this file.
+    """
+    settings = set_up()
     live, selection, ceilings = asyncio.run(_read(settings, tenant, since))
     if json:
         document = live_document(live, selection, ceilings)
@@ -49,13 +54,13 @@ def evaluate_live(
         warning = ceiling_warning(ceilings)
         if warning is not None:
             typer.echo(f"Active parameters: {warning}")
-        _tell_drift(live)
+        _warn_of_drift(live)
     if report is not None and not live.score.size:
-        typer.echo("There is no response to draw: no page is written.", err=True)
+        typer.echo("There is no response to show: no page is written.", err=True)
     elif report is not None:
         html = render_live(live, selection, datetime.now(UTC), ceilings)
         report.write_text(html, encoding="utf-8")
-        typer.echo(f"The page with its curves: {report.resolve()}", err=True)
+        typer.echo(f"The page with the curves: {report.resolve()}", err=True)
 
 
 async def _read(
@@ -72,18 +77,18 @@ async def _read(
 async def _ceilings(
     ledger: VersionsLedger, settings: Settings, concepts: Sequence[str]
 ) -> dict[str, float]:
-    """Ceilings under the active parameters; none if this engine can't read these."""
+    """Return ceilings of mastery by concept; none if this engine can't read the parameters."""
     try:
         active = await ParametersSource(ledger, settings.mastery_threshold).refresh()
     except ParametersRefused as error:
-        # Stored predictions can be judged without the parameters.
-        typer.echo(f"Ceilings of mastery are not known: {error}", err=True)
+        # Stored predictions can be evaluated without the parameters.
+        typer.echo(f"Ceilings of mastery are unknown: {error}", err=True)
         return {}
     return ceilings_of(active, concepts)
 
 
 async def collected(ledger: PredictionsLedger, selection: Selection, limit: int = _PAGE) -> Live:
-    """Read all predictions of a selection, in pages of so many responses."""
+    """Read all predictions of a selection, in pages of `limit` responses."""
     found = Collected()
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)
@@ -97,18 +102,18 @@ async def collected(ledger: PredictionsLedger, selection: Selection, limit: int 
 
 
 def live_table(live: Live) -> Table:
-    """For a person: all, versions, lengths of history, and the most answered concepts."""
-    table = Table(title="Stored predictions, and what then happened", title_justify="left")
+    """Return a table: overall, by version, by length of history, and the largest concepts."""
+    table = Table(title="Stored predictions and the answers that followed", title_justify="left")
     table.add_column("")
     for name in ("AUC", "RMSE", "ECE", "log loss", "bias", "excess", "responses"):
         table.add_column(name, justify="right")
     _row(table, "all", live.whole())
     table.add_section()
-    for version, of in live.by_version().items():
-        _row(table, version_name(version), of)
+    for version, measures in live.by_version().items():
+        _row(table, version_name(version), measures)
     table.add_section()
-    for label, of in live.by_history().items():
-        _row(table, f"{label} before", of)
+    for label, measures in live.by_history().items():
+        _row(table, f"{label} before", measures)
     table.add_section()
     concepts = live.by_concept()
     for name in list(concepts)[:_SHOWN]:
@@ -118,15 +123,24 @@ def live_table(live: Live) -> Table:
     return table
 
 
-def _row(table: Table, name: str, of: LiveMeasures) -> None:
-    values = (of.auc, of.rmse, of.ece, of.log_loss, of.bias.mean, of.excess.mean)
-    table.add_row(name, *(decimal(value, 4) for value in values), f"{of.responses:,}")
+def _row(table: Table, name: str, measures: LiveMeasures) -> None:
+    values = (
+        measures.auc,
+        measures.rmse,
+        measures.ece,
+        measures.log_loss,
+        measures.bias.mean,
+        measures.excess.mean,
+    )
+    table.add_row(name, *(decimal(value, 4) for value in values), f"{measures.responses:,}")
 
 
-def _tell_drift(live: Live) -> None:
+def _warn_of_drift(live: Live) -> None:
     if live.whole().drifts(LIMITS):
-        typer.echo("Predictions do not fit what happened: `mastery calibrate` is the usual remedy.")
+        typer.echo("Predictions do not fit the answers: `mastery calibrate` is the usual remedy.")
     odd = drifting(live.by_concept())
     if odd:
         more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
-        typer.echo(f"Those of {len(odd)} concepts do not: {', '.join(odd[:_SHOWN])}{more}")
+        typer.echo(
+            f"Predictions of {len(odd)} concepts do not fit: {', '.join(odd[:_SHOWN])}{more}"
+        )

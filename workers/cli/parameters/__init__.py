@@ -1,1 +1,1 @@
-"""`mastery parameters`: list, show and activate versions."""
+"""Versions of the parameters: list, show, activate, import and export."""

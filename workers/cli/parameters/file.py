@@ -1,4 +1,4 @@
-"""A version of the parameters as a file: what one deployment hands another."""
+"""A version of the parameters as a file, to move it between deployments."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,7 @@ from workers.ledger.parameters import StoredParameters, stored_document
 
 
 class ParametersFile(BaseModel):
-    """The content of such a file, one JSON object."""
+    """The content of the file, one JSON object."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,36 +23,36 @@ class ParametersFile(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file, and make sure that states can be computed under what it says.
+        """Read a file, and check that its parameters are usable.
 
         Raises:
-            InputFileError: naming the first field that is missing, unknown or out of its range.
+            InputFileError: a field is missing, unknown or out of range; the message names it.
         """
         try:
-            found = cls.model_validate_json(path.read_bytes())
-            # As it will be stored.
-            parameters_of(stored_document(found.parameters))
+            content = cls.model_validate_json(path.read_bytes())
+            # In the form in which it will be stored.
+            parameters_of(stored_document(content.parameters))
         except OSError as error:
             raise InputFileError(f"{path} can't be read: {error.strerror or error}") from error
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"])) or "the file"
             raise InputFileError(
-                f"{path} is no version of the parameters: {place}: {first['msg']}; "
+                f"{path} is not a version of the parameters: {place}: {first['msg']}; "
                 "`mastery parameters export` writes such files"
             ) from error
         except OlderFormulas as error:
             raise InputFileError(f"{path} can't be used: {error}") from error
         except ValueError as error:
             raise InputFileError(
-                f"{path} has parameters that can't be used: parameters.{error}; correct the file, "
-                "or export it by the version of the engine that imports it"
+                f"{path} has unusable parameters: parameters.{error}; correct the file, or export "
+                "it with the same version of the engine"
             ) from error
-        return found
+        return content
 
     @classmethod
     def of(cls, stored: StoredParameters) -> Self:
-        """The file of a stored version."""
+        """Return the file of a stored version."""
         return cls(
             model=stored.model,
             note=stored.note,
@@ -61,10 +61,10 @@ class ParametersFile(BaseModel):
         )
 
     def write(self, path: Path | None) -> None:
-        """Write it; to stdout where there is no path.
+        """Write the file; to stdout without a path.
 
         Raises:
-            InputFileError: it can't be written.
+            InputFileError: the path is not writable.
         """
         text = self.model_dump_json(indent=2) + "\n"
         if path is None:

@@ -1,4 +1,4 @@
-"""Versions of the parameters as text for a person."""
+"""Versions of the parameters as text."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,11 +10,11 @@ from workers.modelling.judging.deciding import Decision
 
 
 def listing(versions: Iterable[ParametersVersion], active: Activation) -> list[str]:
-    """One line for each version, the active one marked, and since when it is."""
+    """Return one line per version, with the active one marked, and when it was activated."""
     lines = [
-        f"{'*' if one.version == active.version else ' '} {one.version:>5}  {one.model:<14}  "
-        f"{one.created_at or '-':<27}  {one.note}".rstrip()
-        for one in versions
+        f"{'*' if version.version == active.version else ' '} {version.version:>5}  "
+        f"{version.model:<14}  {version.created_at or '-':<27}  {version.note}".rstrip()
+        for version in versions
     ]
     if active.activated_at is not None:
         lines.append(
@@ -23,16 +23,16 @@ def listing(versions: Iterable[ParametersVersion], active: Activation) -> list[s
     return lines
 
 
-def whole(stored: StoredParameters, parameters: Parameters, *, active: bool) -> list[str]:
-    """What is in a version, and what was found out when it was fitted."""
+def details(stored: StoredParameters, parameters: Parameters, *, active: bool) -> list[str]:
+    """Return the content of a version and the diagnostics of its fit."""
     scales = ", ".join([*parameters.scales, *(["any other"] if parameters.any_scale else [])])
     return [
         f"version      {stored.version}{', active' if active else ''}",
         f"model        {stored.model}",
         f"stored       {stored.created_at or '-'}",
         f"note         {stored.note}".rstrip(),
-        f"concepts     {len(parameters.concepts)} with parameters of their own",
-        f"items        {len(parameters.items)} with parameters of their own",
+        f"concepts     {len(parameters.concepts)} with own parameters",
+        f"items        {len(parameters.items)} with own parameters",
         f"scales       {scales or 'none is calibrated'}",
         *_decision(stored.diagnostics),
         f"diagnostics  {json.dumps(dict(stored.diagnostics), indent=2, ensure_ascii=False)}",
@@ -40,7 +40,7 @@ def whole(stored: StoredParameters, parameters: Parameters, *, active: bool) -> 
 
 
 def _decision(diagnostics: Mapping[str, Any]) -> list[str]:
-    """A line with the decision of a calibration; diagnostics of an imported version are free."""
+    """Return the decision of a calibration; imported versions may have other diagnostics."""
     match diagnostics:
         case {
             "decision": {"activate": bool(), "reason": str()} as decision,

@@ -1,1 +1,1 @@
-"""`mastery reconcile`: repair graph and events from the ledger."""
+"""Repair of the graph from the ledger."""

@@ -1,4 +1,4 @@
-"""What a reconciliation did, for people and as JSON."""
+"""The report of a reconciliation, as text and as JSON."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from workers.operations.repair.scope import Cursor
 
 @dataclass(slots=True)
 class Report:
-    """Counts of a run, and the first of its differences.
+    """Counts and first differences of a run.
 
     Args:
-        show: keep at most so many differences.
-        dry_run: whether nothing was changed.
-        publish: whether values were to be published.
+        show: keep at most this many differences.
+        dry_run: the run changes nothing.
+        publish: the run publishes values.
     """
 
     show: int
@@ -37,48 +37,48 @@ class Report:
     events: int = 0
     untold: int = 0
     cursor: Cursor | None = None
-    """Where to go on; None once all is done, and before anything is."""
+    """The place to continue; None before the first page and after the last."""
     since_us: int | None = None
-    """Since when was published, by the ledger's clock: an age means another moment later."""
+    """Start of the published span, microseconds since 1970 by the ledger's clock."""
     finished: bool = False
 
     def compared(self, page: Compared) -> None:
         """Count a page of the comparison."""
         self.learners += page.learners
-        self.kinds.update(one.kind for one in page.found)
+        self.kinds.update(difference.kind for difference in page.found)
         self.nodes += len(page.nodes)
         self.left += page.left
         self.shown += page.found[: self.show - len(self.shown)]
 
     def mapped(self, found: Sequence[MapDifference]) -> None:
-        """Count what a tenant's concept map differed in."""
+        """Count the differences of a tenant's concept map."""
         self.concepts += found
 
     def published(self, page: Published) -> None:
-        """Count a page of what was published."""
+        """Count a page of published values."""
         self.published_learners += page.learners
         self.events += page.events
         self.untold += page.unpublished
 
     @property
     def options(self) -> str:
-        """The options with which a run goes on where this one ended, beside those of its scope."""
+        """Options that continue an interrupted run, without those of its scope."""
         since = "" if self.since_us is None else f"--publish --since {iso(self.since_us)}"
         cursor = "" if self.cursor is None else f"--cursor {self.cursor}"
         return f"{since} {cursor}".strip() or "the same options"
 
     @property
     def different(self) -> int:
-        """How many relationships, nodes and concepts were not as the ledger says."""
+        """Number of relationships, nodes and concepts that differed from the ledger."""
         return self.kinds.total() + self.nodes + len(self.concepts) + self.unlocked
 
     @property
     def good(self) -> bool:
-        """Whether the graph is as the ledger says by now."""
+        """Whether the graph now agrees with the ledger."""
         return self.finished and not (self.different if self.dry_run else self.left)
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the report for JSON."""
         return {
             "finished": self.finished,
             "dry_run": self.dry_run,
@@ -95,8 +95,8 @@ class Report:
             "different": self.different,
             "kinds": self._counted(),
             "repaired": 0 if self.dry_run else self.different - len(self.left),
-            "left": [one.document() for one in self.left],
-            "shown": [one.document() for one in self.shown],
+            "left": [difference.document() for difference in self.left],
+            "shown": [difference.document() for difference in self.shown],
         }
 
     def _counted(self) -> dict[str, int]:
@@ -108,36 +108,36 @@ class Report:
         return {**self.kinds, **{name: count for name, count in others.items() if count}}
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Yield the report as lines of text."""
         if self.publish:
             verb = "would be published" if self.dry_run else "published"
             yield f"{self.events} events of {self.published_learners} learners {verb}"
             if self.untold:
                 yield (
-                    f"{self.untold} rewritten scales or sessions have no event of their own: "
-                    "only the graph's repair carries them"
+                    f"{self.untold} rewritten scales or sessions have no event: only the repair of "
+                    "the graph updates them"
                 )
         for concept in self.concepts[: self.show] if self.dry_run else ():
             yield str(concept)
-        for one in self.shown if self.dry_run else self.left:
-            yield str(one)
+        for difference in self.shown if self.dry_run else self.left:
+            yield str(difference)
         yield f"{self.learners} learners compared with the graph: {self._outcome()}"
         if not self.finished:
-            yield f"stopped early: go on with {self.options}"
+            yield f"stopped early: continue with {self.options}"
 
     def _outcome(self) -> str:
         kinds = [f"{count} {kind}" for kind, count in self.kinds.most_common()]
         if self.nodes:
-            kinds.append(f"{self.nodes} of nobody")
+            kinds.append(f"{self.nodes} orphaned")
         if self.concepts:
             kinds.append(f"{len(self.concepts)} concepts of the map")
         if self.unlocked:
             kinds.append(f"{self.unlocked} unlocked concepts")
         if not kinds:
             return "no difference"
-        told = f"{self.different} differences ({', '.join(kinds)})"
+        summary = f"{self.different} differences ({', '.join(kinds)})"
         if self.dry_run:
-            return told
+            return summary
         if self.left:
-            return f"{told}, {len(self.left)} came back when repaired"
-        return f"{told}, repaired"
+            return f"{summary}, {len(self.left)} came back after the repair"
+        return f"{summary}, repaired"

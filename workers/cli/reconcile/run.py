@@ -1,4 +1,4 @@
-"""A run of `mastery reconcile` on open servers, page by page until it is stopped."""
+"""A reconciliation on open servers, page by page until it is stopped."""
 
 import asyncio
 import time
@@ -26,18 +26,18 @@ _log = structlog.get_logger(__name__)
 
 _Page = TypeVar("_Page")
 
-_TOLD_EVERY_S: Final = 10.0
+_LOG_EVERY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted.
+    """The task of a run.
 
     Args:
-        scope: whose values.
-        since: publish those recorded since; None: publish nothing.
-        cursor: where to go on.
-        dry_run: only look.
+        scope: the learners.
+        since: publish values recorded since; None publishes nothing.
+        cursor: the place to continue an interrupted run.
+        dry_run: change nothing.
     """
 
     scope: Scope
@@ -47,14 +47,14 @@ class Order:
 
 
 class Run:
-    """Publishes if that is wanted, and then compares and repairs.
+    """Publishes if the order says so, then compares and repairs.
 
     Args:
-        servers: open.
+        servers: open servers.
         shard_count: `STREAM_SHARDS`.
-        order: what is wanted.
-        report: told of each page.
-        bar: shows how far it is.
+        order: the task.
+        report: counts each page.
+        bar: shows the progress.
     """
 
     def __init__(
@@ -66,16 +66,16 @@ class Run:
         self._report = report
         self._bar = bar
         self._task = bar.add_task("", total=None)
-        self._told = time.monotonic()
+        self._logged = time.monotonic()
 
     async def until_done(self, stopped: asyncio.Event) -> None:
-        """Run to the end, or until stopped; the report says where to go on.
+        """Run to the end, or until stopped; the report then has the cursor.
 
         Raises:
-            Unavailable: a server is away at the start. Later the run waits for it.
-            Fatal: a server refuses us.
+            Unavailable: a server is away at the start; later, the run waits for it.
+            Fatal: a server refuses a request.
         """
-        # A server that is away now is a wrong setting rather than a passing outage.
+        # A server that is away at the start suggests a wrong setting, not a passing outage.
         await self._servers.ledger.ping()
         resumed = None if self._order.cursor is None else self._order.cursor.phase
         if self._order.since is not None and resumed is not Phase.GRAPH:
@@ -103,7 +103,7 @@ class Run:
         async for page in until_stopped(publication.run(since_us, after), stopped):
             self._report.published(page)
             self._report.cursor = Cursor(Phase.PUBLISH, page.after)
-            self._tell("publishing", page.scanned)
+            self._show_progress("publishing", page.scanned)
 
     async def _repair(self, stopped: asyncio.Event) -> None:
         await self._servers.graph.prepare()
@@ -121,11 +121,11 @@ class Run:
             self._report.compared(page)
             if page.after is not None:
                 self._report.cursor = Cursor(Phase.GRAPH, page.after)
-            self._tell("comparing", page.learners)
+            self._show_progress("comparing", page.learners)
         await self._repair_unlocked(stopped)
 
     async def _repair_unlocked(self, stopped: asyncio.Event) -> None:
-        """Last, since it needs the learners; the graph's repair itself needs no Redis."""
+        """Run last: it needs the repaired learners, and it alone needs Redis."""
         unlocked = UnlockedRepair(
             client=self._servers.redis,
             shard_count=self._shard_count,
@@ -142,7 +142,7 @@ class Run:
             _log.warning("unlocked_concepts_not_compared", reason=error.reason)
 
     async def _repair_map(self, stopped: asyncio.Event) -> None:
-        """Concepts come before learners: they are few, and learners are tied to them."""
+        """Run first: concepts are few, and learners refer to them."""
         if self._order.scope.one is not None:
             return
         graph_map = GraphMap(
@@ -154,11 +154,11 @@ class Run:
         async for found in until_stopped(graph_map.of(self._order.scope.tenant_id), stopped):
             self._report.mapped(found)
 
-    def _tell(self, what: str, learners: int) -> None:
-        """Show how far it is; in the log for those who have to go on after a crash."""
+    def _show_progress(self, what: str, learners: int) -> None:
+        """Show the progress, and log it for whoever has to continue after a crash."""
         self._bar.update(self._task, description=what, advance=learners)
-        if time.monotonic() - self._told >= _TOLD_EVERY_S:
-            self._told = time.monotonic()
+        if time.monotonic() - self._logged >= _LOG_EVERY_S:
+            self._logged = time.monotonic()
             _log.info(
                 "reconcile_progress",
                 doing=what,
@@ -171,7 +171,7 @@ class Run:
 async def until_stopped(
     pages: AsyncIterator[_Page], stopped: asyncio.Event
 ) -> AsyncIterator[_Page]:
-    """The pages, until somebody wants it to stop; a page half done is given up."""
+    """Yield pages until `stopped` is set; an unfinished page is cancelled."""
     waiting = asyncio.create_task(stopped.wait())
     try:
         while not stopped.is_set():

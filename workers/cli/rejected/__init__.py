@@ -1,1 +1,1 @@
-"""`mastery rejected`: list, show, redrive and purge dead letters."""
+"""Dead letters: list, show, redrive and purge."""

@@ -1,4 +1,4 @@
-"""A run over dead letters, page by page, and what became of them."""
+"""A run over dead letters, page by page, with a tally of the outcomes."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -6,41 +6,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers.cli.progress import progress_bar
+from workers.cli.rejected.choice import Choice
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
 from workers.operations.dead_letters.outcome import Fate, Outcome
 from workers.operations.dead_letters.reading import DeadLetters
-from workers.operations.dead_letters.selection import Selection
 
 Act = Callable[[list[DeadLetter]], Awaitable[list[Outcome]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which letters a command is about: these ids, or if there are none, a selection.
-
-    Args:
-        ids: the ids.
-        selection: what is selected where no id is given.
-        cursor: begin behind this letter.
-        limit: at most so many.
-    """
-
-    ids: tuple[DeadLetterId, ...] = ()
-    selection: Selection = field(default_factory=Selection)
-    cursor: DeadLetterId | None = None
-    limit: int | None = None
-
-
 @dataclass(slots=True)
 class Tally:
-    """What became of the letters of a run.
+    """The outcomes of a run.
 
     Args:
-        fates: how many ended how.
-        reasons: how many could not be sent again for which reason.
-        named: of letters named by id, each outcome.
-        missing: ids that no letter has.
-        cursor: where the next run goes on, if the limit ended this one.
+        fates: number of letters by outcome.
+        reasons: number of letters that could not be sent again, by reason.
+        named: outcomes of the letters that were named by id.
+        missing: ids without a letter.
+        cursor: start of the next run, if the limit ended this one.
     """
 
     fates: Counter[Fate] = field(default_factory=Counter)
@@ -51,47 +34,47 @@ class Tally:
 
     @property
     def failed(self) -> bool:
-        """Whether something that was named by its id could not be done."""
+        """Whether a letter named by id is missing or could not be handled."""
         wrong = (Fate.REFUSED, Fate.ON_ITS_WAY, Fate.MISSING)
-        return bool(self.missing) or any(one.fate in wrong for one in self.named)
+        return bool(self.missing) or any(outcome.fate in wrong for outcome in self.named)
 
     def add(self, outcomes: list[Outcome], *, named: bool) -> None:
         """Count outcomes."""
-        for one in outcomes:
-            self.fates[one.fate] += 1
-            if one.reason is not None:
-                self.reasons[one.reason] += 1
+        for outcome in outcomes:
+            self.fates[outcome.fate] += 1
+            if outcome.reason is not None:
+                self.reasons[outcome.reason] += 1
         if named:
             self.named += outcomes
 
     def as_dict(self) -> dict[str, Any]:
-        """The tally as JSON shows it."""
+        """Return the tally for JSON."""
         return {
             **{fate.value: count for fate, count in self.fates.items()},
             "reasons": dict(self.reasons),
             "letters": [
                 {
-                    "id": str(one.letter.id),
-                    "outcome": one.fate.value,
-                    "redriven_as": one.redriven_as,
-                    "redriven_at": one.letter.redriven_at,
-                    "reason": one.reason,
+                    "id": str(outcome.letter.id),
+                    "outcome": outcome.fate.value,
+                    "redriven_as": outcome.redriven_as,
+                    "redriven_at": outcome.letter.redriven_at,
+                    "reason": outcome.reason,
                 }
-                for one in self.named
+                for outcome in self.named
             ],
-            "missing": [str(one) for one in self.missing],
+            "missing": [str(letter_id) for letter_id in self.missing],
             "cursor": None if self.cursor is None else str(self.cursor),
         }
 
     def lines(self, *, dry_run: bool) -> Iterator[str]:
-        """The tally for people: each letter that was named, and then the numbers."""
-        for one in self.named:
-            yield f"{one.letter.id}: {_sentence(one, dry_run=dry_run)}"
+        """Yield lines of text: one per letter named by id, then the counts."""
+        for outcome in self.named:
+            yield f"{outcome.letter.id}: {_sentence(outcome, dry_run=dry_run)}"
         if not self.named:
             for reason, count in self.reasons.most_common():
                 yield f"{count} not redriven: {reason}"
-        told = [f"{count} {_words(fate, dry_run=dry_run)}" for fate, count in self.fates.items()]
-        yield ", ".join(told) or "no dead letters of that kind"
+        counts = [f"{count} {_words(fate, dry_run=dry_run)}" for fate, count in self.fates.items()]
+        yield ", ".join(counts) or "no matching dead letters"
 
 
 async def run_over(
@@ -103,18 +86,18 @@ async def run_over(
     counted: bool = True,
     before: Callable[[int], None] | None = None,
 ) -> Tally:
-    """Do something to all letters chosen, page by page, under a progress bar.
+    """Act on all chosen letters, page by page, with a progress bar.
 
-    What is added to the streams while it runs is left alone. Stopped half-way, it can be run
-    again: each page is done with before the next is read.
+    The run ignores letters added meanwhile. After an interruption it can start again, because it
+    finishes each page before it reads the next.
 
     Args:
-        letters: all of them.
-        chosen: which of them.
-        act: does it to one page.
-        title: what the bar says; None: no bar.
-        counted: whether all are counted before the first is touched.
-        before: called with the number of letters before the first is touched; raises to stop.
+        letters: the streams of dead letters.
+        chosen: the letters to act on.
+        act: handles one page.
+        title: label of the bar; None shows no bar.
+        counted: count all letters before the first page.
+        before: called with that count before the first page; may raise to stop.
 
     Raises:
         RedisUnavailable: Redis is away.
@@ -145,17 +128,17 @@ async def run_over(
 async def _pages(
     letters: DeadLetters, chosen: Choice, ends: Mapping[int | None, str], tally: Tally
 ) -> AsyncIterator[list[DeadLetter]]:
-    """The letters chosen; notes in the tally what is missing, and where the limit cut."""
+    """Yield the chosen letters; note missing ids and the next cursor in the tally."""
     if chosen.ids:
         found = await letters.get(chosen.ids)
-        tally.missing = [one for one in chosen.ids if one not in found]
+        tally.missing = [letter_id for letter_id in chosen.ids if letter_id not in found]
         yield list(found.values())
         return
     left = chosen.limit
     last = chosen.cursor
     async for page in letters.pages(chosen.selection, after=chosen.cursor, ends=ends):
         if left is not None and len(page) > left:
-            # One more than is wanted: only now it is known that there is a next page.
+            # One letter beyond the limit proves that there is a next page.
             if left:
                 last = page[left - 1].id
                 yield page[:left]
@@ -167,16 +150,16 @@ async def _pages(
             yield page
 
 
-def _sentence(one: Outcome, *, dry_run: bool) -> str:
-    if one.fate is Fate.REFUSED:
-        return f"not redriven: {one.reason}"
-    text = _words(one.fate, dry_run=dry_run)
-    if one.fate is Fate.REDRIVEN and one.redriven_as is not None:
-        return f"{text} as {one.redriven_as}"
-    if one.fate is Fate.ALREADY_REDRIVEN:
-        return f"{text} at {one.letter.redriven_at} as {one.redriven_as}; nothing was sent"
-    if one.fate is Fate.ON_ITS_WAY:
-        return f"{text}: the worker has not settled {one.redriven_as} yet; try again later"
+def _sentence(outcome: Outcome, *, dry_run: bool) -> str:
+    if outcome.fate is Fate.REFUSED:
+        return f"not redriven: {outcome.reason}"
+    text = _words(outcome.fate, dry_run=dry_run)
+    if outcome.fate is Fate.REDRIVEN and outcome.redriven_as is not None:
+        return f"{text} as {outcome.redriven_as}"
+    if outcome.fate is Fate.ALREADY_REDRIVEN:
+        return f"{text} at {outcome.letter.redriven_at} as {outcome.redriven_as}; nothing was sent"
+    if outcome.fate is Fate.ON_ITS_WAY:
+        return f"{text}: the worker has not finished {outcome.redriven_as}; try again later"
     return text
 
 
@@ -187,6 +170,6 @@ def _words(fate: Fate, *, dry_run: bool) -> str:
         Fate.ALREADY_REDRIVEN: "already redriven",
         Fate.REFUSED: "can't be redriven",
         Fate.PURGED: f"{would}purged",
-        Fate.ON_ITS_WAY: "kept, redriven and still on its way",
-        Fate.MISSING: "gone meanwhile",
+        Fate.ON_ITS_WAY: "kept, because the redriven event is still in progress",
+        Fate.MISSING: "gone in the meantime",
     }[fate]

@@ -17,16 +17,16 @@ _COLUMNS: Final = ("id", "code", "tenant_id", "student_id", "rejected_at", "redr
 _LONGEST_CELL: Final = 64
 _LONGEST_TABLE: Final = 500
 _UNSAFE: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-"""Unicode categories that may move the cursor, turn the text around or break a line."""
+"""Unicode categories that can move the cursor, reverse text or break lines."""
 
 
 def console() -> Console:
-    """Where people look: nothing of an event is taken for markup."""
+    """Return a console that never interprets event text as markup."""
     return Console(markup=False, highlight=False, emoji=False)
 
 
 def row(letter: DeadLetter) -> dict[str, Any]:
-    """One letter as `list --json` shows it."""
+    """Return a letter as `list --json` prints it."""
     data, claimed = letter.data, letter.claimed()
     return {
         "id": str(letter.id),
@@ -47,7 +47,7 @@ def row(letter: DeadLetter) -> dict[str, Any]:
 
 
 def whole(letter: DeadLetter) -> dict[str, Any]:
-    """One letter as `show --json` shows it: the rejection, and the event without its token."""
+    """Return a letter as `show --json` prints it: rejection and event, without the token."""
     found = row(letter)
     known = {*found, "event", "event_base64"}
     rest = {name: without_tokens(value) for name, value in letter.data.items() if name not in known}
@@ -56,12 +56,12 @@ def whole(letter: DeadLetter) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> str:
-    """JSON in ASCII, so that no character does anything to a terminal."""
+    """Return JSON in ASCII, so that no character can control the terminal."""
     return json.dumps(value, indent=2)
 
 
 class JsonListing:
-    """Prints an array of rows as they come."""
+    """Prints rows as a JSON array, page by page."""
 
     def __init__(self) -> None:
         self._before = "["
@@ -78,24 +78,24 @@ class JsonListing:
 
 
 class TableListing:
-    """Prints a table of rows, a new one where there are very many."""
+    """Prints rows as tables of limited length."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
         self._empty = True
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Take more rows, and print them if they are many."""
+        """Add rows, and print a full table."""
         self._rows += map(row, letters)
         if len(self._rows) >= _LONGEST_TABLE:
             self._print()
 
     def close(self) -> None:
-        """Print the rest, or that there is nothing."""
+        """Print the remaining rows, or a line if there were none."""
         if self._rows:
             self._print()
         elif self._empty:
-            typer.echo("no dead letters of that kind")
+            typer.echo("no matching dead letters")
 
     def _print(self) -> None:
         console().print(_table(self._rows))
@@ -107,14 +107,14 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for name in _COLUMNS:
         made.add_column(name.replace("_", " "), no_wrap=True)
     made.add_column("reason", overflow="fold", min_width=20)
-    for one in rows:
-        reason = Text(plain(one["reason"] or "no rejection of this engine's"))
-        made.add_row(*(Text(_cell(one[name])) for name in _COLUMNS), reason)
+    for cells in rows:
+        reason = Text(plain(cells["reason"] or "not a rejection by this engine"))
+        made.add_row(*(Text(_cell(cells[name])) for name in _COLUMNS), reason)
     return made
 
 
 def detail(letter: DeadLetter) -> str:
-    """One letter, whole, for people."""
+    """Return a whole letter as text."""
     found = whole(letter)
     event = found.pop("event")
     width = max(map(len, found))
@@ -124,26 +124,26 @@ def detail(letter: DeadLetter) -> str:
         if value is not None
     ]
     if event is None:
-        held = shown((letter.text("event") or "").encode())
-        lines += ["", f"no field `event`; the entry held: {plain(json.dumps(held))}"]
+        fields = shown((letter.text("event") or "").encode())
+        lines += ["", f"no field `event`; the entry has: {plain(json.dumps(fields))}"]
     else:
         text = event if isinstance(event, str) else json.dumps(event, indent=2, ensure_ascii=False)
-        lines += ["", f"the event (tokens are shown as {REDACTED}):", plain(text, keep="\n")]
+        lines += ["", f"the event (tokens replaced by {REDACTED}):", plain(text, keep="\n")]
     return "\n".join(lines)
 
 
 def plain(text: str, keep: str = "") -> str:
-    """A text whose control and format characters are written out as escapes.
+    """Return a text with its control and format characters as escapes.
 
     Args:
-        text: what a publisher may have written.
-        keep: characters that stay as they are.
+        text: any text of a publisher.
+        keep: characters to leave unescaped.
     """
     return "".join(
-        one
-        if one in keep or unicodedata.category(one) not in _UNSAFE
-        else one.encode("unicode_escape", "surrogatepass").decode()
-        for one in text
+        character
+        if character in keep or unicodedata.category(character) not in _UNSAFE
+        else character.encode("unicode_escape", "surrogatepass").decode()
+        for character in text
     )
 
 

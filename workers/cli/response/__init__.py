@@ -1,1 +1,1 @@
-"""`mastery response`: correct and withdraw responses."""
+"""Corrections of recorded responses."""

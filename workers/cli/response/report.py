@@ -1,10 +1,10 @@
-"""What `mastery response` prints."""
+"""The report of a correction, as text and as JSON."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from workers.cli.telling import told_line
+from workers.cli.publishing import published_line
 from workers.operations.repair.correcting import Corrected
 
 _SHOWN: Final = 20
@@ -12,51 +12,51 @@ _SHOWN: Final = 20
 
 @dataclass(slots=True)
 class Report:
-    """How the responses ended, and what subscribers were told."""
+    """Outcomes of the responses, and the number of published events."""
 
     done: list[Corrected] = field(default_factory=list)
-    told: int = 0
+    published: int = 0
     left: str | None = None
 
     def of(self, ending: str) -> list[Corrected]:
-        """Those that ended so."""
-        return [one for one in self.done if one.ending == ending]
+        """Return the responses with this outcome."""
+        return [response for response in self.done if response.ending == ending]
 
     def document(self, dry_run: bool) -> dict[str, Any]:
-        """As JSON."""
+        """Return the report for JSON."""
         return {
             "corrected": len(self.of("corrected")),
             "unchanged": len(self.of("unchanged")),
             "damaged": len(self.of("damaged")),
-            "events": self.told,
+            "events": self.published,
             "dry_run": dry_run,
             "responses": [
                 {
-                    **one.key._asdict(),
-                    "response_id": one.response_id,
-                    "result": one.ending,
-                    "before": one.before,
-                    "after": one.after,
+                    **response.key._asdict(),
+                    "response_id": response.response_id,
+                    "result": response.ending,
+                    "before": response.before,
+                    "after": response.after,
                 }
-                for one in self.done
+                for response in self.done
             ],
         }
 
     def lines(self, dry_run: bool) -> Iterable[str]:
-        """For a person."""
+        """Yield the report as lines of text."""
         damaged, corrected = self.of("damaged"), self.of("corrected")
-        for one in damaged[:_SHOWN]:
+        for response in damaged[:_SHOWN]:
             yield (
-                f"tenant {one.key.tenant_id!r}, student {one.key.student_id!r}: the log is not "
-                f"what was written, response {one.response_id} is left alone; see `mastery verify`"
+                f"tenant {response.key.tenant_id!r}, student {response.key.student_id!r}: the log "
+                f"was altered, response {response.response_id} is left alone; see `mastery verify`"
             )
         if len(damaged) > _SHOWN:
             yield f"… and {len(damaged) - _SHOWN} more"
-        students = len({one.key for one in corrected})
+        students = len({response.key for response in corrected})
         yield (
             f"{len(corrected)} responses of {students} students "
             f"{'would be corrected' if dry_run else 'corrected'}, "
-            f"{len(self.of('unchanged'))} counted like that already"
+            f"{len(self.of('unchanged'))} already counted this way"
         )
         if not dry_run:
-            yield told_line(self.told, self.left)
+            yield published_line(self.published, self.left)

@@ -1,6 +1,5 @@
-"""TypeScript types of the contracts, from their JSON Schemas; no Node is needed for it.
+"""TypeScript types of the contracts, made from their JSON Schemas without Node.
 
-`json-schema-to-typescript` and quicktype, which Python packages call, are programs of Node; there
-is no well-kept generator in Python. What our models produce is a small subset of JSON Schema, and
-nothing else is taken.
+`json-schema-to-typescript` and quicktype need Node, and Python has no well-kept generator. Our
+models produce a small subset of JSON Schema; anything outside this subset is refused.
 """

@@ -1,4 +1,4 @@
-"""What a JSON Schema says beyond the type, as a TSDoc comment."""
+"""TSDoc comments with the facts of a JSON Schema that no TypeScript type expresses."""
 
 import json
 import textwrap
@@ -17,16 +17,16 @@ _PATTERNS: Final = {r"^[^\x00-\x1f\x7f-\x9f]+$": "No control characters."}
 
 
 def comment(schema: Schema, indent: str = "") -> list[str]:
-    """The lines of the comment of a type or a property; none where there is nothing to say.
+    """Return the lines of the comment for a type or a property; empty without facts.
 
     Args:
-        schema: of the type or property.
-        indent: what stands before each line.
+        schema: the schema of the type or property.
+        indent: the prefix of each line.
     """
     text = schema.get("description", "").replace("``", "`")
     *before, last = [" ".join(part.split()) for part in text.split("\n\n")]
     paragraphs = [*before, " ".join([last, *_facts(schema)]).strip()]
-    # A default of null is the same as the field being away, which its `?` says.
+    # A default of null equals an absent field, which `?` expresses already.
     if schema.get("default") is not None:
         paragraphs.append(f"@defaultValue {_code(schema['default'])}")
     if schema.get("deprecated"):
@@ -57,7 +57,7 @@ def _framed(paragraphs: list[str], indent: str) -> list[str]:
 
 
 def _facts(schema: Schema) -> Iterator[str]:
-    """What a value must be that no type of TypeScript says, in sentences."""
+    """Yield sentences about constraints that no TypeScript type expresses."""
     members = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
     if len(members) == 1:
         yield from _facts(members[0])
@@ -79,14 +79,14 @@ def _particulars(schema: Schema) -> Iterator[str]:
     for keyword, words in (("exclusiveMinimum", "Above"), ("exclusiveMaximum", "Below")):
         if keyword in schema:
             yield f"{words} {_number(schema[keyword])}."
-    # A format is the better description of its own pattern.
+    # The format describes the value better than its pattern.
     if "pattern" in schema and "format" not in schema:
         yield _PATTERNS.get(schema["pattern"], f"Matches `{schema['pattern']}`.")
     if schema.get("uniqueItems"):
         yield "All distinct."
     each = " ".join(_facts(schema["items"])) if "items" in schema else ""
     if each:
-        yield f"Each of them: {each}"
+        yield f"Each item: {each}"
     if schema.get("examples"):
         yield f"Such as {_code(schema['examples'][0])}."
 

@@ -1,4 +1,4 @@
-"""The module of all events: one interface for each event and for each of its parts."""
+"""The TypeScript module of all events: an interface for each event and each part."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "Response": "PracticeResponse",
     "ResponseV0": "PracticeResponseV0",
 }
-"""Express and fetch have a `Response` each, which stands in every file that would import ours."""
+"""Express and fetch each define a `Response`; another name avoids the clash."""
 
 _WIDTH: Final = 100
 _HEAD: Final = """\
@@ -28,24 +28,24 @@ _HEAD: Final = """\
 
 
 class Stream(NamedTuple):
-    """A stream as the module tells of it."""
+    """A stream of the module."""
 
     name: str
     event_types: tuple[str, ...]
-    """Of the events in it, the current one first."""
+    """The types of its events, the current version first."""
     summary: str
-    """What has happened when an event is added."""
+    """The meaning of a new event, one sentence."""
 
 
 def module(events: Mapping[str, Schema], streams: Mapping[str, Stream]) -> str:
-    """The text of the module; the same schemas make the same text.
+    """Return the text of the module; the same schemas always give the same text.
 
     Args:
-        events: the JSON Schema of each event by its type; `title` is its name.
-        streams: by a short name, which becomes a property's.
+        events: the JSON Schema of each event, by event type; `title` is the event's name.
+        streams: the streams by a short name, which becomes the name of a property.
 
     Raises:
-        UnsupportedSchemaError: a schema is not of the known subset, or one name has two meanings.
+        UnsupportedSchemaError: a schema is outside the known subset, or one name has two meanings.
     """
     found: dict[str, Schema] = {}
     for schema in events.values():
@@ -60,14 +60,14 @@ def module(events: Mapping[str, Schema], streams: Mapping[str, Stream]) -> str:
 
 
 def declaration(name: str, schema: Schema) -> str:
-    """The exported interface, or the alias where it is no object, of one definition.
+    """Return the exported interface of a definition, or an alias if it is not an object.
 
     Args:
-        name: what it is called in TypeScript.
-        schema: of it.
+        name: its name in TypeScript.
+        schema: its schema.
 
     Raises:
-        UnsupportedSchemaError: the schema is not of the known subset.
+        UnsupportedSchemaError: the schema is outside the known subset.
     """
     head = comment(schema)
     if not is_interface(schema):
@@ -80,7 +80,7 @@ def declaration(name: str, schema: Schema) -> str:
         lines += comment(part, "  ")
         lines.append(f"  {property_name(key)}{mark}: {type_of(part, RENAMED)};")
     if schema.get("additionalProperties") is True:
-        lines += ["  /** Others are kept. */", "  [name: string]: unknown;"]
+        lines += ["  /** Unknown fields are kept. */", "  [name: string]: unknown;"]
     return "\n".join([*lines, "}", ""])
 
 
@@ -95,7 +95,7 @@ def _alias(name: str, type_: str) -> list[str]:
 def _by_type(titles: Mapping[str, str]) -> str:
     return "\n".join(
         [
-            "/** Each event by its type. */",
+            "/** The events by type. */",
             "export interface EventOfType {",
             *(f"  {json.dumps(event_type)}: {title};" for event_type, title in titles.items()),
             "}",
@@ -113,7 +113,7 @@ def _by_stream(titles: Mapping[str, str], streams: Mapping[str, Stream]) -> str:
         events += [*head, f"  {property_name(key)}: {union};"]
     return "\n".join(
         [
-            "/** The streams by a short name; all but jobs are sharded by `STREAM_SHARDS`. */",
+            "/** The streams by a short name; `STREAM_SHARDS` shards all but jobs. */",
             "export const STREAMS = {",
             *names,
             "} as const;",

@@ -1,4 +1,4 @@
-"""A JSON Schema as a TypeScript type: the subset that our pydantic models produce, and no more."""
+"""TypeScript types of JSON Schemas: exactly the subset that our pydantic models produce."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _PRIMITIVES: Final = {
     "null": "null",
 }
 _NOTES: Final = frozenset({"title", "description", "default", "examples", "deprecated"})
-"""Keywords that say something and demand nothing."""
+"""Keywords that describe and do not constrain."""
 _BOUNDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"format", "pattern", "minLength", "maxLength"}),
@@ -32,18 +32,18 @@ _ROOT: Final = frozenset({"$schema", "$id", "$defs"})
 
 
 class UnsupportedSchemaError(ValueError):
-    """A schema says what no model of ours says: its type in TypeScript would be a guess."""
+    """A schema is outside the known subset: its TypeScript type would be a guess."""
 
 
 def type_of(schema: Schema, names: Mapping[str, str]) -> str:
-    """The TypeScript type of a value.
+    """Return the TypeScript type of a value.
 
     Args:
-        schema: of the value; ``$ref`` leads to a definition by its name.
-        names: what a definition is called in TypeScript, where that is another name.
+        schema: the schema of the value; ``$ref`` refers to a definition by name.
+        names: the TypeScript names of definitions that have another name there.
 
     Raises:
-        UnsupportedSchemaError: the schema has a keyword or a form that is not known here.
+        UnsupportedSchemaError: the schema has an unknown keyword or form.
     """
     if "$ref" in schema:
         _only(schema, {"$ref"})
@@ -51,7 +51,7 @@ def type_of(schema: Schema, names: Mapping[str, str]) -> str:
     if "anyOf" in schema:
         _only(schema, {"anyOf"})
         members = [type_of(one, names) for one in schema["anyOf"]]
-        # Null last, as everybody writes it; a type that several members have, once.
+        # Null last by convention; a type that several members share appears once.
         ordered = dict.fromkeys(sorted(members, key=lambda member: member == "null"))
         return " | ".join(ordered)
     if "const" in schema:
@@ -67,66 +67,70 @@ def type_of(schema: Schema, names: Mapping[str, str]) -> str:
 
 
 def is_interface(schema: Schema) -> bool:
-    """Whether it is an object with named properties, which TypeScript calls an interface."""
+    """Return whether the schema is an object with named properties: an interface."""
     return schema.get("type") == "object" and "properties" in schema
 
 
 def check_interface(schema: Schema) -> None:
-    """Return if the keywords of an object with named properties are all known.
+    """Check that all keywords of an object with named properties are known.
 
     Raises:
-        UnsupportedSchemaError: one is not, or a property that is required is not described.
+        UnsupportedSchemaError: a keyword is unknown, or a required property is not described.
     """
     _only(schema, {"type"} | _OF_TYPE["object"] | _ROOT)
     undescribed = set(schema.get("required", ())) - set(schema["properties"])
     if undescribed:
-        raise UnsupportedSchemaError(f"required and not described: {sorted(undescribed)}")
+        raise UnsupportedSchemaError(f"required but not described: {sorted(undescribed)}")
     if schema.get("additionalProperties", True) not in (True, False):
-        # An index signature would have to take the named properties as well.
-        raise UnsupportedSchemaError("named properties beside others of a type of their own")
+        # An index signature would have to cover the named properties too.
+        raise UnsupportedSchemaError(
+            "named properties beside additional properties of another type"
+        )
 
 
 def referred(reference: str, names: Mapping[str, str]) -> str:
-    """The TypeScript name of the definition that a ``$ref`` leads to.
+    """Return the TypeScript name of the definition that a ``$ref`` names.
 
     Raises:
-        UnsupportedSchemaError: it leads elsewhere, or the name is none in TypeScript.
+        UnsupportedSchemaError: it points elsewhere, or the name is not a TypeScript identifier.
     """
     name = reference.removeprefix(_REFERENCE)
     if name == reference or not _IDENTIFIER.fullmatch(name):
-        raise UnsupportedSchemaError(f"$ref {reference}: only {_REFERENCE}Name is followed")
+        raise UnsupportedSchemaError(f"$ref {reference}: only {_REFERENCE}Name is supported")
     return names.get(name, name)
 
 
 def property_name(name: str) -> str:
-    """A property's name, in quotes where it is no identifier."""
+    """Return a property's name, quoted unless it is an identifier."""
     return name if _IDENTIFIER.fullmatch(name) else literal(name)
 
 
 def literal(value: Any) -> str:
-    """A constant as the type that has it alone.
+    """Return the literal type of a constant.
 
     Raises:
-        UnsupportedSchemaError: it is an array or an object.
+        UnsupportedSchemaError: the constant is an array or an object.
     """
     if value is not None and not isinstance(value, str | int | float):
-        raise UnsupportedSchemaError(f"the constant {value!r} is no string, number, boolean, null")
+        raise UnsupportedSchemaError(
+            f"the constant {value!r} is not a string, number, boolean or null"
+        )
     return json.dumps(value, ensure_ascii=False)
 
 
 def _of_kind(schema: Schema, names: Mapping[str, str]) -> str:
     kind = schema["type"]
     if not isinstance(kind, str) or kind not in _OF_TYPE:
-        raise UnsupportedSchemaError(f"the type {kind!r}: a union is written as anyOf")
+        raise UnsupportedSchemaError(f"the type {kind!r}: write a union as anyOf")
     _only(schema, {"type"} | _OF_TYPE[kind])
     if kind == "array":
         if "items" not in schema:
-            raise UnsupportedSchemaError("an array that does not say of what")
+            raise UnsupportedSchemaError("an array without items")
         inner = type_of(schema["items"], names)
         return f"readonly ({inner})[]" if " " in inner else f"readonly {inner}[]"
     if kind == "object":
         if "properties" in schema:
-            raise UnsupportedSchemaError("an object with properties is a definition of its own")
+            raise UnsupportedSchemaError("an inline object with properties: make it a definition")
         others = schema.get("additionalProperties", True)
         if others is False:
             return "Record<string, never>"
@@ -138,6 +142,5 @@ def _only(schema: Schema, known: set[str] | frozenset[str]) -> None:
     unknown = sorted(schema.keys() - known - _NOTES)
     if unknown:
         raise UnsupportedSchemaError(
-            f"{', '.join(unknown)} in {dict(schema)}: "
-            "teach workers/reference/typescript what it means"
+            f"{', '.join(unknown)} in {dict(schema)}: support it in workers/reference/typescript"
         )

@@ -3,8 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
+from workers.cli import setting_up
 from workers.cli.main import app
-from workers.cli.reconcile import command
+from workers.cli.reconcile import start
 from workers.cli.reconcile.report import Report
 from workers.cli.reconcile.run import Order
 from workers.common.errors import LedgerRefused
@@ -18,7 +19,7 @@ PUBLISHING = Cursor(Phase.PUBLISH, LearnerKey("t", "s"))
 @pytest.fixture(autouse=True)
 def no_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs would go on to the runner's stream after it is closed."""
-    monkeypatch.setattr(command, "configure_logs", lambda *_: None)
+    monkeypatch.setattr(setting_up, "configure_logs", lambda *_: None)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_given_a_student_alone_then_it_is_of_the_default_tenant_and_what_is_foun
         assert order.scope == Scope("default", "s")
         report.finished = True
 
-    monkeypatch.setattr(command, "_reconcile", nothing_differs)
+    monkeypatch.setattr(start, "_reconcile", nothing_differs)
     result = CliRunner().invoke(app, ["reconcile", "--student", "s"])
 
     assert (result.exit_code, result.exception) == (0, None)
@@ -62,9 +63,9 @@ def test_given_a_failure_on_the_way_then_it_says_how_to_go_on(
         report.cursor = PUBLISHING
         raise LedgerRefused("no")
 
-    monkeypatch.setattr(command, "_reconcile", fails)
+    monkeypatch.setattr(start, "_reconcile", fails)
     arguments = ["--publish", "--since", "2h", "--cursor", str(PUBLISHING)]
     result = CliRunner().invoke(app, ["reconcile", *arguments])
 
     assert isinstance(result.exception, LedgerRefused)
-    assert f"failed: go on with --cursor {PUBLISHING}" in result.stderr
+    assert f"failed: continue with --cursor {PUBLISHING}" in result.stderr

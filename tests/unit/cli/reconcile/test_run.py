@@ -108,7 +108,7 @@ async def test_given_a_stop_while_comparing_when_gone_on_then_the_rest_is_compar
 
     assert (report.finished, report.good, report.learners) == (False, False, 100)
     assert report.cursor is not None
-    assert list(report.lines())[-1] == f"stopped early: go on with --cursor {report.cursor}"
+    assert list(report.lines())[-1] == f"stopped early: continue with --cursor {report.cursor}"
 
     await go_on(servers)
     rest = await run(servers, Order(Scope(), cursor=Cursor.of_text(str(report.cursor))))
@@ -198,7 +198,7 @@ async def test_given_repairs_then_the_report_counts_them_by_kind(servers: Server
 
     assert report.good
     (line,) = report.lines()
-    told = "3 differences (1 altered, 1 stray, 1 of nobody), repaired"
+    told = "3 differences (1 altered, 1 stray, 1 orphaned), repaired"
     assert line == f"{STUDENTS} learners compared with the graph: {told}"
     document = report.document()
     assert (document["different"], document["repaired"]) == (3, 3)
@@ -224,7 +224,7 @@ async def test_given_what_comes_back_when_repaired_then_the_run_is_not_good(
     assert (report.finished, report.good) == (True, False)
     *left, last = report.lines()
     assert len(left) == 1
-    assert last.endswith("1 differences (1 altered), 1 came back when repaired")
+    assert last.endswith("1 differences (1 altered), 1 came back after the repair")
     assert report.document()["repaired"] == 0
 
 

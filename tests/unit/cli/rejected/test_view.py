@@ -69,7 +69,7 @@ def test_given_a_listing_for_people_then_there_is_a_line_for_each_or_a_word(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     TableListing().close()
-    assert capsys.readouterr().out == "no dead letters of that kind\n"
+    assert capsys.readouterr().out == "no matching dead letters\n"
     listing = TableListing()
     listing.add([letter()] * 501)
     assert capsys.readouterr().out.count(LETTER) == 501

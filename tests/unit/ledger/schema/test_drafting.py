@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from workers.cli import migrate
+from workers.cli.commands.migrate import app
 from workers.common.errors import MigrationError
 from workers.ledger.schema import drafting
 from workers.ledger.schema.catalogue import read_catalogue
@@ -240,7 +240,7 @@ def test_given_nothing_changed_when_the_command_runs_then_it_says_so(
     monkeypatch.setattr(
         drafting, "EmbeddedPostgres", lambda: nullcontext(SimpleNamespace(dsn=server))
     )
-    output = CliRunner().invoke(migrate.app, ["draft", "next"]).output
+    output = CliRunner().invoke(app, ["draft", "next"]).output
     assert output == "nothing to draft: the migrations give what supabase/schemas says\n"
 
 
@@ -252,7 +252,7 @@ def test_given_no_server_at_all_when_the_command_runs_then_it_says_what_it_wrote
     monkeypatch.setitem(os.environ, "DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     edit(base, "2_functions.sql", "select 2 *", "select 3 *")
     edit(base, "1_table.sql", "score float8 not null", "score float8 not null, attempt int")
-    lines = CliRunner().invoke(migrate.app, ["draft", "next"]).output.splitlines()
+    lines = CliRunner().invoke(app, ["draft", "next"]).output.splitlines()
     assert [line.split(" /")[0] for line in lines] == [
         "wrote",
         "wrote",

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from workers.cli import migrate
+from workers.cli.commands.migrate import app
 from workers.common.errors import LedgerUnavailable, MigrationError, SettingsError
 from workers.ledger.schema import migrations, schema_files
 from workers.ledger.schema.embedded import EmbeddedPostgres
@@ -392,22 +393,22 @@ def test_given_a_database_url_when_the_commands_are_run_then_they_say_what_they_
     environment.setattr(migrate, "Migrations", lambda _, **options: Migrations(dsn, **options))
     run = CliRunner()
     newest = migration_files()[-1].version
-    assert "pending  " in run.invoke(migrate.app, ["history"]).output
-    assert run.invoke(migrate.app, ["current"]).output == "no migration is applied\n"
-    assert f"applied {newest}" in run.invoke(migrate.app, ["up"]).output
-    assert run.invoke(migrate.app, ["up"]).output == "nothing is pending\n"
-    assert run.invoke(migrate.app, ["current"]).output == f"{newest}\n"
-    refused = run.invoke(migrate.app, ["down"], input="n\n")
+    assert "pending  " in run.invoke(app, ["history"]).output
+    assert run.invoke(app, ["current"]).output == "no migration is applied\n"
+    assert f"applied {newest}" in run.invoke(app, ["up"]).output
+    assert run.invoke(app, ["up"]).output == "nothing is pending\n"
+    assert run.invoke(app, ["current"]).output == f"{newest}\n"
+    refused = run.invoke(app, ["down"], input="n\n")
     assert refused.exit_code == 1
-    assert run.invoke(migrate.app, ["current"]).output == f"{newest}\n"
-    assert run.invoke(migrate.app, ["down", "--yes"]).output == f"took back {newest}\n"
-    assert run.invoke(migrate.app, ["down", "--to", "0", "--yes"]).exit_code == 0
-    assert run.invoke(migrate.app, ["down", "--yes"]).output == "nothing is applied\n"
+    assert run.invoke(app, ["current"]).output == f"{newest}\n"
+    assert run.invoke(app, ["down", "--yes"]).output == f"rolled back {newest}\n"
+    assert run.invoke(app, ["down", "--to", "0", "--yes"]).exit_code == 0
+    assert run.invoke(app, ["down", "--yes"]).output == "nothing is applied\n"
 
 
 @pytest.mark.usefixtures("environment")
 def test_given_no_database_at_all_when_up_then_it_says_that_the_embedded_one_needs_none() -> None:
-    result = CliRunner().invoke(migrate.app, ["up"])
+    result = CliRunner().invoke(app, ["up"])
     assert result.exit_code == 0
     assert "migrates itself" in result.output
 
@@ -417,7 +418,7 @@ def test_given_only_supabase_when_up_then_the_remedies_are_named(
 ) -> None:
     environment.setenv("SUPABASE_URL", "https://ref.supabase.co")
     environment.setenv("SUPABASE_SERVICE_ROLE_KEY", "key")
-    result = CliRunner().invoke(migrate.app, ["up"])
+    result = CliRunner().invoke(app, ["up"])
     assert isinstance(result.exception, SettingsError)
     assert "DATABASE_URL" in str(result.exception)
     assert "supabase db push" in str(result.exception)

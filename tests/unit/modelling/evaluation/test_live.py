@@ -294,7 +294,7 @@ async def test_given_a_ledger_when_collected_then_all_pages_are_read() -> None:
         (["a.csv", "--tenant", "t"], "--tenant and --since go with"),
         (["a.csv", "--since", "1d"], "--tenant and --since go with"),
         (["--live", "--since", "yesterday"], "'yesterday' is no time"),
-        (["--live", "--report", "/no/such/place.html"], "is no directory"),
+        (["--live", "--report", "/no/such/place.html"], "is not a directory"),
     ],
 )
 def test_given_options_that_exclude_each_other_when_run_then_it_says_so(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.support.pages import EVIL, check_escaped, check_figures, check_page
 from tests.support.simulated_learners import simulated
 from tests.unit.modelling.evaluation.test_protocol import ALONE, a_file
-from workers.cli.evaluate.command import warn_of_ceilings
+from workers.cli.evaluate.offline import warn_of_ceilings
 from workers.cli.main import app
 from workers.estimation.items import ItemParameters
 from workers.estimation.learner import Response

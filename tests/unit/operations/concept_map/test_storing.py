@@ -193,12 +193,12 @@ def test_given_the_command_when_run_twice_then_it_says_what_it_did(
 
     assert planned.exit_code == first.exit_code == second.exit_code == 0, first.output
     assert planned.stdout.splitlines()[0] == (
-        "concepts: 12 would be added, 0 would be changed, 0 as they were"
+        "concepts: 12 would be added, 0 would be changed, 0 unchanged"
     )
     assert first.stdout.splitlines() == [
-        "concepts: 12 added, 0 changed, 0 as they were",
+        "concepts: 12 added, 0 changed, 0 unchanged",
         "  added: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 2 more",
-        "items: 1 added, 0 changed, 0 as they were",
+        "items: 1 added, 0 changed, 0 unchanged",
         "  added: q",
         (
             "prerequisites added: 11 (c0 → c1, c0 → c2, c0 → c3, c0 → c4, c0 → c5, c0 → c6, "
@@ -206,7 +206,7 @@ def test_given_the_command_when_run_twice_then_it_says_what_it_did(
         ),
         "graph: 12 concepts written",
     ]
-    assert "items[0].note is no field of a concept map and was ignored" in first.stderr
+    assert "items[0].note is not a field of a concept map and was ignored" in first.stderr
     document = json.loads(second.stdout)
     assert document["concepts"] == {"added": [], "changed": ["c1", "c2"], "unchanged": []}
     assert document["prerequisites"] == {

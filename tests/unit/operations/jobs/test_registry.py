@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from contracts.jobs import JobKind
 from workers.config.settings import Settings
 from workers.operations.jobs.kinds.registry import KINDS, parameters_of
-from workers.reference.asyncapi import CHANNELS
+from workers.reference.channels import CHANNELS
 
 
 @pytest.mark.parametrize("kind", get_args(JobKind))

@@ -67,5 +67,5 @@ def test_given_learners_who_wait_then_the_command_says_how_many_and_that_it_is_n
 
     assert found.document()["learners_outdated"] == 2
     first, last = found.lines(20)
-    assert first.startswith("2 learners wait to be replayed under the active version")
+    assert first.startswith("2 learners wait for a replay under the active parameters")
     assert "no difference" in last

@@ -66,10 +66,10 @@ def test_given_a_schema_of_our_subset_when_translated_then_it_is_its_type(
         ({"allOf": [{"$ref": "#/$defs/A"}]}, "allOf"),
         ({"type": ["string", "null"]}, "anyOf"),
         ({"type": "decimal"}, "decimal"),
-        ({"type": "array"}, "of what"),
+        ({"type": "array"}, "without items"),
         ({"type": "array", "prefixItems": [], "items": False}, "prefixItems"),
         ({"type": "object", "patternProperties": {}}, "patternProperties"),
-        ({"type": "object", "properties": {}}, "a definition of its own"),
+        ({"type": "object", "properties": {}}, "make it a definition"),
         ({"$ref": "other.json#/A"}, "other.json"),
         ({"$ref": "#/$defs/List[int]"}, "List"),
         ({"$ref": "#/$defs/A", "minLength": 1}, "minLength"),
@@ -147,10 +147,10 @@ def test_given_models_when_declared_then_fields_their_absence_and_their_bounds_a
         '  kind?: "a" | "b";\n'
         "  /** Above 0. Below 2.5. */\n"
         "  at: number;\n"
-        "  /** 1 item or more. Each of them: 3 characters at most. */\n"
+        "  /** 1 item or more. Each item: 3 characters at most. */\n"
         "  many: readonly string[];\n"
         '  "any-thing"?: JsonValue;\n'
-        "  /** Others are kept. */\n"
+        "  /** Unknown fields are kept. */\n"
         "  [name: string]: unknown;\n"
         "}\n"
     )

@@ -1,4 +1,4 @@
-"""Telling subscribers, from a command, of what it has just changed."""
+"""Publishing the changes of a command to subscribers."""
 
 from redis.asyncio import Redis
 
@@ -8,14 +8,14 @@ from workers.ledger.outbox import OutboxLedger
 from workers.publishing.outbox_relay import OutboxRelay
 
 
-async def tell(ledger: OutboxLedger, settings: Settings) -> tuple[int, str | None]:
-    """Tell what is waiting.
+async def publish_pending(ledger: OutboxLedger, settings: Settings) -> tuple[int, str | None]:
+    """Publish all pending changes of the outbox.
 
     Returns:
-        How many events were published; and why the rest is left to the next worker, if it is.
+        The number of published events, and the reason if the next worker has to publish the rest.
     """
     if settings.redis_url is None:
-        # An embedded Redis of this command's own would end with it, and the events too.
+        # An embedded Redis of this command would end with it, and lose the events.
         return 0, "REDIS_URL is unset"
     client = Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5)
     relay = OutboxRelay(ledger=ledger, client=client, shard_count=settings.stream_shards)
@@ -27,8 +27,8 @@ async def tell(ledger: OutboxLedger, settings: Settings) -> tuple[int, str | Non
         await client.aclose()
 
 
-def told_line(told: int, left: str | None) -> str:
-    """What came of it, for a person."""
+def published_line(published: int, left: str | None) -> str:
+    """Describe the outcome of `publish_pending` in one line."""
     if left is not None:
-        return f"subscribers will be told by the next worker ({left})"
-    return f"{told} events published"
+        return f"the next worker will publish the changes ({left})"
+    return f"{published} events published"

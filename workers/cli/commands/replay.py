@@ -1,0 +1,39 @@
+"""`mastery replay FILE`: publishes and processes a CSV of responses."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workers.cli.commands.options import (
+    ConceptColumn,
+    CorrectColumn,
+    ItemColumn,
+    OrderColumn,
+    Separator,
+    StudentColumn,
+    TimeColumn,
+)
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A CSV of responses, plain or .gz.")],
+    student: StudentColumn = "student",
+    item: ItemColumn = "item",
+    concept: ConceptColumn = "concept",
+    correct: CorrectColumn = "correct",
+    order: OrderColumn = "order",
+    time_column: TimeColumn = None,
+    separator: Separator = "~~",
+    tenant: Annotated[str | None, typer.Option(help="Tenant of the students.")] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Multiple of the original pace; all at once if not given."),
+    ] = None,
+) -> None:
+    """Publish a CSV of responses with a delegated role, and process them."""
+    from workers.cli.replay import run_replay
+    from workers.importing.csv_responses import Columns
+
+    columns = Columns(student, item, concept, correct, order, time_column)
+    run_replay(file, columns, separator=separator, tenant=tenant, speed=speed)

@@ -1,0 +1,16 @@
+"""The first step of a command: settings and logs."""
+
+from workers.common.logs import configure_logs
+from workers.config.loading import load_settings
+from workers.config.settings import Settings
+
+
+def set_up() -> Settings:
+    """Load the settings, and configure logs by them.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    return settings
