@@ -20,10 +20,13 @@ class MemoryRepair(MemoryTables, CorrectionLedger):
 
     @override
     async def holders(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        return await self.learners(after, limit)
+        return self._page(after, limit)
 
     @override
     async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
+        return self._page(after, limit)
+
+    def _page(self, after: LearnerKey | None, limit: int) -> list[LearnerKey]:
         return sorted(key for key in self._accounts if after is None or key > after)[:limit]
 
     @override
