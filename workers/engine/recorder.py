@@ -8,7 +8,7 @@ from workers.common.retrying import NoRetry, Retrying
 from workers.engine.folding import fold_in_turns
 from workers.engine.group import LearnerGroup, owner_name
 from workers.engine.rate_limiting import arrival_of, counted
-from workers.engine.registry import Registry
+from workers.engine.registered_names import Registry
 from workers.engine.settling import Settling
 from workers.estimation.fold import Folded, FoldTask
 from workers.estimation.parameters import Parameters

@@ -106,8 +106,8 @@ def raw_batch_of(event: type[CloudEvent[Any]]) -> type[RawBatch]:
 async def parse(message: BatchStreamMessage) -> StreamMessage[Any]:
     """FastStream's message around the raw entries; raises on no content whatever.
 
-    Acknowledging is the outlet's, in one step with publishing: this message is bound to no group,
-    so its own ``ack`` does nothing.
+    `Publisher` acknowledges and publishes in one step. This message belongs to no group, so its own
+    ``ack`` does nothing.
     """
     # A pending entry that was deleted meanwhile is claimed with no fields at all.
     batch = RawBatch(
