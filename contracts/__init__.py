@@ -1,8 +1,8 @@
 """The public language of the engine: the events that cross its border, and nothing else.
 
-This package imports nothing of ``workers``: publishers and subscribers written in Python may
-depend on it alone; those in TypeScript use the npm package in ``contracts/typescript``; all others
-use the JSON Schemas in ``contracts/schemas``.
+This package imports nothing of ``workers``. Publishers and subscribers in Python may depend on it
+alone; those in TypeScript use the npm package in ``contracts/typescript``; all others use the JSON
+Schemas in ``contracts/schemas``.
 """
 
 from contracts.envelope import CloudEvent

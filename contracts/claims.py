@@ -1,4 +1,4 @@
-"""The JWT claims that say who reports."""
+"""The JWT claims that identify the reporter of an event."""
 
 from typing import Annotated
 

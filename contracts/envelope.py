@@ -1,10 +1,10 @@
-"""The CloudEvents 1.0 envelope (structured mode, JSON) that every event of ours travels in.
+"""The CloudEvents 1.0 envelope (structured mode, JSON) of every event.
 
-Versions of an event. ``type`` ends in the major version, which changes when what was right becomes
-wrong. A minor version adds optional fields and nothing else, so every reader of the major version
-understands it: a publisher may leave the type as it is, append the minor version
-(``practice.response.recorded.v1.3``), or name it in ``dataschema`` as CloudEvents proposes. What
-the engine itself publishes has the plain type.
+Versions of an event: ``type`` ends in the major version, which changes when a valid event would
+become invalid or change its meaning. A minor version only adds optional fields, so every reader of
+the major version understands it. A publisher may leave the type as it is, append the minor version
+(``practice.response.recorded.v1.3``), or name it in ``dataschema`` as CloudEvents proposes. Events
+published by the engine itself have the plain type.
 """
 
 from typing import Annotated, Generic, Literal, TypeVar
@@ -27,7 +27,7 @@ class Message(BaseModel):
 Data = TypeVar("Data", bound=Message)
 
 MINOR_VERSION = r"(\.(0|[1-9][0-9]{0,8}))?$"
-"""What may follow a type of ours, as the end of a regular expression."""
+"""Optional minor version after an event type, as the end of a regular expression."""
 
 
 class CloudEvent(Message, Generic[Data]):

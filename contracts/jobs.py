@@ -1,4 +1,4 @@
-"""`practice.job.requested.v1`: somebody asks for a long piece of work."""
+"""`practice.job.requested.v1`: a request for a long job."""
 
 from typing import ClassVar, Literal
 

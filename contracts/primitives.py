@@ -1,4 +1,4 @@
-"""The constrained values of which the events are made."""
+"""The constrained values in events."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
-# Unicode category Cc; lone surrogates never reach us: JSON text is UTF-8.
+# Unicode category Cc. Lone surrogates never occur, because JSON text is UTF-8.
 _WITHOUT_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
 _CANONICAL_UUID: Final = (
     r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
@@ -19,9 +19,9 @@ _OFFSET: Final = "[+-][0-9]{2}:[0-9]{2}$"
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Lets whatever is wrong with a value be one error at its own path, in these words.
+    """Report any fault of a value as one error at the value's own path, with a fixed message.
 
-    Else each member of a union reports by itself, under a path that is no field of the event.
+    Otherwise each member of a union reports its own error, at a path that is no field of the event.
     """
 
     kind: str
@@ -36,12 +36,11 @@ class Explained:
 
 
 class _Rfc3339:
-    """Makes a datetime field take RFC 3339 text with a zone, or an aware datetime, and no more.
+    """Restrict a datetime field to RFC 3339 text with a zone, or an aware datetime.
 
-    Pydantic alone also takes "1795000000" for a time, and lets a year 1 or 9999 pass whose offset
-    leaves the calendar, to fail only later, in arithmetic. All is done inside pydantic-core but
-    for an offset other than Z, which publishers rarely write: it is the fastest field that keeps
-    the promise.
+    Pydantic alone also accepts "1795000000" as a time, and a year 1 or 9999 whose offset leaves the
+    calendar, which fails only later, in arithmetic. Everything but an offset other than Z, which
+    publishers rarely write, is checked inside pydantic-core: no other check is as fast.
     """
 
     def __get_pydantic_core_schema__(
@@ -80,7 +79,7 @@ def _parsed(pattern: str) -> CoreSchema:
     return core_schema.chain_schema(
         [
             core_schema.str_schema(strict=True, pattern=pattern),
-            # More than microseconds are cut: nobody answers that precisely.
+            # Digits beyond microseconds are cut: nobody answers that precisely.
             core_schema.datetime_schema(
                 strict=False, tz_constraint="aware", microseconds_precision="truncate"
             ),

@@ -1,4 +1,4 @@
-"""`practice.response.rejected.v1`: an entry was refused, kept whole, and says why."""
+"""`practice.response.rejected.v1`: an entry was refused; it is kept whole, with the reason."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
@@ -23,7 +23,7 @@ class RejectionCode(StrEnum):
 
     @property
     def status(self) -> int:
-        """The HTTP status that means the same."""
+        """Return the HTTP status with the same meaning."""
         return _STATUS[self]
 
 

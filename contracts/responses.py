@@ -13,7 +13,7 @@ from contracts.envelope import MINOR_VERSION, CloudEvent, Message
 from contracts.primitives import Explained, Identifier, Probability, Timestamp, Uuid
 
 CORRECT_FROM = 0.5
-"""The score from which an answer counts as correct where only right or wrong is asked."""
+"""Lowest score that counts as correct if only right or wrong matters."""
 
 
 class Response(Message):
@@ -25,7 +25,7 @@ class Response(Message):
     student_id: Identifier
     session_id: Identifier | None = Field(default=None, description="The practice session.")
     item_id: Identifier
-    # The first wrong one is enough: a list of thousands would else be as many errors.
+    # Stop at the first wrong one: a list of thousands would otherwise give as many errors.
     concept_ids: Annotated[
         tuple[Identifier, ...], Field(min_length=1, max_length=16, fail_fast=True)
     ] = Field(
@@ -64,7 +64,7 @@ class Response(Message):
 
     @property
     def credit(self) -> float:
-        """The score that counts, in [0, 1]."""
+        """Return the score that counts, in [0, 1]."""
         return self.score if self.score is not None else float(bool(self.correct))
 
 

@@ -1,7 +1,7 @@
 """`practice.response.recorded.v0`: the answer as early publishers report it. Frozen; deprecated.
 
-It differs from version 1 in its response alone: one concept, right or wrong, and no scale.
-`contracts.upcasting` makes it one of version 1.
+Only its response differs from version 1: one concept, right or wrong, and no scale.
+`contracts.upcasting` converts it to version 1.
 """
 
 from typing import Annotated, ClassVar, Literal

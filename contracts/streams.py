@@ -1,4 +1,4 @@
-"""Names of the streams, and which shard of a stream a learner belongs to."""
+"""Names of the streams, and the shard of each learner."""
 
 import zlib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ UNLOCKED = "practice.unlocked.v1"
 JOBS = "practice.jobs.v1"
 
 EVENT_FIELD = "event"
-"""The one field of each entry: a CloudEvent as JSON."""
+"""The only field of each entry: a CloudEvent as JSON."""
 
 ENGINE_GROUP = "mastery-engine"
 GRAPH_GROUP = "graph-projector"
@@ -28,7 +28,7 @@ class Shard:
 
 
 def shards(count: int) -> tuple[Shard, ...]:
-    """All shards: the plain names for ``count`` 0, else ``count`` streams of each kind.
+    """Return all shards: the plain names for ``count`` 0, else ``count`` streams of each kind.
 
     Args:
         count: ``STREAM_SHARDS``, 0 or more.
@@ -38,7 +38,7 @@ def shards(count: int) -> tuple[Shard, ...]:
 
 
 def shard_of(tenant_id: str, student_id: str, count: int) -> int:
-    """Which shard a learner's responses go to: CRC-32 (zlib) of ``tenant/student`` mod ``count``.
+    """Return a learner's shard: CRC-32 (zlib) of ``tenant/student`` modulo ``count``.
 
     Args:
         tenant_id: the tenant of the verified claims.

@@ -1,8 +1,8 @@
-"""Older versions of an event, brought up to the current one, a version at a time.
+"""Convert older versions of an event to the current one, one version at a time.
 
 An upcaster works on the event as JSON, not on a model, so that claims and times stay as they were
-written. Each version is validated by its own model before it is upcast: what is wrong is named in
-the words of the version that was published.
+written. Each version is validated by its own model before it is upcast, so that errors use the
+words of the version that was published.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,12 +21,12 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Upcaster:
-    """One older version.
+    """An older version of an event.
 
     Args:
-        model: what an event of this version is.
-        upcast: makes an event that `model` takes one of the next version; changes nothing in what
-            it is given.
+        model: validates an event of this version.
+        upcast: converts an event that `model` accepts to the next version; must not change its
+            argument.
     """
 
     model: type[CloudEvent[Any]]
@@ -34,11 +34,11 @@ class Upcaster:
 
 
 def _from_v0(event: Document) -> Document:
-    """Version 0 as version 1: its one concept is the list of concepts."""
+    """Convert version 0 to version 1: its one concept becomes the list of concepts."""
     data = event["data"]
     response = dict(data["response"])
     concept_id = response.pop("concept_id")
-    # Fields of version 1 were unknown in version 0, and unknown fields mean nothing.
+    # Drop fields that only version 1 knows: version 0 ignores them as unknown.
     for unknown in ("scale", "score"):
         response.pop(unknown, None)
     response["concept_ids"] = [concept_id]
@@ -48,18 +48,18 @@ def _from_v0(event: Document) -> Document:
 UPCASTERS: Final[Mapping[str, Upcaster]] = MappingProxyType(
     {ResponseRecordedV0.TYPE: Upcaster(ResponseRecordedV0, _from_v0)}
 )
-"""By the type of the older version; all of them are deprecated."""
+"""Upcasters by the type of the older version; all these versions are deprecated."""
 
 
 def upcast(text: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> ResponseRecorded:
-    """The current event that an event of an older version means.
+    """Convert an event of any accepted version to the current version.
 
     Args:
-        text: an event as JSON; of the current version it is validated as it is.
+        text: an event as JSON; one of the current version is validated without conversion.
         upcasters: the older versions.
 
     Raises:
-        pydantic.ValidationError: it is not what its version, or one on the way up, demands.
+        pydantic.ValidationError: the event is not valid in its version, or in one on the way up.
     """
     while (step := upcasters.get(type_of(document := read(text)))) is not None:
         step.model.model_validate_json(text)
@@ -68,7 +68,7 @@ def upcast(text: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> Respon
 
 
 def read(text: bytes) -> Document:
-    """The event as JSON; empty where it is no JSON object."""
+    """Parse an event as JSON; empty if the text is not a JSON object."""
     try:
         document = from_json(text)
     except ValueError:
@@ -77,6 +77,6 @@ def read(text: bytes) -> Document:
 
 
 def type_of(document: Document) -> str:
-    """The event's type; empty where it has none that is text."""
+    """Return the event's type; empty if it has none that is text."""
     found = document.get("type")
     return found if isinstance(found, str) else ""

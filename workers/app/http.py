@@ -1,4 +1,4 @@
-"""The HTTP side of the composition root: applications, sockets, and where they listen."""
+"""Wire the HTTP side of a process: applications, sockets and their addresses."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -29,17 +29,17 @@ from workers.web.sockets.mastery import LiveMastery
 from workers.web.sockets.routes import Sockets
 
 _BESIDE_SOCKETS: Final = 1_000
-"""Connections of a process that are no sockets."""
+"""Connections of a process besides WebSockets."""
 
 _log = structlog.get_logger(__name__)
 
 
 class HttpSide:
-    """All that listens: one server, or two where operators have an address of their own.
+    """One HTTP server, or two if operators have an address of their own.
 
     Args:
-        outer: for everybody.
-        inner: for operators alone; None: the outer one serves all.
+        outer: the public server.
+        inner: the operators' server; None if the outer one serves all.
         watch: ended with the servers.
     """
 
@@ -54,10 +54,10 @@ class HttpSide:
         return self._outer.port
 
     async def start(self) -> None:
-        """Bind and listen; returns when requests are answered.
+        """Bind and listen; return when requests are answered.
 
         Raises:
-            SettingsError: host and port can't be had.
+            SettingsError: the host and port can't be used.
         """
         if self._inner is not None:
             await self._inner.start()
@@ -65,7 +65,7 @@ class HttpSide:
         await self._outer.start()
 
     async def stop(self) -> None:
-        """Let requests in flight end, and close; without effect if not started."""
+        """Finish requests in flight and close; without effect if not started."""
         await self._outer.stop()
         if self._inner is not None:
             await self._inner.stop()
@@ -81,15 +81,15 @@ def build_http_side(
     refresh: Refresh,
     bearer: BearerVerifier | None,
 ) -> HttpSide:
-    """Wire what listens.
+    """Wire the HTTP servers and their applications.
 
     Args:
         settings: the settings.
-        servers: open.
-        health: of the worker.
-        registry: its metrics.
-        refresh: brings gauges up to date.
-        bearer: verifies tokens; None where no key is configured.
+        servers: open connections.
+        health: health of the worker.
+        registry: metrics of the worker.
+        refresh: updates the gauges.
+        bearer: verifies tokens; None if no key is configured.
     """
     records = JobRecords(servers.redis)
     watch = JobWatch(servers.redis, records)
@@ -162,7 +162,7 @@ def _guarded(settings: Settings, routes: Sequence[BaseRoute], rates: Rates) -> S
 
 
 def cors(origins: Sequence[str]) -> Middleware:
-    """Lets pages of these origins call, and read what is answered; tokens are no cookies."""
+    """Allow pages of these origins to call and to read answers; tokens are not cookies."""
     return Middleware(
         CORSMiddleware,
         allow_origins=list(origins),

@@ -1,4 +1,4 @@
-"""From settings to what says who reports and who asks."""
+"""Build from the settings the parts that identify reporters and callers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ from workers.identity.verifier import Verifier
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What verifies tokens in a process; all of it shares one ring of keys.
+    """Parts that verify tokens in a process; they share one key ring.
 
     Args:
-        events: says who reports an event.
-        bearer: says who sends a request, whatever `JWT_MODE` is; None where no key is set.
-        ring: the issuer's keys; None where there are none.
-        parking: where events wait for keys; None where none has to.
+        events: identifies the reporter of an event.
+        bearer: identifies the sender of a request in any `JWT_MODE`; None if no key is set.
+        ring: the issuer's keys; None if there are none.
+        parking: holds events that wait for keys; None if no event has to wait.
     """
 
     events: Authenticator
@@ -44,7 +44,7 @@ class Verification:
 
 
 def build_verification(settings: Settings, client: Redis, consumer: str) -> Verification:
-    """What the settings say of tokens.
+    """Build the verification of tokens from the settings.
 
     Args:
         settings: the settings.
@@ -52,7 +52,7 @@ def build_verification(settings: Settings, client: Redis, consumer: str) -> Veri
         consumer: this worker's name in its groups.
 
     Raises:
-        SettingsError: tokens are to be verified, and there is no key.
+        SettingsError: tokens are to be verified, but there is no key.
     """
     rules = ClaimRules(settings.jwt_issuer, settings.jwt_audience, settings.jwt_tenant_claim)
     trusted = TrustedClaims(rules.issuer, rules.audience, rules.tenant_claim)
@@ -98,7 +98,7 @@ def build_verification(settings: Settings, client: Redis, consumer: str) -> Veri
 
 
 def build_ring(settings: Settings, client: Redis) -> KeyRing | None:
-    """The keys of the issuer that the settings name; None where they name none."""
+    """Build the key ring of the issuer in the settings; None if there is no issuer."""
     url = settings.jwt_jwks_url
     if url is None:
         return None

@@ -1,4 +1,4 @@
-"""The jobs of the composition root."""
+"""Wire the jobs of a process."""
 
 from contracts.streams import JOBS_GROUP, shards
 from workers.app.servers import Servers
@@ -17,7 +17,7 @@ from workers.streams.tries import Tries
 
 
 def schedule_of(settings: Settings) -> Schedule:
-    """The jobs that the settings ask for."""
+    """Return the scheduled jobs of the settings."""
     return Schedule(
         settings.schedules,
         settings.schedule_tenants,
@@ -27,7 +27,7 @@ def schedule_of(settings: Settings) -> Schedule:
 
 
 def build_scheduler(settings: Settings, servers: Servers) -> Scheduler:
-    """Wire what asks for them."""
+    """Wire the scheduler that requests jobs."""
     return Scheduler(
         schedule=schedule_of(settings),
         records=JobRecords(servers.redis),
@@ -43,16 +43,16 @@ def build_jobs(
     keys: NewerKeys | None,
     versions: Versions,
 ) -> JobRunner:
-    """Wire what runs jobs.
+    """Wire the job runner.
 
     Args:
         settings: the settings.
-        servers: open.
-        authenticator: says who asks, as for responses.
-        keys: the issuer's; None where there are none.
-        versions: of the parameters under which states are computed.
+        servers: open connections.
+        authenticator: identifies the requester, as for responses.
+        keys: the issuer's keys; None if there are none.
+        versions: versions of the parameters that compute states.
     """
-    # Of its own: who waits in a job holds up nobody else.
+    # Its own, so that a waiting job delays nothing else.
     retrying = Retrying()
     return JobRunner(
         admission=JobAdmission(

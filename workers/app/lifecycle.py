@@ -1,4 +1,4 @@
-"""The life of a worker: start, work until stopped or drained, stop without losing anything."""
+"""Life of a worker: start, run until stopped or drained, and stop without losing an entry."""
 
 import asyncio
 import signal
@@ -26,20 +26,20 @@ _DRAIN_POLL_S: Final = 0.1
 
 
 class Worker:
-    """Consumes the streams of its roles.
+    """Consume the streams of the worker's roles.
 
     Args:
-        broker: FastStream's, which all consumptions were declared on.
-        consumptions: in the order in which events go through them, shard by shard.
-        engine: where batches are on their way.
-        prepare: reaches the servers that cannot be done without, before anything is consumed.
-        housekeeping: keeps the streams within their bounds meanwhile.
-        relay: publishes pending events meanwhile; None if another role does.
-        jobs: runs jobs; None where another role does.
-        scheduler: asks meanwhile for those that are due; None where another role does.
-        replayer: replays meanwhile who is under other parameters than the active ones; None where
-            another role does.
-        keys: keeps the issuer's keys fresh meanwhile; None where there are none.
+        broker: FastStream's broker, on which all consumptions were declared.
+        consumptions: in the order in which events pass through them, shard by shard.
+        engine: holds the batches in flight.
+        prepare: reaches the required servers before anything is consumed.
+        housekeeping: keeps the streams within their bounds.
+        relay: publishes pending events; None if another role does.
+        jobs: runs jobs; None if another role does.
+        scheduler: requests jobs that are due; None if another role does.
+        replayer: replays learners whose state is not under the active parameters; None if another
+            role does.
+        keys: refreshes the issuer's keys; None if there are none.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Worker:
         self._beside: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Reach the servers, create what streams and groups are missing, begin to consume.
+        """Reach the servers, create missing streams and groups, and begin to consume.
 
         Raises:
-            Unavailable: a server that the roles cannot do without cannot be reached.
-            Fatal: it answers, but not as it must.
+            Unavailable: a required server can't be reached.
+            Fatal: a required server refuses or is not as needed.
         """
         for consumption in self._consumptions:
             await consumption.prepare()
@@ -96,14 +96,14 @@ class Worker:
         """Work until stopped, or with ``burst`` until every stream of the roles is drained.
 
         Raises:
-            Exception: what made the engine stop by itself.
+            Exception: the error that stopped the engine.
         """
         ends: list[Coroutine[Any, Any, object]] = [
             (stopped or asyncio.Event()).wait(),
             self._engine.until_failed(),
         ]
         if burst:
-            # Draining publishes pending events itself: beside it no other relay may hold any.
+            # Draining publishes pending events, so no other relay may have claimed any.
             ends.append(self._until_drained())
         else:
             ends += [one.run() for one in (self._relay, self._replayer) if one is not None]
@@ -116,14 +116,14 @@ class Worker:
             await end(tasks)
 
     async def stop(self) -> None:
-        """Take no more entries, finish those on their way within the grace time, let go."""
+        """Take no more entries, finish those in flight within the grace time, and disconnect."""
         deadline = asyncio.get_running_loop().time() + GRACE_S
-        # Its reader waits for the job that runs.
+        # The reader of jobs waits for the running job.
         if self._jobs is not None:
             await self._jobs.stop()
-        # What waits for keys stays pending, for whoever starts next.
+        # Entries that wait for keys stay pending for the next worker.
         await end(self._beside)
-        # The broker has the same grace time: a batch that waits for room may use it up.
+        # The broker has the same grace time; a batch waiting for room may use it up.
         await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
@@ -135,7 +135,7 @@ class Worker:
         _log.info("worker_stopped")
 
     def waited_for(self) -> dict[str, str]:
-        """Of each server that work waits for, why."""
+        """Map each server that work waits for to the reason."""
         jobs = {} if self._jobs is None else self._jobs.waited_for()
         return {**jobs, **self._engine.waited_for()}
 
@@ -143,8 +143,8 @@ class Worker:
         """Return if every stream is being read.
 
         Raises:
-            RedisUnavailable: naming those that are not.
-            KeysUnavailable: none is, for want of the issuer's keys.
+            RedisUnavailable: the message names the streams that are not read.
+            KeysUnavailable: no stream is read because the issuer's keys are missing.
         """
         why = self._engine.waited_for().get("keys")
         if why is not None:
@@ -165,11 +165,10 @@ class Worker:
         """Wait until each stream is drained, replay, publish pending events; return their number.
 
         The order is that of the flow: once the engine's stream is drained, all its events are in
-        the projector's. Changes by jobs and replays are published last, and are then in the
-        projector's stream.
+        the projector's stream. Changes by jobs and replays are published last, into that stream.
         """
         for consumption in self._consumptions:
-            while not await consumption.drained():  # noqa: ASYNC110  # Redis tells nobody
+            while not await consumption.drained():  # noqa: ASYNC110  # Redis does not notify
                 await asyncio.sleep(_DRAIN_POLL_S)
         if self._replayer is not None:
             await self._replayer.replay()
@@ -177,7 +176,7 @@ class Worker:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process as usual."""
+    """Return an event that SIGTERM and SIGINT set; a second signal ends the process as usual."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 

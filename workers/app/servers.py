@@ -1,4 +1,4 @@
-"""From settings to the servers they name, or the embedded ones where they name none."""
+"""Connect to the servers in the settings, or start embedded ones."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -26,10 +26,10 @@ class Servers:
     """Open connections to all servers of a process.
 
     Args:
-        broker: FastStream's, not started.
+        broker: FastStream's broker, not started.
         redis: a plain client of the same Redis.
         ledger: the system of record.
-        graph: the learners' graph.
+        graph: the graph of learners.
     """
 
     broker: RedisBroker
@@ -40,9 +40,9 @@ class Servers:
 
 @asynccontextmanager
 async def open_servers(settings: Settings) -> AsyncIterator[Servers]:
-    """Connect to what the settings name; start embedded servers for what they don't.
+    """Connect to the servers in the settings; start an embedded server for each missing one.
 
-    Connections are made when first used: a server that is away is noticed then.
+    Connections are made at their first use, so an unavailable server is noticed only then.
     """
     async with AsyncExitStack() as stack:
         broker, client = await _redis(settings, stack)
@@ -65,7 +65,7 @@ async def _redis(settings: Settings, stack: AsyncExitStack) -> tuple[RedisBroker
 
 
 async def open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
-    """The ledger that the settings name, closed with the stack."""
+    """Open the ledger in the settings; the stack closes it."""
     ledger: DirectLedger | PostgrestLedger
     if settings.database_url is not None:
         ledger = DirectLedger(
@@ -102,5 +102,5 @@ async def _graph(settings: Settings, stack: AsyncExitStack) -> Graph:
 
 
 def _directory(settings: Settings, name: str) -> Path | None:
-    """Where an embedded server keeps its data; None: nowhere, it is gone with the process."""
+    """Return the directory of an embedded server; None if its data ends with the process."""
     return settings.embedded_directory / name if settings.embedded_directory else None

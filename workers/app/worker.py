@@ -1,4 +1,4 @@
-"""The composition root: settings become servers, roles and HTTP. Wiring only."""
+"""Composition root: wire servers, roles and HTTP from the settings. No other logic."""
 
 import gc
 from collections.abc import AsyncIterator, Sequence
@@ -58,26 +58,26 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
 
 
 class Role(StrEnum):
-    """What a worker does, in the order in which events go through them."""
+    """Tasks of a worker, in the order in which events pass through them."""
 
     ENGINE = "engine"
     """Records responses."""
     GRAPH = "graph"
     """Projects mastery changes into the graph."""
     JOBS = "jobs"
-    """Runs the long pieces of work that somebody asks for."""
+    """Runs long jobs on request."""
 
 
 ROLES: Final = tuple(Role)
 
 
 def parameters_source(settings: Settings, ledger: ParametersLedger) -> ParametersSource:
-    """The versions of the parameters under which states are computed."""
+    """Build the source of parameter versions that compute states."""
     return ParametersSource(ledger, settings.mastery_threshold)
 
 
 def bounds_of(settings: Settings) -> tuple[Bounds, ...]:
-    """What each stream keeps; rejections stay until a person purges them."""
+    """Return the bounds of each stream; rejections stay until an operator purges them."""
     retention_ms = settings.stream_retention_s * 1000
     return (
         *(
@@ -97,10 +97,10 @@ def bounds_of(settings: Settings) -> tuple[Bounds, ...]:
 async def running_worker(
     settings: Settings, roles: Sequence[Role] = ROLES, *, http: bool = True
 ) -> AsyncIterator[tuple[Worker, Servers]]:
-    """A worker that has started, with its HTTP side; all of it is stopped at the end.
+    """Yield a started worker with its HTTP side; stop all of it at the end.
 
     Raises:
-        Unavailable: a server that the roles cannot do without cannot be reached.
+        Unavailable: a required server can't be reached.
         Fatal: a server refuses us, or a setting is wrong.
     """
     name = ConsumerName()
@@ -122,8 +122,8 @@ async def running_worker(
                     await service.start()
                     _log.info("http_started", host=settings.http_host, port=service.port)
                 await worker.start()
-                # What lives as long as the process need not be looked at by each collection, and a
-                # batch is many small objects that end together (`bench/whole_file.py`).
+                # No collection needs to scan objects that live as long as the process. A batch
+                # is many small objects that end together (`bench/whole_file.py`).
                 gc.freeze()
                 gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
                 yield worker, servers
@@ -147,7 +147,7 @@ def build_worker(
     """Wire the roles of a worker to open servers."""
     versions = parameters_source(settings, servers.ledger)
     engine = _engine(settings, servers, metrics, verification, versions)
-    # Of its own: who waits for the graph holds up nobody else.
+    # Its own, so that waiting for the graph delays nothing else.
     retrying = Retrying()
     projection = Projection(
         projector=Projector(servers.graph),
@@ -214,10 +214,10 @@ def build_worker(
     async def prepare() -> None:
         if Role.ENGINE in roles or Role.JOBS in roles:
             await servers.ledger.ping()
-            # Those that this engine can't read stop it before it has taken anything.
+            # Parameters that this engine can't read must stop it before it takes an entry.
             await versions.refresh()
         if Role.GRAPH in roles and Role.ENGINE not in roles:
-            # Where the engine runs too, the projection waits for the graph by itself.
+            # Beside the engine, the projection waits for the graph by itself.
             await servers.graph.prepare()
 
     makers = {Role.ENGINE: recording, Role.GRAPH: projecting}

@@ -1,4 +1,4 @@
-"""The generated files of the repository: write them, or find the ones that differ."""
+"""Write the generated files of the repository, or find the ones that differ."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Calibrating from the command line: runs, resumes and reports a fit."""
+"""Run, resume and report a calibration from the command line."""
 
 import asyncio
 import json

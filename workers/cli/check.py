@@ -1,4 +1,4 @@
-"""Checking settings and connections."""
+"""Check settings and connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,7 @@
 """Values that options accept.
 
-They repeat what the engine defines, so that help and completion need not import the engine; a test
-compares the two.
+They repeat definitions of the engine, so that help and completion need not import the engine; a
+test compares the two.
 """
 
 from enum import StrEnum

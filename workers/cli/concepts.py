@@ -1,4 +1,4 @@
-"""Importing a tenant's concept map into ledger and graph."""
+"""Import a tenant's concept map into ledger and graph."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The demonstration: a simulated class, through the whole engine, in one process."""
+"""Run a simulated class through the whole engine in one process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -61,7 +61,7 @@ def run_demo(file: Path | None, report: Path, *, students: int, answers: int) ->
     """Run a class through the engine, and write a report.
 
     Args:
-        file: a CSV of real responses, in the place of a simulated class.
+        file: a CSV of real responses instead of a simulated class.
         report: the path of the report.
         students: size of the simulated class.
         answers: answers of each simulated student.

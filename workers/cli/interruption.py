@@ -1,10 +1,10 @@
-"""The end of a command that Ctrl-C interrupted."""
+"""Exit from a command that Ctrl-C interrupted."""
 
 import sys
 from typing import NoReturn
 
 
 def interrupted() -> NoReturn:
-    """Say that the command was interrupted, and exit with 130 as shells expect."""
+    """Print that the command was interrupted, and exit with 130 as shells expect."""
     print("mastery: interrupted", file=sys.stderr)  # noqa: T201  # the command line's own message
     sys.exit(130)

@@ -1,4 +1,4 @@
-"""Exporting and erasing the data of one learner."""
+"""Export and erase the data of one learner."""
 
 import asyncio
 import json

@@ -22,7 +22,7 @@ from workers.common.errors import MasteryError
 
 
 class _Group(TyperGroup):
-    """Reports Ctrl-C in one line; typer alone would end without a word."""
+    """Report Ctrl-C in one line; typer alone would end silently."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         try:

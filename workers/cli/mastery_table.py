@@ -1,4 +1,4 @@
-"""The validity of mastery as a table for the terminal."""
+"""Show the validity of mastery as a table on the terminal."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Migrating the database schema from the command line."""
+"""Migrate the database schema from the command line."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ def down(steps: int, to: str | None, *, yes: bool) -> None:
 
     Args:
         steps: number of migrations.
-        to: the newest version to keep, in the place of `steps`; ``0`` keeps none.
+        to: the newest version to keep, instead of `steps`; ``0`` keeps none.
         yes: skip the confirmation.
     """
     migrations = _migrations()

@@ -1,4 +1,4 @@
-"""One learner, named on the command line."""
+"""Select the learner named on the command line."""
 
 import typer
 

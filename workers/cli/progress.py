@@ -1,4 +1,4 @@
-"""A progress bar on the terminal; nothing without a terminal."""
+"""Show a progress bar on the terminal; nothing without a terminal."""
 
 from rich.console import Console
 from rich.progress import (

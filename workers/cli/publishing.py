@@ -1,4 +1,4 @@
-"""Publishing the changes of a command to subscribers."""
+"""Publish the changes of a command to subscribers."""
 
 from redis.asyncio import Redis
 
@@ -15,7 +15,7 @@ async def publish_pending(ledger: OutboxLedger, settings: Settings) -> tuple[int
         The number of published events, and the reason if the next worker has to publish the rest.
     """
     if settings.redis_url is None:
-        # An embedded Redis of this command would end with it, and lose the events.
+        # An embedded Redis ends with this command and would lose the events.
         return 0, "REDIS_URL is unset"
     client = Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5)
     relay = OutboxRelay(ledger=ledger, client=client, shard_count=settings.stream_shards)

@@ -1,4 +1,4 @@
-"""Replacing stored estimates that differ from the response log."""
+"""Replace stored estimates that differ from the response log."""
 
 import asyncio
 import json

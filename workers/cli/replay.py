@@ -1,4 +1,4 @@
-"""Publishing a CSV of responses and processing it, from the command line."""
+"""Publish a CSV of responses and process it, from the command line."""
 
 import asyncio
 import time

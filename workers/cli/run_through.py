@@ -1,4 +1,4 @@
-"""Publishing and processing responses in one process, with a progress bar."""
+"""Publish and process responses in one process, with a progress bar."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The first step of a command: settings and logs."""
+"""Load settings and configure logs at the start of a command."""
 
 from workers.common.logs import configure_logs
 from workers.config.loading import load_settings
@@ -6,7 +6,7 @@ from workers.config.settings import Settings
 
 
 def set_up() -> Settings:
-    """Load the settings, and configure logs by them.
+    """Load the settings and configure the logs accordingly.
 
     Raises:
         SettingsError: a setting is missing or wrong.

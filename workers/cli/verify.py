@@ -1,4 +1,4 @@
-"""Comparing stored estimates with the response log."""
+"""Compare stored estimates with the response log."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Running the worker from the command line."""
+"""Run the worker from the command line."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""The ground floor: errors, times, retries, tasks and logs; imports nothing else of `workers`."""
+"""The lowest layer: errors, times, retries, tasks and logs; imports nothing else of `workers`."""

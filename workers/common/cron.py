@@ -1,4 +1,4 @@
-"""Cron expressions, in UTC, where no hour is repeated or left out."""
+"""Cron expressions in UTC, where no hour is repeated or left out."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -11,7 +11,7 @@ _SOME_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def check(expression: str) -> None:
-    """Return if an expression is valid and comes true some day.
+    """Check that an expression is valid and matches some day.
 
     Raises:
         ValueError: the message names the expression and the remedy.
@@ -32,7 +32,7 @@ def check(expression: str) -> None:
 
 
 def latest(expression: str, now_ms: int) -> int:
-    """Find the latest moment at which an expression was true, this minute included.
+    """Find the latest time that an expression matches, this minute included.
 
     Args:
         expression: an expression that `check` accepts.

@@ -33,7 +33,7 @@ def configure_logs(
     ]
     renderer: list[structlog.typing.Processor] = (
         [
-            # Without local variables, for they hold tokens.
+            # Without local variables, because they hold tokens.
             structlog.processors.ExceptionRenderer(
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
             ),
@@ -64,6 +64,6 @@ def configure_logs(
     for name in _LIBRARIES:
         library = logging.getLogger(name)
         library.setLevel(logging.WARNING)
-        # FastStream and uvicorn bring handlers of their own.
+        # FastStream and uvicorn install handlers of their own.
         library.handlers.clear()
         library.propagate = True

@@ -1,8 +1,8 @@
-"""The limit of responses that a student may send in a window of time. Pure.
+"""Limit the responses that a student may send in a window of time. Pure.
 
-Windows are those of Redis's clock in which entries entered their stream, so that a backlog, a
-redelivery or a second worker changes nothing. What was counted is part of the learner's state and
-is decided and stored under its version.
+Windows are based on the time at which entries entered their stream, by Redis's clock, so that a
+backlog, a redelivery or a second worker changes nothing. The counts are part of the learner's
+state and are stored under its version.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple, Self
 
 KEPT_WINDOWS: Final = 8
-"""The number of newest windows kept beside a learner; older counts are read from the log."""
+"""Number of newest windows kept in the learner's state; older counts are read from the log."""
 
 _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600}
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([a-z]+)")
@@ -21,7 +21,7 @@ def parse_rate(text: str, units: Collection[str]) -> tuple[int, str] | None:
 
     Args:
         text: a whole number from 1 to 999,999,999, a slash and a unit.
-        units: the units that may be named.
+        units: the allowed units.
 
     Returns:
         The number and the unit; None if the text is not a rate in one of these units.
@@ -31,11 +31,11 @@ def parse_rate(text: str, units: Collection[str]) -> tuple[int, str] | None:
 
 
 class RateLimit(NamedTuple):
-    """At most so many responses of a student in each window.
+    """The most responses of a student in each window.
 
     Args:
-        most: how many, 1 or more.
-        unit: `second`, `minute` or `hour`: the length of a window.
+        most: number of responses, 1 or more.
+        unit: length of a window: `second`, `minute` or `hour`.
     """
 
     most: int
@@ -43,10 +43,10 @@ class RateLimit(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """A limit such as ``600/minute``; None for ``off``.
+        """Read a limit such as ``600/minute``; return None for ``off``.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: the text is neither.
         """
         if text == "off":
             return None
@@ -59,11 +59,11 @@ class RateLimit(NamedTuple):
         return cls(*found)
 
     def __str__(self) -> str:
-        """As it is written in the settings."""
+        """Write the limit as in the settings."""
         return f"{self.most}/{self.unit}"
 
     def window_of(self, entered_ms: int) -> int:
-        """The beginning of the window of a moment, seconds since 1970.
+        """Return the start of the window of a time, in seconds since 1970.
 
         Args:
             entered_ms: when an entry entered its stream, milliseconds since 1970.
@@ -76,8 +76,8 @@ class Counts(NamedTuple):
     """Counts of a learner's responses by window.
 
     Args:
-        kept: the newest windows, by their beginnings in seconds since 1970.
-        older: of the older ones that were asked for, what the log says.
+        kept: counts of the newest windows, by their start in seconds since 1970.
+        older: counts of the requested older windows, read from the log.
     """
 
     kept: Mapping[int, int]

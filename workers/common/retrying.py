@@ -15,20 +15,20 @@ _log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
-"""A worker is at full speed within this time after a server's return, seconds."""
+"""Longest wait for a server, so the longest delay until work resumes, seconds."""
 
 
 SETTLING_S: Final = 2 * LONGEST_WAIT_S
-"""All who waited for a server are back at work within this time after its return, seconds."""
+"""Time after a server's return within which all waiting calls resume, seconds."""
 
 
 class Retrying:
-    """Repeats idempotent calls until their server answers.
+    """Repeat idempotent calls until their server answers.
 
     Args:
         first_s: the longest first wait, seconds.
-        longest_s: the longest wait of all, seconds.
-        clock: a clock that never goes back, seconds.
+        longest_s: the longest of all waits, seconds.
+        clock: a monotonic clock, seconds.
 
     Attributes:
         waiting: the reason for each server that is away, by its name; empty if all answer.
@@ -49,21 +49,21 @@ class Retrying:
 
     @property
     def unsettled(self) -> bool:
-        """Say if a server is away, or came back so lately that others may still wait for it."""
+        """Return True if a server is away, or returned so recently that others may still wait."""
         lately = self._last_wait is not None and self._clock() - self._last_wait < SETTLING_S
         return bool(self.waiting) or lately
 
     async def call(self, request: Callable[[], Awaitable[Result]]) -> Result:
         """Repeat a request until its server answers.
 
-        Each wait is uniform between half of a step and the whole; the step doubles. Full jitter
+        Each wait is uniform between half a step and a whole step; the step doubles. Full jitter
         would let two workers return at the same moment more often.
 
         Args:
             request: makes the call; safe to repeat.
 
         Raises:
-            Exception: any error of the request but `Unavailable`.
+            Exception: any error of the request except `Unavailable`.
         """
         step_s = self._first_s
         missed: set[str] = set()
@@ -91,7 +91,7 @@ class Retrying:
 
 
 class NoRetry(Retrying):
-    """Calls once, for callers that must not wait for a server."""
+    """Call once, for callers that must not wait for a server."""
 
     async def call(self, request: Callable[[], Awaitable[Result]]) -> Result:
         """Call once.

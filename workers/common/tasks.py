@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 GRACE_S: Final = 10.0
-"""The time that an ending process gives all work in flight together, seconds."""
+"""Time that an ending process gives all its work in flight together, seconds."""
 
 _AGAIN_S: Final = 0.1
 
@@ -14,8 +14,7 @@ async def end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
     """Cancel tasks until they have ended; their exceptions are dropped.
 
     One cancellation is not enough: Python 3.11's `asyncio.wait_for`, which redis-py uses in every
-    command, drops a cancellation that arrives together with a result, and the loop around it goes
-    on.
+    command, drops a cancellation that arrives together with a result, and the caller goes on.
     """
     left = set(tasks)
     while left:

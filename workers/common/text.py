@@ -1,4 +1,4 @@
-"""Text that a library hands over as bytes or as `str`."""
+"""Convert text that a library returns as bytes or as `str`."""
 
 
 def text_of(value: bytes | str) -> str:

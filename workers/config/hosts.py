@@ -26,8 +26,8 @@ def plain_text_host(url: str, allowed: Iterable[str] = ()) -> str | None:
     """Find the host that a URL reaches in plain text over a network; None if there is none.
 
     Args:
-        url: of a server; a scheme that is not known counts as plain text.
-        allowed: hosts for which plain text is meant.
+        url: URL of a server; an unknown scheme counts as plain text.
+        allowed: hosts for which plain text is intended.
     """
     parts = urlsplit(url)
     options = parse_qs(parts.query)

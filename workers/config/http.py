@@ -1,4 +1,4 @@
-"""The settings of the HTTP side."""
+"""Settings of the HTTP side."""
 
 import ipaddress
 from typing import Annotated, Any, Final
@@ -25,10 +25,10 @@ def names(value: Any) -> Any:
 
 
 def rate(value: str) -> str:
-    """A number of requests per ``second``, ``minute``, ``hour`` or ``day``.
+    """Read a rate: a number of requests per ``second``, ``minute``, ``hour`` or ``day``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a rate.
     """
     found = parse_rate("/".join(map(str.strip, value.split("/"))), _UNITS)
     if found is None:
@@ -40,10 +40,10 @@ Rate = Annotated[str, AfterValidator(rate)]
 
 
 def origin(value: str) -> str:
-    """Read an origin as browsers send it: scheme, host, and the port unless it is the scheme's own.
+    """Read an origin as browsers send it: scheme, host, and any non-default port.
 
     Raises:
-        ValueError: it is none, and neither ``*``.
+        ValueError: the text is neither an origin nor ``*``.
     """
     if value == ANY_ORIGIN:
         return value

@@ -16,7 +16,7 @@ _KNOWN: Final = frozenset(
         "foobared", "letmein", "mastery", "mysecretpassword", "neo4j", "passw0rd", "password",
         "password1", "password123", "postgres", "postgresql", "qwerty123", "redis", "root",
         "secret", "supabase", "test", "12345678", "123456789", "1234567890",
-        # What examples of Supabase come with.
+        # Values in Supabase's examples.
         "super-secret-jwt-token-with-at-least-32-characters-long",
         "your-super-secret-and-long-postgres-password",
         "your-super-secret-jwt-token-with-at-least-32-characters-long",
@@ -66,7 +66,7 @@ def _embedded(settings: "Settings") -> list[str]:
 def _tokens(settings: "Settings") -> list[str]:
     keyed = bool(settings.jwt_jwks_url or settings.jwt_secret)
     if keyed and settings.jwt_issuer is None:
-        # Whatever the mode: HTTP and sockets always verify.
+        # In every mode, because HTTP and sockets always verify tokens.
         return [_NO_ISSUER]
     if settings.jwt_mode is None and not keyed:
         return [_NO_MODE]

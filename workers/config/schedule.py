@@ -1,4 +1,4 @@
-"""The settings of scheduled jobs: one cron expression for each kind of job."""
+"""Settings of scheduled jobs: one cron expression for each kind of job."""
 
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -51,6 +51,6 @@ class ScheduleSettings(_KindSettings):
 
     @property
     def schedules(self) -> dict[str, str]:
-        """The cron expression of each kind of job that has one."""
+        """Map each scheduled kind of job to its cron expression."""
         given = {kind: getattr(self, name) for name, kind in _BY_KIND.items()}
         return {kind: expression for kind, expression in given.items() if expression is not None}

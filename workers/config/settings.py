@@ -1,4 +1,4 @@
-"""The settings of one process, with their checks; `loading` reads them."""
+"""Settings of one process, with their checks; `loading` reads them."""
 
 from pathlib import Path
 from typing import Any, Literal, Self

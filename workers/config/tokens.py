@@ -1,4 +1,4 @@
-"""The settings that decide which tokens are accepted."""
+"""Settings that decide which tokens are accepted."""
 
 from typing import Final, Literal
 
@@ -14,7 +14,7 @@ from workers.config.hosts import checked_url
 from workers.config.http import Names, names
 
 SHORTEST_SECRET_BYTES: Final = 32
-"""The shortest secret of HS256, in bytes: as long as its hash (RFC 7518, section 3.2)."""
+"""Shortest secret of HS256, in bytes: as long as its hash (RFC 7518, section 3.2)."""
 
 
 class TokenSettings(BaseSettings):
@@ -71,7 +71,7 @@ class TokenSettings(BaseSettings):
 
     @property
     def token_algorithms(self) -> tuple[str, ...]:
-        """The algorithms of tokens: JWT_ALGORITHMS, else those of the configured keys."""
+        """Return the algorithms of tokens: JWT_ALGORITHMS, else those of the configured keys."""
         if self.jwt_algorithms:
             return self.jwt_algorithms
         return (DEFAULT_KEY_ALGORITHMS if self.jwt_jwks_url else ()) + (

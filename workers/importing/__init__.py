@@ -1,1 +1,1 @@
-"""Import past answers: read CSV files, make events of them and publish these."""
+"""Import past answers: read CSV files, convert them to events and publish these."""

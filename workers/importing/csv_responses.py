@@ -92,14 +92,14 @@ class CsvResponse:
 
 
 class CsvResponses:
-    """The responses of a file; each iteration reads it anew, one row at a time.
+    """Responses of a file; each iteration reads the file again, one row at a time.
 
-    Ids of responses are made of student, order (or time) and item, so that a file published twice,
-    or shuffled, repeats its responses and adds none. Rows equal in all three are different answers
-    and are numbered in the order of the file, which takes about 150 bytes of memory a row.
+    The id of a response depends on student, order (or time) and item. A file that is published
+    twice, or shuffled, therefore repeats its responses and adds none. Rows equal in all three are
+    different answers; they are numbered in file order, which takes about 150 bytes per row.
 
     Args:
-        path: the file; gzipped if it is named .gz or begins like it.
+        path: the file; gzipped if its name ends in .gz or its first bytes say so.
         columns: the names of the columns.
         separator: the text between concepts of a cell; a concept named twice counts once.
         latest: the latest time of an answer; None accepts any.

@@ -18,7 +18,7 @@ _MILLISECONDS_FROM: Final = 1e11  # in seconds this would be the year 5138
 
 
 class CellError(ValueError):
-    """A cell is not valid; the message follows the cell's value and names the remedy."""
+    """An invalid cell; the message follows the cell's value and names the remedy."""
 
 
 def _remembered(function: Callable[[str], str]) -> Callable[[str], str]:
@@ -31,7 +31,7 @@ def identifier(cell: str) -> str:
     """Read an id.
 
     Raises:
-        CellError: it is empty, longer than 128 characters or holds a control character.
+        CellError: the id is empty, longer than 128 characters or holds a control character.
     """
     text = cell.strip()
     if not text:
@@ -45,10 +45,10 @@ def identifier(cell: str) -> str:
 
 
 def concepts_of(cell: str, separator: str) -> tuple[str, ...]:
-    """Read the concepts of a cell, each once, in its order.
+    """Read the concepts of a cell, each once, in cell order.
 
     Raises:
-        CellError: one is not an id, or there are more than 16.
+        CellError: a concept is not a valid id, or there are more than 16.
     """
     if separator not in cell:
         return (identifier(cell),)
@@ -62,7 +62,7 @@ def score_of(cell: str) -> float:
     """Read a score in [0, 1] from 0, 1, true, false (in any case) or a number.
 
     Raises:
-        CellError: it is none of them.
+        CellError: the cell is no such score.
     """
     text = cell.strip().lower()
     known = _SCORES.get(text)
@@ -82,7 +82,7 @@ def moment_of(cell: str) -> datetime:
             from 1e11 on are milliseconds.
 
     Raises:
-        CellError: it is neither, or outside the calendar.
+        CellError: the cell is neither, or the time is outside the calendar.
     """
     text = cell.strip()
     number = _number(text)
@@ -102,7 +102,7 @@ def place_of(cell: str, since: datetime) -> datetime:
     """Read a place in a student's sequence as a time: that number of seconds after `since`.
 
     Raises:
-        CellError: it is not a number, or leads outside the calendar.
+        CellError: the cell is not a number, or the time is outside the calendar.
     """
     number = _number(cell)
     if number is None:
@@ -122,5 +122,5 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    # Only Python takes `1_000` for a number.
+    # Python accepts `1_000` as a number; other programs do not.
     return number if math.isfinite(number) and "_" not in text else None

@@ -1,4 +1,4 @@
-"""A delegated role, which reports answers for the students of a tenant."""
+"""The claims of a delegated role, which reports answers for the students of a tenant."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from workers.common.errors import SettingsError
 from workers.config.settings import Settings
 
 _ISSUER = "mastery-engine"
-"""Used if no issuer is set, when any is accepted; it names the origin of the event."""
+"""Issuer in the claims if `JWT_ISSUER` is unset, which accepts any; names the events' origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Delegate:
         """Make a delegate that a worker with these settings accepts.
 
         Raises:
-            SettingsError: they allow no delegated role, or only tokens of an issuer.
+            SettingsError: the settings allow no delegated role, or only tokens of an issuer.
         """
         if not settings.jwt_delegate_roles:
             raise SettingsError(
@@ -72,11 +72,11 @@ class Delegate:
 
     @property
     def tenant(self) -> str:
-        """The tenant that the claims name."""
+        """Return the tenant in the claims."""
         return self.tenant_id or "default"
 
     def claims(self) -> dict[str, Any]:
-        """Write `data.claims` of the events."""
+        """Return `data.claims` of the events."""
         issued_at_s = int(self.issued_at.timestamp())
         claims: dict[str, Any] = {
             "sub": self.subject,
@@ -95,7 +95,7 @@ class Delegate:
         return claims
 
     def token(self) -> str | None:
-        """Write `data.token` of the events; None if nothing is signed."""
+        """Return `data.token` of the events; None if nothing is signed."""
         if self.secret is None:
             return None
         return jwt.encode(self.claims(), self.secret.get_secret_value(), "HS256")

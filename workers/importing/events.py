@@ -1,4 +1,4 @@
-"""Responses as events on their streams, as Express publishes them."""
+"""Convert responses to events and publish them on their streams, as Express does."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -21,7 +21,7 @@ _PIPELINE: Final = 1_000
 
 
 class Entry(NamedTuple):
-    """An event and the stream that it belongs to."""
+    """An event and its stream."""
 
     stream: str
     event: bytes
@@ -40,7 +40,7 @@ def entries(
         shard_count: `STREAM_SHARDS`.
     """
     streams = [shard.responses for shard in shards(shard_count)]
-    # Equal in all events: encoded once.
+    # Equal in all events, so encoded once.
     claims, tenant = orjson.Fragment(orjson.dumps(delegate.claims())), delegate.tenant
     token = delegate.token()
     identity = {"claims": claims} if token is None else {"claims": claims, "token": token}

@@ -1,4 +1,4 @@
-"""Figures that several pages share."""
+"""Draw the figures that several pages share."""
 
 from itertools import chain
 from typing import Final
@@ -83,7 +83,7 @@ def attempts_drawn(
 
 
 def by_attempt(attempt: NDArray[np.int64], values: Floats, drawn: list[int]) -> Floats:
-    """Return the mean of the values at each of these attempt numbers."""
+    """Return the mean of the values at each given attempt number."""
     return np.bincount(attempt, weights=values)[drawn] / np.bincount(attempt)[drawn]
 
 

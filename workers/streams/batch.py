@@ -1,8 +1,8 @@
-"""A batch of stream entries exactly as Redis handed them over.
+"""A batch of stream entries as raw bytes.
 
-FastStream's own format is an envelope in the field ``__data__``, and it parses a whole batch as one
-JSON document, so that one bad entry fails all of them. Ours are plain fields and are judged one by
-one: the parser and the decoder here pass bytes on and look into none.
+FastStream's own format is an envelope in the field ``__data__``. It parses a whole batch as one
+JSON document, so one bad entry fails all of them. Our entries are plain fields and are validated
+one by one: the parser and the decoder here pass the bytes on unread.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,39 +21,40 @@ from workers.streams.entry_ids import entered_ms
 
 
 class RawEntry(NamedTuple):
-    """One entry of a stream; nothing in it has been looked at."""
+    """One entry of a stream, not validated yet."""
 
     entry_id: str
     """Milliseconds of Redis's clock and a counter, such as ``1795253400123-0``."""
     fields: dict[bytes, bytes]
     redriven_from: str | None = None
-    """Of a redriven entry, the id under which its event entered the stream for the first time."""
+    """First entry id of a redriven event; None for an entry that was not redriven."""
     deferred_ms: int | None = None
-    """Of one that had to wait for a key, since when, by Redis's clock, milliseconds since 1970."""
+    """When the entry began to wait for a key, by Redis's clock, milliseconds since 1970."""
 
     @property
     def first_id(self) -> str:
-        """The id under which the event entered the stream for the first time."""
+        """Return the id under which the event entered the stream for the first time."""
         return self.redriven_from or self.entry_id
 
     @property
     def entered_ms(self) -> int:
-        """When this entry entered the stream, by Redis's clock, milliseconds since 1970."""
+        """Return when the entry entered the stream, by Redis's clock, milliseconds since 1970."""
         return entered_ms(self.entry_id)
 
 
 class RawBatch(list[RawEntry]):
-    """Entries of one stream, in its order.
+    """Entries of one stream, in stream order.
 
-    Pydantic takes it as it is; what it documents is the event of a single entry, for that is what
-    lies on the wire.
+    Pydantic accepts an instance unchanged. Its schema is the event of a single entry, because
+    AsyncAPI documents what is on the wire.
 
     Args:
-        stream: where the entries are from.
+        stream: name of the stream.
         entries: the entries.
-        deliveries: how often each was delivered, by entry id; of those not named, once.
-        alone: whether nothing else may be on its way meanwhile.
-        now_ms: when it was taken up, by Redis's clock, milliseconds since 1970; None: nobody asked.
+        deliveries: number of deliveries by entry id; 1 for an id that is missing.
+        alone: True if nothing else may be in flight at the same time.
+        now_ms: when the batch was taken up, by Redis's clock, milliseconds since 1970; None if
+            Redis's clock was not read.
     """
 
     documents: ClassVar[type[CloudEvent[Any]] | None] = None
@@ -74,7 +75,7 @@ class RawBatch(list[RawEntry]):
         self.now_ms = now_ms
 
     def part(self, entries: Sequence[RawEntry]) -> "RawBatch":
-        """Some of these entries, with what is known of them."""
+        """Return a batch of some of these entries, with the same facts about them."""
         return RawBatch(
             self.stream,
             entries,
@@ -93,23 +94,23 @@ class RawBatch(list[RawEntry]):
     ) -> JsonSchemaValue:
         if cls.documents is None:
             return {}
-        # Resolved, because FastStream takes the first definition for the one referred to.
+        # Inlined, because FastStream takes the first definition for the referenced one.
         return handler.resolve_ref_schema(handler(cls.documents.__pydantic_core_schema__))
 
 
 @cache
 def raw_batch_of(event: type[CloudEvent[Any]]) -> type[RawBatch]:
-    """The type to annotate a handler with, so that AsyncAPI documents one ``event``."""
+    """Build the annotation of a handler with which AsyncAPI documents one ``event``."""
     return type(f"{event.__name__}Batch", (RawBatch,), {"documents": event})
 
 
 async def parse(message: BatchStreamMessage) -> StreamMessage[Any]:
-    """FastStream's message around the raw entries; raises on no content whatever.
+    """Wrap the raw entries in FastStream's message; raises if there is no content.
 
     `Publisher` acknowledges and publishes in one step. This message belongs to no group, so its own
     ``ack`` does nothing.
     """
-    # A pending entry that was deleted meanwhile is claimed with no fields at all.
+    # A pending entry that was deleted in the meantime is claimed with no fields.
     batch = RawBatch(
         text_of(message["channel"]),
         [
@@ -129,5 +130,5 @@ async def parse(message: BatchStreamMessage) -> StreamMessage[Any]:
 
 
 async def decode(message: StreamMessage[Any]) -> RawBatch:
-    """The batch that `parse` made."""
+    """Return the batch that `parse` made."""
     return cast("RawBatch", message.body)

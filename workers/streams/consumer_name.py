@@ -1,4 +1,4 @@
-"""A consumer's name: unique among live processes, the same again after a restart."""
+"""A consumer name, unique among live processes and stable across restarts."""
 
 import hashlib
 import socket
@@ -13,11 +13,10 @@ _MOST: Final = 10_000
 
 
 class ConsumerName:
-    """The host's name and the lowest slot that no live process of this host holds.
+    """The name of this host and the lowest slot that no live process of this host uses.
 
-    The slot is a file lock, which the system lets go of however the process ends: names do not
-    pile up in the group, and what a predecessor of the same name left pending is known to be
-    nobody's.
+    The slot is a file lock, which the system releases however the process ends. Names therefore
+    do not accumulate in the group, and entries pending under this name belong to no live process.
 
     Args:
         directory: where the locks are; by default one for all users' temporary files.
@@ -31,14 +30,14 @@ class ConsumerName:
         self._lock: FileLock | None = None
 
     def take(self) -> str:
-        """Take a slot; it is held until `release` or the end of the process.
+        """Take a slot; the process keeps it until `release` or its end.
 
         Raises:
-            RuntimeError: if every slot is held.
+            RuntimeError: if every slot is taken.
         """
         with suppress(FileExistsError):
             self._directory.mkdir(parents=True)
-            self._directory.chmod(0o1777)  # for every user of this host, as its locks are
+            self._directory.chmod(0o1777)  # shared by every user of this host, like its locks
         for slot in range(_MOST):
             lock = FileLock(self._directory / f"{slot}.lock", mode=0o666)
             try:
@@ -50,7 +49,7 @@ class ConsumerName:
         raise RuntimeError(f"all {_MOST} consumer names of {self._host} are taken")
 
     def release(self) -> None:
-        """Let go of the slot."""
+        """Release the slot."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -1,4 +1,4 @@
-"""Consuming one stream for one group: subscriber, reclaiming, and a watchdog over both."""
+"""Consume one stream for one group: a subscriber, reclaiming, and a watchdog over both."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,17 +28,17 @@ class Consumption:
     """One stream, consumed by one group.
 
     Args:
-        broker: FastStream's, not started yet.
+        broker: FastStream's broker, not started yet.
         client: a connection to the same Redis.
-        stream: the stream's whole name.
+        stream: full name of the stream.
         group: the consumer group.
-        consumer: this worker's name in it.
+        consumer: this worker's name in the group.
         batch_size: the most entries taken at once.
         reclaim_after_ms: an entry pending for longer is claimed, milliseconds.
-        event: what one entry is documented as.
-        handler: takes each batch; returns when there is room for the next.
-        held: the entries of the stream that this worker has on their way.
-        waiting: whether the handler waits for a server.
+        event: the event type that documents one entry.
+        handler: processes each batch; returns when there is room for the next.
+        held: returns the entries of the stream that are in flight in this worker.
+        waiting: returns True while the handler waits for a server.
     """
 
     def __init__(
@@ -85,13 +85,13 @@ class Consumption:
         self._delivered_before = "0-0"
 
     async def prepare(self) -> None:
-        """Create stream and group where they are missing; call before the broker starts."""
+        """Create the stream and the group if they are missing; call before the broker starts."""
         await ensure_groups(self._client, [(self.stream, self.group)])
         group = await self._group_info()
         self._delivered_before = text_of(group["last-delivered-id"]) if group else "0-0"
 
     def start(self) -> None:
-        """Begin to inherit, reclaim, keep and watch; call once the broker has started."""
+        """Start to inherit, claim, keep and watch; call once the broker has started."""
         self._tasks = [
             asyncio.create_task(self._reclaim()),
             asyncio.create_task(self._keep()),
@@ -99,12 +99,12 @@ class Consumption:
         ]
 
     async def stop(self) -> None:
-        """Take no further entries."""
+        """Stop taking entries."""
         await end(self._tasks)
         await self._subscriber.stop()
 
     async def finish(self) -> None:
-        """After `stop`, take what Redis had handed over to the read that was ended."""
+        """After `stop`, process what Redis had already delivered to the cancelled read."""
         try:
             await self._reclaimer.inherit("+")
         except (Unavailable, StreamRefused) as error:
@@ -112,21 +112,21 @@ class Consumption:
 
     @property
     def alive(self) -> bool:
-        """Whether entries are being read: FastStream may stop reading for good and stay up."""
+        """Return True while entries are read; FastStream may stop reading for good and stay up."""
         tasks = self._subscriber.tasks
         return bool(self._subscriber.running) and any(not task.done() for task in tasks)
 
     async def drained(self) -> bool:
-        """Whether nothing is unread and nothing pending in the whole group."""
+        """Return True if the group has no unread and no pending entry."""
         group = await self._group_info()
         if group is None or group["pending"]:
-            return False  # lost: the watchdog makes it again, and then we know
+            return False  # lost: the watchdog creates it again, and the next call sees it
         last = text_of(group["last-delivered-id"])
         with redis_errors():
             return not await self._client.xrange(self.stream, min=f"({last}", count=1)
 
     async def _group_info(self) -> dict[str, Any] | None:
-        """What Redis knows of the group; None if group or stream do not exist."""
+        """Read the state of the group; None if the group or the stream does not exist."""
         with redis_errors():
             try:
                 groups: Any = await self._client.xinfo_groups(self.stream)
@@ -141,7 +141,7 @@ class Consumption:
             try:
                 await self._reclaimer.inherit(self._delivered_before)
                 await self._reclaimer.run()
-            except Exception as error:  # noqa: BLE001  # whatever it is, what is pending must not wait for ever
+            except Exception as error:  # noqa: BLE001  # pending entries must not wait for ever
                 _log.warning("reclaiming_failed", stream=self.stream, error=str(error))
                 await asyncio.sleep(_WATCH_S)
 
@@ -149,12 +149,12 @@ class Consumption:
         while True:
             try:
                 await self._reclaimer.keep()
-            except Exception as error:  # noqa: BLE001  # as above: what is on its way must stay ours
+            except Exception as error:  # noqa: BLE001  # as above: entries in flight must stay ours
                 _log.warning("keeping_failed", stream=self.stream, error=str(error))
                 await asyncio.sleep(_WATCH_S)
 
     async def _watch(self) -> None:
-        """Make the group again and go on after FastStream has stopped reading for good."""
+        """Create the group again and go on after FastStream has stopped reading for good."""
         while True:
             await asyncio.sleep(_WATCH_S)
             if self.alive:
@@ -163,5 +163,5 @@ class Consumption:
                 await self.prepare()
                 await self._subscriber.start()
                 _log.warning("subscriber_restarted", stream=self.stream, group=self.group)
-            except Exception as error:  # noqa: BLE001  # readiness tells meanwhile; try again
+            except Exception as error:  # noqa: BLE001  # readiness reports it; try again
                 _log.warning("subscriber_down", stream=self.stream, error=str(error))

@@ -1,14 +1,14 @@
-"""The embedded Redis: a store inside the process, for one process, gone with it.
+"""The embedded Redis: a store inside one process that ends with the process.
 
 It is fakeredis behind redis-py's own client. The commands of the engine answer as Redis 7.0 does,
-`lag` of XINFO GROUPS included, except that (fakeredis 2.40):
-- XREADGROUP with COUNT does not block; the socket below cures that. A reader that is blocked when
-  its group is destroyed sees NOGROUP only at its next read.
-- XREADGROUP on a key that does not exist is an error with another text than NOGROUP.
-- XACK does not bring the idle time of consumers up to date (XINFO CONSUMERS): fakeredis walks all
-  pending entries for it at each XACK, half of the time of a run; `_quick_acks` takes that out.
-- There is no persistence and no limit of memory; scripts run on Lua 5.1 inside Python, with no
-  limit of time; entry ids come from the clock of this machine.
+including `lag` of XINFO GROUPS, with these exceptions (fakeredis 2.40):
+- XREADGROUP with COUNT does not block; the socket below fixes that. A blocked reader whose group is
+  destroyed gets NOGROUP only at its next read.
+- XREADGROUP on a missing key fails with another text than NOGROUP.
+- XACK does not update the idle time of consumers (XINFO CONSUMERS): fakeredis scans all pending
+  entries for it at each XACK, which takes half the time of a run; `_quick_acks` removes the scan.
+- There is no persistence and no memory limit. Scripts run on Lua 5.1 inside Python, without a
+  time limit. Entry ids come from the clock of this machine.
 """
 
 from collections.abc import Callable
@@ -29,12 +29,12 @@ from redis.asyncio import Redis
 
 
 def _quick_acks() -> None:
-    # Assigned by name: mypy rightly forbids it where one class is meant to override.
+    # Assigned by name: mypy rightly forbids assigning to a method of a class.
     setattr(StreamGroup, "_calc_consumer_last_time", lambda _: None)  # noqa: B010
 
 
 class EmbeddedRedis:
-    """One store, with any number of clients and brokers on it."""
+    """One store with any number of clients and brokers."""
 
     def __init__(self) -> None:
         _quick_acks()
@@ -42,10 +42,10 @@ class EmbeddedRedis:
         self._clients: list[Redis] = []
 
     def client(self, *, decode_responses: bool = False) -> Redis:
-        """A plain client; closed with the store.
+        """Return a plain client; closing the store closes it.
 
         Args:
-            decode_responses: give text instead of bytes, as the same option of redis-py.
+            decode_responses: return text instead of bytes, like the same option of redis-py.
         """
         client = FakeRedis(
             server=self._server,
@@ -56,30 +56,30 @@ class EmbeddedRedis:
         return client
 
     def broker(self, **options: Any) -> RedisBroker:
-        """A broker of FastStream, not started.
+        """Return a FastStream broker that is not started.
 
         Args:
-            options: those of `RedisBroker`, except where to connect.
+            options: options of `RedisBroker`, except the address.
         """
         return _Broker(self, **options)
 
     async def close(self) -> None:
-        """Close all clients; what is stored is gone with the last reference to it."""
+        """Close all clients; the data ends with the last reference to the store."""
         while self._clients:
             await self._clients.pop().aclose()
 
 
 class _Socket(AsyncFakeSocket):
-    """Blocks where a server would: fakeredis takes an empty answer of XREADGROUP for an answer.
+    """Block where a server would: fakeredis returns an empty answer to XREADGROUP at once.
 
-    A blocked read is tried again whenever a key of the database changes, by a script too, so it
+    A blocked read is tried again whenever a key of the database changes, by a script too. It
     wakes at once and costs nothing while idle.
     """
 
     _abandoned = False
 
     def abandon(self) -> None:
-        """Read nothing more: the reader is gone, and would take entries along into nowhere."""
+        """Read nothing more: the reader is gone, and entries delivered to it would be lost."""
         self._abandoned = True
 
     def _blocking(
@@ -129,7 +129,7 @@ class _Connection(FakeAsyncRedisConnection):
 
 
 class _State(ConnectionState[Redis]):
-    """Hands FastStream a client of the store."""
+    """Give FastStream a client of the store."""
 
     def __init__(self, redis: EmbeddedRedis) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The ids of entries: milliseconds of Redis's clock and a counter, such as ``1795253400123-0``."""
+"""Entry ids: milliseconds of Redis's clock and a counter, such as ``1795253400123-0``."""
 
 from typing import Final
 
@@ -16,5 +16,5 @@ def entered_ms(entry_id: str) -> int:
 
 
 def order(entry_id: str) -> tuple[int, ...]:
-    """Return what ids are ordered by: milliseconds of Redis's clock, then the counter."""
+    """Return the sort key of an id: milliseconds of Redis's clock, then the counter."""
     return tuple(map(int, entry_id.split("-")))

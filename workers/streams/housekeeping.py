@@ -1,4 +1,4 @@
-"""Keeping the streams within their bounds while the worker works: done every few seconds."""
+"""Keep the streams within their bounds while the worker runs, every few seconds."""
 
 import asyncio
 import time
@@ -18,26 +18,26 @@ _log = structlog.get_logger(__name__)
 
 _PERIOD_S: Final = 2.0
 _LAST_SWEEP_S: Final = 2.0
-"""A stop does not wait longer for a Redis that does not answer."""
+"""Longest wait of a stop for a Redis that does not answer, seconds."""
 _WARN_AGAIN_S: Final = 600.0
 _GONE_AFTER: Final = 10
-"""Times `RECLAIM_AFTER_MS`: a reader that is alive asks several times in each of them."""
+"""A consumer silent for this many times `RECLAIM_AFTER_MS` is gone; a live one polls more often."""
 
 
 class Housekeeping:
-    """Trims the streams, and forgets consumers that are gone and tries of entries that are.
+    """Trim the streams, and remove dead consumers and the try counts of deleted entries.
 
-    Every worker does it for all streams: each step is atomic, and safe beside any other.
+    Every worker does it for all streams: each step is atomic and safe to run concurrently.
 
     Args:
-        trimmer: does each step.
-        bounds: of each stream.
+        trimmer: performs each step.
+        bounds: the bounds of each stream.
         consumer: this worker's name in the groups.
-        reclaim_after_ms: after which pending entries are claimed; a consumer that is silent for ten
-            times as long, and has none, is gone.
-        trimmed: is told the stream and how many entries were removed.
-        period_s: between two sweeps, at most, seconds.
-        clock: seconds of a clock that never goes back.
+        reclaim_after_ms: idle time after which pending entries are claimed, milliseconds. A
+            consumer silent for ten times as long, with no pending entry, is gone.
+        trimmed: called with the stream and the number of entries removed.
+        period_s: longest time between two sweeps, seconds.
+        clock: a monotonic clock, seconds.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Housekeeping:
         self._warned: dict[tuple[str, str], float] = {}
 
     def start(self) -> None:
-        """Sweep again and again, until stopped."""
+        """Sweep until stopped."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End, after a last sweep: a worker that has drained its streams leaves them short."""
+        """Stop after a last sweep, so that drained streams are left short."""
         if self._task is None:
             return
         task, self._task = self._task, None
@@ -77,13 +77,13 @@ class Housekeeping:
                 await self.sweep()
 
     async def sweep(self) -> None:
-        """Bring every stream within its bounds, once; what fails is told and left for the next."""
+        """Trim every stream to its bounds once; log a failure and leave it for the next sweep."""
         for bounds in self._bounds:
             try:
                 await self._sweep(bounds)
             except Unavailable:
-                return  # whoever reads the streams tells it and waits; so do we
-            except Exception as error:  # noqa: BLE001  # one stream's trouble leaves the others alone
+                return  # the readers of the stream report it and wait; wait too
+            except Exception as error:  # noqa: BLE001  # the other streams go on
                 if bounds.stream not in self._failing:
                     self._failing.add(bounds.stream)
                     _log.warning("housekeeping_failed", stream=bounds.stream, error=str(error))
@@ -92,7 +92,7 @@ class Housekeeping:
 
     async def _run(self) -> None:
         while True:
-            # Workers that were started together should not all sweep at one moment.
+            # Workers that start together should not all sweep at the same time.
             await jittered_sleep(self._period_s)
             await self.sweep()
 
@@ -107,7 +107,7 @@ class Housekeeping:
         if bounds.retention_ms is not None:
             self._warn(bounds, found._replace(entries=total, needs=needs), bounds.retention_ms)
         if bounds.group is None:
-            return  # nobody here tries its entries
+            return  # no group of ours counts tries of its entries
         await self._trimmer.forget_tries(bounds.stream, found.first)
         names = await self._trimmer.forget_consumers(
             bounds.stream, bounds.group, idle_ms=self._gone_after_ms, own=self._consumer
@@ -118,7 +118,7 @@ class Housekeeping:
             )
 
     def _warn(self, bounds: Bounds, found: Trimmed, retention_ms: int) -> None:
-        """Tell who is about to lose entries by age, and who has just lost some."""
+        """Log which groups are about to lose entries by age, and which have just lost some."""
         retention_s = retention_ms / 1000
         for need in found.needs:
             if need.oldest is None:

@@ -1,7 +1,8 @@
-"""Find the entry that is at fault, so that only it pays.
+"""Find the entry that is at fault, so that only this entry is rejected.
 
-A batch that fails unexpectedly is halved until what fails is one entry. That entry is tried with
-nothing else in flight, and each such try is counted in Redis. A server that is away is not a try.
+A batch that fails unexpectedly is halved until one entry is left that fails. This entry is tried
+with nothing else in flight, and Redis counts each of these tries. An unavailable server is not a
+try.
 """
 
 import asyncio
@@ -22,17 +23,17 @@ _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _PROCESS_ENDED: Final = "the process ended each time"
 _NO_FAULT: Final = (Fatal, Unavailable, KeyUnknown)
-"""Errors for which an entry is never at fault."""
+"""Errors that are never the fault of an entry."""
 
 
 class PoisonRetry:
-    """Retries one entry until it is done, or poison.
+    """Retry one entry until it succeeds or is poison.
 
     Args:
-        tries: where tries are counted.
-        retrying: waits for servers that are away.
+        tries: counts tries.
+        retrying: waits for unavailable servers.
         max_tries: tries after which an entry is poison.
-        first_pause_s: the pause between its first two tries, seconds; it doubles.
+        first_pause_s: the pause between the first two tries, seconds; it doubles.
     """
 
     def __init__(
@@ -57,14 +58,14 @@ class PoisonRetry:
         *,
         log_event: str,
     ) -> None:
-        """Try an entry until it is done, or refuse it after too many failures.
+        """Try an entry until it succeeds, or refuse it after too many failures.
 
         Args:
-            stream: the stream of the entry.
-            entry_id: its id.
-            once: tries it once by `counting_each` or `counting_failures`.
-            refuse: rejects it as poison; takes the reason of the last failure.
-            log_event: the name of the log event of a failure.
+            stream: name of the stream.
+            entry_id: id of the entry.
+            once: tries the entry once, by `counting_each` or `counting_failures`.
+            refuse: rejects the entry as poison, with the reason of the last failure.
+            log_event: name of the log event of a failure.
         """
         reason = _PROCESS_ENDED
         pause_s = self._first_pause_s
@@ -85,14 +86,14 @@ class PoisonRetry:
     async def counting_each(
         self, stream: str, entry_id: str, call: Callable[[], Awaitable[None]]
     ) -> Exception | None:
-        """Try once, counted before it begins, so that the end of the process counts too.
+        """Try once, counted before it begins, so that a crash of the process counts too.
 
         Returns:
             The failure; None on success.
 
         Raises:
-            Unavailable: a server is away; the try is taken back.
-            Fatal: a server refuses us; the try is taken back.
+            Unavailable: a server is away; the try is not counted.
+            Fatal: a server refuses us; the try is not counted.
         """
         made = await self._tries.made(stream, entry_id)
         if made >= self._max_tries:
@@ -110,7 +111,7 @@ class PoisonRetry:
     async def counting_failures(
         self, stream: str, entry_id: str, call: Callable[[], Awaitable[None]]
     ) -> Exception | None:
-        """Try once, counted if it fails; the end of the process does not count.
+        """Try once and count a failure; a crash of the process does not count.
 
         Returns:
             The failure; None on success.
@@ -134,7 +135,7 @@ class PoisonRetry:
 
 
 class _TriedTooOften(Exception):
-    """The entry had all its tries."""
+    """The entry has used up its tries."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -143,13 +144,13 @@ class _TriedTooOften(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EntryActions:
-    """What can be done with entries of a stream.
+    """Actions on the entries of a stream.
 
     Args:
-        together: processes entries, waiting for servers that are away.
+        together: processes entries, waiting for unavailable servers.
         alone: processes one entry; raises `Unavailable` if a server is away.
-        reach: returns if the server that entries need answers.
-        refuse: rejects an entry as poison, for the reason given.
+        reach: returns once the server that the entries need answers.
+        refuse: rejects an entry as poison, with a reason.
     """
 
     together: Callable[[Sequence[RawEntry]], Awaitable[None]]
@@ -159,16 +160,16 @@ class EntryActions:
 
 
 class PoisonIsolation:
-    """Processes entries of which at least one fails.
+    """Process entries if at least one of them fails.
 
-    Call it only while nothing else is in flight in the process; otherwise what another entry does
-    would count against the one tried.
+    Call it only while nothing else is in flight in the process: otherwise a crash caused by
+    another entry would count against this one.
 
     Args:
-        tries: where tries alone are counted.
-        retrying: waits for servers that are away.
+        tries: counts the tries of an entry alone.
+        retrying: waits for unavailable servers.
         max_deliveries: tries of an entry alone after which it is poison.
-        first_pause_s: the pause between its first two tries, seconds; it doubles.
+        first_pause_s: the pause between the first two tries, seconds; it doubles.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class PoisonIsolation:
     async def one_by_one(
         self, stream: str, entries: Sequence[RawEntry], actions: EntryActions
     ) -> None:
-        """Halve what fails until it is one entry, and try that entry alone.
+        """Halve a failing batch until one entry is left, and try this entry alone.
 
         Raises:
             Fatal: a server refuses us; no entry is at fault.
@@ -203,19 +204,19 @@ class PoisonIsolation:
                 await actions.together(half)
             except (Fatal, Unavailable):
                 raise
-            except Exception as error:  # noqa: BLE001  # only the entry at fault pays
+            except Exception as error:  # noqa: BLE001  # reject only the entry at fault
                 _log.warning("batch_failed", entries=len(half), error=described(error))
                 await self.one_by_one(stream, half, actions)
 
     async def alone(self, stream: str, entry: RawEntry, actions: EntryActions) -> None:
-        """Try one entry until it is done or has failed too often.
+        """Try one entry until it succeeds or has failed too often.
 
         Raises:
             Fatal: a server refuses us; the entry is not at fault.
         """
 
         async def once() -> Exception | None:
-            # First, so that the try itself hardly ever meets a server that is away.
+            # First, so that the try itself hardly ever meets an unavailable server.
             await actions.reach()
             return await self._retry.counting_each(
                 stream, entry.entry_id, lambda: actions.alone(entry)
@@ -238,7 +239,7 @@ class PoisonIsolation:
 
 
 def described(error: Exception) -> str:
-    """Describe an error for a log line or a rejection, without data that a library quotes."""
+    """Describe an error for a log line or a rejection, without data quoted by a library."""
     text = (
         f"{type(error).__name__}: {error}"
         if isinstance(error, MasteryError)

@@ -1,9 +1,9 @@
-"""Taking over entries that were delivered and never acknowledged.
+"""Claim entries that were delivered and never acknowledged.
 
-What is delivered again may be what brought a process down, so its company shrinks: the whole batch
-once more, for a killed worker is more likely than a bad entry; then a few; then nothing at all.
-Deliveries decide in what company an entry is tried, and nothing else: the verdict is that of tries
-alone (`workers.streams.poison`).
+An entry delivered again may have crashed a process, so it is tried in ever smaller batches: first
+in a whole batch again, because a killed worker is more likely than a bad entry; then with a few
+others; then alone. The number of deliveries decides only the size of the batch. Only the number of
+tries decides that an entry is poison (`workers.streams.poison`).
 """
 
 import asyncio
@@ -23,33 +23,33 @@ _log = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE_S: Final = 5.0
 _SETTLING_S: Final = 10.0
-"""After Redis's return those who hold entries have said so within this time."""
+"""Once Redis is back, live workers have marked their entries as in flight within this time."""
 _KEPT_AT_ONCE: Final = 1_000
 _PENDING_PAGE: Final = 5_000
-"""Of XPENDING: what is pending here may be many thousands while a key server is away."""
+"""Entries per XPENDING; thousands may be pending while a key server is away."""
 _TOGETHER: Final = 2
-"""Deliveries up to which an entry is tried in a whole batch."""
+"""Most deliveries for which an entry is tried in a whole batch."""
 _FEW: Final = 25
-"""At the delivery after that, in a batch so many times smaller; from then on alone."""
+"""Divisor of the batch size at the next delivery; later deliveries are alone."""
 
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
 Feed = Callable[[RawBatch], Awaitable[None]]
 
 
 class Reclaimer:
-    """Feeds what is pending and nobody works on.
+    """Feed pending entries that no live worker processes.
 
     Args:
         client: a connection to Redis.
-        stream: the stream.
+        stream: name of the stream.
         group: its consumer group.
-        consumer: the name of this worker in the group.
+        consumer: this worker's name in the group.
         idle_ms: an entry pending for longer is claimed, milliseconds.
         batch_size: the most entries taken at once.
-        held: the entries that this worker has on its way: to claim one would be to claim our own.
-        waiting: whether this worker waits for a server: then it claims nothing, since those whose
-            entries it would take most likely wait as well.
-        feed: takes a batch of entries; returns when there is room for the next.
+        held: returns the entries in flight in this worker, which must not be claimed.
+        waiting: returns True while this worker waits for a server. It then claims nothing, because
+            the owners of the idle entries most likely wait too.
+        feed: processes a batch of entries; returns when there is room for the next.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Reclaimer:
         self._feed = feed
 
     async def inherit(self, until: str) -> int:
-        """Take what a predecessor of the same name left; returns the number of entries.
+        """Take the entries left by a predecessor of the same name; return their number.
 
         Args:
-            until: the id last delivered before we began: later entries are our own; ``+`` once
-                nothing is read any more, for what Redis handed over to a reader that was ended.
+            until: the last id delivered before this process began, since later entries are its own;
+                ``+`` once reading has stopped, for entries delivered to the cancelled read.
         """
         taken = 0
         after = "-"
@@ -94,8 +94,8 @@ class Reclaimer:
                 ids = [row["message_id"].decode() for row in left]
                 held = self._held()
                 mine: list[Any] = [entry_id for entry_id in ids if entry_id not in held]
-                # By their ids: to read this consumer's history would count a delivery of each
-                # entry that it reads meanwhile.
+                # By their ids: reading this consumer's history would count a delivery of each
+                # entry that it reads in the meantime.
                 entries: Any = mine and await self._client.xclaim(
                     self._stream, self._group, self._consumer, 0, mine
                 )
@@ -103,7 +103,7 @@ class Reclaimer:
             taken += await self._take(entries)
 
     async def claim(self) -> int:
-        """Claim all that is idle for too long, once; returns the number of entries."""
+        """Claim all entries idle for too long, once; return their number."""
         taken = 0
         cursor: bytes | str = "0-0"
         while True:
@@ -131,21 +131,21 @@ class Reclaimer:
                     continue
                 taken = await self.claim()
             except Unavailable:
-                # The subscriber reports it. Those who hold entries come first once Redis is back.
+                # The subscriber reports it. Once Redis is back, the owners of entries come first.
                 await asyncio.sleep(_SETTLING_S)
                 continue
             except StreamRefused as error:
                 if not group_is_missing(error):
                     raise
-                continue  # the watchdog makes the group again
+                continue  # the watchdog creates the group again
             if taken:
                 _log.info("entries_claimed", stream=self._stream, entries=taken)
 
     async def keep(self) -> None:
-        """Say again and again, until cancelled, that what this worker has on its way is not idle.
+        """Reset the idle time of this worker's entries in flight, again and again until cancelled.
 
-        A batch that is slow, or waits for a server, must not look like one whose worker is dead.
-        Beside `run`, which itself may have to wait until there is room for what it claimed.
+        A batch that is slow, or waits for a server, must not look like the batch of a dead worker.
+        It runs beside `run`, which may itself wait for room for the entries that it claimed.
         """
         pause_s = min(self._idle_ms / 4000, _LONGEST_PAUSE_S)
         while True:
@@ -156,8 +156,8 @@ class Reclaimer:
             try:
                 for start in range(0, len(held), _KEPT_AT_ONCE):
                     with redis_errors():
-                        # Not what is fresh, which another may have claimed just now; and their ids
-                        # alone: that counts no delivery.
+                        # Skip recent entries, which another worker may just have claimed. With
+                        # JUSTID, XCLAIM counts no delivery.
                         await self._client.xclaim(
                             self._stream,
                             self._group,
@@ -173,7 +173,7 @@ class Reclaimer:
                     raise
 
     async def _take(self, entries: Entries) -> int:
-        # Deleted while it was pending: Redis before 7 would name it for ever.
+        # Deleted while pending: Redis before 7 would list it for ever.
         gone = [e[0] for e in entries if e[0] is not None and not e[1]]
         if gone:
             with redis_errors():
@@ -191,13 +191,13 @@ class Reclaimer:
         return len(mine)
 
     async def _deliveries(self, entries: Sequence[RawEntry]) -> dict[str, int]:
-        """How often each entry was delivered, this time included."""
+        """Read the number of deliveries of each entry, this one included."""
         wanted = {entry.entry_id for entry in entries}
         found: dict[str, int] = {}
         first: str = entries[0].entry_id
         while True:
             with redis_errors():
-                # Between them lies what this worker has on its way, and what waits in it for a key.
+                # Entries in flight here, or waiting for a key, lie between them.
                 rows: Any = await self._client.xpending_range(
                     self._stream,
                     self._group,
@@ -218,7 +218,7 @@ class Reclaimer:
 def _in_company(
     stream: str, entries: Sequence[RawEntry], deliveries: Mapping[str, int], batch_size: int
 ) -> Iterator[RawBatch]:
-    """Split entries into batches that are the smaller the oftener their entries were delivered."""
+    """Split entries into batches; the more often an entry was delivered, the smaller its batch."""
 
     def company(entry: RawEntry) -> int:
         beyond = deliveries.get(entry.entry_id, 1) - _TOGETHER

@@ -1,4 +1,4 @@
-"""The clock that decides: Redis's own, whose milliseconds begin each entry's id."""
+"""Redis's clock, whose milliseconds begin each entry id."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from workers.streams.redis_errors import redis_errors
 
 
 async def redis_now_ms(client: Redis) -> int:
-    """Milliseconds since 1970 by Redis's clock, rounded down as in the ids of entries.
+    """Return Redis's time in milliseconds since 1970, rounded down as in entry ids.
 
     Raises:
         RedisUnavailable: try again.

@@ -1,4 +1,4 @@
-"""What each error of redis-py means for us."""
+"""Map the errors of redis-py to ours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +14,9 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     redis.IncorrectPolicyType,
     OSError,
 )
-"""All that redis-py raises; `OSError` is what it lets through while it connects."""
+"""All errors that redis-py raises; it lets `OSError` through while it connects."""
 
-# More special than their bases below: waiting cures none of them.
+# Subclasses of the errors below: waiting cures none of them.
 _REFUSED = (redis.AuthenticationError, redis.AuthorizationError)
 _UNAVAILABLE = (
     redis.ConnectionError,
@@ -32,7 +32,7 @@ _UNAVAILABLE = (
     redis.ChildDeadlockedError,
     OSError,
 )
-# First words of replies that redis-py hands on as a plain `ResponseError`.
+# First words of replies that redis-py passes on as a plain `ResponseError`.
 _PASSING = frozenset(
     ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY",
      "TRYAGAIN", "UNBLOCKED", "UNKILLABLE")
@@ -40,10 +40,10 @@ _PASSING = frozenset(
 
 
 def from_redis(error: Exception) -> RedisUnavailable | StreamRefused:
-    """Our error for one of redis-py's.
+    """Convert an error of redis-py to ours.
 
-    A full or a read-only server, one that loads, fails over or runs a long script: away for now.
-    A wrong type of key, a missing command, group or permission: refused.
+    A server that is full, read-only, loading, failing over or running a long script is
+    unavailable. A wrong type of key, or a missing command, group or permission, is a refusal.
     """
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, _REFUSED):
@@ -59,7 +59,7 @@ def from_redis(error: Exception) -> RedisUnavailable | StreamRefused:
 
 
 def group_is_missing(error: BaseException) -> bool:
-    """Whether Redis said NOGROUP: the stream or its group was deleted, or Redis lost its data.
+    """Return True if Redis answered NOGROUP: the stream or its group is missing.
 
     Args:
         error: an error of redis-py, or one of ours raised from it.
@@ -74,7 +74,7 @@ def group_is_missing(error: BaseException) -> bool:
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Map what redis-py raises within.
+    """Convert errors of redis-py raised inside the block.
 
     Raises:
         RedisUnavailable: Redis is away or can't serve us now.

@@ -1,10 +1,10 @@
-"""When the event of a redriven entry was first accepted, kept where no publisher can write.
+"""Records of when the event of a redriven entry was first accepted.
 
-A redriven entry is a new entry with a new id, yet its token was valid, or not, when the event
-entered the stream for the first time. Redriving notes the first entry's id in a hash beside the
-stream, in the same step as it adds the new entry; that carries a marker only, so that ordinary
-entries cost no lookup. Publishers may XADD to the stream and write no hash: the marker alone, which
-anybody can put into an entry, says nothing.
+A redriven entry is a new entry with a new id, but the validity of its token depends on when the
+event entered the stream for the first time. Redriving stores the first entry's id in a hash beside
+the stream, in the same step as it adds the new entry. The entry itself carries only a marker, so
+that ordinary entries cost no lookup. Publishers may XADD to the stream but write no hash, so a
+marker without a record proves nothing.
 """
 
 import re
@@ -18,18 +18,18 @@ from workers.streams.batch import RawEntry
 from workers.streams.redis_errors import redis_errors
 
 MARKER: Final = b"redriven"
-"""The field of an entry that tells to look it up; its value means nothing."""
+"""Field that marks an entry for the lookup; its value is ignored."""
 
 _ENTRY_ID: Final = re.compile(rb"\d{1,20}-\d{1,20}")
 
 
 def accepted_key(stream: str) -> str:
-    """The hash from a redriven entry's id to its first entry's id; in the stream's slot."""
+    """Return the key of the hash from redriven to first entry ids, in the stream's slot."""
     return f"{stream}:accepted"
 
 
 class RedriveOrigins:
-    """Finds out under which id the event of a redriven entry entered the stream first.
+    """Look up the id under which the event of a redriven entry first entered the stream.
 
     A record lives as long as the dead letter that was redriven, so that a redelivery of any age
     finds it (`workers.operations.dead_letters.purging`).
@@ -48,7 +48,7 @@ class RedriveOrigins:
 
         Raises:
             RedisUnavailable: try again.
-            StreamRefused: the records are not what we wrote.
+            StreamRefused: the records are not in our format.
         """
         marked = [entry.entry_id for entry in entries if MARKER in entry.fields]
         if not marked:

@@ -1,4 +1,4 @@
-"""Which streams the events of a stream's entries go to."""
+"""Routes: the streams that receive the events of a stream's entries."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,13 +8,13 @@ from contracts.streams import JOBS, Shard
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The stream of some entries, and the two streams that their events go to.
+    """The stream of some entries, and the two streams of their events.
 
     In a Redis Cluster all three share a slot.
 
     Args:
         source: the stream that the entries are read from and acknowledged in.
-        events: the stream of what follows from an entry.
+        events: the stream of the events that result from an entry.
         rejected: the stream of rejections.
     """
 
@@ -34,5 +34,5 @@ class Route:
 
     @classmethod
     def of_jobs(cls, rejected: str) -> Self:
-        """Return the route of job requests: rejections are all that they publish."""
+        """Return the route of job requests: they publish only rejections."""
         return cls(JOBS, rejected, rejected)

@@ -1,4 +1,4 @@
-"""FastStream's subscribers, declared the one way that loses nothing, and their groups."""
+"""Declare FastStream's subscribers so that they lose no entry, and create their groups."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -14,7 +14,7 @@ from workers.streams.batch import RawBatch, decode, parse, raw_batch_of
 from workers.streams.redis_errors import redis_errors
 
 POLLING_MS = 500
-"""How long one XREADGROUP blocks, milliseconds: far below redis-py's socket timeout of 5 s."""
+"""How long one XREADGROUP blocks, milliseconds; far below redis-py's socket timeout of 5 s."""
 
 Handler = Callable[[RawBatch], Awaitable[None]]
 
@@ -33,23 +33,23 @@ def declare(
     polling_ms: int = POLLING_MS,
     include_in_schema: bool = True,
 ) -> StreamBatchSubscriber:
-    """Subscribe to raw batches of a stream; the handler acknowledges, nobody else does.
+    """Subscribe to raw batches of a stream; only the handler acknowledges.
 
-    FastStream logs and swallows what the handler raises, and the batch then stays pending: the
-    handler has to deal with every error itself.
+    FastStream logs and swallows errors of the handler, and the batch then stays pending. The
+    handler therefore has to deal with every error itself.
 
     Args:
-        broker: where it is declared; it starts with the broker.
-        stream: the stream's whole name, shard included.
+        broker: the subscriber starts with this broker.
+        stream: full name of the stream, shard included.
         group: the consumer group; see `ensure_groups`.
         consumer: a name that no other live process of the group uses.
         batch_size: the most entries read at once.
-        event: what one entry is documented as.
+        event: the event type that documents one entry.
         handler: gets each batch; the next is read after it has returned.
-        title: names the channel in the AsyncAPI document, unique in the broker.
-        description: of the channel.
-        polling_ms: how long an idle read blocks, and how late a stop may be noticed, milliseconds.
-        include_in_schema: whether it appears in a document made of this broker.
+        title: name of the channel in the AsyncAPI document, unique in the broker.
+        description: description of the channel.
+        polling_ms: how long an idle read blocks, and the longest delay of a stop, milliseconds.
+        include_in_schema: True if the channel appears in a document made from this broker.
     """
     subscriber = broker.subscriber(
         stream=StreamSub(
@@ -73,14 +73,14 @@ def declare(
         await handler(batch)
 
     handle.__name__ = title
-    # FastStream reads the annotation at run time: it documents the event, and admits every batch.
+    # FastStream reads the annotation at run time: it documents the event and accepts every batch.
     handle.__annotations__ = {"batch": raw_batch_of(event), "return": None}
     subscriber(handle)
     return subscriber
 
 
 async def ensure_groups(client: Redis, groups: Iterable[tuple[str, str]]) -> None:
-    """Create streams and groups that do not exist, each group at the stream's beginning.
+    """Create missing streams and groups; a group starts at the stream's beginning.
 
     Args:
         client: any client of the server.

@@ -1,4 +1,4 @@
-"""How often each entry was tried alone: kept in Redis, so that it outlives the process."""
+"""Count the tries of each entry alone, in Redis, so that the counts survive the process."""
 
 from datetime import timedelta
 from typing import Final
@@ -8,19 +8,19 @@ from redis.asyncio import Redis
 from workers.streams.redis_errors import redis_errors
 
 _KEPT: Final = timedelta(days=7)
-"""What a crash leaves of an entry that is done with is gone after this time."""
+"""Counts left behind by a crash expire after this time."""
 
 
 def tries_key(stream: str) -> str:
-    """The hash that holds the tries of a stream's entries, by entry id; in the stream's slot."""
+    """Return the key of the hash from entry id to number of tries, in the stream's slot."""
     return f"{stream}:tries"
 
 
 class Tries:
-    """Counts tries of entries.
+    """Count the tries of entries.
 
-    Numbers are written, never added to: a command whose answer was lost, and which the server may
-    have carried out all the same, counts once however often it is repeated.
+    Counts are set, never incremented: a command that is repeated because its answer was lost then
+    counts once, although the server may have executed it twice.
 
     Args:
         client: a connection to the Redis of the streams.
@@ -30,7 +30,7 @@ class Tries:
         self._client = client
 
     async def made(self, stream: str, entry_id: str) -> int:
-        """How many tries of an entry were begun and not taken back.
+        """Return the number of tries of an entry that were begun and not taken back.
 
         Raises:
             RedisUnavailable: try again.
@@ -40,7 +40,7 @@ class Tries:
         return int(found or 0)
 
     async def note(self, stream: str, entry_id: str, made: int) -> None:
-        """Say how many tries were made.
+        """Set the number of tries of an entry.
 
         Raises:
             RedisUnavailable: try again.
@@ -53,7 +53,7 @@ class Tries:
                 await pipeline.execute()
 
     async def forget(self, stream: str, entry_id: str) -> None:
-        """Forget an entry that is done with.
+        """Forget the tries of an entry that is done.
 
         Raises:
             RedisUnavailable: try again.

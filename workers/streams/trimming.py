@@ -1,4 +1,4 @@
-"""Bounds of the streams: removing what nobody needs any more, and nothing else."""
+"""Trim the streams: remove only entries that nobody needs any more."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +14,21 @@ from workers.streams.tries import tries_key
 _TRIM: Final = (Path(__file__).parent / "trim.lua").read_text()
 _FORGET: Final = (Path(__file__).parent / "forget_consumers.lua").read_text()
 _PORTION: Final = 10_000
-"""A script stops the whole server while it runs: so many entries are about a millisecond."""
+"""Entries per step: a script blocks the whole server, about 1 ms for this many."""
 _TRIES_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a stream keeps, and for whom.
+    """The bounds of a stream and the group that reads it.
 
     Args:
-        stream: the stream's whole name.
-        group: the group of ours that reads it; None where others alone do. Every group counts,
-            foreign ones too; ours counts even before it exists, as one that has read nothing.
-        keep: how many of the newest entries stay whatever happens, for those who come late.
-        retention_ms: for so long an entry is kept for a group that has not acknowledged it,
-            milliseconds of Redis's clock; None: for ever.
+        stream: full name of the stream.
+        group: the engine's group that reads the stream; None if only others read it. Every group
+            counts, foreign ones too; until this group exists, it counts as having read nothing.
+        keep: number of the newest entries that always stay, for late readers.
+        retention_ms: how long an entry is kept for a group that has not acknowledged it,
+            milliseconds of Redis's clock; None keeps it for ever.
     """
 
     stream: str
@@ -38,38 +38,38 @@ class Bounds:
 
 
 class Need(NamedTuple):
-    """What a group still needs of a stream."""
+    """The entries of a stream that a group still needs."""
 
     group: str
     oldest: str | None
-    """The oldest entry that it has not read, or not acknowledged."""
+    """The oldest entry that the group has not read or not acknowledged."""
 
 
 class Trimmed(NamedTuple):
-    """What one portion removed, and how the stream was found."""
+    """Result of one step, with the state of the stream."""
 
     entries: int
-    """How many entries it removed."""
+    """Number of entries removed."""
     more: bool
-    """Whether there may be more to remove at once."""
+    """True if there may be more to remove at once."""
     now_ms: int
     """Redis's clock, milliseconds since 1970."""
     first: str
-    """The id below which the stream has nothing any more."""
+    """The stream has no entry below this id any more."""
     needs: tuple[Need, ...]
-    """Of each group, before the portion was removed."""
+    """The needs of each group before the step."""
 
     def age_s(self, entry_id: str) -> float:
-        """How long ago an entry was added, seconds."""
+        """Return the age of an entry in seconds."""
         return (self.now_ms - entered_ms(entry_id)) / 1000
 
 
 class Trimmer:
-    """Removes from streams, in steps that are atomic and short.
+    """Remove entries from streams in short atomic steps.
 
     Args:
         client: a connection to the Redis of the streams.
-        portion: how many entries one step removes at most; 1 or more.
+        portion: the most entries removed by one step; 1 or more.
     """
 
     def __init__(self, client: Redis, *, portion: int = _PORTION) -> None:
@@ -79,11 +79,11 @@ class Trimmer:
         self._forget = client.register_script(_FORGET)
 
     async def trim(self, bounds: Bounds) -> Trimmed:
-        """Remove one portion of what the bounds do not keep; call again while there is more.
+        """Remove one portion of the entries outside the bounds; call again while there is more.
 
         Raises:
             RedisUnavailable: try again.
-            StreamRefused: the key is no stream, or we may not.
+            StreamRefused: the key is no stream, or permission is missing.
         """
         retention = -1 if bounds.retention_ms is None else bounds.retention_ms
         with redis_errors():
@@ -106,34 +106,34 @@ class Trimmer:
     async def forget_consumers(
         self, stream: str, group: str, *, idle_ms: int, own: str
     ) -> list[str]:
-        """Remove the names of consumers that are gone, and to which nothing is pending.
+        """Remove the names of dead consumers that have no pending entry.
 
         Args:
-            stream: the stream.
+            stream: name of the stream.
             group: its group.
-            idle_ms: a consumer silent for longer is gone, milliseconds.
-            own: never removed.
+            idle_ms: a consumer silent for longer is dead, milliseconds.
+            own: this worker's name, never removed.
 
         Returns:
-            The names removed; none where stream or group do not exist.
+            The names removed; none if the stream or the group does not exist.
 
         Raises:
             RedisUnavailable: try again.
-            StreamRefused: the key is no stream, or we may not.
+            StreamRefused: the key is no stream, or permission is missing.
         """
         with redis_errors():
             names: Any = await self._forget(keys=[stream], args=[group, idle_ms, own])
         return [text_of(name) for name in names]
 
     async def forget_tries(self, stream: str, below: str) -> int:
-        """Forget the tries of entries that are gone from a stream.
+        """Forget the tries of entries that were removed from a stream.
 
         Args:
-            stream: the stream.
-            below: the id below which it has nothing any more.
+            stream: name of the stream.
+            below: the stream has no entry below this id any more.
 
         Returns:
-            Of how many entries.
+            Number of entries forgotten.
 
         Raises:
             RedisUnavailable: try again.
