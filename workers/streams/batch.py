@@ -105,7 +105,7 @@ def raw_batch_of(event: type[CloudEvent[Any]]) -> type[RawBatch]:
 
 
 async def parse(message: BatchStreamMessage) -> StreamMessage[Any]:
-    """Wrap the raw entries in FastStream's message; raises if there is no content.
+    """Wrap the raw entries in FastStream's message; no content raises an error.
 
     `Publisher` acknowledges and publishes in one step. This message belongs to no group, so its own
     ``ack`` does nothing.
