@@ -65,7 +65,7 @@ class Projection:
         self.held: frozenset[str] = frozenset()
 
     def unsettled(self) -> bool:
-        """Whether a server is waited for, or came back so lately that others may still wait."""
+        """True while a server is away, or so soon after its return that others may still wait."""
         return self._retrying.unsettled
 
     async def submit(self, shard: Shard, batch: RawBatch) -> None:

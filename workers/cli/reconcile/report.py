@@ -74,7 +74,7 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether the graph now agrees with the ledger."""
+        """True if the graph now agrees with the ledger."""
         return self.finished and not (self.different if self.dry_run else self.left)
 
     def document(self) -> dict[str, Any]:
