@@ -159,7 +159,7 @@ def test_given_an_empty_database_when_migrated_up_and_down_then_history_tells(
         return done.stdout
 
     assert "pending" in migrate("history")
-    assert migrate("up").count("applied") >= 2
+    assert "applied" in migrate("up")
     newest = migrate("current").strip()
     assert "pending" not in migrate("history")
     assert newest in migrate("down", "--yes")

@@ -11,7 +11,7 @@ from tests.model.strand import Point, Strand
 from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.ledger import SqlLedger
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.publishing.settled import Settled
 from workers.streams.route import Route
 
@@ -55,8 +55,8 @@ class HeldLedger(SqlLedger):
         return await self._strand.effect(lambda: self._inner._call(function, document))
 
 
-class HeldOutlet(Outlet):
-    """An outlet whose script can be held before it and after it.
+class HeldPublisher(Publisher):
+    """An publisher whose script can be held before it and after it.
 
     Args:
         client: the world's own, which no strand ends: what the strand lets through arrives.
@@ -73,7 +73,7 @@ class HeldOutlet(Outlet):
 
     async def publish(self, route: Route, settled: Sequence[Settled]) -> int:
         async def call() -> int:
-            acknowledged = await super(HeldOutlet, self).publish(route, settled)
+            acknowledged = await super(HeldPublisher, self).publish(route, settled)
             await self._published()
             return acknowledged
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP, Shard, shards
-from tests.model.held import HeldLedger, HeldOutlet, MortalRedis
+from tests.model.held import HeldLedger, HeldPublisher, MortalRedis
 from tests.model.publishing import LARGEST_EVENT
 from tests.model.strand import Killed, Strand
 from workers.admission.admission import Admission
@@ -93,7 +93,7 @@ class Incarnation:
                     retrying=retrying,
                     meter=meter,
                 ),
-                outlet=HeldOutlet(client, strand, self._note_script),
+                publisher=HeldPublisher(client, strand, self._note_script),
                 retrying=retrying,
                 meter=meter,
             ),

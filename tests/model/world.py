@@ -16,7 +16,7 @@ from workers.estimation.parameters import BktParameters, Parameters
 from workers.ledger.exchange import Commit, Committed
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.engine_metrics import EngineMetrics
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawEntry
 from workers.streams.route import Route
@@ -83,7 +83,7 @@ class World:
         assert await self.ledger.store("classical", document, {}, "") == 2
         # Redis then knows the script: how often it is sent does not differ between runs.
         nothing = [Settled(RawEntry("0-1", {}))]
-        await Outlet(self.redis, ENGINE_GROUP).publish(Route.of_responses(SHARD), nothing)
+        await Publisher(self.redis, ENGINE_GROUP).publish(Route.of_responses(SHARD), nothing)
 
     async def activate(self, version: int) -> None:
         """Say that other parameters count from now on."""

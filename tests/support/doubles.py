@@ -1,4 +1,4 @@
-"""Test doubles around a worker: entries, an outlet, and ledgers that misbehave."""
+"""Test doubles around a worker: entries, a publisher, and ledgers that misbehave."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.recording import RecordingLedger
 from workers.metrics.engine_metrics import EngineMetrics
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.poison import PoisonIsolation
@@ -100,17 +100,17 @@ def recorder(
 
 async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Settled]:
     """Pass admitted entries through the pipeline as one batch; return the result of each."""
-    outlet = _CollectingOutlet()
+    publisher = _CollectingPublisher()
     pipeline = Pipeline(
         admission=cast("Admission", _JudgedBefore(entries)),
         recorder=work,
-        outlet=cast("Outlet", outlet),
+        publisher=cast("Publisher", publisher),
         retrying=fast_retrying(),
         meter=_METER,
     )
     async for _ in pipeline.run(SHARD, RawBatch(STREAM, [one.entry for one in entries])):
         pass  # there is no other batch to wait for
-    return outlet.settled
+    return publisher.settled
 
 
 class _JudgedBefore:
@@ -125,7 +125,7 @@ class _JudgedBefore:
         return judged
 
 
-class _CollectingOutlet:
+class _CollectingPublisher:
     """Collect what would be published."""
 
     def __init__(self) -> None:
@@ -167,7 +167,7 @@ def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> Poison
 
 def engine(
     ledger: RecordingLedger,
-    outlet: "FakeOutlet",
+    publisher: "FakePublisher",
     meter: EngineMetrics | None = None,
     tries: FakeTries | None = None,
 ) -> Engine:
@@ -176,7 +176,7 @@ def engine(
         pipeline=Pipeline(
             admission=admission(),
             recorder=recorder(ledger, meter, retrying),
-            outlet=cast("Outlet", outlet),
+            publisher=cast("Publisher", publisher),
             retrying=retrying,
             meter=meter,
         ),
@@ -209,7 +209,7 @@ def refusal_of(result: Settled) -> Refused:
     return result.refusal
 
 
-class FakeOutlet:
+class FakePublisher:
     """Imitate the script's effect on a stream: one call adds an entry's events and acks the entry.
 
     Args:

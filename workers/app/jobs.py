@@ -12,7 +12,7 @@ from workers.operations.jobs.records import JobRecords
 from workers.operations.jobs.runner import JobRunner, NewerKeys
 from workers.operations.jobs.schedule import Schedule
 from workers.operations.jobs.scheduler import Scheduler
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.streams.tries import Tries
 
 
@@ -74,7 +74,7 @@ def build_jobs(
             shard_count=settings.stream_shards,
         ),
         tries=Tries(servers.redis),
-        outlet=Outlet(servers.redis, JOBS_GROUP),
+        publisher=Publisher(servers.redis, JOBS_GROUP),
         retrying=retrying,
         client=servers.redis,
         keys=keys,

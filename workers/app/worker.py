@@ -26,7 +26,7 @@ from workers.config.settings import Settings
 from workers.engine.engine import Engine
 from workers.engine.pipeline import Pipeline
 from workers.engine.recorder import Recorder
-from workers.engine.registry import Registry
+from workers.engine.registered_names import Registry
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
 from workers.identity.claims import Authorisation
@@ -39,7 +39,7 @@ from workers.metrics.shared_refresh import SharedRefresh
 from workers.metrics.stream_gauges import StreamGauges
 from workers.operations.repair.background_replay import Replayer
 from workers.publishing.outbox_relay import OutboxRelay
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.streams.batch import RawBatch
 from workers.streams.consumer_name import ConsumerName
 from workers.streams.consumption import Consumption
@@ -152,7 +152,7 @@ def build_worker(
     projection = Projection(
         projector=Projector(servers.graph),
         graph=servers.graph,
-        outlet=Outlet(servers.redis, GRAPH_GROUP),
+        publisher=Publisher(servers.redis, GRAPH_GROUP),
         isolation=PoisonIsolation(Tries(servers.redis), retrying, settings.max_deliveries),
         retrying=retrying,
     )
@@ -280,7 +280,7 @@ def _engine(
                 rate_limit=RateLimit.parse(settings.rate_limit),
                 registry=Registry(servers.ledger) if settings.strict else None,
             ),
-            outlet=Outlet(servers.redis, ENGINE_GROUP),
+            publisher=Publisher(servers.redis, ENGINE_GROUP),
             retrying=retrying,
             meter=metrics,
             parking=verification.parking,

@@ -17,7 +17,7 @@ from workers.engine.group import grouped
 from workers.engine.recorder import Recorder
 from workers.metrics.meter import Meter
 from workers.publishing.mastery_events import mastery_events
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.publishing.rejection_event import rejection_event
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch
@@ -40,7 +40,7 @@ class Pipeline:
     Args:
         admission: judges each entry.
         recorder: loads, folds and commits.
-        outlet: acknowledges and publishes.
+        publisher: acknowledges and publishes.
         retrying: waits for Redis while it is away.
         meter: counts, and measures each step.
         parking: keeps entries whose key is unknown; None: no entry is ever deferred.
@@ -54,7 +54,7 @@ class Pipeline:
         *,
         admission: Admission,
         recorder: Recorder,
-        outlet: Outlet,
+        publisher: Publisher,
         retrying: Retrying,
         meter: Meter,
         parking: Parking | None = None,
@@ -62,7 +62,7 @@ class Pipeline:
         self.admission = admission
         self.recorder = recorder
         self._recorder_without_retry = recorder.without_retry()
-        self._outlet = outlet
+        self._publisher = publisher
         self._retrying = retrying
         self._meter = meter
         self._parking = parking
@@ -158,4 +158,4 @@ class Pipeline:
     async def publish(self, route: Route, settled: Sequence[Settled]) -> None:
         """Acknowledge entries and publish their events, in the order given."""
         with self._meter.stage("publish"):
-            await self._retrying.call(lambda: self._outlet.publish(route, settled))
+            await self._retrying.call(lambda: self._publisher.publish(route, settled))

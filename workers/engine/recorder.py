@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 
 from workers.admission.verdicts import Admitted
-from workers.common.errors import LedgerRefused
 from workers.common.rate_limit import RateLimit
 from workers.common.retrying import NoRetry, Retrying
 from workers.engine.folding import fold_in_turns
 from workers.engine.group import LearnerGroup, owner_name
 from workers.engine.rate_limiting import arrival_of, counted
-from workers.engine.registry import Registry
+from workers.engine.registered_names import Registry
 from workers.engine.settling import Settling
 from workers.estimation.fold import Folded, FoldTask
 from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Commit, Committed, Loaded, Touched
 from workers.ledger.parameter_versions import Versions, versions_of
-from workers.ledger.parameters import BUILT_IN
 from workers.ledger.recording import RecordingLedger
 from workers.metrics.meter import Meter
 
@@ -91,15 +89,7 @@ class Recorder:
         while len(active := {group.state.active_version for group in groups}) > 1:
             await self._load(groups)
         (version,) = active
-        if version is not None:
-            return await self._retrying.call(lambda: self._versions.switch_to(version))
-        # An older schema does not store all of a state under other parameters: half would be lost.
-        if self._versions.active.version != BUILT_IN:
-            raise LedgerRefused(
-                "mastery_load names no active version, and version "
-                f"{self._versions.active.version} is: run `mastery migrate up`"
-            )
-        return self._versions.active
+        return await self._retrying.call(lambda: self._versions.switch_to(version))
 
     async def fold(
         self, stream: str, groups: Sequence[LearnerGroup], parameters: Parameters

@@ -7,7 +7,7 @@ from workers.common.rate_limit import RateLimit
 from workers.engine.group import LearnerGroup, owner_name
 from workers.engine.rate_limiting import arrival_of, over_limit, split_by_limit
 from workers.engine.refusals import conflicting_content, learner_erased, same_content
-from workers.engine.registry import Registry
+from workers.engine.registered_names import Registry
 from workers.ledger.exchange import Commit, Committed, Erasure, Loaded, Recorded
 from workers.metrics.meter import Meter
 from workers.publishing.settled import Settled

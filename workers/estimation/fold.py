@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from workers.estimation.ability import AbilityEstimate, AbilityState, estimates
-from workers.estimation.late_replay import AppliedAnswer, ConceptChange, apply_observed, replay_late
+from workers.estimation.late_replay import replay_late
 from workers.estimation.learner import (
     AbilityOutcome,
     ConceptOutcome,
@@ -20,6 +20,7 @@ from workers.estimation.learner import (
     Response,
     ScaleOutcome,
 )
+from workers.estimation.observing import AppliedAnswer, ConceptChange, apply_observed
 from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit

@@ -9,7 +9,7 @@ from typing_extensions import override
 from workers.estimation.learner import LearnerKey
 from workers.graph import reading
 from workers.graph.changes import GraphChange
-from workers.graph.mapping import MappedConcept, mapped, mapping
+from workers.graph.concept_map import MappedConcept, mapped, mapping
 from workers.graph.protocol import Graph, SessionKey, StoredLearner, StoredSession
 from workers.graph.repairs import (
     Repair,

@@ -16,7 +16,7 @@ from workers.common.retrying import NoRetry, Retrying
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
 from workers.graph.unlocked_events import unlocked_event
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.publishing.rejection_event import rejection_event
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
@@ -38,7 +38,7 @@ class Projection:
     Args:
         projector: merges events into the graph.
         graph: the graph; its constraints are created before the first event is merged.
-        outlet: acknowledges for the projector's group.
+        publisher: acknowledges for the projector's group.
         isolation: finds the event at fault after an unexpected error.
         retrying: waits for unavailable servers.
 
@@ -51,14 +51,14 @@ class Projection:
         *,
         projector: Projector,
         graph: Graph,
-        outlet: Outlet,
+        publisher: Publisher,
         isolation: PoisonIsolation,
         retrying: Retrying,
     ) -> None:
         self._projector = projector
         self._graph = graph
         self._prepared = False
-        self._outlet = outlet
+        self._publisher = publisher
         self._isolation = isolation
         self._retrying = retrying
         self._turn = asyncio.Lock()
@@ -74,14 +74,14 @@ class Projection:
             entries = [entry for entry in batch if entry.entry_id not in self.held]
             self.held = frozenset(entry.entry_id for entry in entries)
             try:
-                await self._advance(shard, batch.part(entries))
+                await self._process_with_isolation(shard, batch.part(entries))
             finally:
                 self.held = frozenset()
 
-    async def _advance(self, shard: Shard, batch: RawBatch) -> None:
+    async def _process_with_isolation(self, shard: Shard, batch: RawBatch) -> None:
         if not batch.alone:
             try:
-                await self._see_through(shard, batch, self._retrying)
+                await self._process(shard, batch, self._retrying)
             except (Fatal, Unavailable):
                 raise
             except Exception as error:  # noqa: BLE001  # reject only the event at fault
@@ -95,14 +95,14 @@ class Projection:
             await self._settle(shard, batch, [], [(entry, Refused(RejectionCode.POISON, reason))])
 
         actions = EntryActions(
-            together=lambda some: self._see_through(shard, batch.part(some), self._retrying),
-            alone=lambda one: self._see_through(shard, batch.part([one]), NoRetry()),
+            together=lambda some: self._process(shard, batch.part(some), self._retrying),
+            alone=lambda one: self._process(shard, batch.part([one]), NoRetry()),
             reach=self._graph.ping,
             refuse=refuse,
         )
         await self._isolation.one_by_one(shard.mastery, batch, actions)
 
-    async def _see_through(self, shard: Shard, batch: RawBatch, retrying: Retrying) -> None:
+    async def _process(self, shard: Shard, batch: RawBatch, retrying: Retrying) -> None:
         events: list[Judged] = []
         refused: list[tuple[RawEntry, Refused]] = []
         for entry in batch:
@@ -145,4 +145,4 @@ class Projection:
             event = rejection_event(shard.mastery, entry, refusal, deliveries, datetime.now(UTC))
             settled.append(Settled(entry, [event], refusal))
         route = Route.of_mastery(shard)
-        await self._retrying.call(lambda: self._outlet.publish(route, settled))
+        await self._retrying.call(lambda: self._publisher.publish(route, settled))

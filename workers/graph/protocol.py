@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import AbilityChange, AttendanceChange, GraphChange, MasteryChange
-from workers.graph.mapping import MappedConcept
+from workers.graph.concept_map import MappedConcept
 from workers.graph.repairs import Repair
 from workers.graph.unlocking import Mastering, Unlocked
 

@@ -68,7 +68,7 @@ class Loaded:
             (`workers.common.rate_limit`).
         older: number of responses in the touched windows that are older.
         erasure: the learner's erasure, if there was one.
-        active_version: version of the active parameters.
+        active_version: version of the active parameters; 1 is the built-in one.
     """
 
     learner: Learner
@@ -77,7 +77,7 @@ class Loaded:
     kept: dict[int, int] = field(default_factory=dict)
     older: dict[int, int] = field(default_factory=dict)
     erasure: Erasure | None = None
-    active_version: int | None = None
+    active_version: int = 1
 
     @property
     def counts(self) -> Counts:

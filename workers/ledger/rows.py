@@ -24,7 +24,9 @@ class ConceptRow(NamedTuple):
     odds_mantissa: float
     odds_exponent: int
     deviation: float = 0.0
+    """`concept_offset` of the state, logits."""
     deviation_variance: float = 0.0
+    """`offset_variance` of the state."""
     gradient: tuple[float, ...] = ()
     recent: float = 0.0
     lasting: float = 0.0

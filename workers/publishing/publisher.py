@@ -19,7 +19,7 @@ _EVENTS_KEY: Final = 2
 _REJECTED_KEY: Final = 3
 
 
-class Outlet:
+class Publisher:
     """Acknowledges the entries of one consumer group and publishes their events.
 
     Args:

@@ -105,10 +105,10 @@ def raw_batch_of(event: type[CloudEvent[Any]]) -> type[RawBatch]:
 
 
 async def parse(message: BatchStreamMessage) -> StreamMessage[Any]:
-    """Wrap the raw entries in FastStream's message; raises if there is no content.
+    """Wrap the raw entries in FastStream's message; no content raises an error.
 
-    The code that publishes also acknowledges, in one step. This message is bound to no group, so
-    its own ``ack`` does nothing.
+    `Publisher` acknowledges and publishes in one step. This message belongs to no group, so its own
+    ``ack`` does nothing.
     """
     # A pending entry that was deleted in the meantime is claimed with no fields.
     batch = RawBatch(

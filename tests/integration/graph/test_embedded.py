@@ -8,8 +8,8 @@ import pytest
 from tests.integration.graph.test_contract import assert_holds, history
 from workers.common.errors import GraphRefused
 from workers.graph.changes import changes_of
+from workers.graph.concept_map import MappedConcept
 from workers.graph.embedded import EmbeddedGraph
-from workers.graph.mapping import MappedConcept
 from workers.graph.statements import script
 
 

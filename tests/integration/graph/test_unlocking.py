@@ -10,7 +10,7 @@ from contracts.mastery import MasteryChanged
 from tests.integration.graph.conftest import Open
 from tests.support.graph_events import mastery_changed
 from workers.common.errors import GraphUnavailable
-from workers.graph.mapping import MappedConcept
+from workers.graph.concept_map import MappedConcept
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
 from workers.graph.unlocking import Unlocked

@@ -49,7 +49,7 @@ def letters(redis: Redis) -> DeadLetters:
 
 
 async def reject(redis: Redis, count: int, stream: str = REJECTED, **changes: Any) -> list[str]:
-    """Add dead letters, as the outlet does; returns their ids."""
+    """Add dead letters, as the publisher does; returns their ids."""
     async with redis.pipeline(transaction=False) as pipeline:
         for number in range(count):
             fields = {b"event": event_json(number=number)}

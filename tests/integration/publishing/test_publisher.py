@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from contracts.rejections import RejectionCode
 from contracts.streams import ENGINE_GROUP, Shard, shards
 from workers.common.errors import RedisUnavailable, Refused, StreamRefused
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawEntry
 from workers.streams.route import Route
@@ -36,8 +36,8 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def outlet(redis: Redis) -> Outlet:
-    return Outlet(redis, ENGINE_GROUP)
+def publisher(redis: Redis) -> Publisher:
+    return Publisher(redis, ENGINE_GROUP)
 
 
 async def publish(redis: Redis, count: int) -> list[str]:
@@ -65,11 +65,11 @@ async def pending(redis: Redis) -> int:
 
 
 async def test_given_pending_entries_when_published_then_each_is_acked_and_its_events_added(
-    redis: Redis, outlet: Outlet
+    redis: Redis, publisher: Publisher
 ) -> None:
     first, second, third, fourth = await deliver(redis, 4)
 
-    acknowledged = await outlet.publish(
+    acknowledged = await publisher.publish(
         ROUTE,
         [
             settled(third, [b"3a", b"3b"]),
@@ -86,73 +86,75 @@ async def test_given_pending_entries_when_published_then_each_is_acked_and_its_e
 
 
 async def test_given_a_repeat_when_published_then_nothing_is_added(
-    redis: Redis, outlet: Outlet
+    redis: Redis, publisher: Publisher
 ) -> None:
     first, second = await deliver(redis, 2)
     batch = [settled(first, [b"1"]), refused(second, [b"no"])]
-    await outlet.publish(ROUTE, batch)
+    await publisher.publish(ROUTE, batch)
 
-    assert await outlet.publish(ROUTE, batch) == 0
-    assert await Outlet(redis, ENGINE_GROUP).publish(ROUTE, batch[::-1]) == 0
+    assert await publisher.publish(ROUTE, batch) == 0
+    assert await Publisher(redis, ENGINE_GROUP).publish(ROUTE, batch[::-1]) == 0
 
     assert await events(redis, SHARD.mastery) == [b"1"]
     assert await events(redis, SHARD.rejected) == [b"no"]
 
 
 async def test_given_an_entry_that_another_claimed_and_acked_then_nothing_is_added(
-    redis: Redis, outlet: Outlet
+    redis: Redis, publisher: Publisher
 ) -> None:
     first, second = await deliver(redis, 2)
     await redis.xclaim(SHARD.responses, ENGINE_GROUP, "b", 0, [first])
-    await Outlet(redis, ENGINE_GROUP).publish(ROUTE, [settled(first, [b"of b"])])
+    await Publisher(redis, ENGINE_GROUP).publish(ROUTE, [settled(first, [b"of b"])])
 
-    acknowledged = await outlet.publish(ROUTE, [settled(first, [b"of a"]), settled(second, [b"2"])])
+    acknowledged = await publisher.publish(
+        ROUTE, [settled(first, [b"of a"]), settled(second, [b"2"])]
+    )
 
     assert acknowledged == 1
     assert await events(redis, SHARD.mastery) == [b"of b", b"2"]
 
 
 async def test_given_an_entry_claimed_but_not_acked_then_the_first_ack_publishes(
-    redis: Redis, outlet: Outlet
+    redis: Redis, publisher: Publisher
 ) -> None:
     (first,) = await deliver(redis, 1)
     await redis.xclaim(SHARD.responses, ENGINE_GROUP, "b", 0, [first])
 
-    assert await outlet.publish(ROUTE, [settled(first, [b"of a"])]) == 1
-    assert await outlet.publish(ROUTE, [settled(first, [b"of b"])]) == 0
+    assert await publisher.publish(ROUTE, [settled(first, [b"of a"])]) == 1
+    assert await publisher.publish(ROUTE, [settled(first, [b"of b"])]) == 0
 
     assert await events(redis, SHARD.mastery) == [b"of a"]
 
 
 async def test_given_entries_never_delivered_or_unknown_then_nothing_is_added(
-    redis: Redis, outlet: Outlet
+    redis: Redis, publisher: Publisher
 ) -> None:
     (unread,) = await publish(redis, 1)
 
-    assert await outlet.publish(ROUTE, [settled(unread, [b"1"]), settled("1-1", [b"2"])]) == 0
+    assert await publisher.publish(ROUTE, [settled(unread, [b"1"]), settled("1-1", [b"2"])]) == 0
 
     assert not await redis.exists(SHARD.mastery)
 
 
 @pytest.mark.parametrize("key", [SHARD.mastery, SHARD.rejected])
 async def test_given_a_key_that_is_no_stream_then_nothing_is_acked(
-    redis: Redis, outlet: Outlet, key: str
+    redis: Redis, publisher: Publisher, key: str
 ) -> None:
     first, second = await deliver(redis, 2)
     await redis.set(key, "a string")
 
     with pytest.raises(StreamRefused, match=rf"WRONGTYPE {key} is a string"):
-        await outlet.publish(ROUTE, [settled(first, [b"1"]), settled(second, [b"2"])])
+        await publisher.publish(ROUTE, [settled(first, [b"1"]), settled(second, [b"2"])])
 
     assert await pending(redis) == 2
     await redis.delete(key)
-    assert await outlet.publish(ROUTE, [settled(first, [b"1"]), settled(second, [b"2"])]) == 2
+    assert await publisher.publish(ROUTE, [settled(first, [b"1"]), settled(second, [b"2"])]) == 2
     assert await events(redis, SHARD.mastery) == [b"1", b"2"]
 
 
 @pytest.mark.parametrize("lost", ["stream", "group", "all"])
 async def test_given_redis_lost_its_data_then_nothing_is_added_and_nothing_fails(
-    redis: Redis, outlet: Outlet, lost: str
+    redis: Redis, publisher: Publisher, lost: str
 ) -> None:
     (first,) = await deliver(redis, 1)
     if lost == "stream":
@@ -162,16 +164,16 @@ async def test_given_redis_lost_its_data_then_nothing_is_added_and_nothing_fails
     else:
         await redis.flushdb()
 
-    assert await outlet.publish(ROUTE, [settled(first, [b"1"])]) == 0
+    assert await publisher.publish(ROUTE, [settled(first, [b"1"])]) == 0
     assert not await redis.exists(SHARD.mastery)
 
 
 async def test_given_more_than_a_chunk_then_all_is_published_in_order(
-    redis: Redis, outlet: Outlet
+    redis: Redis, publisher: Publisher
 ) -> None:
     ids = await deliver(redis, 1203)
 
-    acknowledged = await outlet.publish(
+    acknowledged = await publisher.publish(
         ROUTE, [settled(one, [b"%d" % number]) for number, one in enumerate(ids)]
     )
 
@@ -180,14 +182,14 @@ async def test_given_more_than_a_chunk_then_all_is_published_in_order(
 
 
 async def test_given_entries_of_ten_megabytes_then_they_go_through_one_by_one(
-    redis: Redis, outlet: Outlet
+    redis: Redis, publisher: Publisher
 ) -> None:
     ids = await deliver(redis, 3)
     large = [bytes([65 + number]) * 10_000_000 for number in range(3)]
     before = (await redis.info("commandstats")).get("cmdstat_evalsha", {"calls": 0})["calls"]
 
     batch = [refused(one, [text]) for one, text in zip(ids, large, strict=True)]
-    assert await outlet.publish(ROUTE, batch) == 3
+    assert await publisher.publish(ROUTE, batch) == 3
 
     assert await events(redis, SHARD.rejected) == large
     after = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
@@ -200,10 +202,10 @@ async def test_given_two_workers_with_the_same_entries_then_each_is_published_on
     ids = await deliver(redis, 400)
 
     async def work(worker: bytes, order: int) -> int:
-        outlet = Outlet(redis, ENGINE_GROUP)
+        publisher = Publisher(redis, ENGINE_GROUP)
         acknowledged = 0
         for one in ids[::order]:
-            acknowledged += await outlet.publish(ROUTE, [settled(one, [one.encode(), worker])])
+            acknowledged += await publisher.publish(ROUTE, [settled(one, [one.encode(), worker])])
         return acknowledged
 
     assert sum(await asyncio.gather(work(b"a", 1), work(b"b", -1))) == 400
@@ -213,22 +215,26 @@ async def test_given_two_workers_with_the_same_entries_then_each_is_published_on
     assert set(found[1::2]) == {b"a", b"b"}
 
 
-async def test_given_scripts_flushed_then_it_is_loaded_again(redis: Redis, outlet: Outlet) -> None:
+async def test_given_scripts_flushed_then_it_is_loaded_again(
+    redis: Redis, publisher: Publisher
+) -> None:
     first, second = await deliver(redis, 2)
-    await outlet.publish(ROUTE, [settled(first, [b"1"])])
+    await publisher.publish(ROUTE, [settled(first, [b"1"])])
     await redis.script_flush()
 
-    assert await outlet.publish(ROUTE, [settled(second, [b"2"])]) == 1
+    assert await publisher.publish(ROUTE, [settled(second, [b"2"])]) == 1
 
 
-async def test_given_shards_then_each_has_streams_of_its_own(redis: Redis, outlet: Outlet) -> None:
+async def test_given_shards_then_each_has_streams_of_its_own(
+    redis: Redis, publisher: Publisher
+) -> None:
     one, other = shards(2)
     for shard in (one, other):
         await redis.xgroup_create(shard.responses, ENGINE_GROUP, id="0", mkstream=True)
         await redis.xadd(shard.responses, {"event": "x"}, id="5-0")
         await redis.xreadgroup(ENGINE_GROUP, "a", {shard.responses: ">"})
 
-    await outlet.publish(Route.of_responses(other), [settled("5-0", [b"of the other"])])
+    await publisher.publish(Route.of_responses(other), [settled("5-0", [b"of the other"])])
 
     assert await events(redis, "practice.mastery.v1.{1}") == [b"of the other"]
     assert not await redis.exists("practice.mastery.v1.{0}")
@@ -236,6 +242,6 @@ async def test_given_shards_then_each_has_streams_of_its_own(redis: Redis, outle
 
 async def test_given_no_redis_then_it_is_unavailable() -> None:
     async with Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=1) as client:
-        outlet = Outlet(client, ENGINE_GROUP)
+        publisher = Publisher(client, ENGINE_GROUP)
         with pytest.raises(RedisUnavailable):
-            await outlet.publish(ROUTE, [settled("1-1", [b"1"])])
+            await publisher.publish(ROUTE, [settled("1-1", [b"1"])])

@@ -11,7 +11,7 @@ from contracts.rejections import ResponseRejected
 from tests.support.doubles import (
     SHARD,
     STREAM,
-    FakeOutlet,
+    FakePublisher,
     FakeTries,
     HookedLedger,
     batch,
@@ -39,17 +39,17 @@ async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 
 async def test_given_good_and_bad_entries_when_submitted_then_each_ends_as_it_should() -> None:
-    outlet, meter = FakeOutlet(*map(entry_id, (0, 1, 20, 21))), EngineMetrics("0")
-    work = engine(MemoryLedger(), outlet, meter)
+    publisher, meter = FakePublisher(*map(entry_id, (0, 1, 20, 21))), EngineMetrics("0")
+    work = engine(MemoryLedger(), publisher, meter)
     foreign = raw(event_json("s2", claim_changes={"sub": "s3"}), 21)
 
     await work.submit(SHARD, batch(BAD, GOOD[1], foreign, GOOD[0], deliveries=2))
     await work.drain()
 
-    assert outlet.pending == set()
+    assert publisher.pending == set()
     assert [MasteryChanged.model_validate_json(json.dumps(e)).data.attempts for e in
-            outlet.published] == [1, 2]  # fmt: skip
-    rejected = [ResponseRejected.model_validate_json(json.dumps(e)) for e in outlet.rejected]
+            publisher.published] == [1, 2]  # fmt: skip
+    rejected = [ResponseRejected.model_validate_json(json.dumps(e)) for e in publisher.rejected]
     assert [(r.data.code.value, r.data.status, r.data.entry_id) for r in rejected] == [
         ("invalid", 422, entry_id(20)),
         ("forbidden", 403, entry_id(21)),
@@ -61,43 +61,43 @@ async def test_given_good_and_bad_entries_when_submitted_then_each_ends_as_it_sh
 
 
 async def test_given_only_bad_entries_when_submitted_then_the_ledger_is_not_asked() -> None:
-    outlet, ledger = FakeOutlet(entry_id(20)), HookedLedger()
-    work = engine(ledger, outlet)
+    publisher, ledger = FakePublisher(entry_id(20)), HookedLedger()
+    work = engine(ledger, publisher)
 
     await work.submit(SHARD, batch(BAD))
     await work.drain()
 
-    assert (ledger.loads, len(outlet.rejected)) == (0, 1)
+    assert (ledger.loads, len(publisher.rejected)) == (0, 1)
 
 
 async def test_given_batches_that_overlap_then_versions_are_published_in_their_order() -> None:
-    outlet, ledger = FakeOutlet(*(e.entry_id for e in GOOD)), HookedLedger()
-    work, gate = engine(ledger, outlet), asyncio.Event()
+    publisher, ledger = FakePublisher(*(e.entry_id for e in GOOD)), HookedLedger()
+    work, gate = engine(ledger, publisher), asyncio.Event()
 
     async def first_waits() -> None:
-        outlet.gate = None
+        publisher.gate = None
         await gate.wait()
 
-    outlet.gate = first_waits
+    publisher.gate = first_waits
     for at in (0, 4, 8):
         await work.submit(SHARD, batch(*GOOD[at : at + 4]))
 
     await until(lambda: ledger.loads == 2)
     await asyncio.sleep(0.01)
-    # The second is folded while the first is in the outlet, and committed only then.
-    assert (ledger.committed, ledger.commits, outlet.published) == (1, 1, [])
+    # The second is folded while the first is in the publisher, and committed only then.
+    assert (ledger.committed, ledger.commits, publisher.published) == (1, 1, [])
     gate.set()
     await work.drain()
 
-    versions = [event["data"]["version"] for event in outlet.published]
+    versions = [event["data"]["version"] for event in publisher.published]
     assert versions == sorted(versions)
     assert len(versions) == 12
 
 
 async def test_given_no_room_when_submitted_then_it_waits_until_a_batch_is_done() -> None:
-    outlet, gate = FakeOutlet(*(e.entry_id for e in GOOD)), asyncio.Event()
-    outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
-    work = engine(MemoryLedger(), outlet)
+    publisher, gate = FakePublisher(*(e.entry_id for e in GOOD)), asyncio.Event()
+    publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
+    work = engine(MemoryLedger(), publisher)
     for at in range(3):
         await work.submit(SHARD, batch(GOOD[at]))
 
@@ -108,13 +108,13 @@ async def test_given_no_room_when_submitted_then_it_waits_until_a_batch_is_done(
     await fourth
     await work.drain()
 
-    assert outlet.acknowledged == [entry_id(n) for n in range(4)]
+    assert publisher.acknowledged == [entry_id(n) for n in range(4)]
 
 
 async def test_given_a_submission_given_up_while_it_waits_then_none_is_in_flight() -> None:
-    outlet, gate = FakeOutlet(*(e.entry_id for e in GOOD)), asyncio.Event()
-    outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
-    work = engine(MemoryLedger(), outlet)
+    publisher, gate = FakePublisher(*(e.entry_id for e in GOOD)), asyncio.Event()
+    publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
+    work = engine(MemoryLedger(), publisher)
     for at in range(3):
         await work.submit(SHARD, batch(GOOD[at]))
     fourth = asyncio.create_task(work.submit(SHARD, batch(GOOD[3])))
@@ -129,13 +129,17 @@ async def test_given_a_submission_given_up_while_it_waits_then_none_is_in_flight
     gate.set()
     await work.submit(SHARD, batch(GOOD[3]))
     await work.drain()
-    assert entry_id(3) in outlet.acknowledged
+    assert entry_id(3) in publisher.acknowledged
 
 
 async def test_given_an_entry_on_its_way_then_it_is_not_taken_again() -> None:
-    outlet, ledger, gate = FakeOutlet(entry_id(0), entry_id(1)), HookedLedger(), asyncio.Event()
-    outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
-    work = engine(ledger, outlet)
+    publisher, ledger, gate = (
+        FakePublisher(entry_id(0), entry_id(1)),
+        HookedLedger(),
+        asyncio.Event(),
+    )
+    publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
+    work = engine(ledger, publisher)
     await work.submit(SHARD, batch(GOOD[0]))
     assert entry_id(0) in work.in_flight(STREAM)
     assert entry_id(0) not in work.in_flight("another stream")
@@ -147,15 +151,15 @@ async def test_given_an_entry_on_its_way_then_it_is_not_taken_again() -> None:
 
     assert ledger.loads == 2
     assert entry_id(0) not in work.in_flight(STREAM)
-    assert outlet.acknowledged == [entry_id(0), entry_id(1)]
+    assert publisher.acknowledged == [entry_id(0), entry_id(1)]
 
 
-@pytest.mark.parametrize("failing", ["ledger", "outlet"])
+@pytest.mark.parametrize("failing", ["ledger", "publisher"])
 async def test_given_what_nothing_will_cure_then_the_engine_says_so_and_acks_nothing(
     failing: str,
 ) -> None:
-    outlet, ledger = FakeOutlet(entry_id(0)), HookedLedger()
-    work = engine(ledger, outlet)
+    publisher, ledger = FakePublisher(entry_id(0)), HookedLedger()
+    work = engine(ledger, publisher)
     error: Exception
 
     async def fail(*_: object) -> None:
@@ -166,7 +170,7 @@ async def test_given_what_nothing_will_cure_then_the_engine_says_so_and_acks_not
         ledger.before_load = fail
     else:
         error = StreamRefused("WRONGTYPE")
-        outlet.gate = fail
+        publisher.gate = fail
     failed = asyncio.create_task(work.until_failed())
 
     await work.submit(SHARD, batch(GOOD[0]))
@@ -174,12 +178,12 @@ async def test_given_what_nothing_will_cure_then_the_engine_says_so_and_acks_not
 
     with pytest.raises(type(error), match=str(error)):
         await failed
-    assert outlet.pending == {entry_id(0)}
+    assert publisher.pending == {entry_id(0)}
     assert entry_id(0) not in work.in_flight(STREAM)
 
 
 async def test_given_servers_that_are_away_then_the_engine_waits_and_goes_on() -> None:
-    outlet, ledger = FakeOutlet(entry_id(0), entry_id(20)), HookedLedger()
+    publisher, ledger = FakePublisher(entry_id(0), entry_id(20)), HookedLedger()
     away = iter([RedisUnavailable("gone")] * 3)
     down = iter([LedgerUnavailable("gone")] * 3)
 
@@ -191,31 +195,31 @@ async def test_given_servers_that_are_away_then_the_engine_waits_and_goes_on() -
         for error in down:
             raise error
 
-    outlet.gate = no_redis
+    publisher.gate = no_redis
     ledger.before_load = no_ledger
-    work = engine(ledger, outlet)
+    work = engine(ledger, publisher)
 
     await work.submit(SHARD, batch(GOOD[0], BAD))
     await work.drain()
 
-    assert (len(outlet.published), len(outlet.rejected), outlet.pending) == (1, 1, set())
+    assert (len(publisher.published), len(publisher.rejected), publisher.pending) == (1, 1, set())
 
 
 async def test_given_batches_on_their_way_when_abandoned_then_their_entries_stay_pending() -> None:
-    outlet, ledger = FakeOutlet(entry_id(0), entry_id(1)), HookedLedger()
+    publisher, ledger = FakePublisher(entry_id(0), entry_id(1)), HookedLedger()
 
     async def hang(_: Sequence[object]) -> None:
         await asyncio.Event().wait()
 
     ledger.before_commit = hang
-    work = engine(ledger, outlet)
+    work = engine(ledger, publisher)
     await work.submit(SHARD, batch(GOOD[0]))
     await work.submit(SHARD, batch(GOOD[1]))
     await until(lambda: ledger.commits == 1)
 
     await work.abandon()
 
-    assert outlet.pending == {entry_id(0), entry_id(1)}
+    assert publisher.pending == {entry_id(0), entry_id(1)}
     assert entry_id(0) not in work.in_flight(STREAM)
     await work.drain()
 
@@ -223,21 +227,21 @@ async def test_given_batches_on_their_way_when_abandoned_then_their_entries_stay
 async def test_given_a_crash_between_commit_and_ack_when_redelivered_then_the_events_are_the_same() -> (  # noqa: E501  # the name says it
     None
 ):
-    ledger, lost = HookedLedger(), FakeOutlet(entry_id(0), entry_id(1))
+    ledger, lost = HookedLedger(), FakePublisher(entry_id(0), entry_id(1))
     await _record_and_die(engine(ledger, lost), ledger)
-    later = FakeOutlet(entry_id(5))
+    later = FakePublisher(entry_id(5))
     await _whole(engine(ledger, later), [raw(event_json("s1", 5), 5)])
     again = raw(event_json("s1", 0), 30)  # published a second time, before the first was acked
-    outlet = FakeOutlet(entry_id(0), entry_id(1), entry_id(30))
+    publisher = FakePublisher(entry_id(0), entry_id(1), entry_id(30))
 
-    await _whole(engine(ledger, outlet), [GOOD[1], again, GOOD[0]])
+    await _whole(engine(ledger, publisher), [GOOD[1], again, GOOD[0]])
 
     assert lost.published == []
-    versions = [event["data"]["version"] for event in outlet.published]
+    versions = [event["data"]["version"] for event in publisher.published]
     assert versions == sorted(versions)
     assert versions[-1] < later.published[0]["data"]["version"]
-    assert [event["data"]["attempts"] for event in outlet.published] == [1, 2]
-    assert outlet.pending == set()
+    assert [event["data"]["attempts"] for event in publisher.published] == [1, 2]
+    assert publisher.pending == set()
 
 
 async def _record_and_die(work: Engine, ledger: HookedLedger) -> None:
@@ -261,8 +265,8 @@ async def _whole(work: Engine, entries: Sequence[RawEntry]) -> None:
 
 
 async def test_given_an_engine_that_works_then_it_does_not_fail() -> None:
-    outlet = FakeOutlet(entry_id(0))
-    work = engine(MemoryLedger(), outlet)
+    publisher = FakePublisher(entry_id(0))
+    work = engine(MemoryLedger(), publisher)
     await _whole(work, [GOOD[0]])
 
     with pytest.raises(TimeoutError):
@@ -286,27 +290,31 @@ class Misjudging:
 
 
 async def test_given_an_entry_that_fails_unexpectedly_then_it_alone_is_poison() -> None:
-    outlet, meter, tries = FakeOutlet(*(e.entry_id for e in GOOD)), EngineMetrics("0"), FakeTries()
-    work = engine(MemoryLedger(), outlet, meter, tries)
+    publisher, meter, tries = (
+        FakePublisher(*(e.entry_id for e in GOOD)),
+        EngineMetrics("0"),
+        FakeTries(),
+    )
+    work = engine(MemoryLedger(), publisher, meter, tries)
     Misjudging(work, {entry_id(2)}, RuntimeError("a defect of ours"))
 
     for at in (0, 4, 8):
         await work.submit(SHARD, batch(*GOOD[at : at + 4]))
     await work.drain()
 
-    assert (outlet.pending, tries.kept) == (set(), {})
-    assert len(outlet.published) == 11
-    (letter,) = outlet.rejected
+    assert (publisher.pending, tries.kept) == (set(), {})
+    assert len(publisher.published) == 11
+    (letter,) = publisher.rejected
     assert (letter["data"]["code"], letter["data"]["entry_id"]) == ("poison", entry_id(2))
     assert letter["data"]["event"].encode() == GOOD[2].fields[b"event"]
     assert counted(meter, "responses_rejected", code="poison") == 1
-    versions = [event["data"]["version"] for event in outlet.published]
+    versions = [event["data"]["version"] for event in publisher.published]
     assert versions == sorted(versions)
 
 
 async def test_given_an_entry_to_be_tried_alone_then_nothing_else_is_on_its_way() -> None:
-    outlet, ledger = FakeOutlet(*(e.entry_id for e in GOOD)), HookedLedger()
-    work, gate, begun = engine(ledger, outlet), asyncio.Event(), asyncio.Event()
+    publisher, ledger = FakePublisher(*(e.entry_id for e in GOOD)), HookedLedger()
+    work, gate, begun = engine(ledger, publisher), asyncio.Event(), asyncio.Event()
 
     async def wait(_: Sequence[object]) -> None:
         begun.set()
@@ -326,24 +334,24 @@ async def test_given_an_entry_to_be_tried_alone_then_nothing_else_is_on_its_way(
     await asyncio.gather(*beside)
     await work.drain()
 
-    assert outlet.pending == {e.entry_id for e in GOOD[5:]}
-    assert outlet.acknowledged[0] == entry_id(0)
+    assert publisher.pending == {e.entry_id for e in GOOD[5:]}
+    assert publisher.acknowledged[0] == entry_id(0)
 
 
 async def test_given_an_entry_that_brought_the_process_down_too_often_then_it_is_poison() -> None:
-    outlet, ledger = FakeOutlet(entry_id(0)), HookedLedger()
-    work = engine(ledger, outlet, tries=FakeTries({entry_id(0): 3}))
+    publisher, ledger = FakePublisher(entry_id(0)), HookedLedger()
+    work = engine(ledger, publisher, tries=FakeTries({entry_id(0): 3}))
 
     await work.submit(SHARD, batch(GOOD[0], deliveries=9, alone=True))
 
-    (letter,) = outlet.rejected
+    (letter,) = publisher.rejected
     assert (letter["data"]["code"], letter["data"]["deliveries"]) == ("poison", 9)
-    assert (ledger.loads, outlet.pending) == (0, set())
+    assert (ledger.loads, publisher.pending) == (0, set())
 
 
 async def test_given_a_try_alone_when_its_reader_stops_then_the_try_is_finished() -> None:
-    outlet, ledger = FakeOutlet(entry_id(0)), HookedLedger()
-    work, gate, begun = engine(ledger, outlet), asyncio.Event(), asyncio.Event()
+    publisher, ledger = FakePublisher(entry_id(0)), HookedLedger()
+    work, gate, begun = engine(ledger, publisher), asyncio.Event(), asyncio.Event()
 
     async def wait(_: Sequence[object]) -> None:
         begun.set()
@@ -358,18 +366,18 @@ async def test_given_a_try_alone_when_its_reader_stops_then_the_try_is_finished(
     gate.set()
     await work.drain()
 
-    assert (len(outlet.published), outlet.pending) == (1, set())
+    assert (len(publisher.published), publisher.pending) == (1, set())
 
 
 async def test_given_a_server_that_is_away_then_the_engine_says_that_it_waits() -> None:
-    outlet, ledger, back = FakeOutlet(entry_id(0)), HookedLedger(), asyncio.Event()
+    publisher, ledger, back = FakePublisher(entry_id(0)), HookedLedger(), asyncio.Event()
 
     async def away(_: Sequence[object]) -> None:
         if not back.is_set():
             raise LedgerUnavailable("gone")
 
     ledger.before_load = away
-    work = engine(ledger, outlet)
+    work = engine(ledger, publisher)
     assert work.waited_for() == {}
     await work.submit(SHARD, batch(GOOD[0]))
     await until(lambda: "ledger" in work.waited_for())
@@ -380,8 +388,8 @@ async def test_given_a_server_that_is_away_then_the_engine_says_that_it_waits() 
 
 
 async def test_given_a_batch_that_fails_after_its_commit_then_the_next_gives_way_to_it() -> None:
-    outlet, ledger = FakeOutlet(*(e.entry_id for e in GOOD)), HookedLedger()
-    work, failures = engine(ledger, outlet), iter([RuntimeError("answer lost")])
+    publisher, ledger = FakePublisher(*(e.entry_id for e in GOOD)), HookedLedger()
+    work, failures = engine(ledger, publisher), iter([RuntimeError("answer lost")])
 
     async def fail(_: Sequence[object]) -> None:
         for error in failures:
@@ -393,15 +401,15 @@ async def test_given_a_batch_that_fails_after_its_commit_then_the_next_gives_way
         await work.submit(SHARD, batch(*GOOD[at : at + 4]))
     await work.drain()
 
-    assert outlet.pending == set()
-    versions = [event["data"]["version"] for event in outlet.published]
+    assert publisher.pending == set()
+    versions = [event["data"]["version"] for event in publisher.published]
     assert versions == sorted(versions)
     assert len(versions) == 12
 
 
 async def test_given_records_of_acceptance_that_are_not_ours_then_the_engine_stops() -> None:
-    outlet = FakeOutlet(entry_id(0))
-    work = engine(MemoryLedger(), outlet)
+    publisher = FakePublisher(entry_id(0))
+    work = engine(MemoryLedger(), publisher)
 
     async def refuse(*_: object) -> list[RawEntry]:
         raise StreamRefused("no id of an entry")
@@ -412,15 +420,19 @@ async def test_given_records_of_acceptance_that_are_not_ours_then_the_engine_sto
 
     with pytest.raises(StreamRefused):
         await work.until_failed()
-    assert outlet.pending == {entry_id(0)}
+    assert publisher.pending == {entry_id(0)}
 
 
 async def test_given_an_entry_that_waited_when_its_batch_is_on_its_way_then_it_is_not_dropped() -> (
     None
 ):
-    outlet, ledger, gate = FakeOutlet(*(e.entry_id for e in GOOD)), HookedLedger(), asyncio.Event()
-    outlet.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
-    work = engine(ledger, outlet)
+    publisher, ledger, gate = (
+        FakePublisher(*(e.entry_id for e in GOOD)),
+        HookedLedger(),
+        asyncio.Event(),
+    )
+    publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
+    work = engine(ledger, publisher)
     await work.submit(SHARD, batch(GOOD[0], GOOD[1]))
     await until(lambda: ledger.committed == 1)
 

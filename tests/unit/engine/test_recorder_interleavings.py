@@ -14,7 +14,7 @@ from tests.support import oracle
 from tests.support.doubles import (
     PARAMETERS,
     ROUTE,
-    FakeOutlet,
+    FakePublisher,
     HookedLedger,
     admitted,
     entry_id,
@@ -48,7 +48,7 @@ class Trial:
 
     def __init__(self, entries: Sequence[Admitted], seed: int, crashes: float) -> None:
         self.entries = {one.entry.entry_id: one for one in entries}
-        self.outlet = FakeOutlet(*self.entries)
+        self.publisher = FakePublisher(*self.entries)
         self.ledger = MemoryLedger()
         self._draw = random.Random(seed)
         self._crashes = crashes
@@ -56,9 +56,9 @@ class Trial:
     async def run(self) -> None:
         names = list(self.entries)
         await asyncio.gather(self._work(names), self._work(self._draw.sample(names, len(names))))
-        while self.outlet.pending:
+        while self.publisher.pending:
             self._crashes /= 2
-            left = list(self.outlet.pending)
+            left = list(self.publisher.pending)
             await asyncio.gather(*(self._work(self._draw.sample(left, len(left))) for _ in "ab"))
 
     async def _work(self, names: list[str]) -> None:
@@ -77,7 +77,7 @@ class Trial:
         worker: Recorder = recorder(ledger)
         settled = await record(worker, batch)
         await self._moment(settled)
-        await self.outlet.publish(ROUTE, settled)
+        await self.publisher.publish(ROUTE, settled)
 
     async def _moment(self, _: object) -> None:
         for _turn in range(self._draw.randint(0, 4)):
@@ -119,10 +119,10 @@ def test_given_any_interleaving_when_all_is_acknowledged_then_state_and_events_a
         assert not list(differences(one, replay(one.log, PARAMETERS), PARAMETERS))
         _assert_oracle(one.log, {row.concept_id: row for row in one.concepts})
 
-    assert sorted(trial.outlet.acknowledged) == sorted(trial.entries)
+    assert sorted(trial.publisher.acknowledged) == sorted(trial.entries)
     _assert_events(trial, log)
     refused = {e.entry.entry_id for e in entries if e.response.item_id != _of(log, e).item_id}
-    rejections = [event["data"] for event in trial.outlet.rejected]
+    rejections = [event["data"] for event in trial.publisher.rejected]
     assert {one["entry_id"] for one in rejections} == refused
     assert [one["code"] for one in rejections] == ["conflict"] * len(refused)
 
@@ -142,7 +142,7 @@ def _assert_oracle(log: Sequence[Response], concepts: dict[str, Any]) -> None:
 
 def _assert_events(trial: Trial, log: dict[tuple[LearnerKey, str], Response]) -> None:
     """Each response's events are published once, by one of its entries, under one version."""
-    published = trial.outlet.published
+    published = trial.publisher.published
     assert max(Counter(event["id"] for event in published).values()) == 1
     causes: dict[tuple[str, str], set[tuple[str, int]]] = {}
     told: dict[tuple[str, str], set[str]] = {}
@@ -179,7 +179,7 @@ def test_given_the_trial_then_its_crashes_do_happen() -> None:
     asyncio.run(trial.run())
 
     assert happened["crash"] > 3
-    assert sorted(trial.outlet.acknowledged) == sorted(entry_id(n) for n in range(12))
+    assert sorted(trial.publisher.acknowledged) == sorted(entry_id(n) for n in range(12))
 
 
 def _response(number: int) -> Response:

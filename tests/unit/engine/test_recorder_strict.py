@@ -17,7 +17,7 @@ from tests.support.doubles import (
 )
 from workers.common.errors import LedgerUnavailable
 from workers.engine.recorder import Recorder
-from workers.engine.registry import Registry
+from workers.engine.registered_names import Registry
 from workers.ledger.concept_map import Concept, ConceptMap, Item, Name, Registered
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.metrics.engine_metrics import EngineMetrics

@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tests.support.doubles import (
     key_of,
     record,
 )
-from workers.common.errors import LedgerRefused, ParametersRefused
+from workers.common.errors import ParametersRefused
 from workers.common.rate_limit import RateLimit
 from workers.engine.recorder import Recorder
 from workers.estimation.documents import parameters_document
@@ -176,29 +175,6 @@ async def test_given_a_rate_and_an_activation_in_between_then_what_is_over_is_re
     assert published(results) == 3
     assert sum(one.refusal is not None for one in results) == 2
     await office.assert_all_under(version)
-
-
-async def test_given_a_schema_that_names_no_active_version_then_only_the_built_in_is_recorded() -> (
-    None
-):
-    office = Office()
-    worker = office.worker()
-    version = await office.store(CALIBRATED)
-    load = worker.ledger.load
-
-    async def load_of_before(touched: Any) -> Any:
-        return [replace(one, active_version=None) for one in await load(touched)]
-
-    worker.ledger.load = load_of_before  # type: ignore[method-assign]  # as before there was one
-    assert published(await worker.record(admitted("s1", 0))) == 1
-    await office.memory.activate(version, "better")
-    await worker.source.refresh()
-
-    # It would store what such a state is made of by half, under the version's number.
-    with pytest.raises(LedgerRefused, match="mastery migrate up"):
-        await worker.record(admitted("s1", 1))
-
-    assert worker.ledger.commits == 1
 
 
 async def test_given_a_version_that_cant_be_read_when_recorded_then_it_says_why() -> None:

@@ -13,7 +13,7 @@ from workers.graph.projection import Projection
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
 from workers.graph.unlocking import Unlocked
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis
 from workers.streams.poison import PoisonIsolation
@@ -81,7 +81,7 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
     projection = Projection(
         projector=cast("Projector", projector),
         graph=cast("Graph", _Graph()),
-        outlet=Outlet(client, GRAPH_GROUP),
+        publisher=Publisher(client, GRAPH_GROUP),
         isolation=PoisonIsolation(Tries(client), Retrying(), 2, first_pause_s=0.001),
         retrying=Retrying(),
     )

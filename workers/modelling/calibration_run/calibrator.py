@@ -66,7 +66,7 @@ class OpenRun(NamedTuple):
     """Time up to which answers belong to the run, RFC 3339 in UTC."""
 
 
-class Ledger(ParametersLedger, CalibrationLedger, Protocol):
+class CalibratedLedger(ParametersLedger, CalibrationLedger, Protocol):
     """The ledger as far as a calibration needs it."""
 
     async def count(self) -> int:
@@ -93,7 +93,7 @@ class Calibrator:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        ledger: CalibratedLedger,
         retrying: Retrying,
         pool: ProcessPool | None = None,
         directory: Path | None = None,

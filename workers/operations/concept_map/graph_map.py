@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from workers.common.retrying import Retrying
-from workers.graph.mapping import MappedConcept
+from workers.graph.concept_map import MappedConcept
 from workers.graph.protocol import Graph
 from workers.ledger.concept_map import ConceptLedger
 

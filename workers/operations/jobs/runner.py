@@ -17,7 +17,7 @@ from workers.operations.jobs.admission import JobAdmission
 from workers.operations.jobs.execution import JobExecution
 from workers.operations.jobs.handlers import JobHandlers
 from workers.operations.jobs.records import JobRecords
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.publishing.rejection_event import rejection_event
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
@@ -54,7 +54,7 @@ class JobRunner:
         records: the records of jobs.
         handlers: carries out jobs.
         tries: counts requests that fail unexpectedly.
-        outlet: acknowledges and publishes.
+        publisher: acknowledges and publishes.
         retrying: waits for servers that are away.
         client: a connection to Redis, whose clock counts.
         keys: the issuer's keys, fetched again if one is unknown; None without an issuer.
@@ -70,7 +70,7 @@ class JobRunner:
         records: JobRecords,
         handlers: JobHandlers,
         tries: Tries,
-        outlet: Outlet,
+        publisher: Publisher,
         retrying: Retrying,
         client: Redis,
         keys: NewerKeys | None,
@@ -81,7 +81,7 @@ class JobRunner:
         self._records = records
         self._execution = JobExecution(records, handlers, retrying, max_attempts)
         self._retry = PoisonRetry(tries, retrying, max_attempts)
-        self._outlet = outlet
+        self._publisher = publisher
         self._retrying = retrying
         self._client = client
         self._keys = keys
@@ -222,4 +222,4 @@ class JobRunner:
         await self._settle(Settled(entry, [event], refusal))
 
     async def _settle(self, settled: Settled) -> None:
-        await self._retrying.call(lambda: self._outlet.publish(self._route, [settled]))
+        await self._retrying.call(lambda: self._publisher.publish(self._route, [settled]))

@@ -16,8 +16,8 @@ from workers.cli import concepts
 from workers.cli.main import app
 from workers.common.errors import InputFileError
 from workers.common.retrying import Retrying
+from workers.graph.concept_map import MappedConcept
 from workers.graph.embedded import EmbeddedGraph
-from workers.graph.mapping import MappedConcept
 from workers.ledger.concept_map import Concept, ConceptMap, Item
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.operations.concept_map.graph_map import GraphMap

@@ -24,7 +24,7 @@ from workers.operations.jobs.handlers import JobHandlers
 from workers.operations.jobs.record import JobKey, JobRecord
 from workers.operations.jobs.records import JobRecords
 from workers.operations.jobs.runner import JobRunner, NewerKeys
-from workers.publishing.publisher import Outlet
+from workers.publishing.publisher import Publisher
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis
 from workers.streams.subscribers import ensure_groups
@@ -108,7 +108,7 @@ def runner_of(
             shard_count=SHARDS,
         ),
         tries=Tries(redis),
-        outlet=Outlet(redis, JOBS_GROUP),
+        publisher=Publisher(redis, JOBS_GROUP),
         retrying=retrying,
         client=redis,
         keys=keys,

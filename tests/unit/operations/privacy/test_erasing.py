@@ -19,8 +19,8 @@ from workers.graph.changes import (
     MasteryChange,
     PractisedChange,
 )
+from workers.graph.concept_map import MappedConcept
 from workers.graph.embedded import EmbeddedGraph
-from workers.graph.mapping import MappedConcept
 from workers.graph.unlocking import Mastering
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.operations.jobs.record import JobKey, JobRequest
