@@ -16,9 +16,9 @@ from workers.streams.batch import RawEntry
 from workers.streams.entry_ids import LAST_MS, entered_ms
 
 _AHEAD_US: Final = 5 * 60 * 1_000_000
-"""How far `answered_at` may lie after the time at which the event first entered the stream.
+"""Longest time from the event's first entry into the stream to `answered_at`.
 
-For a redriven event that is its first entry: waiting does not correct a wrong clock.
+Redriving does not change the first entry: waiting does not correct a wrong clock.
 """
 
 

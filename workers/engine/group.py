@@ -32,7 +32,7 @@ class LearnerGroup:
 
     @property
     def state(self) -> Loaded:
-        """What the ledger holds of the learner.
+        """The state that the ledger stores of the learner.
 
         Raises:
             LookupError: the learner is not loaded.

@@ -1,4 +1,4 @@
-"""What an answer, or a replay, did to one concept."""
+"""Compare a concept before and after an answer or a replay."""
 
 from workers.estimation.learner import ConceptOutcome, ConceptState
 from workers.estimation.parameters import Parameters

@@ -52,7 +52,7 @@ class Recorded(NamedTuple):
     entry: str
     """Stream and id of the entry that owns it: only its acknowledgement publishes events."""
     outcome: dict[str, Any]
-    """As `workers.ledger.outcomes.outcome_document` writes it."""
+    """The document that `workers.ledger.outcomes.outcome_document` writes."""
 
 
 @dataclass(slots=True)

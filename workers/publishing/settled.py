@@ -13,7 +13,7 @@ from workers.streams.batch import RawEntry
 
 @dataclass(slots=True)
 class Settled:
-    """How one entry of a stream ended, and the events that its acknowledgement publishes.
+    """The end of one entry of a stream, and the events that its acknowledgement publishes.
 
     An entry that is not refused and publishes nothing is only acknowledged, such as a repeat.
 

@@ -14,7 +14,7 @@ from workers.streams.batch import RawBatch, decode, parse, raw_batch_of
 from workers.streams.redis_errors import redis_errors
 
 POLLING_MS = 500
-"""How long one XREADGROUP blocks, milliseconds; far below redis-py's socket timeout of 5 s."""
+"""Longest time one XREADGROUP blocks, milliseconds; far below redis-py's socket timeout of 5 s."""
 
 Handler = Callable[[RawBatch], Awaitable[None]]
 

@@ -14,7 +14,7 @@ from workers.web.limits.rates import Rates, too_many
 
 _AGAIN_S: Final = 5
 _PATIENCE_S: Final = 10.0
-"""How long a request waits for keys or for Redis, seconds."""
+"""Longest time a request waits for keys or for Redis, seconds."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.~+/=-]+")
 """The characters of a bearer token (RFC 6750, section 2.1)."""
 

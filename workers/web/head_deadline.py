@@ -7,7 +7,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_S: Final = 10.0
-"""How long a client may take to send the head of a request, seconds."""
+"""Longest time for a client to send the head of a request, seconds."""
 
 
 class HeadDeadline(H11Protocol):

@@ -98,7 +98,7 @@ class HttpServer:
                 raise RuntimeError("the HTTP server ended while it started")
 
     async def stop(self) -> None:
-        """Let requests in flight end, up to 5 s, and close; no effect before `start`."""
+        """Wait up to 5 s for requests in flight, and close; no effect before `start`."""
         if self._serving is None:
             return
         self._server.should_exit = True

@@ -9,7 +9,7 @@ MAX_MESSAGE_BYTES: Final = 4_096
 """Largest message of a client; our sockets expect none."""
 
 _CUT_S: Final = 10.0
-"""How long a client may take to read the rest and close, seconds."""
+"""Longest time for a client to read the rest and close, seconds."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 KINDS: Final = ("function", "trigger", "policy", "row security", "grant", "comment")
-"""What can be drafted, in the order in which it is created."""
+"""Kinds of objects that can be drafted, in the order of their creation."""
 
 _SCHEMAS: Final = "('public', 'mastery')"
 _ROLES: Final = "public, anon, authenticated, service_role"
@@ -188,7 +188,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What a database defines.
+    """The definitions of a database.
 
     Args:
         definitions: by kind (`KINDS`) and name; functions in the order of their creation.

@@ -20,7 +20,7 @@ from workers.ledger.schema.schema_files import MigrationFile, migration_files
 from workers.ledger.sql.sqlstate import ledger_error
 
 OURS: Final = "mastery_"
-"""How the names of our migrations begin; others in the same table are another program's."""
+"""Beginning of the names of our migrations; other names in the table belong to other programs."""
 
 _TRANSACTION_POOLER_PORT: Final = 6543
 # "mastery" in ASCII: whoever migrates this schema holds this advisory lock.

@@ -10,7 +10,7 @@ from workers.operations.dead_letters.dead_letter import DeadLetter
 
 
 class Fate(StrEnum):
-    """What happened to a dead letter, or would happen in a dry run."""
+    """Result for one dead letter; the expected result in a dry run."""
 
     REDRIVEN = "redriven"
     """Sent again now."""

@@ -20,7 +20,7 @@ from workers.streams.poison import described
 _log = structlog.get_logger(__name__)
 
 _LOOK_S: Final = 1.0
-"""How often a run checks that its job is still its own; a cancelled job ends within that time."""
+"""Time between two checks that the job is still its own; a cancelled job ends within it."""
 
 
 class JobExecution:

@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 _AWAY_S: Final = 1.0
 _LOOK_S: Final = 5.0
-"""How often a record is read in case a message was lost, seconds."""
+"""Time between two reads of a record in case a message was lost, seconds."""
 
 
 class JobWatch:

@@ -31,7 +31,7 @@ from workers.operations.jobs.record_layout import (
 from workers.streams.redis_errors import redis_errors
 
 KEPT_S: Final = 30 * 86_400
-"""How long a record is kept after its last change, seconds."""
+"""Time a record is kept after its last change, seconds."""
 PER_TENANT: Final = 1_000
 """The most records of a tenant; the oldest jobs that have ended make room."""
 _PAGE: Final = 200
@@ -49,7 +49,7 @@ class Run(NamedTuple):
     name: str
     """Unique to this run; a worker that takes the job over has another."""
     attempts: int
-    """How often the job was begun and not put back, this run included."""
+    """Number of times the job was begun and not put back, this run included."""
 
 
 class JobRecords:

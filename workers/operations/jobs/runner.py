@@ -29,7 +29,7 @@ from workers.streams.tries import Tries
 _log = structlog.get_logger(__name__)
 
 _PUTTING_BACK_S: Final = 3.0
-"""How long `stop` waits until the job that runs is put back, seconds."""
+"""Longest time `stop` waits until the running job is put back, seconds."""
 
 
 class NewerKeys(Protocol):

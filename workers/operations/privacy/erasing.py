@@ -28,12 +28,12 @@ from workers.operations.privacy.streams import Entry, LearnerStreams
 _LOOKS: Final = 20
 _PAUSE_S: Final = 0.1
 _TELLING_S: Final = 2.0
-"""How long an outbox relay takes to publish what it took from the ledger, seconds."""
+"""Time in which an outbox relay publishes the rows that it took, seconds."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What was erased, or would be erased.
+    """Counts of erased data; in a dry run, of data to erase.
 
     Args:
         rows: number of rows by table of the ledger.

@@ -9,7 +9,7 @@ that is killed leaves nothing behind.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
@@ -19,9 +19,8 @@ from workers.common.jitter import jittered_sleep
 from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.ledger.parameter_versions import RetryingVersions, Versions
-from workers.ledger.parameters import Outdated
-from workers.ledger.repair import Rewrite
-from workers.ledger.rows import Stored
+from workers.ledger.parameters import Outdated, ParametersLedger
+from workers.ledger.repair import RepairLedger, Rewrite
 from workers.operations.repair.rewriting import rewriting
 from workers.operations.repair.verifying import log_differences
 
@@ -36,7 +35,7 @@ _WINDOW: Final = 400
 """Learners are drawn from so many, so that two workers seldom draw the same."""
 _TOLD_EVERY_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 60.0
-"""How long a learner who can't be replayed is left alone, seconds."""
+"""Pause after a failed replay of a learner, seconds."""
 
 _ALTERED: Final = "the log was altered: `mastery verify` shows where"
 _NOT_REPLAYED: Final = "a replay of the log fails: report it, and activate another version"
@@ -55,24 +54,8 @@ class ReplayMeter(Protocol):
         ...
 
 
-class ReplayLedger(Protocol):
-    """The part of the ledger that is needed; see `workers.ledger.repair.RepairLedger`."""
-
-    async def outdated(self, after: Outdated | None = None, limit: int = 500) -> list[Outdated]:
-        """See `ParametersLedger.outdated`."""
-        ...
-
-    async def outdated_count(self) -> int:
-        """See `ParametersLedger.outdated_count`."""
-        ...
-
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        """See `Ledger.stored`."""
-        ...
-
-    async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
-        """See `RepairLedger.rewrite`."""
-        ...
+class ReplayLedger(ParametersLedger, RepairLedger, Protocol):
+    """Finds outdated learners, reads their logs and rewrites their states."""
 
 
 class Replayer:

@@ -117,7 +117,7 @@ class RewriteEvents:
                 return
 
     def _spread(self, scales: Sequence[str], about: Mapping[str, Response]) -> None:
-        """Let a second event of a scale carry a changed scale that no event carries."""
+        """Add a changed scale that no event carries to a second event of that scale."""
         self._scale = {concept_id: one.scale for concept_id, one in about.items()}
         for scale in scales:
             told = Counter(self._scale.values())

@@ -22,9 +22,9 @@ _log = structlog.get_logger(__name__)
 
 _PREFIX: Final = "mastery:http"
 _ANSWER_S: Final = 1.0
-"""How long a request waits for Redis to count it, seconds."""
+"""Longest time a request waits for Redis to count it, seconds."""
 _ALONE_S: Final = 5.0
-"""How long after Redis was away the process counts alone, seconds."""
+"""Time after an outage of Redis in which the process counts alone, seconds."""
 
 
 class Rates:

@@ -14,7 +14,7 @@ _BESIDE_THE_TOKEN: Final = 8_192
 
 
 BODY_S: Final = 20.0
-"""How long after the head a request's body may take, seconds."""
+"""Longest time from a request's head to the end of its body, seconds."""
 
 
 class SizeMiddleware:

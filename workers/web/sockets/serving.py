@@ -12,7 +12,7 @@ from workers.common.tasks import end
 from workers.web.close_codes import Close
 
 _MESSAGES: Final = 100
-"""How many messages of a client are ignored before its socket is closed."""
+"""Ignored messages of a client after which its socket is closed."""
 _CLOSING_S: Final = 5.0
 _REASONS: Final = {
     Close.DONE: "the job has ended",

@@ -26,7 +26,7 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What jobs work with.
+    """Servers and sources that jobs use.
 
     Args:
         ledger: the system of record.

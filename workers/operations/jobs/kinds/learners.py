@@ -1,4 +1,4 @@
-"""What the kinds that work through learners share: their parameters, and counting learners."""
+"""Parameters and counts that the kinds over learners share."""
 
 from typing import Final
 
