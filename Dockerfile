@@ -1,4 +1,4 @@
-# The worker's image: the locked dependencies and the package in one virtual environment.
+# Image of the worker: the locked dependencies and the package in one virtual environment.
 #
 #   docker build -t mastery-engine .
 #   docker run --rm mastery-engine demo          everything embedded, nothing else needed
@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/root/.cache/pip pip install "uv==${UV_VERSION}"
 
 WORKDIR /src
 
-# What changes seldom comes first: the dependencies are installed anew only with their lock file.
+# Copied first, so that the dependencies are reinstalled only when the lock file changes.
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --no-install-project
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Real servers for the tests: Redis, PostgreSQL behind PostgREST and a gateway (as a local Supabase
-# has them), Neo4j; and Chromium and the Node packages of the acceptance tests.
+# Install and start real servers for the tests: Redis, PostgreSQL behind PostgREST and a gateway (as
+# in a local Supabase) and Neo4j; Chromium and the Node packages for the acceptance tests.
 #
 #   .ci/servers.sh start [DIR]    installs what is missing, starts what is not running,
 #                                 prints the variables that the tests read
 #   .ci/servers.sh env [DIR]      prints those variables
-#   .ci/servers.sh status [DIR]   says what runs; fails unless all of it does
-#   .ci/servers.sh stop [DIR]     ends all that was started and removes DIR
+#   .ci/servers.sh status [DIR]   prints the state of each server; fails if one is down
+#   .ci/servers.sh stop [DIR]     stops all started servers and removes DIR
 #   .ci/servers.sh install        installs only
 #
-# So:  eval "$(.ci/servers.sh start)" && uv run pytest
+# Usage:  eval "$(.ci/servers.sh start)" && uv run pytest
 #
 # For Debian. All state is in DIR (default: mastery-servers in the temporary directory); downloads
-# are kept in ${XDG_CACHE_HOME:-~/.cache}/mastery-engine-ci. Ports are free ones, chosen at the
-# first start and kept.
+# are kept in ${XDG_CACHE_HOME:-~/.cache}/mastery-engine-ci. The first start chooses free ports;
+# later starts reuse them.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,7 +29,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "servers: $*"; exit 1; }
 
-# Retries what depends on a network: attempt, wait, attempt again, four times in all.
+# Runs a command that depends on a network up to four times, with a wait between attempts.
 retry() {
   local try
   for try in 1 2 3; do
@@ -48,7 +48,7 @@ postgres_bin() {
   printf '%s' "$newest"
 }
 
-# Packages whose services would start by themselves are kept from it while they are installed.
+# A policy keeps services from starting while their packages are installed.
 apt_install() {
   [ "$(id -u)" = 0 ] || fail "missing packages: $*; install them, or run this once as root"
   local policy=/usr/sbin/policy-rc.d ours=
@@ -85,7 +85,7 @@ install_neo4j() {
   mkdir -p "$(dirname "$neo4j_jars")"
   partial=$(mktemp -d "$(dirname "$neo4j_jars")/partial.XXXXXX")
   cp "$here/servers/pom.xml" "$partial/pom.xml"
-  # -U: Maven remembers what it could not download, and would not try that again.
+  # -U: without it, Maven does not repeat a download that failed once.
   if ! retry mvn -q -B -U -f "$partial/pom.xml" dependency:copy-dependencies \
     -DoutputDirectory="$partial/lib"; then
     rm -rf "$partial"
@@ -95,7 +95,7 @@ install_neo4j() {
   rm -rf "$partial"
 }
 
-# Installs the packages of a lock file into its folder, unless that was done for this very file.
+# Installs the packages of a lock file into its folder, unless this same file is installed already.
 install_node_packages() {
   local folder=$1 stamp
   stamp=$folder/node_modules/.installed-from
@@ -105,7 +105,7 @@ install_node_packages() {
   cp "$folder/package-lock.json" "$stamp"
 }
 
-# Debian 12 has one that is older than the npm package of the contracts wants.
+# Debian 12 has an older Node than the npm package of the contracts requires.
 node_is_new() {
   node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
     process.exit(major > 20 || (major === 20 && minor >= 15) ? 0 : 1)'
@@ -134,7 +134,7 @@ secret() { openssl rand -hex 24; }
 base64url() { base64 -w 0 | tr '+/' '-_' | tr -d '='; }
 accepts() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Ports below the range that the kernel hands out to clients.
+# Chooses ports below the range that the kernel gives to clients.
 free_port() {
   local port
   while :; do
@@ -209,11 +209,11 @@ pid_of() {
 running() {
   local pid
   pid=$(pid_of "$1")
-  # A process that has died and was not waited for is no running server.
+  # A zombie process is not a running server.
   [ -n "$pid" ] && [ -e "/proc/$pid" ] && ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
 }
 
-# Runs a server in a session of its own, so that no terminal and no shell takes it along.
+# Runs a server in its own session, so that it survives the terminal and the shell.
 launch() {
   local name=$1
   shift
@@ -221,7 +221,7 @@ launch() {
   printf '%s\n' $! >"$state/$name.pid"
 }
 
-# Waits until the command succeeds, while the server lives.
+# Waits until the command succeeds, as long as the server lives.
 await() {
   local name=$1 seconds=$2 end
   shift 2
@@ -267,7 +267,7 @@ start_postgres() {
     as_postgres "$bin/initdb" -D "$data" -U postgres -A scram-sha-256 --encoding=UTF8 \
       --locale=C.UTF-8 --pwfile="$state/postgres.password" >"$state/postgres.log"
     rm "$state/postgres.password"
-    # Durability stays on, as it is where the figures count. Supabase's realtime wants logical WAL.
+    # Durability stays on, as in measured runs. Supabase's realtime needs logical WAL.
     cat >>"$data/postgresql.conf" <<END
 listen_addresses = '127.0.0.1'
 port = $postgres_port
@@ -299,7 +299,7 @@ start_postgrest() {
   await postgrest 30 http_answers "$postgrest_admin_port" /ready
 }
 
-# A GET that wants 200, without a client to install. In a subshell, which a refused connection ends.
+# Succeeds if a GET answers 200; needs no HTTP client. A refused connection ends only the subshell.
 http_answers() (
   exec 3<>"/dev/tcp/127.0.0.1/$1"
   printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3
@@ -322,7 +322,7 @@ start_neo4j() {
   local home=$state/neo4j
   if [ ! -e "$home/conf/neo4j.conf" ]; then
     mkdir -p "$home/conf"
-    # The first password, which would have to be changed at the first login otherwise.
+    # Set the initial password; a default one would have to be changed at the first login.
     NEO4J_HOME=$home NEO4J_CONF=$home/conf java -cp "$neo4j_jars/*" org.neo4j.cli.AdminTool \
       dbms set-initial-password "$neo4j_password" >"$state/neo4j.log" 2>&1 ||
       { cat "$state/neo4j.log" >&2; fail "Neo4j's password could not be set"; }
@@ -387,15 +387,15 @@ status() {
   return $code
 }
 
-# Ends servers in the reverse of the order in which they depend on each other; who does not go
-# within 20 seconds is killed.
+# Stops the servers in reverse order of their dependencies; kills a server that still runs after
+# 20 seconds.
 stop() {
   local name pid i
   for ((i = ${#servers[@]} - 1; i >= 0; i--)); do
     name=${servers[i]}
     running "$name" || continue
     pid=$(pid_of "$name")
-    # A fast shutdown of PostgreSQL is SIGINT: clients are disconnected, nothing is lost.
+    # SIGINT is a fast shutdown of PostgreSQL: clients are disconnected, no data is lost.
     if [ "$name" = postgres ]; then kill -INT "$pid"; else kill -TERM "$pid"; fi
     for _ in $(seq 200); do
       running "$name" || break
@@ -403,7 +403,7 @@ stop() {
     done
     ! running "$name" || kill -KILL "$pid"
   done
-  # Nothing but what `start` made is ever removed.
+  # Remove only files that `start` made.
   [ ! -e "$state/values" ] || rm -rf "$state"
 }
 

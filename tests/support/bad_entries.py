@@ -1,4 +1,4 @@
-"""Bad entries of many kinds, each with the code it must be refused with."""
+"""Make bad entries of many kinds, each with the code of its rejection."""
 
 import base64
 import json
@@ -12,14 +12,14 @@ from tests.support.whole_run import event_of
 from workers.common.times import iso
 
 ISSUER: Final = "https://school.example/auth/v1"
-"""The issuer of all good entries: workers have to be told, so that another one is refused."""
+"""Issuer of all good entries; workers that accept only this issuer refuse any other."""
 
 Fields = dict[bytes, bytes]
 Make = Callable[[Event, random.Random], Fields]
 
 
 class BadEntry(NamedTuple):
-    """What is added to the stream, and what has to become of it."""
+    """An entry for the stream and its expected outcome."""
 
     kind: str
     code: str
@@ -27,7 +27,7 @@ class BadEntry(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """How to spoil an event, and the code that it must get for it."""
+    """A way to spoil an event, and the expected rejection code."""
 
     code: str
     make: Make
@@ -55,7 +55,7 @@ def _all(*changes: tuple[str, Any]) -> Make:
 
 
 def _literal(path: str, literal: str) -> Make:
-    """A value that Python's JSON does not write."""
+    """Set a literal that Python's JSON does not write."""
     return lambda event, _chance: {
         b"event": json.dumps(changed(event, path, "PLACE"))
         .replace('"PLACE"', literal)
@@ -64,7 +64,7 @@ def _literal(path: str, literal: str) -> Make:
 
 
 def _at(seconds: float) -> Make:
-    """Answered so many seconds after the token was issued, which is about now."""
+    """Answer this many seconds after the token was issued, which is about now."""
 
     def make(event: Event, _chance: random.Random) -> Fields:
         at = iso(int((event["data"]["claims"]["iat"] + seconds) * 1_000_000))
@@ -82,7 +82,7 @@ def _claim_at(name: str, seconds: float) -> Make:
 
 
 def _early(path: str = "", value: Any = None) -> Make:
-    """As version 0 of the event, with something wrong."""
+    """Make an event of version 0 with a fault."""
 
     def make(event: Event, _chance: random.Random) -> Fields:
         made = early(event)
@@ -92,7 +92,7 @@ def _early(path: str = "", value: Any = None) -> Make:
 
 
 def early(event: Event) -> Event:
-    """The event as version 0 would say it; partial credit and scale are lost."""
+    """Convert the event to version 0; partial credit and scale are lost."""
     made = dict(changed(event, "type", "practice.response.recorded.v0"))
     response = made["data"]["response"]
     response["concept_id"] = response.pop("concept_ids")[0]
@@ -106,7 +106,7 @@ def _beside(event: Event, _chance: random.Random) -> Fields:
 
 
 def _forged(event: Event, _chance: random.Random) -> Fields:
-    """Expired, and marked as if it had been accepted before."""
+    """Make an expired event that claims to have been accepted before."""
     expired = changed(event, "data.claims.exp", 1)
     return {b"event": json.dumps(expired).encode(), b"redriven": b"1-0"}
 
@@ -333,7 +333,7 @@ KINDS: Final[dict[str, Kind]] = {
     },
     **{name: Kind(code, _fuzzed(fuzz)) for name, (code, fuzz) in FUZZED.items()},
 }
-"""Each kind that is bad by itself, by name."""
+"""Kinds of entries that are bad by themselves, by name."""
 
 
 def _instead(name: str, other: Callable[[Any], Any]) -> Make:
@@ -356,13 +356,13 @@ CONFLICTS: Final[dict[str, Kind]] = {
         ("answered_at", lambda at: at.replace("2026-", "2025-")),
     )
 }
-"""Each kind that is bad since it contradicts a good entry that came before, by name."""
+"""Kinds of entries that contradict an earlier good entry, by name."""
 
 _BAD_STUDENT: Final = "nobody"
 
 
 def bad_entry(kind: str, number: int, issued_at: int, chance: random.Random) -> BadEntry:
-    """One bad entry; without its fault it would be a response that nobody else gives."""
+    """Make a bad entry; without its fault it would be a unique response."""
     row = {
         "tenant_id": "school-0",
         "student_id": _BAD_STUDENT,
@@ -379,7 +379,7 @@ def bad_entry(kind: str, number: int, issued_at: int, chance: random.Random) -> 
 
 
 def conflict(kind: str, row: dict[str, Any], issued_at: int, chance: random.Random) -> BadEntry:
-    """An entry that contradicts a good row."""
+    """Make an entry that contradicts a good row."""
     code, make = CONFLICTS[kind]
     return BadEntry(kind, code, make(json.loads(event_of(row, issued_at)), chance))
 
@@ -387,9 +387,9 @@ def conflict(kind: str, row: dict[str, Any], issued_at: int, chance: random.Rand
 def spread(
     rows: Sequence[dict[str, Any]], count: int, issued_at: int, seed: int
 ) -> Iterator[tuple[Fields, BadEntry | None]]:
-    """All rows as good entries in their order, and bad ones of all kinds spread among them."""
+    """Yield all rows as good entries in order, with bad entries of all kinds among them."""
     chance = random.Random(seed)
-    # Each kind in turn; conflicts need a good entry before them.
+    # Each kind in turn; a conflict needs a good entry before it.
     kinds = [*KINDS, *CONFLICTS]
     after = sorted((chance.randrange(len(rows)), n) for n in range(count))
     waiting = iter(after)
@@ -408,7 +408,7 @@ def spread(
 
 
 def recovered(data: dict[str, Any]) -> Fields | bytes:
-    """What a dead letter keeps of its entry: the bytes of `event`, or all fields without it."""
+    """Return the content that a dead letter keeps: the bytes of `event`, or else all fields."""
     if data.get("event_base64") is not None:
         return base64.b64decode(data["event_base64"], validate=True)
     text: str = data["event"]

@@ -31,7 +31,7 @@ LAST_STEP: Final = Parameters(
         prediction=PredictionWeights(-0.1, 0.6, 0.3, 0.4, 0.25, 0.15, 0.2, -0.1, 0.05, 0.02, -0.03),
     ),
 )
-"""A last step predicts from mastery and ability; each concept has an interval but one."""
+"""A last step predicts from mastery and ability; each concept but one has an interval."""
 
 IRT: Final = Parameters(
     items={
@@ -41,4 +41,4 @@ IRT: Final = Parameters(
     },
     scales={"math": ScaleParameters(-0.3, 2.0, 0.0, predicts=True)},
 )
-"""Ability predicts on one scale; the other is not calibrated, and nothing has an interval."""
+"""Ability predicts on one scale; the other is not calibrated, and there are no intervals."""

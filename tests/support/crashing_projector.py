@@ -1,7 +1,7 @@
-"""`mastery worker` that is killed between the graph's commit and the acknowledgement.
+"""Run `mastery worker` and kill it between the graph's commit and the acknowledgement.
 
-It takes the command's own arguments. `CRASH_AFTER` is how many batches with an unlocked concept it
-brings into the graph and acknowledges before that.
+It takes the command's own arguments. `CRASH_AFTER` is the number of batches with an unlocked
+concept that it merges into the graph and acknowledges before the kill.
 """
 
 import os

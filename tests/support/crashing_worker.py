@@ -1,4 +1,4 @@
-"""`mastery worker` with a defect: certain items end the process on the spot, as a crash does.
+"""Run `mastery worker` with a defect: certain items end the process at once, as a crash does.
 
 It takes the command's own arguments.
 """

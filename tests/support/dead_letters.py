@@ -1,4 +1,4 @@
-"""Makers of dead letters, as the engine writes them."""
+"""Make dead letters as the engine writes them."""
 
 import json
 from collections.abc import Mapping
@@ -27,19 +27,19 @@ def rejection(
     redriven_from: str | None = None,
     stream: str = PLAIN.responses,
 ) -> bytes:
-    """The rejection of an entry, by default of one that holds a valid event."""
+    """Make the rejection of an entry; by default the entry holds a valid event."""
     entry = RawEntry(entry_id, dict(fields or {b"event": event_json()}), redriven_from)
     refusal = Refused(code, reason, "data.x")
     return rejection_event(stream, entry, refusal, 1, datetime(2026, 11, 21, 10, tzinfo=UTC))
 
 
 def letter(text: bytes | None = None, *, shard: Shard = PLAIN, **changes: Any) -> DeadLetter:
-    """A dead letter as it is read; without a text, of `rejection` with these changes."""
+    """Make a dead letter as it is read; without a text, from `rejection` with these changes."""
     text = rejection(**changes) if text is None else text
     return read_dead_letter(DeadLetterId(None, LETTER), shard, {b"event": text}, "tenant_id")
 
 
 def holding(event: Any) -> DeadLetter:
-    """A dead letter that holds this event, JSON or any text."""
+    """Make a dead letter that holds this event, JSON or any text."""
     text = event if isinstance(event, bytes) else json.dumps(event).encode()
     return letter(fields={b"event": text})

@@ -1,4 +1,4 @@
-"""A worker's surroundings without a server: entries, an publisher, and ledgers that misbehave."""
+"""Test doubles around a worker: entries, a publisher, and ledgers that misbehave."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ _METER: Final = EngineMetrics("0")
 
 
 def admission(**changes: Any) -> Admission:
-    """Admission under the default settings."""
+    """Build an admission with the default settings."""
     claims = {"issuer": None, "audience": "authenticated", "tenant_claim": "tenant_id"}
     return Admission(
         authenticator=TrustedClaims(
@@ -53,19 +53,19 @@ def admission(**changes: Any) -> Admission:
 
 
 def entry_id(number: int) -> str:
-    """The id of an entry that entered the stream so many seconds after `START`."""
+    """Return the id of an entry that entered the stream this many seconds after `START`."""
     return f"{START_US // 1000 + number * 1000}-0"
 
 
 def raw(text: bytes, number: int = 0) -> RawEntry:
-    """An entry with a plain field `event`."""
+    """Make an entry with a plain field `event`."""
     return RawEntry(entry_id(number), {b"event": text})
 
 
 def admitted(
     student: str = "student-42", number: int = 0, *, entry: int | None = None, **changes: Any
 ) -> Admitted:
-    """Answer `number` of a student, which came as entry `entry` (by default of the same number)."""
+    """Make answer `number` of a student, in entry `entry` (by default of the same number)."""
     text = event_json(student, number, **changes)
     judged = admission().judge(raw(text, number if entry is None else entry))
     assert isinstance(judged, Admitted), judged
@@ -82,14 +82,14 @@ def batch(*entries: RawEntry, deliveries: int = 1, alone: bool = False) -> RawBa
 
 
 def fast_retrying() -> Retrying:
-    """Retrying that hardly waits."""
+    """Build a `Retrying` that hardly waits."""
     return Retrying(first_s=0.001, longest_s=0.002)
 
 
 def recorder(
     ledger: RecordingLedger, meter: EngineMetrics | None = None, retrying: Retrying | None = None
 ) -> Recorder:
-    """A recorder that hardly waits."""
+    """Build a recorder that hardly waits."""
     return Recorder(
         ledger=ledger,
         parameters=PARAMETERS,
@@ -99,7 +99,7 @@ def recorder(
 
 
 async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Settled]:
-    """Take admitted entries through the pipeline, as one batch; return how each ended."""
+    """Pass admitted entries through the pipeline as one batch; return the result of each."""
     publisher = _CollectingPublisher()
     pipeline = Pipeline(
         admission=cast("Admission", _JudgedBefore(entries)),
@@ -109,12 +109,12 @@ async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Settled]:
         meter=_METER,
     )
     async for _ in pipeline.run(SHARD, RawBatch(STREAM, [one.entry for one in entries])):
-        pass  # no other batch has to be waited for
+        pass  # there is no other batch to wait for
     return publisher.settled
 
 
 class _JudgedBefore:
-    """Admission of a batch whose entries are admitted already."""
+    """Admit a batch whose entries are admitted already."""
 
     def __init__(self, admitted: Sequence[Admitted]) -> None:
         self._left = iter(admitted)
@@ -126,7 +126,7 @@ class _JudgedBefore:
 
 
 class _CollectingPublisher:
-    """Keeps what would be published."""
+    """Collect what would be published."""
 
     def __init__(self) -> None:
         self.settled: list[Settled] = []
@@ -138,7 +138,7 @@ class _CollectingPublisher:
 
 
 class FakeTries:
-    """Tries of entries, kept in memory; `seen` has each number ever written."""
+    """Keep tries of entries in memory; `seen` has each number ever written."""
 
     def __init__(self, made: dict[str, int] | None = None) -> None:
         self.kept = made or {}
@@ -159,7 +159,7 @@ class FakeTries:
 
 
 def isolation(tries: FakeTries | None = None, max_deliveries: int = 3) -> PoisonIsolation:
-    """A `PoisonIsolation` that hardly waits."""
+    """Build a `PoisonIsolation` that hardly waits."""
     return PoisonIsolation(
         cast("Tries", tries or FakeTries()), fast_retrying(), max_deliveries, first_pause_s=0.001
     )
@@ -180,14 +180,14 @@ def engine(
             retrying=retrying,
             meter=meter,
         ),
-        origins=RedriveOrigins(cast("Redis", None)),  # asked for marked entries only
+        origins=RedriveOrigins(cast("Redis", None)),  # used for marked entries only
         isolation=isolation(tries),
         retrying=retrying,
     )
 
 
 def counted(meter: EngineMetrics, name: str, **labels: str) -> float:
-    """The value of a counter, such as ``responses_applied``."""
+    """Return the value of a counter, such as ``responses_applied``."""
     return meter.registry.get_sample_value(f"mastery_{name}_total", labels) or 0.0
 
 
@@ -196,7 +196,7 @@ def events_of(result: Settled) -> list[dict[str, Any]]:
 
 
 def by_entry(results: Sequence[Settled]) -> dict[str, Settled]:
-    """Settled entries by id; each entry ends once."""
+    """Return settled entries by id; each entry ends once."""
     found = {one.entry.entry_id: one for one in results}
     assert len(found) == len(results)
     return found
@@ -210,7 +210,7 @@ def refusal_of(result: Settled) -> Refused:
 
 
 class FakePublisher:
-    """What the script does to a stream: an entry's events are added by the call that acks it.
+    """Imitate the script's effect on a stream: one call adds an entry's events and acks the entry.
 
     Args:
         pending: ids of the entries delivered and not acknowledged.
@@ -241,7 +241,7 @@ class FakePublisher:
 
 
 class HookedLedger:
-    """A ledger in memory, with something of the test's before and after its load and commit."""
+    """A ledger in memory, with hooks before and after its load and commit."""
 
     def __init__(self, inner: MemoryLedger | None = None) -> None:
         self.inner = inner or MemoryLedger()
@@ -250,9 +250,9 @@ class HookedLedger:
         self.after_commit: Callable[[Sequence[Commit]], Awaitable[None]] = _nothing
         self.loads = 0
         self.commits = 0
-        """Begun."""
+        """Number of commits begun."""
         self.committed = 0
-        """Of those, the ones that took effect."""
+        """Number of commits that took effect."""
 
     async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
         self.loads += 1

@@ -1,4 +1,4 @@
-"""Responses that were predicted, for the tests of those who watch."""
+"""Make responses with predictions, for the tests of drift detection."""
 
 import random
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def told(
     attempts: int = 1,
     version: int = 1,
 ) -> tuple[Response, Outcome]:
-    """A response, and an outcome that predicted it."""
+    """Make a response, and an outcome that predicted it."""
     changes = tuple(
         ConceptOutcome(name, 0.5, 0.4, False, "none", attempts, probability, 0) for name in concepts
     )
@@ -29,7 +29,7 @@ def told(
 def stream(
     count: int, seed: int, concepts: int = 3, shift: float = 0.0, version: int = 1
 ) -> list[tuple[Response, Outcome]]:
-    """Responses that come true as predicted, but for the shift."""
+    """Make responses that follow their predictions except for the shift."""
     draw = random.Random(seed)
     found = []
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""`mastery worker` that is killed on the spot once the first fit of a calibration is kept.
+"""Run `mastery worker` and kill it once the first fit of a calibration is stored.
 
 It takes the command's own arguments.
 """

@@ -1,7 +1,7 @@
-"""`mastery worker` of an earlier version, in what it asks of the database.
+"""Run `mastery worker` with the database requests of an earlier version.
 
 It takes the command's own arguments. Its requests leave out the keys that later versions added
-(rates, erasures, active parameters); a schema that lets workers of the version before go on
+(rates, erasures, active parameters). A schema that supports workers of the previous version
 answers them.
 """
 
@@ -51,9 +51,9 @@ async def _built_in(self: ParametersSource) -> Parameters:
 
 
 if __name__ == "__main__":
-    # Nobody asked how responses came, and none were counted.
+    # Earlier versions did not count the rate of responses.
     vars(recorder).update(Touched=_touched, Commit=_commit)
-    # Nobody knew of active versions.
+    # Earlier versions had no active parameters.
     vars(recording).update(load_request=_load_request)
     vars(commit).update(load_request=_load_request)
     OutboxRelay.publish = _none  # type: ignore[method-assign]  # there was none

@@ -1,6 +1,6 @@
-"""How much tests try: fewer examples and shorter logs every day, all of them under CI.
+"""Set the effort of tests: fewer examples and shorter logs in daily use, all of them under CI.
 
-``CI=1 uv run pytest tests/unit`` tries all of them.
+``CI=1 uv run pytest tests/unit`` runs all of them.
 """
 
 import os
@@ -11,5 +11,5 @@ EVERYDAY_EXAMPLES: Final = 25
 
 
 def examples(full: int) -> int:
-    """Return how many examples a test tries whose full number is not hypothesis's 100."""
+    """Return the number of examples of a test whose full number is not hypothesis's 100."""
     return full if THOROUGH else max(5, full // 4)

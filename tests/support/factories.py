@@ -1,4 +1,4 @@
-"""Makers of valid events, logs and hypothesis strategies, the same at each run."""
+"""Make valid events, logs and hypothesis strategies, the same in each run."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Para
 from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 MISSING: Final = object()
-"""Given as the value of a field, it takes the field out."""
+"""As the value of a field, it removes the field."""
 
 ISSUER: Final = "https://project.supabase.co/auth/v1"
 START: Final = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -30,17 +30,17 @@ _NAMESPACE: Final = uuid.UUID("6d617374-6572-4579-8000-000000000000")
 
 @lru_cache(maxsize=100_000, typed=True)
 def uuid_of(*parts: object) -> str:
-    """The UUID that these parts always give, canonical and in lower case."""
+    """Return the fixed UUID of these parts, canonical and in lower case."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(map(str, parts))))
 
 
 def moment(seconds: float = 0.0) -> str:
-    """RFC 3339 text of `START` and so many seconds."""
+    """Return RFC 3339 text of the time this many seconds after `START`."""
     return (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def claims(student_id: str = "student-42", tenant_id: str = "school-7", **changes: Any) -> Any:
-    """Claims of a student, issued at `START`; valid for an hour from then."""
+    """Make claims of a student, issued at `START` and valid for an hour."""
     issued = int(START.timestamp()) - 60
     return _with(
         {
@@ -57,7 +57,7 @@ def claims(student_id: str = "student-42", tenant_id: str = "school-7", **change
 
 
 def response(student_id: str = "student-42", number: int = 0, **changes: Any) -> Any:
-    """A right answer: number k of the student, k seconds after `START`."""
+    """Make a right answer: number k of the student, k seconds after `START`."""
     return _with(
         {
             "response_id": uuid_of("response", student_id, number),
@@ -85,11 +85,11 @@ def event(
     envelope_changes: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Any:
-    """A valid ``practice.response.recorded.v1``; `changes` are fields of its response.
+    """Make a valid ``practice.response.recorded.v1``; `changes` are fields of its response.
 
     Args:
-        student_id: who answers and reports.
-        number: which answer of the student it is; id and time follow from it.
+        student_id: the student, who also reports.
+        number: number of the student's answer; determines its id and time.
         tenant_id: the tenant in the claims.
         claim_changes, envelope_changes: fields of claims and envelope; `MISSING` removes one.
         changes: fields of the response; `MISSING` removes one.
@@ -115,12 +115,12 @@ def event(
 
 
 def event_json(student_id: str = "student-42", number: int = 0, **changes: Any) -> bytes:
-    """`event` as the bytes that a publisher adds to the stream."""
+    """Make `event` as the bytes that a publisher adds to the stream."""
     return json.dumps(event(student_id, number, **changes)).encode()
 
 
 def changed(original: Any, path: str, value: Any) -> Any:
-    """A copy of an event with another value at a dotted path; `MISSING` takes the field out."""
+    """Copy an event with another value at a dotted path; `MISSING` removes the field."""
     copied = copy.deepcopy(original)
     *parents, name = path.split(".")
     place = copied
@@ -147,7 +147,7 @@ def answer(
     at: int | None = None,
     item: str | None = None,
 ) -> Response:
-    """One answer as the fold sees it: number k, k seconds after `START`, or at second `at`."""
+    """Make an answer for the fold: number k, k seconds after `START`, or at second `at`."""
     second = number if at is None else at
     return Response(
         uuid_of("answer", number),
@@ -161,7 +161,7 @@ def answer(
 
 
 def learner_log(length: int, seed: int = 0, concepts: int = 3) -> list[Response]:
-    """A simulated learner's log in their own order: mixed concepts, scales and sessions."""
+    """Make a learner's log in the learner's own order: mixed concepts, scales and sessions."""
     draw = random.Random(seed)
     names = [f"c{k}" for k in range(concepts)]
     return [
@@ -177,7 +177,7 @@ def learner_log(length: int, seed: int = 0, concepts: int = 3) -> list[Response]
 
 
 def rows(log: Sequence[Response]) -> list[dict[str, Any]]:
-    """Answers as rows of ``student_responses``, for the oracle."""
+    """Convert answers to rows of ``student_responses``, for the oracle."""
     return [
         {
             "response_id": one.response_id,
@@ -193,13 +193,13 @@ def rows(log: Sequence[Response]) -> list[dict[str, Any]]:
 
 
 def scores() -> st.SearchStrategy[float]:
-    """Right, wrong, and any partial credit."""
+    """Draw right, wrong or any partial credit."""
     return st.one_of(st.sampled_from((0.0, 1.0)), st.floats(0.0, 1.0, allow_nan=False))
 
 
 @st.composite
 def logs(draw: st.DrawFn, max_size: int = 25) -> list[Response]:
-    """A learner's log, each answer once: few concepts and moments, so that they collide."""
+    """Draw a learner's log, each answer once: few concepts and times, so that they collide."""
     ids = draw(st.lists(st.uuids(), unique=True, min_size=1, max_size=max_size))
     return [
         Response(
@@ -217,7 +217,7 @@ def logs(draw: st.DrawFn, max_size: int = 25) -> list[Response]:
 
 @st.composite
 def bkt_parameters(draw: st.DrawFn) -> BktParameters:
-    """Any valid BKT parameters; learning and forgetting may be absent or nearly certain."""
+    """Draw valid BKT parameters; learning and forgetting may be absent or nearly certain."""
     inside = st.floats(1e-6, 1 - 1e-6)
     chance = st.one_of(st.just(0.0), st.floats(0.0, 1 - 1e-6).filter(lambda p: p == 0 or p > 1e-6))
     guess = draw(st.floats(1e-6, 0.99))
@@ -229,7 +229,7 @@ def bkt_parameters(draw: st.DrawFn) -> BktParameters:
 
 @st.composite
 def covariances(draw: st.DrawFn, size: int) -> tuple[tuple[float, ...], ...]:
-    """None, or any covariance of so many parameters: L·Lᵀ, of whatever rank."""
+    """Draw no covariance, or one of this many parameters: L·Lᵀ, of any rank."""
     if draw(st.booleans()):
         return ()
     number = st.sampled_from((0.0, 0.1, -0.4, 1.0, 30.0))
@@ -240,7 +240,7 @@ def covariances(draw: st.DrawFn, size: int) -> tuple[tuple[float, ...], ...]:
 
 @st.composite
 def item_parameters(draw: st.DrawFn) -> ItemParameters:
-    """Any valid item: one to four parameters, steps of credit, own guess and slip."""
+    """Draw a valid item: one to four parameters, steps of credit, own guess and slip."""
     lower = draw(st.sampled_from((0.0, 0.25)))
     upper = draw(st.sampled_from((1.0, 0.9)))
     steps = draw(st.lists(st.floats(-4.0, 4.0), max_size=3, unique_by=lambda b: round(b, 3)))
@@ -259,7 +259,7 @@ def item_parameters(draw: st.DrawFn) -> ItemParameters:
 
 @st.composite
 def concept_offsets(draw: st.DrawFn) -> ConceptOffset:
-    """Any valid offset of a concept."""
+    """Draw a valid offset of a concept."""
     return ConceptOffset(
         draw(st.one_of(st.just(0.0), st.floats(1e-4, 4.0))),
         draw(st.sampled_from((0.0, 0.02, 1.0))),
@@ -270,14 +270,14 @@ def concept_offsets(draw: st.DrawFn) -> ConceptOffset:
 
 @st.composite
 def prediction_weights(draw: st.DrawFn) -> PredictionWeights:
-    """Any valid weights of a last step."""
+    """Draw valid weights of a last step."""
     count = len(FEATURES)
     return PredictionWeights(*draw(st.lists(st.floats(-3.0, 3.0), min_size=count, max_size=count)))
 
 
 @st.composite
 def scale_parameters(draw: st.DrawFn) -> ScaleParameters:
-    """Any valid calibrated scale: ability predicts, or a last step, or mastery alone."""
+    """Draw a valid calibrated scale: ability predicts, or a last step, or mastery alone."""
     prediction = draw(st.one_of(st.none(), prediction_weights()))
     return ScaleParameters(
         draw(st.floats(-3.0, 3.0)),
@@ -292,7 +292,7 @@ def scale_parameters(draw: st.DrawFn) -> ScaleParameters:
 
 @st.composite
 def calibrated_parameters(draw: st.DrawFn) -> Parameters:
-    """Any valid parameters of the concepts, items and scales of `logs`, some left to the means."""
+    """Draw valid parameters of the concepts, items and scales of `logs`, some left to the means."""
     concept = st.builds(
         ConceptParameters,
         st.one_of(st.none(), bkt_parameters()),

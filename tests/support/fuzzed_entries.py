@@ -1,7 +1,7 @@
-"""Damage to a good event, drawn at random, after which it can't be a good one.
+"""Damage a good event at random so that it can't be valid.
 
-Each function says in its first line why: that is the independent rule, and no code of ours is
-asked.
+The first line of each function states the rule that the damage breaks. The rules are independent:
+no code of the engine is used.
 """
 
 import json
@@ -91,7 +91,7 @@ def not_utf_8(event: Event, chance: random.Random) -> bytes:
 
 
 def _structural(text: bytes) -> Iterator[int]:
-    """Places of the characters that are JSON's grammar, not content; nothing is escaped here."""
+    """Yield the places of characters of JSON's grammar, not content; nothing is escaped here."""
     inside = False
     for place, character in enumerate(text):
         if character == ord('"'):
@@ -228,4 +228,4 @@ FUZZED: Final[dict[str, tuple[str, Fuzz]]] = {
         for fuzz in (wrong_type_of_identity, claim_missing)
     },
 }  # fmt: skip
-"""By name: the code that the damage must get, and the damage."""
+"""Rejection code and damage, by name."""

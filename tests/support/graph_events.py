@@ -1,4 +1,4 @@
-"""Makers of mastery events, and a graph of dicts that says what any graph must come to hold."""
+"""Make mastery events, and a graph of dicts that defines the expected content of any graph."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -29,7 +29,7 @@ def mastery_data(
     scale: str = "math",
     **changes: Any,
 ) -> MasteryData:
-    """What an event of this version says; its numbers follow from the version."""
+    """Make the data of an event at this version; its numbers follow from the version."""
     moment = START + timedelta(seconds=version % 2**20, microseconds=400_123)
     return MasteryData.model_validate(
         {
@@ -64,7 +64,7 @@ def mastery_data(
 
 
 def mastery_changed(student_id: str = "student-42", **changes: Any) -> MasteryChanged:
-    """The same inside its envelope."""
+    """Make the same event with its envelope."""
     data = mastery_data(student_id, **changes)
     return MasteryChanged(
         specversion="1.0",
@@ -77,7 +77,7 @@ def mastery_changed(student_id: str = "student-42", **changes: Any) -> MasteryCh
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[MasteryData]:
-    """Events of a few learners as an engine would publish them: one version, one content.
+    """Draw events of a few learners as an engine would publish them: one version, one content.
 
     Answers have one to three concepts, so that several events share a version.
     """
@@ -103,7 +103,7 @@ def histories(draw: st.DrawFn) -> list[MasteryData]:
 
 
 class DictGraph:
-    """What a graph must hold, by the plainest means: applied one by one, the newest wins."""
+    """Expected content of a graph, computed plainly: changes apply one by one, the newest wins."""
 
     def __init__(self) -> None:
         self.held: dict[tuple[str, ...], GraphChange] = {}

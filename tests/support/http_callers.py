@@ -49,7 +49,7 @@ def bearer(of: str) -> dict[str, str]:
 
 
 class Verifier:
-    """Believes what is signed with `SECRET`; fails as it is told."""
+    """Accept tokens signed with `SECRET`; fail on request."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure
@@ -70,7 +70,7 @@ class Verifier:
 
 @asynccontextmanager
 async def store() -> AsyncIterator[Redis]:
-    """An embedded Redis."""
+    """Yield an embedded Redis."""
     embedded = EmbeddedRedis()
     try:
         yield embedded.client()
@@ -89,7 +89,7 @@ def client_of(app: Starlette) -> httpx.AsyncClient:
 
 
 def error_of(answer: httpx.Response) -> dict[str, Any]:
-    """The error of an answer, which has the shape of all of ours."""
+    """Return the error of an answer, after a check of its shape."""
     (name,) = answer.json()
     error: dict[str, Any] = answer.json()[name]
     assert (name, set(error)) == ("error", {"code", "status", "message", "request_id"})

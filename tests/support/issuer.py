@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 ISSUER = "https://issuer.example/auth/v1"
 STARTED_S = int(time.time())
-"""One moment for all: between two looks at the clock a long run of tests may lie."""
+"""One time for all tests: a long run may pass between two readings of the clock."""
 
 
 class SigningKey:
@@ -38,7 +38,7 @@ class SigningKey:
         return jwt.encode(dict(claims), self.private, self.algorithm, headers={**named, **header})
 
     def sign_raw(self, payload: bytes, header: bytes | None = None) -> str:
-        """Sign what no library would write."""
+        """Sign a payload that no library would write."""
         written = (
             header or json.dumps({"alg": self.algorithm, "kid": self.key_id, "typ": "JWT"}).encode()
         )
@@ -61,7 +61,7 @@ def _made(algorithm: str) -> Any:
 
 
 def token_claims(student: str = "student-42", **changes: Any) -> dict[str, Any]:
-    """Claims of a student, issued when the tests began."""
+    """Make claims of a student, issued when the tests began."""
     return {
         "sub": student,
         "iss": ISSUER,
@@ -75,14 +75,14 @@ def token_claims(student: str = "student-42", **changes: Any) -> dict[str, Any]:
 
 
 class KeyServer:
-    """Serves a key set on the loopback address.
+    """Serve a key set on the loopback address.
 
     Attributes:
-        keys: what it serves.
-        fetches: how often it was asked.
-        status: what it answers with; other than 200 is an outage.
-        body: served as it is instead of the keys, if set.
-        delay_s: before each answer.
+        keys: the served keys.
+        fetches: number of requests.
+        status: status of the answer; other than 200 is an outage.
+        body: served unchanged instead of the keys, if set.
+        delay_s: delay before each answer, seconds.
     """
 
     def __init__(self, *keys: SigningKey) -> None:
@@ -109,7 +109,7 @@ class KeyServer:
                     self.end_headers()
                     self.wfile.write(body)
                 except OSError:
-                    pass  # whoever asked has gone
+                    pass  # the client has disconnected
 
             def log_message(self, *_: object) -> None: ...
 

@@ -12,7 +12,7 @@ from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 
 def data_of_table(table: NDArray[Any], weight: Floats | None = None) -> ResponseData:
-    """Answers of a dense table of scores, persons by items; NaN where there is none."""
+    """Convert a dense table of scores, persons by items, to answers; NaN means no answer."""
     scores = np.asarray(table, dtype=np.float64)
     person, item = np.nonzero(~np.isnan(scores))
     return ResponseData(
@@ -21,7 +21,7 @@ def data_of_table(table: NDArray[Any], weight: Floats | None = None) -> Response
 
 
 def bank_of(items: Sequence[Item]) -> Bank:
-    """A bank of known items.
+    """Make a bank of known items.
 
     Raises:
         ValueError: if an item's numbers are outside their ranges.
@@ -44,7 +44,7 @@ def bank_of(items: Sequence[Item]) -> Bank:
 def _kind(item: Item) -> tuple[Model, int]:
     if item.model in {"graded", "partial_credit"}:
         return item.model, len(item.thresholds)
-    # Asymptotes count whatever name the item goes by.
+    # Asymptotes count under any model name of the item.
     if item.upper < 1.0:
         return "4PL", 1
     return ("3PL" if item.lower > 0.0 else item.model), 1

@@ -1,4 +1,4 @@
-"""What the tests of a ledger do with it: load, fold, commit, as the recorder does."""
+"""Steps of the ledger tests: load, fold and commit, as the recorder does."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ LIMIT = RateLimit(600, "minute")
 
 
 def entry_of(response: Response) -> str:
-    """The entry that owns a response."""
+    """Return the entry that owns a response."""
     return f"practice.responses.v1/{response.answered_at_us // 1000}-{response.response_id[:4]}"
 
 
@@ -32,7 +32,7 @@ async def load(
     *,
     earlier: bool = False,
 ) -> Loaded:
-    """What the ledger has of one learner; `earlier`: as a worker before rates asks."""
+    """Load one learner from the ledger; `earlier` sends the request of a worker before rates."""
     touched = Touched(key, list(responses), arrivals=None if earlier else arrivals(responses))
     (loaded,) = await ledger.load([touched])
     return loaded
@@ -46,7 +46,7 @@ def folded(
     earlier: bool = False,
     parameters: Parameters = PARAMETERS,
 ) -> Commit:
-    """The commit of responses onto a loaded state."""
+    """Fold responses onto a loaded state, and return the commit."""
     (one,) = fold([FoldTask(key, state.learner, list(responses), state.log)], parameters)
     if earlier:
         return commit_of(one)
@@ -56,13 +56,13 @@ def folded(
 
 
 def arrivals(responses: Sequence[Response]) -> list[Arrival]:
-    """Responses that entered their stream when they were answered, counted by the minute."""
+    """Make arrivals of responses that entered their stream when answered, counted by the minute."""
     moments = [response.answered_at_us // 1000 for response in responses]
     return [Arrival(entered_ms, LIMIT.window_of(entered_ms)) for entered_ms in moments]
 
 
 def commit_of(one: Folded) -> Commit:
-    """One that says nothing of how its responses came, as a worker of an earlier version."""
+    """Make a commit without arrivals, as a worker of an earlier version does."""
     return Commit(one, [entry_of(response) for response in one.responses])
 
 
@@ -76,7 +76,7 @@ async def record(
     responses: Sequence[Response],
     parameters: Parameters = PARAMETERS,
 ) -> list[int]:
-    """Load, fold and commit; nobody else is there, so it must be applied. Returns the versions."""
+    """Load, fold and commit; check that the commit is applied, and return the versions."""
     commit_ = folded(key, await load(ledger, key, responses), responses, parameters=parameters)
     (answer,) = await ledger.commit([commit_])
     assert isinstance(answer, Committed)
@@ -91,7 +91,7 @@ async def persist(
     earlier: bool = False,
     parameters: Parameters = PARAMETERS,
 ) -> int:
-    """Load, fold and commit until it is done, as a worker does; returns the number of conflicts."""
+    """Load, fold and commit until it is applied; return the number of conflicts."""
     state, conflicts = await load(ledger, key, responses, earlier=earlier), 0
     while True:
         new = [one for one in responses if one.response_id not in state.recorded]
@@ -117,7 +117,7 @@ async def assert_stored(
     log: Sequence[Response],
     parameters: Parameters = PARAMETERS,
 ) -> Stored:
-    """The whole of what is stored of a learner is what this log gives, to the last bit."""
+    """Check that everything stored of a learner is the result of this log, to the last bit."""
     one = await stored(ledger, key)
     assert by_id(one.log) == by_id(log)
     replayed = replay(log, parameters)
@@ -132,7 +132,7 @@ def by_id(log: Sequence[Response]) -> dict[str, Response]:
 
 
 def recorded_of(commit_: Commit, versions: Sequence[int]) -> dict[str, Recorded]:
-    """What the ledger must answer for the responses of a commit that was applied."""
+    """Return the ledger's expected answer for the responses of an applied commit."""
     one = commit_.folded
     return {
         response.response_id: Recorded(response, version, entry, document)
@@ -143,5 +143,5 @@ def recorded_of(commit_: Commit, versions: Sequence[int]) -> dict[str, Recorded]
 
 
 def documents(commit_: Commit) -> list[dict[str, Any]]:
-    """The outcomes of a commit as JSON carries them."""
+    """Return the outcomes of a commit after a round trip through JSON."""
     return [json.loads(json.dumps(outcome)) for outcome in commit_.outcomes]

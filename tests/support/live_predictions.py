@@ -1,4 +1,4 @@
-"""What a worker, its metrics and the ledger say of predictions, and the same computed elsewhere."""
+"""Read predictions from worker, metrics and ledger, and compute the expected values separately."""
 
 import json
 import math
@@ -29,14 +29,14 @@ def free_port() -> int:
 
 
 async def drained(redis_url: str) -> None:
-    """Return once a worker has acknowledged all that was published."""
+    """Wait until a worker has acknowledged everything published."""
     deadline = time.monotonic() + _PATIENCE_S
     async with Redis.from_url(redis_url) as client:
         while True:
             try:
                 groups: Any = await client.xinfo_groups(RESPONSES)
             except ResponseError:
-                groups = []  # nobody has made the stream yet
+                groups = []  # the stream does not exist yet
             if any(
                 g["name"] == ENGINE_GROUP.encode() and g["lag"] == 0 and g["pending"] == 0
                 for g in groups
@@ -47,7 +47,7 @@ async def drained(redis_url: str) -> None:
 
 
 async def stored_rows(dsn: str) -> list[Row]:
-    """Predictions and scores as the table has them, in the order in which they were recorded."""
+    """Read predictions and scores from the table, in the order of recording."""
     connection = await asyncpg.connect(dsn)
     try:
         found = await connection.fetch(
@@ -73,11 +73,11 @@ async def stored_rows(dsn: str) -> list[Row]:
 
 
 def expected(rows: Sequence[Row], window: float = math.inf) -> dict[str, float]:
-    """AUC by the trapezoids of the ROC curve, and the sums written out.
+    """Compute AUC by the trapezoids of the ROC curve, and the other measures by explicit sums.
 
     Args:
         rows: predictions.
-        window: in how many rows the weight of older ones falls to 1/e; infinite: all weigh 1.
+        window: number of rows in which a weight falls to 1/e; infinite gives all rows weight 1.
     """
     decay = 1.0 - 1.0 / window
     weights = [decay**k for k in range(len(rows))][::-1]
@@ -124,7 +124,7 @@ def on_concept(rows: Sequence[Row], concept: str) -> list[Row]:
 
 
 def scraped(port: int) -> dict[tuple[str, str], float]:
-    """What `/metrics` shows of predictions, by name and the one label's value."""
+    """Read the predictions on `/metrics`, by name and the value of their one label."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         text = answer.read().decode()
     return {
@@ -138,7 +138,7 @@ def scraped(port: int) -> dict[tuple[str, str], float]:
 
 
 def live_differences(document: dict[str, Any], rows: Sequence[Row]) -> list[str]:
-    """Where `evaluate --live --json` is not what its rows give."""
+    """List where `evaluate --live --json` differs from its rows."""
     wrong = _compared("overall", document["overall"], rows)
     wrong += _compared("version 1", document["parameters_versions"]["1"], rows)
     for label, of in document["histories"].items():
@@ -167,13 +167,13 @@ def _compared(what: str, of: dict[str, Any], rows: Sequence[Row]) -> list[str]:
 def metric_differences(
     shown: dict[tuple[str, str], float], rows: Sequence[Row], *, size: int, size_of_concept: int
 ) -> list[str]:
-    """Where the metrics are not what the rows give, weighted as the windows weigh them."""
+    """List where the metrics differ from the rows, weighted as the windows weigh them."""
     wrong = _weighted(shown, "", "", expected(rows, size))
     for label in [*GROUPS, "50+"]:
         if chosen := in_group(rows, label):
             wrong += _weighted(shown, "_by_history", label, expected(chosen, size))
     for name in {label for what, label in shown if what == "auc_by_concept"} - {"other"}:
-        # A concept that came late, or not often at first, began when it was given a place.
+        # A concept that came late, or seldom at first, is counted from its first place on.
         told = shown["answers_by_concept", name]
         counted = math.log1p(-told / size_of_concept) / math.log1p(-1 / size_of_concept)
         theirs = expected(on_concept(rows, name)[-round(counted) :], size_of_concept)
@@ -187,7 +187,7 @@ def _weighted(
     wrong = []
     for name in ("auc", "log_loss", "brier", "ece", "answers"):
         told = shown[f"{name}{by}", label]
-        # The area is that of bins.
+        # The metric computes the area from bins.
         far = 1e-3 if name == "auc" else 1e-9
         if not math.isclose(told, theirs[name], abs_tol=far, rel_tol=1e-9) and not (
             math.isnan(told) and math.isnan(theirs[name])

@@ -20,7 +20,7 @@ LSAT_7 = (
 
 
 def answers(counts: tuple[int, ...]) -> ResponseData:
-    """A person for each pattern, standing for all who gave it."""
+    """Return one person for each pattern, weighted by the number of examinees who gave it."""
     table = (np.arange(32)[:, None] >> np.arange(4, -1, -1) & 1).astype(np.float64)
     weight = np.array(counts, dtype=np.float64)
     return data_of_table(table[weight > 0.0], weight[weight > 0.0])

@@ -1,4 +1,4 @@
-"""A network that fails on command, between a client and a server."""
+"""A network between a client and a server that fails on command."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Passes bytes both ways until told otherwise."""
+    """Pass bytes in both directions until told otherwise."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
@@ -17,7 +17,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def freeze(self) -> None:
-        """Swallow all bytes from now on; connections stay open."""
+        """Hold back all bytes from now on; connections stay open."""
         self._passing.clear()
 
     def thaw(self) -> None:
@@ -53,7 +53,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(uri: str) -> AsyncIterator[tuple[Proxy, str]]:
-    """A proxy before a Bolt server, and the URI by which to use it."""
+    """Yield a proxy before a Bolt server, and the URI to reach it."""
     parts = urlsplit(uri)
     proxy = Proxy(parts.hostname or "127.0.0.1", parts.port or 7687)
     server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)

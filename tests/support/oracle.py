@@ -1,13 +1,12 @@
-"""What the estimates must be, worked out plainly and apart from the engine.
+"""Compute the expected estimates plainly and independently of the engine.
 
-Written from the published definition alone (classical BKT, 2PL EAP by integration, the learner's
-own order) and sharing no code with ``workers``. All arithmetic is decimal with 40 to 60 digits, so
-there is nothing to round away; speed comes from the C decimal module (a few microseconds an
-answer).
+It follows the published definition alone (classical BKT, 2PL EAP by integration, the learner's own
+order) and shares no code with ``workers``. All arithmetic is decimal with 40 to 60 digits, so no
+rounding matters; the C decimal module makes it fast (a few microseconds an answer).
 
 A row is any mapping with the columns of ``student_responses``: ``response_id``, ``session_id``,
-``item_id``, ``concept_ids``, ``scale``, ``score``, ``answered_at``; the last one an aware
-datetime, RFC 3339 text, or an integer of microseconds, the same kind in all rows of a learner.
+``item_id``, ``concept_ids``, ``scale``, ``score``, ``answered_at``. The last is an aware datetime,
+RFC 3339 text, or an integer of microseconds, of the same kind in all rows of a learner.
 """
 
 import csv
@@ -31,7 +30,7 @@ Row = Mapping[str, Any]
 
 
 def exactly(digits: int = DIGITS) -> Context:
-    """The arithmetic in which all here is computed; for a `localcontext` of a caller."""
+    """Return the arithmetic context of all computations here, for a caller's `localcontext`."""
     return Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
@@ -49,7 +48,7 @@ class Bkt:
     def of_floats(
         cls, prior: float, learn: float, guess: float, slip: float, forget: float
     ) -> "Bkt":
-        """The exact values that the floats stand for."""
+        """Convert floats to their exact decimal values."""
         return cls(Decimal(prior), Decimal(learn), Decimal(guess), Decimal(slip), Decimal(forget))
 
 
@@ -99,16 +98,16 @@ class Ability:
     score: Decimal = Decimal(0)
 
     def estimate(self) -> tuple[Decimal, Decimal]:
-        """Posterior mean and standard deviation."""
+        """Return posterior mean and standard deviation."""
         return eap(self.responses, self.score)
 
 
 @cache
 def eap(responses: int, score: Decimal) -> tuple[Decimal, Decimal]:
-    """Posterior mean and standard deviation of the ability after so many answers with this sum.
+    """Compute the posterior mean and standard deviation of ability from answers and their sum.
 
-    By the trapezoid rule outwards from the mode, until the density is 1e-30 of what it is there.
-    Points a third of a standard deviation apart give more digits than a float has.
+    It uses the trapezoid rule outwards from the mode, until the density falls to 1e-30 of its
+    maximum. Points a third of a standard deviation apart give more digits than a float has.
     """
     mode = _mode(responses, float(score))
     right = 1.0 / (1.0 + math.exp(-mode))
@@ -129,12 +128,12 @@ def eap(responses: int, score: Decimal) -> tuple[Decimal, Decimal]:
 
 
 def _log_density(theta: Decimal, responses: int, score: Decimal) -> Decimal:
-    """Log posterior up to a constant: prior N(0, 1), `score` right of `responses`."""
+    """Compute the log posterior up to a constant: prior N(0, 1), `score` right of `responses`."""
     return score * theta - theta * theta / 2 - responses * (ONE + theta.exp()).ln()
 
 
 def _mode(responses: int, score: float) -> float:
-    """Where the posterior is highest, by bisection."""
+    """Find the mode of the posterior by bisection."""
     low, high = -40.0, 40.0
     for _ in range(60):
         middle = (low + high) / 2.0
@@ -153,7 +152,7 @@ class Session:
 
 @dataclass
 class Step:
-    """One answer in the learner's own order, and what was predicted before it."""
+    """One answer in the learner's own order, and the prediction before it."""
 
     response_id: str
     probability_correct: dict[str, Decimal]
@@ -164,7 +163,7 @@ class Step:
 
 @dataclass
 class State:
-    """What a learner's answers amount to."""
+    """The result of a learner's answers."""
 
     concepts: dict[str, Chain] = field(default_factory=dict)
     abilities: dict[str, Ability] = field(default_factory=dict)
@@ -177,12 +176,12 @@ class State:
 
 
 def replay(rows: Iterable[Row], bkt: Bkt = CLASSICAL, *, steps: bool = False) -> State:
-    """One learner's answers, in the learner's own order, repeats of an id counted once.
+    """Replay one learner's answers in the learner's own order; repeats of an id count once.
 
     Args:
         rows: the answers, in any order.
         bkt: parameters of every concept.
-        steps: whether to keep what was predicted and reached at each answer.
+        steps: True to keep the prediction and the estimate at each answer.
     """
     distinct = {str(UUID(str(row["response_id"]))): row for row in rows}
     state = State()
@@ -222,7 +221,7 @@ def _answer(state: State, response_id: str, row: Row, bkt: Bkt, *, steps: bool) 
 
 
 def moment_us(value: Any) -> int:
-    """Microseconds since 1970 of a datetime, of RFC 3339 text, or of such a number itself."""
+    """Convert a datetime, RFC 3339 text or microseconds to microseconds since 1970."""
     if isinstance(value, int):
         return value
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -230,7 +229,7 @@ def moment_us(value: Any) -> int:
 
 
 def replay_by_student(rows: Iterable[Row], bkt: Bkt = CLASSICAL) -> dict[tuple[str, str], State]:
-    """`replay` of the rows of many learners; rows have ``tenant_id`` and ``student_id`` too."""
+    """`replay` the rows of many learners; rows also have ``tenant_id`` and ``student_id``."""
     of: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         of[row["tenant_id"], row["student_id"]].append(row)
@@ -238,10 +237,10 @@ def replay_by_student(rows: Iterable[Row], bkt: Bkt = CLASSICAL) -> dict[tuple[s
 
 
 def rows_of_csv(file: Path, limit: int | None = None) -> list[dict[str, Any]]:
-    """Rows of a file ``student,item,concept,correct,order`` as `replay` wants them.
+    """Read rows of a file ``student,item,concept,correct,order`` for `replay`.
 
-    No clock time is known: answer k of a student is given at second k of 2020. The ids of the
-    responses are made of the line number, so that they are the same each time.
+    The file has no times: answer k of a student is given at second k of 2020. Response ids are made
+    from line numbers, so that they are the same each time.
     """
     start = moment_us("2020-01-01T00:00:00+00:00")
     rows = []

@@ -9,7 +9,7 @@ EVIL = "<script>alert('1')</script>&"
 
 
 class _Outside(HTMLParser):
-    """Collect whatever a page would load or run, and check that all tags are closed."""
+    """Collect everything a page would load or run, and check that all tags are closed."""
 
     void = frozenset(("meta", "br", "link", "img"))
 

@@ -1,4 +1,4 @@
-"""Predictions of a log, as tests compare them."""
+"""Predict the answers of a log for comparisons in tests."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ def predict(log: Sequence[Response], parameters: Parameters) -> list[tuple[Respo
     """Stream one learner's answers through the engine, without mastery.
 
     Returns:
-        Each answer, its expected score before it, and its number on the concept it names first.
+        Each answer, its expected score before it, and its number on its first concept.
     """
     streamed = predict_log(log, parameters)
     return list(zip(log, streamed.expected.tolist(), streamed.attempts.tolist(), strict=True))

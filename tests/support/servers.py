@@ -1,4 +1,4 @@
-"""The real servers that tests use, as `.ci/servers.sh start` describes them in the environment."""
+"""The real servers of the tests, described in the environment by `.ci/servers.sh start`."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parents[2]
 MIGRATIONS = _ROOT / "supabase" / "migrations"
 SUPABASE_DATABASE = _ROOT / ".ci" / "servers" / "supabase_database.sql"
 
-# What the Supabase CLI keeps of the migrations that it has applied.
+# Table in which the Supabase CLI records applied migrations.
 _HISTORY = """
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (
@@ -38,7 +38,7 @@ _RELOAD_S = 60.0
 def server_variables(*names: str) -> tuple[str, ...]:
     """Return the values of environment variables that name a server.
 
-    Where one is missing the test is skipped; under CI, where all servers run, it fails.
+    If one is missing, the test is skipped; under CI, where all servers run, it fails.
     """
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
@@ -64,7 +64,7 @@ class Supabase:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The engine's settings for this project."""
+        """Return the engine's settings for this project."""
         return {
             "SUPABASE_URL": self.url,
             "SUPABASE_SERVICE_ROLE_KEY": self.service_role_key,
@@ -79,7 +79,7 @@ class Supabase:
     ) -> str:
         """Return a JWT as the project's auth server would issue it; `claims` overrides any claim.
 
-        The tenant stands where the engine looks for it by default and where the database does.
+        The tenant is set both in the engine's default claim and in the database's claim.
         """
         now = int(time.time())
         content: dict[str, Any] = {
@@ -95,14 +95,14 @@ class Supabase:
         return jwt.encode(content | claims, self.jwt_secret, algorithm="HS256")
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
-        """Return a client of the REST API: with a user's token, or as nobody in particular."""
+        """Return a client of the REST API, with a user's token or anonymous."""
         headers = {"apikey": self.publishable_key}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         return httpx.AsyncClient(base_url=f"{self.url}/rest/v1", headers=headers, timeout=30)
 
     def service_client(self) -> httpx.AsyncClient:
-        """Return a client of the REST API with the service role's key alone."""
+        """Return a client of the REST API with only the service role's key."""
         return httpx.AsyncClient(
             base_url=f"{self.url}/rest/v1", headers={"apikey": self.service_role_key}, timeout=30
         )
@@ -110,7 +110,7 @@ class Supabase:
 
 @dataclass(frozen=True)
 class Neo4j:
-    """A Neo4j server and how to log in."""
+    """A Neo4j server and its credentials."""
 
     uri: str
     username: str
@@ -118,7 +118,7 @@ class Neo4j:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The engine's settings for this server."""
+        """Return the engine's settings for this server."""
         return {
             "NEO4J_URI": self.uri,
             "NEO4J_USERNAME": self.username,
@@ -127,7 +127,7 @@ class Neo4j:
 
 
 def _lock(what: str) -> FileLock:
-    """Return a lock on a shared thing among all test sessions of this machine."""
+    """Return a lock on a resource shared by all test sessions of this machine."""
     digest = hashlib.sha256(what.encode()).hexdigest()[:16]
     return FileLock(Path(tempfile.gettempdir()) / f"mastery-engine-test-{digest}.lock")
 
@@ -138,7 +138,7 @@ def _with_path(url: str, path: str) -> str:
 
 @asynccontextmanager
 async def exclusive_redis(url: str) -> AsyncIterator[str]:
-    """Hold an empty logical database of a Redis that no other test session uses; never number 0."""
+    """Reserve an empty logical database of a Redis, never number 0, for this test session."""
     async with Redis.from_url(url) as admin:
         count = int((await admin.config_get("databases"))["databases"] or 1)
     while True:
@@ -159,7 +159,7 @@ async def exclusive_redis(url: str) -> AsyncIterator[str]:
 
 
 async def apply_migrations(connection: "asyncpg.Connection[Any]") -> None:
-    """Apply all migrations, in their order, and note them as the Supabase CLI does."""
+    """Apply all migrations in order, and record them as the Supabase CLI does."""
     await connection.execute(_HISTORY)
     for file in sorted(MIGRATIONS.glob("*.sql")):
         version, _, name = file.stem.partition("_")
@@ -176,7 +176,7 @@ async def apply_migrations(connection: "asyncpg.Connection[Any]") -> None:
 
 @asynccontextmanager
 async def fresh_database(url: str, *, migrated: bool) -> AsyncIterator[str]:
-    """Hold a database of its own on the server of `url`; it is dropped afterwards.
+    """Create a database on the server of `url`, and drop it afterwards.
 
     A migrated one is copied from a template, which is made once for each content of the migrations.
     """
@@ -201,7 +201,7 @@ async def _template(admin: "asyncpg.Connection[Any]", url: str) -> str:
     exists = "select exists (select from pg_database where datname = $1)"
     with _lock(f"{url} {template}"):
         if not await admin.fetchval(exists, template):
-            # Under another name until it is whole: half a template would be taken for one.
+            # Under another name until it is complete, so that no session uses half a template.
             building = f"building_{uuid.uuid4().hex}"
             await admin.execute(f"create database {building}")
             connection = await asyncpg.connect(_with_path(url, building))
@@ -215,7 +215,7 @@ async def _template(admin: "asyncpg.Connection[Any]", url: str) -> str:
 
 @asynccontextmanager
 async def exclusive_supabase(project: Supabase) -> AsyncIterator[Supabase]:
-    """Hold the project's database, newly migrated and empty, and its REST API that knows it."""
+    """Reserve the project's database, newly migrated and empty, and its reloaded REST API."""
     with _lock(project.database_url):
         connection = await asyncpg.connect(project.database_url)
         try:
@@ -227,7 +227,7 @@ async def exclusive_supabase(project: Supabase) -> AsyncIterator[Supabase]:
 
 
 async def _remake(connection: "asyncpg.Connection[Any]") -> None:
-    # What a test that failed has left open would hold locks; PostgREST keeps its connections.
+    # Connections left open by a failed test would hold locks; PostgREST keeps its own.
     await connection.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
         "and usename = current_user and pid <> pg_backend_pid()"
@@ -243,8 +243,8 @@ async def _remake(connection: "asyncpg.Connection[Any]") -> None:
 async def _await_reload(project: Supabase, connection: "asyncpg.Connection[Any]") -> None:
     """Wait until PostgREST has read this very schema.
 
-    It may answer from what it read before all was dropped, and then read what was there between
-    two migrations: only a name that never was before tells.
+    It may answer from the schema before the drop, and then read one between two migrations. Only a
+    name that never existed before proves that the new schema is loaded.
     """
     name = f"made_{uuid.uuid4().hex}"
     await connection.execute(f"create function public.{name}() returns int return 1")
@@ -264,7 +264,7 @@ async def _await_reload(project: Supabase, connection: "asyncpg.Connection[Any]"
 
 @asynccontextmanager
 async def exclusive_neo4j(server: Neo4j) -> AsyncIterator[Neo4j]:
-    """Hold the one database of Neo4j Community, without any node; constraints stay."""
+    """Reserve the one database of Neo4j Community, without any node; constraints stay."""
     with _lock(server.uri):
         auth = (server.username, server.password)
         async with (

@@ -1,4 +1,4 @@
-"""Answers drawn from known items."""
+"""Draw answers from known items."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from workers.modelling.calibration.irt.response_data import Floats, ResponseData
 
 
 def drawn(items: list[Item], theta: Floats, seed: int, missing: float = 0.0) -> ResponseData:
-    """Each person answers each item, but for what is missing at random."""
+    """Draw each person's answer to each item, with a share missing at random."""
     draw = np.random.default_rng(seed)
     score = np.empty((theta.size, len(items)))
     for group in bank_of(items).groups:

@@ -1,4 +1,4 @@
-"""Learners who know or don't know, able or less so, on items of different difficulty."""
+"""Simulate learners with known or unknown concepts and different abilities on various items."""
 
 import numpy as np
 

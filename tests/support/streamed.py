@@ -1,4 +1,4 @@
-"""Logs through the real recorder, and how far its predictions are from those of the evaluation."""
+"""Record logs with the real recorder, and compare its predictions with the evaluation."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ select student_id, response_id::text, (outcome ->> 'probability_correct')::float
 
 
 async def stream(ledger: RecordingLedger, logs: Logs, parameters: Parameters, batch: int) -> int:
-    """Record logs in batches of many learners, each learner's answers in order; how many."""
+    """Record logs in batches of many learners, each in order; return the number of answers."""
     recorder = Recorder(
         ledger=ledger, parameters=parameters, retrying=fast_retrying(), meter=EngineMetrics("0")
     )
@@ -49,7 +49,7 @@ async def stream(ledger: RecordingLedger, logs: Logs, parameters: Parameters, ba
 
 
 async def largest_difference(dsn: str, logs: Logs, parameters: Parameters) -> float:
-    """Between what was stored of each response before it was seen, and what `evaluate` predicts."""
+    """Return the largest difference between stored predictions and those of `evaluate`."""
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(_PREDICTIONS)

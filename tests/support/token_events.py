@@ -1,4 +1,4 @@
-"""Events of students who have a token."""
+"""Make events of students who have a token."""
 
 import json
 import random
@@ -16,7 +16,7 @@ def token_event(
     chance: random.Random | None = None,
     **changes: Any,
 ) -> bytes:
-    """The event of a student's answer, some minutes at most after the token was issued."""
+    """Make the event of a student's answer, at most some minutes after the token was issued."""
     chance = chance or random.Random(f"{claims['sub']}/{number}")
     concept = chance.randrange(40)
     response = {

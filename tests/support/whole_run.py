@@ -1,6 +1,6 @@
-"""A whole run of the engine: publish, start worker processes, kill some, and compare everything.
+"""Run the whole engine: publish, start worker processes, kill some, and compare everything.
 
-Workers are processes of the command that users start; what they did is read from the servers.
+Workers are processes of the command that users start; results are read from the servers.
 """
 
 import asyncio
@@ -38,14 +38,14 @@ class Setting:
 
     redis_url: str
     ledger: dict[str, str]
-    """Settings that name the ledger: `DATABASE_URL`, or `SUPABASE_URL` and its key."""
+    """Settings of the ledger: `DATABASE_URL`, or `SUPABASE_URL` and its key."""
     dsn: str
-    """The database below it."""
+    """The ledger's database."""
     graph: dict[str, str] = field(default_factory=dict)
-    """Settings that name Neo4j; empty: an embedded graph, which nobody looks at."""
+    """Settings of Neo4j; empty means an embedded graph that no check reads."""
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """The environment of a worker process: the machine's, and these servers."""
+        """Return the environment of a worker process: the machine's, and these servers."""
         foreign = ("REDIS_URL", "DATABASE_URL", "SUPABASE_", "NEO4J_", "JWT_", "STREAM_")
         own = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
         return {
@@ -55,7 +55,7 @@ class Setting:
             **self.graph,
             "HTTP_PORT": "0",
             "RECLAIM_AFTER_MS": "2000",
-            # All events are counted in the end.
+            # Keep all events, because they are counted at the end.
             "STREAM_KEEP": "1000000000",
             "LOG_LEVEL": "WARNING",
             **settings,
@@ -63,7 +63,7 @@ class Setting:
 
 
 def event_of(row: dict[str, Any], issued_at: int) -> bytes:
-    """The event of a row, as a delegated role publishes it."""
+    """Make the event of a row, as a delegated role publishes it."""
     at = row["answered_at"]
     response = {
         "response_id": row["response_id"],
@@ -97,7 +97,7 @@ def event_of(row: dict[str, Any], issued_at: int) -> bytes:
 
 
 async def publish(redis_url: str, rows: Iterable[dict[str, Any]]) -> int:
-    """Add the event of each row with a plain XADD, in the order given; returns how many."""
+    """Add the event of each row with a plain XADD, in the given order; return their number."""
     issued_at = int(time.time())
     total = 0
     async with Redis.from_url(redis_url) as client:
@@ -111,7 +111,7 @@ async def publish(redis_url: str, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def start_worker(setting: Setting, *arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
-    """A worker process; its log goes to this process's standard error."""
+    """Start a worker process; its log goes to this process's standard error."""
     return subprocess.Popen(
         [MASTERY_COMMAND, "worker", *arguments], env=setting.environment(**settings)
     )
@@ -126,9 +126,9 @@ def drain(
     seed: int = 0,
     **settings: str,
 ) -> float:
-    """Run workers until everything is drained, killing some on the way; returns the seconds.
+    """Run workers until everything is drained, killing some on the way; return the seconds.
 
-    Each kill is a SIGKILL of a random worker at a random moment; another takes its place.
+    Each kill is a SIGKILL of a random worker at a random time; another worker replaces it.
     """
     chance = random.Random(seed)
     began = time.monotonic()
@@ -152,18 +152,18 @@ def drain(
 
 @dataclass
 class Found:
-    """What a run left behind."""
+    """The outcome of a run."""
 
     differences: list[str]
-    """Between the ledger and the oracle's replay."""
+    """Differences between the ledger and the oracle's replay."""
     events: Counter[tuple[str, str, str]]
-    """Mastery events by student, response and concept."""
+    """Number of mastery events by student, response and concept."""
     rejected: Counter[str]
     pending: int
     newest: dict[tuple[str, str, str], Any]
     """Data of the event with the highest version, by tenant, student and concept."""
     disordered: int
-    """Events that came after one of the same learner and concept with a higher version."""
+    """Number of events after one of the same learner and concept with a higher version."""
 
 
 async def found(setting: Setting, rows: Sequence[dict[str, Any]], tolerance: float) -> Found:
@@ -213,7 +213,7 @@ async def _events(
 async def ledger_differences(
     dsn: str, rows: Sequence[dict[str, Any]], tolerance: float
 ) -> list[str]:
-    """Everything in which the tables differ from the oracle's replay of the rows."""
+    """List all differences between the tables and the oracle's replay of the rows."""
     expected = oracle.replay_by_student(rows)
     connection = await asyncpg.connect(dsn)
     try:
@@ -302,7 +302,7 @@ async def _session_differences(
 
 
 async def graph_differences(setting: Setting) -> list[str]:
-    """Everything in which Neo4j differs from the ledger's tables."""
+    """List all differences between Neo4j and the ledger's tables."""
     connection = await asyncpg.connect(setting.dsn)
     try:
         tables = await asyncio.gather(_table(connection))
@@ -379,7 +379,7 @@ async def _compared(
 def events_differences(
     result: Found, rows: Sequence[dict[str, Any]], dsn_rows: dict[tuple[str, str, str], Any]
 ) -> list[str]:
-    """What is wrong with the published events: each response and concept once, newest as stored."""
+    """List faults of the published events: each response and concept once, newest as stored."""
     wanted = {
         (row["student_id"], row["response_id"], concept)
         for row in rows
@@ -402,7 +402,7 @@ def events_differences(
 
 
 async def stored_mastery(dsn: str) -> dict[tuple[str, str, str], Any]:
-    """Rows of concept_mastery by tenant, student and concept."""
+    """Read the rows of concept_mastery by tenant, student and concept."""
     connection = await asyncpg.connect(dsn)
     try:
         return (await _table(connection))["mastery"]
@@ -411,7 +411,7 @@ async def stored_mastery(dsn: str) -> dict[tuple[str, str, str], Any]:
 
 
 def simulated_rows(count: int, students: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Answers of several tenants with sessions, several concepts, partial credit and ties."""
+    """Make answers of several tenants with sessions, several concepts, partial credit and ties."""
     chance = random.Random(seed)
     start = datetime(2026, 3, 2, 8, tzinfo=UTC)
     rows = []

@@ -1,1 +1,1 @@
-"""The knowledge graph: a subscriber that merges what mastery events carry into Neo4j."""
+"""The knowledge graph: merge the content of mastery events into Neo4j."""

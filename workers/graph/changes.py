@@ -1,4 +1,4 @@
-"""Changes of the graph that follow from mastery events. Pure.
+"""Changes of the graph that result from mastery events. Pure.
 
 A change is the state of a relationship at a version. A graph keeps the change with the highest
 version of each relationship, so neither order nor repeats of changes matter.
@@ -30,7 +30,7 @@ class MasteryChange(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The ids that name the relationship."""
+        """Return the ids that name the relationship."""
         return self.tenant_id, self.student_id, self.concept_id
 
 
@@ -48,7 +48,7 @@ class AbilityChange(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The ids that name the relationship."""
+        """Return the ids that name the relationship."""
         return self.tenant_id, self.student_id, self.scale
 
 
@@ -64,12 +64,12 @@ class AttendanceChange(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The ids that name the relationship."""
+        """Return the ids that name the relationship."""
         return self.tenant_id, self.student_id, self.session_id
 
 
 class PractisedChange(NamedTuple):
-    """`PRACTISED` of a practice session and a concept; it never changes and never goes."""
+    """`PRACTISED` of a practice session and a concept; never changed or removed."""
 
     tenant_id: str
     session_id: str
@@ -77,7 +77,7 @@ class PractisedChange(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The ids that name the relationship."""
+        """Return the ids that name the relationship."""
         return self.tenant_id, self.session_id, self.concept_id
 
 
@@ -88,7 +88,7 @@ KINDS: Final = (MasteryChange, AbilityChange, AttendanceChange, PractisedChange)
 
 
 def identity(change: GraphChange) -> dict[str, str]:
-    """List the ids that name a relationship by their fields: the first three of every kind."""
+    """Return the ids of a relationship by field name: the first three fields of every kind."""
     return dict(zip(change._fields, change.key, strict=False))
 
 
@@ -137,7 +137,7 @@ def _changes(event: MasteryData) -> Iterator[GraphChange]:
     )
     if event.session_id is not None:
         if event.cause in (None, "response"):
-            # After a correction or replay nobody practised anew.
+            # A correction or a replay is no new practice.
             yield PractisedChange(tenant_id, event.session_id, concept_id)
         if event.session is not None:
             session = event.session

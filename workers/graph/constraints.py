@@ -1,4 +1,4 @@
-"""Check the constraints of a Neo4j database: those merging needs, and those that refuse it."""
+"""Check the constraints of a Neo4j database: find missing ones and those that refuse a merge."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final

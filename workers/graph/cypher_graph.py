@@ -35,7 +35,7 @@ class CypherGraph(Graph, ABC):
 
     @abstractmethod
     async def _together(self, work: Script[_Result]) -> _Result:
-        """Run a script in one transaction, and return what it returns."""
+        """Run a script in one transaction and return its result."""
 
     async def _write(self, work: Sequence[Merge]) -> None:
         await self._together(listed(work))

@@ -24,7 +24,7 @@ _Result = TypeVar("_Result")
 
 _BUFFER_POOL_BYTES = 256 * 2**20
 _PASSING = ("Buffer manager exception", "IO exception", "Interrupted")
-"""Start of messages about memory or disk, which may be free again later."""
+"""First words of messages about memory or disk, which may be free again later."""
 
 
 class EmbeddedGraph(CypherGraph):
@@ -137,7 +137,7 @@ class EmbeddedGraph(CypherGraph):
             if reason.startswith(_PASSING):
                 raise GraphUnavailable(reason) from error
             if reason.startswith("Unable to cast Python instance"):
-                # The event's fault, as with Neo4j's driver: a value that fits no column, such as a
+                # The event is at fault, as with Neo4j's driver: a value fits no column, such as a
                 # version beyond 64 bits.
                 raise OverflowError(reason) from error
             raise GraphRefused(f"the embedded graph refuses: {reason}") from error

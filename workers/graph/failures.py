@@ -18,7 +18,7 @@ _WAIT: Final = (
 
 _WAIT_CODES: Final = frozenset(
     {
-        # Wrong passwords of others lock us out for some seconds.
+        # Wrong passwords of other clients lock us out for some seconds.
         "Neo.ClientError.Security.AuthenticationRateLimit",
         # Ended from outside, by an operator, a time limit or a shutdown.
         "Neo.ClientError.Transaction.LockClientStopped",
@@ -50,7 +50,7 @@ def failure(error: BaseException) -> GraphUnavailable | GraphRefused | None:
         return GraphUnavailable(reason)
     if isinstance(error, driver.Neo4jError):
         code = error.code or ""
-        # A DatabaseError is trouble of the server, such as a full disk, unless it is about a
+        # A DatabaseError is a fault of the server, such as a full disk, unless it is about a
         # schema statement of ours.
         troubled = isinstance(error, driver.DatabaseError) and ".Schema." not in code
         if troubled or error.is_retryable() or code in _WAIT_CODES:

@@ -1,4 +1,4 @@
-"""Taking batches of mastery events from their stream into the graph."""
+"""Project batches of mastery events from their stream into the graph."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -31,19 +31,19 @@ Judged = tuple[RawEntry, MasteryChanged]
 
 
 class Projection:
-    """Validates each event, projects the batch, and acknowledges it.
+    """Validate each event, project the batch and acknowledge it.
 
-    Neo4j being away delays the graph and nothing else: the batch waits here, intake pauses.
+    While Neo4j is away, only the graph lags: the batch waits here and intake pauses.
 
     Args:
         projector: merges events into the graph.
-        graph: whose constraints are created before the first event is merged.
+        graph: the graph; its constraints are created before the first event is merged.
         publisher: acknowledges for the projector's group.
-        isolation: finds the event at fault where something unexpected happens.
-        retrying: waits for servers that are away.
+        isolation: finds the event at fault after an unexpected error.
+        retrying: waits for unavailable servers.
 
     Attributes:
-        held: the entries on their way here.
+        held: the entries in flight here.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Projection:
         self.held: frozenset[str] = frozenset()
 
     def unsettled(self) -> bool:
-        """True while a server is away, or so soon after its return that others may still wait."""
+        """Return True if a server is away, or returned so recently that others may still wait."""
         return self._retrying.unsettled
 
     async def submit(self, shard: Shard, batch: RawBatch) -> None:
@@ -84,7 +84,7 @@ class Projection:
                 await self._process(shard, batch, self._retrying)
             except (Fatal, Unavailable):
                 raise
-            except Exception as error:  # noqa: BLE001  # only its own event pays for it
+            except Exception as error:  # noqa: BLE001  # reject only the event at fault
                 _log.warning("batch_failed", entries=len(batch), error=described(error))
             else:
                 return

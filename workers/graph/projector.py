@@ -9,7 +9,7 @@ from workers.graph.unlocking import Mastering, Unlocked
 
 
 class Projector:
-    """Merges mastery events into a graph.
+    """Merge mastery events into a graph.
 
     Args:
         graph: the graph; the caller prepares and closes it.

@@ -58,7 +58,7 @@ class Graph(Protocol):
     async def project(
         self, changes: Sequence[GraphChange], mastering: Sequence[Mastering]
     ) -> list[Unlocked]:
-        """Merge changes, and note what they unlock, in one transaction.
+        """Merge changes and record the concepts that they unlock, in one transaction.
 
         Args:
             changes: changes as `merge` takes them.
@@ -70,10 +70,10 @@ class Graph(Protocol):
         ...
 
     async def restore(self, published: Sequence[Unlocked], *, dry_run: bool = False) -> int:
-        """Note published unlocks that the graph has lost, if their student and concept exist.
+        """Record published unlocks that the graph has lost, if their student and concept exist.
 
         Returns:
-            The number of unlocks noted, or to be noted if this is a `dry_run`.
+            The number of unlocks recorded, or to be recorded if this is a `dry_run`.
         """
         ...
 

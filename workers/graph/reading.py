@@ -1,4 +1,4 @@
-"""Paged reads that a comparison with the ledger needs, the same for every graph."""
+"""Paged reads for a comparison with the ledger, the same for every graph."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -82,7 +82,7 @@ def _learner(
 async def _page(
     read: Read, nodes: str, after: tuple[str, str] | None, limit: int
 ) -> list[dict[str, Any]]:
-    # Two statements in place of one with OR: each reads one range of the index.
+    # Two statements instead of one with OR: each reads one range of the index.
     page: list[Row] = []
     if after is not None:
         tenant_id, last = after

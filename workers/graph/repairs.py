@@ -78,7 +78,7 @@ def session_removals(keys: Sequence[tuple[str, str]]) -> list[Merge]:
 
 
 def erasure(key: LearnerKey, version: int) -> list[Merge]:
-    """Write the statements that remove a student, with relationships up to this version."""
+    """Write the statements that remove a student and its relationships up to this version."""
     rows = node_rows([key])
     of_before = [{**row, "version": version} for row in rows]
     return [

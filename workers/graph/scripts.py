@@ -13,7 +13,7 @@ Script = Generator[Merge, list[Row], _Result]
 
 def listed(work: Iterable[Merge]) -> Script[None]:
     """Make a script of statements that do not depend on each other."""
-    for merge in work:  # noqa: UP028  # a list can be sent nothing
+    for merge in work:  # noqa: UP028  # a list has no `send`
         yield merge
 
 

@@ -1,4 +1,4 @@
-"""The events that follow from the graph: a learner is ready for a concept."""
+"""The events that report a concept for which a learner is ready."""
 
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -16,12 +16,12 @@ _UNLOCKED_IDS: Final = UUID("9d1c0e57-6a2b-5f84-8c3d-2e7f10b4a695")
 
 
 def unlocked_event(unlocked: Unlocked, cause: MasteryChanged, entry: RawEntry) -> bytes:
-    """The `practice.concept.unlocked.v1` event of an unlocked concept, as JSON.
+    """Build the `practice.concept.unlocked.v1` event of an unlocked concept, as JSON.
 
     Args:
-        unlocked: as the graph has noted it.
+        unlocked: the unlock as the graph recorded it.
         cause: the event that completed the prerequisites.
-        entry: which brought it; its time, where the event has none, is that of the event.
+        entry: the entry of that event; gives the time if the event has none.
     """
     entered_us = entry.entered_ms * 1000
     # Ids hold no control characters, so a unit separator keeps the three apart.

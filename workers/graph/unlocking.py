@@ -1,10 +1,11 @@
-"""Find the concepts that a batch of events unlocks, and note them in the graph.
+"""Find the concepts that a batch of events unlocks, and record them in the graph.
 
 A learner is ready for a concept once all its prerequisites are mastered and the concept is not.
-Only the graph knows that, so it is asked in the transaction that merges the batch, under the locks
-on the students. The graph notes `UNLOCKED` once per learner and concept, with the stream entry that
-caused it. Only the acknowledgement of that entry publishes it: a batch that is tried again
-publishes the unlocks of an earlier try, and the same event in another entry publishes nothing.
+Only the graph knows the prerequisites, so it is queried in the transaction that merges the batch,
+under the locks on the students. The graph records `UNLOCKED` once per learner and concept, with the
+stream entry that caused it. Only the acknowledgement of that entry publishes the unlock: a batch
+that is tried again publishes the unlocks of an earlier try, and the same event in another entry
+publishes nothing.
 """
 
 from collections.abc import Generator, Iterable, Sequence
@@ -34,12 +35,12 @@ class Mastering(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The ids of learner and concept."""
+        """Return the ids of learner and concept."""
         return self.tenant_id, self.student_id, self.concept_id
 
 
 class Unlocked(NamedTuple):
-    """`UNLOCKED` of a student and a concept; it never changes and never goes."""
+    """`UNLOCKED` of a student and a concept; never changed or removed."""
 
     tenant_id: str
     student_id: str
@@ -58,15 +59,15 @@ class Unlocked(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The ids that name the relationship."""
+        """Return the ids that name the relationship."""
         return self.tenant_id, self.student_id, self.concept_id
 
 
 def projection(
     changes: Iterable[GraphChange], mastering: Sequence[Mastering]
 ) -> Script[list[Unlocked]]:
-    """Merge changes, note what they unlock, and return the unlocks of the given entries."""
-    for merge in merges(changes):  # noqa: UP028  # a list can be sent nothing
+    """Merge changes, record the unlocked concepts and return the unlocks of the given entries."""
+    for merge in merges(changes):  # noqa: UP028  # a list has no `send`
         yield merge
     if not mastering:
         return []
@@ -81,7 +82,7 @@ def projection(
 
 
 def restoration(published: Iterable[Unlocked], *, dry_run: bool) -> Script[int]:
-    """Note published unlocks that the graph has lost, and return their number."""
+    """Record published unlocks that the graph has lost, and return their number."""
     by_key = {unlocked.key: unlocked for unlocked in published}
     if not by_key:
         return 0

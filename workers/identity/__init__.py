@@ -1,1 +1,1 @@
-"""Verifying tokens: the issuer's keys, their rotation, and what a token proves."""
+"""Verify tokens with the issuer's keys, rotate the keys, and read identities from claims."""

@@ -1,4 +1,4 @@
-"""Verify the bearer token of a request, as of now."""
+"""Verify the bearer token of a request at the present time."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ REQUESTED: Final = Occasion("token", "token.", "the request came at", "log in ag
 
 
 class BearerVerifier:
-    """Identifies the sender of a request.
+    """Identify the sender of a request.
 
     Args:
         verifier: verifies tokens; its occasion is `REQUESTED`.
@@ -36,7 +36,7 @@ class BearerVerifier:
         """Identify the owner of a token.
 
         Raises:
-            Refused: with ``unauthenticated``; the reason quotes nothing of the token.
+            Refused: with ``unauthenticated``; the reason does not quote the token.
             KeysUnavailable: the token's key is unknown, and the key set can't be fetched.
             RedisUnavailable: Redis does not give the time.
         """

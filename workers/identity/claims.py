@@ -20,7 +20,7 @@ _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Identity(NamedTuple):
-    """The identity that claims give."""
+    """Identity read from claims."""
 
     tenant_id: str
     subject: str
@@ -32,17 +32,17 @@ class Reported(Protocol):
 
     @property
     def claims(self) -> Claims:
-        """The claims of the token."""
+        """Return the claims of the token."""
         ...
 
     @property
     def token(self) -> str | None:
-        """The token itself."""
+        """Return the token itself."""
         ...
 
 
 class Authenticator(Protocol):
-    """Identifies the reporter of an event, from its claims or from its token."""
+    """Identify the reporter of an event, from its claims or from its token."""
 
     def authenticate(self, data: Reported, entered_at_s: float, since_ms: int) -> Identity:
         """Identify the reporter of an event.
@@ -62,16 +62,16 @@ class Authenticator(Protocol):
 
 
 class Occasion(NamedTuple):
-    """The words in which a refusal names claims and the moment they are judged for."""
+    """Words of a refusal that name the claims and the time of the check."""
 
     token: str
     """The name of the token."""
     claims: str
     """Prefix of a claim's name."""
     happened: str
-    """The words before the moment, which is in seconds since 1970."""
+    """Words before the time of the check, which is in seconds since 1970."""
     in_time: str
-    """The remedy if it comes too late."""
+    """The remedy for claims that are too late."""
 
 
 PUBLISHED: Final = Occasion(
@@ -94,7 +94,7 @@ class ClaimRules:
     tenant_claim: str
 
     def judge_parties(self, claims: Claims, occasion: Occasion = PUBLISHED) -> None:
-        """Return if issuer and audience of the claims are accepted.
+        """Check that issuer and audience of the claims are accepted.
 
         Raises:
             Refused: with ``unauthenticated``.
@@ -112,11 +112,11 @@ class ClaimRules:
             )
 
     def judge_moment(self, claims: Claims, at_s: float, occasion: Occasion = PUBLISHED) -> None:
-        """Return if the claims are valid at a moment.
+        """Check that the claims are valid at a time.
 
         Args:
             claims: the claims.
-            at_s: the moment, by Redis's clock, seconds since 1970.
+            at_s: the time, by Redis's clock, seconds since 1970.
             occasion: the words of a refusal.
 
         Raises:
@@ -148,7 +148,7 @@ class ClaimRules:
 
 
 class TrustedClaims(ClaimRules, Authenticator):
-    """Checks claims of a publisher that verified the token itself (JWT_MODE=trust)."""
+    """Check the claims of a publisher that verified the token itself (JWT_MODE=trust)."""
 
     __slots__ = ()
 
@@ -187,7 +187,7 @@ def tenant_of(claims: Mapping[str, Any], tenant_claim: str, occasion: Occasion =
 
 
 def all_claims(claims: Claims) -> dict[str, Any]:
-    """List all claims by name, also those outside the model."""
+    """Return all claims by name, including those outside the model."""
     return {**vars(claims), **(claims.model_extra or {})}
 
 
@@ -212,7 +212,7 @@ class Authorisation:
     delegate_roles: frozenset[str]
 
     def authorise(self, identity: Identity, student_id: str) -> None:
-        """Return if the identity may report for the student of its tenant.
+        """Check that the identity may report for the student of its tenant.
 
         Raises:
             Refused: with ``forbidden``.

@@ -1,4 +1,4 @@
-"""Read a JWT in compact form, strictly, before anything of it is trusted."""
+"""Read a JWT in compact form, strictly, before any part of it is trusted."""
 
 import base64
 import json
@@ -26,11 +26,11 @@ _LAST_MOMENT_S: Final = 253_402_300_799
 
 
 class MalformedError(ValueError):
-    """A text is not a readable token; the message quotes nothing of it."""
+    """A text is not a readable token; the message does not quote the token."""
 
 
 class Token(NamedTuple):
-    """The content of a token, not verified."""
+    """Content of a token, not verified."""
 
     algorithm: str
     key_id: str | None
@@ -40,10 +40,10 @@ class Token(NamedTuple):
 
 
 def read_token(token: str) -> Token:
-    """Read a token; of its header only ``alg`` and ``kid`` are used, never a key or an address.
+    """Read a token; use only ``alg`` and ``kid`` of its header, never a key or an address.
 
     Raises:
-        MalformedError: the message names what is wrong.
+        MalformedError: the message names the fault.
     """
     parts = _COMPACT.fullmatch(token)
     if parts is None:
@@ -66,7 +66,7 @@ def read_token(token: str) -> Token:
 
 def _claims(values: dict[str, Any], payload: str) -> Claims:
     try:
-        # From the text: pydantic then refuses halves of surrogate pairs, which no database stores.
+        # From the text, so that pydantic refuses lone surrogates, which no database stores.
         claims = Claims.model_validate_json(_decoded(payload, "payload"))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]

@@ -16,7 +16,7 @@ _MOST_KEYS: Final = 64
 
 
 class KeyFetch:
-    """Fetches a JWK set (RFC 7517, section 5); follows no redirect.
+    """Fetch a JWK set (RFC 7517, section 5) without following redirects.
 
     Args:
         url: the address of the key set.
@@ -43,7 +43,7 @@ class KeyFetch:
         except TimeoutError:
             raise KeysUnavailable(f"no answer within {self._timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            # Only its type: a message may quote the URL, which may hold a password.
+            # Only the error's type: a message may quote the URL, which may hold a password.
             raise KeysUnavailable(
                 f"the key set can't be fetched: {type(error).__name__}"
             ) from error
@@ -53,7 +53,7 @@ class KeyFetch:
                 f"the key set holds no key for {', '.join(self._algorithms)}: compare "
                 "JWT_JWKS_URL and JWT_ALGORITHMS with what the issuer signs with"
             )
-        # All keys: workers with other algorithms share them.
+        # All keys, because workers with other algorithms share them.
         return usable_keys(members, KEY_ALGORITHMS)
 
     async def _body(self) -> bytes:

@@ -1,6 +1,6 @@
 """The known keys of an issuer, kept in Redis for all workers and across restarts.
 
-Publishers may only XADD, not write hashes, so that no publisher can add a key.
+Publishers may only XADD and not write hashes, so no publisher can add a key.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from workers.streams.redis_errors import redis_errors
 
 _MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
 _KEPT_MS: Final = 30 * 24 * 3600 * 1000
-"""Longer than an entry may be queued: an issuer that is no longer used is forgotten then."""
+"""Longer than an entry may be queued; after this time an unused issuer is forgotten."""
 _PREFIX: Final = "practice.keys"
 
 
@@ -27,7 +27,7 @@ def keys_key(url: str) -> str:
 
 
 class KeyHistory:
-    """Merges each fetched key set into the known keys.
+    """Merge each fetched key set into the known keys.
 
     A known key that a set lacks is retired as of the start of that fetch. It is kept for as long as
     an entry may be queued, and then forgotten.
@@ -36,7 +36,7 @@ class KeyHistory:
         client: a connection to the Redis of the streams.
         url: the address of the key set.
         algorithms: the algorithms of tokens.
-        keep_ms: time for which a retired key is kept, milliseconds.
+        keep_ms: how long a retired key is kept, milliseconds.
     """
 
     def __init__(self, client: Redis, url: str, algorithms: tuple[str, ...], keep_ms: int) -> None:
@@ -55,7 +55,7 @@ class KeyHistory:
 
         Raises:
             RedisUnavailable: try again.
-            StreamRefused: Redis refuses, or the hash holds what the engine did not write.
+            StreamRefused: Redis refuses, or the content of the hash was not written by the engine.
         """
         arguments: list[str | int] = [began_ms, self._keep_ms, self._keep_ms + _KEPT_MS]
         for key in keys:

@@ -1,4 +1,4 @@
-"""The known keys of an issuer, fetched anew when needed."""
+"""The known keys of an issuer, fetched again when needed."""
 
 import asyncio
 import time
@@ -17,13 +17,13 @@ from workers.streams.redis_clock import redis_now_ms
 _log = structlog.get_logger(__name__)
 
 REFRESH_S: Final = 300.0
-"""The longest time after which a key that the issuer removed is retired."""
+"""Longest time until a key that the issuer removed is retired, seconds."""
 _SPACING_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 30.0
 
 
 class KeyRing:
-    """Knows the issuer's keys.
+    """Keep the issuer's keys up to date.
 
     Concurrent callers that need a newer set share one fetch, and fetches are at least a second
     apart, so that forged key ids cause no load.
@@ -60,16 +60,16 @@ class KeyRing:
 
     @property
     def keys(self) -> KeySet:
-        """The keys known now; an outage removes none."""
+        """Return the keys known now; an outage removes none."""
         return self._keys
 
     @property
     def away(self) -> str | None:
-        """Reason why the newest fetch failed; None if it did not."""
+        """Return the reason why the newest fetch failed; None if it succeeded."""
         return None if self._failure is None else self._failure.reason
 
     async def known(self) -> None:
-        """Return once any key is known, also from an earlier process.
+        """Wait until any key is known, possibly from an earlier process.
 
         Raises:
             KeysUnavailable: no key is known, and the set can't be fetched.

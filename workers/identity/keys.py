@@ -31,7 +31,7 @@ class Key:
     """A public key of the issuer.
 
     Args:
-        identity: id and material, which tell it from every other key.
+        identity: id and material, unique to this key.
         key_id: the `kid`; None if the set gives none.
         by_algorithm: PyJWT's key for each algorithm that it may be used with.
         jwk: its public members.
@@ -46,11 +46,11 @@ class Key:
     retired_ms: int | None = None
 
     def serves(self, entered_ms: int) -> bool:
-        """Return True if it may verify an entry of this moment of Redis's clock."""
+        """Return True if the key may verify an entry of this time, milliseconds since 1970."""
         return self.retired_ms is None or entered_ms < self.retired_ms
 
     def retired(self, at_ms: int | None) -> Self:
-        """Return the same key, retired at a moment, or in use if that is None."""
+        """Return the same key, retired at a time in milliseconds since 1970; None means in use."""
         return self if at_ms == self.retired_ms else replace(self, retired_ms=at_ms)
 
 
@@ -81,11 +81,11 @@ class KeySet:
         return self._by_identity.get(identity)
 
     def named(self, key_id: str | None) -> tuple[Key, ...]:
-        """Return the keys that a token may mean: those of its `kid`, or all if it names none."""
+        """Return the keys that a token may mean: those with its `kid`, or all if it has none."""
         return self.keys if key_id is None else self._by_id.get(key_id, ())
 
     def newer_than(self, moment_ms: int) -> bool:
-        """Return True if it was fetched after a moment of Redis's clock."""
+        """Return True if the set was fetched after a time, milliseconds since 1970."""
         return self.fetched_ms is not None and self.fetched_ms > moment_ms
 
 
@@ -106,8 +106,8 @@ def usable_keys(jwks: Iterable[Any], allowed: Iterable[str]) -> tuple[Key, ...]:
 def usable_key(jwk: Jwk, allowed: Iterable[str]) -> Key | None:
     """Read a key that may verify tokens; None for any other.
 
-    Refused are secrets, private keys, keys for other uses, curves outside the standard, and RSA
-    keys of less than 2048 bits.
+    Secrets, private keys, keys for other uses, curves outside the standard and RSA keys of less
+    than 2048 bits are refused.
     """
     key_id = jwk.get("kid")
     if not (key_id is None or (isinstance(key_id, str) and 0 < len(key_id) <= _LONGEST_ID)):

@@ -1,4 +1,4 @@
-"""Authentication by the token of an event (JWT_MODE=verify)."""
+"""Authenticate by the token of an event (JWT_MODE=verify)."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from workers.identity.verifier import Verifier
 
 @dataclass(frozen=True, slots=True)
 class VerifiedTokens(Authenticator):
-    """Verifies the token of each event and compares its claims with those of the event.
+    """Verify the token of each event and compare its claims with those of the event.
 
     Args:
         verifier: verifies tokens.

@@ -1,4 +1,4 @@
-"""Verify signature, issuer and audience of tokens, once per token."""
+"""Verify signature, issuer and audience of tokens, once for each token."""
 
 import hashlib
 from collections import OrderedDict
@@ -15,14 +15,14 @@ from workers.identity.compact import MalformedError, Token, read_token
 from workers.identity.keys import KeySet
 
 CACHED_TOKENS: Final = 10_000
-"""About 2 kB each."""
+"""Most verified tokens kept in memory, about 2 kB each."""
 
 _SECRET: Final = ""
-"""Stands for the shared secret in place of a key's identity; it never retires."""
+"""Stands for the shared secret instead of a key's identity; it never retires."""
 
 
 class Verified(NamedTuple):
-    """A token with right signature, issuer and audience; its times are not checked."""
+    """A token with a valid signature, issuer and audience; its times are not checked."""
 
     claims: Claims
     values: dict[str, Any]
@@ -33,19 +33,19 @@ class Verified(NamedTuple):
 
 
 class Verifier:
-    """Verifies tokens with the issuer's keys, a shared secret, or both.
+    """Verify tokens with the issuer's keys, a shared secret, or both.
 
-    Each token is verified once and remembered by its digest, within a bound; a remembered result
-    counts only while its key does.
+    Each token is verified once; the result is cached by the token's digest, up to a bound. A cached
+    result is valid only while its key is.
 
     Args:
-        rules: what claims have to say.
-        keys: gives the keys as they are known now.
-        secret: the shared secret of HS256, at least 32 bytes; None: there is none.
-        algorithms: those that tokens may use; one of a secret is verified with the secret alone,
-            any other with the issuer's keys alone.
-        occasion: how refusals speak of the token.
-        cached: the most tokens that are remembered.
+        rules: the rules that claims must meet.
+        keys: returns the keys known now.
+        secret: the shared secret of HS256, at least 32 bytes; None if there is none.
+        algorithms: the allowed algorithms; a token signed with a secret is verified with the secret
+            alone, any other token with the issuer's keys alone.
+        occasion: the words of a refusal.
+        cached: the most results in the cache.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class Verifier:
 
         Args:
             token: the JWT.
-            entered_ms: time at which its key must be in use, by Redis's clock, milliseconds since
-                1970.
-            since_ms: time since which the token waits for a key, milliseconds since 1970.
+            entered_ms: time at which the key must be in use, by Redis's clock, milliseconds
+                since 1970.
+            since_ms: when the token began to wait for a key, milliseconds since 1970.
 
         Raises:
             Refused: with ``unauthenticated``.
             KeyUnknown: its key is unknown, and no key set was fetched since ``since_ms``.
         """
-        # Halves of surrogate pairs are refused below, as all that is not base64url.
+        # Lone surrogates are refused below, like everything that is not base64url.
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         known = self._cache.get(digest)
         if known is not None and self._serves(known.key, entered_ms):

@@ -1,1 +1,1 @@
-"""Evaluating predictions: of models on a CSV, or of the ledger."""
+"""Evaluate predictions, of models on a CSV or of the ledger."""

@@ -1,4 +1,4 @@
-"""Evaluating the predictions stored in the ledger."""
+"""Evaluate the predictions stored in the ledger."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Cross-validating models on a CSV of responses."""
+"""Cross-validate models on a CSV of responses."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

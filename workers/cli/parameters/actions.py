@@ -1,4 +1,4 @@
-"""Listing, showing, activating, importing and exporting versions of the parameters."""
+"""List, show, activate, import and export versions of the parameters."""
 
 import asyncio
 import json

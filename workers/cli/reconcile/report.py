@@ -62,19 +62,19 @@ class Report:
 
     @property
     def options(self) -> str:
-        """Options that continue an interrupted run, without those of its scope."""
+        """Return the options that continue an interrupted run, without those of its scope."""
         since = "" if self.since_us is None else f"--publish --since {iso(self.since_us)}"
         cursor = "" if self.cursor is None else f"--cursor {self.cursor}"
         return f"{since} {cursor}".strip() or "the same options"
 
     @property
     def different(self) -> int:
-        """Number of relationships, nodes and concepts that differed from the ledger."""
+        """Count the relationships, nodes and concepts that differed from the ledger."""
         return self.kinds.total() + self.nodes + len(self.concepts) + self.unlocked
 
     @property
     def good(self) -> bool:
-        """True if the graph now agrees with the ledger."""
+        """Return True if the graph now agrees with the ledger."""
         return self.finished and not (self.different if self.dry_run else self.left)
 
     def document(self) -> dict[str, Any]:

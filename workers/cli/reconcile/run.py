@@ -1,4 +1,4 @@
-"""A reconciliation on open servers, page by page until it is stopped."""
+"""Run a reconciliation on open servers, page by page until it is stopped."""
 
 import asyncio
 import time
@@ -47,7 +47,7 @@ class Order:
 
 
 class Run:
-    """Publishes if the order says so, then compares and repairs.
+    """Publish if the order says so, then compare and repair.
 
     Args:
         servers: open servers.
@@ -155,7 +155,7 @@ class Run:
             self._report.mapped(found)
 
     def _show_progress(self, what: str, learners: int) -> None:
-        """Show the progress, and log it for whoever has to continue after a crash."""
+        """Show the progress, and log it so that the run can be continued after a crash."""
         self._bar.update(self._task, description=what, advance=learners)
         if time.monotonic() - self._logged >= _LOG_EVERY_S:
             self._logged = time.monotonic()

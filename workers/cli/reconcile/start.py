@@ -1,4 +1,4 @@
-"""Starting a reconciliation from the options of the command line."""
+"""Start a reconciliation from the options of the command line."""
 
 import asyncio
 import json

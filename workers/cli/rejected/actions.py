@@ -1,4 +1,4 @@
-"""Listing, showing, redriving and purging dead letters."""
+"""List, show, redrive and purge dead letters."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence

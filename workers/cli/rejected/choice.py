@@ -1,4 +1,4 @@
-"""The dead letters that a command is about."""
+"""Choose the dead letters of a command."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -34,7 +34,7 @@ class Tally:
 
     @property
     def failed(self) -> bool:
-        """True if a letter named by id is missing or could not be handled."""
+        """Return True if a letter named by id is missing or could not be handled."""
         wrong = (Fate.REFUSED, Fate.ON_ITS_WAY, Fate.MISSING)
         return bool(self.missing) or any(outcome.fate in wrong for outcome in self.named)
 

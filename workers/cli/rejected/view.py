@@ -61,7 +61,7 @@ def as_json(value: Any) -> str:
 
 
 class JsonListing:
-    """Prints rows as a JSON array, page by page."""
+    """Print rows as a JSON array, page by page."""
 
     def __init__(self) -> None:
         self._before = "["
@@ -78,7 +78,7 @@ class JsonListing:
 
 
 class TableListing:
-    """Prints rows as tables of limited length."""
+    """Print rows as tables of limited length."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []

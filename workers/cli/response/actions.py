@@ -1,4 +1,4 @@
-"""Correcting recorded responses: void and rescore."""
+"""Correct recorded responses: void and rescore."""
 
 import asyncio
 import json
