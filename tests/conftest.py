@@ -1,7 +1,8 @@
 """Fixtures that lend a real server to one test: its own, empty, and given back afterwards."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Final
 
 import pytest
 import structlog
@@ -9,6 +10,7 @@ from hypothesis import settings
 
 from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH
 from tests.support.servers import (
+    NO_SERVER,
     Neo4j,
     Supabase,
     exclusive_neo4j,
@@ -22,6 +24,39 @@ from tests.support.servers import (
 settings.register_profile("thorough", deadline=None)
 settings.register_profile("everyday", deadline=None, max_examples=EVERYDAY_EXAMPLES)
 settings.load_profile("thorough" if THOROUGH else "everyday")
+
+
+_SERVER_FIXTURES: Final = {
+    "chromium", "database_url", "empty_database_url", "neo4j", "node_modules", "package",
+    "postgres_server", "redis_url", "supabase", "world",
+}  # fmt: skip
+_SERVER_PARAMETERS: Final = {"direct", "neo4j", "postgrest", "supabase"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a server: ``pytest -m "not servers"`` skips none of the others."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        call = getattr(item, "callspec", None)
+        parameters = () if call is None else call.params.values()
+        if fixtures & _SERVER_FIXTURES or not _SERVER_PARAMETERS.isdisjoint(
+            parameter for parameter in parameters if isinstance(parameter, str)
+        ):
+            item.add_marker("servers")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that misses its server without being marked."""
+    report = yield
+    missed = call.excinfo is not None and NO_SERVER in str(call.excinfo.value)
+    if missed and report.skipped and item.get_closest_marker("servers") is None:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} needs a server: mark it with `pytest.mark.servers`"
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -35,6 +35,10 @@ create table if not exists supabase_migrations.schema_migrations (
 _RELOAD_S = 60.0
 
 
+NO_SERVER: Final = "no real server to test with"
+"""The reason of each test that is skipped for want of a server."""
+
+
 def server_variables(*names: str) -> tuple[str, ...]:
     """Return the values of environment variables that name a server.
 
@@ -43,7 +47,7 @@ def server_variables(*names: str) -> tuple[str, ...]:
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
         reason = (
-            f"{', '.join(missing)} not set: no real server to test with. "
+            f"{', '.join(missing)} not set: {NO_SERVER}. "
             'Start them all with: eval "$(.ci/servers.sh start)"'
         )
         if os.environ.get("CI"):

@@ -112,6 +112,7 @@ async def test_given_stages_when_kept_then_they_are_the_runs_own_until_forgotten
     assert await ledger.stages_named(name) == []
 
 
+@pytest.mark.servers
 async def test_given_an_altered_stage_when_read_then_it_is_not_there() -> None:
     (url,) = server_variables("TEST_DATABASE_URL")
     async with fresh_database(url, migrated=True) as own:

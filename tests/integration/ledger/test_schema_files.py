@@ -17,6 +17,8 @@ from workers.ledger.schema.migrations import Migrations
 from workers.ledger.schema.schema_files import migration_files
 
 SUPABASE = MIGRATIONS.parent
+pytestmark = pytest.mark.servers
+
 OLDER = ("20261121090000", "mastery_ledger"), ("20261121090100", "mastery_load_and_commit")
 LOOK_UP = """
 explain (costs off)

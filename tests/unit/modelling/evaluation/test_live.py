@@ -293,7 +293,7 @@ async def test_given_a_ledger_when_collected_then_all_pages_are_read() -> None:
         ([], "name a CSV of responses, or give --live"),
         (["a.csv", "--tenant", "t"], "--tenant and --since go with"),
         (["a.csv", "--since", "1d"], "--tenant and --since go with"),
-        (["--live", "--since", "yesterday"], "'yesterday' is no time"),
+        (["--live", "--since", "yesterday"], "'yesterday' is not a time"),
         (["--live", "--report", "/no/such/place.html"], "is not a directory"),
     ],
 )
