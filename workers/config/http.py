@@ -100,8 +100,8 @@ class HttpSettings(BaseSettings):
         None,
         ge=0,
         le=65_535,
-        description="documents and metrics are only here then, and health too; unset: one listener "
-        "serves all",
+        description="port of a second listener for documents, metrics and health; unset: one "
+        "listener serves all",
     )
     http_trusted_proxies: Names = Field(
         (), description="addresses or networks of proxies whose `X-Forwarded-For` is believed"

@@ -43,7 +43,9 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         5, ge=1, le=100, description="tries alone after which an entry is `poison`"
     )
     reclaim_after_ms: int = Field(
-        30_000, ge=100, description="a pending entry idle for longer is claimed, milliseconds"
+        30_000,
+        ge=100,
+        description="idle time after which another worker claims a pending entry, milliseconds",
     )
     stream_keep: int = Field(
         100_000,
@@ -53,15 +55,16 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     stream_retention_s: int = Field(
         604_800,
         ge=1,
-        description="how long the mastery stream keeps what a group has not acked, seconds",
+        description="longest time the mastery stream keeps an entry that a group has not acknowledged, "
+        "seconds",
     )
     max_event_bytes: int = Field(65_536, ge=1024, description="largest entry accepted, bytes")
     max_token_bytes: int = Field(8_192, ge=256, description="largest token accepted, bytes")
     max_queue_age_s: int = Field(
         604_800,
         ge=60,
-        description="an entry that waited for longer is refused and can be redriven, seconds; as "
-        "long a retired key serves what is older than its retirement",
+        description="longest time an entry may wait, seconds; an older entry is refused and can be "
+        "redriven; for as long a retired key verifies entries from before its retirement",
     )
     consumer_name: str | None = Field(
         None, description="name within the group; unset: host name and a free slot on this host"
@@ -88,12 +91,12 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     neo4j_database: str | None = Field(None, description="unset: the server's default database")
 
     embedded_directory: Path | None = Field(
-        None, description="where embedded servers keep their data; unset: gone with the process"
+        None, description="where embedded servers keep their data; unset: a temporary place"
     )
 
     rate_limit: str = Field(
         "600/minute",
-        description="most responses of a student that may enter in a window of time: `N/second`, "
+        description="most responses of a student per window of time: `N/second`, "
         "`N/minute` or `N/hour`; `off`: any number; delegated roles are exempt",
     )
 

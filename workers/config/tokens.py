@@ -24,7 +24,7 @@ class TokenSettings(BaseSettings):
         None,
         description="`verify`: the token of each event is verified; `trust`: the publisher has "
         "verified it, its claims are checked here; unset: `verify` where a key is set, else "
-        "`trust`, which must be said in production",
+        "`trust`, which production must set explicitly",
     )
     jwt_jwks_url: str | None = Field(
         None,

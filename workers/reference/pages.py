@@ -8,7 +8,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from workers.config.http import HttpSettings
+from workers.config.schedule import ScheduleSettings
 from workers.config.settings import Settings
+from workers.config.tokens import TokenSettings
 from workers.reference.asyncapi import event_schema
 from workers.reference.channels import EVENT_TYPES
 
@@ -21,7 +23,7 @@ def settings_page() -> str:
     """Return the page of the settings, one row each."""
     rows = [
         f"| `{name.upper()}` | {_default(field)} | {field.description or ''} |"
-        for name, field in _http_last()
+        for name, field in _by_subject()
     ]
     return "\n".join(
         [
@@ -38,12 +40,14 @@ def settings_page() -> str:
     )
 
 
-def _http_last() -> Iterator[tuple[str, FieldInfo]]:
+def _by_subject() -> Iterator[tuple[str, FieldInfo]]:
+    """Yield the settings of `Settings` itself, then those of tokens, schedule and HTTP."""
+    mixins = (TokenSettings, ScheduleSettings, HttpSettings)
+    inherited = {name for mixin in mixins for name in mixin.model_fields}
     fields = Settings.model_fields
-    for inherited in (False, True):
-        for name, field in fields.items():
-            if (name in HttpSettings.model_fields) is inherited:
-                yield name, field
+    yield from ((name, field) for name, field in fields.items() if name not in inherited)
+    for mixin in mixins:
+        yield from ((name, fields[name]) for name in mixin.model_fields)
 
 
 def _default(field: FieldInfo) -> str:
