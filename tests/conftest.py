@@ -7,6 +7,9 @@ import pytest
 import structlog
 from hypothesis import settings
 
+# Before the first import from it: a failed assertion of a helper shows its values, as a test's does.
+pytest.register_assert_rewrite("tests.support")
+
 from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH
 from tests.support.servers import (
     Neo4j,
