@@ -7,11 +7,11 @@ import pytest
 import structlog
 from hypothesis import settings
 
-# Before the first import from it: a failed assertion of a helper shows its values, as a test's does.
+# Pytest explains the assertions of helpers too, if it is told so before it imports them.
 pytest.register_assert_rewrite("tests.support")
 
-from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH
-from tests.support.servers import (
+from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH  # noqa: E402
+from tests.support.servers import (  # noqa: E402
     Neo4j,
     Supabase,
     exclusive_neo4j,
