@@ -1,4 +1,4 @@
-"""What every graph must do with versions: the newest one stays, in any order, for any clients."""
+"""Versions in every graph: the newest stays, in any order, whichever client brings it."""
 
 import asyncio
 import random

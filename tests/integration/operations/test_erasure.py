@@ -15,8 +15,9 @@ from redis.asyncio import Redis
 from contracts.streams import ENGINE_GROUP, JOBS, MASTERY, REJECTED, RESPONSES
 from tests.support.books import Books
 from tests.support.factories import uuid_of
+from tests.support.run_results import graph_differences
 from tests.support.servers import Neo4j
-from tests.support.whole_run import Setting, graph_differences, start_worker
+from tests.support.whole_run import Setting, start_worker
 from workers.common.times import iso
 
 TENANT = "school-7"
