@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 
 from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
 from tests.integration.ledger.next_schema import next_migrations
-from tests.support.bad_entries import early
+from tests.support.bad_entry_kinds import early
 from tests.support.factories import changed
 from tests.support.run_results import events_differences, found, stored_mastery
 from tests.support.servers import Supabase, server_variables
