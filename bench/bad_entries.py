@@ -24,7 +24,8 @@ import psutil  # type: ignore[import-untyped]  # has no types of its own
 from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
-from tests.support.bad_entries import CONFLICTS, ISSUER, KINDS, BadEntry, Fields, recovered, spread
+from tests.support.bad_entries import ISSUER, BadEntry, recovered, spread
+from tests.support.bad_entry_kinds import CONFLICTS, KINDS, Fields
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
 from tests.support.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
 

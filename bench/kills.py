@@ -24,17 +24,9 @@ from redis.asyncio import Redis
 from contracts.streams import ENGINE_GROUP, RESPONSES
 from tests.faults.load import LATE, REPEATED, published
 from tests.faults.processes import until
+from tests.support.run_results import events_differences, found, stored_mastery
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
-from tests.support.whole_run import (
-    Setting,
-    drain,
-    events_differences,
-    found,
-    publish,
-    simulated_rows,
-    start_worker,
-    stored_mastery,
-)
+from tests.support.whole_run import Setting, drain, publish, simulated_rows, start_worker
 
 _ENGINE = ("--role", "engine")
 

@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 
 from contracts.streams import RESPONSES
 from tests.support.oracle import rows_of_csv
+from tests.support.run_results import events_differences, found, graph_differences, stored_mastery
 from tests.support.servers import (
     Neo4j,
     Supabase,
@@ -30,16 +31,7 @@ from tests.support.servers import (
     fresh_database,
     server_variables,
 )
-from tests.support.whole_run import (
-    MASTERY_COMMAND,
-    Setting,
-    drain,
-    events_differences,
-    found,
-    graph_differences,
-    publish,
-    stored_mastery,
-)
+from tests.support.whole_run import MASTERY_COMMAND, Setting, drain, publish
 
 
 async def _limit(redis_url: str) -> float:

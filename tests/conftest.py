@@ -8,8 +8,11 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH
-from tests.support.servers import (
+# Pytest explains the assertions of helpers too, if it is told so before it imports them.
+pytest.register_assert_rewrite("tests.support")
+
+from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH  # noqa: E402
+from tests.support.servers import (  # noqa: E402
     NO_SERVER,
     Neo4j,
     Supabase,

@@ -15,14 +15,14 @@ from tests.faults.catalogue import Fault
 from tests.faults.processes import until
 from tests.faults.servers import PostgresServer
 from tests.faults.stage import Size, Stage, set_stage
-from tests.support.servers import Neo4j
-from tests.support.whole_run import (
+from tests.support.run_results import (
     Found,
     events_differences,
     found,
     graph_differences,
     stored_mastery,
 )
+from tests.support.servers import Neo4j
 
 TOLERANCE = 1e-12
 RECOVERED_WITHIN_S = 60.0

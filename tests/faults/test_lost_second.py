@@ -13,7 +13,7 @@ from tests.faults.processes import until
 from tests.faults.run import TOLERANCE, drained
 from tests.faults.servers import PostgresServer
 from tests.faults.stage import Need, Size, Stage, set_stage
-from tests.support.whole_run import found
+from tests.support.run_results import found
 
 
 async def _owners(dsn: str) -> dict[tuple[str, str], tuple[str, list[str]]]:

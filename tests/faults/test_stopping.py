@@ -10,7 +10,7 @@ from tests.faults.processes import until
 from tests.faults.run import TOLERANCE, drained
 from tests.faults.servers import PostgresServer
 from tests.faults.stage import Size, Stage, set_stage
-from tests.support.whole_run import events_differences, found, stored_mastery
+from tests.support.run_results import events_differences, found, stored_mastery
 from workers.common.tasks import GRACE_S
 
 _ENDED_S = GRACE_S + 30.0

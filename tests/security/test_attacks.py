@@ -17,13 +17,9 @@ from tests.security.replay_attacks import replay_attacks
 from tests.security.token_attacks import token_attacks
 from tests.support.factories import uuid_of
 from tests.support.issuer import ISSUER, KeyServer, SigningKey
+from tests.support.run_results import found, graph_differences, stored_mastery
 from tests.support.servers import Neo4j
-from tests.support.whole_run import (
-    Setting,
-    found,
-    graph_differences,
-    stored_mastery,
-)
+from tests.support.whole_run import Setting
 from workers.common.times import iso
 
 _GOOD: Final = [

@@ -17,15 +17,8 @@ from redis.retry import Retry
 from contracts.streams import JOBS, MASTERY, REJECTED, RESPONSES, UNLOCKED, shards
 from tests.security.guarded_redis import USERS, GuardedRedis, guarded_redis
 from tests.security.in_process import command, drained, settings_of
-from tests.support.whole_run import (
-    Found,
-    Setting,
-    events_differences,
-    found,
-    publish,
-    simulated_rows,
-    stored_mastery,
-)
+from tests.support.run_results import Found, events_differences, found, stored_mastery
+from tests.support.whole_run import Setting, publish, simulated_rows
 from workers.operations.dead_letters.reading import redriven_key
 from workers.streams.redriven import accepted_key
 from workers.streams.tries import tries_key

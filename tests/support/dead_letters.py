@@ -1,21 +1,28 @@
-"""Make dead letters as the engine writes them."""
+"""Makers of dead letters, as the engine writes them, and readers of what Redis holds of them."""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from redis.asyncio import Redis
+
 from contracts.rejections import RejectionCode
-from contracts.streams import Shard, shards
+from contracts.streams import REJECTED, RESPONSES, Shard, shards
 from tests.support.factories import event_json
 from workers.common.errors import Refused
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
+from workers.operations.dead_letters.reading import DeadLetters, redriven_key
+from workers.operations.dead_letters.selection import Selection
 from workers.publishing.rejection_event import rejection_event
 from workers.streams.batch import RawEntry
+from workers.streams.redriven import accepted_key
 
 ENTRY: Final = "1795253400123-0"
 LETTER: Final = "1795253500000-2"
 PLAIN: Final[Shard] = shards(0)[0]
+REDRIVEN: Final = redriven_key(REJECTED)
+ACCEPTED: Final = accepted_key(RESPONSES)
 
 
 def rejection(
@@ -43,3 +50,21 @@ def holding(event: Any) -> DeadLetter:
     """Make a dead letter that holds this event, JSON or any text."""
     text = event if isinstance(event, bytes) else json.dumps(event).encode()
     return letter(fields={b"event": text})
+
+
+async def reject(redis: Redis, count: int, stream: str = REJECTED, **changes: Any) -> list[str]:
+    """Add dead letters, as the publisher does; returns their ids."""
+    async with redis.pipeline(transaction=False) as pipeline:
+        for number in range(count):
+            fields = {b"event": event_json(number=number)}
+            pipeline.xadd(stream, {"event": rejection(fields, **changes)})
+        return [entry_id.decode() for entry_id in await pipeline.execute()]
+
+
+async def all_of(letters: DeadLetters, selection: Selection | None = None) -> list[DeadLetter]:
+    return [one async for page in letters.pages(selection or Selection()) for one in page]
+
+
+async def entries(redis: Redis, stream: str) -> list[tuple[str, dict[bytes, bytes]]]:
+    found: Any = await redis.xrange(stream)
+    return [(entry_id.decode(), fields) for entry_id, fields in found]

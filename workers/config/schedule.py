@@ -33,8 +33,8 @@ class ScheduleSettings(_KindSettings):
 
     schedule_tenants: Names = Field(
         ("default",),
-        description="tenants of the scheduled jobs; calibration covers all tenants and runs for the "
-        "first of these",
+        description="tenants of the scheduled jobs; calibration covers all tenants and runs for "
+        "the first of these",
     )
 
     @field_validator("schedule_tenants", mode="before")

@@ -55,8 +55,8 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     stream_retention_s: int = Field(
         604_800,
         ge=1,
-        description="longest time the mastery stream keeps an entry that a group has not acknowledged, "
-        "seconds",
+        description="longest time the mastery stream keeps an entry that a group has not "
+        "acknowledged, seconds",
     )
     max_event_bytes: int = Field(65_536, ge=1024, description="largest entry accepted, bytes")
     max_token_bytes: int = Field(8_192, ge=256, description="largest token accepted, bytes")

@@ -9,15 +9,10 @@ from redis.asyncio import Redis
 
 from contracts.rejections import ResponseRejected
 from contracts.streams import MASTERY, REJECTED, RESPONSES
-from tests.support.bad_entries import CONFLICTS, ISSUER, KINDS, BadEntry, recovered, spread
-from tests.support.whole_run import (
-    Setting,
-    drain,
-    events_differences,
-    found,
-    simulated_rows,
-    stored_mastery,
-)
+from tests.support.bad_entries import ISSUER, BadEntry, recovered, spread
+from tests.support.bad_entry_kinds import CONFLICTS, KINDS
+from tests.support.run_results import events_differences, found, stored_mastery
+from tests.support.whole_run import Setting, drain, simulated_rows
 
 
 async def _publish(

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 
 from contracts.streams import REJECTED
 from tests.security.in_process import command, drained, settings_of
-from tests.support.whole_run import Setting, ledger_differences, publish, simulated_rows
+from tests.support.run_results import ledger_differences
+from tests.support.whole_run import Setting, publish, simulated_rows
 from workers.app.worker import Role
 
 

@@ -17,20 +17,18 @@ from redis.exceptions import ResponseError
 
 from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
 from tests.integration.ledger.next_schema import next_migrations
-from tests.support.bad_entries import early
+from tests.support.bad_entry_kinds import early
 from tests.support.factories import changed
+from tests.support.run_results import events_differences, found, stored_mastery
 from tests.support.servers import Supabase, server_variables
 from tests.support.whole_run import (
     MASTERY_COMMAND,
     Setting,
     drain,
     event_of,
-    events_differences,
-    found,
     publish,
     simulated_rows,
     start_worker,
-    stored_mastery,
 )
 from workers.ledger.schema.migrations import Migrations
 from workers.ledger.schema.schema_files import migration_files

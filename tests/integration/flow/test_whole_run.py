@@ -5,17 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.run_results import events_differences, found, graph_differences, stored_mastery
 from tests.support.servers import Neo4j, Supabase
-from tests.support.whole_run import (
-    Setting,
-    drain,
-    events_differences,
-    found,
-    graph_differences,
-    publish,
-    simulated_rows,
-    stored_mastery,
-)
+from tests.support.whole_run import Setting, drain, publish, simulated_rows
 
 
 @pytest.fixture(params=["direct", "supabase"])

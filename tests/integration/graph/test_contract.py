@@ -1,83 +1,23 @@
 """What every graph must do, whichever it is."""
 
 import asyncio
-import random
 from datetime import UTC, datetime
 
 import pytest
 
-from contracts.mastery import MasteryData
-from tests.integration.graph.conftest import Open
-from tests.support.graph_events import DictGraph, mastery_changed, mastery_data
-from workers.common.errors import GraphRefused, GraphUnavailable
+from tests.support.graph_contents import assert_holds, everything, expected, history
+from tests.support.graph_events import mastery_changed, mastery_data
+from workers.common.errors import GraphRefused
 from workers.estimation.learner import LearnerKey
 from workers.graph.changes import (
     AbilityChange,
     AttendanceChange,
-    GraphChange,
     MasteryChange,
     PractisedChange,
     changes_of,
 )
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph, SessionKey, StoredLearner, StoredSession
-
-_TRIES = 200
-
-
-def history(length: int, seed: int = 0, students: int = 6) -> list[MasteryData]:
-    """Events of two tenants whose students, concepts and sessions have the same ids."""
-    draw = random.Random(seed)
-    events = []
-    for version in range(1, length + 1):
-        tenant_id, student = draw.choice(("t1", "t2")), f"s{draw.randrange(students)}"
-        session_id = draw.choice((None, "s1", "s2"))
-        scale = draw.choice(("default", "math"))
-        concepts = draw.sample(("c1", "c2", "c3", "c4"), draw.choice((1, 1, 2)))
-        events += [
-            mastery_data(
-                student,
-                concept_id,
-                version,
-                tenant_id=tenant_id,
-                session_id=session_id,
-                scale=scale,
-            )
-            for concept_id in concepts
-        ]
-    return events
-
-
-def expected(events: list[MasteryData]) -> DictGraph:
-    graph = DictGraph()
-    for event in events:
-        graph.apply(changes_of([event]))
-    return graph
-
-
-async def everything(graph: Graph) -> tuple[list[StoredLearner], list[StoredSession]]:
-    learners, sessions = await graph.stored(limit=10_000), await graph.sessions(limit=10_000)
-    return (
-        sorted(learners, key=lambda learner: learner.key),
-        sorted(sessions, key=lambda session: session.key),
-    )
-
-
-async def assert_holds(graph: Graph, events: list[MasteryData]) -> None:
-    model = expected(events)
-    assert await everything(graph) == (model.learners(), model.sessions())
-
-
-async def merge_until_done(graph: Graph, changes: list[GraphChange]) -> int:
-    """Merge as the engine does: where the graph is unavailable, again; returns the tries."""
-    for tries in range(1, _TRIES):
-        try:
-            await graph.merge(changes)
-        except GraphUnavailable:
-            await asyncio.sleep(random.random() / 100)
-        else:
-            return tries
-    raise AssertionError(f"no merge went through in {_TRIES} tries")
 
 
 async def test_given_events_when_projected_then_the_graph_holds_what_they_say(graph: Graph) -> None:
@@ -105,78 +45,6 @@ async def test_given_a_whole_history_in_one_batch_then_the_graph_holds_its_end(
     events = history(300)
 
     await graph.merge(changes_of(events))
-
-    await assert_holds(graph, events)
-
-
-async def test_given_merged_events_when_repeated_then_nothing_changes(graph: Graph) -> None:
-    events = history(40)
-    await graph.merge(changes_of(events))
-    before = await everything(graph)
-
-    await graph.merge(changes_of(events))
-    await graph.merge(changes_of(events[:7]))
-
-    assert await everything(graph) == before
-
-
-async def test_given_a_newer_version_when_an_older_one_comes_then_it_is_ignored(
-    graph: Graph,
-) -> None:
-    newer, older = mastery_data(version=9), mastery_data(version=8)
-
-    await graph.merge(changes_of([newer]))
-    await graph.merge(changes_of([older]))
-
-    await assert_holds(graph, [newer])
-
-
-async def test_given_an_older_version_when_a_newer_one_comes_then_it_takes_its_place(
-    graph: Graph,
-) -> None:
-    newer, older = mastery_data(version=9), mastery_data(version=8)
-
-    await graph.merge(changes_of([older]))
-    await graph.merge(changes_of([newer]))
-
-    await assert_holds(graph, [newer])
-
-
-async def test_given_the_same_version_with_other_numbers_then_the_first_stays(
-    graph: Graph,
-) -> None:
-    first = mastery_data(version=5)
-
-    await graph.merge(changes_of([first]))
-    await graph.merge(changes_of([mastery_data(version=5, mastery=0.99, attempts=77)]))
-
-    await assert_holds(graph, [first])
-
-
-async def test_given_several_versions_in_one_merge_in_any_order_then_the_newest_stays(
-    graph: Graph,
-) -> None:
-    events = [mastery_data(version=v) for v in (5, 9, 3)]
-    changes = [change for event in events for change in changes_of([event])]
-
-    await graph.merge(changes)
-
-    await assert_holds(graph, events)
-
-
-@pytest.mark.parametrize("seed", range(3))
-async def test_given_batches_out_of_order_with_repeats_then_the_graph_is_that_of_the_order(
-    graph: Graph, seed: int
-) -> None:
-    draw = random.Random(seed)
-    events = history(120, seed)
-    arriving = events + draw.choices(events, k=60)
-    draw.shuffle(arriving)
-
-    while arriving:
-        size = draw.randint(1, 60)
-        await graph.merge(changes_of(arriving[:size]))
-        del arriving[:size]
 
     await assert_holds(graph, events)
 
@@ -266,42 +134,6 @@ async def test_given_values_at_their_ends_then_they_come_back_as_they_were(graph
     mastery = {one.key.student_id: one.mastery[0] for one in await graph.stored()}
     assert mastery["least"].mastery == 5e-324
     assert type(mastery["whole"].mastery) is float
-
-
-async def test_given_a_version_beyond_64_bits_then_nothing_of_the_batch_is_stored(
-    graph: Graph,
-) -> None:
-    fine, too_large = mastery_data("anna"), mastery_data("zoe", version=2**63)
-
-    with pytest.raises(OverflowError):
-        await graph.merge(changes_of([fine, too_large]))
-
-    assert await everything(graph) == ([], [])
-    await graph.merge(changes_of([fine]))
-    await assert_holds(graph, [fine])
-
-
-async def test_given_clients_that_merge_the_same_learners_at_once_then_none_fails_for_good(
-    graph: Graph, open_graph: Open
-) -> None:
-    several = type(graph).__name__ != "EmbeddedGraph"
-    clients = [open_graph() for _ in range(3)] if several else [graph] * 3
-    events = history(400, students=12)
-    batches = [random.Random(k).sample(events, len(events)) for k in range(3)]
-    try:
-        await asyncio.gather(
-            *(
-                merge_until_done(client, changes_of(batch[start : start + 50]))
-                for client, batch in zip(clients, batches, strict=True)
-                for start in range(0, len(batch), 50)
-            )
-        )
-    finally:
-        for client in clients:
-            if client is not graph:
-                await client.close()
-
-    await assert_holds(graph, events)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])

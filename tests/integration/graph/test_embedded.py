@@ -5,7 +5,7 @@ from pathlib import Path
 import ladybug
 import pytest
 
-from tests.integration.graph.test_contract import assert_holds, history
+from tests.support.graph_contents import assert_holds, history
 from workers.common.errors import GraphRefused
 from workers.graph.changes import changes_of
 from workers.graph.concept_map import MappedConcept

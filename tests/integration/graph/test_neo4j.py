@@ -8,7 +8,7 @@ import pytest
 from neo4j import AsyncDriver, AsyncGraphDatabase
 
 from tests.integration.graph.conftest import neo4j_graph
-from tests.integration.graph.test_contract import assert_holds, history
+from tests.support.graph_contents import assert_holds, history
 from tests.support.graph_events import mastery_data
 from tests.support.neo4j_proxy import proxied
 from tests.support.servers import Neo4j

@@ -1,108 +1,30 @@
 """Reconciling a graph with a ledger: whatever is wrong, afterwards it is as if it never was."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from contracts.mastery import MasteryChanged
 from tests.integration.graph.conftest import neo4j_graph
-from tests.integration.graph.test_contract import everything
-from tests.support.factories import START, answer, learner_log, uuid_of
-from tests.support.graph_events import DictGraph
-from tests.support.ledger_steps import record
+from tests.support.factories import START, answer, learner_log
+from tests.support.graph_contents import everything
+from tests.support.school import KEYS, School
 from tests.support.servers import Neo4j
-from workers.common.retrying import Retrying
-from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.learner import LearnerKey
 from workers.graph.changes import (
     AbilityChange,
     AttendanceChange,
     GraphChange,
     MasteryChange,
     PractisedChange,
-    changes_of,
 )
 from workers.graph.cypher_graph import CypherGraph
-from workers.graph.projector import Projector
-from workers.graph.protocol import Graph, SessionKey, StoredLearner, StoredSession
+from workers.graph.protocol import Graph, SessionKey
 from workers.graph.repairs import Repair
 from workers.graph.statements import Merge
 from workers.ledger.memory.ledger import MemoryLedger
-from workers.ledger.rows import Stored
 from workers.operations.reconciliation.comparison import Difference
-from workers.operations.reconciliation.graph_repair import Compared, GraphRepair
 from workers.operations.repair.scope import Scope
-from workers.publishing.mastery_events import restated_events
-
-KEYS = [LearnerKey(tenant, student) for tenant in ("t1", "t2") for student in ("s1", "s2", "s3")]
-
-
-@dataclass
-class School:
-    """A ledger with learners, and a graph that has seen all their events."""
-
-    ledger: MemoryLedger
-    graph: Graph
-
-    async def record(self, key: LearnerKey, log: Sequence[Response]) -> None:
-        await record(self.ledger, key, log)
-
-    async def project(self) -> None:
-        """All events there ever were, through the projector."""
-        await Projector(self.graph).project(self.events())
-
-    def events(self) -> list[MasteryChanged]:
-        return [
-            MasteryChanged.model_validate_json(event)
-            for key, account in self.ledger._accounts.items()
-            for one in account.log.values()
-            for event in restated_events(
-                key, one, {c["concept_id"] for c in one.outcome["concepts"]}
-            )
-        ]
-
-    def expected(self) -> tuple[list[StoredLearner], list[StoredSession]]:
-        model = DictGraph()
-        for event in self.events():
-            model.apply(changes_of([event.data]))
-        return model.learners(), model.sessions()
-
-    async def assert_equal(self) -> None:
-        assert await everything(self.graph) == self.expected()
-
-    async def mastery(self, key: LearnerKey, number: int = 0) -> MasteryChange:
-        (learner,) = await self.graph.learners([key])
-        return learner.mastery[number]
-
-    async def reconcile(
-        self, scope: Scope | None = None, after: LearnerKey | None = None, *, dry_run: bool = False
-    ) -> "Outcome":
-        repair = GraphRepair(
-            ledger=self.ledger,
-            graph=self.graph,
-            retrying=Retrying(first_s=0.001, longest_s=0.002),
-            scope=scope or Scope(),
-            dry_run=dry_run,
-        )
-        return Outcome([page async for page in repair.run(after)])
-
-
-class Outcome:
-    def __init__(self, pages: list[Compared]) -> None:
-        self.learners = sum(page.learners for page in pages)
-        self.found: list[Difference] = [one for page in pages for one in page.found]
-        self.left = [one for page in pages for one in page.left]
-        self.nodes = [one for page in pages for one in page.nodes]
-
-    @property
-    def kinds(self) -> list[str]:
-        return [one.kind for one in self.found]
-
-    @property
-    def identities(self) -> list[tuple[str, ...]]:
-        return [one.identity[1] for one in self.found]
 
 
 @pytest.fixture
@@ -336,130 +258,6 @@ async def test_given_a_cursor_then_learners_up_to_it_are_not_looked_at(school: S
 
     assert outcome.learners == 2
     assert outcome.identities == [one[:3] for one in altered[4:]]
-
-
-class BusyLedger(MemoryLedger):
-    """A ledger in which something happens just after it was read for a comparison."""
-
-    def __init__(self, happens: Any) -> None:
-        super().__init__()
-        self.happens = happens
-
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        found = await super().stored(keys)
-        happens, self.happens = self.happens, None
-        if happens is not None:
-            await happens()
-        return found
-
-
-async def test_given_an_event_that_a_wrong_version_kept_out_meanwhile_then_it_is_there_in_the_end(
-    graph: Graph,
-) -> None:
-    ledger = BusyLedger(None)
-    school = School(ledger, graph)
-    key = KEYS[0]
-    await school.record(key, [answer(n) for n in range(3)])
-    await school.project()
-    one = await school.mastery(key)
-    await graph.merge([one._replace(version=10**6)])
-    ahead = await school.mastery(key)
-
-    async def another_answer() -> None:
-        await school.record(key, [answer(3)])
-        await school.project()
-        assert await school.mastery(key) == ahead, "the guard kept the event out"
-
-    ledger.happens = another_answer
-    outcome = await school.reconcile()
-
-    assert outcome.kinds[0] == "ahead"
-    assert (await school.mastery(key)).attempts == 4
-    await school.assert_equal()
-
-
-async def test_given_events_between_the_two_readings_then_nothing_is_taken_for_wrong(
-    graph: Graph,
-) -> None:
-    ledger = BusyLedger(None)
-    school = School(ledger, graph)
-    key = KEYS[0]
-    await school.record(key, [answer(0, session="s")])
-    await school.project()
-    read = graph.learners
-    number = 0
-
-    async def one_more() -> None:
-        nonlocal number
-        number += 1
-        await school.record(key, [answer(number, session="s", concepts=("c", f"new-{number}"))])
-        await school.project()
-
-    async def then_one_more(keys: Sequence[LearnerKey]) -> list[StoredLearner]:
-        found = await read(keys)
-        await one_more()
-        ledger.happens = one_more
-        return found
-
-    graph.learners = then_one_more  # type: ignore[method-assign]  # only of this object
-    ledger.happens = one_more
-    outcome = await school.reconcile()
-
-    assert number > 1
-    assert set(outcome.kinds) <= {"behind", "missing"}
-    assert not outcome.left
-    await school.assert_equal()
-
-
-async def test_given_a_response_that_came_after_its_learner_was_compared_then_its_concept_stays(
-    graph: Graph,
-) -> None:
-    school = School(MemoryLedger(), graph)
-    for key in KEYS[:2]:
-        await school.record(key, [answer(0, session="s")])
-    await school.project()
-    pages = graph.students
-    late = Response(uuid_of("late"), "s", "i", ("late",), "default", 1.0, 10**15)
-
-    async def after_a_late_one(
-        after: LearnerKey | None = None, limit: int = 500
-    ) -> list[LearnerKey]:
-        if late.response_id not in school.ledger._accounts[KEYS[0]].log:
-            await school.record(KEYS[0], [late])
-            await school.project()
-        return await pages(after, limit)
-
-    graph.students = after_a_late_one  # type: ignore[method-assign]  # only of this object
-    outcome = await school.reconcile()
-
-    assert not outcome.found
-    await school.assert_equal()
-
-
-async def test_given_a_concept_practised_at_last_while_it_is_taken_away_then_it_is_there_in_the_end(
-    graph: Graph,
-) -> None:
-    ledger = BusyLedger(None)
-    school = School(ledger, graph)
-    await school.record(KEYS[0], [answer(0, session="s")])
-    await school.project()
-    await graph.merge([PractisedChange("t1", "s", "x")])
-    asked = graph.attendees
-
-    async def practise() -> None:
-        await school.record(KEYS[0], [answer(1, session="s", concepts=("x",))])
-        await school.project()
-
-    async def then_practise(keys: Sequence[SessionKey]) -> dict[SessionKey, list[LearnerKey]]:
-        if len(ledger._accounts[KEYS[0]].log) == 1:
-            ledger.happens = practise
-        return await asked(keys)
-
-    graph.attendees = then_practise  # type: ignore[method-assign]  # only of this object
-    outcome = await school.reconcile()
-
-    assert outcome.kinds == ["stray"]
-    await school.assert_equal()
 
 
 async def test_given_foreign_ties_then_nodes_of_nobody_stay(neo4j: Neo4j) -> None:

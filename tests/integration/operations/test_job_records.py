@@ -1,7 +1,6 @@
 """Records of jobs in a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +16,6 @@ from workers.operations.jobs.record import JobKey, JobRequest, JobStatus
 from workers.operations.jobs.records import JobRecords, Run
 from workers.operations.jobs.schedule import Schedule
 from workers.operations.jobs.scheduler import Scheduler
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
-        yield client
 
 
 def _asked(number: int, tenant_id: str = "t", **parameters: Any) -> JobRequest:

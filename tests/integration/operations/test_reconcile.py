@@ -17,16 +17,15 @@ from contracts.mastery import MasteryChanged
 from contracts.streams import MASTERY
 from tests.faults.servers import RedisServer, scratch
 from tests.integration.graph.conftest import neo4j_graph
+from tests.support.run_results import graph_differences, stored_mastery
 from tests.support.servers import Neo4j, Supabase
 from tests.support.whole_run import (
     MASTERY_COMMAND,
     Setting,
     drain,
-    graph_differences,
     publish,
     simulated_rows,
     start_worker,
-    stored_mastery,
 )
 from workers.common.retrying import Retrying
 from workers.common.times import to_us

@@ -14,15 +14,9 @@ from typer.testing import CliRunner
 from contracts.streams import MASTERY
 from tests.support.factories import learner_log
 from tests.support.ledger_steps import record
+from tests.support.run_results import graph_differences, ledger_differences
 from tests.support.servers import Neo4j
-from tests.support.whole_run import (
-    Setting,
-    drain,
-    graph_differences,
-    ledger_differences,
-    publish,
-    simulated_rows,
-)
+from tests.support.whole_run import Setting, drain, publish, simulated_rows
 from workers.cli.main import app
 from workers.common.errors import MasteryError
 from workers.common.times import iso

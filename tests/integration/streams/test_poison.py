@@ -9,7 +9,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contracts.streams import REJECTED, RESPONSES
-from tests.support.whole_run import Setting, found, publish, simulated_rows
+from tests.support.run_results import found
+from tests.support.whole_run import Setting, publish, simulated_rows
 from workers.streams.tries import tries_key
 
 _MAX_DELIVERIES = 2

@@ -1,7 +1,5 @@
 """Tries of entries, on a real Redis: they outlive the process, and a repeat counts nothing."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from redis.asyncio import Redis
 
@@ -10,12 +8,6 @@ from workers.common.errors import RedisUnavailable, StreamRefused
 from workers.streams.tries import Tries, tries_key
 
 ENTRY = "1795253400123-0"
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
-        yield client
 
 
 async def test_given_tries_when_noted_then_another_process_sees_them(

@@ -1,65 +1,17 @@
-"""Trimming on a real Redis: what somebody needs stays, whatever else goes."""
+"""Trimming responses on a real Redis: what somebody needs stays, whatever else goes."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from tests.support.trimmed_stream import OURS, RESPONSES, STREAM, add, group, ids, read, trim_all
 from workers.common.errors import RedisUnavailable, StreamRefused
 from workers.streams.entry_ids import order
 from workers.streams.tries import tries_key
-from workers.streams.trimming import Bounds, Need, Trimmer
-
-STREAM, OURS = "practice.responses.v1", "ours"
-RESPONSES = Bounds(STREAM, OURS)
-HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
-        yield client
-
-
-@pytest.fixture
-def trimmer(redis: Redis) -> Trimmer:
-    return Trimmer(redis)
-
-
-async def add(redis: Redis, count: int) -> list[str]:
-    async with redis.pipeline(transaction=False) as pipeline:
-        for number in range(count):
-            pipeline.xadd(STREAM, {"event": f"{number}"})
-        return [entry_id.decode() for entry_id in await pipeline.execute()]
-
-
-async def group(redis: Redis, *names: str) -> None:
-    for name in names:
-        await redis.xgroup_create(STREAM, name, id="0", mkstream=True)
-
-
-async def read(redis: Redis, name: str, count: int, *, consumer: str = "c") -> None:
-    await redis.xreadgroup(name, consumer, {STREAM: ">"}, count=count)
-
-
-async def ids(redis: Redis) -> list[str]:
-    entries: Any = await redis.xrange(STREAM)
-    return [entry_id.decode() for entry_id, _ in entries]
-
-
-async def trim_all(trimmer: Trimmer, bounds: Bounds = RESPONSES) -> int:
-    total = 0
-    while True:
-        found = await trimmer.trim(bounds)
-        total += found.entries
-        if not found.more:
-            return total
-
-
-# Responses
+from workers.streams.trimming import Need, Trimmer
 
 
 async def test_given_pending_and_unread_entries_when_trimmed_then_exactly_the_acked_before_them_go(
@@ -274,156 +226,6 @@ async def test_given_readers_and_writers_at_work_when_trimmed_then_every_entry_i
 
     assert seen == {OURS: added, "slow": added}
     assert trimmed + await trim_all(trimmer) == len(added)
-
-
-# The mastery stream
-
-
-@pytest.mark.parametrize("keep", [1, 37, 100, 399, 400, 1_000])
-async def test_given_all_acked_when_trimmed_then_exactly_the_newest_stay(
-    redis: Redis, trimmer: Trimmer, keep: int
-) -> None:
-    await group(redis, OURS)
-    added = await add(redis, 400)
-    await redis.xreadgroup(OURS, "c", {STREAM: ">"}, noack=True)
-    await trim_all(trimmer, Bounds(STREAM, OURS, keep, HOUR_MS))
-    assert await ids(redis) == added[-keep:]
-
-
-async def test_given_entries_of_which_some_are_unacked_when_trimmed_then_more_than_keep_stay(
-    redis: Redis, trimmer: Trimmer
-) -> None:
-    await group(redis, OURS)
-    added = await add(redis, 400)
-    await read(redis, OURS, 400)
-    await redis.xack(STREAM, OURS, *added[:250])
-    await trim_all(trimmer, Bounds(STREAM, OURS, 37, HOUR_MS))
-    assert await ids(redis) == added[250:]
-
-
-async def test_given_a_group_that_is_to_come_when_trimmed_then_it_has_read_nothing(
-    redis: Redis, trimmer: Trimmer
-) -> None:
-    added = await add(redis, 50)
-    await group(redis, "foreign")
-    await redis.xreadgroup("foreign", "c", {STREAM: ">"}, noack=True)
-    await trim_all(trimmer, Bounds(STREAM, OURS, 10, HOUR_MS))
-    assert await ids(redis) == added
-
-
-async def old(redis: Redis, count: int, age_ms: int) -> list[str]:
-    """Entries that were added so long ago."""
-    seconds, microseconds = await redis.time()
-    at = seconds * 1000 + microseconds // 1000 - age_ms
-    made = [f"{at}-{number}" for number in range(count)]
-    for entry_id in made:
-        await redis.xadd(STREAM, {"event": "x"}, id=entry_id)
-    return made
-
-
-@pytest.mark.parametrize("state", ["unread", "pending", "to come"])
-async def test_given_unacked_entries_past_the_retention_when_trimmed_then_they_go(
-    redis: Redis, trimmer: Trimmer, state: str
-) -> None:
-    gone = await old(redis, 250, 2 * HOUR_MS)
-    young = await old(redis, 150, HOUR_MS // 2)
-    if state != "to come":
-        await group(redis, OURS)
-    if state == "pending":
-        await read(redis, OURS, 400)
-
-    found = await trimmer.trim(Bounds(STREAM, OURS, 10, HOUR_MS))
-
-    assert await ids(redis) == young
-    if state != "to come":
-        assert found.needs == (Need(OURS, gone[0]),)
-        assert found.age_s(gone[0]) == pytest.approx(7200, abs=5)
-    assert found.first == young[0]
-
-
-async def test_given_old_entries_among_the_newest_when_trimmed_then_they_stay(
-    redis: Redis, trimmer: Trimmer
-) -> None:
-    added = await old(redis, 250, 2 * HOUR_MS)
-    await group(redis, OURS)
-    await trim_all(trimmer, Bounds(STREAM, OURS, 40, HOUR_MS))
-    assert await ids(redis) == added[-40:]
-
-
-async def test_given_old_unacked_responses_when_trimmed_then_they_stay(
-    redis: Redis, trimmer: Trimmer
-) -> None:
-    added = await old(redis, 20, 1_000 * HOUR_MS)
-    await group(redis, OURS)
-    assert await trim_all(trimmer) == 0
-    assert await ids(redis) == added
-
-
-# Consumers and tries
-
-
-async def consumers(redis: Redis, name: str = OURS) -> set[str]:
-    return {info["name"].decode() for info in await redis.xinfo_consumers(STREAM, name)}
-
-
-async def test_given_silent_consumers_when_forgotten_then_not_ours_nor_one_with_pending_entries(
-    redis: Redis, trimmer: Trimmer
-) -> None:
-    await group(redis, OURS, "foreign")
-    (entry_id,) = await add(redis, 1)
-    await read(redis, OURS, 1, consumer="holds")
-    for name in ("me", "gone", "away"):
-        await redis.xgroup_createconsumer(STREAM, OURS, name)
-    await redis.xgroup_createconsumer(STREAM, "foreign", "theirs")
-    await asyncio.sleep(0.06)
-    await redis.xgroup_createconsumer(STREAM, OURS, "lively")
-
-    removed = await trimmer.forget_consumers(STREAM, OURS, idle_ms=50, own="me")
-
-    assert sorted(removed) == ["away", "gone"]
-    assert await consumers(redis) == {"holds", "me", "lively"}
-    assert await consumers(redis, "foreign") == {"theirs"}
-    await redis.xclaim(STREAM, OURS, "me", 0, [entry_id])
-    await asyncio.sleep(0.06)
-    assert "holds" in await trimmer.forget_consumers(STREAM, OURS, idle_ms=50, own="me")
-    (row,) = await redis.xpending_range(STREAM, OURS, "-", "+", 9)
-    assert row["consumer"] == b"me"
-
-
-async def test_given_a_forgotten_consumer_that_lives_when_it_waits_then_it_reads_on(
-    redis_url: str, redis: Redis, trimmer: Trimmer
-) -> None:
-    await group(redis, OURS)
-    async with Redis.from_url(redis_url) as other:
-        reading = asyncio.ensure_future(
-            other.xreadgroup(OURS, "lives", {STREAM: ">"}, count=1, block=5_000)
-        )
-        await asyncio.sleep(0.06)
-        await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, own="me")
-        await add(redis, 1)
-        assert await reading
-    assert await consumers(redis) == {"lives"}
-
-
-async def test_given_neither_stream_nor_group_when_forgotten_then_there_is_nothing(
-    redis: Redis, trimmer: Trimmer
-) -> None:
-    assert await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, own="me") == []
-    await group(redis, "foreign")
-    assert await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, own="me") == []
-
-
-async def test_given_tries_when_forgotten_then_those_of_entries_that_are_left_stay(
-    redis: Redis, trimmer: Trimmer
-) -> None:
-    assert await trimmer.forget_tries(STREAM, "5-0") == 0
-    await redis.hset(tries_key(STREAM), mapping={f"4-{n}": "1" for n in range(1_200)})
-    await redis.hset(tries_key(STREAM), mapping={"5-0": "2", "10-3": "1"})
-    assert await trimmer.forget_tries(STREAM, "5-0") == 1_200
-    assert await redis.hgetall(tries_key(STREAM)) == {b"5-0": b"2", b"10-3": b"1"}
-
-
-# Failures
 
 
 async def test_given_a_key_of_another_kind_when_trimmed_then_it_is_refused(

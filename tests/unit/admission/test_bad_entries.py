@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import bad_entries
-from tests.support.bad_entries import CONFLICTS, ISSUER, KINDS, BadEntry, bad_entry, early, spread
+from tests.support.bad_entries import ISSUER, BadEntry, bad_entry, spread
+from tests.support.bad_entry_kinds import CONFLICTS, KINDS, early
 from tests.support.doubles import admission, entry_id, raw
 from tests.support.examples import examples
 from tests.support.factories import MISSING, START_US, changed, claims, event, event_json
