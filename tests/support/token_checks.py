@@ -14,7 +14,7 @@ from workers.identity.verifier import Verifier
 
 SECRET: Final = b"0123456789abcdefghijklmnopqrstuv"
 STUDENT: Final = Identity("school-7", "student-42", "authenticated")
-"""Who the claims of `token_claims` are."""
+"""The identity in the claims of `token_claims`."""
 RULES: Final = ClaimRules(ISSUER, "authenticated", "tenant_id")
 ES256: Final = SigningKey("es")
 EDDSA: Final = SigningKey("ed", "EdDSA")

@@ -10,7 +10,6 @@ from workers.config.loading import load_settings
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
-
 LONG = f"{SECRET}-{SECRET[::-1]}"
 JWKS = "https://issuer.example/jwks.json"
 

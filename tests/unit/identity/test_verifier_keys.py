@@ -1,4 +1,4 @@
-"""Keys that are not known, or no longer, and the cache of verified tokens."""
+"""Unknown and retired keys, and the cache of verified tokens."""
 
 from typing import Any
 

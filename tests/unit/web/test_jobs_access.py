@@ -1,4 +1,4 @@
-"""Who may see `/v1/jobs`: roles, tenants, origins."""
+"""Access to `/v1/jobs`: roles, tenants, origins."""
 
 import pytest
 
@@ -8,8 +8,6 @@ from tests.support.served_jobs import served as _served
 from workers.app.http import cors
 
 _JOB = uuid_of("job", 1)
-
-
 _ORIGIN = "https://app.example"
 
 

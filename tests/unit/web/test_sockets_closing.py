@@ -1,4 +1,4 @@
-"""Why the server closes a socket, and what is logged of it."""
+"""Closed sockets: the code the client sees, and what the log says."""
 
 import asyncio
 import time
