@@ -8,11 +8,13 @@ from contracts.rejections import RejectionCode
 from tests.support.issuer import ISSUER, STARTED_S, SigningKey
 from workers.common.errors import Refused
 from workers.common.jwt_algorithms import KEY_ALGORITHMS, SECRET_ALGORITHMS
-from workers.identity.claims import ClaimRules
+from workers.identity.claims import ClaimRules, Identity
 from workers.identity.keys import KeySet, usable_keys
 from workers.identity.verifier import Verifier
 
 SECRET: Final = b"0123456789abcdefghijklmnopqrstuv"
+STUDENT: Final = Identity("school-7", "student-42", "authenticated")
+"""The identity in the claims of `token_claims`."""
 RULES: Final = ClaimRules(ISSUER, "authenticated", "tenant_id")
 ES256: Final = SigningKey("es")
 EDDSA: Final = SigningKey("ed", "EdDSA")

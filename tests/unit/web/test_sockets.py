@@ -1,143 +1,39 @@
-"""Sockets of the real server in this process, over the embedded Redis."""
+"""Sockets: who may open one, and what they say."""
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
 import pytest
 from redis.asyncio import Redis
-from starlette.middleware import Middleware
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
 from structlog.testing import capture_logs
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from contracts.streams import MASTERY
 from tests.support.factories import uuid_of
-from tests.support.http_callers import guard, operator, store, token
+from tests.support.http_callers import operator, token
+from tests.support.served_sockets import ORIGIN as _ORIGIN
+from tests.support.served_sockets import PATH as _PATH
+from tests.support.served_sockets import WITHIN_S as _WITHIN_S
+from tests.support.served_sockets import code as _code
+from tests.support.served_sockets import event as _event
+from tests.support.served_sockets import served as _served
+from tests.support.served_sockets import until as _until
 from workers.common.errors import RedisUnavailable
-from workers.estimation.learner import LearnerKey
-from workers.operations.jobs.progress_feed import JobWatch
 from workers.operations.jobs.record import JobKey, JobRequest, JobStatus
-from workers.operations.jobs.records import JobRecords
-from workers.web import socket_protocol
-from workers.web.http import application
-from workers.web.limits.rates import AddressMiddleware, Rates
-from workers.web.server import HttpServer
-from workers.web.sockets import mastery, serving
-from workers.web.sockets.admission import SocketAdmission
+from workers.web.sockets import mastery
 from workers.web.sockets.mastery import LiveMastery
-from workers.web.sockets.routes import Sockets
 
-_WITHIN_S: Final = 30.0
-_ORIGIN: Final = "https://app.example"
-_PATH: Final = "/v1/ws/students/student-42/mastery"
 _JOB: Final = JobKey("school-7", uuid_of("job", 1))
 _JOB_PATH: Final = f"/v1/ws/jobs/{_JOB.job_id}"
-
-
-@dataclass
-class _Served:
-    port: int
-    redis: Redis
-    records: JobRecords
-    admission: SocketAdmission
-    live: LiveMastery
-
-    def open(self, path: str, of: str | None = None, **how: Any) -> connect:
-        if of is not None:
-            how["subprotocols"] = [Subprotocol("bearer"), Subprotocol(of)]
-        return connect(f"ws://127.0.0.1:{self.port}{path}", open_timeout=_WITHIN_S, **how)
-
-    async def refusal(self, path: str, of: str | None = None, **how: Any) -> tuple[int, str]:
-        """The status and message with which a handshake is refused."""
-        with pytest.raises(InvalidStatus) as caught:
-            await self.open(path, of, **how).__aenter__()
-        answer = caught.value.response
-        error = json.loads(answer.body or b"")["error"]
-        assert error["status"] == answer.status_code
-        assert error["request_id"] == answer.headers["x-request-id"]
-        assert answer.headers["cache-control"] == "no-store"
-        return answer.status_code, error["message"]
-
-
-async def _fails(socket: WebSocket) -> None:
-    await socket.accept()
-    raise RuntimeError("secret detail")
-
-
-async def _fails_at_once(_: WebSocket) -> None:
-    raise RuntimeError("secret detail")
-
-
-@asynccontextmanager
-async def _served(
-    live: type[LiveMastery] = LiveMastery, *, address: str = "1000/minute", **limits: int
-) -> AsyncIterator[_Served]:
-    async with store() as redis:
-        records = JobRecords(redis)
-        watch = JobWatch(redis, records)
-        admission = SocketAdmission(
-            guard(redis),
-            origins=[_ORIGIN],
-            max_open=limits.get("max_open", 50),
-            max_per_subject=limits.get("max_per_subject", 5),
-        )
-        sockets = Sockets(
-            admission=admission,
-            records=records,
-            watch=watch,
-            live=live(redis, [MASTERY]),
-            delegate_roles=["service_role"],
-            job_roles=["service_role"],
-        )
-        app = application(
-            [
-                *sockets.routes,
-                WebSocketRoute("/v1/ws/fails", _fails),
-                WebSocketRoute("/v1/ws/fails/at-once", _fails_at_once),
-            ],
-            [Middleware(AddressMiddleware, rates=Rates(redis, subject=address, address=address))],
-        )
-        server = HttpServer(app, "127.0.0.1", 0)
-        await server.start()
-        try:
-            yield _Served(server.port, redis, records, admission, sockets.live)
-        finally:
-            await server.stop()
-            await watch.close()
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_WITHIN_S):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 async def _next(socket: ClientConnection) -> Any:
     async with asyncio.timeout(_WITHIN_S):
         return json.loads(await socket.recv())
-
-
-async def _code(read: Callable[[], Awaitable[Any]]) -> int | None:
-    """The code with which the other side closes, whatever it says before."""
-    async with asyncio.timeout(_WITHIN_S):
-        while True:
-            try:
-                await read()
-            except ConnectionClosed as closed:
-                return None if closed.rcvd is None else closed.rcvd.code
-
-
-def _event(tenant_id: str = "school-7", student_id: str = "student-42", **more: Any) -> str:
-    return json.dumps({"data": {"tenant_id": tenant_id, "student_id": student_id, **more}})
 
 
 async def _add(redis: Redis, event: str | bytes) -> None:
@@ -325,103 +221,3 @@ async def test_given_a_job_when_it_moves_on_then_each_step_is_said_until_it_has_
                 "kind": "verify", "status": "failed", "problem": "it did not work",
             }  # fmt: skip
             assert await _code(socket.recv) == 1000
-
-
-# Why they are closed
-
-
-async def test_given_a_token_that_expires_when_it_does_then_the_socket_is_closed() -> None:
-    async with (
-        _served() as served,
-        served.open(_PATH, token(exp=int(time.time()) + 1)) as socket,
-    ):
-        assert await _code(socket.recv) == 4401
-
-
-async def test_given_a_client_that_talks_when_it_goes_on_then_the_socket_is_closed() -> None:
-    async def say() -> None:
-        await socket.send("hello")
-        await asyncio.sleep(0)
-
-    async with _served() as served, served.open(_PATH, token()) as socket:
-        assert await _code(say) == 1008
-
-
-async def test_given_a_long_message_when_it_arrives_then_the_socket_is_closed() -> None:
-    async with _served() as served, served.open(_PATH, token()) as socket:
-        await socket.send("x" * (socket_protocol.MAX_MESSAGE_BYTES + 1))
-        assert await _code(socket.recv) == 1009
-
-
-async def test_given_a_server_that_ends_when_it_does_then_sockets_are_told_to_come_again() -> None:
-    async with _served() as served:
-        socket = await served.open(_PATH, token()).__aenter__()
-    assert await _code(socket.recv) == 1012
-
-
-def _flood(live: LiveMastery) -> None:
-    """More than sockets of the system take, and a queue."""
-    key = LearnerKey("school-7", "student-42")
-    event = _event(filling="x" * 20_000).encode()
-    for _ in range(50):
-        if not live.followers(key):
-            return
-        live.deliver(event)
-
-
-async def test_given_a_slow_client_when_its_mailbox_is_full_then_it_is_closed_and_told() -> None:
-    async with _served() as served, served.open(_PATH, token(), max_queue=1) as socket:
-        key = LearnerKey("school-7", "student-42")
-        async with asyncio.timeout(_WITHIN_S):
-            while not any(one.overflowing.is_set() for one in served.live.followers(key)):
-                _flood(served.live)
-                await asyncio.sleep(0)
-        assert await _code(socket.recv) == 1013
-
-
-async def test_given_a_client_that_reads_nothing_when_it_is_too_slow_then_it_is_cut(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(serving, "_CLOSING_S", 0.05)
-    monkeypatch.setattr(socket_protocol, "_CUT_S", 0.05)
-    async with _served() as served:
-        socket = await served.open(_PATH, token(), max_queue=1).__aenter__()
-        async with asyncio.timeout(_WITHIN_S):
-            while served.admission.inside:
-                _flood(served.live)
-                await asyncio.sleep(0)
-        assert await _code(socket.recv) != 1000
-
-
-@pytest.mark.parametrize("path", ["/v1/ws/fails", "/v1/ws/fails/at-once"])
-async def test_given_a_failure_when_it_happens_then_the_log_has_it_and_the_client_does_not(
-    path: str,
-) -> None:
-    async with _served() as served:
-        with capture_logs() as logs:
-            if path.endswith("at-once"):
-                assert (await served.refusal(path))[0] == 500
-            else:
-                async with served.open(path) as socket:
-                    assert await _code(socket.recv) == 1011
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["request failed"]
-
-
-async def test_given_sockets_when_logged_then_id_and_code_are_there_and_no_token() -> None:
-    mine = token()
-    with capture_logs() as logs:
-        async with _served() as served:
-            async with served.open(
-                f"{_PATH}?token={mine}", additional_headers={"X-Request-ID": "req-5"}
-            ) as socket:
-                assert socket.response is not None
-                assert socket.response.headers["x-request-id"] == "req-5"
-            await _until(lambda: served.admission.inside == 0)
-            await served.refusal(_PATH, "eyJforged")
-
-    lines = [line for line in logs if line["event"] == "socket"]
-    assert [(line["status"], line.get("close_code")) for line in lines] == [
-        (101, 1000),
-        (401, None),
-    ]
-    assert "eyJ" not in str(logs)

@@ -1,21 +1,15 @@
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
-from typer.testing import CliRunner
 
-from workers.cli import migrate
-from workers.cli.commands.migrate import app
-from workers.common.errors import LedgerUnavailable, MigrationError, SettingsError
-from workers.ledger.schema import migrations, schema_files
+from tests.support.postgres_connections import connected, value
+from workers.common.errors import LedgerUnavailable, MigrationError
+from workers.ledger.schema import migrations
 from workers.ledger.schema.embedded import EmbeddedPostgres
 from workers.ledger.schema.migrations import HistoryEntry, Migrations
-from workers.ledger.schema.schema_files import MigrationFile, migration_files
+from workers.ledger.schema.schema_files import MigrationFile
 
 FIRST = MigrationFile("20260101000000", "first", "create table one (a int)", "drop table one")
 SECOND = MigrationFile("20260102000000", "second", "create table two (a int)", "drop table two")
@@ -24,91 +18,12 @@ FILES = (FIRST, SECOND, THIRD)
 NOBODY_LISTENS = "postgresql://postgres@127.0.0.1:1/postgres"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres()
-    asyncio.run(server.start())
-    yield server
-    asyncio.run(server.stop())
-
-
 @pytest.fixture
 async def dsn(postgres: EmbeddedPostgres) -> str:
     name = f"t{uuid.uuid4().hex}"
     async with connected(postgres.dsn) as connection:
         await connection.execute(f"create database {name} template template0 strategy file_copy")
     return postgres.dsn.replace("/postgres?", f"/{name}?")
-
-
-@asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def value(dsn: str, query: str, *arguments: object) -> Any:
-    async with connected(dsn) as connection:
-        return await connection.fetchval(query, *arguments)
-
-
-def write(base: Path, folder: str, name: str, sql: str = "select 1") -> None:
-    (base / folder).mkdir(exist_ok=True)
-    (base / folder / name).write_text(sql)
-
-
-# The files
-
-
-def test_given_this_program_when_its_files_are_read_then_each_migration_has_a_rollback() -> None:
-    files = migration_files()
-    assert files
-    assert [f.version for f in files] == sorted(f.version for f in files)
-    assert all(f.name.startswith(migrations.OURS) for f in files)
-    assert all(file.down for file in files)
-
-
-def test_given_a_file_with_another_name_when_read_then_the_form_of_names_is_told(
-    tmp_path: Path,
-) -> None:
-    write(tmp_path, "migrations", "1_early.sql")
-    with pytest.raises(MigrationError, match=r"1_early\.sql must be named <14 digits>"):
-        migration_files(tmp_path)
-
-
-def test_given_two_files_of_one_version_when_read_then_both_are_named(tmp_path: Path) -> None:
-    write(tmp_path, "migrations", "20260101000000_a.sql")
-    write(tmp_path, "migrations", "20260101000000_b.sql")
-    with pytest.raises(MigrationError, match=r"20260101000000_a, .*20260101000000_b\.sql"):
-        migration_files(tmp_path)
-
-
-def test_given_a_rollback_of_no_migration_when_read_then_it_is_named(tmp_path: Path) -> None:
-    write(tmp_path, "migrations", "20260101000000_a.sql")
-    write(tmp_path, "rollbacks", "20260101000000_b.sql")
-    with pytest.raises(MigrationError, match="20260101000000_b"):
-        migration_files(tmp_path)
-
-
-def test_given_an_installed_wheel_when_looked_for_then_its_own_files_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "site-packages" / "workers" / "ledger"
-    monkeypatch.setattr(schema_files, "__file__", str(package / "schema_files.py"))
-    write_parent = package / "sql"
-    write_parent.mkdir(parents=True)
-    write(write_parent, "migrations", "20260101000000_a.sql")
-    assert schema_files.schema_directory() == write_parent
-
-
-def test_given_no_files_at_all_when_looked_for_then_the_installation_is_blamed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(schema_files, "__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))
-    with pytest.raises(MigrationError, match="install the package again"):
-        migration_files()
 
 
 # Up and down
@@ -367,58 +282,3 @@ async def test_given_an_error_of_asyncpg_when_connecting_then_it_is_one_of_ours(
     with pytest.raises(expected) as caught:
         await Migrations(NOBODY_LISTENS, files=FILES).current()
     assert caught.value.__cause__ is error
-
-
-# The command
-
-
-@pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.chdir(tmp_path)
-    for name in ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "ENVIRONMENT"):
-        monkeypatch.delenv(name, raising=False)
-    return monkeypatch
-
-
-def test_given_a_database_url_when_the_commands_are_run_then_they_say_what_they_did(
-    postgres: EmbeddedPostgres, environment: pytest.MonkeyPatch
-) -> None:
-    name = f"t{uuid.uuid4().hex}"
-    asyncio.run(
-        value(postgres.dsn, f"create database {name} template template0 strategy file_copy")
-    )
-    environment.setenv("DATABASE_URL", f"postgresql://postgres@localhost/{name}")
-    # asyncpg reads the socket's directory from here; a settings URL needs a host.
-    dsn = postgres.dsn.replace("/postgres?", f"/{name}?")
-    environment.setattr(migrate, "Migrations", lambda _, **options: Migrations(dsn, **options))
-    run = CliRunner()
-    newest = migration_files()[-1].version
-    assert "pending  " in run.invoke(app, ["history"]).output
-    assert run.invoke(app, ["current"]).output == "no migration is applied\n"
-    assert f"applied {newest}" in run.invoke(app, ["up"]).output
-    assert run.invoke(app, ["up"]).output == "nothing is pending\n"
-    assert run.invoke(app, ["current"]).output == f"{newest}\n"
-    refused = run.invoke(app, ["down"], input="n\n")
-    assert refused.exit_code == 1
-    assert run.invoke(app, ["current"]).output == f"{newest}\n"
-    assert run.invoke(app, ["down", "--yes"]).output == f"rolled back {newest}\n"
-    assert run.invoke(app, ["down", "--to", "0", "--yes"]).exit_code == 0
-    assert run.invoke(app, ["down", "--yes"]).output == "nothing is applied\n"
-
-
-@pytest.mark.usefixtures("environment")
-def test_given_no_database_at_all_when_up_then_it_says_that_the_embedded_one_needs_none() -> None:
-    result = CliRunner().invoke(app, ["up"])
-    assert result.exit_code == 0
-    assert "migrates itself" in result.output
-
-
-def test_given_only_supabase_when_up_then_the_remedies_are_named(
-    environment: pytest.MonkeyPatch,
-) -> None:
-    environment.setenv("SUPABASE_URL", "https://ref.supabase.co")
-    environment.setenv("SUPABASE_SERVICE_ROLE_KEY", "key")
-    result = CliRunner().invoke(app, ["up"])
-    assert isinstance(result.exception, SettingsError)
-    assert "DATABASE_URL" in str(result.exception)
-    assert "supabase db push" in str(result.exception)
