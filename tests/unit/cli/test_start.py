@@ -55,7 +55,9 @@ for name, arguments, environment in json.loads(sys.argv[1]):
 
 # Blocks in the import of one module, as a slow disk does.
 _SLOW = """
-import sys, time
+import signal, sys, time
+# A background job of a shell ignores Ctrl-C, and its children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 slow, *arguments = sys.argv[1:]
 class Slow:
     def find_spec(self, name, path=None, target=None):
