@@ -39,7 +39,7 @@ def test_given_answers_when_counted_then_the_shortage_is_named(
     else:
         assert found is not None
         assert said in found
-        assert "let more learners practise first" in found
+        assert "Let more learners practise first" in found
         assert "math" not in found
 
 
