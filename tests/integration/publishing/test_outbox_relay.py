@@ -86,7 +86,7 @@ class Crashing(MemoryLedger):
 
     crashed = False
 
-    async def told(self, numbers: Sequence[int]) -> None:
+    async def forget_changes(self, numbers: Sequence[int]) -> None:
         if not self.crashed:
             self.crashed = True
             raise ConnectionResetError
