@@ -41,7 +41,7 @@ class Run(NamedTuple):
 
     seconds: float
     cpu_s: float
-    """Of the workers, which says more on a machine that does something else meanwhile."""
+    """Measured in the workers: the better figure on a machine with other work."""
     applied: int
     wrong: list[str]
 

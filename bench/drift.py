@@ -68,7 +68,7 @@ def cost() -> None:
 def drift(
     windows: int, size: int, limits: Limits, shift: float, predicted: float | None = None
 ) -> str:
-    """How many of so many windows tell of a shift, and after how many answers; and before it.
+    """Count the windows that report a shift, the answers until then, and false reports before.
 
     Predictions are spread, unless all of them are one.
     """

@@ -24,9 +24,9 @@ class Outcome:
     """Verdicts over the entries."""
 
     codes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By kind and code."""
+    """Counts by kind and code."""
     wrong: list[str] = field(default_factory=list)
-    """What was admitted, or raised, or waited; at most ten of them."""
+    """Examples that were admitted, raised or waited; ten at most."""
     good: int = 0
     """Good entries that were admitted in between."""
 

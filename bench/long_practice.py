@@ -1,4 +1,4 @@
-"""Let one learner practise one concept for very long: ability, its error, and predictions.
+"""Simulate very long practice of one concept: ability, its standard error, and predictions.
 
 Run: ``OMP_NUM_THREADS=1 uv run python -m bench.long_practice FILE [--model NAME] [--right SHARE]``.
 

@@ -292,7 +292,7 @@ def padded(learner: Ints, score: Floats) -> Floats:
 
 
 def run_pybkt(path: Path, python: str, put: Path, seeds: int) -> None:
-    """Let pyBKT fit each concept from a random start per seed; one line each."""
+    """Fit each concept with pyBKT from a random start per seed; one line each."""
     subprocess.run([python, "-c", _PYBKT, str(path), str(put), str(seeds)], check=True)
 
 

@@ -31,7 +31,7 @@ MINOR_VERSION = r"(\.(0|[1-9][0-9]{0,8}))?$"
 
 
 class CloudEvent(Message, Generic[Data]):
-    """What every event has around its ``data``."""
+    """Fields that every event has around its ``data``."""
 
     specversion: Literal["1.0"] = Field(description="The CloudEvents version.")
     id: Uuid = Field(description="The event's own id; the same event published twice keeps it.")

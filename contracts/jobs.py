@@ -12,7 +12,7 @@ JobKind = Literal["calibrate", "rebuild", "verify", "reconcile"]
 
 
 class JobData(Message):
-    """What is asked for, and by whom."""
+    """Kind and parameters of the job, and the caller's claims."""
 
     job_id: Uuid = Field(description="The idempotency key.")
     kind: JobKind

@@ -46,7 +46,7 @@ class SessionCounts(Message):
 
 
 class MasteryData(Message):
-    """What was current after the commit of the response."""
+    """Values that were current after the commit of the response."""
 
     tenant_id: Identifier
     student_id: Identifier

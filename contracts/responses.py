@@ -69,7 +69,7 @@ class Response(Message):
 
 
 class RecordedData(Message):
-    """Who reports, and what was answered."""
+    """Claims of the reporter, and the answer."""
 
     claims: Claims
     token: str | None = Field(

@@ -38,7 +38,7 @@ class ResponseV0(Message):
 
 
 class RecordedDataV0(Message):
-    """Who reports, and what was answered."""
+    """Claims of the reporter, and the answer."""
 
     claims: Claims
     token: str | None = Field(

@@ -8,7 +8,7 @@ import tempfile
 
 
 def share_compiled_modules() -> None:
-    """Let all processes of a run share compiled modules where Python may not write them.
+    """Share compiled modules among the processes of a run where Python may not write them.
 
     Tests start the command many times, and compiling what it imports takes longer than most of
     them. The modules stay in a temporary directory, so nothing is written beside the sources.

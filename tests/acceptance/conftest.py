@@ -1,4 +1,4 @@
-"""What acceptance tests use besides the servers: other languages' clients and a browser."""
+"""Clients of other languages and a browser for acceptance tests."""
 
 from pathlib import Path
 

@@ -95,7 +95,7 @@ def test_given_a_wrong_setting_when_the_worker_starts_then_it_is_named_and_nothi
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In this process, for importing takes longest; a traceback would be an error of the test."""
+    """Run the command in this process: importing takes longest, and a traceback fails the test."""
     for name in [name for name in os.environ if name.startswith(_SERVER_VARIABLES)]:
         monkeypatch.delenv(name)
     for name, value in settings.items():

@@ -1,4 +1,4 @@
-"""What is done to a stage to break something, and to mend it."""
+"""Faults: break something on a stage, and mend it."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ Act = Callable[[Stage], Awaitable[None]]
 
 
 async def nothing(_: Stage) -> None:
-    """Where the fault is over as soon as it has happened."""
+    """Do nothing: the fault is over as soon as it has happened."""
 
 
 # Workers ------------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ async def kill_workers(stage: Stage) -> None:
 
 
 async def _committed_and_pending(stage: Stage, consumer: str) -> int:
-    """How many entries a dead worker has committed and not acknowledged."""
+    """Count the entries that a dead worker committed and did not acknowledge."""
     await asyncio.sleep(0.1)  # for a commit that was under way when it died
     async with Redis.from_url(stage.redis.url) as client:
         pending: Any = await client.xpending_range(

@@ -25,14 +25,14 @@ _GRACE_S = 40.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What a worker's `/health/ready` said at a moment."""
+    """Answer of a worker's `/health/ready` at one time."""
 
     at: float
     worker: str
     ready: bool
     status: str
     reasons: dict[str, str]
-    """Of each check that failed, why."""
+    """Reason by failed check."""
 
 
 class WorkerProcess:
@@ -130,7 +130,7 @@ class Fleet:
             worker.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let all go on."""
+        """Resume all workers."""
         for worker in self.workers:
             worker.process.send_signal(signal.SIGCONT)
 
@@ -145,7 +145,7 @@ class Fleet:
         return await until(all_ready, f"every worker is ready\n{self.tails()}", within_s=within_s)
 
     def unready(self, check: str, *, since: float) -> dict[str, str]:
-        """Of each worker that was not ready on account of a check, the reason it gave."""
+        """List the reasons of workers that were not ready because of a check."""
         return {
             s.worker: s.reasons[check]
             for s in self.seen
@@ -153,7 +153,7 @@ class Fleet:
         }
 
     def degraded(self, check: str, *, since: float) -> dict[str, str]:
-        """Of each worker that was ready, though degraded on account of a check, the reason."""
+        """List the reasons of workers that were ready but degraded because of a check."""
         return {
             s.worker: s.reasons[check]
             for s in self.seen
@@ -198,7 +198,7 @@ class Fleet:
         )
 
     def logged(self, event: str) -> int:
-        """How many lines of the logs are about an event."""
+        """Count the log lines of an event."""
         return sum(
             line.count(f'"{event}"')
             for file in self._directory.glob("worker-*.log")

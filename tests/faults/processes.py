@@ -133,7 +133,7 @@ class Process:
             one.suspend()
 
     def thaw(self) -> None:
-        """Let all go on that were frozen."""
+        """Resume all frozen processes."""
         for one in self._frozen:
             if one.is_running():
                 one.resume()

@@ -45,13 +45,13 @@ class Proxy:
         self._passing.set()
         self._answer: bytes | None = None
         self.delay_s = 0.0
-        """How long each piece of data is under way, in each direction."""
+        """Delay of each piece of data in each direction, seconds."""
         self.connections = 0
-        """How many clients have come, those that were never served included."""
+        """Number of clients that connected, served or not."""
 
     @property
     def port(self) -> int:
-        """Where it listens; the same through `refuse` and `accept`."""
+        """Listening port; `refuse` and `accept` keep it."""
         return self._port
 
     async def start(self) -> None:
@@ -167,7 +167,7 @@ class Proxy:
 
 
 def gateway_error(status: int, reason: str) -> bytes:
-    """What nginx answers when the server behind it does not: a page, no JSON."""
+    """Answer as nginx does when the server behind it does not: a page, no JSON."""
     page = (
         f"<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n"
         f"<center><h1>{status} {reason}</h1></center>\r\n<hr><center>nginx</center>\r\n"

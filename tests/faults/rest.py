@@ -50,7 +50,7 @@ class RestServers:
 
     @property
     def gateway_port(self) -> int:
-        """Where the gateway listens."""
+        """URL of the gateway."""
         return self._gateway_port
 
     async def start(self) -> None:

@@ -26,7 +26,7 @@ from tests.support.servers import Neo4j
 
 TOLERANCE = 1e-12
 RECOVERED_WITHIN_S = 60.0
-"""What a test asserts of recovery on any machine; the figure to reach, 10 s, is for the command."""
+"""Longest recovery that a test accepts on any machine; the goal of the command is 10 s."""
 
 _STRIKE_AT = 0.25
 _DRAINED_WITHIN_S = 120.0
@@ -37,18 +37,18 @@ _FULL_SPEED = 0.7
 
 @dataclass
 class Outcome:
-    """What a run showed."""
+    """Result of a run."""
 
     fault: str
     entries: int = 0
     reason: str = ""
-    """What readiness said meanwhile."""
+    """Answers of readiness meanwhile."""
     noticed_s: float | None = None
-    """From the fault to the first readiness that said so."""
+    """Time from the fault to the first readiness that reports it."""
     ready_s: float | None = None
-    """From the server's return to all workers ready."""
+    """Time from the server's return until all workers are ready."""
     full_speed_s: float | None = None
-    """From the server's return to the rate from before."""
+    """Time from the server's return to the earlier rate."""
     repeated: int | None = None
     """Entries that were worked on a second time; None where Redis lost the count."""
     unsure: int = 0
@@ -56,7 +56,7 @@ class Outcome:
 
 
 class _Pace:
-    """How many entries the workers have dealt with, moment by moment."""
+    """Samples of the number of processed entries over time."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -210,7 +210,7 @@ async def _compare(
 
 
 async def _survivors(stage: Stage, result: Found, struck_ms: int, fault: Fault) -> list[str]:
-    """Of entries that Redis still has or got later, each event once; of the others none twice."""
+    """Check events: once for entries that Redis kept or got later, at most once for others."""
     connection = await asyncpg.connect(stage.direct.dsn)
     try:
         rows = await connection.fetch(

@@ -161,7 +161,7 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """Of its superuser, for the database `postgres`."""
+        """DSN of the superuser for the database `postgres`."""
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/postgres"
 
     def create(self) -> None:

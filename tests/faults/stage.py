@@ -1,4 +1,4 @@
-"""What a fault happens to: servers, the lines to them, and the workers."""
+"""Stage of a fault: servers, connections and workers."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,7 +19,7 @@ _DISK_BYTES_A_RESPONSE = 5_000
 
 
 class Need(Enum):
-    """What a fault needs of its stage beyond Redis, Postgres and workers."""
+    """Parts that a fault needs besides Redis, Postgres and workers."""
 
     REDIS_LINE = auto()
     """A proxy between the workers and Redis."""
@@ -40,7 +40,7 @@ class Stage:
     redis: RedisServer
     postgres: PostgresServer
     setting: Setting
-    """As the workers see the servers."""
+    """Settings of the workers."""
     direct: Setting
     """The same servers without any line."""
     fleet: Fleet
@@ -49,7 +49,7 @@ class Stage:
     disk: Disk | None = None
     rest: RestServers | None = None
     repeated: list[int] = field(default_factory=list)
-    """Of each worker that was killed, how many entries others have to do again."""
+    """Entries that other workers repeat, by killed worker."""
 
     @property
     def line(self) -> Proxy:
@@ -72,7 +72,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Size:
-    """How much a run has to do."""
+    """Size of a run."""
 
     responses: int = 1_500
     rate: float = 400.0

@@ -17,7 +17,7 @@ from tests.support.run_results import found
 
 
 async def _owners(dsn: str) -> dict[tuple[str, str], tuple[str, list[str]]]:
-    """Of each response in the log the id of the entry that owns it, and its concepts."""
+    """Read the owner entry and the concepts of logged responses."""
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(
@@ -38,7 +38,7 @@ async def _sizes(stage: Stage, sizes: list[tuple[float, int]]) -> None:
 
 
 def _a_second_ago(sizes: Iterable[tuple[float, int]]) -> int:
-    """How long the file was then: what a disk has of it for certain."""
+    """Length of the file at that time, which a disk certainly has."""
     limit = time.monotonic() - 1.0
     return max(size for at, size in sizes if at <= limit)
 

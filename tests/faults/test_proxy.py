@@ -15,7 +15,7 @@ from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.health import Check, Health
 
 _WITHIN_S = 30.0
-"""What a busy machine needs for what takes milliseconds."""
+"""Limit on a busy machine for an act of milliseconds, seconds."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What must be true after a run, whatever happened in it; see the invariants of the design.
+"""Invariants of the design, which hold after every run.
 
 The tables are read with plain SQL and the streams with plain commands, and compared with the
 decimal oracle and with what was published. Nothing here asks the engine.
@@ -150,7 +150,7 @@ class Audit:
                 yield f"event {one.id} carries the request of another: {one.correlationid}"
 
     def _order_differences(self) -> Iterator[str]:
-        """What one worker committed and published must be in the order of versions."""
+        """Check that a worker commits and publishes in the order of versions."""
         boundaries = iter(self._world.published_by)
         number, until = next(boundaries, (0, b""))
         newest: dict[tuple[int, Learner], int] = {}

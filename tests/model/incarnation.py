@@ -34,7 +34,7 @@ _CALM_TURNS: Final = 30
 """Turns of the loop without anything new, after which nothing new can come by itself."""
 _REST_S: Final = 10.0
 _TRIES: Final = 100
-"""Of an entry alone: more than a run has steps, so that no innocent entry is condemned."""
+"""Tries of an entry alone: more than a run has steps, so no innocent entry is condemned."""
 
 
 class Incarnation:
@@ -149,7 +149,7 @@ class Incarnation:
 
     @property
     def at_work(self) -> bool:
-        """Whether anything is on its way."""
+        """True if a call is in flight."""
         return bool(self._intake or self._engine.in_flight(SHARD.responses))
 
     async def rest(self) -> None:
@@ -166,7 +166,7 @@ class Incarnation:
                     await asyncio.sleep(0)
 
     async def fail(self, error: Exception) -> None:
-        """Let the call held the longest fail; returns at rest."""
+        """Fail the call held the longest; return at rest."""
         arrivals = self.strand.arrivals
         self.strand.fail(error)
         if isinstance(error, Unavailable):

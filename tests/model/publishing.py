@@ -1,4 +1,4 @@
-"""What is published in the model: answers of a few learners, repeats, and what is refused."""
+"""Events of the model: answers of a few learners, repeats and refused events."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ from tests.support.factories import uuid_of
 from workers.common.times import iso
 
 LARGEST_EVENT: Final = 4_096
-"""What the model's workers accept, bytes."""
+"""Largest event that the model's workers accept, bytes."""
 _START_US: Final = 1_772_438_400_000_000
 _DAY_US: Final = 86_400_000_000
 
@@ -42,11 +42,11 @@ class Answer:
         return (*self.learner, self.response_id)
 
     def row(self) -> dict[str, Any]:
-        """As a row of ``student_responses``, for the oracle."""
+        """Convert to a row of ``student_responses``, for the oracle."""
         return {**vars(self), "concept_ids": list(self.concept_ids)}
 
     def says_the_same_as(self, other: "Answer") -> bool:
-        """Whether both are the same answer; the order of concepts means nothing."""
+        """True if both are the same answer; the order of concepts is irrelevant."""
         return _ordered(self) == _ordered(other)
 
 
@@ -98,7 +98,7 @@ CHANGES: Final[Mapping[str, Any]] = {
     "student of another tenant": lambda a: replace(a, tenant_id="school-c"),
     "another student": lambda a: replace(a, student_id="s3"),
 }
-"""What a second event with a known response id may have otherwise."""
+"""Differences that a second event with a known response id may have."""
 
 
 def event(answer: Answer, event_id: str, *, delegated: bool = False) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def event(answer: Answer, event_id: str, *, delegated: bool = False) -> dict[str
 
 
 def encoded(document: dict[str, Any]) -> bytes:
-    """As it lies on the wire."""
+    """Encode as on the wire."""
     return json.dumps(document).encode()
 
 
@@ -154,4 +154,4 @@ REFUSED: Final[Mapping[str, tuple[RejectionCode, Any]]] = {
     "expired": (RejectionCode.UNAUTHENTICATED, lambda e: _with(e, "claims", iat=1, exp=2)),
     "of another": (RejectionCode.FORBIDDEN, lambda e: _with(e, "claims", sub="s9", role="x")),
 }
-"""How an event is spoiled, and the code with which it must be refused."""
+"""Ways to spoil an event, with the expected rejection code."""

@@ -1,4 +1,4 @@
-"""Whether state and predictions are what the log says, and the newest events what is stored."""
+"""Compare state and predictions with the log, and the newest events with the state."""
 
 from collections import defaultdict
 from collections.abc import Iterator

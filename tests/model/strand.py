@@ -43,13 +43,13 @@ class Strand:
     strays: list[Stray]
     """Requests that were on their way when their sender died."""
     stop: Point | None = None
-    """Where each call waits."""
+    """Place at which each call waits."""
     holds: list[Hold] = field(default_factory=list)
     busy: int = 0
     arrivals: int = 0
     dead: bool = False
     leaves_request: bool = False
-    """Whether the request that is held when it dies arrives all the same, later."""
+    """True if the request that is held at its death arrives later."""
 
     async def effect(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Make a call that is never held."""
@@ -97,7 +97,7 @@ class Strand:
                 hold.released.set_result(None)
 
     def fail(self, error: Exception) -> None:
-        """Let the call that has been held the longest fail."""
+        """Fail the call held the longest."""
         self.holds[0].released.set_exception(error)
 
     def kill(self, *, leaving_request: bool) -> None:

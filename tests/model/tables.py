@@ -16,7 +16,7 @@ class Tables:
 
     learners: dict[Learner, Any]
     log: dict[Key, Any]
-    """By tenant, student and response."""
+    """Rows by tenant, student and response."""
     concepts: dict[Key, Any]
     abilities: dict[Key, Any]
     sessions: dict[Key, Any]

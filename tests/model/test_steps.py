@@ -1,4 +1,4 @@
-"""What the machine finds by chance, once for certain: each fault at each step of a batch."""
+"""Each fault at each step of a batch, without chance."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -37,7 +37,7 @@ delete from mastery.learners; delete from mastery.active_parameters;
 
 
 class _Known:
-    """What a worker knows of the parameters: it has read them all, and may be late to notice."""
+    """Parameters as a worker knows them: all are read, the active one perhaps late."""
 
     def __init__(self) -> None:
         self.active = PARAMETERS[1]
@@ -72,7 +72,7 @@ class World:
         self._forget()
 
     def run(self, way: Coroutine[Any, Any, Found]) -> Found:
-        """Let the loop run until this is done."""
+        """Run the loop until this is done."""
         return self._runner.run(way)
 
     async def open(self) -> None:
@@ -105,11 +105,11 @@ class World:
         self.entries: list[Published] = []
         self.strays: list[Stray] = []
         self.committed_by: dict[tuple[str, str, str], int] = {}
-        """Of each response the incarnation that committed it."""
+        """Incarnation that committed each response."""
         self.published_by: list[tuple[int, bytes]] = []
         """After each script its incarnation, and the last entry of the mastery stream."""
         self.errors: list[str] = []
-        """What nobody caught."""
+        """Errors that nobody caught."""
         self.lives: list[Incarnation] = []
 
     def start(self, consumer: str) -> Incarnation:
@@ -151,7 +151,7 @@ class World:
         return str(info["last-delivered-id"].decode())
 
     async def drained(self) -> bool:
-        """Whether nothing is pending and nothing unread."""
+        """True if nothing is pending or unread."""
         info: Any = await self._group()
         last: Any = await self.redis.xrevrange(SHARD.responses, count=1)
         return not info["pending"] and (not last or last[0][0] == info["last-delivered-id"])

@@ -222,7 +222,7 @@ def _with_data(f: Forge, name: str, value: Any) -> bytes:
 
 
 def _twice() -> Iterator[Attack]:
-    """Of a name that stands twice the last counts, in every parser of this project."""
+    """Repeat a name: the last value counts, in every parser of this project."""
     yield Attack(
         "student_id twice, at last the victim",
         "forbidden",

@@ -1,4 +1,4 @@
-"""What attackers have at hand: the issuer's public keys, keys of their own, tokens of their own."""
+"""Tools of attackers: the issuer's public keys, their own keys and their own tokens."""
 
 import itertools
 import json

@@ -140,7 +140,7 @@ def character_changed(token: str, chance: random.Random) -> str:
 
 
 def bit_flipped(token: str, chance: random.Random) -> str:
-    """As above, whatever the character becomes."""
+    """Replace a character by any other."""
     place = chance.randrange(len(token))
     return token[:place] + chr(ord(token[place]) ^ 1 << chance.randrange(11)) + token[place + 1 :]
 
@@ -152,7 +152,7 @@ def cut(token: str, chance: random.Random) -> str:
 
 
 def characters_swapped(token: str, chance: random.Random) -> str:
-    """What is signed is in order."""
+    """Leave the signed part valid."""
     one, other = sorted(chance.randrange(len(token)) for _ in range(2))
     if one == other:
         return token
@@ -226,7 +226,7 @@ def payload_rewritten(of: Material, chance: random.Random) -> bytes:
 
 
 def signed_by_another(of: Material, chance: random.Random) -> bytes:
-    """It is a key of the issuer's in name only."""
+    """Sign with a key that only has the name of an issuer's key."""
     number = chance.randrange(_STUDENTS)
     if chance.random() < 0.1:
         return written(of.event(number, of.evil.sign(of.claims[number])))
@@ -267,7 +267,7 @@ def any_payload(of: Material, chance: random.Random) -> bytes:
 
 
 def claims_beside_changed(of: Material, chance: random.Random) -> bytes:
-    """They are not those of the token."""
+    """Change the claims beside the token."""
     number = chance.randrange(_STUDENTS)
     event = of.event(number)
     claims = dict(of.claims[number])
@@ -339,4 +339,4 @@ KINDS: Final[dict[str, Fuzz]] = {
     },
     **{name: _as_before(fuzz) for name, (_, fuzz) in FUZZED.items()},
 }  # fmt: skip
-"""By name: what is done."""
+"""Mutations by name."""

@@ -29,7 +29,7 @@ class GuardedRedis:
     passwords: dict[str, str]
 
     def url(self, user: str = _ADMIN) -> str:
-        """Where it is, for one of its users; `admin` is the test's own and may do everything."""
+        """URL for one of the users; `admin` belongs to the test and may do everything."""
         return f"redis://{user}:{self.passwords[user]}@127.0.0.1:{self.port}/0"
 
     def client(self, user: str = _ADMIN) -> redis.Redis:

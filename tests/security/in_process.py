@@ -20,7 +20,7 @@ from workers.config.settings import Settings
 
 @contextmanager
 def only(environment: dict[str, str]) -> Iterator[None]:
-    """Let settings be read from this environment alone."""
+    """Read settings from this environment only."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)

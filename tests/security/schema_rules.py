@@ -103,7 +103,7 @@ select 'anon may use schema mastery' where has_schema_privilege('anon', 'mastery
 
 
 async def violations(connection: Any) -> list[str]:
-    """What breaks a rule, each as a sentence that begins with the object's name."""
+    """List broken rules, each as a sentence that begins with the object's name."""
     wrong = [row[0] for row in await connection.fetch(_ROLES)]
     for relation in await connection.fetch(RELATIONS):
         wrong += [f"{relation['name']} {one}" for one in await _of_relation(connection, relation)]
@@ -172,7 +172,7 @@ async def _without_tenant(connection: Any, table: Any) -> list[str]:
 
 
 def _own_rows(condition: str) -> bool:
-    """Whether a policy's condition is exactly: the claimed student of the claimed tenant."""
+    """True if a policy's condition is exactly: the claimed student of the claimed tenant."""
     text = "".join(condition.split()).replace("::text", "")
     halves = (
         "(student_id=(SELECTmastery.claimed_student()ASclaimed_student))",

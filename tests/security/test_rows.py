@@ -1,4 +1,4 @@
-"""Who sees which rows through the REST API: every table and function, by every kind of token."""
+"""Visible rows through the REST API: every table and function, by every kind of token."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ _LEARNERS: Final = (("school-7", "ann"), ("school-8", "ann"), ("school-7", "bob"
 _REFUSED: Final = frozenset({401, 403})
 
 Rows = dict[str, set[tuple[str, str]]]
-"""By table or view: whose rows there are."""
+"""Owners of rows by table or view."""
 
 
 async def _catalogue(supabase: Supabase, query: str) -> list[Any]:

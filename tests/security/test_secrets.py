@@ -96,7 +96,7 @@ def _settled(client: "redis.Redis", count: int) -> bool:
 
 
 def _asked(port: int, token: str) -> list[str]:
-    """What HTTP answers, to somebody who shows a token in every way there is."""
+    """Collect the HTTP answers to a token shown in every way."""
     found = []
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         for path in (
@@ -202,7 +202,7 @@ def _wait(condition: Any, worker: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def _away(setting: Setting, environment: dict[str, str]) -> list[str]:
-    """What commands say of servers that are away, or refuse a wrong password."""
+    """Collect the output of commands whose servers are away or refuse a password."""
     nowhere = f"user:{_PASSWORD}@127.0.0.1:9"
     parts = urlsplit(setting.dsn)
     wrong = parts._replace(netloc=f"postgres:{_PASSWORD}@{parts.hostname}:{parts.port}").geturl()

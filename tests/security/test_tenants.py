@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 class Result(NamedTuple):
-    """What a run left of one tenant."""
+    """Result of a run for one tenant."""
 
     rows: list[str]
     events: list[str]

@@ -37,7 +37,7 @@ class Meter:
 
 
 class BusyLedger(MemoryLedger):
-    """Where others write in between, or where the ledger is away."""
+    """Ledger whose calls a test interrupts: others write in between, or it is away."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ Make = Callable[[Event, random.Random], Fields]
 
 
 class Kind(NamedTuple):
-    """How to spoil an event, and the code that it must get for it."""
+    """Way to spoil an event, and the expected rejection code."""
 
     code: str
     make: Make
@@ -70,7 +70,7 @@ def _claim_at(name: str, seconds: float) -> Make:
 
 
 def _early(path: str = "", value: Any = None) -> Make:
-    """As version 0 of the event, with something wrong."""
+    """Make version 0 of the event, with a fault."""
 
     def make(event: Event, _chance: random.Random) -> Fields:
         made = early(event)

@@ -19,7 +19,7 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Para
 from workers.estimation.scales import ConceptOffset, ScaleParameters
 
 MISSING: Final = object()
-"""As the value of a field, it removes the field."""
+"""Value that removes a field."""
 
 ISSUER: Final = "https://project.supabase.co/auth/v1"
 START: Final = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)

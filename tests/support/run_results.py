@@ -20,7 +20,7 @@ from workers.graph.neo4j import Neo4jGraph
 
 @dataclass
 class Found:
-    """What a run left behind."""
+    """Result of a run."""
 
     differences: list[str]
     """Between the ledger and the oracle's replay."""
@@ -247,7 +247,7 @@ async def _compared(
 def events_differences(
     result: Found, rows: Sequence[dict[str, Any]], dsn_rows: dict[tuple[str, str, str], Any]
 ) -> list[str]:
-    """What is wrong with the published events: each response and concept once, newest as stored."""
+    """List faults of the published events: each response and concept once, newest as stored."""
     wanted = {
         (row["student_id"], row["response_id"], concept)
         for row in rows

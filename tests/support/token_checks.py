@@ -21,7 +21,7 @@ EDDSA: Final = SigningKey("ed", "EdDSA")
 RS256: Final = SigningKey("rs", "RS256")
 NOW_MS: Final = STARTED_S * 1000
 LATER_MS: Final = NOW_MS + 1_000
-"""When the key set of `keys_of` was fetched, milliseconds since 1970."""
+"""Time at which the key set of `keys_of` was fetched, milliseconds since 1970."""
 
 
 def keys_of(*keys: SigningKey, fetched_ms: int | None = LATER_MS) -> KeySet:

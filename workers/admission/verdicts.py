@@ -33,7 +33,7 @@ class Deferred(NamedTuple):
 
     entry: RawEntry
     since_ms: int
-    """When it began to wait, by Redis's clock, milliseconds since 1970."""
+    """Time at which it began to wait, by Redis's clock, milliseconds since 1970."""
 
 
 Judged = Admitted | Rejection | Deferred

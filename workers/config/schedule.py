@@ -26,7 +26,7 @@ else:
 
 
 class ScheduleSettings(_KindSettings):
-    """When jobs are asked for, and for which tenants; a mixin of `Settings`.
+    """Times and tenants of scheduled jobs; a mixin of `Settings`.
 
     Each kind of `contracts.jobs.JobKind` has a setting, such as ``SCHEDULE_VERIFY``.
     """

@@ -13,7 +13,7 @@ class MappedConcept(NamedTuple):
     name: str | None
     """None if the node has no name, or there is no node."""
     prerequisites: tuple[str, ...] = ()
-    """In the order of their ids."""
+    """Prerequisites, in the order of their ids."""
 
 
 async def mapped(read: Read, tenant_id: str, concept_ids: Sequence[str]) -> list[MappedConcept]:

@@ -28,9 +28,9 @@ class LogPage(NamedTuple):
     """The log of some learners, corrections applied."""
 
     learners: list[LearnerKey]
-    """In the order of their keys; empty if there are no more."""
+    """Learners in the order of their keys; empty after the last page."""
     answers: list[LoggedAnswer]
-    """By learner, in the learner's order of answering."""
+    """Logs by learner, in the learner's order of answering."""
 
 
 class Stage(NamedTuple):

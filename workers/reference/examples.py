@@ -186,4 +186,4 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     example["type"]: example
     for example in (_RECORDED, _CHANGED, _UNLOCKED, _REJECTED, _REQUESTED, _RECORDED_V0)
 }
-"""By event type."""
+"""Examples by event type."""

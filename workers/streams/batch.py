@@ -29,7 +29,7 @@ class RawEntry(NamedTuple):
     redriven_from: str | None = None
     """First entry id of a redriven event; None for an entry that was not redriven."""
     deferred_ms: int | None = None
-    """When the entry began to wait for a key, by Redis's clock, milliseconds since 1970."""
+    """Time at which the wait for a key began, by Redis's clock, milliseconds since 1970."""
 
     @property
     def first_id(self) -> str:

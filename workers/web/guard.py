@@ -41,7 +41,7 @@ class Caller(NamedTuple):
 
     @property
     def expires_at_s(self) -> float:
-        """When the token expires, seconds since 1970."""
+        """Expiry of the token, seconds since 1970."""
         return float(self.claims["exp"])
 
 

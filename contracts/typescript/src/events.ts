@@ -63,7 +63,7 @@ export interface Claims {
   [name: string]: unknown;
 }
 
-/** Who reports, and what was answered. */
+/** Claims of the reporter, and the answer. */
 export interface RecordedData {
   claims: Claims;
   /** The JWT of the claims; required when JWT_MODE=verify. */
@@ -166,7 +166,7 @@ export interface Interval {
   high: number;
 }
 
-/** What was current after the commit of the response. */
+/** Values that were current after the commit of the response. */
 export interface MasteryData {
   /** 1 to 128 characters. No control characters. */
   tenant_id: string;
@@ -401,7 +401,7 @@ export interface JobRequested {
   data: JobData;
 }
 
-/** What is asked for, and by whom. */
+/** Kind and parameters of the job, and the caller's claims. */
 export interface JobData {
   /** The idempotency key. A UUID in its 36 characters. */
   job_id: string;
@@ -450,7 +450,7 @@ export interface ResponseRecordedV0 {
   data: RecordedDataV0;
 }
 
-/** Who reports, and what was answered. */
+/** Claims of the reporter, and the answer. */
 export interface RecordedDataV0 {
   claims: Claims;
   /** The JWT of the claims; required when JWT_MODE=verify. */

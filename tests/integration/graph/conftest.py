@@ -20,7 +20,7 @@ def neo4j_graph(server: Neo4j, uri: str | None = None, limits: Limits | None = N
 
 @pytest.fixture(params=["embedded", "neo4j"])
 def open_graph(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """How to open the graph."""
+    """Return a function that opens the graph."""
     if request.param == "embedded":
         return lambda: EmbeddedGraph(tmp_path / "graph")
     server: Neo4j = request.getfixturevalue("neo4j")

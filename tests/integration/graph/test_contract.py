@@ -1,4 +1,4 @@
-"""What every graph must do, whichever it is."""
+"""Contract of every graph."""
 
 import asyncio
 from datetime import UTC, datetime

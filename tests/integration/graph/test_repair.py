@@ -129,7 +129,7 @@ async def test_given_an_older_version_then_it_is_behind_and_brought_up(school: S
 
 
 async def test_given_versions_newer_than_the_ledger_then_the_ledger_wins(school: School) -> None:
-    """As after the ledger was restored from a backup."""
+    """Restore the ledger as from a backup."""
     (learner,) = await school.graph.learners([KEYS[2]])
     ahead: list[GraphChange] = [
         *(one._replace(version=one.version + 1_000) for one in learner.mastery),

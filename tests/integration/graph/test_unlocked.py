@@ -1,4 +1,4 @@
-"""Who is ready for what, on real servers: told once, whoever dies in between."""
+"""Unlocked events on real servers: published once, even if a process dies in between."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a batch of events unlocks, and the map that decides it: the same on every graph."""
+"""Unlocking by a batch of events and the concept map, on every graph."""
 
 import asyncio
 import random

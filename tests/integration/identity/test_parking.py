@@ -1,4 +1,4 @@
-"""Where entries wait: bounded, patient with Redis, and deaf to nothing."""
+"""Parking of entries: bounded, and retried while Redis is away."""
 
 import asyncio
 from collections.abc import AsyncIterator

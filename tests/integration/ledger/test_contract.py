@@ -1,4 +1,4 @@
-"""What every ledger promises: the same tests for each adapter, and for the one in memory."""
+"""Contract of every ledger: the same tests for all adapters."""
 
 import random
 from typing import Any

@@ -27,7 +27,7 @@ def _logged(place: int, log: list[Response]) -> list[LoggedAnswer]:
 async def _all(
     ledger: Ledger, tenant: str, until_us: int | None = None, **bounds: int
 ) -> tuple[list[LearnerKey], list[list[LoggedAnswer]], int]:
-    """What pages say of one tenant: its learners, the answers of each, how many pages there are."""
+    """Read all pages: one tenant's learners and answers, and the number of pages."""
     keys: list[LearnerKey] = []
     logs: list[list[LoggedAnswer]] = []
     after, pages = None, 0

@@ -1,4 +1,4 @@
-"""What every ledger answers to those who publish current values anew."""
+"""Contract of every ledger: current values."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ async def current(ledger: Ledger, key: LearnerKey, since_us: int | None = None) 
 
 
 async def assert_current(ledger: Ledger, key: LearnerKey, log: list[Response]) -> Current:
-    """It is what the tables hold, with the responses whose version a row has."""
+    """Check that current values equal the tables, with the responses whose version a row has."""
     one, tables = await current(ledger, key), await stored(ledger, key)
     assert one.key == key
     assert sorted(one.concepts) == sorted(CurrentConcept(*row[:7]) for row in tables.concepts)

@@ -1,4 +1,4 @@
-"""What every ledger promises about several learners and several writers at once."""
+"""Contract of every ledger: several learners and writers at once."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""What every ledger answers to those who watch predictions."""
+"""Contract of every ledger: stored predictions."""
 
 import asyncio
 import random

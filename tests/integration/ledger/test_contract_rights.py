@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LOG = learner_log(12, seed=3)
 NOW_MS = LOG[-1].answered_at_us // 1000
-"""When the last of them entered its stream."""
+"""Time at which the last of them entered its stream."""
 
 
 async def held(ledger: Ledger, key: LearnerKey, page: int = 500) -> dict[str, list[Any]]:

@@ -52,7 +52,7 @@ async def store(ledger: Ledger, note: str = "a note", **fields: Any) -> int:
 
 
 async def outdated(ledger: Ledger, tenant: str) -> list[Outdated]:
-    """Of one tenant, page by page."""
+    """Read the outdated learners of one tenant, page by page."""
     found: list[Outdated] = []
     after = None
     while page := await ledger.outdated(after, 2):

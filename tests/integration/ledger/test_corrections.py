@@ -1,4 +1,4 @@
-"""What every ledger promises about corrections, repair and what is to be told of them."""
+"""Contract of every ledger: corrections, repair and the outbox."""
 
 import asyncio
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ async def assert_counts(
 
 
 async def untold_of(ledger: Ledger, tenant: str) -> list[PendingChange]:
-    """What waits of a tenant; that of other tests is told by nobody, and let go at once."""
+    """Return the pending changes of a tenant; forget those of other tests."""
     waiting = await ledger.pending_changes(limit=10_000, lease_s=0)
     return [one for one in waiting if one.key.tenant_id == tenant]
 

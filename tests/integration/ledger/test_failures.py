@@ -1,4 +1,4 @@
-"""What a real server's failures become: wait, or stop with a remedy; and nothing is left behind."""
+"""Failures of real servers: the worker waits or stops with a remedy, and leaves nothing behind."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -31,7 +31,7 @@ FILES = (*migration_files(), BUSY)
 
 
 async def work(ledger: DirectLedger, key: LearnerKey, log: list[Response], done: list[int]) -> None:
-    """What a worker of the version before asks: load and commit, again where it is told to."""
+    """Load and commit as a worker of the version before, and repeat on a conflict."""
     retrying = Retrying(first_s=0.005, longest_s=0.02)
     for at in range(0, len(log), 3):
         part = log[at : at + 3]

@@ -1,4 +1,4 @@
-"""What is predicted as responses stream in is what the evaluation says that the model predicts."""
+"""Streamed predictions equal the predictions of the evaluation."""
 
 from dataclasses import replace
 

@@ -82,7 +82,7 @@ def job_id(student: str) -> str:
 
 
 def traces(dump: str, numbers: Iterable[int]) -> list[str]:
-    """What of the learner a dump holds."""
+    """List the learner's traces in a dump."""
     wanted = [CORE, *(response_id(STUDENT, number) for number in numbers)]
     wanted += [uuid_of("event", STUDENT, number) for number in numbers]
     return [one for one in wanted if one in dump]

@@ -76,7 +76,7 @@ async def reconcile(setting: Setting, *arguments: str, status: int = 0) -> dict[
 
 
 async def newest_events(redis_url: str) -> tuple[dict[tuple[str, str, str], Any], list[str]]:
-    """What a subscriber that begins now comes to know, and the ids of all events."""
+    """Read as a new subscriber: the newest values, and the ids of all events."""
     newest: dict[tuple[str, str, str], Any] = {}
     ids = []
     async with Redis.from_url(redis_url) as client:

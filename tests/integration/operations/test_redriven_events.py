@@ -141,7 +141,7 @@ async def test_given_a_conflict_when_redriven_then_it_is_a_conflict_again(
 async def test_given_a_letter_whose_response_was_committed_then_redriving_it_publishes_its_events(
     redis: Redis, letters: DeadLetters, settings: Settings
 ) -> None:
-    """What a worker leaves that fell again and again between its commit and its acknowledgement."""
+    """Recreate an entry whose workers died repeatedly between commit and acknowledgement."""
     made = fresh()
     entry_id = await add(redis, made)
     await work(settings)

@@ -1,4 +1,4 @@
-"""What a rewrite leaves to tell reaches the streams: each event at least once, always by one id."""
+"""The outbox relay publishes each pending event at least once, always with the same id."""
 
 import asyncio
 import json

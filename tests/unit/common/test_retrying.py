@@ -23,7 +23,7 @@ def failing(*errors: Exception) -> Callable[[], Awaitable[str]]:
 
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was waited, seconds; nobody waits in fact."""
+    """Record waits, seconds, without waiting."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

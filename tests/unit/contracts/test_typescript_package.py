@@ -1,4 +1,4 @@
-"""What the npm package says of itself and of shards is what the engine says."""
+"""The npm package agrees with the engine on versions and shards."""
 
 import json
 import tomllib

@@ -1,4 +1,4 @@
-"""What the software is made of: locked with hashes, of registries, under known licences."""
+"""Dependencies: locked with hashes, from registries, under known licences."""
 
 import http.server
 import importlib.metadata

@@ -61,7 +61,7 @@ class _Relay:
 
 
 class _Replayer:
-    """Of the learners under other parameters each has something to tell."""
+    """Make learners under other parameters, each with an event to publish."""
 
     def __init__(self, flow: _Flow) -> None:
         self._flow = flow

@@ -44,7 +44,7 @@ def limited(ledger: RecordingLedger, most: int = 3, unit: str = "minute") -> Rec
 
 
 def codes(results: Sequence[Settled]) -> list[RejectionCode | None]:
-    """How entries ended, in the order of their ids."""
+    """Return the ends of entries, in the order of their ids."""
     ordered = sorted(results, key=place)
     return [None if one.refusal is None else one.refusal.code for one in ordered]
 

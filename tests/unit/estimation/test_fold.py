@@ -33,7 +33,7 @@ def near(value: float, expected: Decimal) -> bool:
 
 @dataclass
 class DictLedger:
-    """What a ledger does, in a dict: loads the part touched, the log where an answer is late."""
+    """Ledger in a dict: loads the touched part, and the log if an answer is late."""
 
     parameters: Parameters = CLASSICAL
     learner: Learner = field(default_factory=Learner)

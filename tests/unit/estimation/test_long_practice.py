@@ -30,7 +30,7 @@ PARAMETERS = Parameters(
         prediction=PredictionWeights(0, 0.7, 0.3, 0.3, 0.3, 0.15, 0.1, 0.05, 0.05, 0.01, 0.02),
     ),
 )
-"""As a fit finds them."""
+"""Parameters as a fit finds them."""
 
 
 @cache

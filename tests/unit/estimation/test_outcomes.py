@@ -1,4 +1,4 @@
-"""What is said of a concept after an answer follows from its state and its mastery before."""
+"""The outcome of a concept follows from its state and its mastery before."""
 
 import pytest
 

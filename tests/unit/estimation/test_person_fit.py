@@ -81,7 +81,7 @@ BANK = Parameters(
 
 
 def fits(odd: bool, learners: int = 400, answers: int = 60) -> list[float]:
-    """Of simulated learners; odd ones guess whatever the question."""
+    """Compute person fit of simulated learners; odd ones guess at every item."""
     draw = np.random.default_rng(8)
     found = []
     for _ in range(learners):

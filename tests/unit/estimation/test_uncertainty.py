@@ -1,4 +1,4 @@
-"""How sure mastery is: the gradient is that of differences, the interval is never nonsense."""
+"""Uncertainty of mastery: gradients equal differences, and intervals are valid."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Who reports, and whether they may: judged by the claims and by when the entry came."""
+"""Claims decide who reports and for whom, at the time of the entry."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which keys of a key set may verify, and which must not."""
+"""Keys of a key set that may verify, and keys that must not."""
 
 from typing import Any
 

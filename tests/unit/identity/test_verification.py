@@ -1,4 +1,4 @@
-"""Which settings make which verification."""
+"""Settings choose the verification."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""What a token has to be to count."""
+"""Conditions under which a token counts."""
 
 import base64
 import json

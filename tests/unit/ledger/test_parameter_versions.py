@@ -1,4 +1,4 @@
-"""Which parameters are present, and what a version that can't be had means."""
+"""Active parameters, and versions that can't be read."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What events say besides: intervals, answers that are not such as predicted, wheel-spinning."""
+"""Remarks of events: intervals, unusual answers, wheel spinning."""
 
 import json
 from typing import Any

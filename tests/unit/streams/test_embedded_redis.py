@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from workers.streams.embedded_redis import EmbeddedRedis
 
 _WITHIN_S = 30.0
-"""What a busy machine needs for what takes milliseconds; far less than what would block blocks."""
+"""Limit on a busy machine for an act of milliseconds, seconds; far below a blocking read."""
 
 ACK_AND_ADD = """
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 1 then

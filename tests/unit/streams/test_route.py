@@ -1,4 +1,4 @@
-"""Where the events of a stream's entries go."""
+"""Routes of a stream's entries."""
 
 import pytest
 

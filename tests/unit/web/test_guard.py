@@ -1,4 +1,4 @@
-"""Who is let through, and what those are told who are not."""
+"""Admission over HTTP, and the answers to refused callers."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""How large requests may be, and how many there may be."""
+"""Limits on the size and the number of requests."""
 
 import asyncio
 import json

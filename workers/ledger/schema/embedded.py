@@ -60,7 +60,7 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """Where to connect as the server's superuser.
+        """DSN of the server's superuser.
 
         Raises:
             RuntimeError: it is not started.

@@ -32,7 +32,7 @@ class MigrationFile:
 
 
 def schema_directory() -> Path:
-    """Where `migrations` and `rollbacks` are: in an installed wheel, else in the checkout.
+    """Find `migrations` and `rollbacks`: in an installed wheel, else in the checkout.
 
     Raises:
         MigrationError: this installation has neither.

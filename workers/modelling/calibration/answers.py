@@ -19,7 +19,7 @@ from workers.modelling.calibration.table import NEVER, Bools, Floats, Ints, Tabl
 Shorts = NDArray[np.int32]
 
 _NUMBERED: Final = b"by appearance"
-"""How tables number items and concepts. Stored fits use these numbers, so another numbering must
+"""Numbers of items and concepts in tables. Stored fits use these numbers, so another numbering must
 give another digest."""
 
 

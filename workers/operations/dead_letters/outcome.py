@@ -17,7 +17,7 @@ class Fate(StrEnum):
     ALREADY_REDRIVEN = "already_redriven"
     """Sent again before; nothing was sent now."""
     REFUSED = "refused"
-    """It can't be sent again."""
+    """The letter can't be sent again."""
     PURGED = "purged"
     """Deleted."""
     ON_ITS_WAY = "on_its_way"

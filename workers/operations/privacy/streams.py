@@ -37,7 +37,7 @@ class Entry(NamedTuple):
 
     @property
     def entered_ms(self) -> int:
-        """When it entered its stream, by Redis's clock, milliseconds since 1970."""
+        """Time at which it entered its stream, by Redis's clock, milliseconds since 1970."""
         return entered_ms(self.entry_id)
 
 

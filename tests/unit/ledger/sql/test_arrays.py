@@ -11,7 +11,7 @@ from workers.ledger.sql.arrays import booleans, moments, plain, texts
 
 
 def parsed(literal: str) -> list[str | None]:
-    """What Postgres reads in a literal of quoted texts and NULLs (manual, section 8.15.6)."""
+    """Read a literal of quoted texts and NULLs as Postgres does (manual, section 8.15.6)."""
     assert literal[0] + literal[-1] == "{}"
     found: list[str | None] = []
     rest = literal[1:-1]

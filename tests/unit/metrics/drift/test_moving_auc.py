@@ -19,7 +19,7 @@ def normal(draw: np.random.Generator, size: int, spread: float) -> Floats:
 
 
 def crowded(draw: np.random.Generator, size: int) -> Floats:
-    """As of knowledge tracing: many first answers, and many of those who know it, all but equal."""
+    """Draw predictions like those of knowledge tracing, with many near ties."""
     mantissa = draw.uniform(0.5, 1.0, size)
     exponent = draw.integers(-3, 40, size)
     told = [

@@ -1,4 +1,4 @@
-"""How uncertain a fit is: against differences of the likelihood, and never nonsense."""
+"""Uncertainty of a fit: equal to differences of the likelihood, and valid."""
 
 import math
 from typing import Any
@@ -25,7 +25,7 @@ TABLE = table_of(LOGS)[0]
 
 
 def hessian(value: Any, at: Floats, step: float = 1e-3) -> Floats:
-    """Of a function of n numbers, by differences."""
+    """Compute the Hessian of a function of n numbers by differences."""
     n = at.size
     found = np.empty((n, n))
     for i in range(n):

@@ -21,7 +21,7 @@ def in_order(log: list[Response]) -> list[Response]:
 
 
 def seen_by_engine(log: list[Response]) -> list[tuple[int, bool]]:
-    """For each answer and concept the engine's attempts before it, and if it follows at once."""
+    """List the engine's attempts before each answer and concept, and if it follows at once."""
     learner, found = Learner(), []
     for response in log:
         for name in response.concept_ids:

@@ -44,7 +44,7 @@ async def calibrated(
 
 
 async def again(ledger: MemoryLedger, activate: Activate = "always") -> Calibrated:
-    """As another worker that is given the job of one that died before it said that it had ended."""
+    """Run the job again as another worker, after one died before it reported the end."""
     return await calibrated(ledger, activate, ProcessPool(1, _nothing_is_left_to_do))
 
 

@@ -1,4 +1,4 @@
-"""What keeps a file out of a map: unknown names, and cycles, each named whole."""
+"""Refusals of a concept map: unknown names and cycles, each named whole."""
 
 import random
 from pathlib import Path

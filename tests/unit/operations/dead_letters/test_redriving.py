@@ -1,4 +1,4 @@
-"""What can be sent again, and what to do where it can't."""
+"""Redriving, and the remedy for letters that can't be redriven."""
 
 from dataclasses import replace
 

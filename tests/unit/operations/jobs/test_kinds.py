@@ -1,4 +1,4 @@
-"""What each kind of job does, by the runner."""
+"""Kinds of jobs, run by the runner."""
 
 import asyncio
 import copy

@@ -67,7 +67,7 @@ def ties(key: LearnerKey, version: int) -> list[GraphChange]:
 
 
 async def unlock(graph: EmbeddedGraph, key: LearnerKey, version: int) -> None:
-    """Let the learner master what another concept needs: two relationships."""
+    """Make the learner master a prerequisite: two relationships."""
     await graph.merge_map(key.tenant_id, [MappedConcept("d", "D", ("c",))])
     change = MasteryChange(*key, "c", 0.99, 2, True, START, version)
     by = Mastering(*key, "c", uuid_of("event", version), "mastery/1-0", version, START)

@@ -1,4 +1,4 @@
-"""What is told of a rewritten learner: predictions of the replay that made the new state."""
+"""Events of a rewritten learner carry the predictions of the replay."""
 
 from dataclasses import replace
 from unittest.mock import Mock

@@ -175,7 +175,7 @@ def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floa
     table = _some(table)
 
     def mean_loss(numbers: Floats) -> tuple[float, Floats]:
-        """With its forward differences, all of them from passes side by side."""
+        """Compute the mean loss and its forward differences, from passes side by side."""
         places = [numbers, *(numbers + step for step in _DIFFERENCE * np.eye(numbers.size))]
         models = [_model(place, own, items) for place in places]
         here, *there = (
