@@ -46,13 +46,16 @@ def unseen_ability(scale: str, parameters: Parameters) -> AbilityState:
     return AbilityState(0, 0.0, of_scale.mean, of_scale.variance)
 
 
-def apply(learner: Learner, response: Response, parameters: Parameters) -> Prediction:
+def apply(
+    learner: Learner, response: Response, parameters: Parameters, *, in_session: bool = True
+) -> Prediction:
     """Fold one answer into a learner's state, in place.
 
     Args:
         learner: the state; the answer must follow all earlier ones.
         response: the answer.
         parameters: parameters of the state.
+        in_session: False leaves sessions as they are, because they count the answer already.
 
     Returns:
         The prediction from the state before the answer.
@@ -100,7 +103,7 @@ def apply(learner: Learner, response: Response, parameters: Parameters) -> Predi
         concepts[concept_id] = ConceptState(
             *odds, old.attempts + 1, at_us, *concept_offset, gradient, *sums
         )
-    if response.session_id is not None:
+    if in_session and response.session_id is not None:
         session = learner.sessions.get(response.session_id) or EMPTY_SESSION
         learner.sessions[response.session_id] = session.after(response)
     learner.last = response.position

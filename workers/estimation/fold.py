@@ -1,22 +1,23 @@
 """Fold new answers into learners' states.
 
 A learner's answers count in the learner's own order, `Position`. Answers after the newest known one
-are folded onto the stored state. A late answer, or a state under other parameters, makes the whole
-log be replayed (`workers.estimation.late_replay`). Both ways give the state of a replay of all
-answers in order, to the last bit.
+are folded onto the stored state. A late answer, or a state under other parameters, makes the log be
+replayed from a snapshot (`workers.estimation.late_replay`). Both ways give the state of a replay of
+all answers in order, to the last bit.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from workers.estimation.ability import AbilityEstimate, AbilityState, estimates
-from workers.estimation.late_replay import replay_late
+from workers.estimation.late_replay import LateReplay
 from workers.estimation.learner import (
     AbilityOutcome,
     ConceptOutcome,
     Learner,
     LearnerKey,
     Outcome,
+    Position,
     Response,
     ScaleOutcome,
 )
@@ -24,6 +25,7 @@ from workers.estimation.observing import AppliedAnswer, ConceptChange, apply_obs
 from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
+from workers.estimation.snapshots import Snapshot
 
 
 @dataclass(slots=True)
@@ -32,17 +34,22 @@ class FoldTask:
 
     Args:
         key: the learner.
-        learner: the stored state: the parts that the answers touch, or the whole state if the log
-            has to be replayed.
+        learner: the stored state: the parts that the answers touch; all concepts and abilities if
+            the log has to be replayed.
         responses: new answers, none of them in the log, each once, in any order.
-        log: the learner's whole log, in any order; required if an answer is late or the state is
-            under other parameters.
+        log: the learner's answers after `base`, in any order; required if an answer is late or the
+            state is under other parameters.
+        base: a snapshot under the parameters, before all new answers; None: the log is whole.
+        replayed: in the place of `log`: a replay of all stored answers, not finished yet, with the
+            late ones of `responses` (all of them if the state is under other parameters).
     """
 
     key: LearnerKey
     learner: Learner
     responses: list[Response]
     log: list[Response] | None = None
+    base: Snapshot | None = None
+    replayed: LateReplay | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +70,8 @@ class Folded:
         sessions: changed sessions by id.
         estimates: current ability of each changed scale.
         under_new_parameters: True if the stored state was under other parameters.
+        changed_from: position from which on earlier states changed; None if none did.
+        snapshots: states at and after that position, to store in the place of older ones.
     """
 
     key: LearnerKey
@@ -74,6 +83,8 @@ class Folded:
     sessions: dict[str, int] = field(default_factory=dict)
     estimates: dict[str, AbilityEstimate] = field(default_factory=dict)
     under_new_parameters: bool = False
+    changed_from: Position | None = None
+    snapshots: list[Snapshot] = field(default_factory=list)
 
 
 def fold(tasks: Sequence[FoldTask], parameters: Parameters) -> list[Folded]:
@@ -108,26 +119,31 @@ class _LearnerFold:
         if self._new_parameters:
             # Every stored value may change, as with a late answer.
             late = len(self._new)
-        if late:
-            if task.log is None:
-                raise ValueError(f"{task.key} has to be replayed, and its log is not given")
-            self._learner = Learner(stored.version, None, parameters.version)
-            self._applied = replay_late(
-                self._learner, stored, task.log, self._new[:late], parameters
-            )
-        else:
-            self._learner = Learner(
-                stored.version,
-                last,
-                parameters.version,
-                dict(stored.concepts),
-                dict(stored.abilities),
-                dict(stored.sessions),
-            )
-            self._applied = []
-        self._applied += [
-            apply_observed(self._learner, response, parameters) for response in self._new[late:]
-        ]
+        self._replay = self._replayed(task, self._new[:late]) if late else None
+        if self._replay is not None:
+            self._learner = self._replay.learner
+            self._applied = self._replay.finish()
+            self._applied += [self._replay.apply_new(r) for r in self._new[late:]]
+            return
+        self._learner = Learner(
+            stored.version,
+            last,
+            parameters.version,
+            dict(stored.concepts),
+            dict(stored.abilities),
+            dict(stored.sessions),
+        )
+        self._applied = [apply_observed(self._learner, r, parameters) for r in self._new]
+
+    def _replayed(self, task: FoldTask, late: Sequence[Response]) -> LateReplay:
+        """Replay the stored answers."""
+        if task.replayed is not None:
+            return task.replayed
+        if task.log is None:
+            raise ValueError(f"{task.key} has to be replayed, and its log is not given")
+        replay = LateReplay(task.base, task.learner, late, self._parameters)
+        replay.advance(task.log)
+        return replay
 
     def ability_states(self) -> Iterator[AbilityState]:
         """Yield the states whose estimates `conclude` needs, before and after each new answer."""
@@ -147,6 +163,9 @@ class _LearnerFold:
         folded = Folded(
             self._key, self._learner, self._new, under_new_parameters=self._new_parameters
         )
+        if self._replay is not None:
+            folded.changed_from = self._new[0].position
+            folded.snapshots = self._replay.snapshots()
         for at, (response, answer) in enumerate(zip(self._new, self._applied, strict=True)):
             previous, current = next(estimated), next(estimated)
             scales = _other_scales(answer, at, folded, estimated)

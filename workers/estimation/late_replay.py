@@ -1,8 +1,9 @@
-"""Replay a learner's whole log with late answers in their places.
+"""Replay the end of a learner's log with late answers in their places.
 
-A late answer is predicted from the answers before it. Its outcome shows the state after the whole
-log. Concepts and scales that changed without being in a late answer are added to the outcome of the
-last late answer, so that every changed value is published once.
+The replay begins at a snapshot before the first late answer, or at the beginning of the log. A late
+answer is predicted from the answers before it. Its outcome shows the state after the whole log.
+Concepts and scales that changed without being in a late answer are added to the outcome of the last
+late answer, so that every changed value is published once.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from workers.estimation.answering import (
     concept_prediction,
     unseen,
 )
-from workers.estimation.learner import ConceptState, Learner, Response
+from workers.estimation.learner import ConceptState, Learner, Position, Response
 from workers.estimation.observing import (
     AppliedAnswer,
     ConceptChange,
@@ -22,48 +23,96 @@ from workers.estimation.observing import (
     states_of,
 )
 from workers.estimation.parameters import Parameters
+from workers.estimation.snapshots import Snapshot, SnapshotTaker
 
 
-def replay_late(
-    learner: Learner,
-    stored: Learner,
-    log: Sequence[Response],
-    late: Sequence[Response],
-    parameters: Parameters,
-) -> list[AppliedAnswer]:
-    """Replay a log with late answers in their places.
+class LateReplay:
+    """Replays the end of a learner's log with late answers in their places, page by page.
 
     Args:
-        learner: the empty learner to replay into, in place.
-        stored: the whole state before the late answers.
-        log: all earlier answers of the learner, in any order.
-        late: at least one late answer, in the learner's order.
+        base: a snapshot under the parameters, before all late answers; None: the beginning.
+        stored: the stored state of all concepts and abilities, and the sessions of the late
+            answers, all without these answers.
+        late: late answers.
         parameters: parameters of the new states.
-
-    Returns:
-        One entry per late answer, in the order of ``late``. Its states before are the published
-        ones, its states after are those after the whole log.
     """
-    late_ids = {response.response_id for response in late}
-    applied: list[AppliedAnswer] = []
-    for response in sorted([*log, *late], key=lambda response: response.position):
-        if response.response_id in late_ids:
-            applied.append(apply_observed(learner, response, parameters))
-        else:
-            apply(learner, response, parameters)
-    published = Learner(concepts=dict(stored.concepts), abilities=dict(stored.abilities))
-    for response, answer in zip(late, applied, strict=True):
-        _show_current(answer, response, published, learner, parameters)
-    _add_others(
-        applied[-1],
-        late,
-        published,
-        learner,
-        parameters,
-        new_parameters=stored.parameters_version != parameters.version,
-    )
-    _add_scales(applied[-1], late[-1], published, learner, parameters)
-    return applied
+
+    def __init__(
+        self,
+        base: Snapshot | None,
+        stored: Learner,
+        late: Sequence[Response],
+        parameters: Parameters,
+    ) -> None:
+        self.learner = Learner(
+            stored.version, None, parameters.version, sessions=dict(stored.sessions)
+        )
+        if base is not None:
+            self.learner.last = base.position
+            self.learner.concepts = dict(base.concepts)
+            self.learner.abilities = dict(base.abilities)
+        self._stored = stored
+        self._late = sorted(late, key=_position)
+        self._parameters = parameters
+        self._taker = SnapshotTaker(0 if base is None else base.responses)
+        self._applied: list[AppliedAnswer] = []
+
+    def advance(self, page: Sequence[Response]) -> None:
+        """Replay the next stored answers and the late ones among them.
+
+        Args:
+            page: stored answers, in any order, all after those of the pages before.
+        """
+        for response in sorted(page, key=_position):
+            self._apply_late(response.position)
+            apply(self.learner, response, self._parameters, in_session=False)
+            self._taker.note(self.learner)
+
+    def finish(self) -> list[AppliedAnswer]:
+        """Apply the rest of the late answers.
+
+        Returns:
+            One entry per late answer, in the learner's order. Its states before are the published
+            ones, its states after are those after the whole log.
+        """
+        self._apply_late(None)
+        stored, learner, parameters = self._stored, self.learner, self._parameters
+        published = Learner(concepts=dict(stored.concepts), abilities=dict(stored.abilities))
+        for response, answer in zip(self._late, self._applied, strict=True):
+            _show_current(answer, response, published, learner, parameters)
+        if self._late:
+            last, response = self._applied[-1], self._late[-1]
+            _add_others(
+                last,
+                self._late,
+                published,
+                learner,
+                parameters,
+                new_parameters=stored.parameters_version != parameters.version,
+            )
+            _add_scales(last, response, published, learner, parameters)
+        return self._applied
+
+    def apply_new(self, response: Response) -> AppliedAnswer:
+        """Apply an answer after the whole log."""
+        answer = apply_observed(self.learner, response, self._parameters)
+        self._taker.note(self.learner)
+        return answer
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return the states to keep, of those on the way."""
+        return self._taker.taken()
+
+    def _apply_late(self, before: Position | None) -> None:
+        """Apply the late answers before a position; None: all that are left."""
+        for response in self._late[len(self._applied) :]:
+            if before is not None and response.position > before:
+                return
+            self._applied.append(self.apply_new(response))
+
+
+def _position(response: Response) -> Position:
+    return response.position
 
 
 def _show_current(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -12,11 +13,20 @@ from hypothesis import strategies as st
 
 from tests.support import oracle
 from tests.support.factories import answer, bkt_parameters, calibrated_parameters, logs, rows
+from workers.estimation import snapshots
 from workers.estimation.answering import apply, concept_prediction
 from workers.estimation.fold import Folded, FoldTask, fold
-from workers.estimation.learner import Learner, LearnerKey, Outcome, Response, SessionState
+from workers.estimation.learner import (
+    Learner,
+    LearnerKey,
+    Outcome,
+    Position,
+    Response,
+    SessionState,
+)
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay, replay_many
+from workers.estimation.snapshots import Snapshot
 
 CLASSICAL = Parameters()
 KEY = LearnerKey("school-7", "student-42")
@@ -33,12 +43,13 @@ def near(value: float, expected: Decimal) -> bool:
 
 @dataclass
 class DictLedger:
-    """Ledger in a dict: loads the touched part, and the log if an answer is late."""
+    """Ledger in a dict: loads the touched part, and for a late answer the log from a snapshot."""
 
     parameters: Parameters = CLASSICAL
     learner: Learner = field(default_factory=Learner)
     log: dict[str, Response] = field(default_factory=dict)
     told: list[tuple[Response, Outcome]] = field(default_factory=list)
+    snapshots: dict[tuple[int, Position], Snapshot] = field(default_factory=dict)
 
     def feed(self, batch: Sequence[Response]) -> Folded | None:
         """Fold those of a batch that are new, and store what comes of it."""
@@ -50,9 +61,9 @@ class DictLedger:
             any(r.position < last for r in new)
             or self.learner.parameters_version != self.parameters.version
         )
-        task = FoldTask(
-            KEY, self._loaded(new, whole=late), new, list(self.log.values()) if late else None
-        )
+        base = self._base(min(r.position for r in new)) if late else None
+        tail = [r for r in self.log.values() if base is None or r.position > base.position]
+        task = FoldTask(KEY, self._loaded(new, whole=late), new, tail if late else None, base)
         before = copy.deepcopy(task.learner)
         (folded,) = fold([task], self.parameters)
         assert task.learner == before, "the fold must not change what it was given"
@@ -62,9 +73,35 @@ class DictLedger:
             getattr(self.learner, name).update({one: now[one] for one in getattr(folded, name)})
         self.learner.last = folded.learner.last
         self.learner.parameters_version = folded.learner.parameters_version
+        self._keep_snapshots(folded, len(self.log), len(self.log) + len(new))
         self.log.update((r.response_id, r) for r in new)
         self.told += zip(folded.responses, folded.outcomes, strict=True)
         return folded
+
+    def _base(self, before: Position) -> Snapshot | None:
+        version = self.parameters.version
+        earlier = [at for under, at in self.snapshots if under == version and at < before]
+        return self.snapshots[version, max(earlier)] if earlier else None
+
+    def _keep_snapshots(self, folded: Folded, before: int, after: int) -> None:
+        version, first, last = self.parameters.version, folded.changed_from, folded.learner.last
+        taken = list(folded.snapshots)
+        if first is None:
+            if last is not None and snapshots.crosses(before, after):
+                states = dict(self.learner.concepts), dict(self.learner.abilities)
+                taken = [Snapshot(last, after, *states)]
+        else:
+            self.snapshots = {at: one for at, one in self.snapshots.items() if at[1] < first}
+        self.snapshots |= {(version, one.position): one for one in taken}
+
+    def check_snapshots(self) -> None:
+        """Compare each snapshot with a replay of the answers up to it."""
+        log = list(self.log.values())
+        for (_, position), snapshot in self.snapshots.items():
+            learner = replay([r for r in log if r.position <= position], self.parameters)
+            assert learner.last == position == snapshot.position
+            assert learner.concepts == snapshot.concepts
+            assert learner.abilities == snapshot.abilities
 
     def _loaded(self, new: list[Response], *, whole: bool) -> Learner:
         stored = self.learner
@@ -100,6 +137,18 @@ def test_given_any_arrival_when_folded_then_the_state_is_the_replay_to_the_last_
     ledger = DictLedger(parameters)
     for batch in batches:
         ledger.feed(batch)
+    assert ledger.learner == replay(list(ledger.log.values()), parameters)
+
+
+@given(deliveries(), calibrated_parameters(), st.integers(1, 4))
+def test_given_snapshots_when_folded_in_any_order_then_all_are_replays(
+    batches: list[list[Response]], parameters: Parameters, every: int
+) -> None:
+    ledger = DictLedger(parameters)
+    with patch.object(snapshots, "EVERY", every):
+        for batch in batches:
+            ledger.feed(batch)
+    ledger.check_snapshots()
     assert ledger.learner == replay(list(ledger.log.values()), parameters)
 
 
