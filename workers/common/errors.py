@@ -4,6 +4,7 @@ MasteryError
  ├── Unavailable            retried: a server is away; intake pauses, no event is at fault
  │    ├── RedisUnavailable
  │    ├── LedgerUnavailable
+ │    │    └── LedgerTooSlow  the statement took too long: ask for less
  │    ├── GraphUnavailable
  │    └── KeysUnavailable
  ├── KeyUnknown             waits: a newer key set has to decide; no event is at fault
@@ -56,6 +57,10 @@ class LedgerUnavailable(Unavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__("ledger", reason)
+
+
+class LedgerTooSlow(LedgerUnavailable):
+    """The database cancelled a statement that took too long: ask for less at once."""
 
 
 class GraphUnavailable(Unavailable):

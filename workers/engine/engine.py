@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
@@ -12,11 +12,12 @@ import structlog
 from contracts.rejections import RejectionCode
 from contracts.streams import Shard
 from workers.admission.parking import Parking
-from workers.common.errors import Fatal, Refused, Unavailable
+from workers.common.errors import Fatal, LedgerTooSlow, Refused, Unavailable
 from workers.common.retrying import Retrying
 from workers.common.tasks import end
 from workers.engine.learners_order import in_learners_order
 from workers.engine.pipeline import Pipeline, Step
+from workers.engine.set_aside import SetAside, Waiting
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.poison import EntryActions, PoisonIsolation, described
@@ -28,6 +29,8 @@ _log = structlog.get_logger(__name__)
 _SOON_S: Final = 0.05
 _AT_ONCE: Final = 3
 """Batches in flight at once: one is admitted, one is in the ledger, one is published."""
+_ASIDE_AT_ONCE: Final = 2
+"""Learners set aside who are processed at once, so that a long log delays the others little."""
 
 
 class Engine:
@@ -46,6 +49,7 @@ class Engine:
         clock: asks Redis for the time, milliseconds since 1970; None: each entry is judged as of
             the moment it was added.
         parking: keeps entries whose key is unknown; None: no entry is ever deferred.
+        aside: keeps learners whose logs are too long for a batch.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Engine:
         retrying: Retrying,
         clock: Callable[[], Awaitable[int]] | None = None,
         parking: Parking | None = None,
+        aside: SetAside | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._origins = origins
@@ -64,6 +69,8 @@ class Engine:
         self._retrying = retrying
         self._clock = clock
         self._parking = parking
+        self._aside = aside or SetAside()
+        self._room_aside = asyncio.Semaphore(_ASIDE_AT_ONCE)
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._alone = asyncio.Lock()
         self._ledger_lock = asyncio.Lock()
@@ -75,8 +82,8 @@ class Engine:
         self._failure: Exception | None = None
 
     def in_flight(self, stream: str) -> AbstractSet[str]:
-        """Return the ids of a stream's entries that are processed here or wait here for a key."""
-        in_flight = self._in_flight[stream]
+        """Return the ids of a stream's entries that are processed here or wait here."""
+        in_flight = self._in_flight[stream] | self._aside.held(stream)
         return in_flight if self._parking is None else in_flight | self._parking.held(stream)
 
     def unsettled(self) -> bool:
@@ -122,9 +129,38 @@ class Engine:
         return await self._origins.resolve(shard.responses, batch)
 
     async def resume(self) -> None:
-        """Process entries that waited for keys as these become known, until cancelled."""
-        if self._parking is not None:
-            await self._parking.run(self._resubmit)
+        """Process entries that wait for keys and learners set aside, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work_aside())
+            if self._parking is not None:
+                group.create_task(self._parking.run(self._resubmit))
+
+    async def _work_aside(self) -> None:
+        """Process learners set aside, a few at once."""
+        while True:
+            await self._room_aside.acquire()
+            try:
+                waiting = await self._aside.take()
+            except asyncio.CancelledError:
+                self._room_aside.release()
+                raise
+            batch = RawBatch(waiting.shard.responses, waiting.entries())
+            self._start(self._process_aside(waiting, batch), waiting.shard, batch)
+
+    async def _process_aside(self, waiting: Waiting, batch: RawBatch) -> None:
+        """Process a learner set aside beside the batches."""
+        try:
+            await self._in_turn(self._pipeline.run_aside(waiting))
+        except LedgerTooSlow:
+            self._aside.put(waiting)
+        except (Fatal, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, only its own entry pays
+            _log.warning("learner_failed", entries=len(batch), error=described(error))
+            await self._isolate(waiting.shard, batch)
+        finally:
+            self._aside.done(waiting)
+            self._room_aside.release()
 
     async def _resubmit(self, shard: Shard, batch: RawBatch) -> None:
         """Take entries that waited, once the batch they came in is done."""
@@ -209,13 +245,22 @@ class Engine:
         Raises:
             YieldToEarlierBatch: an earlier batch failed, and `beside` is True.
         """
+        aside = self._aside if beside else None
+        run = self._pipeline.run(shard, batch, wait_for_ledger=wait_for_ledger, aside=aside)
+        await self._in_turn(run, beside=beside)
+
+    async def _in_turn(self, pipeline: AsyncGenerator[Step, None], *, beside: bool = False) -> None:
+        """Run steps, each in its turn.
+
+        Raises:
+            YieldToEarlierBatch: an earlier batch failed, and `beside` is True.
+        """
         ledger, publishing = OnceLock(self._ledger_lock), OnceLock(self._publishing_lock)
-        pipeline = self._pipeline.run(shard, batch, wait_for_ledger=wait_for_ledger)
         try:
             async with aclosing(pipeline):
                 async for step in pipeline:
+                    await ledger.acquire()
                     if step is Step.LOAD:
-                        await ledger.acquire()
                         continue
                     # Taken before the ledger is let go, so that batches are published in its order.
                     newly_acquired = await publishing.acquire()

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from workers.estimation.fold import Folded, FoldTask, fold
+from workers.estimation.late_replay import LateReplay
+from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters
 
-_REPLAYED_AT_ONCE: Final = 2_000
-"""Answers replayed in one go, besides the rest of the last learner's: some 0.2 s."""
+_REPLAYED_AT_ONCE: Final = 500
+"""Answers replayed in one go: some 10 ms."""
 
 
 async def fold_in_turns(tasks: Sequence[FoldTask], parameters: Parameters) -> list[Folded]:
@@ -17,20 +19,26 @@ async def fold_in_turns(tasks: Sequence[FoldTask], parameters: Parameters) -> li
     After an activation every learner of a batch is replayed, which takes seconds.
 
     Args:
-        tasks: see `fold`.
+        tasks: see `fold`. Their logs are replayed in place.
         parameters: see `fold`.
 
     Raises:
         ValueError: see `fold`.
     """
-    folded: list[Folded] = []
-    portion: list[FoldTask] = []
-    replayed = 0
     for task in tasks:
-        if replayed >= _REPLAYED_AT_ONCE:
-            folded += fold(portion, parameters)
-            portion, replayed = [], 0
-            await asyncio.sleep(0)
-        portion.append(task)
-        replayed += len(task.log or ())
-    return folded + fold(portion, parameters)
+        if task.log is not None and task.replayed is None and task.late(parameters):
+            task.replayed = task.begin_replay(parameters)
+            await replay_in_turns(task.replayed, task.log)
+    return fold(tasks, parameters)
+
+
+async def replay_in_turns(replay: LateReplay, answers: Sequence[Response]) -> None:
+    """Advance a replay, and let other tasks run in between.
+
+    Args:
+        replay: the replay to advance.
+        answers: the next stored answers, in the learner's order.
+    """
+    for start in range(0, len(answers), _REPLAYED_AT_ONCE):
+        replay.advance(answers[start : start + _REPLAYED_AT_ONCE])
+        await asyncio.sleep(0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from workers.admission.verdicts import Admitted
 from workers.engine.rate_limiting import Entries, LimitSplit
+from workers.estimation.late_replay import LateReplay
 from workers.estimation.learner import LearnerKey, Response
 from workers.ledger.exchange import Loaded
 
@@ -22,6 +23,8 @@ class LearnerGroup:
         over: entries over the rate limit, as long as `loaded` is current.
         later: further entries of the responses in `over`.
         loaded: what the ledger holds of the learner; None: it has to be loaded.
+        replayed: a replay of a log that did not fit into `loaded`.
+        slow: True if loading the learner alone took too long.
     """
 
     key: LearnerKey
@@ -29,6 +32,8 @@ class LearnerGroup:
     over: list[Admitted] = field(default_factory=list)
     later: Entries = field(default_factory=dict)
     loaded: Loaded | None = None
+    replayed: LateReplay | None = None
+    slow: bool = False
 
     @property
     def state(self) -> Loaded:
@@ -41,18 +46,29 @@ class LearnerGroup:
             raise LookupError(f"{self.key} is not loaded")
         return self.loaded
 
+    @property
+    def fits(self) -> bool:
+        """True if all that the fold needs is loaded or replayed."""
+        if self.loaded is None:
+            return False
+        replay = self.loaded.replay
+        return replay is None or replay.answers is not None or self.replayed is not None
+
     def set_apart(self, split: LimitSplit) -> None:
         """Set apart the entries over the rate limit."""
         self.entries, self.over, self.later = split
 
-    def put_back(self) -> bool:
-        """Put back the entries set apart; return True if there were any."""
-        apart = bool(self.over)
+    def put_back(self) -> None:
+        """Put back the entries set apart."""
         for admitted in reversed(self.over):
             name = admitted.response.response_id
             self.entries[name] = [admitted, *self.later.pop(name, [])]
         self.over = []
-        return apart
+
+    def forget_state(self) -> None:
+        """Forget what was loaded and replayed, so that the learner is loaded again."""
+        self.put_back()
+        self.loaded = self.replayed = None
 
     def responses(self) -> list[Response]:
         """Return each response as its first entry gives it."""

@@ -11,10 +11,12 @@ from contracts.streams import Shard
 from workers.admission.admission import Admission
 from workers.admission.parking import Parking
 from workers.admission.verdicts import Admitted, Deferred, Rejection
+from workers.common.errors import LedgerTooSlow
 from workers.common.retrying import Retrying
 from workers.engine.entry_log import log_rejected, log_settled
-from workers.engine.group import grouped
+from workers.engine.group import LearnerGroup, grouped
 from workers.engine.recorder import Recorder
+from workers.engine.set_aside import SetAside, Waiting
 from workers.metrics.meter import Meter
 from workers.publishing.mastery_events import mastery_events
 from workers.publishing.publisher import Publisher
@@ -68,7 +70,12 @@ class Pipeline:
         self._parking = parking
 
     async def run(
-        self, shard: Shard, batch: RawBatch, *, wait_for_ledger: bool = True
+        self,
+        shard: Shard,
+        batch: RawBatch,
+        *,
+        wait_for_ledger: bool = True,
+        aside: SetAside | None = None,
     ) -> AsyncGenerator[Step, None]:
         """Take a batch through all steps; yields before each step that may have to wait.
 
@@ -76,6 +83,7 @@ class Pipeline:
             shard: the shard of the batch.
             batch: entries of one stream.
             wait_for_ledger: wait while the ledger is away.
+            aside: takes learners whose logs are too long for a batch; None: the batch waits.
 
         Raises:
             Fatal: a server refuses us; no entry is at fault.
@@ -88,28 +96,78 @@ class Pipeline:
 
         yield Step.LOAD
         await recorder.look_up(admitted)
-        unsettled = grouped(admitted)
+        groups, left = grouped(admitted), list[LearnerGroup]()
+        if aside is not None:
+            groups = aside.join(shard, groups, batch.deliveries)
+        rounds = self._rounds(shard, recorder, groups, settled, None if aside is None else left)
+        async for step in rounds:
+            yield step
+
+        yield Step.PUBLISH
+        await self.settle(shard, settled, batch.deliveries)
+        if aside is not None:
+            for group in left:
+                aside.put(Waiting(shard, group, dict(batch.deliveries)))
+
+    async def run_aside(self, waiting: Waiting) -> AsyncGenerator[Step, None]:
+        """Take a learner who was set aside through the last steps.
+
+        Raises:
+            Exception: see `run`.
+        """
+        settled: list[Settled] = []
+        async for step in self._rounds(
+            waiting.shard, self.recorder, [waiting.group], settled, None
+        ):
+            yield step
+
+        yield Step.PUBLISH
+        await self.settle(waiting.shard, settled, waiting.deliveries)
+
+    async def _rounds(
+        self,
+        shard: Shard,
+        recorder: Recorder,
+        unsettled: list[LearnerGroup],
+        settled: list[Settled],
+        left: list[LearnerGroup] | None,
+    ) -> AsyncGenerator[Step, None]:
+        """Load, fold and commit until every learner is settled or left.
+
+        Args:
+            shard: the shard of the entries.
+            recorder: loads, folds and commits.
+            unsettled: the learners.
+            settled: takes the settled entries.
+            left: takes the learners whose log does not fit into a load; None: these logs are
+                replayed page by page.
+        """
+        stream = shard.responses
         while unsettled:
             parameters = await recorder.load(unsettled)
-            done, ready, again = recorder.settling.loaded(shard.responses, unsettled)
+            slow = [group for group in unsettled if group.loaded is None]
+            loaded = [group for group in unsettled if group.loaded is not None]
+            done, ready, unsettled = recorder.settling.loaded(stream, loaded)
             settled += done
-            unsettled = again
+            if left is None:
+                if slow:
+                    raise LedgerTooSlow("the statement takes too long for one learner alone")
+                for group in ready:
+                    if not group.fits:
+                        await recorder.replay(group, parameters)
+                unsettled += [group for group in ready if not group.fits]
+            else:
+                left += [*slow, *(group for group in ready if not group.fits)]
+            ready = [group for group in ready if group.fits]
             if not ready:
                 continue
-            commits = await recorder.fold(shard.responses, ready, parameters)
+            commits = await recorder.fold(stream, ready, parameters)
 
             yield Step.COMMIT
             answers = await recorder.commit(commits)
-            done, conflicting, again = recorder.settling.committed(
-                shard.responses, ready, commits, answers
-            )
+            done, again = recorder.settling.committed(stream, ready, commits, answers)
             settled += done
-            unsettled = [*conflicting, *unsettled, *again]
-
-        yield Step.PUBLISH
-        route = Route.of_responses(shard)
-        self.make_events(route, settled, batch.deliveries)
-        await self.publish(route, settled)
+            unsettled = [*unsettled, *again]
 
     def admit(self, batch: RawBatch) -> tuple[list[Admitted], list[Settled], list[Deferred]]:
         """Judge each entry: admitted, refused and thereby settled, or deferred for a key."""
@@ -131,6 +189,14 @@ class Pipeline:
         parking = self._parking
         if deferred and parking is not None:
             await self._retrying.call(lambda: parking.park(shard, deferred))
+
+    async def settle(
+        self, shard: Shard, settled: list[Settled], deliveries: Mapping[str, int]
+    ) -> None:
+        """Make the events of settled entries, acknowledge the entries and publish the events."""
+        route = Route.of_responses(shard)
+        self.make_events(route, settled, deliveries)
+        await self.publish(route, settled)
 
     def make_events(
         self, route: Route, settled: list[Settled], deliveries: Mapping[str, int]

@@ -1,21 +1,37 @@
 """The steps of a batch that need the ledger: load, fold, commit."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from workers.admission.verdicts import Admitted
+from workers.common.errors import LedgerTooSlow
 from workers.common.rate_limit import RateLimit
 from workers.common.retrying import NoRetry, Retrying
-from workers.engine.folding import fold_in_turns
+from workers.engine.folding import fold_in_turns, replay_in_turns
 from workers.engine.group import LearnerGroup, owner_name
+from workers.engine.halving import halving
 from workers.engine.rate_limiting import arrival_of, counted
 from workers.engine.registered_names import Registry
 from workers.engine.settling import Settling
 from workers.estimation.fold import Folded, FoldTask
+from workers.estimation.learner import LearnerKey, Position
 from workers.estimation.parameters import Parameters
-from workers.ledger.exchange import Commit, Committed, Loaded, Touched
+from workers.estimation.snapshots import crosses
+from workers.ledger.exchange import (
+    MOST_ANSWERS,
+    Commit,
+    Committed,
+    Conflict,
+    Loaded,
+    LogPage,
+    Touched,
+)
 from workers.ledger.parameter_versions import Versions, versions_of
 from workers.ledger.recording import RecordingLedger
 from workers.metrics.meter import Meter
+
+_PAGE: Final = 1_000
+"""Stored answers that a replay of a long log reads at once: some 10 ms in the ledger."""
 
 
 class Recorder:
@@ -84,33 +100,59 @@ class Recorder:
 
         If another version was activated in between, all are loaded again: an answer holds a
         learner's log only if the state is not under the version active then.
+
+        Args:
+            groups: the learners; one that takes too long alone is marked as slow, and not loaded.
         """
-        await self._load([group for group in groups if group.loaded is None])
-        while len(active := {group.state.active_version for group in groups}) > 1:
-            await self._load(groups)
+        # Without its log a learner who took too long may load in time.
+        most_answers = 0 if any(group.slow for group in groups) else MOST_ANSWERS
+        await self._load([group for group in groups if group.loaded is None], most_answers)
+        while len(active := {g.state.active_version for g in groups if g.loaded is not None}) > 1:
+            await self._load(groups, most_answers)
+        if not active:
+            return self._versions.active
         (version,) = active
         return await self._retrying.call(lambda: self._versions.switch_to(version))
+
+    async def replay(self, group: LearnerGroup, parameters: Parameters) -> None:
+        """Replay a learner's log page by page.
+
+        If the learner changes meanwhile, its state is forgotten, and has to be loaded again.
+        """
+        version, replay = group.state.learner.version, self._task(group).begin_replay(parameters)
+        after, limit = replay.learner.last, _PAGE
+        while True:
+            try:
+                page = await self._page(group.key, after, limit)
+            except _PageTooLong:
+                limit = max(1, limit // 2)
+                continue
+            if page.version != version:
+                group.forget_state()
+                return
+            await replay_in_turns(replay, page.answers)
+            if page.last is None:
+                group.replayed = replay
+                return
+            after = page.last
 
     async def fold(
         self, stream: str, groups: Sequence[LearnerGroup], parameters: Parameters
     ) -> list[Commit]:
         """Fold the new responses of loaded learners; return what to commit, in the same order."""
-        tasks = [
-            FoldTask(group.key, group.state.learner, group.responses(), group.state.log)
-            for group in groups
-        ]
         with self._meter.stage("fold"):
-            folded = await fold_in_turns(tasks, parameters)
+            folded = await fold_in_turns([self._task(group) for group in groups], parameters)
         return [
-            self._commit_of(stream, group, one) for group, one in zip(groups, folded, strict=True)
+            self._commit_of(stream, group, result)
+            for group, result in zip(groups, folded, strict=True)
         ]
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
-        """Commit in one transaction; a conflict is answered with the learner's current state."""
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
+        """Commit in one transaction; in smaller ones if it takes too long."""
         with self._meter.stage("commit"):
-            return await self._retrying.call(lambda: self._ledger.commit(commits))
+            return await halving(self._ledger.commit, commits, self._retrying)
 
-    async def _load(self, groups: Sequence[LearnerGroup]) -> None:
+    async def _load(self, groups: Sequence[LearnerGroup], most_answers: int) -> None:
         if not groups:
             return
         limit, version = self._rate_limit, self._versions.active.version
@@ -123,10 +165,37 @@ class Recorder:
             )
             for group in groups
         ]
+
+        async def request(some: Sequence[Touched]) -> list[Loaded | None]:
+            return list(await self._ledger.load(some, most_answers))
+
         with self._meter.stage("load"):
-            answers = await self._retrying.call(lambda: self._ledger.load(touched))
+            answers = await halving(request, touched, self._retrying, too_slow=lambda _: None)
         for group, loaded in zip(groups, answers, strict=True):
-            group.loaded = loaded
+            group.loaded, group.slow = loaded, loaded is None
+
+    async def _page(self, key: LearnerKey, after: Position | None, limit: int) -> LogPage:
+        async def request() -> LogPage:
+            try:
+                return await self._ledger.log_page(key, after, limit)
+            except LedgerTooSlow as error:
+                if limit == 1:
+                    raise
+                raise _PageTooLong from error
+
+        return await self._retrying.call(request)
+
+    @staticmethod
+    def _task(group: LearnerGroup) -> FoldTask:
+        stored = group.state.replay
+        return FoldTask(
+            group.key,
+            group.state.learner,
+            group.responses(),
+            None if stored is None else stored.answers,
+            None if stored is None else stored.base,
+            group.replayed,
+        )
 
     def _commit_of(self, stream: str, group: LearnerGroup, folded: Folded) -> Commit:
         owners = [group.entries[response.response_id][0] for response in folded.responses]
@@ -137,4 +206,15 @@ class Recorder:
             [owner_name(stream, owner) for owner in owners],
             arrivals,
             group.state.counts.after(added) if added else None,
+            _interval_ends(group.state.responses, folded),
         )
+
+
+def _interval_ends(before: int | None, folded: Folded) -> bool:
+    """Return True if the ledger has to take a snapshot; a replay takes its own."""
+    replayed = folded.changed_from is not None
+    return before is not None and not replayed and crosses(before, before + len(folded.responses))
+
+
+class _PageTooLong(Exception):
+    """A page of a log takes too long to read."""

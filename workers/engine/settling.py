@@ -8,7 +8,7 @@ from workers.engine.group import LearnerGroup, owner_name
 from workers.engine.rate_limiting import arrival_of, over_limit, split_by_limit
 from workers.engine.refusals import conflicting_content, learner_erased, same_content
 from workers.engine.registered_names import Registry
-from workers.ledger.exchange import Commit, Committed, Erasure, Loaded, Recorded
+from workers.ledger.exchange import Commit, Committed, Conflict, Erasure, Recorded
 from workers.metrics.meter import Meter
 from workers.publishing.settled import Settled
 
@@ -61,16 +61,15 @@ class Settling:
         stream: str,
         groups: Sequence[LearnerGroup],
         commits: Sequence[Commit],
-        answers: Sequence[Committed | Loaded],
-    ) -> tuple[list[Settled], list[LearnerGroup], list[LearnerGroup]]:
+        answers: Sequence[Committed | Conflict],
+    ) -> tuple[list[Settled], list[LearnerGroup]]:
         """Settle what was committed.
 
         Returns:
-            The settled entries, the learners to fold again since another worker changed them
-            meanwhile, and the learners to load again.
+            The settled entries, and the learners to load again: those with entries left, and those
+            that another worker changed meanwhile.
         """
         settled: list[Settled] = []
-        conflicting: list[LearnerGroup] = []
         again: list[LearnerGroup] = []
         conflicts = 0
         for group, commit, answer in zip(groups, commits, answers, strict=True):
@@ -79,13 +78,9 @@ class Settling:
                 settled += self._settle_over(group, again)
                 continue
             conflicts += 1
-            if group.put_back():
-                _load_again(group, again)  # the answer says nothing of the entries put back
-            else:
-                group.loaded = answer
-                conflicting.append(group)
+            _load_again(group, again)
         self._meter.conflicts.inc(conflicts)
-        return settled, conflicting, again
+        return settled, again
 
     def _settle_recorded(self, stream: str, group: LearnerGroup) -> list[Settled]:
         """Settle the entries of responses that were in the log already."""
@@ -174,7 +169,7 @@ def _take(group: LearnerGroup, settle: Callable[[Admitted], Settled | None]) -> 
 
 def _load_again(group: LearnerGroup, again: list[LearnerGroup]) -> None:
     """Ask for a learner's state anew, if entries are left."""
-    group.loaded = None
+    group.forget_state()
     if group.entries:
         again.append(group)
 

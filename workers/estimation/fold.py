@@ -51,6 +51,25 @@ class FoldTask:
     base: Snapshot | None = None
     replayed: LateReplay | None = None
 
+    def new_parameters(self, parameters: Parameters) -> bool:
+        """Return True if the stored state is under other parameters."""
+        learner = self.learner
+        return learner.last is not None and learner.parameters_version != parameters.version
+
+    def late(self, parameters: Parameters) -> list[Response]:
+        """List the answers that a replay puts into their places, in the learner's order."""
+        last = self.learner.last
+        if last is None:
+            return []
+        # Under other parameters every stored value may change, as with a late answer.
+        everything = self.new_parameters(parameters)
+        late = [r for r in self.responses if everything or r.position < last]
+        return sorted(late, key=lambda response: response.position)
+
+    def begin_replay(self, parameters: Parameters) -> LateReplay:
+        """Begin the replay of the learner's answers after `base`."""
+        return LateReplay(self.base, self.learner, self.late(parameters), parameters)
+
 
 @dataclass(slots=True)
 class Folded:
@@ -114,12 +133,9 @@ class _LearnerFold:
         self._new = sorted(task.responses, key=lambda response: response.position)
         stored = task.learner
         last = stored.last
-        late = 0 if last is None else sum(r.position < last for r in self._new)
-        self._new_parameters = last is not None and stored.parameters_version != parameters.version
-        if self._new_parameters:
-            # Every stored value may change, as with a late answer.
-            late = len(self._new)
-        self._replay = self._replayed(task, self._new[:late]) if late else None
+        self._new_parameters = task.new_parameters(parameters)
+        late = len(task.late(parameters))
+        self._replay = self._replayed(task) if late else None
         if self._replay is not None:
             self._learner = self._replay.learner
             self._applied = self._replay.finish()
@@ -135,13 +151,13 @@ class _LearnerFold:
         )
         self._applied = [apply_observed(self._learner, r, parameters) for r in self._new]
 
-    def _replayed(self, task: FoldTask, late: Sequence[Response]) -> LateReplay:
+    def _replayed(self, task: FoldTask) -> LateReplay:
         """Replay the stored answers."""
         if task.replayed is not None:
             return task.replayed
         if task.log is None:
             raise ValueError(f"{task.key} has to be replayed, and its log is not given")
-        replay = LateReplay(task.base, task.learner, late, self._parameters)
+        replay = task.begin_replay(self._parameters)
         replay.advance(task.log)
         return replay
 

@@ -1,12 +1,16 @@
 """Messages between the engine and the ledger."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from workers.common.rate_limit import Counts
 from workers.estimation.fold import Folded
-from workers.estimation.learner import Learner, LearnerKey, Response
+from workers.estimation.learner import Learner, LearnerKey, Position, Response
+from workers.estimation.snapshots import Snapshot
 from workers.ledger.outcomes import outcome_document
+
+MOST_ANSWERS: Final = 5_000
+"""Stored answers that one load returns, to bound its time, the worker's memory and the replay."""
 
 
 class Arrival(NamedTuple):
@@ -56,14 +60,42 @@ class Recorded(NamedTuple):
 
 
 @dataclass(slots=True)
+class StoredLog:
+    """The end of a learner's log that has to be replayed.
+
+    Args:
+        base: the nearest snapshot under the active parameters before the first new response; None:
+            the log is replayed from the beginning.
+        answers: the responses after the snapshot that count, with the score that counts; None: they
+            are too many for this answer.
+    """
+
+    base: Snapshot | None = None
+    answers: list[Response] | None = None
+
+
+class LogPage(NamedTuple):
+    """Some responses of a learner's log that count, in the learner's order."""
+
+    version: int
+    """The learner's version at that moment."""
+    answers: list[Response]
+    """The responses, with the score that counts."""
+    last: Position | None
+    """Position up to which the page reaches; None: the log ends with it."""
+
+
+@dataclass(slots=True)
 class Loaded:
     """A learner's stored state, in one snapshot.
 
     Args:
-        learner: the touched concepts, scales and sessions; all of them if a log is given.
+        learner: the touched concepts, scales and sessions; all concepts and scales if the log has
+            to be replayed.
         recorded: touched responses that are in the log already, by response id.
-        log: all responses that count, with the score that counts; given if a touched response is
-            new, and late or to a state under other parameters than the active ones.
+        replay: what has to be replayed, because a touched response is new, and late or to a state
+            under other parameters than the active ones; None: nothing.
+        responses: number of responses in the log; None if they were never counted.
         kept: number of responses in each of the newest rate windows
             (`workers.common.rate_limit`).
         older: number of responses in the touched windows that are older.
@@ -73,7 +105,8 @@ class Loaded:
 
     learner: Learner
     recorded: dict[str, Recorded] = field(default_factory=dict)
-    log: list[Response] | None = None
+    replay: StoredLog | None = None
+    responses: int | None = 0
     kept: dict[int, int] = field(default_factory=dict)
     older: dict[int, int] = field(default_factory=dict)
     erasure: Erasure | None = None
@@ -94,6 +127,7 @@ class Commit:
         entries: the owning entry of each response in ``folded.responses``.
         arrivals: one per response; None skips rate counts and the check for erasures.
         kept: the new counts of the newest rate windows; None leaves them as they are.
+        snapshot: True to take a snapshot of the state after this commit.
         outcomes: the outcome document of each response, as it is stored and published.
     """
 
@@ -101,6 +135,7 @@ class Commit:
     entries: list[str]
     arrivals: list[Arrival] | None = None
     kept: dict[int, int] | None = None
+    snapshot: bool = False
     outcomes: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -119,6 +154,10 @@ class Commit:
         return Touched(
             folded.key, folded.responses, folded.learner.parameters_version, self.arrivals
         )
+
+
+class Conflict(NamedTuple):
+    """A commit that was not applied: the learner has to be loaded again."""
 
 
 @dataclass(slots=True)

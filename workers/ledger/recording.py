@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from workers.ledger.exchange import Commit, Committed, Loaded, Touched
+from workers.estimation.learner import LearnerKey, Position
+from workers.ledger.exchange import (
+    MOST_ANSWERS,
+    Commit,
+    Committed,
+    Conflict,
+    Loaded,
+    LogPage,
+    Touched,
+)
 
 
 class RecordingLedger(Protocol):
@@ -12,18 +21,35 @@ class RecordingLedger(Protocol):
     Every method raises `LedgerUnavailable` or `LedgerRefused`.
     """
 
-    async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
-        """Load these learners, in the same order; one round trip, one snapshot."""
+    async def load(
+        self, touched: Sequence[Touched], most_answers: int = MOST_ANSWERS
+    ) -> list[Loaded]:
+        """Load these learners, in the same order; one round trip, one snapshot.
+
+        Args:
+            touched: the learners.
+            most_answers: the most stored answers to return. A log that does not fit is left out.
+        """
         ...
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
+    async def log_page(self, key: LearnerKey, after: Position | None, limit: int) -> LogPage:
+        """Read the next responses of a learner's log, in the learner's order.
+
+        Args:
+            key: the learner.
+            after: the position after which to begin; None: the beginning.
+            limit: the most responses to read.
+        """
+        ...
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
         """Store each commit whose learner has not changed since it was loaded, in one transaction.
 
         A commit under other parameters than the active ones is a conflict. Repeating a commit with
         an unknown result is safe: it then is a conflict, and the responses are in the log.
 
         Returns:
-            One answer for each commit, in the same order; for a conflict the current state.
+            One answer for each commit, in the same order.
         """
         ...
 

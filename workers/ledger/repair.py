@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from workers.estimation.learner import LearnerKey, Position
+from workers.estimation.snapshots import Snapshot
 from workers.ledger.audit import AuditLedger
 from workers.ledger.corrections import Correction
 from workers.ledger.outbox import Change
@@ -33,6 +34,7 @@ class Rewrite:
         gone_sessions: sessions whose rows are deleted.
         changes: changes to publish.
         kept: counts of the newest windows; None leaves them as they are.
+        snapshots: snapshots under the parameters; they replace all that the learner has.
     """
 
     key: LearnerKey
@@ -50,6 +52,7 @@ class Rewrite:
     gone_sessions: list[str] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     kept: dict[int, int] | None = None
+    snapshots: list[Snapshot] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from workers.estimation.learner import LearnerKey, Position, Response
+from workers.estimation.snapshots import Snapshot, thinned
 from workers.ledger.corrections import CorrectionRow, effective_log
 from workers.ledger.exchange import Recorded
 from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
@@ -26,6 +27,8 @@ class Account:
     recorded_at_us: dict[str, int] = field(default_factory=dict)
     corrections: list[CorrectionRow] = field(default_factory=list)
     kept: dict[int, int] | None = None
+    snapshots: dict[tuple[int, Position], Snapshot] = field(default_factory=dict)
+    """Snapshots by version of the parameters and position."""
 
     def effective(self, until_us: int | None = None) -> list[Response]:
         """List the responses that count, as of now or of a moment in the past."""
@@ -41,6 +44,26 @@ class Account:
             ],
             [made for made in self.corrections if made.corrected_at_us <= until_us],
         )
+
+    def base(self, parameters_version: int, before: Position) -> Snapshot | None:
+        """Return the nearest snapshot before a position."""
+        return max(
+            (
+                snapshot
+                for (version, position), snapshot in self.snapshots.items()
+                if version == parameters_version and position < before
+            ),
+            key=lambda snapshot: snapshot.position,
+            default=None,
+        )
+
+    def put_snapshots(self, snapshots: Iterable[Snapshot]) -> None:
+        """Store snapshots under the parameters of the state, and thin them out."""
+        version = self.parameters_version
+        own = {at: one for (of, at), one in self.snapshots.items() if of == version}
+        own |= {snapshot.position: snapshot for snapshot in snapshots}
+        kept = thinned((own[position] for position in sorted(own)), len(self.log))
+        self.snapshots = {(version, snapshot.position): snapshot for snapshot in kept}
 
     def versions(self) -> set[int]:
         """Collect the versions of the rows of states."""

@@ -6,8 +6,19 @@ from collections.abc import Iterable, Sequence
 from typing_extensions import override
 
 from workers.common.errors import Unstorable
-from workers.estimation.learner import Learner, LearnerKey, Response
-from workers.ledger.exchange import Commit, Committed, Loaded, Recorded, Touched
+from workers.estimation.learner import Learner, LearnerKey, Position, Response
+from workers.estimation.snapshots import Snapshot
+from workers.ledger.exchange import (
+    MOST_ANSWERS,
+    Commit,
+    Committed,
+    Conflict,
+    Loaded,
+    LogPage,
+    Recorded,
+    StoredLog,
+    Touched,
+)
 from workers.ledger.memory.accounts import Account, copied
 from workers.ledger.memory.tables import MemoryTables
 from workers.ledger.recording import RecordingLedger
@@ -18,18 +29,37 @@ class MemoryRecording(MemoryTables, RecordingLedger):
     """Loads and commits as `mastery_load` and `mastery_commit` do."""
 
     @override
-    async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
-        return [self._loaded(learner) for learner in touched]
+    async def load(
+        self, touched: Sequence[Touched], most_answers: int = MOST_ANSWERS
+    ) -> list[Loaded]:
+        loaded = [self._loaded(learner) for learner in touched]
+        room = most_answers
+        for replay in (one.replay for one in loaded if one.replay is not None):
+            if len(replay.answers or ()) <= room:
+                room -= len(replay.answers or ())
+            else:
+                replay.answers = None
+        return loaded
 
     @override
-    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
+    async def log_page(self, key: LearnerKey, after: Position | None, limit: int) -> LogPage:
+        account = self._accounts.get(key) or Account()
+        positions = sorted(recorded.response.position for recorded in account.log.values())
+        rest = [position for position in positions if after is None or position > after]
+        until = rest[limit - 1] if len(rest) >= limit else None
+        first, last = after or Position(-(2**63), ""), until or Position(2**63, "")
+        answers = [r for r in account.effective() if first < r.position <= last]
+        return LogPage(account.version, sorted(answers, key=lambda r: r.position), until)
+
+    @override
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
         current = [self._is_current(commit) for commit in commits]
         # All or nothing: find what can't be stored before anything is stored.
         for commit, agreed in zip(commits, current, strict=True):
             if agreed:
                 self._check(commit)
         return [
-            self._apply(commit) if agreed else self._loaded(commit.touched)
+            self._apply(commit) if agreed else Conflict()
             for commit, agreed in zip(commits, current, strict=True)
         ]
 
@@ -73,6 +103,7 @@ class MemoryRecording(MemoryTables, RecordingLedger):
             account.log[response.response_id] = Recorded(response, version, entry, copied(outcome))
             account.recorded_at_us[response.response_id] = time.time_ns() // 1_000
         _write_states(account, commit, versions)
+        _write_snapshots(account, commit)
         return Committed(versions)
 
     def _loaded(self, touched: Touched) -> Loaded:
@@ -95,10 +126,15 @@ class MemoryRecording(MemoryTables, RecordingLedger):
         loaded = Loaded(
             _learner(account, touched.responses, whole=late),
             recorded,
-            account.effective() if late else None,
+            responses=len(account.log),
             erasure=erasure,
             active_version=active,
         )
+        if late:
+            first = min(r.position for r in touched.responses if r.response_id not in recorded)
+            base = account.base(active, first)
+            answers = [r for r in account.effective() if base is None or r.position > base.position]
+            loaded.replay = StoredLog(base, answers)
         if touched.arrivals and account.kept:
             loaded.kept = dict(account.kept)
             oldest, counts = min(account.kept), account.windows()
@@ -108,7 +144,7 @@ class MemoryRecording(MemoryTables, RecordingLedger):
 
 
 def _learner(account: Account, responses: Iterable[Response], *, whole: bool) -> Learner:
-    """Make the learner, with the states that responses touch or with the whole state."""
+    """Make the learner, with the states that responses touch, or with all but the sessions."""
     learner = Learner(account.version, account.last, account.parameters_version)
     concepts = {concept_id for response in responses for concept_id in response.concept_ids}
     scales = {response.scale for response in responses}
@@ -120,7 +156,7 @@ def _learner(account: Account, responses: Iterable[Response], *, whole: bool) ->
         if whole or ability.scale in scales:
             learner.abilities[ability.scale] = ability.state
     for session in account.sessions.values():
-        if whole or session.session_id in sessions:
+        if session.session_id in sessions:
             learner.sessions[session.session_id] = session.state
     return learner
 
@@ -160,6 +196,20 @@ def _write_states(account: Account, commit: Commit, versions: Sequence[int]) -> 
             account.concepts[concept_id] = concept._replace(parameters_version=parameters)
         for scale, ability in account.abilities.items():
             account.abilities[scale] = ability._replace(parameters_version=parameters)
+
+
+def _write_snapshots(account: Account, commit: Commit) -> None:
+    folded, first = commit.folded, commit.folded.changed_from
+    if folded.under_new_parameters:
+        version = account.parameters_version
+        account.snapshots = {at: one for at, one in account.snapshots.items() if at[0] == version}
+    if first is not None:
+        account.snapshots = {at: one for at, one in account.snapshots.items() if at[1] < first}
+    account.put_snapshots(folded.snapshots)
+    if commit.snapshot and account.last is not None:
+        concepts = {row.concept_id: row.state for row in account.concepts.values()}
+        abilities = {row.scale: row.state for row in account.abilities.values()}
+        account.put_snapshots([Snapshot(account.last, len(account.log), concepts, abilities)])
 
 
 def _texts(key: LearnerKey, response: Response) -> Iterable[str]:

@@ -81,6 +81,8 @@ class MemoryRepair(MemoryTables, CorrectionLedger):
             del account.abilities[scale]
         for session_id in rewrite.gone_sessions:
             del account.sessions[session_id]
+        account.snapshots = {}
+        account.put_snapshots(rewrite.snapshots)
         account.concepts |= {r.concept_id: r._replace(version=version) for r in rewrite.concepts}
         account.abilities |= {r.scale: r._replace(version=version) for r in rewrite.abilities}
         account.sessions |= {r.session_id: r._replace(version=version) for r in rewrite.sessions}

@@ -81,6 +81,27 @@ def concept_state(  # noqa: PLR0917  # the columns of a row, in the order of the
     )
 
 
+def concept_columns_of(concept_id: str, state: ConceptState) -> list[object]:
+    """Write a state as the columns of `mastery.concept_state`; other columns are null."""
+    return [
+        *(0, concept_id, state.mantissa, state.exponent, state.attempts, state.answered_at_us),
+        *(None, None, None, None),
+        state.concept_offset or None,
+        state.offset_variance or None,
+        state.gradient or None,
+        state.recent or None,
+        state.lasting or None,
+    ]
+
+
+def ability_columns_of(scale: str, state: AbilityState) -> list[object]:
+    """Write a state as the columns of `mastery.ability_state`; other columns are null."""
+    return [
+        *(0, scale, state.responses, state.score, state.mean, None, None, None),
+        *(state.variance or None, state.surprise, state.surprise_variance),
+    ]
+
+
 def ability_state(  # noqa: PLR0917  # the columns of a row, in the order of the function
     responses: int,
     score: float | str,

@@ -10,10 +10,11 @@ from workers.estimation.learner import (
     Position,
     SessionState,
 )
-from workers.ledger.exchange import Commit, Committed, Loaded
+from workers.ledger.exchange import Commit, Committed, Conflict
 from workers.ledger.sql.arrays import moments, plain, texts
 from workers.ledger.sql.documents import Document
-from workers.ledger.sql.load import load_request, read_load
+from workers.ledger.sql.load import load_request
+from workers.ledger.sql.snapshots import change_columns
 from workers.ledger.sql.state_columns import (
     ability_columns,
     concept_columns,
@@ -54,7 +55,17 @@ def commit_request(commits: Sequence[Commit], outcomes: Sequence[bytes]) -> Docu
         **_concepts(commits, first_of),
         **_abilities(commits, first_of),
         **_sessions(commits, first_of),
+        **_snapshots(commits),
     }
+
+
+def _snapshots(commits: Sequence[Commit]) -> Document:
+    numbered = list(enumerate(commits, 1))
+    return change_columns(
+        changed=[(n, c.folded.changed_from) for n, c in numbered if c.folded.changed_from],
+        snapshots=[(n, snapshot) for n, c in numbered for snapshot in c.folded.snapshots],
+        taken=[n for n, commit in numbered if commit.snapshot],
+    )
 
 
 def _newest(learner: Learner) -> Position:
@@ -141,20 +152,13 @@ def _sessions(commits: Sequence[Commit], first_of: Sequence[int]) -> Document:
     }
 
 
-def read_commit(document: Document, commits: Sequence[Commit]) -> list[Committed | Loaded]:
-    """Read the answer of `mastery_commit`: the new versions, or for a conflict the state now."""
+def read_commit(document: Document, commits: Sequence[Commit]) -> list[Committed | Conflict]:
+    """Read the answer of `mastery_commit`: the new versions, or the conflicts."""
     conflicts = set(document["conflicts"])
-    current: list[Loaded] = []
-    if conflicts:
-        asked = any(commit.arrivals for commit in commits)
-        keys = [commit.folded.key for commit in commits]
-        current = read_load(document["current"], keys, asked=asked)
-    answers: list[Committed | Loaded] = []
+    answers: list[Committed | Conflict] = []
     first = 0
     for n, commit in enumerate(commits, 1):
         end = first + len(commit.folded.responses)
-        answers.append(
-            current[n - 1] if n in conflicts else Committed(document["versions"][first:end])
-        )
+        answers.append(Conflict() if n in conflicts else Committed(document["versions"][first:end]))
         first = end
     return answers

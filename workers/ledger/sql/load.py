@@ -2,14 +2,24 @@
 
 from collections.abc import Sequence
 
+from workers.common.times import iso
 from workers.estimation.learner import Learner, LearnerKey, Position, Response, SessionState
-from workers.ledger.exchange import Arrival, Erasure, Loaded, Recorded, Touched
+from workers.ledger.exchange import (
+    MOST_ANSWERS,
+    Arrival,
+    Erasure,
+    Loaded,
+    LogPage,
+    Recorded,
+    StoredLog,
+    Touched,
+)
 from workers.ledger.sql.arrays import moments, plain, texts
-from workers.ledger.sql.calibrated_columns import ability_state, concept_state
 from workers.ledger.sql.documents import Document, learner_columns, read_response
+from workers.ledger.sql.snapshots import read_ability, read_concept, read_snapshot
 
 
-def load_request(touched: Sequence[Touched]) -> Document:
+def load_request(touched: Sequence[Touched], most_answers: int = MOST_ANSWERS) -> Document:
     """Write the request of `mastery_load`."""
     of: list[int] = []
     responses: list[Response] = []
@@ -28,6 +38,7 @@ def load_request(touched: Sequence[Touched]) -> Document:
         **learner_columns(learner.key for learner in touched),
         "parameters_version": touched[0].parameters_version if touched else 1,
         "active": True,
+        "most_answers": most_answers,
         "r_of": plain(of),
         "r_id": texts(r.response_id for r in responses),
         "r_at": moments(r.answered_at_us for r in responses),
@@ -62,9 +73,12 @@ def read_load(
     """
     active_version = document["active"]
     loaded = [Loaded(Learner(), active_version=active_version) for _ in keys]
+    for n in document["late"]:
+        loaded[n - 1].replay = StoredLog()
     for n in document["logged"]:
-        loaded[n - 1].log = []
-    for n, version, at, response_id, parameters_version in document["learners"]:
+        loaded[n - 1].replay = StoredLog(answers=[])
+    for n, version, at, response_id, parameters_version, responses in document["learners"]:
+        loaded[n - 1].responses = responses
         learner = loaded[n - 1].learner
         learner.version = version
         learner.last = None if at is None else Position(at, response_id)
@@ -73,28 +87,45 @@ def read_load(
         recorded = Recorded(read_response(*columns), version, entry, outcome)
         loaded[n - 1].recorded[recorded.response.response_id] = recorded
     for n, *columns in document["log"]:
-        log = loaded[n - 1].log
-        if log is not None:
-            log.append(read_response(*columns))
+        replay = loaded[n - 1].replay
+        if replay is not None and replay.answers is not None:
+            replay.answers.append(read_response(*columns))
+    for n, *columns in document["bases"]:
+        replay = loaded[n - 1].replay
+        if replay is not None:
+            replay.base = read_snapshot(*columns)
     _read_states(document, loaded)
     if asked:
         _read_counts_and_erasures(document, loaded)
     return loaded
 
 
+def page_request(key: LearnerKey, after: Position | None, limit: int) -> Document:
+    """Write the request of `mastery_log`."""
+    request: Document = {"tenant": key.tenant_id, "student": key.student_id, "limit": limit}
+    if after is not None:
+        request["after_at"] = iso(after.answered_at_us)
+        request["after_id"] = after.response_id
+    return request
+
+
+def read_page(document: Document) -> LogPage:
+    """Read the answer of `mastery_log`."""
+    last = document["last"]
+    return LogPage(
+        document["version"],
+        [read_response(*columns) for columns in document["log"]],
+        None if last is None else Position(*last),
+    )
+
+
 def _read_states(document: Document, loaded: list[Loaded]) -> None:
-    for (
-        n, concept_id, mantissa, exponent, attempts, at,
-        _mastery, _mastered, _version, _parameters_version, *calibrated,
-    ) in document["concepts"]:  # fmt: skip  # in the order of the function
-        loaded[n - 1].learner.concepts[concept_id] = concept_state(
-            mantissa, exponent, attempts, at, *calibrated
-        )
-    for (
-        n, scale, responses, score, theta,
-        _standard_error, _version, _parameters_version, *calibrated,
-    ) in document["abilities"]:  # fmt: skip
-        loaded[n - 1].learner.abilities[scale] = ability_state(responses, score, theta, *calibrated)
+    for row in document["concepts"]:
+        concept_id, concept = read_concept(row)
+        loaded[row[0] - 1].learner.concepts[concept_id] = concept
+    for row in document["abilities"]:
+        scale, ability = read_ability(row)
+        loaded[row[0] - 1].learner.abilities[scale] = ability
     for n, session_id, responses, correct, started, ended, _version in document["sessions"]:
         state = SessionState(responses, correct, started, ended)
         loaded[n - 1].learner.sessions[session_id] = state

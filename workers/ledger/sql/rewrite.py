@@ -8,6 +8,7 @@ from workers.ledger.repair import Rewrite
 from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow
 from workers.ledger.sql.arrays import booleans, plain, texts
 from workers.ledger.sql.documents import Document, encoded, learner_columns
+from workers.ledger.sql.snapshots import change_columns
 from workers.ledger.sql.state_columns import (
     ability_columns,
     concept_columns,
@@ -46,6 +47,11 @@ def rewrite_request(rewrites: Sequence[Rewrite]) -> Document:
         "u_concept": texts(change.concept_id for _, change in changes),
         "u_data": texts(encoded(change.data).decode() for _, change in changes),
         **rate_columns(r.kept for r in rewrites),
+        **change_columns(
+            changed=[(n, None) for n, _ in numbered],
+            snapshots=[(n, snapshot) for n, r in numbered for snapshot in r.snapshots],
+            taken=[],
+        ),
     }
 
 

@@ -5,8 +5,16 @@ The classes are those of the PostgreSQL manual, appendix A.
 
 from typing import Final
 
-from workers.common.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
+from workers.common.errors import (
+    LedgerRefused,
+    LedgerTooSlow,
+    LedgerUnavailable,
+    MasteryError,
+    Unstorable,
+)
 
+_CANCELLED: Final = "57014"
+"""The statement was cancelled, as a rule by `statement_timeout`."""
 _PASSING: Final = (
     "08",  # connection exceptions
     "25006",  # read-only transaction: a failover is under way
@@ -42,6 +50,8 @@ def ledger_error(sqlstate: str, message: str) -> MasteryError:
         message: its text, without parameters.
     """
     text = f"{message} (SQLSTATE {sqlstate})"
+    if sqlstate == _CANCELLED:
+        return LedgerTooSlow(text)
     if sqlstate.startswith(_PASSING):
         return LedgerUnavailable(text)
     if sqlstate.startswith(_OF_THE_DATA):

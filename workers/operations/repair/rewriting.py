@@ -46,7 +46,7 @@ def rewriting(
     if correction is not None:
         corrections.append(_as_newest(correction, corrections))
     log = effective_log(stored.responses, corrections)
-    learner, expected = replay_predicting(log, parameters)
+    learner, expected, snapshots = replay_predicting(log, parameters)
     old, new = _stored_rows(stored), _rows(learner, parameters)
     altered = {(one.table, one.of) for one in stored.altered}
 
