@@ -758,8 +758,8 @@ grant all on mastery.erasures to service_role;
 -- Exports a page of a learner's rows in one table, as JSON objects.
 --
 -- In:  tenant, student; of: the table's name; limit
---      after_id: the key of the last row of the page before, with after_at for responses and
---      after_version for corrections
+--      after_id: the key of the last row of the page before, with after_at for responses,
+--      after_version for corrections, and both for snapshots
 -- Out: [row, ...]
 create function public.mastery_held(jsonb) returns json
 language plpgsql stable security invoker
@@ -807,6 +807,14 @@ begin
              where t.tenant_id = tenant and t.student_id = student
                and (after is null or t.scale > after)
              order by t.scale limit most) as f;
+  when 'snapshots' then
+    select json_agg(to_json(f)) into found
+      from (select * from mastery.snapshots t
+             where t.tenant_id = tenant and t.student_id = student
+               and (after is null or (t.parameters_version, t.answered_at, t.response_id)
+                                     > ((request ->> 'after_version')::int,
+                                        (request ->> 'after_at')::timestamptz, after::uuid))
+             order by t.parameters_version, t.answered_at, t.response_id limit most) as f;
   when 'practice_sessions' then
     select json_agg(to_json(f)) into found
       from (select * from public.practice_sessions t
@@ -873,6 +881,8 @@ begin
                          where t.tenant_id = tenant and t.student_id = student),
     'student_ability', (select count(*) from public.student_ability t
                          where t.tenant_id = tenant and t.student_id = student),
+    'snapshots', (select count(*) from mastery.snapshots t
+                   where t.tenant_id = tenant and t.student_id = student),
     'practice_sessions', (select count(*) from public.practice_sessions t
                            where t.tenant_id = tenant and t.student_id = student),
     'untold', (select count(*) from mastery.untold t
@@ -880,6 +890,7 @@ begin
 
   if not dry_run then
     delete from mastery.untold t where t.tenant_id = tenant and t.student_id = student;
+    delete from mastery.snapshots t where t.tenant_id = tenant and t.student_id = student;
     delete from public.practice_sessions t where t.tenant_id = tenant and t.student_id = student;
     delete from public.student_ability t where t.tenant_id = tenant and t.student_id = student;
     delete from public.concept_mastery t where t.tenant_id = tenant and t.student_id = student;
@@ -910,9 +921,174 @@ revoke execute on function public.mastery_held(jsonb), public.mastery_erase(json
 grant execute on function public.mastery_held(jsonb), public.mastery_erase(jsonb),
   public.mastery_forget_erasures(jsonb) to service_role;
 
--- States: writes rows of concepts, abilities and sessions, for commit and rewrite.
+-- Snapshots: states of learners at earlier positions, from which a replay can begin.
+--
+-- A late answer needs the state at its place. Replaying from the nearest snapshot before that place
+-- costs at most the distance to it, whatever the length of the log. Snapshots stand close together
+-- near the newest answer and ever farther apart behind it: a learner has few of them.
+
+create table mastery.snapshots (
+  tenant_id text collate "C" not null,
+  student_id text collate "C" not null,
+  parameters_version int not null,
+  answered_at timestamptz not null,
+  response_id uuid not null,
+  responses int not null,
+  state text not null,
+  checksum bigint not null,
+  primary key (tenant_id, student_id, parameters_version, answered_at, response_id)
+);
+comment on table mastery.snapshots is
+  'State of a learner after all answers up to a position, under a version of the parameters.';
+comment on column mastery.snapshots.responses is 'Number of answers up to the position, about.';
+comment on column mastery.snapshots.state is
+  'JSON: concepts and abilities, as mastery.concept_state and mastery.ability_state write them.';
+
+alter table mastery.snapshots enable row level security;
+revoke all on mastery.snapshots from public, anon, authenticated;
+grant all on mastery.snapshots to service_role;
+
+create function mastery.snapshot_checksum(
+  tenant_id text, student_id text, parameters_version int, answered_at timestamptz,
+  response_id uuid, responses int, state text) returns bigint
+language sql immutable parallel safe
+return pg_catalog.hash_record_extended(
+  row(tenant_id, student_id, parameters_version, answered_at, response_id, responses, state), 0);
+
+-- Changes the snapshots of some learners, for commit and rewrite.
+--
+-- In:  request     b_of, b_at, b_id: learners whose states at and after a position changed, or are
+--                  under other parameters than before: these snapshots go
+--                  n_of, n_at, n_id, n_responses, n_state: snapshots to store
+--                  t_of: learners whose present state becomes a snapshot
+--                  every: answers between two snapshots near the newest answer
+--      tenants, students, agreed, parameters   of each learner; only those who agreed are changed
+-- The settings of the planner are the caller's.
+create function mastery.write_snapshots(
+  request jsonb, tenants text[], students text[], agreed boolean[], parameters int[]) returns void
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  changed constant int[] := (request ->> 'b_of')::int[];
+  taken constant int[] := (request ->> 't_of')::int[];
+  every constant int := (request ->> 'every')::int;
+begin
+  delete from mastery.snapshots s
+   using unnest(changed, (request ->> 'b_at')::timestamptz[], (request ->> 'b_id')::uuid[])
+         as b(n, at, id)
+   where agreed[b.n] and s.tenant_id = tenants[b.n] and s.student_id = students[b.n]
+     and (s.parameters_version <> parameters[b.n] or (s.answered_at, s.response_id) >= (b.at, b.id));
+
+  insert into mastery.snapshots
+  select t.*, mastery.snapshot_checksum(
+           t.tenant_id, t.student_id, t.parameters_version, t.answered_at, t.response_id,
+           t.responses, t.state)
+    from (select tenants[n.learner] as tenant_id, students[n.learner] as student_id,
+                 parameters[n.learner] as parameters_version, n.at as answered_at,
+                 n.id as response_id, n.responses, n.state
+            from unnest((request ->> 'n_of')::int[], (request ->> 'n_at')::timestamptz[],
+                        (request ->> 'n_id')::uuid[], (request ->> 'n_responses')::int[],
+                        (request ->> 'n_state')::text[]) as n(learner, at, id, responses, state)
+           where agreed[n.learner]
+          union all
+          select l.tenant_id, l.student_id, parameters[w.n], l.answered_at, l.response_id,
+                 l.responses, json_build_object('concepts', c.states, 'abilities', a.states)::text
+            from unnest(taken) as w(n),
+                 lateral (select * from mastery.learners l
+                           where l.tenant_id = tenants[w.n] and l.student_id = students[w.n]
+                          offset 0) as l,
+                 lateral (select json_agg(mastery.concept_state(0, m)) as states
+                            from public.concept_mastery m
+                           where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]) as c,
+                 lateral (select json_agg(mastery.ability_state(0, m)) as states
+                            from public.student_ability m
+                           where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]) as a
+           where agreed[w.n] offset 0) as t
+      on conflict do nothing;
+
+  -- Snapshots at a distance d stand about d / 4 apart: of those closer together the first stays.
+  delete from mastery.snapshots s
+   using (select k.*, row_number() over (
+                   partition by k.n, k.level, k.slot >> k.level
+                   order by k.responses, k.answered_at, k.response_id) as nth
+            from (select w.n, s.answered_at, s.response_id, s.responses, s.responses / every as slot,
+                         greatest(0, floor(log(2.0, greatest(
+                           1, l.responses / every - s.responses / every + 1)))::int - 2) as level
+                    from unnest(changed || taken) as w(n),
+                         lateral (select * from mastery.learners l
+                                   where l.tenant_id = tenants[w.n]
+                                     and l.student_id = students[w.n] offset 0) as l,
+                         lateral (select * from mastery.snapshots s
+                                   where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
+                                     and s.parameters_version = parameters[w.n] offset 0) as s
+                   where agreed[w.n]) as k) as g
+   where g.nth > 1 and s.tenant_id = tenants[g.n] and s.student_id = students[g.n]
+     and s.parameters_version = parameters[g.n] and s.answered_at = g.answered_at
+     and s.response_id = g.response_id;
+end $$;
+
+revoke execute on function mastery.snapshot_checksum, mastery.write_snapshots
+  from public, anon, authenticated;
+grant execute on function mastery.snapshot_checksum, mastery.write_snapshots to service_role;
+
+-- States: reads and writes the columns of concepts, abilities and sessions for the other functions.
+--
+-- Call the functions of a row where its table is read: only there does Postgres inline them.
+
+-- A row as `mastery_load` answers it; n is the number of its learner.
+create function mastery.concept_state(n int, r public.concept_mastery) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.concept_id, r.odds_mantissa, r.odds_exponent, r.attempts,
+  mastery.microseconds(r.answered_at), r.mastery, r.mastered, r.version, r.parameters_version,
+  r.deviation, r.deviation_variance, r.gradient, r.recent, r.lasting);
+
+create function mastery.ability_state(n int, r public.student_ability) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.scale, r.responses, r.score, r.theta, r.standard_error, r.version, r.parameters_version,
+  r.variance, r.surprise, r.surprise_variance);
+
+create function mastery.session_state(n int, r public.practice_sessions) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.session_id, r.responses, r.correct, mastery.microseconds(r.started_at),
+  mastery.microseconds(r.ended_at), r.version);
+
+-- The checksum that the columns of a row give.
+create function mastery.row_checksum(r public.concept_mastery) returns bigint
+language sql immutable parallel safe
+return mastery.concept_checksum(
+  r.tenant_id, r.student_id, r.concept_id, r.mastery, r.attempts, r.mastered, r.answered_at,
+  r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent, r.deviation,
+  r.deviation_variance, r.gradient, r.recent, r.lasting, r.mastery_low, r.mastery_high);
+
+create function mastery.row_checksum(r public.student_ability) returns bigint
+language sql immutable parallel safe
+return mastery.ability_checksum(
+  r.tenant_id, r.student_id, r.scale, r.theta, r.standard_error, r.responses, r.version,
+  r.parameters_version, r.score, r.variance, r.surprise, r.surprise_variance);
+
+create function mastery.row_checksum(r public.practice_sessions) returns bigint
+language sql immutable parallel safe
+return mastery.session_checksum(
+  r.tenant_id, r.student_id, r.session_id, r.responses, r.correct, r.started_at, r.ended_at,
+  r.version);
+
+revoke execute on function
+  mastery.concept_state, mastery.ability_state, mastery.session_state,
+  mastery.row_checksum(public.concept_mastery), mastery.row_checksum(public.student_ability),
+  mastery.row_checksum(public.practice_sessions) from public, anon, authenticated;
+grant execute on function
+  mastery.concept_state, mastery.ability_state, mastery.session_state,
+  mastery.row_checksum(public.concept_mastery), mastery.row_checksum(public.student_ability),
+  mastery.row_checksum(public.practice_sessions) to service_role;
+
+-- Writes rows, for commit and rewrite.
 --
 -- In:  request           c_*, a_*, s_*: the rows, each with the number of its learner
+--                        p_of: learners whose unchanged rows take the version of the parameters too
 --      tenants, students, agreed, parameters   of each learner; only rows of those who agreed are
 --                        written
 --      versions          of each response, where the request has c_by, a_by and s_by: the number of
@@ -924,6 +1100,8 @@ create function mastery.write_states(
 language plpgsql volatile security invoker
 set search_path = ''
 as $$
+declare
+  n int;
 begin
   insert into public.concept_mastery as m (
     tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
@@ -1012,6 +1190,25 @@ begin
      set responses = excluded.responses, correct = excluded.correct,
          started_at = excluded.started_at, ended_at = excluded.ended_at,
          version = excluded.version, checksum = excluded.checksum;
+
+  -- Rows that a replay under other parameters left as they were take their version too.
+  for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
+    update public.concept_mastery as m
+       set parameters_version = parameters[n],
+           checksum = mastery.concept_checksum(
+             m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
+             m.answered_at, m.version, parameters[n], m.odds_mantissa, m.odds_exponent, m.deviation,
+             m.deviation_variance, m.gradient, m.recent, m.lasting, m.mastery_low, m.mastery_high)
+     where m.tenant_id = tenants[n] and m.student_id = students[n]
+       and m.parameters_version <> parameters[n];
+    update public.student_ability as m
+       set parameters_version = parameters[n],
+           checksum = mastery.ability_checksum(
+             m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses,
+             m.version, parameters[n], m.score, m.variance, m.surprise, m.surprise_variance)
+     where m.tenant_id = tenants[n] and m.student_id = students[n]
+       and m.parameters_version <> parameters[n];
+  end loop;
 end $$;
 
 revoke execute on function mastery.write_states from public, anon, authenticated;
@@ -1032,17 +1229,20 @@ grant execute on function mastery.write_states to service_role;
 --      r_of, r_id, r_at      responses about to be applied
 --      r_window              window in which each response entered its stream, null: not counted
 --      c_of, c_id; a_of, a_id; s_of, s_id   concepts, scales and sessions that they touch
---      only                  numbers of the learners to answer for; absent: all
---      whole                 true: everything of each learner, with its log
+--      most_answers          the most answers to return in `log`
 --      active                the caller can work under any active version of the parameters
 --      parameters_version    version that a caller without `active` computes under
--- Out: learners   [[n, version, answered_at, response_id, parameters_version], ...]
+-- Out: learners   [[n, version, answered_at, response_id, parameters_version, responses], ...]
 --      known      responses that are in the log already, as they were published
---      logged     numbers of the learners whose log follows: one with a new response that is late,
---                 or whose state is under another version of the parameters than the active one
---                 (for a caller without `active`: than its own)
---      log        their effective logs: each response counts as its newest correction says
---      concepts, abilities, sessions   rows touched; all rows of a learner with a log
+--      late       numbers of the learners with a new response that is late, or whose state is under
+--                 another version of the parameters than the active one (for a caller without
+--                 `active`: than its own)
+--      bases      of late learners, the nearest snapshot before the first new response:
+--                 [[n, answered_at, response_id, responses, state], ...]
+--      logged     numbers of the late learners whose answers after that snapshot are in `log`
+--      log        effective logs: each response counts as its newest correction says
+--      concepts, abilities   rows touched; all rows of a learner who is logged or the only one
+--      sessions   rows touched
 --      rates      [[n, windows, counts], ...] as they are kept
 --      older      [[n, window, count], ...] of requested windows older than those that are kept
 --      erased     [[n, until_ms, refuse], ...] of learners that were erased
@@ -1058,14 +1258,19 @@ declare
   request alias for $1;
   tenants constant text[] := (request ->> 'tenants')::text[];
   students constant text[] := (request ->> 'students')::text[];
-  everything constant boolean := coalesce((request ->> 'whole')::boolean, false);
-  asked constant int[] := case when request ? 'only'
-    then (request ->> 'only')::int[]
-    else array(select generate_series(1, cardinality((request ->> 'tenants')::text[]))) end;
-  chosen boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
+  nil_id constant uuid := '00000000-0000-0000-0000-000000000000';
   wanted int;
   asker int;
-  logged int[];
+  late int[];
+  first_at timestamptz[];
+  first_id uuid[];
+  room int := coalesce((request ->> 'most_answers')::int, 2147483647);
+  answers int;
+  at timestamptz;
+  id uuid;
+  base_at timestamptz[];
+  base_id uuid[];
+  logged int[] := '{}';
   full_state boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
   n int;
   learners json;
@@ -1074,20 +1279,18 @@ declare
   erased json;
   known json;
   log json;
+  bases json;
   concepts json;
   abilities json;
   sessions json;
 begin
-  foreach n in array asked loop
-    chosen[n] := true;
-  end loop;
-
   select json_agg(json_build_array(
-           w.n, l.version, mastery.microseconds(l.answered_at), l.response_id, l.parameters_version)),
+           w.n, l.version, mastery.microseconds(l.answered_at), l.response_id, l.parameters_version,
+           l.responses)),
          json_agg(json_build_array(w.n, l.rate_windows, l.rate_counts))
            filter (where l.rate_windows is not null)
     into learners, rates
-    from unnest(asked) as w(n),
+    from generate_subscripts(tenants, 1) as w(n),
          lateral (select * from mastery.learners l
                    where l.tenant_id = tenants[w.n] and l.student_id = students[w.n] offset 0) as l;
   wanted := mastery.active_version();
@@ -1105,7 +1308,7 @@ begin
               from (select distinct u.learner, u.starts
                       from unnest((request ->> 'r_of')::int[], (request ->> 'r_window')::bigint[])
                            as u(learner, starts)
-                     where u.starts is not null and chosen[u.learner] offset 0) as r,
+                     where u.starts is not null offset 0) as r,
                    lateral (select from mastery.learners l
                              where l.tenant_id = tenants[r.learner]
                                and l.student_id = students[r.learner]
@@ -1115,119 +1318,142 @@ begin
   if exists (select from mastery.erasures) then
     select json_agg(json_build_array(w.n, e.until_ms, e.refuse))
       into erased
-      from unnest(asked) as w(n),
+      from generate_subscripts(tenants, 1) as w(n),
            lateral (select * from mastery.erasures e
                      where e.digest = mastery.learner_digest(tenants[w.n], students[w.n])
                     offset 0) as e;
   end if;
 
-  if everything then
-    logged := asked;
-  else
-    select json_agg(json_build_array(
-             r.learner, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
-             mastery.microseconds(s.answered_at), s.version, s.entry, s.outcome))
-      into known
-      from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id),
-           lateral (select * from public.student_responses s
-                     where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
-                       and s.response_id = r.id offset 0) as s
-     where chosen[r.learner];
+  select json_agg(json_build_array(
+           r.learner, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
+           mastery.microseconds(s.answered_at), s.version, s.entry, s.outcome))
+    into known
+    from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id),
+         lateral (select * from public.student_responses s
+                   where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
+                     and s.response_id = r.id offset 0) as s;
 
-    logged := array(
-      select distinct r.learner
-        from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[],
-                    (request ->> 'r_at')::timestamptz[]) as r(learner, id, at),
-             lateral (select from mastery.learners l
-                       where l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
-                         and l.answered_at is not null
-                         and ((r.at, r.id) < (l.answered_at, l.response_id)
-                              or l.parameters_version <> asker) offset 0) as late
-       where chosen[r.learner]
-         and not exists (
-           select from public.student_responses s
-            where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
-              and s.response_id = r.id
-           offset 0));
-  end if;
+  select array_agg(f.learner), array_agg(f.at), array_agg(f.id)
+    into late, first_at, first_id
+    from (select distinct on (r.learner) r.learner, r.at, r.id
+            from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[],
+                        (request ->> 'r_at')::timestamptz[]) as r(learner, id, at),
+                 lateral (select from mastery.learners l
+                           where l.tenant_id = tenants[r.learner]
+                             and l.student_id = students[r.learner]
+                             and l.answered_at is not null
+                             and ((r.at, r.id) < (l.answered_at, l.response_id)
+                                  or l.parameters_version <> asker) offset 0) as l
+           where not exists (
+             select from public.student_responses s
+              where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
+                and s.response_id = r.id offset 0)
+           order by r.learner, r.at, r.id) as f;
 
-  foreach n in array logged loop
-    full_state[n] := true;
+  for i in 1..coalesce(cardinality(late), 0) loop
+    n := late[i];
+    select s.answered_at, s.response_id, l.responses - coalesce(s.responses, 0)
+      into at, id, answers
+      from mastery.learners l
+           left join lateral (
+             select s.* from mastery.snapshots s
+              where s.tenant_id = tenants[n] and s.student_id = students[n]
+                and s.parameters_version = asker
+                and (s.answered_at, s.response_id) < (first_at[i], first_id[i])
+              order by s.answered_at desc, s.response_id desc limit 1) as s on true
+     where l.tenant_id = tenants[n] and l.student_id = students[n];
+    base_at[i] := at;
+    base_id[i] := id;
+    if answers is null then -- never counted
+      answers := (select count(*)
+                    from (select from public.student_responses s
+                           where s.tenant_id = tenants[n] and s.student_id = students[n]
+                             and (s.answered_at, s.response_id)
+                                 > (coalesce(at, '-infinity'), coalesce(id, nil_id))
+                           limit room + 1) as s);
+    end if;
+    if answers <= room then
+      room := room - answers;
+      logged := logged || n;
+    end if;
+    full_state[n] := n = any (logged) or cardinality(tenants) = 1;
   end loop;
+
+  select json_agg(json_build_array(
+           w.n, mastery.microseconds(s.answered_at), s.response_id, s.responses, s.state::json))
+    into bases
+    from unnest(late, base_at, base_id) as w(n, at, id),
+         lateral (select * from mastery.snapshots s
+                   where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
+                     and s.parameters_version = asker and s.answered_at = w.at
+                     and s.response_id = w.id offset 0) as s
+   where full_state[w.n];
 
   select json_agg(json_build_array(
            w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale,
            coalesce(k.score, s.score), mastery.microseconds(s.answered_at)))
     into log
-    from unnest(logged) as w(n)
+    from unnest(late, base_at, base_id) as w(n, at, id)
          cross join lateral (
            select * from public.student_responses s
-            where s.tenant_id = tenants[w.n] and s.student_id = students[w.n] offset 0) as s
+            where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
+              and (s.answered_at, s.response_id)
+                  > (coalesce(w.at, '-infinity'), coalesce(w.id, nil_id)) offset 0) as s
          left join lateral (
            select k.kind, k.score from public.response_corrections k
             where k.tenant_id = tenants[w.n] and k.student_id = students[w.n]
               and k.response_id = s.response_id
             order by k.version desc limit 1) as k on true
-   where k.kind is distinct from 'void';
+   where w.n = any (logged) and k.kind is distinct from 'void';
 
-  select json_agg(json_build_array(
-           c.learner, c.concept_id, c.odds_mantissa, c.odds_exponent, c.attempts,
-           mastery.microseconds(c.answered_at), c.mastery, c.mastered, c.version,
-           c.parameters_version, c.deviation, c.deviation_variance, c.gradient, c.recent,
-           c.lasting))
-    into concepts
-    from (select t.learner, m.*
+  select json_agg(m.state) into concepts
+    from (select m.state
             from unnest((request ->> 'c_of')::int[], (request ->> 'c_id')::text[]) as t(learner, id),
-                 lateral (select * from public.concept_mastery m
+                 lateral (select mastery.concept_state(t.learner, m) as state
+                            from public.concept_mastery m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.concept_id = t.id
                           offset 0) as m
-           where chosen[t.learner] and not full_state[t.learner]
+           where not full_state[t.learner]
           union all
-          select w.n, m.*
-            from unnest(logged) as w(n),
-                 lateral (select * from public.concept_mastery m
+          select m.state
+            from unnest(late) as w(n),
+                 lateral (select mastery.concept_state(w.n, m) as state
+                            from public.concept_mastery m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as c;
+                          offset 0) as m
+           where full_state[w.n]) as m;
 
-  select json_agg(json_build_array(
-           a.learner, a.scale, a.responses, a.score, a.theta, a.standard_error, a.version,
-           a.parameters_version, a.variance, a.surprise, a.surprise_variance))
-    into abilities
-    from (select t.learner, m.*
+  select json_agg(m.state) into abilities
+    from (select m.state
             from unnest((request ->> 'a_of')::int[], (request ->> 'a_id')::text[]) as t(learner, id),
-                 lateral (select * from public.student_ability m
+                 lateral (select mastery.ability_state(t.learner, m) as state
+                            from public.student_ability m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.scale = t.id
                           offset 0) as m
-           where chosen[t.learner] and not full_state[t.learner]
+           where not full_state[t.learner]
           union all
-          select w.n, m.*
-            from unnest(logged) as w(n),
-                 lateral (select * from public.student_ability m
+          select m.state
+            from unnest(late) as w(n),
+                 lateral (select mastery.ability_state(w.n, m) as state
+                            from public.student_ability m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as a;
+                          offset 0) as m
+           where full_state[w.n]) as m;
 
-  select json_agg(json_build_array(
-           p.learner, p.session_id, p.responses, p.correct,
-           mastery.microseconds(p.started_at), mastery.microseconds(p.ended_at), p.version))
-    into sessions
-    from (select t.learner, m.*
+  select json_agg(m.state) into sessions
+    from (select m.state
             from unnest((request ->> 's_of')::int[], (request ->> 's_id')::text[]) as t(learner, id),
-                 lateral (select * from public.practice_sessions m
+                 lateral (select mastery.session_state(t.learner, m) as state
+                            from public.practice_sessions m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.session_id = t.id
-                          offset 0) as m
-           where chosen[t.learner] and not full_state[t.learner]
-          union all
-          select w.n, m.*
-            from unnest(logged) as w(n),
-                 lateral (select * from public.practice_sessions m
-                           where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as p;
+                          offset 0) as m) as m;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'known', coalesce(known, '[]'),
+    'late', coalesce(to_json(late), '[]'), 'bases', coalesce(bases, '[]'),
     'logged', to_json(logged), 'log', coalesce(log, '[]'),
     'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'rates', coalesce(rates, '[]'),
@@ -1235,15 +1461,68 @@ begin
     'active', wanted);
 end $$;
 
-revoke execute on function public.mastery_load(jsonb) from public, anon, authenticated;
-grant execute on function public.mastery_load(jsonb) to service_role;
+-- Reads a page of a learner's log, as it counts.
+--
+-- In:  tenant, student; limit; after_at, after_id: the last of the page before
+-- Out: version   of the learner, 0: there is no row of it
+--      last      [answered_at, response_id] of the last response read; null: the log ends before
+--                the limit
+--      log       [[response, session, item, concepts, scale, score, answered_at], ...]
+create function public.mastery_log_page(jsonb) returns json
+language plpgsql stable security invoker
+set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  request alias for $1;
+  tenant constant text := request ->> 'tenant';
+  student constant text := request ->> 'student';
+  most constant int := (request ->> 'limit')::int;
+  after_at constant timestamptz := coalesce((request ->> 'after_at')::timestamptz, '-infinity');
+  after_id constant uuid := coalesce(
+    (request ->> 'after_id')::uuid, '00000000-0000-0000-0000-000000000000');
+  log json;
+  last json;
+begin
+  with page as (
+    select s.*
+      from public.student_responses s
+     where s.tenant_id = tenant and s.student_id = student
+       and (s.answered_at, s.response_id) > (after_at, after_id)
+     order by s.answered_at, s.response_id
+     limit most)
+  select json_agg(json_build_array(
+           p.response_id, p.session_id, p.item_id, p.concept_ids, p.scale,
+           coalesce(k.score, p.score), mastery.microseconds(p.answered_at))
+           order by p.answered_at, p.response_id)
+           filter (where k.kind is distinct from 'void'),
+         case when count(*) = most then (
+           array_agg(json_build_array(mastery.microseconds(p.answered_at), p.response_id)
+                     order by p.answered_at desc, p.response_id desc))[1] end
+    into log, last
+    from page p
+         left join lateral (
+           select k.kind, k.score from public.response_corrections k
+            where k.tenant_id = tenant and k.student_id = student
+              and k.response_id = p.response_id
+            order by k.version desc limit 1) as k on true;
+  return json_build_object(
+    'version', coalesce((select l.version from mastery.learners l
+                          where l.tenant_id = tenant and l.student_id = student), 0),
+    'last', last, 'log', coalesce(log, '[]'));
+end $$;
+
+revoke execute on function public.mastery_load(jsonb), public.mastery_log_page(jsonb) from public, anon, authenticated;
+grant execute on function public.mastery_load(jsonb), public.mastery_log_page(jsonb) to service_role;
 
 -- Commit: appends a batch's responses and writes the states they lead to, in one transaction.
 --
 -- The learners are locked in a fixed order. A learner is a conflict if its version is not the
 -- expected one, if it was erased after a response entered, or if other parameters are active than
--- the caller's; nothing of it is written, and `current` has what is stored of it now. Each response
--- takes a new version; a state row takes the version of the response that changed it.
+-- the caller's; nothing of it is written. Each response takes a new version; a state row takes the
+-- version of the response that changed it.
 --
 -- In:  load                what `mastery_load` was asked, with r_entered: when each response's
 --                          entry entered its stream, ms since 1970
@@ -1257,9 +1536,9 @@ grant execute on function public.mastery_load(jsonb) to service_role;
 --      p_of                learners replayed under other parameters: their unchanged rows take the
 --                          version of the parameters
 --      w_start, w_count    rate windows to keep for each learner, null: as they are
+--      every, b_*, n_*, t_of   changes of snapshots
 -- Out: versions   of each response, null in a conflict
 --      conflicts  numbers of the learners in conflict
---      current    `mastery_load` of them; null if there are none
 create function public.mastery_commit(jsonb) returns json
 language plpgsql volatile security invoker
 set search_path = ''
@@ -1371,34 +1650,15 @@ begin
   perform mastery.write_states(
     request, tenants, students, agreed,
     array_fill(parameters, array[cardinality(tenants)]), versions);
-
-  -- Rows that a replay under other parameters left as they were take their version too.
-  for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
-    update public.concept_mastery as m
-       set parameters_version = parameters,
-           checksum = mastery.concept_checksum(
-             m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
-             m.answered_at, m.version, parameters, m.odds_mantissa,
-             m.odds_exponent, m.deviation, m.deviation_variance, m.gradient, m.recent,
-             m.lasting, m.mastery_low, m.mastery_high)
-     where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> parameters;
-    update public.student_ability as m
-       set parameters_version = parameters,
-           checksum = mastery.ability_checksum(
-             m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses,
-             m.version, parameters, m.score, m.variance, m.surprise,
-             m.surprise_variance)
-     where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> parameters;
-  end loop;
+  if request ? 'every' then
+    perform mastery.write_snapshots(
+      request, tenants, students, agreed, array_fill(parameters, array[cardinality(tenants)]));
+  end if;
 
   return json_build_object(
     'versions', (select coalesce(json_agg(case when agreed[r_of[v.n]] then v.version end order by v.n), '[]')
                    from unnest(versions) with ordinality as v(version, n)),
-    'conflicts', to_json(conflicts),
-    'current', case when cardinality(conflicts) > 0
-      then public.mastery_load(load || jsonb_build_object('only', conflicts::text)) end);
+    'conflicts', to_json(conflicts));
 end $$;
 
 revoke execute on function public.mastery_commit(jsonb) from public, anon, authenticated;
@@ -1648,7 +1908,9 @@ grant execute on function public.mastery_current(jsonb) to service_role;
 -- In:  tenants, students
 -- Out: learners     [[n, version, answered_at, response_id, parameters_version, responses,
 --                     corrections, checksum, given], ...]
---      responses, corrections, concepts, abilities, sessions   alike, each as it is stored
+--      responses, corrections   alike, each as it is stored
+--      concepts     [[n, row as in mastery_load, mastery_low, mastery_high, checksum, given], ...]
+--      abilities, sessions      [[n, row as in mastery_load, checksum, given], ...]
 --      rates        [[n, windows, counts], ...] as they are kept
 --      windows      [[n, window, count], ...] counted from the log
 create function public.mastery_audit(jsonb) returns json
@@ -1670,6 +1932,7 @@ declare
   sessions json;
   rates json;
   windows json;
+  snapshots json;
 begin
   select json_agg(json_build_array(
            w.n, l.version, mastery.microseconds(l.answered_at), l.response_id,
@@ -1714,47 +1977,44 @@ begin
          lateral (select * from public.response_corrections k
                    where k.tenant_id = w.tenant and k.student_id = w.student offset 0) as k;
 
-  select json_agg(json_build_array(
-           w.n, c.concept_id, c.mastery, c.attempts, c.mastered,
-           mastery.microseconds(c.answered_at), c.version, c.parameters_version, c.odds_mantissa,
-           c.odds_exponent, c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting,
-           c.mastery_low, c.mastery_high, c.checksum, mastery.concept_checksum(
-             c.tenant_id, c.student_id, c.concept_id, c.mastery, c.attempts, c.mastered,
-             c.answered_at, c.version, c.parameters_version, c.odds_mantissa, c.odds_exponent,
-             c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting, c.mastery_low,
-             c.mastery_high)))
-    into concepts
+  select json_agg(m.audited) into concepts
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.concept_mastery c
-                   where c.tenant_id = w.tenant and c.student_id = w.student offset 0) as c;
+         lateral (select json_build_array(w.n, mastery.concept_state(w.n::int, c),
+                                          c.mastery_low, c.mastery_high, c.checksum,
+                                          mastery.row_checksum(c)) as audited
+                    from public.concept_mastery c
+                   where c.tenant_id = w.tenant and c.student_id = w.student offset 0) as m;
+
+  select json_agg(m.audited) into abilities
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select json_build_array(w.n, mastery.ability_state(w.n::int, a), a.checksum,
+                                          mastery.row_checksum(a)) as audited
+                    from public.student_ability a
+                   where a.tenant_id = w.tenant and a.student_id = w.student offset 0) as m;
+
+  select json_agg(m.audited) into sessions
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select json_build_array(w.n, mastery.session_state(w.n::int, p), p.checksum,
+                                          mastery.row_checksum(p)) as audited
+                    from public.practice_sessions p
+                   where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as m;
 
   select json_agg(json_build_array(
-           w.n, a.scale, a.theta, a.standard_error, a.responses, a.version, a.parameters_version,
-           a.score, a.variance, a.surprise, a.surprise_variance, a.checksum,
-           mastery.ability_checksum(
-             a.tenant_id, a.student_id, a.scale, a.theta, a.standard_error, a.responses,
-             a.version, a.parameters_version, a.score, a.variance, a.surprise,
-             a.surprise_variance)))
-    into abilities
+           w.n, s.parameters_version, mastery.microseconds(s.answered_at), s.response_id,
+           s.responses, s.state::json, s.checksum, mastery.snapshot_checksum(
+             s.tenant_id, s.student_id, s.parameters_version, s.answered_at, s.response_id,
+             s.responses, s.state)))
+    into snapshots
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.student_ability a
-                   where a.tenant_id = w.tenant and a.student_id = w.student offset 0) as a;
-
-  select json_agg(json_build_array(
-           w.n, p.session_id, p.responses, p.correct, mastery.microseconds(p.started_at),
-           mastery.microseconds(p.ended_at), p.version, p.checksum, mastery.session_checksum(
-             p.tenant_id, p.student_id, p.session_id, p.responses, p.correct, p.started_at,
-             p.ended_at, p.version)))
-    into sessions
-    from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.practice_sessions p
-                   where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as p;
+         lateral (select * from mastery.snapshots s
+                   where s.tenant_id = w.tenant and s.student_id = w.student offset 0) as s;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'responses', coalesce(responses, '[]'),
     'corrections', coalesce(corrections, '[]'), 'concepts', coalesce(concepts, '[]'),
     'abilities', coalesce(abilities, '[]'), 'sessions', coalesce(sessions, '[]'),
-    'rates', coalesce(rates, '[]'), 'windows', coalesce(windows, '[]'));
+    'rates', coalesce(rates, '[]'), 'windows', coalesce(windows, '[]'),
+    'snapshots', coalesce(snapshots, '[]'));
 end $$;
 
 revoke execute on function public.mastery_audit(jsonb) from public, anon, authenticated;
@@ -1776,6 +2036,7 @@ grant execute on function public.mastery_audit(jsonb) to service_role;
 --      w_start, w_count    rate windows to keep for each learner, null: as they are
 --      x_*                 corrections to append
 --      c_*, a_*, s_*       rows to write; c_gone_*, a_gone_*, s_gone_*  rows to delete
+--      every, b_*, n_*     changes of snapshots
 --      u_*                 changes to publish: concept and data of the event, without its version
 -- Out: [version of each learner, null for one that was left alone]
 create function public.mastery_rewrite(jsonb) returns json
@@ -1864,6 +2125,9 @@ begin
      and m.student_id = students[g.learner] and m.session_id = g.id;
 
   perform mastery.write_states(request, tenants, students, agreed, parameters, versions);
+  if request ? 'every' then
+    perform mastery.write_snapshots(request, tenants, students, agreed, parameters);
+  end if;
 
   insert into mastery.untold (tenant_id, student_id, concept_id, version, data)
   select tenants[u.learner], students[u.learner], u.concept_id, versions[u.learner], u.data::jsonb
@@ -1951,24 +2215,15 @@ begin
          and (r.checksum is null or accept and r.checksum <> g.given)
       returning 1),
     concepts as (
-      update public.concept_mastery r set checksum = mastery.concept_checksum(
-               r.tenant_id, r.student_id, r.concept_id, r.mastery, r.attempts, r.mastered,
-               r.answered_at, r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent,
-               r.deviation, r.deviation_variance, r.gradient, r.recent, r.lasting, r.mastery_low,
-               r.mastery_high)
+      update public.concept_mastery r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1),
     abilities as (
-      update public.student_ability r set checksum = mastery.ability_checksum(
-               r.tenant_id, r.student_id, r.scale, r.theta, r.standard_error, r.responses,
-               r.version, r.parameters_version, r.score, r.variance, r.surprise,
-               r.surprise_variance)
+      update public.student_ability r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1),
     sessions as (
-      update public.practice_sessions r set checksum = mastery.session_checksum(
-               r.tenant_id, r.student_id, r.session_id, r.responses, r.correct, r.started_at,
-               r.ended_at, r.version)
+      update public.practice_sessions r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1)
     select (select count(*) from learner) + (select count(*) from responses)

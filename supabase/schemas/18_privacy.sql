@@ -21,8 +21,8 @@ grant all on mastery.erasures to service_role;
 -- Exports a page of a learner's rows in one table, as JSON objects.
 --
 -- In:  tenant, student; of: the table's name; limit
---      after_id: the key of the last row of the page before, with after_at for responses and
---      after_version for corrections
+--      after_id: the key of the last row of the page before, with after_at for responses,
+--      after_version for corrections, and both for snapshots
 -- Out: [row, ...]
 create function public.mastery_held(jsonb) returns json
 language plpgsql stable security invoker
@@ -70,6 +70,14 @@ begin
              where t.tenant_id = tenant and t.student_id = student
                and (after is null or t.scale > after)
              order by t.scale limit most) as f;
+  when 'snapshots' then
+    select json_agg(to_json(f)) into found
+      from (select * from mastery.snapshots t
+             where t.tenant_id = tenant and t.student_id = student
+               and (after is null or (t.parameters_version, t.answered_at, t.response_id)
+                                     > ((request ->> 'after_version')::int,
+                                        (request ->> 'after_at')::timestamptz, after::uuid))
+             order by t.parameters_version, t.answered_at, t.response_id limit most) as f;
   when 'practice_sessions' then
     select json_agg(to_json(f)) into found
       from (select * from public.practice_sessions t
@@ -136,6 +144,8 @@ begin
                          where t.tenant_id = tenant and t.student_id = student),
     'student_ability', (select count(*) from public.student_ability t
                          where t.tenant_id = tenant and t.student_id = student),
+    'snapshots', (select count(*) from mastery.snapshots t
+                   where t.tenant_id = tenant and t.student_id = student),
     'practice_sessions', (select count(*) from public.practice_sessions t
                            where t.tenant_id = tenant and t.student_id = student),
     'untold', (select count(*) from mastery.untold t
@@ -143,6 +153,7 @@ begin
 
   if not dry_run then
     delete from mastery.untold t where t.tenant_id = tenant and t.student_id = student;
+    delete from mastery.snapshots t where t.tenant_id = tenant and t.student_id = student;
     delete from public.practice_sessions t where t.tenant_id = tenant and t.student_id = student;
     delete from public.student_ability t where t.tenant_id = tenant and t.student_id = student;
     delete from public.concept_mastery t where t.tenant_id = tenant and t.student_id = student;

@@ -13,17 +13,20 @@
 --      r_of, r_id, r_at      responses about to be applied
 --      r_window              window in which each response entered its stream, null: not counted
 --      c_of, c_id; a_of, a_id; s_of, s_id   concepts, scales and sessions that they touch
---      only                  numbers of the learners to answer for; absent: all
---      whole                 true: everything of each learner, with its log
+--      most_answers          the most answers to return in `log`
 --      active                the caller can work under any active version of the parameters
 --      parameters_version    version that a caller without `active` computes under
--- Out: learners   [[n, version, answered_at, response_id, parameters_version], ...]
+-- Out: learners   [[n, version, answered_at, response_id, parameters_version, responses], ...]
 --      known      responses that are in the log already, as they were published
---      logged     numbers of the learners whose log follows: one with a new response that is late,
---                 or whose state is under another version of the parameters than the active one
---                 (for a caller without `active`: than its own)
---      log        their effective logs: each response counts as its newest correction says
---      concepts, abilities, sessions   rows touched; all rows of a learner with a log
+--      late       numbers of the learners with a new response that is late, or whose state is under
+--                 another version of the parameters than the active one (for a caller without
+--                 `active`: than its own)
+--      bases      of late learners, the nearest snapshot before the first new response:
+--                 [[n, answered_at, response_id, responses, state], ...]
+--      logged     numbers of the late learners whose answers after that snapshot are in `log`
+--      log        effective logs: each response counts as its newest correction says
+--      concepts, abilities   rows touched; all rows of a learner who is logged or the only one
+--      sessions   rows touched
 --      rates      [[n, windows, counts], ...] as they are kept
 --      older      [[n, window, count], ...] of requested windows older than those that are kept
 --      erased     [[n, until_ms, refuse], ...] of learners that were erased
@@ -39,14 +42,19 @@ declare
   request alias for $1;
   tenants constant text[] := (request ->> 'tenants')::text[];
   students constant text[] := (request ->> 'students')::text[];
-  everything constant boolean := coalesce((request ->> 'whole')::boolean, false);
-  asked constant int[] := case when request ? 'only'
-    then (request ->> 'only')::int[]
-    else array(select generate_series(1, cardinality((request ->> 'tenants')::text[]))) end;
-  chosen boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
+  nil_id constant uuid := '00000000-0000-0000-0000-000000000000';
   wanted int;
   asker int;
-  logged int[];
+  late int[];
+  first_at timestamptz[];
+  first_id uuid[];
+  room int := coalesce((request ->> 'most_answers')::int, 2147483647);
+  answers int;
+  at timestamptz;
+  id uuid;
+  base_at timestamptz[];
+  base_id uuid[];
+  logged int[] := '{}';
   full_state boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
   n int;
   learners json;
@@ -55,20 +63,18 @@ declare
   erased json;
   known json;
   log json;
+  bases json;
   concepts json;
   abilities json;
   sessions json;
 begin
-  foreach n in array asked loop
-    chosen[n] := true;
-  end loop;
-
   select json_agg(json_build_array(
-           w.n, l.version, mastery.microseconds(l.answered_at), l.response_id, l.parameters_version)),
+           w.n, l.version, mastery.microseconds(l.answered_at), l.response_id, l.parameters_version,
+           l.responses)),
          json_agg(json_build_array(w.n, l.rate_windows, l.rate_counts))
            filter (where l.rate_windows is not null)
     into learners, rates
-    from unnest(asked) as w(n),
+    from generate_subscripts(tenants, 1) as w(n),
          lateral (select * from mastery.learners l
                    where l.tenant_id = tenants[w.n] and l.student_id = students[w.n] offset 0) as l;
   wanted := mastery.active_version();
@@ -86,7 +92,7 @@ begin
               from (select distinct u.learner, u.starts
                       from unnest((request ->> 'r_of')::int[], (request ->> 'r_window')::bigint[])
                            as u(learner, starts)
-                     where u.starts is not null and chosen[u.learner] offset 0) as r,
+                     where u.starts is not null offset 0) as r,
                    lateral (select from mastery.learners l
                              where l.tenant_id = tenants[r.learner]
                                and l.student_id = students[r.learner]
@@ -96,60 +102,93 @@ begin
   if exists (select from mastery.erasures) then
     select json_agg(json_build_array(w.n, e.until_ms, e.refuse))
       into erased
-      from unnest(asked) as w(n),
+      from generate_subscripts(tenants, 1) as w(n),
            lateral (select * from mastery.erasures e
                      where e.digest = mastery.learner_digest(tenants[w.n], students[w.n])
                     offset 0) as e;
   end if;
 
-  if everything then
-    logged := asked;
-  else
-    select json_agg(json_build_array(
-             r.learner, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
-             mastery.microseconds(s.answered_at), s.version, s.entry, s.outcome))
-      into known
-      from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id),
-           lateral (select * from public.student_responses s
-                     where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
-                       and s.response_id = r.id offset 0) as s
-     where chosen[r.learner];
+  select json_agg(json_build_array(
+           r.learner, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
+           mastery.microseconds(s.answered_at), s.version, s.entry, s.outcome))
+    into known
+    from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[]) as r(learner, id),
+         lateral (select * from public.student_responses s
+                   where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
+                     and s.response_id = r.id offset 0) as s;
 
-    logged := array(
-      select distinct r.learner
-        from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[],
-                    (request ->> 'r_at')::timestamptz[]) as r(learner, id, at),
-             lateral (select from mastery.learners l
-                       where l.tenant_id = tenants[r.learner] and l.student_id = students[r.learner]
-                         and l.answered_at is not null
-                         and ((r.at, r.id) < (l.answered_at, l.response_id)
-                              or l.parameters_version <> asker) offset 0) as late
-       where chosen[r.learner]
-         and not exists (
-           select from public.student_responses s
-            where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
-              and s.response_id = r.id
-           offset 0));
-  end if;
+  select array_agg(f.learner), array_agg(f.at), array_agg(f.id)
+    into late, first_at, first_id
+    from (select distinct on (r.learner) r.learner, r.at, r.id
+            from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[],
+                        (request ->> 'r_at')::timestamptz[]) as r(learner, id, at),
+                 lateral (select from mastery.learners l
+                           where l.tenant_id = tenants[r.learner]
+                             and l.student_id = students[r.learner]
+                             and l.answered_at is not null
+                             and ((r.at, r.id) < (l.answered_at, l.response_id)
+                                  or l.parameters_version <> asker) offset 0) as l
+           where not exists (
+             select from public.student_responses s
+              where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
+                and s.response_id = r.id offset 0)
+           order by r.learner, r.at, r.id) as f;
 
-  foreach n in array logged loop
-    full_state[n] := true;
+  for i in 1..coalesce(cardinality(late), 0) loop
+    n := late[i];
+    select s.answered_at, s.response_id, l.responses - coalesce(s.responses, 0)
+      into at, id, answers
+      from mastery.learners l
+           left join lateral (
+             select s.* from mastery.snapshots s
+              where s.tenant_id = tenants[n] and s.student_id = students[n]
+                and s.parameters_version = asker
+                and (s.answered_at, s.response_id) < (first_at[i], first_id[i])
+              order by s.answered_at desc, s.response_id desc limit 1) as s on true
+     where l.tenant_id = tenants[n] and l.student_id = students[n];
+    base_at[i] := at;
+    base_id[i] := id;
+    if answers is null then -- never counted
+      answers := (select count(*)
+                    from (select from public.student_responses s
+                           where s.tenant_id = tenants[n] and s.student_id = students[n]
+                             and (s.answered_at, s.response_id)
+                                 > (coalesce(at, '-infinity'), coalesce(id, nil_id))
+                           limit room + 1) as s);
+    end if;
+    if answers <= room then
+      room := room - answers;
+      logged := logged || n;
+    end if;
+    full_state[n] := n = any (logged) or cardinality(tenants) = 1;
   end loop;
+
+  select json_agg(json_build_array(
+           w.n, mastery.microseconds(s.answered_at), s.response_id, s.responses, s.state::json))
+    into bases
+    from unnest(late, base_at, base_id) as w(n, at, id),
+         lateral (select * from mastery.snapshots s
+                   where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
+                     and s.parameters_version = asker and s.answered_at = w.at
+                     and s.response_id = w.id offset 0) as s
+   where full_state[w.n];
 
   select json_agg(json_build_array(
            w.n, s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale,
            coalesce(k.score, s.score), mastery.microseconds(s.answered_at)))
     into log
-    from unnest(logged) as w(n)
+    from unnest(late, base_at, base_id) as w(n, at, id)
          cross join lateral (
            select * from public.student_responses s
-            where s.tenant_id = tenants[w.n] and s.student_id = students[w.n] offset 0) as s
+            where s.tenant_id = tenants[w.n] and s.student_id = students[w.n]
+              and (s.answered_at, s.response_id)
+                  > (coalesce(w.at, '-infinity'), coalesce(w.id, nil_id)) offset 0) as s
          left join lateral (
            select k.kind, k.score from public.response_corrections k
             where k.tenant_id = tenants[w.n] and k.student_id = students[w.n]
               and k.response_id = s.response_id
             order by k.version desc limit 1) as k on true
-   where k.kind is distinct from 'void';
+   where w.n = any (logged) and k.kind is distinct from 'void';
 
   select json_agg(m.state) into concepts
     from (select m.state
@@ -159,14 +198,15 @@ begin
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.concept_id = t.id
                           offset 0) as m
-           where chosen[t.learner] and not full_state[t.learner]
+           where not full_state[t.learner]
           union all
           select m.state
-            from unnest(logged) as w(n),
+            from unnest(late) as w(n),
                  lateral (select mastery.concept_state(w.n, m) as state
                             from public.concept_mastery m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as m;
+                          offset 0) as m
+           where full_state[w.n]) as m;
 
   select json_agg(m.state) into abilities
     from (select m.state
@@ -176,14 +216,15 @@ begin
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.scale = t.id
                           offset 0) as m
-           where chosen[t.learner] and not full_state[t.learner]
+           where not full_state[t.learner]
           union all
           select m.state
-            from unnest(logged) as w(n),
+            from unnest(late) as w(n),
                  lateral (select mastery.ability_state(w.n, m) as state
                             from public.student_ability m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as m;
+                          offset 0) as m
+           where full_state[w.n]) as m;
 
   select json_agg(m.state) into sessions
     from (select m.state
@@ -192,18 +233,11 @@ begin
                             from public.practice_sessions m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.session_id = t.id
-                          offset 0) as m
-           where chosen[t.learner] and not full_state[t.learner]
-          union all
-          select m.state
-            from unnest(logged) as w(n),
-                 lateral (select mastery.session_state(w.n, m) as state
-                            from public.practice_sessions m
-                           where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
                           offset 0) as m) as m;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'known', coalesce(known, '[]'),
+    'late', coalesce(to_json(late), '[]'), 'bases', coalesce(bases, '[]'),
     'logged', to_json(logged), 'log', coalesce(log, '[]'),
     'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'rates', coalesce(rates, '[]'),
@@ -211,5 +245,58 @@ begin
     'active', wanted);
 end $$;
 
-revoke execute on function public.mastery_load(jsonb) from public, anon, authenticated;
-grant execute on function public.mastery_load(jsonb) to service_role;
+-- Reads a page of a learner's log, as it counts.
+--
+-- In:  tenant, student; limit; after_at, after_id: the last of the page before
+-- Out: version   of the learner, 0: there is no row of it
+--      last      [answered_at, response_id] of the last response read; null: the log ends before
+--                the limit
+--      log       [[response, session, item, concepts, scale, score, answered_at], ...]
+create function public.mastery_log_page(jsonb) returns json
+language plpgsql stable security invoker
+set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  request alias for $1;
+  tenant constant text := request ->> 'tenant';
+  student constant text := request ->> 'student';
+  most constant int := (request ->> 'limit')::int;
+  after_at constant timestamptz := coalesce((request ->> 'after_at')::timestamptz, '-infinity');
+  after_id constant uuid := coalesce(
+    (request ->> 'after_id')::uuid, '00000000-0000-0000-0000-000000000000');
+  log json;
+  last json;
+begin
+  with page as (
+    select s.*
+      from public.student_responses s
+     where s.tenant_id = tenant and s.student_id = student
+       and (s.answered_at, s.response_id) > (after_at, after_id)
+     order by s.answered_at, s.response_id
+     limit most)
+  select json_agg(json_build_array(
+           p.response_id, p.session_id, p.item_id, p.concept_ids, p.scale,
+           coalesce(k.score, p.score), mastery.microseconds(p.answered_at))
+           order by p.answered_at, p.response_id)
+           filter (where k.kind is distinct from 'void'),
+         case when count(*) = most then (
+           array_agg(json_build_array(mastery.microseconds(p.answered_at), p.response_id)
+                     order by p.answered_at desc, p.response_id desc))[1] end
+    into log, last
+    from page p
+         left join lateral (
+           select k.kind, k.score from public.response_corrections k
+            where k.tenant_id = tenant and k.student_id = student
+              and k.response_id = p.response_id
+            order by k.version desc limit 1) as k on true;
+  return json_build_object(
+    'version', coalesce((select l.version from mastery.learners l
+                          where l.tenant_id = tenant and l.student_id = student), 0),
+    'last', last, 'log', coalesce(log, '[]'));
+end $$;
+
+revoke execute on function public.mastery_load(jsonb), public.mastery_log_page(jsonb) from public, anon, authenticated;
+grant execute on function public.mastery_load(jsonb), public.mastery_log_page(jsonb) to service_role;

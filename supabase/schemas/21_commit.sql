@@ -2,8 +2,8 @@
 --
 -- The learners are locked in a fixed order. A learner is a conflict if its version is not the
 -- expected one, if it was erased after a response entered, or if other parameters are active than
--- the caller's; nothing of it is written, and `current` has what is stored of it now. Each response
--- takes a new version; a state row takes the version of the response that changed it.
+-- the caller's; nothing of it is written. Each response takes a new version; a state row takes the
+-- version of the response that changed it.
 --
 -- In:  load                what `mastery_load` was asked, with r_entered: when each response's
 --                          entry entered its stream, ms since 1970
@@ -17,9 +17,9 @@
 --      p_of                learners replayed under other parameters: their unchanged rows take the
 --                          version of the parameters
 --      w_start, w_count    rate windows to keep for each learner, null: as they are
+--      every, b_*, n_*, t_of   changes of snapshots
 -- Out: versions   of each response, null in a conflict
 --      conflicts  numbers of the learners in conflict
---      current    `mastery_load` of them; null if there are none
 create function public.mastery_commit(jsonb) returns json
 language plpgsql volatile security invoker
 set search_path = ''
@@ -131,13 +131,15 @@ begin
   perform mastery.write_states(
     request, tenants, students, agreed,
     array_fill(parameters, array[cardinality(tenants)]), versions);
+  if request ? 'every' then
+    perform mastery.write_snapshots(
+      request, tenants, students, agreed, array_fill(parameters, array[cardinality(tenants)]));
+  end if;
 
   return json_build_object(
     'versions', (select coalesce(json_agg(case when agreed[r_of[v.n]] then v.version end order by v.n), '[]')
                    from unnest(versions) with ordinality as v(version, n)),
-    'conflicts', to_json(conflicts),
-    'current', case when cardinality(conflicts) > 0
-      then public.mastery_load(load || jsonb_build_object('only', conflicts::text)) end);
+    'conflicts', to_json(conflicts));
 end $$;
 
 revoke execute on function public.mastery_commit(jsonb) from public, anon, authenticated;

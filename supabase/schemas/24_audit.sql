@@ -28,6 +28,7 @@ declare
   sessions json;
   rates json;
   windows json;
+  snapshots json;
 begin
   select json_agg(json_build_array(
            w.n, l.version, mastery.microseconds(l.answered_at), l.response_id,
@@ -94,11 +95,22 @@ begin
                     from public.practice_sessions p
                    where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as m;
 
+  select json_agg(json_build_array(
+           w.n, s.parameters_version, mastery.microseconds(s.answered_at), s.response_id,
+           s.responses, s.state::json, s.checksum, mastery.snapshot_checksum(
+             s.tenant_id, s.student_id, s.parameters_version, s.answered_at, s.response_id,
+             s.responses, s.state)))
+    into snapshots
+    from unnest(tenants, students) with ordinality as w(tenant, student, n),
+         lateral (select * from mastery.snapshots s
+                   where s.tenant_id = w.tenant and s.student_id = w.student offset 0) as s;
+
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'responses', coalesce(responses, '[]'),
     'corrections', coalesce(corrections, '[]'), 'concepts', coalesce(concepts, '[]'),
     'abilities', coalesce(abilities, '[]'), 'sessions', coalesce(sessions, '[]'),
-    'rates', coalesce(rates, '[]'), 'windows', coalesce(windows, '[]'));
+    'rates', coalesce(rates, '[]'), 'windows', coalesce(windows, '[]'),
+    'snapshots', coalesce(snapshots, '[]'));
 end $$;
 
 revoke execute on function public.mastery_audit(jsonb) from public, anon, authenticated;

@@ -14,6 +14,7 @@
 --      w_start, w_count    rate windows to keep for each learner, null: as they are
 --      x_*                 corrections to append
 --      c_*, a_*, s_*       rows to write; c_gone_*, a_gone_*, s_gone_*  rows to delete
+--      every, b_*, n_*     changes of snapshots
 --      u_*                 changes to publish: concept and data of the event, without its version
 -- Out: [version of each learner, null for one that was left alone]
 create function public.mastery_rewrite(jsonb) returns json
@@ -102,6 +103,9 @@ begin
      and m.student_id = students[g.learner] and m.session_id = g.id;
 
   perform mastery.write_states(request, tenants, students, agreed, parameters, versions);
+  if request ? 'every' then
+    perform mastery.write_snapshots(request, tenants, students, agreed, parameters);
+  end if;
 
   insert into mastery.untold (tenant_id, student_id, concept_id, version, data)
   select tenants[u.learner], students[u.learner], u.concept_id, versions[u.learner], u.data::jsonb

@@ -8,7 +8,7 @@ from redis.asyncio.client import Pipeline
 
 from contracts.streams import ENGINE_GROUP
 from tests.model.strand import Point, Strand
-from workers.ledger.exchange import Commit, Committed, Loaded, Touched
+from workers.ledger.exchange import MOST_ANSWERS, Commit, Committed, Conflict, Loaded, Touched
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.ledger import SqlLedger
 from workers.publishing.publisher import Publisher
@@ -35,11 +35,15 @@ class HeldLedger(SqlLedger):
         self._strand = strand
         self._committed = committed
 
-    async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
-        return await self._strand.call(Point.LOAD, lambda: self._inner.load(touched), None)
+    async def load(
+        self, touched: Sequence[Touched], most_answers: int = MOST_ANSWERS
+    ) -> list[Loaded]:
+        return await self._strand.call(
+            Point.LOAD, lambda: self._inner.load(touched, most_answers), None
+        )
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
-        async def call() -> list[Committed | Loaded]:
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
+        async def call() -> list[Committed | Conflict]:
             answers = await self._inner.commit(commits)
             for commit, answer in zip(commits, answers, strict=True):
                 if isinstance(answer, Committed):

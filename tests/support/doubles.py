@@ -16,10 +16,18 @@ from workers.common.retrying import Retrying
 from workers.engine.engine import Engine
 from workers.engine.pipeline import Pipeline
 from workers.engine.recorder import Recorder
-from workers.estimation.learner import LearnerKey
+from workers.estimation.learner import LearnerKey, Position
 from workers.estimation.parameters import Parameters
 from workers.identity.claims import Authorisation, TrustedClaims
-from workers.ledger.exchange import Commit, Committed, Loaded, Touched
+from workers.ledger.exchange import (
+    MOST_ANSWERS,
+    Commit,
+    Committed,
+    Conflict,
+    Loaded,
+    LogPage,
+    Touched,
+)
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.recording import RecordingLedger
 from workers.metrics.engine_metrics import EngineMetrics
@@ -248,18 +256,27 @@ class HookedLedger:
         self.before_load: Callable[[Sequence[Touched]], Awaitable[None]] = _nothing
         self.before_commit: Callable[[Sequence[Commit]], Awaitable[None]] = _nothing
         self.after_commit: Callable[[Sequence[Commit]], Awaitable[None]] = _nothing
+        self.before_page: Callable[[LearnerKey], Awaitable[None]] = _nothing
+        self.most_answers = MOST_ANSWERS
+        """The most stored answers that a load or a page returns."""
         self.loads = 0
         self.commits = 0
         """Number of commits begun."""
         self.committed = 0
         """Number of commits that took effect."""
 
-    async def load(self, touched: Sequence[Touched]) -> list[Loaded]:
+    async def load(
+        self, touched: Sequence[Touched], most_answers: int = MOST_ANSWERS
+    ) -> list[Loaded]:
         self.loads += 1
         await self.before_load(touched)
-        return await self.inner.load(touched)
+        return await self.inner.load(touched, min(most_answers, self.most_answers))
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:
+    async def log_page(self, key: LearnerKey, after: Position | None, limit: int) -> LogPage:
+        await self.before_page(key)
+        return await self.inner.log_page(key, after, min(limit, self.most_answers))
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
         self.commits += 1
         await self.before_commit(commits)
         answers = await self.inner.commit(commits)

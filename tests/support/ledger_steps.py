@@ -6,12 +6,13 @@ from typing import Any
 
 from workers.common.rate_limit import RateLimit
 from workers.engine.rate_limiting import counted
+from workers.engine.recorder import interval_ends
 from workers.estimation.fold import Folded, FoldTask, fold
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
 from workers.ledger.audit import AuditLedger
-from workers.ledger.exchange import Arrival, Commit, Committed, Loaded, Recorded, Touched
+from workers.ledger.exchange import Arrival, Commit, Committed, Conflict, Loaded, Recorded, Touched
 from workers.ledger.recording import RecordingLedger
 from workers.ledger.rows import Stored
 from workers.operations.repair.verifying import differences
@@ -47,12 +48,14 @@ def folded(
     parameters: Parameters = PARAMETERS,
 ) -> Commit:
     """Fold responses onto a loaded state, and return the commit."""
-    (one,) = fold([FoldTask(key, state.learner, list(responses), state.log)], parameters)
+    task = FoldTask(key, state.learner, list(responses), state.log, state.base)
+    (one,) = fold([task], parameters)
     if earlier:
         return commit_of(one)
     came = arrivals(one.responses)
     entries = [entry_of(response) for response in one.responses]
-    return Commit(one, entries, came, state.counts.after(counted(came)))
+    kept = state.counts.after(counted(came))
+    return Commit(one, entries, came, kept, interval_ends(state.responses, one))
 
 
 def arrivals(responses: Sequence[Response]) -> list[Arrival]:
@@ -66,7 +69,7 @@ def commit_of(one: Folded) -> Commit:
     return Commit(one, [entry_of(response) for response in one.responses])
 
 
-async def commit(ledger: RecordingLedger, *commits: Commit) -> list[Committed | Loaded]:
+async def commit(ledger: RecordingLedger, *commits: Commit) -> list[Committed | Conflict]:
     return await ledger.commit(list(commits))
 
 
@@ -101,8 +104,7 @@ async def persist(
         (answer,) = await ledger.commit([made])
         if isinstance(answer, Committed):
             return conflicts
-        known, state = state.recorded, answer
-        state.recorded |= known
+        state = await load(ledger, key, responses, earlier=earlier)
         conflicts += 1
 
 

@@ -187,14 +187,9 @@ class Recorder:
 
     @staticmethod
     def _task(group: LearnerGroup) -> FoldTask:
-        stored = group.state.replay
+        state = group.state
         return FoldTask(
-            group.key,
-            group.state.learner,
-            group.responses(),
-            None if stored is None else stored.answers,
-            None if stored is None else stored.base,
-            group.replayed,
+            group.key, state.learner, group.responses(), state.log, state.base, group.replayed
         )
 
     def _commit_of(self, stream: str, group: LearnerGroup, folded: Folded) -> Commit:
@@ -206,11 +201,11 @@ class Recorder:
             [owner_name(stream, owner) for owner in owners],
             arrivals,
             group.state.counts.after(added) if added else None,
-            _interval_ends(group.state.responses, folded),
+            interval_ends(group.state.responses, folded),
         )
 
 
-def _interval_ends(before: int | None, folded: Folded) -> bool:
+def interval_ends(before: int | None, folded: Folded) -> bool:
     """Return True if the ledger has to take a snapshot; a replay takes its own."""
     replayed = folded.changed_from is not None
     return before is not None and not replayed and crosses(before, before + len(folded.responses))

@@ -113,6 +113,16 @@ class Loaded:
     active_version: int = 1
 
     @property
+    def log(self) -> list[Response] | None:
+        """The answers that have to be replayed; None: none, or too many for one answer."""
+        return None if self.replay is None else self.replay.answers
+
+    @property
+    def base(self) -> Snapshot | None:
+        """The snapshot after which these answers come."""
+        return None if self.replay is None else self.replay.base
+
+    @property
     def counts(self) -> Counts:
         """Counts of responses by rate window."""
         return Counts(self.kept, self.older)

@@ -16,6 +16,7 @@ TABLES: Final = (
     "concept_mastery",
     "student_ability",
     "practice_sessions",
+    "snapshots",
     "untold",
 )
 """All tables that hold anything of a learner."""

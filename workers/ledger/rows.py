@@ -5,6 +5,7 @@ from typing import NamedTuple, Self
 
 from workers.estimation.ability import AbilityEstimate, AbilityState
 from workers.estimation.learner import ConceptState, LearnerKey, Position, Response, SessionState
+from workers.estimation.snapshots import Snapshot
 from workers.ledger.corrections import Altered, CorrectionRow
 
 Interval = tuple[float, float]
@@ -168,6 +169,13 @@ class SessionRow(NamedTuple):
         )
 
 
+class SnapshotRow(NamedTuple):
+    """A row of `snapshots`, of one learner."""
+
+    parameters_version: int
+    snapshot: Snapshot
+
+
 @dataclass(slots=True)
 class Stored:
     """Everything stored about a learner, in one snapshot, for audit and repair.
@@ -180,6 +188,7 @@ class Stored:
         concepts: rows of `concept_mastery`.
         abilities: rows of `student_ability`.
         sessions: rows of `practice_sessions`.
+        snapshots: rows of `snapshots`.
         log: the responses that count, with the score that counts.
         responses: all responses, as they were published.
         corrections: all corrections.
@@ -209,3 +218,4 @@ class Stored:
     unsealed: int = 0
     kept: dict[int, int] | None = None
     windows: dict[int, int] = field(default_factory=dict)
+    snapshots: list[SnapshotRow] = field(default_factory=list)

@@ -19,7 +19,7 @@ from tests.support.ledger_steps import (
 )
 from workers.common.errors import Unstorable
 from workers.estimation.learner import Learner, LearnerKey
-from workers.ledger.exchange import Committed, Loaded
+from workers.ledger.exchange import Committed, Conflict, Loaded
 from workers.ledger.protocol import Ledger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -96,7 +96,7 @@ async def test_given_responses_in_any_order_when_committed_then_versions_rise_in
     assert [known[r.response_id].version for r in log] == sorted(r.version for r in known.values())
 
 
-async def test_given_a_stale_version_when_committed_then_nothing_is_stored_and_the_state_returned(
+async def test_given_a_stale_version_when_committed_then_nothing_is_stored(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     first, second, third = answer(1), answer(2), answer(3)
@@ -108,11 +108,12 @@ async def test_given_a_stale_version_when_committed_then_nothing_is_stored_and_t
     (of_new,) = await commit(ledger, folded(key, before, [third]))
     (of_known,) = await commit(ledger, folded(key, between, [third]))
 
-    assert of_new == of_known == await load(ledger, key, [third])
-    assert isinstance(of_new, Loaded)
-    assert of_new.log is None
+    assert isinstance(of_new, Conflict)
+    assert isinstance(of_known, Conflict)
+    loaded = await load(ledger, key, [third])
+    assert loaded.log is None
     await assert_stored(ledger, key, [first, second])
-    (applied,) = await commit(ledger, folded(key, of_new, [third]))
+    (applied,) = await commit(ledger, folded(key, loaded, [third]))
     assert isinstance(applied, Committed)
     await assert_stored(ledger, key, [first, second, third])
 
@@ -127,12 +128,13 @@ async def test_given_a_conflict_with_a_late_response_then_the_log_comes_with_the
 
     (conflict,) = await commit(ledger, folded(key, before, [late]))
 
-    assert isinstance(conflict, Loaded)
-    assert conflict.log is not None
-    assert by_id(conflict.log) == by_id(log)
-    assert conflict.learner.concepts.keys() == {c for one in log for c in one.concept_ids}
-    assert conflict.learner.abilities.keys() == {one.scale for one in log}
-    (applied,) = await commit(ledger, folded(key, conflict, [late]))
+    assert isinstance(conflict, Conflict)
+    loaded = await load(ledger, key, [late])
+    assert loaded.log is not None
+    assert by_id(loaded.log) == by_id(log)
+    assert loaded.learner.concepts.keys() == {c for one in log for c in one.concept_ids}
+    assert loaded.learner.abilities.keys() == {one.scale for one in log}
+    (applied,) = await commit(ledger, folded(key, loaded, [late]))
     assert isinstance(applied, Committed)
     await assert_stored(ledger, key, [*log, late])
 
@@ -205,9 +207,10 @@ async def test_given_a_commit_whose_outcome_is_unknown_when_repeated_then_its_re
 
     (again,) = await commit(ledger, made)
 
-    assert isinstance(again, Loaded)
-    assert again.recorded == recorded_of(made, first.versions)
-    assert again.log is None
+    assert isinstance(again, Conflict)
+    loaded = await load(ledger, key, log)
+    assert loaded.recorded == recorded_of(made, first.versions)
+    assert loaded.log is None
     await assert_stored(ledger, key, log)
 
 

@@ -18,7 +18,7 @@ from tests.support.ledger_steps import (
     record,
 )
 from workers.estimation.learner import Learner, LearnerKey
-from workers.ledger.exchange import Committed, Loaded, Touched
+from workers.ledger.exchange import Committed, Conflict, Loaded, Touched
 from workers.ledger.protocol import Ledger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -185,9 +185,9 @@ async def test_given_batches_that_overlap_in_other_orders_when_committed_then_no
                     *(folded(key, state, [responses[key]]) for key, state in pending.items()),
                 )
                 pending = {
-                    key: one
+                    key: await load(writers[number], key, [responses[key]])
                     for key, one in zip(pending, answers, strict=True)
-                    if isinstance(one, Loaded)
+                    if isinstance(one, Conflict)
                 }
             written += [one.response_id for one in responses.values()]
         return written

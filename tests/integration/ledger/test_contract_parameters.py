@@ -15,7 +15,7 @@ from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
 from workers.ledger.corrections import Correction
-from workers.ledger.exchange import Commit, Committed, Loaded, Touched
+from workers.ledger.exchange import Commit, Committed, Conflict, Loaded, Touched
 from workers.ledger.protocol import Ledger
 from workers.ledger.sql.commit import commit_request
 from workers.ledger.sql.documents import encoded
@@ -94,8 +94,9 @@ async def test_given_another_worker_under_the_old_in_between_then_the_conflict_b
     await ledger.activate(new.version, "better after all")
 
     (conflict,) = await ledger.commit([early])
-    assert isinstance(conflict, Loaded)
-    (answered,) = await ledger.commit([folded_under(new, key, conflict, NEXT)])
+    assert isinstance(conflict, Conflict)
+    loaded = await load(ledger, key, [NEXT])
+    (answered,) = await ledger.commit([folded_under(new, key, loaded, NEXT)])
 
     assert isinstance(answered, Committed)
     assert list(differences(await stored(ledger, key), replay([*FIRST, NEXT], new), new)) == []
@@ -127,12 +128,15 @@ async def test_given_other_parameters_than_the_active_when_committed_then_all_is
 
     known, unknown = await ledger.commit([of_known, of_new])
 
-    assert isinstance(known, Loaded)
-    assert known.active_version == new.version
-    assert known.learner.version == before.version
+    assert isinstance(known, Conflict)
+    assert isinstance(unknown, Conflict)
+    again = await load(ledger, key, [NEXT])
+    assert again.active_version == new.version
+    assert again.learner.version == before.version
     # As the active version needs it.
-    assert {one.response_id for one in known.log or ()} == {one.response_id for one in FIRST}
-    assert unknown == Loaded(Learner(), active_version=new.version)
+    assert {one.response_id for one in again.log or ()} == {one.response_id for one in FIRST}
+    never = await load(ledger, stranger, [NEXT])
+    assert never == Loaded(Learner(), active_version=new.version)
     assert await stored(ledger, key) == before
     assert [one for one in await ledger.holders() if one.tenant_id == key.tenant_id] == [key]
 

@@ -10,7 +10,7 @@ from tests.support.ledger_steps import PARAMETERS, commit_of, folded, load, reco
 from workers.common.rate_limit import KEPT_WINDOWS, Counts
 from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import LearnerKey, Response
-from workers.ledger.exchange import Arrival, Commit, Committed, Loaded, Touched
+from workers.ledger.exchange import Arrival, Commit, Committed, Conflict, Loaded, Touched
 from workers.ledger.protocol import Ledger
 from workers.operations.repair.rebuilding import Rebuilder
 from workers.operations.repair.verifying import verify
@@ -28,7 +28,7 @@ async def load_at(ledger: Ledger, key: LearnerKey, response: Response, window: i
 
 
 def commit_at(key: LearnerKey, state: Loaded, response: Response, window: int) -> Commit:
-    (one,) = fold([FoldTask(key, state.learner, [response], state.log)], PARAMETERS)
+    (one,) = fold([FoldTask(key, state.learner, [response], state.log, state.base)], PARAMETERS)
     kept = state.counts.after({window: 1})
     return Commit(one, [f"s/{window * 1000}-0"], [Arrival(window * 1000, window)], kept)
 
@@ -81,8 +81,8 @@ async def test_given_two_who_count_at_once_when_one_commits_then_the_other_is_to
 
     (conflict,) = await other.commit([commit_at(key, states[1], answer(2), MINUTE)])
 
-    assert isinstance(conflict, Loaded)
-    assert conflict.kept == {MINUTE: 2}
+    assert isinstance(conflict, Conflict)
+    assert (await load_at(other, key, answer(2), MINUTE)).kept == {MINUTE: 2}
 
 
 async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_sealed(

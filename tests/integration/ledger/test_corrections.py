@@ -18,7 +18,7 @@ from tests.support.ledger_steps import (
 )
 from workers.estimation.learner import LearnerKey, Response
 from workers.estimation.replay import replay_many
-from workers.ledger.exchange import Committed, Loaded
+from workers.ledger.exchange import Committed, Conflict
 from workers.ledger.outbox import PendingChange
 from workers.ledger.protocol import Ledger
 from workers.ledger.repair import ItemSpan
@@ -140,8 +140,7 @@ async def test_given_a_repeat_of_a_corrected_response_then_it_is_known_as_it_was
     assert loaded.recorded == before
     assert loaded.log is None
     (again,) = await commit(ledger, made)
-    assert isinstance(again, Loaded)
-    assert again.recorded == before
+    assert isinstance(again, Conflict)
     await assert_counts(ledger, key, log, [log[0]._replace(score=0.2)])
 
 
@@ -170,8 +169,9 @@ async def test_given_a_commit_folded_before_a_correction_then_it_is_a_conflict(
     await correct(ledger, key, VOID, log[1])
 
     (conflict,) = await commit(ledger, ahead)
-    assert isinstance(conflict, Loaded)
-    (applied,) = await commit(ledger, folded(key, conflict, [answer(3)]))
+    assert isinstance(conflict, Conflict)
+    loaded = await load(ledger, key, [answer(3)])
+    (applied,) = await commit(ledger, folded(key, loaded, [answer(3)]))
     assert isinstance(applied, Committed)
     await assert_counts(ledger, key, [*log, answer(3)], [log[0], answer(3)])
 
@@ -214,7 +214,7 @@ async def test_given_workers_and_correctors_at_once_then_everything_counts_once(
                 (answered,) = await commit(ledger, folded(key, state, [one]))
                 if isinstance(answered, Committed):
                     break
-                state = answered
+                state = await load(ledger, key, [one])
 
     await asyncio.gather(
         work(ledgers[0]),

@@ -125,12 +125,12 @@ async def test_given_each_step_by_itself_then_the_events_are_those_of_a_run() ->
     parameters = await work.recorder.load(groups)
     commits = await work.recorder.fold(STREAM, groups, parameters)
     answers = await work.recorder.commit(commits)
-    done, conflicting, again = work.recorder.settling.committed(STREAM, groups, commits, answers)
+    done, again = work.recorder.settling.committed(STREAM, groups, commits, answers)
     settled += done
     work.make_events(ROUTE, settled, entries.deliveries)
 
     await steps_of(pipeline(HookedLedger(), publisher), entries)
-    assert (deferred, conflicting, again) == ([], [], [])
+    assert (deferred, again) == ([], [])
     events = [json.loads(event) for one in settled if one.recorded for event in one.events]
     assert events == publisher.published
     assert [one.entry.entry_id for one in settled] == publisher.acknowledged

@@ -10,7 +10,7 @@ from workers.estimation.learner import LearnerKey, Position, Response
 from workers.estimation.snapshots import Snapshot, thinned
 from workers.ledger.corrections import CorrectionRow, effective_log
 from workers.ledger.exchange import Recorded
-from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
+from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, SnapshotRow, Stored
 
 
 @dataclass(slots=True)
@@ -99,6 +99,10 @@ class Account:
             newest_version=max(versions, default=0),
             kept=None if self.kept is None else dict(self.kept),
             windows=self.windows(),
+            snapshots=[
+                SnapshotRow(version, snapshot)
+                for (version, _), snapshot in sorted(self.snapshots.items())
+            ],
         )
 
 

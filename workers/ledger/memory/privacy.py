@@ -1,5 +1,6 @@
 """Export and erasure of a ledger in memory."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -123,6 +124,16 @@ def _account_rows(account: Account) -> dict[str, list[dict[str, Any]]]:
         ],
         "practice_sessions": [
             _with_times(account.sessions[name]._asdict()) for name in sorted(account.sessions)
+        ],
+        "snapshots": [
+            {
+                "parameters_version": version,
+                "answered_at": iso(position.answered_at_us),
+                "response_id": position.response_id,
+                "responses": snapshot.responses,
+                "state": json.dumps([snapshot.concepts, snapshot.abilities]),
+            }
+            for (version, position), snapshot in sorted(account.snapshots.items())
         ],
     }
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from workers.estimation.learner import LearnerKey, Position
 from workers.ledger.corrections import Altered, CorrectionRow, effective_log
-from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
+from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, SnapshotRow, Stored
 from workers.ledger.sql.arrays import plain
 from workers.ledger.sql.calibrated_columns import Number, concept_state, read_interval
 from workers.ledger.sql.documents import Document, learner_columns, read_response
+from workers.ledger.sql.snapshots import read_snapshot
 
 Row = Sequence[Any]
 """A row without its learner's number: its columns, then its checksum, stored and expected."""
@@ -24,6 +25,7 @@ def read_audit(document: Document, keys: Sequence[LearnerKey]) -> list[Stored]:
         ("concepts", _read_concept),
         ("abilities", _read_ability),
         ("sessions", _read_session),
+        ("snapshots", _read_snapshot),
     ):
         for n, *row in document[name]:
             read_row(audited[n - 1], row)
@@ -117,6 +119,13 @@ def _read_session(stored: Stored, row: Row) -> None:
     stored.sessions.append(session)
     _note_version(stored, session.version)
     _compare_checksum(stored, "practice_sessions", session.session_id, checksum, given)
+
+
+def _read_snapshot(stored: Stored, row: Row) -> None:
+    parameters_version, at, response_id, responses, state, checksum, given = row
+    snapshot = read_snapshot(at, response_id, responses, state)
+    stored.snapshots.append(SnapshotRow(parameters_version, snapshot))
+    _compare_checksum(stored, "snapshots", response_id, checksum, given)
 
 
 def _number(value: Number) -> float | None:

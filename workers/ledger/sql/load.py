@@ -101,7 +101,7 @@ def read_load(
 
 
 def page_request(key: LearnerKey, after: Position | None, limit: int) -> Document:
-    """Write the request of `mastery_log`."""
+    """Write the request of `mastery_log_page`."""
     request: Document = {"tenant": key.tenant_id, "student": key.student_id, "limit": limit}
     if after is not None:
         request["after_at"] = iso(after.answered_at_us)
@@ -110,7 +110,7 @@ def page_request(key: LearnerKey, after: Position | None, limit: int) -> Documen
 
 
 def read_page(document: Document) -> LogPage:
-    """Read the answer of `mastery_log`."""
+    """Read the answer of `mastery_log_page`."""
     last = document["last"]
     return LogPage(
         document["version"],

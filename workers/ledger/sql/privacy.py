@@ -17,6 +17,11 @@ _PLACES: Final = {
     "concept_mastery": {"after_id": "concept_id"},
     "student_ability": {"after_id": "scale"},
     "practice_sessions": {"after_id": "session_id"},
+    "snapshots": {
+        "after_version": "parameters_version",
+        "after_at": "answered_at",
+        "after_id": "response_id",
+    },
     "untold": {"after_id": "id"},
 }
 """Parameters of `mastery_held` that name the last row read, and the columns they come from."""

@@ -36,8 +36,8 @@ class SqlRecording(SqlFunctions, RecordingLedger):
 
     @override
     async def log_page(self, key: LearnerKey, after: Position | None, limit: int) -> LogPage:
-        answer = await self._call("mastery_log", page_request(key, after, limit))
-        with as_promised("mastery_log"):
+        answer = await self._call("mastery_log_page", page_request(key, after, limit))
+        with as_promised("mastery_log_page"):
             return read_page(answer)
 
     @override

@@ -13,6 +13,7 @@ from workers.ledger.corrections import Correction, CorrectionRow, effective_log
 from workers.ledger.repair import Rewrite
 from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, Stored
 from workers.operations.repair.rewrite_events import RewriteEvents
+from workers.operations.repair.snapshots import snapshot_differences
 
 Row = TypeVar("Row", ConceptRow, AbilityRow, SessionRow)
 
@@ -69,6 +70,7 @@ def rewriting(
         [name for name in old.concepts if name not in new.concepts],
         [name for name in old.abilities if name not in new.abilities],
         [name for name in old.sessions if name not in new.sessions],
+        snapshots=snapshots,
     )
     lost = stored.kept is None and rewrite.recount and bool(stored.windows)
     if lost or (stored.kept is not None and stored.kept != newest(stored.windows)):
@@ -78,6 +80,8 @@ def rewriting(
         correction is None
         and not (concepts or abilities or sessions or gone or rewrite.recount)
         and rewrite.kept is None
+        and not any(snapshot_differences(stored.snapshots, log, parameters, _same))
+        and not any(row.table == "snapshots" for row in stored.altered)
         and (stored.last, stored.parameters_version, stored.correction_count)
         == (rewrite.last, rewrite.parameters_version, rewrite.correction_count)
     )

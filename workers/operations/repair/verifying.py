@@ -17,6 +17,7 @@ from workers.ledger.parameter_versions import Versions, versions_of
 from workers.ledger.rows import Stored
 from workers.operations.repair.rewriting import concept_row
 from workers.operations.repair.scope import Scope
+from workers.operations.repair.snapshots import snapshot_differences
 
 TOLERANCE: Final = 1e-9
 """Largest difference between stored and replayed numbers that is ignored."""
@@ -219,6 +220,7 @@ def _values(
     if stored.kept is not None:
         yield "learners.rate_counts", stored.kept, newest(stored.windows)
     yield from _concept_values(stored, replayed, parameters)
+    yield from snapshot_differences(stored.snapshots, stored.log, parameters, _same)
     yield from _ability_values(stored, replayed, parameters)
     sessions = {row.session_id: row for row in stored.sessions}
     yield "practice_sessions", sorted(sessions), sorted(replayed.sessions)
