@@ -140,7 +140,7 @@ async def test_given_other_parameters_than_the_active_when_committed_then_all_is
     assert await stored(ledger, key) == before
     assert [one for one in await ledger.holders() if one.tenant_id == key.tenant_id] == [key]
 
-    (answered,) = await ledger.commit([folded_under(new, key, known, NEXT)])
+    (answered,) = await ledger.commit([folded_under(new, key, again, NEXT)])
     assert isinstance(answered, Committed)
     assert list(differences(await stored(ledger, key), replay([*FIRST, NEXT], new), new)) == []
 

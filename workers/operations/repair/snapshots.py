@@ -1,6 +1,7 @@
 """Compare stored snapshots with a replay of the log. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Position, Response
@@ -47,7 +48,7 @@ def snapshot_differences(
 
 
 def _states_at(
-    positions: Set[Position], log: Sequence[Response], parameters: Parameters
+    positions: AbstractSet[Position], log: Sequence[Response], parameters: Parameters
 ) -> Iterator[tuple[Position, Learner]]:
     """Replay a log, and yield the learner at each position; the learner changes afterwards."""
     last = max(positions, default=None)
