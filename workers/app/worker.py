@@ -27,6 +27,7 @@ from workers.engine.engine import Engine
 from workers.engine.pipeline import Pipeline
 from workers.engine.recorder import Recorder
 from workers.engine.registered_names import Registry
+from workers.engine.set_aside import SetAside
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
 from workers.identity.claims import Authorisation
@@ -290,6 +291,7 @@ def _engine(
         retrying=retrying,
         clock=partial(redis_now_ms, servers.redis),
         parking=verification.parking,
+        aside=SetAside(metrics.set_aside),
     )
 
 

@@ -74,6 +74,11 @@ class EngineMetrics:
             "Learners whose state is under another version of the parameters than the active one.",
             registry=self.registry,
         )
+        self._set_aside = Gauge(
+            "mastery_learners_set_aside",
+            "Learners whose log is too long for a batch, or whose load takes too long.",
+            registry=self.registry,
+        )
         self._version.set(1)
         for code in RejectionCode:
             self._rejected.labels(code.value)
@@ -99,6 +104,10 @@ class EngineMetrics:
     def outdated(self, learners: int) -> None:
         """Show the number of learners under another version than the active one."""
         self._outdated.set(learners)
+
+    def set_aside(self, learners: int) -> None:
+        """Show the number of learners set aside."""
+        self._set_aside.set(learners)
 
     def batch(self, entries: int) -> None:
         """Count a batch.
