@@ -910,9 +910,63 @@ revoke execute on function public.mastery_held(jsonb), public.mastery_erase(json
 grant execute on function public.mastery_held(jsonb), public.mastery_erase(jsonb),
   public.mastery_forget_erasures(jsonb) to service_role;
 
--- States: writes rows of concepts, abilities and sessions, for commit and rewrite.
+-- States: reads and writes the columns of concepts, abilities and sessions for the other functions.
+--
+-- Call the functions of a row where its table is read: only there does Postgres inline them.
+
+-- A row as `mastery_load` answers it; n is the number of its learner.
+create function mastery.concept_state(n int, r public.concept_mastery) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.concept_id, r.odds_mantissa, r.odds_exponent, r.attempts,
+  mastery.microseconds(r.answered_at), r.mastery, r.mastered, r.version, r.parameters_version,
+  r.deviation, r.deviation_variance, r.gradient, r.recent, r.lasting);
+
+create function mastery.ability_state(n int, r public.student_ability) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.scale, r.responses, r.score, r.theta, r.standard_error, r.version, r.parameters_version,
+  r.variance, r.surprise, r.surprise_variance);
+
+create function mastery.session_state(n int, r public.practice_sessions) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.session_id, r.responses, r.correct, mastery.microseconds(r.started_at),
+  mastery.microseconds(r.ended_at), r.version);
+
+-- The checksum that the columns of a row give.
+create function mastery.row_checksum(r public.concept_mastery) returns bigint
+language sql immutable parallel safe
+return mastery.concept_checksum(
+  r.tenant_id, r.student_id, r.concept_id, r.mastery, r.attempts, r.mastered, r.answered_at,
+  r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent, r.deviation,
+  r.deviation_variance, r.gradient, r.recent, r.lasting, r.mastery_low, r.mastery_high);
+
+create function mastery.row_checksum(r public.student_ability) returns bigint
+language sql immutable parallel safe
+return mastery.ability_checksum(
+  r.tenant_id, r.student_id, r.scale, r.theta, r.standard_error, r.responses, r.version,
+  r.parameters_version, r.score, r.variance, r.surprise, r.surprise_variance);
+
+create function mastery.row_checksum(r public.practice_sessions) returns bigint
+language sql immutable parallel safe
+return mastery.session_checksum(
+  r.tenant_id, r.student_id, r.session_id, r.responses, r.correct, r.started_at, r.ended_at,
+  r.version);
+
+revoke execute on function
+  mastery.concept_state, mastery.ability_state, mastery.session_state,
+  mastery.row_checksum(public.concept_mastery), mastery.row_checksum(public.student_ability),
+  mastery.row_checksum(public.practice_sessions) from public, anon, authenticated;
+grant execute on function
+  mastery.concept_state, mastery.ability_state, mastery.session_state,
+  mastery.row_checksum(public.concept_mastery), mastery.row_checksum(public.student_ability),
+  mastery.row_checksum(public.practice_sessions) to service_role;
+
+-- Writes rows, for commit and rewrite.
 --
 -- In:  request           c_*, a_*, s_*: the rows, each with the number of its learner
+--                        p_of: learners whose unchanged rows take the version of the parameters too
 --      tenants, students, agreed, parameters   of each learner; only rows of those who agreed are
 --                        written
 --      versions          of each response, where the request has c_by, a_by and s_by: the number of
@@ -924,6 +978,8 @@ create function mastery.write_states(
 language plpgsql volatile security invoker
 set search_path = ''
 as $$
+declare
+  n int;
 begin
   insert into public.concept_mastery as m (
     tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
@@ -1012,6 +1068,25 @@ begin
      set responses = excluded.responses, correct = excluded.correct,
          started_at = excluded.started_at, ended_at = excluded.ended_at,
          version = excluded.version, checksum = excluded.checksum;
+
+  -- Rows that a replay under other parameters left as they were take their version too.
+  for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
+    update public.concept_mastery as m
+       set parameters_version = parameters[n],
+           checksum = mastery.concept_checksum(
+             m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
+             m.answered_at, m.version, parameters[n], m.odds_mantissa, m.odds_exponent, m.deviation,
+             m.deviation_variance, m.gradient, m.recent, m.lasting, m.mastery_low, m.mastery_high)
+     where m.tenant_id = tenants[n] and m.student_id = students[n]
+       and m.parameters_version <> parameters[n];
+    update public.student_ability as m
+       set parameters_version = parameters[n],
+           checksum = mastery.ability_checksum(
+             m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses,
+             m.version, parameters[n], m.score, m.variance, m.surprise, m.surprise_variance)
+     where m.tenant_id = tenants[n] and m.student_id = students[n]
+       and m.parameters_version <> parameters[n];
+  end loop;
 end $$;
 
 revoke execute on function mastery.write_states from public, anon, authenticated;
@@ -1170,61 +1245,56 @@ begin
             order by k.version desc limit 1) as k on true
    where k.kind is distinct from 'void';
 
-  select json_agg(json_build_array(
-           c.learner, c.concept_id, c.odds_mantissa, c.odds_exponent, c.attempts,
-           mastery.microseconds(c.answered_at), c.mastery, c.mastered, c.version,
-           c.parameters_version, c.deviation, c.deviation_variance, c.gradient, c.recent,
-           c.lasting))
-    into concepts
-    from (select t.learner, m.*
+  select json_agg(m.state) into concepts
+    from (select m.state
             from unnest((request ->> 'c_of')::int[], (request ->> 'c_id')::text[]) as t(learner, id),
-                 lateral (select * from public.concept_mastery m
+                 lateral (select mastery.concept_state(t.learner, m) as state
+                            from public.concept_mastery m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.concept_id = t.id
                           offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, m.*
+          select m.state
             from unnest(logged) as w(n),
-                 lateral (select * from public.concept_mastery m
+                 lateral (select mastery.concept_state(w.n, m) as state
+                            from public.concept_mastery m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as c;
+                          offset 0) as m) as m;
 
-  select json_agg(json_build_array(
-           a.learner, a.scale, a.responses, a.score, a.theta, a.standard_error, a.version,
-           a.parameters_version, a.variance, a.surprise, a.surprise_variance))
-    into abilities
-    from (select t.learner, m.*
+  select json_agg(m.state) into abilities
+    from (select m.state
             from unnest((request ->> 'a_of')::int[], (request ->> 'a_id')::text[]) as t(learner, id),
-                 lateral (select * from public.student_ability m
+                 lateral (select mastery.ability_state(t.learner, m) as state
+                            from public.student_ability m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.scale = t.id
                           offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, m.*
+          select m.state
             from unnest(logged) as w(n),
-                 lateral (select * from public.student_ability m
+                 lateral (select mastery.ability_state(w.n, m) as state
+                            from public.student_ability m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as a;
+                          offset 0) as m) as m;
 
-  select json_agg(json_build_array(
-           p.learner, p.session_id, p.responses, p.correct,
-           mastery.microseconds(p.started_at), mastery.microseconds(p.ended_at), p.version))
-    into sessions
-    from (select t.learner, m.*
+  select json_agg(m.state) into sessions
+    from (select m.state
             from unnest((request ->> 's_of')::int[], (request ->> 's_id')::text[]) as t(learner, id),
-                 lateral (select * from public.practice_sessions m
+                 lateral (select mastery.session_state(t.learner, m) as state
+                            from public.practice_sessions m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.session_id = t.id
                           offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, m.*
+          select m.state
             from unnest(logged) as w(n),
-                 lateral (select * from public.practice_sessions m
+                 lateral (select mastery.session_state(w.n, m) as state
+                            from public.practice_sessions m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as p;
+                          offset 0) as m) as m;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'known', coalesce(known, '[]'),
@@ -1371,27 +1441,6 @@ begin
   perform mastery.write_states(
     request, tenants, students, agreed,
     array_fill(parameters, array[cardinality(tenants)]), versions);
-
-  -- Rows that a replay under other parameters left as they were take their version too.
-  for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
-    update public.concept_mastery as m
-       set parameters_version = parameters,
-           checksum = mastery.concept_checksum(
-             m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
-             m.answered_at, m.version, parameters, m.odds_mantissa,
-             m.odds_exponent, m.deviation, m.deviation_variance, m.gradient, m.recent,
-             m.lasting, m.mastery_low, m.mastery_high)
-     where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> parameters;
-    update public.student_ability as m
-       set parameters_version = parameters,
-           checksum = mastery.ability_checksum(
-             m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses,
-             m.version, parameters, m.score, m.variance, m.surprise,
-             m.surprise_variance)
-     where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> parameters;
-  end loop;
 
   return json_build_object(
     'versions', (select coalesce(json_agg(case when agreed[r_of[v.n]] then v.version end order by v.n), '[]')
@@ -1648,7 +1697,9 @@ grant execute on function public.mastery_current(jsonb) to service_role;
 -- In:  tenants, students
 -- Out: learners     [[n, version, answered_at, response_id, parameters_version, responses,
 --                     corrections, checksum, given], ...]
---      responses, corrections, concepts, abilities, sessions   alike, each as it is stored
+--      responses, corrections   alike, each as it is stored
+--      concepts     [[n, row as in mastery_load, mastery_low, mastery_high, checksum, given], ...]
+--      abilities, sessions      [[n, row as in mastery_load, checksum, given], ...]
 --      rates        [[n, windows, counts], ...] as they are kept
 --      windows      [[n, window, count], ...] counted from the log
 create function public.mastery_audit(jsonb) returns json
@@ -1714,41 +1765,27 @@ begin
          lateral (select * from public.response_corrections k
                    where k.tenant_id = w.tenant and k.student_id = w.student offset 0) as k;
 
-  select json_agg(json_build_array(
-           w.n, c.concept_id, c.mastery, c.attempts, c.mastered,
-           mastery.microseconds(c.answered_at), c.version, c.parameters_version, c.odds_mantissa,
-           c.odds_exponent, c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting,
-           c.mastery_low, c.mastery_high, c.checksum, mastery.concept_checksum(
-             c.tenant_id, c.student_id, c.concept_id, c.mastery, c.attempts, c.mastered,
-             c.answered_at, c.version, c.parameters_version, c.odds_mantissa, c.odds_exponent,
-             c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting, c.mastery_low,
-             c.mastery_high)))
-    into concepts
+  select json_agg(m.audited) into concepts
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.concept_mastery c
-                   where c.tenant_id = w.tenant and c.student_id = w.student offset 0) as c;
+         lateral (select json_build_array(w.n, mastery.concept_state(w.n::int, c),
+                                          c.mastery_low, c.mastery_high, c.checksum,
+                                          mastery.row_checksum(c)) as audited
+                    from public.concept_mastery c
+                   where c.tenant_id = w.tenant and c.student_id = w.student offset 0) as m;
 
-  select json_agg(json_build_array(
-           w.n, a.scale, a.theta, a.standard_error, a.responses, a.version, a.parameters_version,
-           a.score, a.variance, a.surprise, a.surprise_variance, a.checksum,
-           mastery.ability_checksum(
-             a.tenant_id, a.student_id, a.scale, a.theta, a.standard_error, a.responses,
-             a.version, a.parameters_version, a.score, a.variance, a.surprise,
-             a.surprise_variance)))
-    into abilities
+  select json_agg(m.audited) into abilities
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.student_ability a
-                   where a.tenant_id = w.tenant and a.student_id = w.student offset 0) as a;
+         lateral (select json_build_array(w.n, mastery.ability_state(w.n::int, a), a.checksum,
+                                          mastery.row_checksum(a)) as audited
+                    from public.student_ability a
+                   where a.tenant_id = w.tenant and a.student_id = w.student offset 0) as m;
 
-  select json_agg(json_build_array(
-           w.n, p.session_id, p.responses, p.correct, mastery.microseconds(p.started_at),
-           mastery.microseconds(p.ended_at), p.version, p.checksum, mastery.session_checksum(
-             p.tenant_id, p.student_id, p.session_id, p.responses, p.correct, p.started_at,
-             p.ended_at, p.version)))
-    into sessions
+  select json_agg(m.audited) into sessions
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.practice_sessions p
-                   where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as p;
+         lateral (select json_build_array(w.n, mastery.session_state(w.n::int, p), p.checksum,
+                                          mastery.row_checksum(p)) as audited
+                    from public.practice_sessions p
+                   where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as m;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'responses', coalesce(responses, '[]'),
@@ -1951,24 +1988,15 @@ begin
          and (r.checksum is null or accept and r.checksum <> g.given)
       returning 1),
     concepts as (
-      update public.concept_mastery r set checksum = mastery.concept_checksum(
-               r.tenant_id, r.student_id, r.concept_id, r.mastery, r.attempts, r.mastered,
-               r.answered_at, r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent,
-               r.deviation, r.deviation_variance, r.gradient, r.recent, r.lasting, r.mastery_low,
-               r.mastery_high)
+      update public.concept_mastery r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1),
     abilities as (
-      update public.student_ability r set checksum = mastery.ability_checksum(
-               r.tenant_id, r.student_id, r.scale, r.theta, r.standard_error, r.responses,
-               r.version, r.parameters_version, r.score, r.variance, r.surprise,
-               r.surprise_variance)
+      update public.student_ability r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1),
     sessions as (
-      update public.practice_sessions r set checksum = mastery.session_checksum(
-               r.tenant_id, r.student_id, r.session_id, r.responses, r.correct, r.started_at,
-               r.ended_at, r.version)
+      update public.practice_sessions r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1)
     select (select count(*) from learner) + (select count(*) from responses)

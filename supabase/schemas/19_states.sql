@@ -1,6 +1,60 @@
--- States: writes rows of concepts, abilities and sessions, for commit and rewrite.
+-- States: reads and writes the columns of concepts, abilities and sessions for the other functions.
+--
+-- Call the functions of a row where its table is read: only there does Postgres inline them.
+
+-- A row as `mastery_load` answers it; n is the number of its learner.
+create function mastery.concept_state(n int, r public.concept_mastery) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.concept_id, r.odds_mantissa, r.odds_exponent, r.attempts,
+  mastery.microseconds(r.answered_at), r.mastery, r.mastered, r.version, r.parameters_version,
+  r.deviation, r.deviation_variance, r.gradient, r.recent, r.lasting);
+
+create function mastery.ability_state(n int, r public.student_ability) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.scale, r.responses, r.score, r.theta, r.standard_error, r.version, r.parameters_version,
+  r.variance, r.surprise, r.surprise_variance);
+
+create function mastery.session_state(n int, r public.practice_sessions) returns json
+language sql stable parallel safe
+return json_build_array(
+  n, r.session_id, r.responses, r.correct, mastery.microseconds(r.started_at),
+  mastery.microseconds(r.ended_at), r.version);
+
+-- The checksum that the columns of a row give.
+create function mastery.row_checksum(r public.concept_mastery) returns bigint
+language sql immutable parallel safe
+return mastery.concept_checksum(
+  r.tenant_id, r.student_id, r.concept_id, r.mastery, r.attempts, r.mastered, r.answered_at,
+  r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent, r.deviation,
+  r.deviation_variance, r.gradient, r.recent, r.lasting, r.mastery_low, r.mastery_high);
+
+create function mastery.row_checksum(r public.student_ability) returns bigint
+language sql immutable parallel safe
+return mastery.ability_checksum(
+  r.tenant_id, r.student_id, r.scale, r.theta, r.standard_error, r.responses, r.version,
+  r.parameters_version, r.score, r.variance, r.surprise, r.surprise_variance);
+
+create function mastery.row_checksum(r public.practice_sessions) returns bigint
+language sql immutable parallel safe
+return mastery.session_checksum(
+  r.tenant_id, r.student_id, r.session_id, r.responses, r.correct, r.started_at, r.ended_at,
+  r.version);
+
+revoke execute on function
+  mastery.concept_state, mastery.ability_state, mastery.session_state,
+  mastery.row_checksum(public.concept_mastery), mastery.row_checksum(public.student_ability),
+  mastery.row_checksum(public.practice_sessions) from public, anon, authenticated;
+grant execute on function
+  mastery.concept_state, mastery.ability_state, mastery.session_state,
+  mastery.row_checksum(public.concept_mastery), mastery.row_checksum(public.student_ability),
+  mastery.row_checksum(public.practice_sessions) to service_role;
+
+-- Writes rows, for commit and rewrite.
 --
 -- In:  request           c_*, a_*, s_*: the rows, each with the number of its learner
+--                        p_of: learners whose unchanged rows take the version of the parameters too
 --      tenants, students, agreed, parameters   of each learner; only rows of those who agreed are
 --                        written
 --      versions          of each response, where the request has c_by, a_by and s_by: the number of
@@ -12,6 +66,8 @@ create function mastery.write_states(
 language plpgsql volatile security invoker
 set search_path = ''
 as $$
+declare
+  n int;
 begin
   insert into public.concept_mastery as m (
     tenant_id, student_id, concept_id, mastery, attempts, mastered, answered_at, version,
@@ -100,6 +156,25 @@ begin
      set responses = excluded.responses, correct = excluded.correct,
          started_at = excluded.started_at, ended_at = excluded.ended_at,
          version = excluded.version, checksum = excluded.checksum;
+
+  -- Rows that a replay under other parameters left as they were take their version too.
+  for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
+    update public.concept_mastery as m
+       set parameters_version = parameters[n],
+           checksum = mastery.concept_checksum(
+             m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
+             m.answered_at, m.version, parameters[n], m.odds_mantissa, m.odds_exponent, m.deviation,
+             m.deviation_variance, m.gradient, m.recent, m.lasting, m.mastery_low, m.mastery_high)
+     where m.tenant_id = tenants[n] and m.student_id = students[n]
+       and m.parameters_version <> parameters[n];
+    update public.student_ability as m
+       set parameters_version = parameters[n],
+           checksum = mastery.ability_checksum(
+             m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses,
+             m.version, parameters[n], m.score, m.variance, m.surprise, m.surprise_variance)
+     where m.tenant_id = tenants[n] and m.student_id = students[n]
+       and m.parameters_version <> parameters[n];
+  end loop;
 end $$;
 
 revoke execute on function mastery.write_states from public, anon, authenticated;

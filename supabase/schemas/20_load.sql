@@ -151,61 +151,56 @@ begin
             order by k.version desc limit 1) as k on true
    where k.kind is distinct from 'void';
 
-  select json_agg(json_build_array(
-           c.learner, c.concept_id, c.odds_mantissa, c.odds_exponent, c.attempts,
-           mastery.microseconds(c.answered_at), c.mastery, c.mastered, c.version,
-           c.parameters_version, c.deviation, c.deviation_variance, c.gradient, c.recent,
-           c.lasting))
-    into concepts
-    from (select t.learner, m.*
+  select json_agg(m.state) into concepts
+    from (select m.state
             from unnest((request ->> 'c_of')::int[], (request ->> 'c_id')::text[]) as t(learner, id),
-                 lateral (select * from public.concept_mastery m
+                 lateral (select mastery.concept_state(t.learner, m) as state
+                            from public.concept_mastery m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.concept_id = t.id
                           offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, m.*
+          select m.state
             from unnest(logged) as w(n),
-                 lateral (select * from public.concept_mastery m
+                 lateral (select mastery.concept_state(w.n, m) as state
+                            from public.concept_mastery m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as c;
+                          offset 0) as m) as m;
 
-  select json_agg(json_build_array(
-           a.learner, a.scale, a.responses, a.score, a.theta, a.standard_error, a.version,
-           a.parameters_version, a.variance, a.surprise, a.surprise_variance))
-    into abilities
-    from (select t.learner, m.*
+  select json_agg(m.state) into abilities
+    from (select m.state
             from unnest((request ->> 'a_of')::int[], (request ->> 'a_id')::text[]) as t(learner, id),
-                 lateral (select * from public.student_ability m
+                 lateral (select mastery.ability_state(t.learner, m) as state
+                            from public.student_ability m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.scale = t.id
                           offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, m.*
+          select m.state
             from unnest(logged) as w(n),
-                 lateral (select * from public.student_ability m
+                 lateral (select mastery.ability_state(w.n, m) as state
+                            from public.student_ability m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as a;
+                          offset 0) as m) as m;
 
-  select json_agg(json_build_array(
-           p.learner, p.session_id, p.responses, p.correct,
-           mastery.microseconds(p.started_at), mastery.microseconds(p.ended_at), p.version))
-    into sessions
-    from (select t.learner, m.*
+  select json_agg(m.state) into sessions
+    from (select m.state
             from unnest((request ->> 's_of')::int[], (request ->> 's_id')::text[]) as t(learner, id),
-                 lateral (select * from public.practice_sessions m
+                 lateral (select mastery.session_state(t.learner, m) as state
+                            from public.practice_sessions m
                            where m.tenant_id = tenants[t.learner]
                              and m.student_id = students[t.learner] and m.session_id = t.id
                           offset 0) as m
            where chosen[t.learner] and not full_state[t.learner]
           union all
-          select w.n, m.*
+          select m.state
             from unnest(logged) as w(n),
-                 lateral (select * from public.practice_sessions m
+                 lateral (select mastery.session_state(w.n, m) as state
+                            from public.practice_sessions m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
-                          offset 0) as m) as p;
+                          offset 0) as m) as m;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'known', coalesce(known, '[]'),

@@ -132,27 +132,6 @@ begin
     request, tenants, students, agreed,
     array_fill(parameters, array[cardinality(tenants)]), versions);
 
-  -- Rows that a replay under other parameters left as they were take their version too.
-  for n in select w.n from unnest((request ->> 'p_of')::int[]) as w(n) where agreed[w.n] loop
-    update public.concept_mastery as m
-       set parameters_version = parameters,
-           checksum = mastery.concept_checksum(
-             m.tenant_id, m.student_id, m.concept_id, m.mastery, m.attempts, m.mastered,
-             m.answered_at, m.version, parameters, m.odds_mantissa,
-             m.odds_exponent, m.deviation, m.deviation_variance, m.gradient, m.recent,
-             m.lasting, m.mastery_low, m.mastery_high)
-     where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> parameters;
-    update public.student_ability as m
-       set parameters_version = parameters,
-           checksum = mastery.ability_checksum(
-             m.tenant_id, m.student_id, m.scale, m.theta, m.standard_error, m.responses,
-             m.version, parameters, m.score, m.variance, m.surprise,
-             m.surprise_variance)
-     where m.tenant_id = tenants[n] and m.student_id = students[n]
-       and m.parameters_version <> parameters;
-  end loop;
-
   return json_build_object(
     'versions', (select coalesce(json_agg(case when agreed[r_of[v.n]] then v.version end order by v.n), '[]')
                    from unnest(versions) with ordinality as v(version, n)),

@@ -4,7 +4,9 @@
 -- In:  tenants, students
 -- Out: learners     [[n, version, answered_at, response_id, parameters_version, responses,
 --                     corrections, checksum, given], ...]
---      responses, corrections, concepts, abilities, sessions   alike, each as it is stored
+--      responses, corrections   alike, each as it is stored
+--      concepts     [[n, row as in mastery_load, mastery_low, mastery_high, checksum, given], ...]
+--      abilities, sessions      [[n, row as in mastery_load, checksum, given], ...]
 --      rates        [[n, windows, counts], ...] as they are kept
 --      windows      [[n, window, count], ...] counted from the log
 create function public.mastery_audit(jsonb) returns json
@@ -70,41 +72,27 @@ begin
          lateral (select * from public.response_corrections k
                    where k.tenant_id = w.tenant and k.student_id = w.student offset 0) as k;
 
-  select json_agg(json_build_array(
-           w.n, c.concept_id, c.mastery, c.attempts, c.mastered,
-           mastery.microseconds(c.answered_at), c.version, c.parameters_version, c.odds_mantissa,
-           c.odds_exponent, c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting,
-           c.mastery_low, c.mastery_high, c.checksum, mastery.concept_checksum(
-             c.tenant_id, c.student_id, c.concept_id, c.mastery, c.attempts, c.mastered,
-             c.answered_at, c.version, c.parameters_version, c.odds_mantissa, c.odds_exponent,
-             c.deviation, c.deviation_variance, c.gradient, c.recent, c.lasting, c.mastery_low,
-             c.mastery_high)))
-    into concepts
+  select json_agg(m.audited) into concepts
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.concept_mastery c
-                   where c.tenant_id = w.tenant and c.student_id = w.student offset 0) as c;
+         lateral (select json_build_array(w.n, mastery.concept_state(w.n::int, c),
+                                          c.mastery_low, c.mastery_high, c.checksum,
+                                          mastery.row_checksum(c)) as audited
+                    from public.concept_mastery c
+                   where c.tenant_id = w.tenant and c.student_id = w.student offset 0) as m;
 
-  select json_agg(json_build_array(
-           w.n, a.scale, a.theta, a.standard_error, a.responses, a.version, a.parameters_version,
-           a.score, a.variance, a.surprise, a.surprise_variance, a.checksum,
-           mastery.ability_checksum(
-             a.tenant_id, a.student_id, a.scale, a.theta, a.standard_error, a.responses,
-             a.version, a.parameters_version, a.score, a.variance, a.surprise,
-             a.surprise_variance)))
-    into abilities
+  select json_agg(m.audited) into abilities
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.student_ability a
-                   where a.tenant_id = w.tenant and a.student_id = w.student offset 0) as a;
+         lateral (select json_build_array(w.n, mastery.ability_state(w.n::int, a), a.checksum,
+                                          mastery.row_checksum(a)) as audited
+                    from public.student_ability a
+                   where a.tenant_id = w.tenant and a.student_id = w.student offset 0) as m;
 
-  select json_agg(json_build_array(
-           w.n, p.session_id, p.responses, p.correct, mastery.microseconds(p.started_at),
-           mastery.microseconds(p.ended_at), p.version, p.checksum, mastery.session_checksum(
-             p.tenant_id, p.student_id, p.session_id, p.responses, p.correct, p.started_at,
-             p.ended_at, p.version)))
-    into sessions
+  select json_agg(m.audited) into sessions
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
-         lateral (select * from public.practice_sessions p
-                   where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as p;
+         lateral (select json_build_array(w.n, mastery.session_state(w.n::int, p), p.checksum,
+                                          mastery.row_checksum(p)) as audited
+                    from public.practice_sessions p
+                   where p.tenant_id = w.tenant and p.student_id = w.student offset 0) as m;
 
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'responses', coalesce(responses, '[]'),

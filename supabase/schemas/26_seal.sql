@@ -71,24 +71,15 @@ begin
          and (r.checksum is null or accept and r.checksum <> g.given)
       returning 1),
     concepts as (
-      update public.concept_mastery r set checksum = mastery.concept_checksum(
-               r.tenant_id, r.student_id, r.concept_id, r.mastery, r.attempts, r.mastered,
-               r.answered_at, r.version, r.parameters_version, r.odds_mantissa, r.odds_exponent,
-               r.deviation, r.deviation_variance, r.gradient, r.recent, r.lasting, r.mastery_low,
-               r.mastery_high)
+      update public.concept_mastery r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1),
     abilities as (
-      update public.student_ability r set checksum = mastery.ability_checksum(
-               r.tenant_id, r.student_id, r.scale, r.theta, r.standard_error, r.responses,
-               r.version, r.parameters_version, r.score, r.variance, r.surprise,
-               r.surprise_variance)
+      update public.student_ability r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1),
     sessions as (
-      update public.practice_sessions r set checksum = mastery.session_checksum(
-               r.tenant_id, r.student_id, r.session_id, r.responses, r.correct, r.started_at,
-               r.ended_at, r.version)
+      update public.practice_sessions r set checksum = mastery.row_checksum(r)
        where r.tenant_id = w.tenant_id and r.student_id = w.student_id and r.checksum is null
       returning 1)
     select (select count(*) from learner) + (select count(*) from responses)

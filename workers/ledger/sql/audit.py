@@ -67,8 +67,11 @@ def _read_correction(stored: Stored, row: Row) -> None:
 
 
 def _read_concept(stored: Stored, row: Row) -> None:
-    concept_id, mastery, attempts, mastered, at, version, parameters_version, *rest = row
-    mantissa, exponent, *calibrated, low, high, checksum, given = rest
+    columns, low, high, checksum, given = row
+    (
+        _n, concept_id, mantissa, exponent, attempts, at,
+        mastery, mastered, version, parameters_version, *calibrated,
+    ) = columns  # fmt: skip  # in the order of the function
     stored.concepts.append(
         ConceptRow.of(
             concept_id,
@@ -85,8 +88,11 @@ def _read_concept(stored: Stored, row: Row) -> None:
 
 
 def _read_ability(stored: Stored, row: Row) -> None:
-    scale, theta, standard_error, responses, version, parameters_version, *rest = row
-    score, variance, surprise, surprise_variance, checksum, given = rest
+    columns, checksum, given = row
+    (
+        _n, scale, responses, score, theta,
+        standard_error, version, parameters_version, variance, surprise, surprise_variance,
+    ) = columns  # fmt: skip  # in the order of the function
     stored.abilities.append(
         AbilityRow(
             scale=scale,
@@ -106,7 +112,7 @@ def _read_ability(stored: Stored, row: Row) -> None:
 
 
 def _read_session(stored: Stored, row: Row) -> None:
-    *columns, checksum, given = row
+    (_n, *columns), checksum, given = row
     session = SessionRow(*columns)
     stored.sessions.append(session)
     _note_version(stored, session.version)

@@ -66,8 +66,9 @@ def concept_state(  # noqa: PLR0917  # the columns of a row, in the order of the
     gradient: Sequence[float | str] | None,
     recent: Number,
     lasting: Number,
+    *_newer: object,
 ) -> ConceptState:
-    """Read the state of a concept from its columns."""
+    """Read the state of a concept from its columns; skip columns that a newer schema appends."""
     return ConceptState(
         mantissa=float(mantissa),
         exponent=exponent,
