@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
+from tests.support.postgres_connections import embedded_database
 from tests.support.servers import Supabase, exclusive_supabase, fresh_database, server_variables
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory.ledger import MemoryLedger
@@ -25,7 +26,7 @@ OpenLedger = Callable[[], Ledger]
 async def open_ledger(request: pytest.FixtureRequest) -> AsyncIterator[OpenLedger]:
     """The adapters, one after the other; each on a database that only this module's tests use."""
     async with AsyncExitStack() as stack:
-        make = await _maker(request.param, stack)
+        make = await _maker(request, stack)
 
         def opened() -> Ledger:
             ledger = make()
@@ -53,15 +54,15 @@ def key(tenant: str) -> LearnerKey:
     return LearnerKey(tenant, "student-42")
 
 
-async def _maker(adapter: str, stack: AsyncExitStack) -> OpenLedger:
+async def _maker(request: pytest.FixtureRequest, stack: AsyncExitStack) -> OpenLedger:
+    adapter: str = request.param
     if adapter == "memory":
         memory = MemoryLedger()
         return lambda: memory
     if adapter == "embedded":
-        embedded = EmbeddedPostgres()
-        await embedded.start()
-        stack.push_async_callback(embedded.stop)
-        return lambda: DirectLedger(embedded.dsn)
+        server: EmbeddedPostgres = request.getfixturevalue("embedded_postgres")
+        dsn = await stack.enter_async_context(embedded_database(server, migrated=True))
+        return lambda: DirectLedger(dsn)
     if adapter == "direct":
         (url,) = server_variables("TEST_DATABASE_URL")
         own = await stack.enter_async_context(fresh_database(url, migrated=True))
