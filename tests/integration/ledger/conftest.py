@@ -23,10 +23,12 @@ OpenLedger = Callable[[], Ledger]
 @pytest_asyncio.fixture(
     scope="module", loop_scope="module", params=["memory", "embedded", "direct", "postgrest"]
 )
-async def open_ledger(request: pytest.FixtureRequest) -> AsyncIterator[OpenLedger]:
+async def open_ledger(
+    request: pytest.FixtureRequest, embedded_postgres: EmbeddedPostgres
+) -> AsyncIterator[OpenLedger]:
     """The adapters, one after the other; each on a database that only this module's tests use."""
     async with AsyncExitStack() as stack:
-        make = await _maker(request, stack)
+        make = await _maker(request.param, embedded_postgres, stack)
 
         def opened() -> Ledger:
             ledger = make()
@@ -54,14 +56,12 @@ def key(tenant: str) -> LearnerKey:
     return LearnerKey(tenant, "student-42")
 
 
-async def _maker(request: pytest.FixtureRequest, stack: AsyncExitStack) -> OpenLedger:
-    adapter: str = request.param
+async def _maker(adapter: str, embedded: EmbeddedPostgres, stack: AsyncExitStack) -> OpenLedger:
     if adapter == "memory":
         memory = MemoryLedger()
         return lambda: memory
     if adapter == "embedded":
-        server: EmbeddedPostgres = request.getfixturevalue("embedded_postgres")
-        dsn = await stack.enter_async_context(embedded_database(server, migrated=True))
+        dsn = await stack.enter_async_context(embedded_database(embedded, migrated=True))
         return lambda: DirectLedger(dsn)
     if adapter == "direct":
         (url,) = server_variables("TEST_DATABASE_URL")

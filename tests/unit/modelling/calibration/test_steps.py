@@ -58,7 +58,7 @@ def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_no
 def test_given_several_scales_when_merged_then_each_has_its_own_and_the_commonest_serves_all() -> (
     None
 ):
-    logs = on_scales(simulated(60, 6, concepts=3))
+    logs = on_scales(simulated(160, 6, concepts=3))
     few = [answer(90, scale="rare", item="rare-1", concepts=["rare"])]
     answers = parted([*logs, *([few] * 5)])
     names = [answers.scales[n] for n in scales_to_fit(answers)]
