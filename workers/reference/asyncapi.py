@@ -5,6 +5,7 @@ public streams, and adds from `CHANNELS` what FastStream can't know.
 """
 
 import json
+from functools import cached_property
 from typing import Any, Final
 
 import yaml
@@ -64,6 +65,10 @@ class Document:
 
     def to_yaml(self) -> str:
         """Return the document as YAML, the text of ``asyncapi.yaml``."""
+        return self._yaml
+
+    @cached_property
+    def _yaml(self) -> str:
         text = yaml.dump(
             self._content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
         )

@@ -1,6 +1,7 @@
 """Ability: the posterior against exact arithmetic, whatever the history's length."""
 
 from decimal import Decimal
+from functools import cache
 
 import mpmath
 import numpy as np
@@ -28,6 +29,7 @@ def integrated(responses: int, score: float) -> tuple[float, float]:
         def log_density(theta: mpmath.mpf) -> mpmath.mpf:
             return score * theta - theta**2 / 2 - responses * mpmath.log1p(mpmath.exp(theta))
 
+        @cache  # three integrals over the same points
         def density(theta: mpmath.mpf) -> mpmath.mpf:
             return mpmath.exp(log_density(theta) - top)
 

@@ -31,7 +31,7 @@ from workers.operations.repair.scope import Cursor, Phase, Scope
 from workers.reference.examples import EXAMPLES
 from workers.streams.embedded_redis import EmbeddedRedis
 
-STUDENTS = 230
+STUDENTS = 130
 ALL = Since.of_text("1h")
 
 

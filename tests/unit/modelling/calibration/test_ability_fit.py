@@ -1,6 +1,7 @@
 """The fit of ability: comes to rest and says so; long logs do not cost all learners dear."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,11 @@ from workers.modelling.calibration.table import Table, table_of
 
 LOGS = simulated(60, 3, concepts=3)
 HEAD = 500
+
+
+@cache
+def fitted() -> AbilityFit:
+    return fit_ability(table_of(LOGS)[0])
 
 
 def rounds_of(monkeypatch: pytest.MonkeyPatch, table: Table) -> tuple[AbilityFit, list[Any]]:
@@ -46,6 +52,7 @@ def test_given_learners_when_fitted_then_the_fit_rests_and_says_so(
     assert not any("ability did not converge" in one for one in fit("irt", LOGS).warnings)
 
 
+@pytest.mark.usefixtures("few_parts")
 def test_given_too_few_rounds_then_the_fit_says_that_it_does_not_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -103,7 +110,7 @@ def test_given_a_fit_to_be_like_then_all_but_the_items_are_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table, _ = table_of(LOGS)
-    whole = fit_ability(table)
+    whole = fitted()
     others = table.of(np.arange(table.learners) % 2 == 0)
     seen = steps_seen(monkeypatch, ["_fit_shared", "_fit_own"])
     part = fit_ability(others, like=whole)
@@ -115,7 +122,7 @@ def test_given_a_fit_to_be_like_then_all_but_the_items_are_its_own(
 
 
 def test_given_a_fit_then_practice_saturates_and_the_numbers_are_inside() -> None:
-    model = fit_ability(table_of(LOGS)[0]).model
+    model = fitted().model
     assert model.ratio == PRACTICE_RATIO < 1.0
     assert np.isfinite(model.drift).all()
     assert (model.offset_variance > 0.0).all()

@@ -193,6 +193,7 @@ def test_given_few_learners_then_each_part_leaves_out_fewer(learners: int, parts
     assert part_count(learners) == parts
 
 
+@pytest.mark.usefixtures("few_parts")
 def test_given_parts_then_each_learner_is_predicted_by_a_fit_of_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -247,6 +248,7 @@ DEGENERATE: dict[str, Logs] = {
 }
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("logs", list(DEGENERATE.values()), ids=list(DEGENERATE))
 def test_given_degenerate_data_then_the_fit_is_finite_and_the_same_again(logs: Logs) -> None:
     fitted = fit("bkt-irt", logs)
@@ -264,6 +266,7 @@ def test_given_degenerate_data_then_the_fit_is_finite_and_the_same_again(logs: L
     assert (told.probability_correct > 0.5) is (right > 0.5) or 0.2 < right < 0.8
 
 
+@pytest.mark.usefixtures("few_parts")
 def test_given_many_fits_side_by_side_then_combined_by_gives_the_fit() -> None:
     logs = simulated(40, 9, concepts=3, several=True)
     table, _ = table_of(logs)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from tests.support.simulated_learners import simulated
 from workers.estimation.answering import apply
@@ -41,15 +42,17 @@ def test_given_a_fit_then_its_log_likelihood_is_that_of_the_engines_predictions(
     assert fitted.log_likelihood == pytest.approx(log_likelihoods(LOGS, fitted.parameters))
 
 
+@pytest.mark.usefixtures("few_parts")
 def test_given_other_learners_then_richer_models_predict_them_better() -> None:
-    logs = simulated(400, 12)
+    logs = simulated(400 if THOROUGH else 250, 12)
     values = {
-        model: sum(log_likelihoods(logs[:150], fit(model, logs[150:]).parameters).values())
+        model: sum(log_likelihoods(logs[:100], fit(model, logs[100:]).parameters).values())
         for model in ("classical", "bkt-forgets", "bkt-irt")
     }
     assert values["classical"] < values["bkt-forgets"] < values["bkt-irt"]
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize(
     "logs",
@@ -114,7 +117,7 @@ def test_given_no_priors_when_fitted_then_long_plain_em_from_any_start_is_no_hig
     table = table_of(LOGS)[0]
     tree, counts = prefix_tree_of(table), np.array(BetaPriors())
     found = fit_bkt(table, forgets=forgets, priors=BetaPriors())
-    for start in _starts(tree.concepts, forgets, places=6, seed=5):
+    for start in _starts(tree.concepts, forgets, places=6 if THOROUGH else 2, seed=5):
         here = start
         for _ in range(400):
             here = em(tree, here, counts).parameters

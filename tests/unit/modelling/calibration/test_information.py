@@ -109,6 +109,7 @@ def test_given_concepts_apart_then_one_never_seen_is_as_uncertain_as_they_are_ap
     assert around_mean(values[:, :1], own[:1]) == pytest.approx(own[0])
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("model", ["bkt", "bkt-forgets", "bkt-irt"])
 def test_given_a_fit_then_a_sparse_or_unseen_concept_has_the_wider_interval(model: str) -> None:
     rare = [answer(90 + k, score=float(k % 2), concepts=["rare"]) for k in range(2)]

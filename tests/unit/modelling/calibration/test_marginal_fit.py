@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from tests.support.predicted import predict
 from workers.estimation.items import ItemParameters
@@ -27,7 +28,7 @@ def _answers(learners: int, items: int, seed: int) -> tuple[list[list[Response]]
 
 
 def test_given_2pl_answers_when_fitted_then_the_truth_lies_within_its_standard_errors() -> None:
-    logs, truth = _answers(1500, 20, 3)
+    logs, truth = _answers(1500 if THOROUGH else 700, 20, 3)
     fitted = fit("2pl", logs)
     off = []
     for k, (a, b) in enumerate(truth.T):
@@ -99,7 +100,7 @@ def test_given_scores_in_steps_when_fitted_then_the_thresholds_lie_within_their_
         ItemParameters(thresholds=one, steps="graded" if steps == "graded" else "partial_credit")
         for one in _THRESHOLDS * 2
     ]
-    logs, scores = _stepped(500, items, 11)
+    logs, scores = _stepped(500 if THOROUGH else 300, items, 11)
     fitted = fit(model, logs)
     off: list[float] = []
     for k, truth in enumerate(items):

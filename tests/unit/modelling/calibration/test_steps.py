@@ -24,6 +24,8 @@ from workers.modelling.judging.diagnostics import diagnostics
 from workers.modelling.judging.predicted import predict_held_out, together
 from workers.modelling.judging.residuals import fit_of_concepts, fit_of_items
 
+pytestmark = pytest.mark.usefixtures("few_parts")
+
 
 def _done(model: str, answers: Answers) -> dict[str, str]:
     done: dict[str, str] = {}
@@ -43,7 +45,7 @@ def _merged(model: str, answers: Answers) -> Merged:
 def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_not_held_out(
     model: str,
 ) -> None:
-    logs = simulated(80, 5, concepts=3)
+    logs = simulated(30, 5, concepts=3)
     answers = parted(logs)
     whole = fit(model, [log for n, log in enumerate(logs) if not is_held_out(key_of(n))])
     found = _merged(model, answers)

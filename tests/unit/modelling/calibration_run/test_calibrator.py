@@ -48,9 +48,10 @@ async def said_nothing(step: int, total_steps: int) -> None:
     assert 0 <= step <= total_steps
 
 
+@pytest.mark.usefixtures("few_parts")
 async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_done_twice() -> None:
     ledger = MemoryLedger()
-    await practised(ledger)
+    await practised(ledger, 40)
     calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
     reached = asyncio.Event()
 

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.factories import answer
+from tests.support.fits import FitOnce, evaluate_with
 from tests.support.simulated_learners import simulated
 from workers.cli.main import app
 from workers.common.errors import InputFileError
@@ -143,7 +144,10 @@ def test_given_a_file_when_the_command_runs_then_json_has_the_measures(tmp_path:
         assert one["responses"] == sum(map(len, simulated(25, 2, most=10)))
 
 
-def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(tmp_path: Path) -> None:
+def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate_with(monkeypatch, FitOnce())
     done = CliRunner().invoke(
         app, ["evaluate", str(a_file(tmp_path)), *ALONE], env={"COLUMNS": "120"}
     )
@@ -153,7 +157,10 @@ def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(tmp_pa
     assert "Validity of mastery" in done.stdout
 
 
-def test_given_answers_all_alike_when_the_command_runs_then_there_is_no_auc(tmp_path: Path) -> None:
+def test_given_answers_all_alike_when_the_command_runs_then_there_is_no_auc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate_with(monkeypatch, FitOnce())
     path = tmp_path / "right.csv"
     rows = [f"s{n},q{k},c,1,{k}" for n in range(6) for k in range(4)]
     path.write_text("\n".join(["student,item,concept,correct,order", *rows]), encoding="utf-8")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.fits import FitOnce, evaluate_with
 from tests.support.pages import EVIL, check_escaped, check_figures, check_page
 from tests.support.simulated_learners import simulated
 from tests.unit.modelling.evaluation.test_protocol import ALONE, a_file
@@ -25,6 +26,7 @@ from workers.modelling.calibration.degenerate import degenerate
 from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.fitting import MODELS, fit
 from workers.modelling.calibration.merging import tallies_of
+from workers.modelling.calibration.table import table_of
 from workers.modelling.calibration.tallies import Tallies, Tally
 from workers.modelling.evaluation.histories import by_history
 from workers.modelling.evaluation.page.figures import colour_of, learning_of_all
@@ -35,7 +37,7 @@ from workers.modelling.evaluation.protocol import Predictions, evaluate
 from workers.modelling.judging.validity import MasteryTrace
 
 LOGS: dict[str, list[Response]] = {
-    f"s{n}": log for n, log in enumerate(simulated(40, 3, concepts=3))
+    f"s{n}": log for n, log in enumerate(simulated(25, 3, concepts=3))
 }
 
 
@@ -52,14 +54,19 @@ def predictions(probability: list[float], score: list[float], **columns: Any) ->
     return Predictions(np.array(score), np.array(probability), **{**whole, **columns})
 
 
+FIT = FitOnce()
+
+
 @cache
 def evaluated(model: str) -> Predictions:
-    return evaluate(model, LOGS, lambda _: None)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        evaluate_with(monkeypatch, FIT)
+        return evaluate(model, LOGS, lambda _: None)
 
 
 @cache
 def fitted_on_all(model: str) -> Fitted:
-    return fit(model, LOGS.values())
+    return FIT(model, table_of(LOGS.values())[0])
 
 
 def evaluation(chosen: str, **fields: Any) -> Evaluation:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import lsat
+from tests.support.examples import THOROUGH
 from tests.support.item_banks import data_of_table
 from tests.support.simulated_items import drawn
 from workers.modelling.calibration.irt import information
@@ -36,9 +37,11 @@ def some_items(model: Model, number: int, seed: int, steps: int = 3) -> list[Ite
     return found
 
 
-def some_answers(model: Model, persons: int, seed: int, missing: float = 0.0) -> ResponseData:
+def some_answers(
+    model: Model, persons: int, seed: int, missing: float = 0.0, items: int = 8
+) -> ResponseData:
     theta = np.random.default_rng(seed).normal(size=persons)
-    return drawn(some_items(model, 8, seed), theta, seed, missing)
+    return drawn(some_items(model, items, seed), theta, seed, missing)
 
 
 def fitted(answers: ResponseData, model: Model, **others: object) -> Calibration:
@@ -59,7 +62,7 @@ def numbers(found: Calibration) -> Floats:
 
 @pytest.mark.parametrize("model", MODELS)
 @given(seed=SEEDS)
-@settings(max_examples=6)
+@settings(max_examples=6 if THOROUGH else 3)
 def test_given_any_answers_when_calibrated_then_the_likelihood_never_falls(
     model: Model, seed: int
 ) -> None:
@@ -69,11 +72,11 @@ def test_given_any_answers_when_calibrated_then_the_likelihood_never_falls(
 
 @pytest.mark.parametrize("model", ["1PL", "2PL", "partial_credit"])
 @given(seed=SEEDS)
-@settings(max_examples=4)
+@settings(max_examples=4 if THOROUGH else 2)
 def test_given_another_order_of_persons_items_and_answers_when_calibrated_then_nothing_else_differs(
     model: Model, seed: int
 ) -> None:
-    answers = some_answers(model, 400, seed, missing=0.2)
+    answers = some_answers(model, 200, seed, missing=0.2, items=5)
     draw = np.random.default_rng(seed)
     persons, items = draw.permutation(answers.persons), draw.permutation(answers.items)
     order = draw.permutation(answers.score.size)
@@ -151,7 +154,7 @@ def test_given_many_answers_when_calibrated_then_items_lie_within_their_errors(
     model: Model,
 ) -> None:
     items = some_items(model, 12, 3)
-    theta = np.random.default_rng(4).normal(size=2000)
+    theta = np.random.default_rng(4).normal(size=2000 if THOROUGH else 1000)
     found = fitted(drawn(items, theta, 5, missing=0.2), model, tolerance=1e-4)
     assert found.converged
     off = []
@@ -174,7 +177,7 @@ def test_given_many_answers_when_calibrated_then_items_lie_within_their_errors(
 def test_given_several_models_when_calibrated_together_then_each_item_keeps_its_own() -> None:
     models: list[Model] = ["1PL", "graded", "2PL", "1PL", "partial_credit", "3PL"]
     items = [some_items(model, 1, seed)[0] for seed, model in enumerate(models)]
-    theta = np.random.default_rng(1).normal(size=1500)
+    theta = np.random.default_rng(1).normal(size=800)
     answers = drawn(items, theta, 2)
     found = calibrate(answers, models, steps=[1, 3, 1, 1, 3, 1], priors=WEAK_PRIORS)
     assert [one.item.model for one in found.items] == models
@@ -189,7 +192,7 @@ def test_given_several_models_when_calibrated_together_then_each_item_keeps_its_
 def test_given_a_fit_when_errors_are_told_then_they_are_those_of_a_numerical_hessian(
     model: Model,
 ) -> None:
-    answers = some_answers(model, 500, 21)
+    answers = some_answers(model, 500, 21, items=5)
     found = fitted(answers, model)
     (group,) = found.bank.groups
     expectation = Expectation(found.bank.weights(answers), answers.weights, grid_of(found.points))
@@ -203,16 +206,18 @@ def test_given_a_fit_when_errors_are_told_then_they_are_those_of_a_numerical_hes
 
     at, step = group.parameters.ravel(), 2e-3
     n = at.size
+    steps = np.eye(n) * step
+
+    def around(offset: Floats) -> float:
+        return value(at + offset) + value(at - offset)
+
+    # Two values for each pair: (f(i+j) - f(i) - f(j) + f(0)) summed over both signs.
+    middle, alone = 2.0 * value(at), [around(offset) for offset in steps]
     hessian = np.empty((n, n))
     for i in range(n):
-        for j in range(i, n):
-            total = 0.0
-            for one, other, sign in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)):
-                moved = at.copy()
-                moved[i] += one * step
-                moved[j] += other * step
-                total += sign * value(moved)
-            hessian[i, j] = hessian[j, i] = total / (4.0 * step * step)
+        for j in range(i + 1):
+            pair = around(steps[i] + steps[j]) - alone[i] - alone[j] + middle
+            hessian[i, j] = hessian[j, i] = pair / (2.0 * step * step)
     errors = np.sqrt(np.diag(np.linalg.inv(-hessian))).reshape(group.parameters.shape)[:, 0]
     assert [one.errors.discrimination for one in found.items] == pytest.approx(
         errors.tolist(), rel=5e-3
