@@ -133,6 +133,20 @@ def test_given_a_command_when_asked_by_h_then_it_shows_its_help(path: tuple[str,
     assert "Usage: " in by_letter.stdout
 
 
+def test_given_panels_when_help_is_shown_then_development_comes_last() -> None:
+    help_ = CliRunner().invoke(app, ["--help"]).stdout
+
+    panels = [line.strip("╭─╮ ") for line in help_.splitlines() if line.startswith("╭─")]
+    assert panels[1:] == [
+        "Run the engine",
+        "Set up",
+        "Audit and repair",
+        "Responses and learners",
+        "Models and parameters",
+        "Develop",
+    ]
+
+
 def test_given_version_when_run_then_it_is_the_installed_one() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout == f"mastery {version('mastery-engine')}\n"
 
