@@ -40,7 +40,7 @@ async def _committed_and_pending(redis_url: str, connection: Any) -> int:
     """Count committed entries that nobody has acknowledged: this work has to be repeated."""
     async with Redis.from_url(redis_url) as client:
         pending: Any = await client.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 100_000)
-    entries = [f"{RESPONSES}/{one['message_id'].decode()}" for one in pending]
+    entries = [f"{RESPONSES}/{row['message_id'].decode()}" for row in pending]
     query = "select count(*) from public.student_responses where entry = any($1)"
     return int(await connection.fetchval(query, entries))
 
@@ -118,8 +118,8 @@ def _late(entries: Sequence[dict[str, Any]]) -> int:
 
 async def _main(options: argparse.Namespace) -> int:
     redis, admin = server_variables("TEST_REDIS_URL", "TEST_DATABASE_URL")
-    async with exclusive_redis(redis) as own, fresh_database(admin, migrated=True) as dsn:
-        return await _run(options, Setting(own, {"DATABASE_URL": dsn}, dsn))
+    async with exclusive_redis(redis) as own_redis, fresh_database(admin, migrated=True) as dsn:
+        return await _run(options, Setting(own_redis, {"DATABASE_URL": dsn}, dsn))
 
 
 if __name__ == "__main__":

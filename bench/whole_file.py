@@ -109,9 +109,9 @@ async def _main(options: argparse.Namespace) -> int:
                 "TEST_JWT_SECRET",
             )
         )
-        async with exclusive_supabase(project) as own:
+        async with exclusive_supabase(project) as supabase:
             setting = Setting(
-                f"{redis_url}/14", own.environment, own.database_url, graph.environment
+                f"{redis_url}/14", supabase.environment, supabase.database_url, graph.environment
             )
             return await _run(options, setting)
     (admin,) = server_variables("TEST_DATABASE_URL")

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from redis.asyncio import Redis
 
-from contracts.streams import Shard, shards
+from contracts.streams import shards
 from tests.support.factories import START_US, event_json
 from workers.admission.admission import Admission
 from workers.admission.verdicts import Admitted
@@ -32,8 +32,7 @@ from workers.streams.route import Route
 from workers.streams.tries import Tries
 
 STREAM: Final = "practice.responses.v1"
-SHARD: Final[Shard] = shards(0)[0]
-ROUTE: Final = Route.of_responses(SHARD)
+ROUTE: Final = Route.of_responses(shards(0)[0])
 PARAMETERS: Final = Parameters()
 _METER: Final = EngineMetrics("0")
 
@@ -108,7 +107,7 @@ async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Settled]:
         retrying=fast_retrying(),
         meter=_METER,
     )
-    async for _ in pipeline.run(SHARD, RawBatch(STREAM, [one.entry for one in entries])):
+    async for _ in pipeline.run(ROUTE, RawBatch(STREAM, [one.entry for one in entries])):
         pass  # there is no other batch to wait for
     return publisher.settled
 

@@ -74,14 +74,14 @@ class School:
 class Outcome:
     def __init__(self, pages: list[Compared]) -> None:
         self.learners = sum(page.learners for page in pages)
-        self.found: list[Difference] = [one for page in pages for one in page.found]
+        self.differences: list[Difference] = [one for page in pages for one in page.differences]
         self.left = [one for page in pages for one in page.left]
         self.nodes = [one for page in pages for one in page.nodes]
 
     @property
     def kinds(self) -> list[str]:
-        return [one.kind for one in self.found]
+        return [one.kind for one in self.differences]
 
     @property
     def identities(self) -> list[tuple[str, ...]]:
-        return [one.identity[1] for one in self.found]
+        return [one.identity[1] for one in self.differences]

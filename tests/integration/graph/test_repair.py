@@ -58,7 +58,7 @@ async def test_given_a_true_graph_then_nothing_differs(school: School) -> None:
     for dry_run in (True, False):
         outcome = await school.reconcile(dry_run=dry_run)
         assert outcome.learners == len(KEYS)
-        assert not outcome.found
+        assert not outcome.differences
         assert not outcome.nodes
     await school.assert_equal()
 
@@ -141,7 +141,7 @@ async def test_given_versions_newer_than_the_ledger_then_the_ledger_wins(school:
     outcome = await school.reconcile()
 
     assert set(outcome.kinds) == {"ahead"}
-    assert len(outcome.found) == len(ahead)
+    assert len(outcome.differences) == len(ahead)
     assert not outcome.left
     await school.assert_equal()
 
@@ -186,7 +186,7 @@ async def test_given_students_of_nobody_then_they_go_with_their_sessions(school:
     )
     assert await school.graph.students() == KEYS
     await school.assert_equal()
-    assert not (await school.reconcile()).found
+    assert not (await school.reconcile()).differences
 
 
 async def test_given_copies_of_a_relationship_then_one_is_left(school: School) -> None:
@@ -211,7 +211,7 @@ async def test_given_a_concept_that_nobody_practised_in_a_shared_session_then_on
 
     outcome = await school.reconcile()
 
-    assert outcome.found == [Difference((PractisedChange("t1", "shared", "c0"),), None)]
+    assert outcome.differences == [Difference((PractisedChange("t1", "shared", "c0"),), None)]
     await school.assert_equal()
 
 
@@ -224,7 +224,7 @@ async def test_given_a_dry_run_then_all_is_told_and_nothing_changed(school: Scho
     outcome = await school.reconcile(dry_run=True)
 
     assert outcome.kinds == ["altered", "stray"]
-    assert "mastery 0.123" in str(outcome.found[0])
+    assert "mastery 0.123" in str(outcome.differences[0])
     assert await everything(school.graph) == before
 
 
@@ -282,7 +282,7 @@ async def test_given_foreign_ties_then_nodes_of_nobody_stay(neo4j: Neo4j) -> Non
         assert not outcome.nodes
         rows = await graph._read("MATCH (a)-[r]->(b) RETURN type(r) AS type ORDER BY type", {})
         assert [row["type"] for row in rows] == ["PREREQUISITE_OF", "TEACHES"]
-        assert not (await School(MemoryLedger(), graph).reconcile(dry_run=True)).found
+        assert not (await School(MemoryLedger(), graph).reconcile(dry_run=True)).differences
     finally:
         await graph.close()
 

@@ -106,7 +106,7 @@ async def test_given_a_response_that_came_after_its_learner_was_compared_then_it
     graph.students = after_a_late_one  # type: ignore[method-assign]  # only of this object
     outcome = await school.reconcile()
 
-    assert not outcome.found
+    assert not outcome.differences
     await school.assert_equal()
 
 

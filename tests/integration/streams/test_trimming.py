@@ -236,7 +236,7 @@ async def test_given_a_key_of_another_kind_when_trimmed_then_it_is_refused(
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
         await trimmer.trim(RESPONSES)
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
-        await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, own="me")
+        await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, consumer="me")
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
         await trimmer.forget_tries(STREAM, "5-0")
 

@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.doubles import (
     ROUTE,
-    SHARD,
     STREAM,
     FakePublisher,
     HookedLedger,
@@ -47,12 +46,12 @@ def pipeline(ledger: HookedLedger, publisher: FakePublisher) -> Pipeline:
 
 
 async def steps_of(work: Pipeline, entries: RawBatch) -> list[Step]:
-    return [step async for step in work.run(SHARD, entries)]
+    return [step async for step in work.run(ROUTE, entries)]
 
 
 async def test_given_a_batch_when_run_then_its_steps_come_in_order() -> None:
     ledger, publisher = HookedLedger(), FakePublisher(*map(entry_id, (0, 1, 20)))
-    steps = pipeline(ledger, publisher).run(SHARD, batch(BAD, *GOOD[:2]))
+    steps = pipeline(ledger, publisher).run(ROUTE, batch(BAD, *GOOD[:2]))
 
     seen = [
         (step, ledger.loads, ledger.commits, len(publisher.acknowledged)) async for step in steps
@@ -90,7 +89,7 @@ async def test_given_a_conflict_when_run_then_it_is_folded_and_committed_again()
 async def test_given_a_run_when_closed_before_commit_then_nothing_is_stored() -> None:
     ledger, publisher = HookedLedger(), FakePublisher(entry_id(0))
 
-    async with aclosing(pipeline(ledger, publisher).run(SHARD, batch(GOOD[0]))) as run:
+    async with aclosing(pipeline(ledger, publisher).run(ROUTE, batch(GOOD[0]))) as run:
         async for step in run:
             if step is Step.COMMIT:
                 break
@@ -106,7 +105,7 @@ async def test_given_a_ledger_away_when_not_to_wait_then_the_run_says_so() -> No
         raise LedgerUnavailable("gone")
 
     ledger.before_load = away
-    run = pipeline(ledger, publisher).run(SHARD, batch(GOOD[0]), wait_for_ledger=False)
+    run = pipeline(ledger, publisher).run(ROUTE, batch(GOOD[0]), wait_for_ledger=False)
 
     with pytest.raises(LedgerUnavailable):
         async for _ in run:

@@ -166,7 +166,7 @@ async def test_given_an_issuer_away_when_a_key_is_unknown_then_its_job_alone_wai
     assert await world.job(1) is None
     assert await world.pending() == 1
     assert world.runner.waited_for() == {}
-    assert not world.runner.held
+    assert not world.runner.in_flight
 
     keys.away = False
     await world.runner.submit(batch)
