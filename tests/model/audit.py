@@ -66,9 +66,9 @@ class Audit:
         return [f"{pending['pending']} entries are pending"] if pending["pending"] else []
 
     def _overtaken(self) -> Iterator[str]:
-        for one in self._world.lives:
-            if one.overtaken:
-                yield f"worker {one.number} committed before its last commit was acknowledged"
+        for life in self._world.lives:
+            if life.overtaken:
+                yield f"worker {life.number} committed before its last commit was acknowledged"
 
     # 2: the log is the distinct admitted responses ---------------------------------------------
 
@@ -91,35 +91,35 @@ class Audit:
 
     def _published(self) -> dict[Key, list[Published]]:
         found: defaultdict[Key, list[Published]] = defaultdict(list)
-        for one in self._world.entries:
-            if one.answer is not None:
-                found[one.answer.key].append(one)
+        for entry in self._world.entries:
+            if entry.answer is not None:
+                found[entry.answer.key].append(entry)
         return found
 
     # 3: each refused entry once among the rejected, each response's events once -----------------
 
     def _rejection_differences(self) -> Iterator[str]:
         wanted = Counter(
-            (one.entry_id, code)
-            for one in self._world.entries
-            if (code := self._code_of(one)) is not None
+            (entry.entry_id, code)
+            for entry in self._world.entries
+            if (code := self._code_of(entry)) is not None
         )
-        found = Counter((one.data.entry_id, one.data.code) for one in self._rejected)
-        for what in (wanted - found).elements():
+        counts = Counter((one.data.entry_id, one.data.code) for one in self._rejected)
+        for what in (wanted - counts).elements():
             yield f"not rejected, or too seldom: {what}"
-        for what in (found - wanted).elements():
+        for what in (counts - wanted).elements():
             yield f"rejected, or too often: {what}"
 
-    def _code_of(self, one: Published) -> RejectionCode | None:
-        if one.answer is None:
-            return one.code
-        stored = answer_of(self._tables.log[one.answer.key])
-        return None if one.answer.says_the_same_as(stored) else RejectionCode.CONFLICT
+    def _code_of(self, event: Published) -> RejectionCode | None:
+        if event.answer is None:
+            return event.code
+        stored = answer_of(self._tables.log[event.answer.key])
+        return None if event.answer.says_the_same_as(stored) else RejectionCode.CONFLICT
 
     def _event_differences(self) -> Iterator[str]:
         wanted: Counter[tuple[Any, ...]] = Counter()
         event_of = {
-            f"{SHARD.responses}/{one.entry_id}": one.event_id for one in self._world.entries
+            f"{SHARD.responses}/{entry.entry_id}": entry.event_id for entry in self._world.entries
         }
         for key, row in self._tables.log.items():
             outcome = orjson.loads(row["outcome"])
@@ -128,7 +128,7 @@ class Audit:
                 yield f"the outcome of {key} is of {changed}, not of {row['concept_ids']}"
             for concept in changed:
                 wanted[(*key, concept, row["version"], event_of[row["entry"]])] += 1
-        found = Counter(
+        counts = Counter(
             (
                 one.data.tenant_id,
                 one.data.student_id,
@@ -139,15 +139,15 @@ class Audit:
             )
             for _, one in self._events
         )
-        for what in (wanted - found).elements():
+        for what in (wanted - counts).elements():
             yield f"no event {what}"
-        for what in (found - wanted).elements():
+        for what in (counts - wanted).elements():
             yield f"an event too many {what}"
         if len({one.id for _, one in self._events}) != len(self._events):
             yield "two events have one id"
-        for _, one in self._events:
-            if one.correlationid != f"of {one.causationid}":
-                yield f"event {one.id} carries the request of another: {one.correlationid}"
+        for _, event in self._events:
+            if event.correlationid != f"of {event.causationid}":
+                yield f"event {event.id} carries the request of another: {event.correlationid}"
 
     def _order_differences(self) -> Iterator[str]:
         """Check that a worker commits and publishes in the order of versions."""

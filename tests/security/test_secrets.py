@@ -170,7 +170,9 @@ def test_given_a_full_run_when_everything_written_is_searched_then_no_secret_is_
     assert sum(line.get("tenant_id") == TENANT for line in settled) >= len(events)
     rejections = [json.loads(fields[b"event"])["data"] for _, fields in letters]
     # Of a dead letter its event is kept whole; all else of it is for people to read.
-    written += [json.dumps({**one, "event": "", "event_base64": ""}) for one in rejections]
+    written += [
+        json.dumps({**rejection, "event": "", "event_base64": ""}) for rejection in rejections
+    ]
 
     secrets = {
         **_MARKERS,

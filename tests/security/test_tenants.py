@@ -124,11 +124,11 @@ async def _events(redis: "Redis") -> list[tuple[str, str]]:
 
 
 async def _graph(driver: Any) -> list[tuple[str, str]]:
-    found: Any = await driver.execute_query(
+    records: Any = await driver.execute_query(
         "MATCH (a)-[r]->(b) RETURN a.tenant_id, b.tenant_id, labels(a), a.id, type(r), labels(b), "
         "b.id, properties(r)"
     )
-    rows = [tuple(record.values()) for record in found.records]
+    rows = [tuple(record.values()) for record in records.records]
     assert [row for row in rows if row[0] != row[1]] == []
     nodes: Any = await driver.execute_query("MATCH (n) RETURN n.tenant_id, labels(n), n.id")
     return [

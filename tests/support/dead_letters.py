@@ -66,5 +66,5 @@ async def all_of(letters: DeadLetters, selection: Selection | None = None) -> li
 
 
 async def entries(redis: Redis, stream: str) -> list[tuple[str, dict[bytes, bytes]]]:
-    found: Any = await redis.xrange(stream)
-    return [(entry_id.decode(), fields) for entry_id, fields in found]
+    entries: Any = await redis.xrange(stream)
+    return [(entry_id.decode(), fields) for entry_id, fields in entries]

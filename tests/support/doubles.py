@@ -107,7 +107,9 @@ async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Settled]:
         retrying=fast_retrying(),
         meter=_METER,
     )
-    async for _ in pipeline.run(ROUTE, RawBatch(STREAM, [one.entry for one in entries])):
+    async for _ in pipeline.run(
+        ROUTE, RawBatch(STREAM, [admitted_entry.entry for admitted_entry in entries])
+    ):
         pass  # there is no other batch to wait for
     return publisher.settled
 
@@ -191,12 +193,12 @@ def counted(meter: EngineMetrics, name: str, **labels: str) -> float:
 
 
 def events_of(result: Settled) -> list[dict[str, Any]]:
-    return [json.loads(one) for one in result.events]
+    return [json.loads(event) for event in result.events]
 
 
 def by_entry(results: Sequence[Settled]) -> dict[str, Settled]:
     """Return settled entries by id; each entry ends once."""
-    found = {one.entry.entry_id: one for one in results}
+    found = {result.entry.entry_id: result for result in results}
     assert len(found) == len(results)
     return found
 
@@ -227,14 +229,14 @@ class FakePublisher:
         if self.gate is not None:
             await self.gate()
         acknowledged = 0
-        for one in settled:
-            entry_id = one.entry.entry_id
+        for settled_entry in settled:
+            entry_id = settled_entry.entry.entry_id
             if entry_id in self.pending:
                 self.pending.remove(entry_id)
                 self.acknowledged.append(entry_id)
                 acknowledged += 1
-                (self.published if one.refusal is None else self.rejected).extend(
-                    json.loads(event) for event in one.events
+                (self.published if settled_entry.refusal is None else self.rejected).extend(
+                    json.loads(event) for event in settled_entry.events
                 )
         return acknowledged
 

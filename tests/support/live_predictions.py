@@ -58,9 +58,9 @@ async def stored_rows(dsn: str) -> list[Row]:
     rows = []
     for concept_ids, score, text in found:
         outcome = json.loads(text)
-        own = [one for one in outcome["concepts"] if one["concept_id"] in concept_ids]
+        own = [concept for concept in outcome["concepts"] if concept["concept_id"] in concept_ids]
         mean = sum(one["probability_correct"] for one in own) / len(own)
-        first = next(one for one in own if one["concept_id"] == concept_ids[0])
+        first = next(data for data in own if data["concept_id"] == concept_ids[0])
         rows.append(
             {
                 "concepts": concept_ids,

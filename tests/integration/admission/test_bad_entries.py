@@ -57,12 +57,12 @@ async def test_given_bad_entries_of_all_kinds_among_good_ones_when_drained_then_
         if one["code"] != bad[one["entry_id"]].code
     ]
     assert wrong == []
-    for one in letters:
-        fields = bad[one["entry_id"]].fields
-        assert recovered(one) == fields.get(b"event", fields)
-        assert one["stream"] == RESPONSES
-        assert one["deliveries"] == 1
-        assert one["reason"]
+    for letter in letters:
+        fields = bad[letter["entry_id"]].fields
+        assert recovered(letter) == fields.get(b"event", fields)
+        assert letter["stream"] == RESPONSES
+        assert letter["deliveries"] == 1
+        assert letter["reason"]
 
     result = await found(setting, rows, tolerance=1e-12)
     assert result.differences == []

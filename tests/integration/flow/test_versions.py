@@ -206,7 +206,7 @@ async def assert_all_under(dsn: str, ledger: DirectLedger, version: int) -> None
     source = ParametersSource(ledger, 0.95)
     await source.refresh()
     found = [page async for page in verify(ledger, source)]
-    assert [one for page in found for one in page.differences] == []
+    assert [difference for page in found for difference in page.differences] == []
     assert sum(page.outdated for page in found) == 0
     assert sum(page.learners for page in found) > 60
 
@@ -229,10 +229,10 @@ async def assert_told_once(redis_url: str, dsn: str, rows: list[dict[str, Any]])
     assert causes == {None, "parameters"}
 
     newest: dict[tuple[str, ...], Any] = {}
-    for one in (event["data"] for event in published):
-        key = (one["tenant_id"], one["student_id"], one["concept_id"])
-        if key not in newest or newest[key]["version"] < one["version"]:
-            newest[key] = one
+    for data in (event["data"] for event in published):
+        key = (data["tenant_id"], data["student_id"], data["concept_id"])
+        if key not in newest or newest[key]["version"] < data["version"]:
+            newest[key] = data
     connection = await asyncpg.connect(dsn)
     try:
         stored = await connection.fetch("select * from public.concept_mastery")

@@ -41,7 +41,7 @@ async def alter(graph: Graph, before: GraphChange, after: GraphChange) -> None:
     await graph.repair(Repair([before], [after]))
 
 
-async def create_copy(graph: Graph, one: MasteryChange, **changes: Any) -> None:
+async def create_copy(graph: Graph, change: MasteryChange, **changes: Any) -> None:
     """A second relationship beside the first, as only a foreign hand makes it."""
     assert isinstance(graph, CypherGraph)
     text = (
@@ -51,7 +51,7 @@ async def create_copy(graph: Graph, one: MasteryChange, **changes: Any) -> None:
         "CREATE (s)-[:HAS_MASTERY {mastery: row.mastery, attempts: row.attempts, "
         "mastered: row.mastered, answered_at: row.answered_at, version: row.version}]->(c)"
     )
-    await graph._write([Merge(text, [{**one._asdict(), **changes}])])
+    await graph._write([Merge(text, [{**change._asdict(), **changes}])])
 
 
 async def test_given_a_true_graph_then_nothing_differs(school: School) -> None:
@@ -119,8 +119,8 @@ async def test_given_relationships_deleted_then_they_are_made_again(school: Scho
 
 
 async def test_given_an_older_version_then_it_is_behind_and_brought_up(school: School) -> None:
-    one = await school.mastery(KEYS[2])
-    await alter(school.graph, one, one._replace(version=one.version - 1, mastery=0.1))
+    change = await school.mastery(KEYS[2])
+    await alter(school.graph, change, change._replace(version=change.version - 1, mastery=0.1))
 
     outcome = await school.reconcile()
 
@@ -133,7 +133,7 @@ async def test_given_versions_newer_than_the_ledger_then_the_ledger_wins(school:
     (learner,) = await school.graph.learners([KEYS[2]])
     ahead: list[GraphChange] = [
         *(one._replace(version=one.version + 1_000) for one in learner.mastery),
-        *(one._replace(version=one.version + 1_000) for one in learner.abilities),
+        *(ability._replace(version=ability.version + 1_000) for ability in learner.abilities),
         *(one._replace(version=one.version + 1_000) for one in learner.attendance),
     ]
     await school.graph.merge(ahead)
@@ -216,8 +216,8 @@ async def test_given_a_concept_that_nobody_practised_in_a_shared_session_then_on
 
 
 async def test_given_a_dry_run_then_all_is_told_and_nothing_changed(school: School) -> None:
-    one = await school.mastery(KEYS[0])
-    await alter(school.graph, one, one._replace(mastery=0.123))
+    change = await school.mastery(KEYS[0])
+    await alter(school.graph, change, change._replace(mastery=0.123))
     await school.graph.merge([MasteryChange("t9", "s9", "c", 0.5, 1, False, START, 5)])
     before = await everything(school.graph)
 
@@ -290,8 +290,8 @@ async def test_given_foreign_ties_then_nodes_of_nobody_stay(neo4j: Neo4j) -> Non
 async def test_given_a_repair_of_what_is_no_more_as_it_was_read_then_it_stays(
     school: School,
 ) -> None:
-    one = await school.mastery(KEYS[0])
+    change = await school.mastery(KEYS[0])
 
-    await school.graph.repair(Repair([one._replace(version=one.version - 1)], []))
+    await school.graph.repair(Repair([change._replace(version=change.version - 1)], []))
 
     await school.assert_equal()

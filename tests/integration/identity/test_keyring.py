@@ -72,23 +72,23 @@ async def test_given_a_rotation_when_fetched_then_the_old_key_retires_and_comes_
 async def test_given_an_outage_then_the_last_good_keys_stay_also_across_a_restart(
     redis: Redis, issuer: KeyServer
 ) -> None:
-    one = ring(redis, issuer)
-    await fetched(one)
+    keyring = ring(redis, issuer)
+    await fetched(keyring)
     issuer.keys = [SigningKey("new")]
-    await fetched(one)
+    await fetched(keyring)
     for status, body in ((503, None), (302, None), (200, b'{"keys": []}'), (200, b"<html>")):
         issuer.status, issuer.body = status, body
         with pytest.raises(KeysUnavailable):
-            await fetched(one)
-        assert one.away is not None
-        assert in_use(one) == {"old": False, "new": True}
+            await fetched(keyring)
+        assert keyring.away is not None
+        assert in_use(keyring) == {"old": False, "new": True}
         restarted = ring(redis, issuer)
         await restarted.known()
         assert in_use(restarted) == {"old": False, "new": True}
-        assert restarted.keys.fetched_ms == one.keys.fetched_ms
+        assert restarted.keys.fetched_ms == keyring.keys.fetched_ms
     issuer.status, issuer.body = 200, None
-    await fetched(one)
-    assert one.away is None
+    await fetched(keyring)
+    assert keyring.away is None
 
 
 async def test_given_no_key_at_all_when_the_server_is_away_then_it_is_said(
@@ -227,8 +227,8 @@ async def test_given_a_bearer_when_its_key_is_new_then_it_is_fetched(
 ) -> None:
     who = bearer(redis, ring(redis, issuer))
     claims = token_claims(role="service_role")
-    found = await who.identify(issuer.keys[0].sign(claims))
-    assert found == ("school-7", "student-42", "service_role")
+    identity = await who.identify(issuer.keys[0].sign(claims))
+    assert identity == ("school-7", "student-42", "service_role")
     issuer.keys.append(SigningKey("new", "RS256"))
     assert (await who.identify(issuer.keys[1].sign(claims))).tenant_id == "school-7"
     fetches = issuer.fetches

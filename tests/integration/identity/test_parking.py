@@ -68,8 +68,8 @@ async def taken(redis: Redis, count: int) -> list[Deferred]:
         await redis.xadd(RESPONSES, {"event": str(number)})
     await redis.xreadgroup(ENGINE_GROUP, "me", {RESPONSES: ">"})
     now_ms = await redis_now_ms(redis)
-    found: Any = await redis.xrange(RESPONSES)
-    return [Deferred(RawEntry(one.decode(), fields), now_ms) for one, fields in found]
+    entries: Any = await redis.xrange(RESPONSES)
+    return [Deferred(RawEntry(entry_id.decode(), fields), now_ms) for entry_id, fields in entries]
 
 
 @asynccontextmanager
@@ -94,15 +94,15 @@ async def test_given_entries_that_wait_then_they_are_fed_in_batches_after_a_fetc
     work, feed = parking(redis, issuer), Fed(RuntimeError("a defect of ours"))
     deferred = await taken(redis, 5)
     await work.park(ROUTE, deferred)
-    assert work.parked(RESPONSES) == {one.entry.entry_id for one in deferred}
+    assert work.parked(RESPONSES) == {deferral.entry.entry_id for deferral in deferred}
     assert work.parked("another") == set()
     await redis.xdel(RESPONSES, deferred[0].entry.entry_id)
     await redis.xack(RESPONSES, ENGINE_GROUP, deferred[1].entry.entry_id)
     async with running(work, feed):
         await emptied(work)
-    assert feed.ids == [one.entry.entry_id for one in deferred[2:]]
+    assert feed.ids == [deferral.entry.entry_id for deferral in deferred[2:]]
     assert [entry.deferred_ms for batch in feed.batches for entry in batch] == [
-        one.since_ms for one in deferred[2:]
+        deferral.since_ms for deferral in deferred[2:]
     ]
     assert max(map(len, feed.batches)) <= 2
     await work.check()

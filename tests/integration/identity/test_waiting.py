@@ -78,8 +78,8 @@ async def refused(redis: Redis) -> Counter[str]:
 
 
 async def pending(redis: Redis) -> list[Any]:
-    found: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10_000)
-    return list(found)
+    pending: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10_000)
+    return list(pending)
 
 
 async def work(settings: Settings) -> None:
@@ -147,8 +147,8 @@ async def test_given_a_stop_while_entries_wait_then_the_next_worker_sees_them_th
                     await publish(redis, new, *range(3, 9))
 
                 async def parked() -> bool:
-                    found = await pending(redis)
-                    return [row["times_delivered"] for row in found] == 6 * [0]
+                    waiting = await pending(redis)
+                    return [row["times_delivered"] for row in waiting] == 6 * [0]
 
                 await until(parked)
         assert not await refused(redis)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def _logged(place: int, log: list[Response]) -> list[LoggedAnswer]:
     return [
         LoggedAnswer(place, r.item_id, list(r.concept_ids), r.scale, r.score, r.answered_at_us)
-        for r in sorted(log, key=lambda one: one.position)
+        for r in sorted(log, key=lambda response: response.position)
     ]
 
 
@@ -38,9 +38,9 @@ async def _all(
                 keys.append(key)
                 logs.append(
                     [
-                        one._replace(learner=0, concept_ids=list(one.concept_ids))
-                        for one in page.answers
-                        if one.learner == place
+                        answer._replace(learner=0, concept_ids=list(answer.concept_ids))
+                        for answer in page.answers
+                        if answer.learner == place
                     ]
                 )
     return keys, logs, pages

@@ -37,7 +37,7 @@ async def test_given_several_learners_when_one_conflicts_then_the_others_are_app
         *(folded(key, state, log[2:]) for key, state, log in zip(keys, states, logs, strict=True)),
     )
 
-    assert [type(one) for one in answers] == [Committed, Loaded, Committed]
+    assert [type(answer) for answer in answers] == [Committed, Loaded, Committed]
     await assert_stored(ledger, keys[0], logs[0][2:])
     await assert_stored(ledger, keys[1], logs[1][:2])
     await assert_stored(ledger, keys[2], logs[2][2:])
@@ -75,9 +75,9 @@ async def test_given_many_learners_when_loaded_then_each_answer_stands_in_its_ow
     loaded = await ledger.load([Touched(k, log) for k, log in zip(keys, logs, strict=True)])
     whole = await ledger.stored(keys)
 
-    for key, log, one, state, all_of_it in zip(keys, logs, answers, loaded, whole, strict=True):
-        assert isinstance(one, Committed)
-        assert state.learner.version == one.versions[-1] == all_of_it.version
+    for key, log, answer, state, all_of_it in zip(keys, logs, answers, loaded, whole, strict=True):
+        assert isinstance(answer, Committed)
+        assert state.learner.version == answer.versions[-1] == all_of_it.version
         assert all_of_it.key == key
         assert by_id(all_of_it.log) == by_id(log)
         assert {known.response for known in state.recorded.values()} == set(log)
@@ -189,13 +189,15 @@ async def test_given_batches_that_overlap_in_other_orders_when_committed_then_no
                     for key, one in zip(pending, answers, strict=True)
                     if isinstance(one, Loaded)
                 }
-            written += [one.response_id for one in responses.values()]
+            written += [response.response_id for response in responses.values()]
         return written
 
     written = [one for many in await asyncio.gather(*(write(n) for n in range(3))) for one in many]
 
-    found = await writers[0].stored(keys)
-    assert sorted(one.response_id for learner in found for one in learner.log) == sorted(written)
-    for learner in found:
+    rows = await writers[0].stored(keys)
+    assert sorted(response.response_id for learner in rows for response in learner.log) == sorted(
+        written
+    )
+    for learner in rows:
         await assert_stored(writers[0], learner.key, learner.log)
         assert all(row.attempts == len(learner.log) for row in learner.concepts)

@@ -64,8 +64,8 @@ async def test_given_responses_in_more_windows_than_are_kept_then_older_ones_com
     again = await load_at(ledger, key, answer(99), windows[0])
     assert again.kept == newest.kept
     assert again.counts.of(windows[0]) == 3
-    one = await stored(ledger, key)
-    assert (one.kept, one.windows[windows[0]]) == (newest.kept, 3)
+    learner = await stored(ledger, key)
+    assert (learner.kept, learner.windows[windows[0]]) == (newest.kept, 3)
     assert [page.differences async for page in verify(ledger, PARAMETERS, only=key)] == [[]]
 
 
@@ -111,8 +111,8 @@ async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
     (done,) = await ledger.commit([Commit(one, ["s/1-0"], [Arrival(1, None)], None)])
 
     assert isinstance(done, Committed)
-    found = await load(ledger, key, [answer(0)])
-    assert "window" not in found.recorded[answer(0).response_id].outcome
+    loaded = await load(ledger, key, [answer(0)])
+    assert "window" not in loaded.recorded[answer(0).response_id].outcome
     assert (await stored(ledger, key)).kept is None
 
 
@@ -126,7 +126,7 @@ async def test_given_kept_counts_that_are_not_the_logs_then_verify_says_so_and_r
     wrong.kept = Counts(wrong.kept, {}).after({0: 7})
     await ledger.commit([wrong])
     (page,) = [page async for page in verify(ledger, PARAMETERS, only=key)]
-    assert [one.what for one in page.differences] == ["learners.rate_counts"]
+    assert [difference.what for difference in page.differences] == ["learners.rate_counts"]
 
     rebuilder = Rebuilder(ledger=ledger, parameters=PARAMETERS)
     assert [one.repaired async for one in rebuilder.rebuild(key)] == [[key]]

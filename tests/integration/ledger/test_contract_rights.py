@@ -56,28 +56,28 @@ async def test_given_a_learner_when_exported_by_pages_then_every_row_is_there_on
     neighbour = LearnerKey(odd.tenant_id, odd.student_id + "x")
     await with_history(ledger, neighbour)
 
-    found = await held(ledger, odd)
+    counts = await held(ledger, odd)
     paged = await held(ledger, odd, page=2)
 
-    assert paged == found
-    one = await stored(ledger, odd)
-    assert [row["response_id"] for row in found["student_responses"]] == [
+    assert paged == counts
+    learner = await stored(ledger, odd)
+    assert [row["response_id"] for row in counts["student_responses"]] == [
         response.response_id for response in LOG
     ]
-    assert {row["kind"] for row in found["response_corrections"]} == {"rescore"}
-    assert [len(found[table]) for table in TABLES] == [
+    assert {row["kind"] for row in counts["response_corrections"]} == {"rescore"}
+    assert [len(counts[table]) for table in TABLES] == [
         1,
         12,
         2,
-        len(one.concepts),
-        len(one.abilities),
-        len(one.sessions),
-        len(found["untold"]),
+        len(learner.concepts),
+        len(learner.abilities),
+        len(learner.sessions),
+        len(counts["untold"]),
     ]
-    assert found["untold"]
-    rows = [row for table in TABLES for row in found[table]]
+    assert counts["untold"]
+    rows = [row for table in TABLES for row in counts[table]]
     assert {(row["tenant_id"], row["student_id"]) for row in rows} == {tuple(odd)}
-    assert all("outcome" in row for row in found["student_responses"])
+    assert all("outcome" in row for row in counts["student_responses"])
 
 
 async def test_given_a_learner_when_erased_then_nothing_is_left_and_others_stay(

@@ -59,7 +59,7 @@ async def outdated(ledger: Ledger, tenant: str) -> list[Outdated]:
         found += page
         after = page[-1]
     assert found == sorted(found)
-    return [one for one in found if one.key.tenant_id == tenant]
+    return [learner for learner in found if learner.key.tenant_id == tenant]
 
 
 async def test_given_a_stored_version_when_read_then_it_has_the_bits_that_were_stored(
@@ -88,8 +88,8 @@ async def test_given_more_versions_when_listed_then_each_has_a_higher_number_and
 
     listed = await ledger.versions()
     assert 2 <= first < second
-    assert [one.version for one in listed] == sorted(one.version for one in listed)
-    by_number = {one.version: one for one in listed}
+    assert [version.version for version in listed] == sorted(version.version for version in listed)
+    by_number = {version.version: version for version in listed}
     assert by_number[1].model == "classical"
     assert (by_number[first].note, by_number[second].note) == ("one", "two")
     # Warnings, and what there is of each item and concept, may be a megabyte each.

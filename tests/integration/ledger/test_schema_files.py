@@ -79,9 +79,9 @@ async def test_given_migrations_when_applied_then_they_equal_the_schema_files(
 ) -> None:
     async with database(platform) as one, database(platform) as other:
         expected = await declared(one, SUPABASE)
-        found = await migrated(other, SUPABASE)
+        catalogue = await migrated(other, SUPABASE)
     for kind, objects in expected.items():
-        assert found[kind] == objects, kind
+        assert catalogue[kind] == objects, kind
     assert all(objects for kind, objects in expected.items() if kind != "published")
     assert bool(expected["published"]) == (platform == "supabase")
 

@@ -101,12 +101,12 @@ async def test_given_corrections_when_judged_then_scores_count_as_now(setting: S
         await record(ledger, key, log)
         before = json.loads(await evaluated(setting, "--json"))["overall"]
         told = (await load(ledger, key, [void])).recorded[void.response_id]
-        for verdict, one in (
+        for verdict, response in (
             (Verdict("rescore", "wrong key", 1.0), wrong),
             (Verdict("void", "wrong item"), void),
         ):
             corrector = Corrector(ledger=ledger, parameters=PARAMETERS, verdict=verdict)
-            await corrector.correct([(key, one.response_id)])
+            await corrector.correct([(key, response.response_id)])
     finally:
         await ledger.close()
 

@@ -157,14 +157,14 @@ async def test_given_a_learner_of_many_traces_when_erased_then_nothing_remains_a
     }
     assert exported["graph"]["student"]
     assert len(exported["graph"]["has_mastery"]) == 3
-    assert {one["code"] for one in exported["dead_letters"]} >= {
+    assert {dead_letter["code"] for dead_letter in exported["dead_letters"]} >= {
         "invalid",
         "forbidden",
         "conflict",
         "rate_limited",
     }
     assert len(exported["streams"][MASTERY]) == 30
-    jobs = [(one["job_id"], one["status"]) for one in exported["job_records"]]
+    jobs = [(record["job_id"], record["status"]) for record in exported["job_records"]]
     assert jobs == [(job_id(STUDENT), "succeeded")]
     assert done["job_records"] == planned["job_records"] == 1
     assert done["rows"] == planned["rows"] == done["rows"] | {"student_responses": 30}

@@ -112,7 +112,10 @@ async def test_given_a_publisher_that_forges_the_marker_then_it_gains_nothing(
 
     await work(settings)
 
-    found = [(one.data.code, one.data.first_entry_id) for one in await rejections(redis)]
+    found = [
+        (rejection.data.code, rejection.data.first_entry_id)
+        for rejection in await rejections(redis)
+    ]
     assert found == [
         (RejectionCode.UNAUTHENTICATED, None),
         (RejectionCode.UNAUTHENTICATED, None),
@@ -131,9 +134,9 @@ async def test_given_a_conflict_when_redriven_then_it_is_a_conflict_again(
     await Redriver(redis).redrive(await all_of(letters))
     await work(settings)
 
-    found = await rejections(redis)
-    assert [one.data.code for one in found] == [RejectionCode.CONFLICT] * 2
-    assert [one.data.first_entry_id for one in found] == [None, conflicting]
+    refused = await rejections(redis)
+    assert [one.data.code for one in refused] == [RejectionCode.CONFLICT] * 2
+    assert [one.data.first_entry_id for one in refused] == [None, conflicting]
     assert await stored(settings) == 1
     assert await redis.xlen(MASTERY) == 1
 

@@ -127,8 +127,10 @@ def test_given_a_miskeyed_item_when_flipped_then_all_in_the_span_are_and_a_repea
     done = desk.json(*order)
 
     assert done["corrected"] == len(meant) * len(STUDENTS)
-    assert {one["response_id"] for one in done["responses"]} == {r.response_id for r in meant}
-    assert all(one["after"] == 1 - one["before"] for one in done["responses"])
+    assert {response["response_id"] for response in done["responses"]} == {
+        r.response_id for r in meant
+    }
+    assert all(response["after"] == 1 - response["before"] for response in done["responses"])
     assert desk.json(*order)["unchanged"] == done["corrected"]
     assert len({event["student_id"] for event in desk.events()}) == len(STUDENTS)
     assert desk.json("verify")["differences"] == []
@@ -166,17 +168,17 @@ def test_given_wrong_rows_when_verified_and_rebuilt_then_they_are_named_and_repa
     desk.sql("update concept_mastery set mastery = 0.5 where student_id = 'bob'")
     desk.sql("delete from student_ability where student_id = 'cy'")
 
-    found = desk.json("verify", code=1)
-    assert {one["student_id"] for one in found["differences"]} == {"bob", "cy"}
+    output = desk.json("verify", code=1)
+    assert {difference["student_id"] for difference in output["differences"]} == {"bob", "cy"}
     assert "concept_mastery" in desk.run("verify", "--student", "bob", "--show", "1", code=1)
     assert desk.json("verify", "--student", "ann")["learners"] == 1
     assert desk.json("verify", "--sample", "3", code=1)["learners"] == 3
     assert "2 to be repaired" in desk.run("rebuild", "--dry-run", code=1)
-    assert [one["student_id"] for one in desk.json("rebuild", "--student", "cy")["repaired"]] == [
-        "cy"
-    ]
+    assert [
+        learner["student_id"] for learner in desk.json("rebuild", "--student", "cy")["repaired"]
+    ] == ["cy"]
     done = desk.json("rebuild")
-    assert [one["student_id"] for one in done["repaired"]] == ["bob"]
+    assert [learner["student_id"] for learner in done["repaired"]] == ["bob"]
     assert done["events"] > 0
     assert {event["cause"] for event in desk.events()} == {"rebuild"}
     assert "0 repaired" in desk.run("rebuild")

@@ -61,11 +61,11 @@ async def test_given_corrections_when_told_then_each_change_is_one_valid_event(
     assert {one["data"]["student_id"] for one in found} == {key.student_id for key in KEYS}
     assert {one["data"]["cause"] for one in found} == {"correction"}
     assert {one["data"]["score"] for one in found} == {0.4}
-    for one in found:
-        (stored,) = await ledger.stored([LearnerKey("school-7", one["data"]["student_id"])])
-        assert one["data"]["version"] == stored.version
-        row = next(c for c in stored.concepts if c.concept_id == one["data"]["concept_id"])
-        assert (one["data"]["mastery"], one["data"]["attempts"]) == (row.mastery, row.attempts)
+    for event in found:
+        (stored,) = await ledger.stored([LearnerKey("school-7", event["data"]["student_id"])])
+        assert event["data"]["version"] == stored.version
+        row = next(c for c in stored.concepts if c.concept_id == event["data"]["concept_id"])
+        assert (event["data"]["mastery"], event["data"]["attempts"]) == (row.mastery, row.attempts)
 
 
 async def test_given_shards_when_told_then_each_event_is_in_its_learners_stream(
@@ -76,7 +76,8 @@ async def test_given_shards_when_told_then_each_event_is_in_its_learners_stream(
         await relay(ledger, client, shards=3).publish()
         for shard in range(3):
             here = {
-                one["data"]["student_id"] for one in await events(client, f"{MASTERY}.{{{shard}}}")
+                event["data"]["student_id"]
+                for event in await events(client, f"{MASTERY}.{{{shard}}}")
             }
             assert here == {k.student_id for k in KEYS if shard_of(*k, 3) == shard}
 
@@ -106,7 +107,7 @@ async def test_given_a_crash_between_telling_and_forgetting_then_it_is_told_agai
         again = await relay(ledger, client, lease_s=0.0).publish()
         found = await events(client)
     assert len(found) == 2 * again
-    assert [one["id"] for one in found[:again]] == [one["id"] for one in found[again:]]
+    assert [event["id"] for event in found[:again]] == [event["id"] for event in found[again:]]
     assert found[:again] == found[again:]
 
 
@@ -159,7 +160,7 @@ async def test_given_an_event_of_a_correction_then_the_graph_takes_it_and_nobody
     data = [MasteryChanged.model_validate_json(fields[b"event"]).data for _, fields in entries]
     assert any(one.session_id for one in data)
     changes = changes_of(data)
-    assert not [one for one in changes if isinstance(one, PractisedChange)]
-    assert len([one for one in changes if isinstance(one, MasteryChange)]) == len(data)
+    assert not [change for change in changes if isinstance(change, PractisedChange)]
+    assert len([change for change in changes if isinstance(change, MasteryChange)]) == len(data)
     as_response = [one.model_copy(update={"cause": None}) for one in data]
     assert [one for one in changes_of(as_response) if isinstance(one, PractisedChange)]

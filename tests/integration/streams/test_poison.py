@@ -53,6 +53,8 @@ async def test_given_entries_that_end_the_process_then_they_alone_are_poison(
         letters: Any = await client.xrange(REJECTED)
         assert not await client.exists(tries_key(RESPONSES))
     data = [json.loads(fields[b"event"])["data"] for _, fields in letters]
-    assert [one["code"] for one in data] == ["poison"] * 2
-    assert {json.loads(one["event"])["id"] for one in data} == {r["response_id"] for r in bad}
-    assert all("the process ended each time" in one["reason"] for one in data)
+    assert [rejection["code"] for rejection in data] == ["poison"] * 2
+    assert {json.loads(rejection["event"])["id"] for rejection in data} == {
+        r["response_id"] for r in bad
+    }
+    assert all("the process ended each time" in rejection["reason"] for rejection in data)

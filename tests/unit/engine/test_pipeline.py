@@ -130,6 +130,11 @@ async def test_given_each_step_by_itself_then_the_events_are_those_of_a_run() ->
 
     await steps_of(pipeline(HookedLedger(), publisher), entries)
     assert (deferred, conflicting, again) == ([], [], [])
-    events = [json.loads(event) for one in settled if one.recorded for event in one.events]
+    events = [
+        json.loads(event)
+        for settled_entry in settled
+        if settled_entry.recorded
+        for event in settled_entry.events
+    ]
     assert events == publisher.published
-    assert [one.entry.entry_id for one in settled] == publisher.acknowledged
+    assert [settled_entry.entry.entry_id for settled_entry in settled] == publisher.acknowledged

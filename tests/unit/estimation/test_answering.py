@@ -106,9 +106,9 @@ def test_given_a_record_all_of_one_kind_then_all_numbers_stay_finite_and_inside(
         assert 0.5 <= state.mantissa < 1.0
         assert math.isfinite(state.concept_offset)
         assert state.offset_variance >= 0.0
-    (found,) = estimates([learner.abilities["math"]])
-    assert math.isfinite(found.theta)
-    assert 0.0 < found.standard_error < 100.0
+    (estimate,) = estimates([learner.abilities["math"]])
+    assert math.isfinite(estimate.theta)
+    assert 0.0 < estimate.standard_error < 100.0
 
 
 def test_given_all_wrong_or_all_right_on_a_bank_then_ability_has_their_sign() -> None:

@@ -47,5 +47,5 @@ def test_given_answers_when_predicted_then_it_is_exact_to_1e_14(
     }[kind]
     learner, parameters = Learner(), Parameters(default=model)
     for k, (score, expected) in enumerate(zip(scores, exact(model, scores), strict=True)):
-        found = apply(learner, answer(k, score=score), parameters).probability_correct
-        assert abs(Fraction(found) - expected) <= Fraction(1, 10**14)
+        probability = apply(learner, answer(k, score=score), parameters).probability_correct
+        assert abs(Fraction(probability) - expected) <= Fraction(1, 10**14)

@@ -66,7 +66,9 @@ def without_weights(parameters: Parameters) -> Parameters:
 
     return replace(
         parameters,
-        concepts={name: replace(one, prediction=None) for name, one in parameters.concepts.items()},
+        concepts={
+            name: replace(concept, prediction=None) for name, concept in parameters.concepts.items()
+        },
         scales={name: plain(one) for name, one in parameters.scales.items()},
         any_scale=None if parameters.any_scale is None else plain(parameters.any_scale),
     )
@@ -161,9 +163,9 @@ def test_given_concepts_and_credit_then_prediction_is_the_hand_computed() -> Non
         for name, wanted in zip(response.concept_ids, each, strict=True):
             told = concept_prediction(learner, name, response, STEPPED)
             assert told == pytest.approx(wanted, abs=1e-12)
-        found = apply(learner, response, STEPPED)
-        assert found.concepts == pytest.approx(each, abs=1e-12)
-        assert found.probability_correct == pytest.approx(whole, abs=1e-12)
+        applied = apply(learner, response, STEPPED)
+        assert applied.concepts == pytest.approx(each, abs=1e-12)
+        assert applied.probability_correct == pytest.approx(whole, abs=1e-12)
 
 
 @settings(max_examples=examples(60))
@@ -291,4 +293,4 @@ def test_given_a_long_mixed_log_then_predictions_lie_strictly_inside() -> None:
     for response in learner_log(400, seed=3):
         told = apply(learner, response, LAST_STEP)
         assert 0.0 < told.probability_correct < 1.0
-        assert all(0.0 < one < 1.0 for one in told.concepts)
+        assert all(0.0 < concept < 1.0 for concept in told.concepts)

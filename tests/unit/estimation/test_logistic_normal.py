@@ -65,9 +65,9 @@ def moved(item: ItemParameters, mean: float, variance: float, score: float) -> t
 @pytest.mark.parametrize("w", [0.0, 0.01, 0.3, 1.0, 4.0, 13.5, 60.0, 100.0])
 def test_given_any_logit_when_averaged_then_the_chance_is_the_integrals(w: float) -> None:
     for x in np.linspace(-40.0, 40.0, 161):
-        found = logistic_normal(float(x), w)
-        assert abs(found.right - exact(float(x), w)) <= 6e-5
-        assert abs(found.wrong - exact(-float(x), w)) <= 6e-5
+        integral = logistic_normal(float(x), w)
+        assert abs(integral.right - exact(float(x), w)) <= 6e-5
+        assert abs(integral.wrong - exact(-float(x), w)) <= 6e-5
 
 
 @pytest.mark.parametrize("w", [0.0, 0.3, 4.0, 13.5])
@@ -155,9 +155,9 @@ def test_given_right_and_wrong_changed_about_then_all_is_mirrored(
 @given(st.floats(-300.0, 300.0))
 def test_given_no_variance_then_it_is_the_logistic_function(x: float) -> None:
     chance = 1.0 / (1.0 + math.exp(-x))
-    found = logistic_normal(x, 0.0)
-    assert found.right == pytest.approx(chance, abs=6e-5)
-    assert found.slope == pytest.approx(chance * (1.0 - chance), abs=2e-4)
+    integral = logistic_normal(x, 0.0)
+    assert integral.right == pytest.approx(chance, abs=6e-5)
+    assert integral.slope == pytest.approx(chance * (1.0 - chance), abs=2e-4)
     gradient, curvature = evidence_of_logit(x, 0.0, 1.0)
     assert gradient == pytest.approx(1.0 / (1.0 + math.exp(x)), abs=1e-3)
     assert curvature == pytest.approx(chance * (1.0 - chance), abs=1e-3)
@@ -174,9 +174,9 @@ def test_given_more_variance_then_the_chance_moves_by_half_its_bend(x: float, w:
     by_logit = (logistic_normal(x + step, w).right - logistic_normal(x - step, w).right) / (
         2.0 * step
     )
-    found = logistic_normal(x, w)
-    assert found.bend == pytest.approx(2.0 * by_variance, abs=1e-7)
-    assert found.slope == pytest.approx(by_logit, abs=1e-7)
+    integral = logistic_normal(x, w)
+    assert integral.bend == pytest.approx(2.0 * by_variance, abs=1e-7)
+    assert integral.slope == pytest.approx(by_logit, abs=1e-7)
 
 
 @given(

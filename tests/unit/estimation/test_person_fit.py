@@ -23,24 +23,24 @@ from workers.estimation.scales import ScaleParameters
 def test_given_an_answer_then_its_surprise_is_log_likelihood_less_its_expectation(
     score: float, p: float
 ) -> None:
-    found = surprise_of(score, p)
+    answer = surprise_of(score, p)
 
     right, wrong = math.log(p), math.log(1.0 - p)
     expectation = p * right + (1.0 - p) * wrong
     likelihood = score * right + (1.0 - score) * wrong
-    assert found.surprise == pytest.approx(likelihood - expectation, abs=1e-9)
+    assert answer.surprise == pytest.approx(likelihood - expectation, abs=1e-9)
     square = p * (right - expectation) ** 2 + (1.0 - p) * (wrong - expectation) ** 2
-    assert found.variance == pytest.approx(square, abs=1e-9)
+    assert answer.variance == pytest.approx(square, abs=1e-9)
 
 
 @given(scores(), st.sampled_from([0.0, 5e-324, 1e-17, 0.5, 1.0 - 2**-53, 1.0]))
 def test_given_an_answer_that_was_certain_then_its_surprise_is_finite(
     score: float, p: float
 ) -> None:
-    found = surprise_of(score, p)
-    assert math.isfinite(found.surprise)
-    assert 0.0 <= found.variance < 1.0
-    assert math.isfinite(found.variance)
+    answer = surprise_of(score, p)
+    assert math.isfinite(answer.surprise)
+    assert 0.0 <= answer.variance < 1.0
+    assert math.isfinite(answer.variance)
 
 
 @given(logs(), calibrated_parameters())
@@ -71,7 +71,9 @@ def test_given_few_answers_or_an_uncalibrated_scale_then_there_is_no_fit() -> No
     abilities = replay(learner_log(60, seed=1), IRT).abilities
     assert person_fit(abilities["math"]) is not None
     assert person_fit(abilities["verbal"]) is None
-    assert all(person_fit(one) for one in replay(learner_log(60), LAST_STEP).abilities.values())
+    assert all(
+        person_fit(ability) for ability in replay(learner_log(60), LAST_STEP).abilities.values()
+    )
 
 
 BANK = Parameters(
@@ -97,10 +99,10 @@ def fits(odd: bool, learners: int = 400, answers: int = 60) -> list[float]:
 
 
 def test_given_learners_who_answer_as_predicted_then_their_fit_is_near_a_standard_normal() -> None:
-    found = np.array(fits(odd=False))
-    assert abs(found.mean()) < 0.2
-    assert 0.85 < found.std() < 1.15
-    assert (found < UNUSUAL).mean() < 0.015
+    values = np.array(fits(odd=False))
+    assert abs(values.mean()) < 0.2
+    assert 0.85 < values.std() < 1.15
+    assert (values < UNUSUAL).mean() < 0.015
 
 
 def test_given_learners_who_guess_whatever_the_question_then_nearly_all_are_unusual() -> None:

@@ -115,8 +115,8 @@ def test_given_any_parameters_and_answers_then_intervals_are_never_nonsense(
     learner = replay(log, parameters)
     later = max(one.answered_at_us for one in log)
     for k in range(more):
-        one = answer(k, score=score, concepts=["a", "d"], scale="math")
-        apply(learner, one._replace(answered_at_us=later + 1 + k), parameters)
+        response = answer(k, score=score, concepts=["a", "d"], scale="math")
+        apply(learner, response._replace(answered_at_us=later + 1 + k), parameters)
     for name, state in learner.concepts.items():
         model = parameters.of_concept(name)
         interval = mastery_interval(state, model)

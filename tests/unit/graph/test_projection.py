@@ -95,7 +95,9 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
     assert projector.projected == ["student-1"]
     letters: Any = await client.xrange(REJECTED)
     data = [json.loads(fields[b"event"])["data"] for _, fields in letters]
-    assert [(one["code"], one["deliveries"], one["event"]) for one in data] == [
+    assert [
+        (rejection["code"], rejection["deliveries"], rejection["event"]) for rejection in data
+    ] == [
         ("invalid", 2, texts[1]),
         ("poison", 2, texts[2]),
     ]

@@ -99,8 +99,8 @@ def test_given_any_order_of_tokens_when_verified_then_the_cache_changes_no_answe
 ) -> None:
     checked = verifier(cached=cached)
     for number in order:
-        found = checked.verify(TOKENS[number], NOW_MS, NOW_MS)
-        assert found.identity.subject == f"student-{number}"
+        verified = checked.verify(TOKENS[number], NOW_MS, NOW_MS)
+        assert verified.identity.subject == f"student-{number}"
         assert len(checked._cache) <= cached
 
 

@@ -43,7 +43,7 @@ def test_given_learners_when_fitted_then_the_fit_rests_and_says_so(
     again = fit_items(table, run_filter(table, found.model), found.items)
     assert module._moved(table, found.items, again) < 0.02
     assert len(seen) < module._MOST_ROUNDS
-    assert not any("ability did not converge" in one for one in fit("irt", LOGS).warnings)
+    assert not any("ability did not converge" in warning for warning in fit("irt", LOGS).warnings)
 
 
 def test_given_too_few_rounds_then_the_fit_says_that_it_does_not_rest(
@@ -127,11 +127,11 @@ def test_given_a_fit_then_practice_saturates_and_the_numbers_are_inside() -> Non
 def test_given_items_never_fitted_then_the_model_has_their_concepts_mean() -> None:
     table, _ = table_of(LOGS)
     # Learners are numbered by falling length: the last ones met few items.
-    found = fit_ability(table.of(np.arange(table.learners) >= table.learners - 4))
-    model = on_table(found, table)
-    unseen = ~found.items.seen
+    fitted = fit_ability(table.of(np.arange(table.learners) >= table.learners - 4))
+    model = on_table(fitted, table)
+    unseen = ~fitted.items.seen
     assert unseen.any()
     concept = table.concept_of_item[unseen]
-    assert model.difficulty[unseen].tolist() == found.items.of_concept[concept].tolist()
+    assert model.difficulty[unseen].tolist() == fitted.items.of_concept[concept].tolist()
     assert (model.discrimination[unseen] == 1.0).all()
-    assert model.difficulty[~unseen].tolist() == found.model.difficulty[~unseen].tolist()
+    assert model.difficulty[~unseen].tolist() == fitted.model.difficulty[~unseen].tolist()

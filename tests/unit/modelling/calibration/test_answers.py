@@ -29,14 +29,14 @@ def on_scales(logs: list[list[Response]], seed: int = 0) -> list[list[Response]]
     """Three answers of four on one scale, the others on another."""
     draw = np.random.default_rng(seed)
     return [
-        [one._replace(scale="math" if draw.random() < 0.75 else "reading") for one in log]
+        [response._replace(scale="math" if draw.random() < 0.75 else "reading") for response in log]
         for log in logs
     ]
 
 
-def assert_alike(one: Table, other: Table) -> None:
+def assert_alike(table: Table, other: Table) -> None:
     for field in fields(Table):
-        assert list(getattr(one, field.name)) == list(getattr(other, field.name)), field.name
+        assert list(getattr(table, field.name)) == list(getattr(other, field.name)), field.name
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -48,12 +48,14 @@ def test_given_logs_on_scales_when_tabled_then_each_table_is_that_of_its_learner
     seen = [log for number, log in enumerate(logs) if not is_held_out(key_of(number))]
     assert 0 < len(seen) < len(logs)
     for number, scale in enumerate(answers.scales):
-        expected, places = table_of([[one for one in log if one.scale == scale] for log in seen])
+        expected, places = table_of(
+            [[response for response in log if response.scale == scale] for log in seen]
+        )
         # The response before may be on another scale, which a log of one scale does not show.
         before = {
-            (place, one.answered_at_us): two.answered_at_us
+            (place, response.answered_at_us): two.answered_at_us
             for place, log in enumerate(seen)
-            for two, one in pairwise(log)
+            for two, response in pairwise(log)
         }
         previous_at_us = [
             before.get((places[learner], answered_at_us), NEVER)
@@ -81,9 +83,11 @@ def test_given_a_learner_when_replayed_then_the_log_is_as_it_was_but_for_its_ids
     logs = [*on_scales(simulated(5, 1, several=True)), [], *simulated(2, 2)]
     answers = answers_of(logs)
     for number, log in enumerate(logs):
-        found = answers.log(number)
-        assert [one[2:] for one in found] == [one[2:] for one in log]
-        assert sorted(one.position for one in found) == [one.position for one in found]
+        responses = answers.log(number)
+        assert [one[2:] for one in responses] == [response[2:] for response in log]
+        assert sorted(response.position for response in responses) == [
+            response.position for response in responses
+        ]
 
 
 def test_given_other_answers_when_digested_then_another_digest() -> None:

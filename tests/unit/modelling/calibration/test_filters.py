@@ -174,8 +174,8 @@ def test_given_chains_longer_than_counts_then_the_tree_is_of_their_first_answers
     logs = simulated(30, 7, concepts=1, most=20)
     assert max(map(len, logs)) > 6
     monkeypatch.setattr("workers.modelling.calibration.bkt.prefix_tree.LONGEST", 6)
-    found = prefix_tree_of(table_of(logs)[0])
+    tree = prefix_tree_of(table_of(logs)[0])
     expected_tree = prefix_tree_of(table_of([log[:6] for log in logs])[0])
-    assert len(found.levels) == 6
+    assert len(tree.levels) == 6
     for name in ("concept", "symbol", "parent", "count", "level"):
-        assert getattr(found, name).tolist() == getattr(expected_tree, name).tolist(), name
+        assert getattr(tree, name).tolist() == getattr(expected_tree, name).tolist(), name

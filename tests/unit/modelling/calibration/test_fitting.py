@@ -68,7 +68,7 @@ def test_given_next_to_no_or_one_sided_data_then_parameters_are_valid_and_predic
     assert parameters_of(parameters_document(fitted.parameters)) == fitted.parameters
     learner = Learner()
     told = [apply(learner, response, fitted.parameters) for response in logs[0] * 5]
-    assert all(0.0 < one.probability_correct < 1.0 for one in told)
+    assert all(0.0 < outcome.probability_correct < 1.0 for outcome in told)
     new = answer(99, concepts=["never seen"], item="nor this")
     assert 0.0 < apply(learner, new, fitted.parameters).probability_correct < 1.0
     if model != "classical":
@@ -89,10 +89,10 @@ def test_given_many_learners_then_classical_parameters_are_found_again() -> None
             known = draw.random() >= 0.05 if known else draw.random() < 0.15
         logs.append(log)
     table, _ = table_of(logs)
-    found = fit_bkt(table, forgets=True, priors=BetaPriors())
-    assert found.converged.all()
-    assert found.parameters == pytest.approx(truth, abs=0.05)
-    assert found.log_likelihood >= em(prefix_tree_of(table), truth, np.array(BetaPriors()))[1]
+    fitted = fit_bkt(table, forgets=True, priors=BetaPriors())
+    assert fitted.converged.all()
+    assert fitted.parameters == pytest.approx(truth, abs=0.05)
+    assert fitted.log_likelihood >= em(prefix_tree_of(table), truth, np.array(BetaPriors()))[1]
 
 
 def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
@@ -113,12 +113,12 @@ def test_given_no_priors_when_fitted_then_long_plain_em_from_any_start_is_no_hig
 ) -> None:
     table = table_of(LOGS)[0]
     tree, counts = prefix_tree_of(table), np.array(BetaPriors())
-    found = fit_bkt(table, forgets=forgets, priors=BetaPriors())
+    fitted = fit_bkt(table, forgets=forgets, priors=BetaPriors())
     for start in _starts(tree.concepts, forgets, places=6, seed=5):
         here = start
         for _ in range(400):
             here = em(tree, here, counts).parameters
-        assert (found.log_likelihood >= em(tree, here, counts).log_likelihood - 1e-6).all()
+        assert (fitted.log_likelihood >= em(tree, here, counts).log_likelihood - 1e-6).all()
 
 
 def test_given_too_few_steps_when_climbing_then_nothing_is_said_to_be_at_rest() -> None:

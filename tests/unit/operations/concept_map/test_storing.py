@@ -132,7 +132,7 @@ async def test_given_the_map_of_the_ledger_when_the_graph_is_repaired_then_both_
     (repaired,) = [found async for found in repairing.of(None)]
 
     assert looked == repaired
-    assert [one.should.concept_id for one in repaired] == ["a", "b", "c"]
+    assert [difference.should.concept_id for difference in repaired] == ["a", "b", "c"]
     assert str(repaired[2]) == (
         "concept 'c' of tenant 't': the graph has name 'See', prerequisites 'x', the ledger "
         "name 'c', prerequisites 'b'"

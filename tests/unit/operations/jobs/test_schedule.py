@@ -74,8 +74,8 @@ def test_given_tenants_when_asked_then_each_has_its_jobs_and_calibration_is_once
 
 def test_given_settings_when_read_then_expressions_are_checked(tmp_path: Path) -> None:
     assert load_settings(tmp_path).schedules == {}
-    found = load_settings(tmp_path, schedule_verify=NIGHTLY, schedule_tenants="a, b")
-    assert (found.schedules, found.schedule_tenants) == ({"verify": NIGHTLY}, ("a", "b"))
+    settings = load_settings(tmp_path, schedule_verify=NIGHTLY, schedule_tenants="a, b")
+    assert (settings.schedules, settings.schedule_tenants) == ({"verify": NIGHTLY}, ("a", "b"))
     with pytest.raises(SettingsError, match="no expression of cron"):
         load_settings(tmp_path, schedule_calibrate="daily")
 
@@ -144,7 +144,7 @@ async def test_given_a_tenant_with_too_many_jobs_when_a_slot_comes_then_it_is_to
     clock.now_ms = _ms(2026, 11, 21, 3, 31)
     with capture_logs() as logs:
         assert await scheduler.look() == []
-    assert [one["event"] for one in logs] == ["schedule_refused"] * 2
+    assert [line["event"] for line in logs] == ["schedule_refused"] * 2
 
 
 async def test_given_a_schedule_when_run_then_it_looks_again_whatever_fails(
@@ -172,7 +172,7 @@ async def test_given_a_schedule_when_run_then_it_looks_again_whatever_fails(
             await enough.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert [one["event"] for one in logs] == ["schedule_failed"]
+    assert [line["event"] for line in logs] == ["schedule_failed"]
     assert "secret" not in str(logs)
     # Nothing to ask for: it ends.
     await _scheduler(world, replace(SCHEDULE, expressions={})).run()

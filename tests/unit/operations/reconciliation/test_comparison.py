@@ -71,25 +71,27 @@ def test_given_what_the_ledger_does_not_have_then_it_is_stray_and_only_taken_awa
 
 def test_given_the_same_ids_in_two_kinds_then_they_are_two_relationships() -> None:
     ability = AbilityChange(*KEY, "c", 0.5, 1.0, 7)
-    found = differences(StoredLearner(KEY, [ONE]), StoredLearner(KEY, [], [ability]))
+    differing = differences(StoredLearner(KEY, [ONE]), StoredLearner(KEY, [], [ability]))
 
-    assert [one.kind for one in found] == ["missing", "stray"]
+    assert [one.kind for one in differing] == ["missing", "stray"]
 
 
 def test_given_a_difference_then_people_and_programs_read_what_both_sides_have() -> None:
     held = ONE._replace(mastery=0.25)
-    one = Difference((held,), ONE)
+    difference = Difference((held,), ONE)
 
-    assert str(one) == (
+    assert str(difference) == (
         "altered: HAS_MASTERY of tenant_id 't', student_id 's', concept_id 'c': the graph has "
         f"mastery 0.25, attempts 3, mastered False, answered_at {START}, version 7, the ledger "
         f"mastery 0.5, attempts 3, mastered False, answered_at {START}, version 7"
     )
-    document: dict[str, Any] = one.document()
+    document: dict[str, Any] = difference.document()
     assert document["relationship"] == "HAS_MASTERY"
-    assert (document["tenant_id"], document["student_id"], document["concept_id"]) == one.identity[
-        1
-    ]
+    assert (
+        document["tenant_id"],
+        document["student_id"],
+        document["concept_id"],
+    ) == difference.identity[1]
     assert document["graph"][0]["mastery"] == 0.25
     assert document["ledger"]["answered_at"] == str(START)
     practised_ = Difference((PractisedChange("t", "s-1", "c"),), None)

@@ -63,8 +63,10 @@ async def test_given_an_answer_that_counts_no_more_when_rewritten_then_it_is_pre
     )
 
     assert rewrite is not None
-    told = {one.concept_id: one.data for one in rewrite.changes}
-    before = replay([one for one in LOG if one.position < voided.position], Parameters())
+    told = {change.concept_id: change.data for change in rewrite.changes}
+    before = replay(
+        [response for response in LOG if response.position < voided.position], Parameters()
+    )
     for concept_id in voided.concept_ids:
         assert told[concept_id]["response_id"] == voided.response_id
         assert told[concept_id]["probability_correct"] == concept_prediction(
