@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 from contracts.streams import ENGINE_GROUP, RESPONSES
 from tests.faults.load import LATE, REPEATED, published
 from tests.faults.processes import until
-from tests.support.run_results import events_differences, found, stored_mastery
+from tests.support.run_results import events_differences, run_results, stored_mastery
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
 from tests.support.whole_run import Setting, drain, publish, simulated_rows, start_worker
 
@@ -92,7 +92,7 @@ async def _run(options: argparse.Namespace, setting: Setting) -> int:
         STREAM_KEEP="10000000",
     )
     print(f"{time.monotonic() - began:.0f} s until nothing was unread and nothing pending")
-    result = await found(setting, rows, options.tolerance)
+    result = await run_results(setting, rows, options.tolerance)
     wrong = result.differences
     wrong += events_differences(result, rows, await stored_mastery(setting.dsn))
     print(f"events {result.events.total()}, distinct {len(result.events)}")

@@ -95,7 +95,7 @@ def test_given_letters_when_listed_then_each_is_one_object_with_what_it_claims(
         }.items()
     )
     table = operator.run("list").stdout
-    assert all(one in table for one in (*ids, "conflict", "school-7", "student-2", "a reason"))
+    assert all(text in table for text in (*ids, "conflict", "school-7", "student-2", "a reason"))
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_given_filters_when_listed_then_only_those_are(
 
 def test_given_a_limit_then_the_cursor_leads_through_all_pages(operator: Operator) -> None:
     ids = [operator.reject(number=number) for number in range(7)]
-    found: list[str] = []
+    listed: list[str] = []
     more: list[str] = []
     pages = 0
     while True:
         done = operator.run("list", "--json", "--limit", "3", *more)
-        found += [letter["id"] for letter in json.loads(done.stdout)]
+        listed += [letter["id"] for letter in json.loads(done.stdout)]
         pages += 1
         if not done.stderr:
             break
         _, _, cursor = done.stderr.strip().partition("--cursor ")
         more = ["--cursor", cursor]
-    assert (found, pages) == (ids, 3)
+    assert (listed, pages) == (ids, 3)
     assert operator.run("list", "--limit", "7").stderr == ""
     assert "--cursor" in operator.run("list", "--limit", "6").stderr
 

@@ -62,7 +62,7 @@ async def reject(redis: Redis, count: int, stream: str = REJECTED, **changes: An
 
 
 async def all_of(letters: DeadLetters, selection: Selection | None = None) -> list[DeadLetter]:
-    return [one async for page in letters.pages(selection or Selection()) for one in page]
+    return [letter async for page in letters.pages(selection or Selection()) for letter in page]
 
 
 async def entries(redis: Redis, stream: str) -> list[tuple[str, dict[bytes, bytes]]]:

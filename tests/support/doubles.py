@@ -198,9 +198,9 @@ def events_of(result: Settled) -> list[dict[str, Any]]:
 
 def by_entry(results: Sequence[Settled]) -> dict[str, Settled]:
     """Return settled entries by id; each entry ends once."""
-    found = {result.entry.entry_id: result for result in results}
-    assert len(found) == len(results)
-    return found
+    by_entry_id = {result.entry.entry_id: result for result in results}
+    assert len(by_entry_id) == len(results)
+    return by_entry_id
 
 
 def refusal_of(result: Settled) -> Refused:

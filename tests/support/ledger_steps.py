@@ -47,12 +47,12 @@ def folded(
     parameters: Parameters = PARAMETERS,
 ) -> Commit:
     """Fold responses onto a loaded state, and return the commit."""
-    (one,) = fold([FoldTask(key, state.learner, list(responses), state.log)], parameters)
+    (learner_fold,) = fold([FoldTask(key, state.learner, list(responses), state.log)], parameters)
     if earlier:
-        return commit_of(one)
-    came = arrivals(one.responses)
-    entries = [entry_of(response) for response in one.responses]
-    return Commit(one, entries, came, state.counts.after(counted(came)))
+        return commit_of(learner_fold)
+    came = arrivals(learner_fold.responses)
+    entries = [entry_of(response) for response in learner_fold.responses]
+    return Commit(learner_fold, entries, came, state.counts.after(counted(came)))
 
 
 def arrivals(responses: Sequence[Response]) -> list[Arrival]:
@@ -107,8 +107,8 @@ async def persist(
 
 
 async def stored(ledger: AuditLedger, key: LearnerKey) -> Stored:
-    (one,) = await ledger.stored([key])
-    return one
+    (learner,) = await ledger.stored([key])
+    return learner
 
 
 async def assert_stored(

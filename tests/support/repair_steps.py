@@ -32,8 +32,8 @@ async def correct(
 
 
 async def stored(ledger: MemoryLedger, key: LearnerKey = KEY) -> Stored:
-    (one,) = await ledger.stored([key])
-    return one
+    (learner,) = await ledger.stored([key])
+    return learner
 
 
 async def assert_counts(ledger: MemoryLedger, log: Sequence[Response]) -> Stored:
@@ -45,8 +45,8 @@ async def assert_counts(ledger: MemoryLedger, log: Sequence[Response]) -> Stored
 async def told(ledger: MemoryLedger) -> list[dict[str, Any]]:
     """Data of what waits to be told, valid by the contract."""
     waiting = await ledger.pending_changes()
-    await ledger.forget_changes([one.number for one in waiting])
-    found = []
+    await ledger.forget_changes([pending_change.number for pending_change in waiting])
+    events = []
     for pending_change in waiting:
         data = {
             **pending_change.key._asdict(),
@@ -55,8 +55,8 @@ async def told(ledger: MemoryLedger) -> list[dict[str, Any]]:
         }
         MasteryData.model_validate(data)
         assert pending_change.change.concept_id == data["concept_id"]
-        found.append(data)
-    return found
+        events.append(data)
+    return events
 
 
 class Overtaken(MemoryLedger):

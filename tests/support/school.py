@@ -77,7 +77,7 @@ class Outcome:
         self.differences: list[Difference] = [
             difference for page in pages for difference in page.differences
         ]
-        self.left = [one for page in pages for one in page.left]
+        self.left = [difference for page in pages for difference in page.left]
         self.nodes = [node for page in pages for node in page.nodes]
 
     @property

@@ -190,7 +190,9 @@ async def test_given_no_constraints_when_several_prepare_at_once_then_all_are_ma
         await _rows(driver, f"DROP CONSTRAINT {label}_identity")
     clients = [neo4j_graph(neo4j) for _ in range(4)]
 
-    results = await asyncio.gather(*(one.prepare() for one in clients), return_exceptions=True)
+    results = await asyncio.gather(
+        *(client.prepare() for client in clients), return_exceptions=True
+    )
     for client in clients:
         await client.close()
 

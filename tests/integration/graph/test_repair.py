@@ -87,28 +87,30 @@ async def test_given_any_value_altered_then_it_is_found_and_mended(school: Schoo
 
     outcome = await school.reconcile()
 
-    assert set(outcome.identities) == {one[:3] for one in before}
+    assert set(outcome.identities) == {change[:3] for change in before}
     assert outcome.kinds == ["altered"] * 4
     await school.assert_equal()
 
 
 async def test_given_the_last_digit_altered_then_it_is_found_and_mended(school: School) -> None:
     (learner,) = await school.graph.learners([KEYS[0]])
-    one, two = learner.abilities[0], learner.attendance[0]
-    nearly = one._replace(theta=one.theta + abs(one.theta) * 2**-52)
-    await alter(school.graph, one, nearly)
+    ability, two = learner.abilities[0], learner.attendance[0]
+    nearly = ability._replace(theta=ability.theta + abs(ability.theta) * 2**-52)
+    await alter(school.graph, ability, nearly)
     await alter(school.graph, two, two._replace(correct=two.correct + 1))
 
     outcome = await school.reconcile()
 
-    assert outcome.identities == [one[:3], two[:3]]
+    assert outcome.identities == [ability[:3], two[:3]]
     await school.assert_equal()
 
 
 async def test_given_relationships_deleted_then_they_are_made_again(school: School) -> None:
     (learner,) = await school.graph.learners([KEYS[1]])
     gone: list[GraphChange] = [learner.mastery[0], learner.abilities[0], learner.attendance[0]]
-    session = next(one for one in await school.graph.sessions() if one.key.tenant_id == "t2")
+    session = next(
+        session for session in await school.graph.sessions() if session.key.tenant_id == "t2"
+    )
     gone.append(PractisedChange(*session.key, session.concept_ids[0]))
     await school.graph.repair(Repair(gone))
 
@@ -132,9 +134,12 @@ async def test_given_versions_newer_than_the_ledger_then_the_ledger_wins(school:
     """Restore the ledger as from a backup."""
     (learner,) = await school.graph.learners([KEYS[2]])
     ahead: list[GraphChange] = [
-        *(one._replace(version=one.version + 1_000) for one in learner.mastery),
+        *(change._replace(version=change.version + 1_000) for change in learner.mastery),
         *(ability._replace(version=ability.version + 1_000) for ability in learner.abilities),
-        *(one._replace(version=one.version + 1_000) for one in learner.attendance),
+        *(
+            attendance._replace(version=attendance.version + 1_000)
+            for attendance in learner.attendance
+        ),
     ]
     await school.graph.merge(ahead)
 
@@ -190,8 +195,8 @@ async def test_given_students_of_nobody_then_they_go_with_their_sessions(school:
 
 
 async def test_given_copies_of_a_relationship_then_one_is_left(school: School) -> None:
-    one, two = await school.mastery(KEYS[0]), await school.mastery(KEYS[3], 1)
-    await create_copy(school.graph, one)
+    change, two = await school.mastery(KEYS[0]), await school.mastery(KEYS[3], 1)
+    await create_copy(school.graph, change)
     await create_copy(school.graph, two, version=two.version + 7)
 
     outcome = await school.reconcile()
@@ -230,8 +235,8 @@ async def test_given_a_dry_run_then_all_is_told_and_nothing_changed(school: Scho
 
 async def test_given_a_scope_then_others_are_left_alone(school: School) -> None:
     altered = [await school.mastery(key) for key in KEYS]
-    for one in altered:
-        await alter(school.graph, one, one._replace(mastery=0.123))
+    for change in altered:
+        await alter(school.graph, change, change._replace(mastery=0.123))
     await school.graph.merge(
         [MasteryChange(t, "nobody", "c", 0.5, 1, False, START, 5) for t in ("t1", "t2")]
     )
@@ -243,7 +248,7 @@ async def test_given_a_scope_then_others_are_left_alone(school: School) -> None:
 
     assert (one_learner.learners, one_learner.identities) == (1, [altered[4][:3]])
     assert tenant.learners == 3
-    assert tenant.identities == [*(one[:3] for one in altered[:3]), ("t1", "nobody", "c")]
+    assert tenant.identities == [*(change[:3] for change in altered[:3]), ("t1", "nobody", "c")]
     assert nobody.nodes == [("t2", "nobody")]
     assert rest.identities == [altered[3][:3], altered[5][:3]]
     await school.assert_equal()
@@ -251,13 +256,13 @@ async def test_given_a_scope_then_others_are_left_alone(school: School) -> None:
 
 async def test_given_a_cursor_then_learners_up_to_it_are_not_looked_at(school: School) -> None:
     altered = [await school.mastery(key) for key in KEYS]
-    for one in altered:
-        await alter(school.graph, one, one._replace(mastery=0.123))
+    for change in altered:
+        await alter(school.graph, change, change._replace(mastery=0.123))
 
     outcome = await school.reconcile(after=KEYS[3])
 
     assert outcome.learners == 2
-    assert outcome.identities == [one[:3] for one in altered[4:]]
+    assert outcome.identities == [change[:3] for change in altered[4:]]
 
 
 async def test_given_foreign_ties_then_nodes_of_nobody_stay(neo4j: Neo4j) -> None:

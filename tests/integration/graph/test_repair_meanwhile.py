@@ -70,10 +70,10 @@ async def test_given_events_between_the_two_readings_then_nothing_is_taken_for_w
         await school.project()
 
     async def then_one_more(keys: Sequence[LearnerKey]) -> list[StoredLearner]:
-        found = await read(keys)
+        learners = await read(keys)
         await one_more()
         ledger.happens = one_more
-        return found
+        return learners
 
     graph.learners = then_one_more  # type: ignore[method-assign]  # only of this object
     ledger.happens = one_more

@@ -117,17 +117,19 @@ async def test_given_a_projector_killed_before_it_acknowledges_then_each_is_told
     await asyncio.gather(*(drained(projector, [Role.GRAPH]) for projector in projectors))
 
     events = await _unlocked(redis_url)
-    told = Counter((one.data.student_id, one.data.concept_id) for one in events)
+    told = Counter((event.data.student_id, event.data.concept_id) for event in events)
     assert told == {
         **{(student, "d"): 1 for student in STUDENTS},
         **{(student, "c"): 1 for student in STUDENTS if _masters(student) == {"a", "b"}},
     }
-    assert len({one.id for one in events}) == len(events)
+    assert len({event.id for event in events}) == len(events)
     noted = [concept for learner in await graph.stored() for concept in learner.unlocked]
     await graph.close()
-    assert {(one.student_id, one.concept_id): (one.by, one.version) for one in noted} == {
-        (one.data.student_id, one.data.concept_id): (one.causationid, one.data.version)
-        for one in events
+    assert {
+        (concept.student_id, concept.concept_id): (concept.by, concept.version) for concept in noted
+    } == {
+        (event.data.student_id, event.data.concept_id): (event.causationid, event.data.version)
+        for event in events
     }
     for event in events:
         cause = mastery[event.causationid or ""].data
@@ -150,9 +152,9 @@ async def _frontier_is_told(server: Neo4j) -> None:
         server.uri, auth=(server.username, server.password)
     ) as driver:
         for student_id in STUDENTS[:2]:
-            records = await driver.execute_query(
+            answer = await driver.execute_query(
                 query, {"tenant_id": TENANT, "student_id": student_id}
             )
-            frontier = [record["concept_id"] for record in records.records]
+            frontier = [record["concept_id"] for record in answer.records]
             # Who has not mastered b begins with what is half known.
             assert frontier == (["c", "d"] if _masters(student_id) == {"a", "b"} else ["b", "d"])

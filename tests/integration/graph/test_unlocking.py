@@ -65,7 +65,7 @@ async def test_given_a_map_when_merged_and_merged_anew_then_it_is_exactly_what_w
     hostile = MappedConcept("'}) DETACH DELETE n //", "na\\me \"'", ("a", "ünï 🙂"))
     await graph.merge_map(TENANT, [*MAP, MappedConcept("ünï 🙂", "u"), hostile])
     await graph.merge_map("other", [MappedConcept("c", "of another", ("d",))])
-    ids = [one.concept_id for one in MAP]
+    ids = [concept.concept_id for concept in MAP]
 
     assert await graph.mapped(TENANT, ids) == MAP
     assert await graph.mapped(TENANT, [hostile.concept_id]) == [hostile]
@@ -128,7 +128,7 @@ async def test_given_something_missing_then_the_concept_stays_locked(
 ) -> None:
     unlocked = await project(mapped, *((event, f"m/{n}-0") for n, event in enumerate(events)))
 
-    assert "c" not in {one.concept_id for one in unlocked}
+    assert "c" not in {concept.concept_id for concept in unlocked}
 
 
 async def test_given_a_tenant_without_that_map_then_nothing_is_unlocked(mapped: Graph) -> None:
@@ -229,12 +229,12 @@ async def test_given_batches_shuffled_repeated_and_at_once_then_each_is_owned_by
     arrived += [(event, f"{entry}-again") for event, entry in arrived]
     several = type(mapped).__name__ != "EmbeddedGraph"
     clients = [open_graph() for _ in range(3)] if several else [mapped] * 3
-    found: list[Unlocked] = []
+    unlocked: list[Unlocked] = []
 
     async def work(client: Graph) -> None:
         mine = draw.sample(arrived, len(arrived))
         for start in range(0, len(mine), 10):
-            found.extend(await project(client, *mine[start : start + 10]))
+            unlocked.extend(await project(client, *mine[start : start + 10]))
 
     try:
         await asyncio.gather(*map(work, clients))
@@ -244,8 +244,8 @@ async def test_given_batches_shuffled_repeated_and_at_once_then_each_is_owned_by
                 await client.close()
 
     # Each try tells what its entries own: which entry that is never changes.
-    owners = {(one.student_id, one.concept_id): one for one in found}
+    owners = {(concept.student_id, concept.concept_id): concept for concept in unlocked}
     assert set(owners) == {(student, concept) for student in students for concept in "cd"}
-    assert all(owners[one.student_id, one.concept_id] == one for one in found)
-    noted = [one for learner in await mapped.stored() for one in learner.unlocked]
+    assert all(owners[concept.student_id, concept.concept_id] == concept for concept in unlocked)
+    noted = [concept for learner in await mapped.stored() for concept in learner.unlocked]
     assert sorted(noted) == sorted(owners.values())

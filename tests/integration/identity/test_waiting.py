@@ -228,7 +228,9 @@ async def test_given_an_entry_that_waited_too_long_then_it_is_refused_and_counts
     await work(changed)
     assert (await applied(settings), await refused(redis)) == (0, {"unauthenticated": 1})
     letters = [
-        one async for page in DeadLetters(redis, 0, "tenant_id").pages(Selection()) for one in page
+        rejection
+        async for page in DeadLetters(redis, 0, "tenant_id").pages(Selection())
+        for rejection in page
     ]
     assert "mastery rejected redrive" in str(letters[0].text("reason"))
     await Redriver(redis).redrive(letters)

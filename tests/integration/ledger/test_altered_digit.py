@@ -92,7 +92,9 @@ def alterations(value: Any, kind: str) -> list[Any]:  # noqa: PLR0911  # one for
     if kind == "uuid":
         return [str(value)[:-1] + ("0" if str(value)[-1] != "0" else "1")]
     if kind in {"text", "jsonb"}:
-        places = [at for at, one in enumerate(value) if one.isdigit()] or [len(value) - 1]
+        places = [at for at, character in enumerate(value) if character.isdigit()] or [
+            len(value) - 1
+        ]
         at = places[-1]
         other = "7" if value[at] != "7" else "8"
         return [value[:at] + other + value[at + 1 :]]
@@ -265,7 +267,7 @@ async def test_given_rows_from_before_checksums_then_verify_counts_and_rebuild_s
     assert sealed == total
     after = await books.ledger.stored(KEYS)
     assert [learner.unsealed for learner in after] == [0, 0, 0]
-    assert [one.version for one in after] == [one.version for one in before]
+    assert [learner.version for learner in after] == [learner.version for learner in before]
     await books.connection.execute(
         "update public.student_responses set item_id = 'other' where student_id = 'bob'"
     )

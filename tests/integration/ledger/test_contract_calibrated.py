@@ -44,10 +44,10 @@ async def test_given_answers_in_any_order_by_two_workers_then_the_state_is_the_r
     arrivals = random.Random(42).sample(log, len(log))
     parts = [arrivals[at : at + 5] for at in range(0, len(log), 5)]
 
-    for one, other in zip(parts[::2], [*parts[1::2], parts[0]], strict=True):
+    for part, other in zip(parts[::2], [*parts[1::2], parts[0]], strict=True):
         # The last of them is a repeat.
         await asyncio.gather(
-            persist(ledgers[0], key, one, parameters=parameters),
+            persist(ledgers[0], key, part, parameters=parameters),
             persist(ledgers[1], key, other, parameters=parameters),
         )
 
@@ -200,12 +200,18 @@ async def test_given_calibrated_states_when_exported_then_their_columns_are_amon
     assert any(row.recent and row.lasting for row in learner.concepts)
     exported = {row["concept_id"]: row for row in concepts}
     for row in learner.concepts:
-        found = exported[row.concept_id]
-        assert found["deviation"] == row.deviation
-        assert found["deviation_variance"] == row.deviation_variance
-        assert found["gradient"] == (list(row.gradient) or None)
-        assert (found["recent"], found["lasting"]) == (row.recent or None, row.lasting or None)
-        assert (found["mastery_low"], found["mastery_high"]) == (row.mastery_low, row.mastery_high)
+        row_exported = exported[row.concept_id]
+        assert row_exported["deviation"] == row.deviation
+        assert row_exported["deviation_variance"] == row.deviation_variance
+        assert row_exported["gradient"] == (list(row.gradient) or None)
+        assert (row_exported["recent"], row_exported["lasting"]) == (
+            row.recent or None,
+            row.lasting or None,
+        )
+        assert (row_exported["mastery_low"], row_exported["mastery_high"]) == (
+            row.mastery_low,
+            row.mastery_high,
+        )
     assert {
         row["scale"]: (row["variance"], row["surprise"], row["surprise_variance"])
         for row in abilities

@@ -57,7 +57,7 @@ async def test_given_a_map_when_imported_then_all_of_it_comes_back(
     assert version is not None
     known = await maps.concept_map(tenant, [item.item_id for item in items[1:]])
     assert known.version == version > 0
-    assert known.concepts == {one.concept_id: one for one in (*concepts, last)}
+    assert known.concepts == {concept.concept_id: concept for concept in (*concepts, last)}
     assert list(known.concepts) == sorted(known.concepts)
     assert known.items == {item.item_id: item for item in items[1:]}
     assert tenant in await maps.mapped_tenants(limit=10_000)
@@ -155,10 +155,10 @@ async def test_given_tenants_with_maps_when_paged_then_each_comes_once(
     for name in wanted:
         await maps.import_concepts(name, part(Concept("a", "A", "s")))
 
-    found: list[str] = []
-    while page := await maps.mapped_tenants(found[-1] if found else "", 2):
+    tenants: list[str] = []
+    while page := await maps.mapped_tenants(tenants[-1] if tenants else "", 2):
         assert len(page) <= 2
-        found += page
+        tenants += page
 
-    assert found == sorted(set(found))
-    assert [name for name in found if name.startswith(tenant)] == sorted(wanted)
+    assert tenants == sorted(set(tenants))
+    assert [name for name in tenants if name.startswith(tenant)] == sorted(wanted)

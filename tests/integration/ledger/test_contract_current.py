@@ -15,19 +15,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def current(ledger: Ledger, key: LearnerKey, since_us: int | None = None) -> Current:
-    (one,) = await ledger.current([key], since_us)
-    return one
+    (learner,) = await ledger.current([key], since_us)
+    return learner
 
 
 async def assert_current(ledger: Ledger, key: LearnerKey, log: list[Response]) -> Current:
     """Check that current values equal the tables, with the responses whose version a row has."""
-    one, tables = await current(ledger, key), await stored(ledger, key)
-    assert one.key == key
-    assert sorted(one.concepts) == sorted(CurrentConcept(*row[:7]) for row in tables.concepts)
-    assert sorted(one.abilities) == sorted(
+    now, tables = await current(ledger, key), await stored(ledger, key)
+    assert now.key == key
+    assert sorted(now.concepts) == sorted(CurrentConcept(*row[:7]) for row in tables.concepts)
+    assert sorted(now.abilities) == sorted(
         CurrentAbility(*row[:3], row.version) for row in tables.abilities
     )
-    assert sorted(one.sessions) == sorted(
+    assert sorted(now.sessions) == sorted(
         CurrentSession(*row[:3], row.version) for row in tables.sessions
     )
     versions = {
@@ -35,8 +35,8 @@ async def assert_current(ledger: Ledger, key: LearnerKey, log: list[Response]) -
     }
     known = (await load(ledger, key, log)).recorded
     due = [recorded for recorded in known.values() if recorded.version in versions]
-    assert sorted(one.responses) == sorted(due)
-    return one
+    assert sorted(now.responses) == sorted(due)
+    return now
 
 
 async def test_given_a_log_then_what_is_current_comes_with_what_it_is_due_to(
@@ -112,9 +112,9 @@ async def test_given_the_clock_then_it_is_near_ours_and_goes_on(ledger: Ledger) 
 async def test_given_the_same_student_in_two_tenants_then_they_stay_apart(
     ledger: Ledger, tenant: str
 ) -> None:
-    one, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
-    await record(ledger, one, [answer(1, concepts=("a",))])
+    first, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
+    await record(ledger, first, [answer(1, concepts=("a",))])
     await record(ledger, other, [answer(1, concepts=("b",))])
 
-    assert [row.concept_id for row in (await current(ledger, one)).concepts] == ["a"]
+    assert [row.concept_id for row in (await current(ledger, first)).concepts] == ["a"]
     assert [row.concept_id for row in (await current(ledger, other)).concepts] == ["b"]

@@ -51,8 +51,8 @@ async def _built_in(ledger: Ledger) -> AsyncIterator[None]:
 
 
 def folded_under(new: Parameters, key: LearnerKey, state: Loaded, response: Response) -> Commit:
-    (one,) = fold([FoldTask(key, state.learner, [response], state.log)], new)
-    return commit_of(one)
+    (learner_fold,) = fold([FoldTask(key, state.learner, [response], state.log)], new)
+    return commit_of(learner_fold)
 
 
 async def test_given_a_state_under_others_when_next_seen_then_all_of_it_is_under_the_new(
@@ -136,7 +136,9 @@ async def test_given_other_parameters_than_the_active_when_committed_then_all_is
     }
     assert unknown == Loaded(Learner(), active_version=new.version)
     assert await stored(ledger, key) == before
-    assert [one for one in await ledger.holders() if one.tenant_id == key.tenant_id] == [key]
+    assert [holder for holder in await ledger.holders() if holder.tenant_id == key.tenant_id] == [
+        key
+    ]
 
     (answered,) = await ledger.commit([folded_under(new, key, known, NEXT)])
     assert isinstance(answered, Committed)

@@ -45,17 +45,17 @@ async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predic
     told = await all_of(watched, Selection(key.tenant_id), limit=7)
 
     expected: list[tuple[object, ...]] = []
-    for one in known.values():
-        changes = one.outcome["concepts"][: len(one.response.concept_ids)]
-        assert [change["concept_id"] for change in changes] == [*one.response.concept_ids]
+    for recorded in known.values():
+        changes = recorded.outcome["concepts"][: len(recorded.response.concept_ids)]
+        assert [change["concept_id"] for change in changes] == [*recorded.response.concept_ids]
         expected.append(
             (
-                one.version,
+                recorded.version,
                 key,
-                one.response.concept_ids,
+                recorded.response.concept_ids,
                 tuple(change["mastery"] for change in changes),
                 changes[0]["attempts"],
-                one.response.score,
+                recorded.response.score,
                 pytest.approx(
                     sum(change["probability_correct"] for change in changes) / len(changes),
                     abs=1e-15,
@@ -109,7 +109,9 @@ async def test_given_corrections_then_scores_count_as_now_and_voided_ones_are_le
 
     told = await all_of(watched, Selection(key.tenant_id), limit=2)
 
-    assert [one.score for one in sorted(told, key=lambda one: one.version)] == [
+    assert [
+        prediction.score for prediction in sorted(told, key=lambda prediction: prediction.version)
+    ] == [
         1.0,
         1.0,
         0.5,
@@ -169,4 +171,4 @@ async def test_given_extreme_texts_then_pages_go_on_after_them(
 
     told = await all_of(watched, Selection(tenant), limit=1)
 
-    assert [response.concept_ids for response in told] == [concepts] * 5
+    assert [prediction.concept_ids for prediction in told] == [concepts] * 5

@@ -140,7 +140,7 @@ async def test_given_any_float_then_it_comes_back_to_the_last_bit(
         row.abilities[0].theta,
         loaded.learner.abilities["default"].score,
     )
-    assert all(isinstance(one, float) for one in floats)
+    assert all(isinstance(number, float) for number in floats)
 
 
 @pytest.mark.parametrize("exponent", [-(2**31), -1074, -1, 0, 1, 1023, 1024, 2**31 - 1])

@@ -185,12 +185,12 @@ async def test_given_a_rewrite_of_an_older_version_then_nothing_of_it_is_stored(
     ledger: Ledger, key: LearnerKey, tenant: str
 ) -> None:
     other = LearnerKey(tenant, "other")
-    for one in (key, other):
-        await record(ledger, one, [answer(1), answer(2)])
+    for learner_key in (key, other):
+        await record(ledger, learner_key, [answer(1), answer(2)])
     old, current = await ledger.stored([key, other])
     await record(ledger, key, [answer(3)])
     correction = VOID.on(answer(1))
-    rewrites = [rewriting(one, PARAMETERS, correction) for one in (old, current)]
+    rewrites = [rewriting(learner, PARAMETERS, correction) for learner in (old, current)]
 
     versions = await ledger.rewrite([rewrite for rewrite in rewrites if rewrite is not None])
 
@@ -216,10 +216,10 @@ async def test_given_workers_and_correctors_at_once_then_everything_counts_once(
     await record(ledgers[0], key, log[:10])
 
     async def work(ledger: Ledger) -> None:
-        for one in (*log[10::2], *log[11::2]):  # every second one is late
-            state = await load(ledger, key, [one])
+        for late_first in (*log[10::2], *log[11::2]):  # every second one is late
+            state = await load(ledger, key, [late_first])
             while not state.recorded:
-                (answered,) = await commit(ledger, folded(key, state, [one]))
+                (answered,) = await commit(ledger, folded(key, state, [late_first]))
                 if isinstance(answered, Committed):
                     break
                 state = answered
@@ -248,7 +248,7 @@ async def test_given_changes_to_tell_then_they_are_lent_and_gone_once_told(
     waiting = await untold_of(ledger, tenant)
 
     assert [pending_change.change.concept_id for pending_change in waiting] == ["a", "b"]
-    assert {one.version for one in waiting} == {stored.version}
+    assert {pending_change.version for pending_change in waiting} == {stored.version}
     assert {pending_change.key for pending_change in waiting} == {key}
     assert waiting[0].change.data["attempts"] == 0
     assert all(pending_change.written_at_us > START_US - 10**16 for pending_change in waiting)
@@ -301,13 +301,13 @@ async def test_given_learners_then_all_holders_a_sample_and_their_number_are_kno
     before = await ledger.count()
     for key in keys:
         await record(ledger, key, [answer(1)])
-    found: list[LearnerKey] = []
+    corrected: list[LearnerKey] = []
     after: LearnerKey | None = LearnerKey(tenant, "")
     while page := await ledger.holders(after, 2):
         assert len(page) <= 2
-        found += page
+        corrected += page
         after = page[-1]
-    assert [key for key in found if key.tenant_id == tenant] == sorted(keys)
+    assert [key for key in corrected if key.tenant_id == tenant] == sorted(keys)
     assert (await ledger.holders(None, 1)) == (await ledger.learners(None, 1))
     assert await ledger.count() == before + 5
     assert len(set(await ledger.sample(3))) == 3
@@ -322,7 +322,7 @@ async def test_given_a_learner_that_is_right_then_there_is_nothing_to_rebuild_no
     await correct(ledger, key, VOID, log[4])
     before = await ledger.stored([key])
 
-    (page,) = [one async for one in Rebuilder(ledger=ledger, parameters=PARAMETERS).rebuild(key)]
+    (page,) = [page async for page in Rebuilder(ledger=ledger, parameters=PARAMETERS).rebuild(key)]
 
     assert (page.learners, page.repaired, page.damaged, page.sealed) == (1, [], [], 0)
     assert await ledger.stored([key]) == before
@@ -337,7 +337,7 @@ async def test_given_corrections_when_verified_then_there_is_no_difference(
     log = learner_log(15, seed=27)
     await record(ledger, key, log)
     await correct(ledger, key, VOID, log[0], log[14])
-    (page,) = [one async for one in verify(ledger, PARAMETERS, only=key)]
+    (page,) = [page async for page in verify(ledger, PARAMETERS, only=key)]
     assert (page.learners, page.responses, page.differences, page.unsealed) == (1, 15, [], 0)
     (stored,) = await ledger.stored([key])
     (replayed,) = replay_many([log], PARAMETERS)

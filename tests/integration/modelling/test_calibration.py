@@ -95,10 +95,13 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
         assert await ledger.outdated_count() == 0
         entries: Any = await client.xrange(MASTERY)
         told = [MasteryChanged.model_validate_json(fields[b"event"]).data for _, fields in entries]
-        assert {(one.cause, one.parameters_version) for one in told} == {("parameters", 2)}
+        assert {(change.cause, change.parameters_version) for change in told} == {("parameters", 2)}
         newest = {
-            (one.tenant_id, one.student_id, one.concept_id): (one.version, one.mastery)
-            for one in sorted(told, key=lambda one: one.version)
+            (change.tenant_id, change.student_id, change.concept_id): (
+                change.version,
+                change.mastery,
+            )
+            for change in sorted(told, key=lambda change: change.version)
         }
         assert len({key[:2] for key in newest}) == 261
         assert newest == await _stored(database_url)

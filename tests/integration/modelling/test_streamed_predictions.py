@@ -36,11 +36,11 @@ async def test_given_calibrated_parameters_when_streamed_then_predictions_are_th
         assert count == sum(map(len, logs.values())) > 300
         assert parameters == replace(fitted, version=version)
         assert await largest_difference(database_url, logs, fitted) <= 1e-9
-        found = [
+        differing = [
             difference
             async for page in verify(ledger, parameters)
             for difference in page.differences
         ]
-        assert found == []
+        assert differing == []
     finally:
         await ledger.close()

@@ -32,7 +32,9 @@ async def test_given_many_letters_when_filtered_then_each_page_is_bounded_and_no
     assert len(set(ids)) == 471
     poison = Selection.of(codes=frozenset({RejectionCode.POISON}))
     assert [str(letter.id) for letter in await all_of(letters, poison)] == [wanted]
-    behind = [one async for page in letters.pages(Selection(), after=ids[440]) for one in page]
+    behind = [
+        letter async for page in letters.pages(Selection(), after=ids[440]) for letter in page
+    ]
     assert [letter.id for letter in behind] == ids[441:]
 
 
@@ -131,8 +133,8 @@ async def test_given_a_redriven_entry_on_its_way_then_its_letter_is_kept_until_i
     purger = Purger(redis)
 
     async def fate() -> Fate:
-        (one,) = await purger.purge(await all_of(letters))
-        return one.fate
+        (purged,) = await purger.purge(await all_of(letters))
+        return purged.fate
 
     assert await fate() is Fate.ON_ITS_WAY  # no group has read anything yet
     await redis.xgroup_create(RESPONSES, ENGINE_GROUP, id="0")

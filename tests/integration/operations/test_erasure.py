@@ -85,7 +85,7 @@ def traces(dump: str, numbers: Iterable[int]) -> list[str]:
     """List the learner's traces in a dump."""
     wanted = [CORE, *(response_id(STUDENT, number) for number in numbers)]
     wanted += [uuid_of("event", STUDENT, number) for number in numbers]
-    return [one for one in wanted if one in dump]
+    return [name for name in wanted if name in dump]
 
 
 @pytest.fixture
@@ -118,7 +118,9 @@ async def prepared(books: Books) -> None:
         event(STUDENT, 904).replace(b'"school-7"', b"7"),  # its tenant is no string
     ]
     await books.publish(*odd)
-    await books.publish(*(event(one, number) for number in range(40) for one in (STUDENT, *OTHERS)))
+    await books.publish(
+        *(event(student, number) for number in range(40) for student in (STUDENT, *OTHERS))
+    )
     await books.publish(event(STUDENT, 0), event(STUDENT, 1, item_id="other"))  # repeat, conflict
     await books.publish(verification(STUDENT), verification("bob"), stream=JOBS)
 

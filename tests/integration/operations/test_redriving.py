@@ -29,10 +29,10 @@ async def test_given_a_letter_when_redriven_twice_then_its_bytes_are_sent_once(
 ) -> None:
     text = b"\xff\x00 not even text"
     await redis.xadd(REJECTED, {"event": rejection({b"event": text}, entry_id="1000-7")})
-    (one,) = await all_of(letters)
+    (dead_letter,) = await all_of(letters)
 
-    (first,) = await Redriver(redis).redrive([one])
-    (stale,) = await Redriver(redis).redrive([one])
+    (first,) = await Redriver(redis).redrive([dead_letter])
+    (stale,) = await Redriver(redis).redrive([dead_letter])
     (known,) = await Redriver(redis).redrive(await all_of(letters))
 
     ((sent, fields),) = await entries(redis, RESPONSES)

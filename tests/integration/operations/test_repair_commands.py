@@ -95,18 +95,18 @@ def desk(
 def test_given_a_response_when_voided_and_rescored_then_it_counts_like_that_and_is_told(
     desk: Desk,
 ) -> None:
-    one = ("--student", "ann", "--reason", "cheated", LOG[4].response_id.upper())
+    arguments = ("--student", "ann", "--reason", "cheated", LOG[4].response_id.upper())
 
-    planned = desk.json("response", "void", *one, "--dry-run")
+    planned = desk.json("response", "void", *arguments, "--dry-run")
     assert (planned["corrected"], planned["events"]) == (1, 0)
     assert desk.events() == []
-    done = desk.json("response", "void", *one)
+    done = desk.json("response", "void", *arguments)
     assert done["corrected"] == 1
     assert done["responses"][0]["after"] is None
     assert len(desk.events()) == done["events"] > 0
-    again = desk.json("response", "void", *one)
+    again = desk.json("response", "void", *arguments)
     assert (again["corrected"], again["unchanged"], again["events"]) == (0, 1, 0)
-    lifted = desk.run("response", "rescore", "--score", "0.25", *one)
+    lifted = desk.run("response", "rescore", "--score", "0.25", *arguments)
     assert "1 responses of 1 students corrected" in lifted
     assert desk.events()[-1]["score"] == 0.25
     assert "no difference" in desk.run("verify")
@@ -202,17 +202,17 @@ def test_given_an_altered_log_then_nothing_is_computed_from_it_unless_it_is_acce
 def test_given_no_redis_or_one_that_is_away_then_the_next_worker_tells(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, redis_url: str
 ) -> None:
-    one = ("response", "void", "--student", "ann", "--reason", "x")
+    command = ("response", "void", "--student", "ann", "--reason", "x")
     monkeypatch.delenv("REDIS_URL")
-    assert "REDIS_URL is unset" in desk.run(*one, LOG[0].response_id)
+    assert "REDIS_URL is unset" in desk.run(*command, LOG[0].response_id)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
-    assert "next worker" in desk.run(*one, LOG[1].response_id)
+    assert "next worker" in desk.run(*command, LOG[1].response_id)
     monkeypatch.setenv("REDIS_URL", redis_url)
     assert desk.events() == []
 
     # Changes that were lent to the one that failed come after their lease.
     desk.sql("update mastery.untold set taken_at = null")
-    told = desk.json(*one, LOG[0].response_id)["events"]
+    told = desk.json(*command, LOG[0].response_id)["events"]
 
     assert told == len(desk.events()) >= 2
 
@@ -282,11 +282,11 @@ def test_given_a_whole_run_when_an_item_is_flipped_then_ledger_events_and_graph_
 
     # What a command could not tell, the next worker does.
     monkeypatch.delenv("REDIS_URL")
-    one = rows[1]
+    row = rows[1]
     before = len(desk.events())
     desk.json(
-        "response", "rescore", "--score", "0.125", "--student", one["student_id"], "--tenant",
-        one["tenant_id"], "--reason", "typo", one["response_id"],
+        "response", "rescore", "--score", "0.125", "--student", row["student_id"], "--tenant",
+        row["tenant_id"], "--reason", "typo", row["response_id"],
     )  # fmt: skip
     assert len(desk.events()) == before
     drain(setting)

@@ -210,9 +210,9 @@ async def test_given_two_workers_with_the_same_entries_then_each_is_published_on
 
     assert sum(await asyncio.gather(work(b"a", 1), work(b"b", -1))) == 400
 
-    found = await events(redis, SHARD.mastery)
-    assert sorted(found[::2]) == sorted(one.encode() for one in ids)
-    assert set(found[1::2]) == {b"a", b"b"}
+    published = await events(redis, SHARD.mastery)
+    assert sorted(published[::2]) == sorted(id_.encode() for id_ in ids)
+    assert set(published[1::2]) == {b"a", b"b"}
 
 
 async def test_given_scripts_flushed_then_it_is_loaded_again(
@@ -228,8 +228,8 @@ async def test_given_scripts_flushed_then_it_is_loaded_again(
 async def test_given_shards_then_each_has_streams_of_its_own(
     redis: Redis, publisher: Publisher
 ) -> None:
-    one, other = shards(2)
-    for shard in (one, other):
+    first, other = shards(2)
+    for shard in (first, other):
         await redis.xgroup_create(shard.responses, ENGINE_GROUP, id="0", mkstream=True)
         await redis.xadd(shard.responses, {"event": "x"}, id="5-0")
         await redis.xreadgroup(ENGINE_GROUP, "a", {shard.responses: ">"})

@@ -90,11 +90,11 @@ async def test_given_entries_delivered_again_and_again_then_their_company_shrink
         (len(batch), batch.alone) for batch in inherited if batch[0].fields[b"event"] < b"10"
     ] == [(1, True)] * 2
     alone = [batch for batch in inherited if batch.alone]
-    assert sorted(int(one[0].fields[b"event"]) for one in alone) == list(range(10))
+    assert sorted(int(batch[0].fields[b"event"]) for batch in alone) == list(range(10))
     few = [
         batch for batch in inherited if not batch.alone and batch.deliveries[batch[0].entry_id] == 3
     ]
-    assert [len(one) for one in few] == [4] * 12 + [2]
+    assert [len(batch) for batch in few] == [4] * 12 + [2]
     rest = [batch for batch in inherited if batch.deliveries[batch[0].entry_id] == 2]
     assert sum(map(len, rest)) == 50
     assert max(map(len, rest)) > 4

@@ -182,13 +182,15 @@ async def test_given_any_history_when_trimmed_then_what_a_group_needs_stays_and_
         count = chance.randrange(1, 60)
         await read(redis, name, count)
         read_[name] = min(read_[name] + count, len(added))
-        waiting = [one for one in added[: read_[name]] if one not in acked[name]]
+        waiting = [entry_id for entry_id in added[: read_[name]] if entry_id not in acked[name]]
         done = chance.sample(waiting, chance.randrange(len(waiting) + 1))
         if done:
             await redis.xack(STREAM, name, *done)
             acked[name].update(done)
         await trim_all(trimmer)
-        needed = [one for one in added if any(one not in acked[name] for name in names)]
+        needed = [
+            entry_id for entry_id in added if any(entry_id not in acked[name] for name in names)
+        ]
         assert await ids(redis) == (added[added.index(needed[0]) :] if needed else [])
 
 

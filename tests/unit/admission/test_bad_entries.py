@@ -81,16 +81,16 @@ def test_given_entries_spread_when_made_twice_then_they_are_the_same_and_all_the
     count = 2 * (len(KINDS) + len(CONFLICTS))
     made = list(spread(rows, count, START_US // 1_000_000, seed=3))
     assert made == list(spread(rows, count, START_US // 1_000_000, seed=3))
-    bad = [one for _, one in made if one is not None]
+    bad = [entry for _, entry in made if entry is not None]
     assert len(bad) == count
     assert len(made) == count + len(rows)
-    assert {one.kind for one in bad} == {*KINDS, *CONFLICTS}
+    assert {entry.kind for entry in bad} == {*KINDS, *CONFLICTS}
     known: set[str] = set()
-    for fields, one in made:
-        if one is not None and one.code != "conflict":
+    for fields, entry in made:
+        if entry is not None and entry.code != "conflict":
             continue
         said = json.loads(fields[b"event"])["data"]["response"]["response_id"]
-        assert (said in known) is (one is not None)
+        assert (said in known) is (entry is not None)
         known.add(said)
 
 
@@ -181,11 +181,11 @@ def test_given_version_0_when_judged_then_it_is_admitted_as_the_current_version(
     current = event(correct=MISSING, score=1.0, scale=MISSING)
     older = early(event(correct=MISSING, score=1.0))
 
-    one, other = (admission().judge(raw(json.dumps(e).encode())) for e in (current, older))
+    verdict, other = (admission().judge(raw(json.dumps(e).encode())) for e in (current, older))
 
-    assert isinstance(one, Admitted)
+    assert isinstance(verdict, Admitted)
     assert isinstance(other, Admitted)
-    assert (one.key, one.response) == (other.key, other.response)
+    assert (verdict.key, verdict.response) == (other.key, other.response)
     # What goes to the dead letters, should it be refused later, is what was published.
     assert json.loads(other.entry.fields[b"event"]) == older
 

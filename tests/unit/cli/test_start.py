@@ -104,9 +104,9 @@ def imported() -> dict[str, tuple[int, set[str]]]:
         check=True,
     )
     told = [line for line in done.stdout.splitlines() if line.startswith(_TOLD)]
-    found = [json.loads(line.removeprefix(_TOLD)) for line in told]
-    assert len(found) == len(starts)
-    return {name: (status, set(tops)) for name, status, tops in found}
+    probed = [json.loads(line.removeprefix(_TOLD)) for line in told]
+    assert len(probed) == len(starts)
+    return {name: (status, set(tops)) for name, status, tops in probed}
 
 
 def test_given_a_fresh_start_when_help_is_shown_then_no_engine_is_imported(

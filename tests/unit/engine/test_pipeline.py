@@ -75,8 +75,8 @@ async def test_given_a_conflict_when_run_then_it_is_folded_and_committed_again()
     theirs = iter([admitted("s1", 9, entry=19)])
 
     async def interfere(_: Sequence[Commit]) -> None:
-        for one in theirs:
-            await record(recorder(ledger.inner), [one])
+        for rival in theirs:
+            await record(recorder(ledger.inner), [rival])
 
     ledger.before_commit = interfere
 

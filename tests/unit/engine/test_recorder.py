@@ -32,7 +32,9 @@ from workers.operations.repair.verifying import differences
 
 async def assert_state(ledger: AuditLedger, *applied: Admitted) -> None:
     """The ledger has these responses of a learner and no others, and the state they give."""
-    log = {one.response.response_id: one.response for one in applied}
+    log = {
+        admitted_entry.response.response_id: admitted_entry.response for admitted_entry in applied
+    }
     (learner,) = await ledger.stored([applied[0].key])
     assert {response.response_id: response for response in learner.log} == log
     assert not list(differences(learner, replay(list(log.values()), PARAMETERS), PARAMETERS))
@@ -75,8 +77,8 @@ async def test_given_a_late_response_when_recorded_then_it_tells_what_is_current
     (result,) = await record(recorder(ledger, meter), [late])
 
     await assert_state(ledger, *later, late)
-    (found,) = await ledger.stored([late.key])
-    mastery = {row.concept_id: row.mastery for row in found.concepts}
+    (learner,) = await ledger.stored([late.key])
+    mastery = {row.concept_id: row.mastery for row in learner.concepts}
     of_a, of_b = events_of(result)
     assert of_a["data"]["mastery"] == mastery["a"]
     assert of_b["data"]["mastery"] == mastery["b"]
@@ -85,7 +87,7 @@ async def test_given_a_late_response_when_recorded_then_it_tells_what_is_current
         of_b["data"]["answered_at"],
     )
     assert of_a["data"]["last_answered_at"][:19] == moment(5)[:19]
-    assert of_a["data"]["version"] == found.version
+    assert of_a["data"]["version"] == learner.version
     assert counted(meter, "responses_late") == 1
 
 
@@ -104,11 +106,11 @@ async def test_given_a_repeat_in_the_batch_when_recorded_then_the_first_entry_ow
 
 async def test_given_a_repeat_in_a_later_batch_when_recorded_then_it_publishes_nothing() -> None:
     ledger, meter = MemoryLedger(), EngineMetrics("0")
-    one = recorder(ledger, meter)
-    await record(one, [admitted(number=1, entry=5)])
+    work = recorder(ledger, meter)
+    await record(work, [admitted(number=1, entry=5)])
 
     results = by_entry(
-        await record(one, [admitted(number=1, entry=8), admitted(number=2, entry=9)])
+        await record(work, [admitted(number=1, entry=8), admitted(number=2, entry=9)])
     )
 
     assert [len(results[entry_id(n)].events) for n in (8, 9)] == [0, 1]
@@ -125,9 +127,9 @@ async def test_given_the_owner_again_when_recorded_then_it_publishes_the_stored_
 
     again = by_entry(await record(recorder(ledger), entries))
 
-    for name, one in first.items():
-        assert again[name].version == one.version
-        assert events_of(again[name]) == events_of(one)
+    for name, result in first.items():
+        assert again[name].version == result.version
+        assert events_of(again[name]) == events_of(result)
 
 
 async def test_given_the_owner_behind_a_repeat_in_one_batch_then_the_owner_publishes() -> None:
@@ -216,8 +218,8 @@ async def test_given_another_worker_in_between_when_recorded_then_it_is_folded_a
     turns = iter(theirs)
 
     async def interfere(_: Sequence[Commit]) -> None:
-        for one in turns:
-            await record(recorder(ledger.inner), [one])
+        for turn in turns:
+            await record(recorder(ledger.inner), [turn])
             return
 
     ledger.before_commit = interfere
@@ -239,8 +241,8 @@ async def test_given_a_known_response_beside_a_new_one_in_conflict_then_each_end
     theirs = iter([admitted(number=6)])
 
     async def interfere(_: Sequence[Commit]) -> None:
-        for one in theirs:
-            await record(recorder(ledger.inner), [one])
+        for rival in theirs:
+            await record(recorder(ledger.inner), [rival])
 
     ledger.before_commit = interfere
     results = by_entry(await record(recorder(ledger), [known, new]))
@@ -257,8 +259,8 @@ async def test_given_the_same_response_committed_by_another_in_between_then_only
     theirs = iter([admitted(number=1, entry=30)])
 
     async def interfere(_: Sequence[Commit]) -> None:
-        for one in theirs:
-            await record(recorder(ledger.inner), [one])
+        for rival in theirs:
+            await record(recorder(ledger.inner), [rival])
 
     ledger.before_commit = interfere
     mine = [admitted(number=1, entry=5), admitted(number=1, entry=6, item_id="x")]
@@ -295,4 +297,4 @@ async def test_given_a_batch_then_each_learner_is_asked_for_once_with_each_respo
     )
 
     assert [learner.key for learner in asked] == [key_of("s1"), key_of("s2")]
-    assert [len(one.responses) for one in asked] == [1, 1]
+    assert [len(task.responses) for task in asked] == [1, 1]

@@ -91,10 +91,12 @@ def streams(draw: st.DrawFn) -> list[Admitted]:
     """Entries of two students' responses: late, repeated, a few with another content."""
     entries = []
     for student in STUDENTS:
-        for one in draw(logs(max_size=8)):
+        for response in draw(logs(max_size=8)):
             for copy in range(draw(st.sampled_from((1, 1, 2, 3)))):
                 altered = copy > 0 and draw(st.integers(0, 5)) == 0
-                entries.append((student, one._replace(item_id="another") if altered else one))
+                entries.append(
+                    (student, response._replace(item_id="another") if altered else response)
+                )
     shuffled = draw(st.permutations(entries))
     return [_admitted(*pair, number) for number, pair in enumerate(shuffled)]
 
@@ -112,10 +114,10 @@ def test_given_any_interleaving_when_all_is_acknowledged_then_state_and_events_a
     trial = Trial(entries, seed, crashes)
     asyncio.run(trial.run())
 
-    found = asyncio.run(trial.ledger.stored([LearnerKey("school-7", s) for s in STUDENTS]))
-    log = {(one.key, row.response_id): row for one in found for row in one.log}
+    learners = asyncio.run(trial.ledger.stored([LearnerKey("school-7", s) for s in STUDENTS]))
+    log = {(learner.key, row.response_id): row for learner in learners for row in learner.log}
     assert log.keys() == {(entry.key, entry.response.response_id) for entry in entries}
-    for learner in found:
+    for learner in learners:
         assert not list(differences(learner, replay(learner.log, PARAMETERS), PARAMETERS))
         _assert_oracle(learner.log, {row.concept_id: row for row in learner.concepts})
 

@@ -166,21 +166,28 @@ async def test_given_many_workers_and_redeliveries_when_recorded_then_each_windo
     draw = random.Random(seed)
     ledger = MemoryLedger()
     entries = [admitted(number=n, entry=draw.randrange(600) * 1) for n in range(120)]
-    entries = list({one.entry.entry_id: one for one in entries}.values())
+    entries = list(
+        {admitted_entry.entry.entry_id: admitted_entry for admitted_entry in entries}.values()
+    )
     delivered = draw.sample(entries + draw.sample(entries, 30), len(entries) + 30)
     ended: dict[str, list[RejectionCode | None]] = {}
 
     async def worker(part: list[Admitted]) -> None:
         hooked = HookedLedger(ledger)
         for at in range(0, len(part), 7):
-            some = list({one.entry.entry_id: one for one in part[at : at + 7]}.values())
+            some = list(
+                {
+                    admitted_entry.entry.entry_id: admitted_entry
+                    for admitted_entry in part[at : at + 7]
+                }.values()
+            )
             for settled_entry in await record(limited(hooked, most=4), some):
                 code = None if settled_entry.refusal is None else settled_entry.refusal.code
                 ended.setdefault(settled_entry.entry.entry_id, []).append(code)
 
     await asyncio.gather(*(worker(delivered[n::3]) for n in range(3)))
 
-    windows = Counter(int(one.entry.entry_id[:-5]) // 60 for one in entries)
+    windows = Counter(int(admitted_entry.entry.entry_id[:-5]) // 60 for admitted_entry in entries)
     (stored,) = await ledger.stored([key_of()])
     assert stored.windows == {window * 60: min(4, count) for window, count in windows.items()}
     assert len(stored.log) == sum(stored.windows.values())

@@ -228,16 +228,20 @@ async def test_given_workers_replays_and_activations_at_once_then_the_last_versi
             await _replayer(office, ParametersSource(office.memory, 0.95)).replay()
 
     replaying = asyncio.create_task(replays())
-    found = await asyncio.gather(*map(work, workers))
+    results_of_workers = await asyncio.gather(*map(work, workers))
     await replaying
 
     last = await office.memory.active_version()
     await _replayer(office, workers[0].source).replay()
     await office.assert_all_under(last)
-    logged = [one for key in map(key_of, STUDENTS) for one in await office.memory.stored([key])]
-    assert sum(len(one.responses) for one in logged) == len(entries)
+    logged = [
+        learner for key in map(key_of, STUDENTS) for learner in await office.memory.stored([key])
+    ]
+    assert sum(len(learner.responses) for learner in logged) == len(entries)
     # The owner's entry publishes, whoever sees it through: the same events each time.
-    said = {event for results in found for result in results for event in result.events}
+    said = {
+        event for results in results_of_workers for result in results for event in result.events
+    }
     ids = Counter(json.loads(event)["id"] for event in said)
     assert len(said) >= len(entries)
     assert set(ids.values()) == {1}

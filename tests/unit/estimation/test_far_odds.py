@@ -80,9 +80,9 @@ def test_given_odds_of_any_size_when_moved_then_the_gradient_is_exact(
 def test_given_odds_of_any_size_when_time_passes_then_the_gradient_is_exact(
     mantissa: float, exponent: int, lost: float
 ) -> None:
-    (found,) = gradient_of_loss((1.0,), (mantissa, exponent), lost)
+    (gradient,) = gradient_of_loss((1.0,), (mantissa, exponent), lost)
     q, f = odds_of(mantissa, exponent), Fraction(lost)
-    assert abs(Fraction(found) - (1 - q * f / (q * f + 1))) < Fraction(1, 10**15)
+    assert abs(Fraction(gradient) - (1 - q * f / (q * f + 1))) < Fraction(1, 10**15)
 
 
 @pytest.mark.parametrize("covariance", [(), ((0.1, 0.0, 0.0, 0.0, 0.0), *((0.0,) * 5,) * 4)])
@@ -107,4 +107,4 @@ def test_given_500_right_answers_when_a_day_passes_then_the_next_one_applies(
     assert after.attempts == 501
     assert 0.1 <= after.mastery <= 1.0
     assert len(after.gradient) == len(covariance)
-    assert all(-1e3 < one < 1e3 for one in after.gradient)
+    assert all(-1e3 < value < 1e3 for value in after.gradient)

@@ -40,17 +40,17 @@ def practised(wrong: str) -> dict[int, Learner]:
     Args:
         wrong: which answers are: "none", "all", or each "tenth".
     """
-    learner, found = Learner(), {}
+    learner, states = Learner(), {}
     for k in range(LENGTHS[-1] + 1):
         if k in LENGTHS:
-            found[k] = Learner(
+            states[k] = Learner(
                 last=learner.last,
                 concepts=dict(learner.concepts),
                 abilities=dict(learner.abilities),
             )
         right = {"none": True, "all": False, "tenth": k % 10 != 7}[wrong]
         apply(learner, answer(k, score=float(right)), PARAMETERS)
-    return found
+    return states
 
 
 def predicted(learner: Learner, concept: str) -> float:

@@ -49,7 +49,7 @@ def test_given_any_log_then_surprises_add_up_on_calibrated_scales_and_on_no_othe
 ) -> None:
     learner = Learner()
     wanted: dict[str, list[float]] = {}
-    for response in sorted(log, key=lambda one: one.position):
+    for response in sorted(log, key=lambda answer: answer.position):
         expected = apply(learner, response, parameters).probability_correct
         if parameters.of_scale(response.scale) is not None:
             wanted.setdefault(response.scale, []).append(
@@ -85,7 +85,7 @@ BANK = Parameters(
 def fits(odd: bool, learners: int = 400, answers: int = 60) -> list[float]:
     """Compute person fit of simulated learners; odd ones guess at every item."""
     draw = np.random.default_rng(8)
-    found = []
+    fits_of_learners = []
     for _ in range(learners):
         theta = draw.normal()
         log = []
@@ -94,8 +94,8 @@ def fits(odd: bool, learners: int = 400, answers: int = 60) -> list[float]:
             log.append(answer(number, score=float(draw.random() < (0.5 if odd else p))))
         fit = person_fit(replay(log, BANK).abilities["default"])
         assert fit is not None
-        found.append(fit)
-    return found
+        fits_of_learners.append(fit)
+    return fits_of_learners
 
 
 def test_given_learners_who_answer_as_predicted_then_their_fit_is_near_a_standard_normal() -> None:

@@ -164,8 +164,10 @@ def test_given_any_json_when_written_and_read_then_it_is_the_same(value: Any) ->
 
 
 @given(JSON, JSON)
-def test_given_any_two_values_then_they_are_the_same_if_json_says_so(one: Any, other: Any) -> None:
-    assert same(one, other) is same(other, one) is (canonical(one) == canonical(other))
+def test_given_any_two_values_then_they_are_the_same_if_json_says_so(
+    value: Any, other: Any
+) -> None:
+    assert same(value, other) is same(other, value) is (canonical(value) == canonical(other))
 
 
 def canonical(value: Any) -> Any:
@@ -173,9 +175,9 @@ def canonical(value: Any) -> Any:
     if isinstance(value, bool):
         return ("bool", value)
     if isinstance(value, list):
-        return [canonical(one) for one in value]
+        return [canonical(member) for member in value]
     if isinstance(value, dict):
-        return {name: canonical(one) for name, one in value.items()}
+        return {name: canonical(member) for name, member in value.items()}
     return value
 
 
@@ -184,9 +186,9 @@ def canonical(value: Any) -> Any:
     [(True, 1), (False, 0), (1, "1"), (None, False), ([1], [True]), ({"a": 0}, {"a": False}),
      ([], {}), ([1], [1, 1]), ({"a": 1}, {"b": 1}), (float("nan"), float("nan")), (None, 0)],
 )  # fmt: skip
-def test_given_values_that_python_may_confuse_then_they_differ(one: Any, other: Any) -> None:
-    assert not same(one, other)
-    assert not same(other, one)
+def test_given_values_that_python_may_confuse_then_they_differ(value: Any, other: Any) -> None:
+    assert not same(value, other)
+    assert not same(other, value)
     assert same(1, 1.0)
 
 

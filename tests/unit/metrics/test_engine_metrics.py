@@ -282,7 +282,7 @@ async def test_given_many_scrapes_when_refreshed_then_one_refresh_serves_all_for
     results = await asyncio.gather(
         *(refreshing.refresh() for _ in range(5)), return_exceptions=True
     )
-    assert [type(one) for one in results] == [RedisUnavailable] * 5
+    assert [type(error) for error in results] == [RedisUnavailable] * 5
     assert asked == {"good": 1, "bad": 1}
     now[0] += 1.0
     await asyncio.gather(*(refreshing.refresh() for _ in range(5)))

@@ -21,8 +21,8 @@ def shown(metrics: EngineMetrics, name: str, **labels: str) -> float:
 
 
 def fed(metrics: EngineMetrics, pairs: Any) -> None:
-    for one, outcome in pairs:
-        metrics.predicted([one], [outcome])
+    for response, outcome in pairs:
+        metrics.predicted([response], [outcome])
 
 
 def test_given_no_prediction_then_gauges_are_there_without_a_number() -> None:

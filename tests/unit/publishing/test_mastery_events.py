@@ -148,5 +148,5 @@ def test_given_any_code_then_the_rejection_is_valid(code: RejectionCode) -> None
 
 
 async def test_given_an_entry_then_the_events_bear_its_time_not_the_workers() -> None:
-    (one,) = await published(number=5)
-    assert datetime.fromisoformat(one["time"]) == START.replace(second=5)
+    (event,) = await published(number=5)
+    assert datetime.fromisoformat(event["time"]) == START.replace(second=5)

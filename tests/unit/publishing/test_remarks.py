@@ -25,13 +25,13 @@ KEY = LearnerKey("t", "s")
 
 async def told(ledger: MemoryLedger, key: LearnerKey = KEY) -> list[dict[str, Any]]:
     """The data of all events about a learner."""
-    found = []
+    events = []
     for recorded in ledger._accounts[key].log.values():
         concepts = {change["concept_id"] for change in recorded.outcome["concepts"]}
         for event in restated_events(key, recorded, concepts):
             MasteryChanged.model_validate_json(event)
-            found.append(json.loads(event)["data"])
-    return found
+            events.append(json.loads(event)["data"])
+    return events
 
 
 def data(attempts: int = 3, *, mastered: bool = False, fit: float | None = None) -> dict[str, Any]:
@@ -78,7 +78,10 @@ async def test_given_calibrated_parameters_then_events_say_how_sure_all_is() -> 
         else:
             interval = data["mastery_interval"]
             assert 0.0 <= interval["low"] <= data["mastery"] <= interval["high"] <= 1.0
-    newest = max((one for one in events if one["ability"]["scale"] == "math"), key=_version)
+    newest = max(
+        (data_of_event for data_of_event in events if data_of_event["ability"]["scale"] == "math"),
+        key=_version,
+    )
     (stored,) = await ledger.stored([KEY])
     (math,) = (row for row in stored.abilities if row.scale == "math")
     assert newest["ability"]["person_fit"] == person_fit(math.state)
@@ -132,9 +135,9 @@ async def test_given_the_default_then_the_recorder_tells_neither_interval_of_mas
     results = await record_batch(recorder, entries)
 
     events = [event["data"] for result in results for event in events_of(result)]
-    assert all("mastery_interval" not in one for one in events)
-    assert all("person_fit" not in one["ability"] for one in events)
-    assert [one.get("wheel_spinning", False) for one in events] == [False] * 9 + [True] * 3
+    assert all("mastery_interval" not in event for event in events)
+    assert all("person_fit" not in event["ability"] for event in events)
+    assert [event.get("wheel_spinning", False) for event in events] == [False] * 9 + [True] * 3
     (stored,) = await ledger.stored([key_of()])
     outcomes = [recorded.outcome for recorded in ledger._accounts[stored.key].log.values()]
     for outcome in outcomes:
@@ -142,5 +145,5 @@ async def test_given_the_default_then_the_recorder_tells_neither_interval_of_mas
         assert outcome["probability_correct"] == change["probability_correct"]
 
 
-def _version(one: dict[str, Any]) -> int:
-    return int(one["version"])
+def _version(data: dict[str, Any]) -> int:
+    return int(data["version"])

@@ -80,14 +80,14 @@ async def run(
 
 
 async def published(servers: Servers, shard_count: int = 0) -> list[dict[str, Any]]:
-    found = []
+    events = []
     for number, shard in enumerate(shards(shard_count)):
         entries: Any = await servers.redis.xrange(shard.mastery)
         for _, fields in entries:
             data = MasteryChanged.model_validate_json(fields[b"event"]).data
             assert shard_of(data.tenant_id, data.student_id, shard_count) == number
-            found.append(json.loads(fields[b"event"]))
-    return found
+            events.append(json.loads(fields[b"event"]))
+    return events
 
 
 async def stop_at_second_page(servers: Servers) -> asyncio.Event:
@@ -190,9 +190,11 @@ async def test_given_since_later_than_all_responses_then_nothing_is_published(
 async def test_given_repairs_then_the_report_counts_them_by_kind(servers: Servers) -> None:
     await run(servers, Order(Scope()))
     (learner,) = await servers.graph.learners([LearnerKey("t0", "s000")])
-    one = learner.mastery[0]
-    await servers.graph.repair(Repair([one], [one._replace(mastery=0.5)]))
-    await servers.graph.merge([MasteryChange("t0", "x", "c0", 0.5, 1, False, one.answered_at, 1)])
+    change = learner.mastery[0]
+    await servers.graph.repair(Repair([change], [change._replace(mastery=0.5)]))
+    await servers.graph.merge(
+        [MasteryChange("t0", "x", "c0", 0.5, 1, False, change.answered_at, 1)]
+    )
 
     report = await run(servers, Order(Scope()))
 
@@ -211,9 +213,9 @@ async def test_given_what_comes_back_when_repaired_then_the_run_is_not_good(
 ) -> None:
     await run(servers, Order(Scope()))
     (learner,) = await servers.graph.learners([LearnerKey("t0", "s000")])
-    one = learner.mastery[0]
-    wrong = one._replace(mastery=0.5)
-    await servers.graph.repair(Repair([one], [wrong]))
+    change = learner.mastery[0]
+    wrong = change._replace(mastery=0.5)
+    await servers.graph.repair(Repair([change], [wrong]))
 
     async def in_vain(repair: Repair) -> None:
         assert repair.removals == [wrong]

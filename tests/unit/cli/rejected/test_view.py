@@ -57,7 +57,7 @@ def test_given_a_listing_as_json_then_it_is_one_array_however_it_came(
     listing.add([])
     listing.add([letter(b"?")])
     listing.close()
-    assert [one["code"] for one in json.loads(capsys.readouterr().out)] == [
+    assert [shown["code"] for shown in json.loads(capsys.readouterr().out)] == [
         "conflict",
         "conflict",
         None,

@@ -20,7 +20,7 @@ def observe(
     pairs = list(some)
     for start in range(0, len(pairs), by):
         part = pairs[start : start + by]
-        watch.observe([one for one, _ in part], [one for _, one in part])
+        watch.observe([response for response, _ in part], [outcome for _, outcome in part])
 
 
 def test_given_responses_then_each_counts_overall_by_concept_and_by_history() -> None:
@@ -39,7 +39,9 @@ def test_given_responses_then_each_counts_overall_by_concept_and_by_history() ->
     assert figures.whole.brier == pytest.approx(expected)
     assert list(figures.histories) == list(LABELS)
     for label, attempts in zip(LABELS, (1, 3, 8, 15, 30, 80), strict=True):
-        mine = [k for k, (_, one) in enumerate(pairs) if one.concepts[0].attempts == attempts]
+        mine = [
+            k for k, (_, outcome) in enumerate(pairs) if outcome.concepts[0].attempts == attempts
+        ]
         assert figures.histories[label].brier == pytest.approx(
             brier(score[mine], probability[mine]), abs=2e-3
         )
@@ -107,10 +109,15 @@ def test_given_a_drift_of_one_concept_then_that_one_is_told_once() -> None:
     observe(watch, (told(0.5, float(k % 10 == 0), ["c7"]) for k in range(600)), by=50)
     figures = watch.figures()
 
-    (one,) = [drift for drift in heard if drift.concept_id is not None]
-    assert (one.concept_id, one.kind, one.began, one.parameters_version) == ("c7", "bias", True, 1)
-    assert one.misfit.mean < -0.2
-    assert one.answers > 500
+    (drift_of_concept,) = [drift for drift in heard if drift.concept_id is not None]
+    assert (
+        drift_of_concept.concept_id,
+        drift_of_concept.kind,
+        drift_of_concept.began,
+        drift_of_concept.parameters_version,
+    ) == ("c7", "bias", True, 1)
+    assert drift_of_concept.misfit.mean < -0.2
+    assert drift_of_concept.answers > 500
     assert figures.drifting == {"bias": 1, "excess": 0}
     assert figures.drifts["bias"]
     assert [drift.concept_id for drift in heard].count(None) == 1

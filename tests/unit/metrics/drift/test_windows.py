@@ -93,13 +93,13 @@ def test_given_a_window_far_larger_than_its_answers_then_its_measures_are_the_pl
 def test_given_one_answer_at_a_time_or_all_at_once_then_the_window_is_the_same() -> None:
     scores, predictions = drawn(300, 4)
     rows = np.random.default_rng(5).integers(0, 2, scores.size)
-    one, all_at_once = Windows([50, 80]), Windows([50, 80])
-    fed(one, rows, scores, predictions, *range(1, rows.size))
+    windows, all_at_once = Windows([50, 80]), Windows([50, 80])
+    fed(windows, rows, scores, predictions, *range(1, rows.size))
     fed(all_at_once, rows, scores, predictions)
 
-    for mine, theirs in zip(one.measures(), all_at_once.measures(), strict=True):
+    for mine, theirs in zip(windows.measures(), all_at_once.measures(), strict=True):
         assert mine == pytest.approx(theirs, rel=1e-9)
-    for ones, others in zip(one.misfits(), all_at_once.misfits(), strict=True):
+    for ones, others in zip(windows.misfits(), all_at_once.misfits(), strict=True):
         assert ones == pytest.approx(others, rel=1e-9)
 
 

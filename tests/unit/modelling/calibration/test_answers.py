@@ -75,7 +75,7 @@ def test_given_others_held_out_when_tabled_then_the_table_is_that_of_those_who_a
     assert answers.learners == len(logs)
     assert_alike(answers.table(0), table_of(logs)[0])
     held = np.random.default_rng(1).random(len(logs)) < 0.5
-    kept = [log for log, one in zip(logs, held, strict=True) if not one]
+    kept = [log for log, is_held_out in zip(logs, held, strict=True) if not is_held_out]
     assert_alike(replace(answers, held_out=held).table(0), table_of(kept)[0])
 
 
@@ -84,7 +84,7 @@ def test_given_a_learner_when_replayed_then_the_log_is_as_it_was_but_for_its_ids
     answers = answers_of(logs)
     for number, log in enumerate(logs):
         responses = answers.log(number)
-        assert [one[2:] for one in responses] == [response[2:] for response in log]
+        assert [rebased[2:] for rebased in responses] == [response[2:] for response in log]
         assert sorted(response.position for response in responses) == [
             response.position for response in responses
         ]
@@ -95,13 +95,13 @@ def test_given_other_answers_when_digested_then_another_digest() -> None:
     answers = parted(logs)
     digest = answers.digest()
     assert parted(logs).digest() == digest
-    one = logs[3][0]
+    response = logs[3][0]
     for other in (
-        one._replace(score=1.0 - one.score),
-        one._replace(item_id="another"),
-        one._replace(concept_ids=("another",)),
-        one._replace(scale="another"),
-        one._replace(answered_at_us=7),
+        response._replace(score=1.0 - response.score),
+        response._replace(item_id="another"),
+        response._replace(concept_ids=("another",)),
+        response._replace(scale="another"),
+        response._replace(answered_at_us=7),
     ):
         changed = [log if n != 3 else [other, *log[1:]] for n, log in enumerate(logs)]
         assert parted(changed).digest() != digest

@@ -105,11 +105,11 @@ def test_given_any_parameters_then_features_predict_as_the_engine(*, several: bo
     assert design.shape == (table.link.size, len(FEATURES))
     eta = (design * weights[table.concept]).sum(axis=1)
     logit = np.bincount(table.link, eta * table.share)
-    found = 1.0 / (1.0 + np.exp(-logit))
+    predicted = 1.0 / (1.0 + np.exp(-logit))
     parameters = engine_of(table, model, mastery, weights)
     for learner, place in enumerate(places):
         told = predict_log(logs[place], parameters).expected
-        assert found[table.learner == learner] == pytest.approx(told, abs=1e-12)
+        assert predicted[table.learner == learner] == pytest.approx(told, abs=1e-12)
 
 
 def test_given_any_parameters_then_mastery_is_walked_as_the_engine_does() -> None:
@@ -258,8 +258,8 @@ def test_given_degenerate_data_then_the_fit_is_finite_and_the_same_again(logs: L
     for response in asked:
         told = apply(learner, response, fitted.parameters)
         assert 0.0 < told.probability_correct < 1.0
-        assert all(0.0 < concept < 1.0 for concept in told.concepts)
-    right = sum(one.score for log in logs for one in log) / sum(map(len, logs))
+        assert all(0.0 < chance < 1.0 for chance in told.concepts)
+    right = sum(answer.score for log in logs for answer in log) / sum(map(len, logs))
     told = apply(Learner(), logs[0][0], fitted.parameters)
     assert (told.probability_correct > 0.5) is (right > 0.5) or 0.2 < right < 0.8
 

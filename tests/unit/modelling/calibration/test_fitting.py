@@ -23,14 +23,16 @@ LOGS = simulated(150, 11)
 
 
 def log_likelihoods(logs: list[list[Response]], parameters: Parameters) -> dict[str, float]:
-    found: dict[str, float] = {}
+    masteries: dict[str, float] = {}
     for log in logs:
         learner = Learner()
         for response in log:
             p = apply(learner, response, parameters).probability_correct
             (concept,) = response.concept_ids
-            found[concept] = found.get(concept, 0.0) + math.log(p if response.correct else 1 - p)
-    return found
+            masteries[concept] = masteries.get(concept, 0.0) + math.log(
+                p if response.correct else 1 - p
+            )
+    return masteries
 
 
 @pytest.mark.parametrize("model", ["bkt", "bkt-forgets", "kt-idem", "irt"])
@@ -162,8 +164,8 @@ def test_given_no_such_model_or_no_answer_when_fitted_then_it_is_refused() -> No
 
 
 def test_given_the_same_answers_in_another_order_of_learners_then_the_fit_is_the_same() -> None:
-    one, other = fit("irt", LOGS), fit("irt", LOGS[::-1])
-    scale, again = one.parameters.any_scale, other.parameters.any_scale
+    fitted, other = fit("irt", LOGS), fit("irt", LOGS[::-1])
+    scale, again = fitted.parameters.any_scale, other.parameters.any_scale
     assert scale is not None
     assert again is not None
     assert again.variance == pytest.approx(scale.variance, rel=0.02)

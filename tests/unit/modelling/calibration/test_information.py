@@ -27,18 +27,18 @@ TABLE = table_of(LOGS)[0]
 def hessian(value: Any, at: Floats, step: float = 1e-3) -> Floats:
     """Compute the Hessian of a function of n numbers by differences."""
     n = at.size
-    found = np.empty((n, n))
+    hessian = np.empty((n, n))
     for i in range(n):
         for j in range(n):
             total = 0.0
-            for one in (1, -1):
+            for sign in (1, -1):
                 for other in (1, -1):
                     moved = at.copy()
-                    moved[i] += one * step
+                    moved[i] += sign * step
                     moved[j] += other * step
-                    total += one * other * value(moved)
-            found[i, j] = total / (4.0 * step * step)
-    return found
+                    total += sign * other * value(moved)
+            hessian[i, j] = total / (4.0 * step * step)
+    return hessian
 
 
 def test_given_a_fit_then_its_covariance_is_the_inverse_of_the_likelihoods_curvature() -> None:

@@ -120,9 +120,9 @@ def test_given_held_out_learners_when_predicted_then_as_the_engine_streams_them(
         ]
     )
     held = [n for n in range(len(logs)) if is_held_out(key_of(n))]
-    expected = [one for n in held for one in predict(logs[n], new)]
+    expected = [prediction for n in held for prediction in predict(logs[n], new)]
     assert predicted.new.tolist() == [p for _, p, _ in expected]
-    assert predicted.score.tolist() == [one.score for one, _, _ in expected]
+    assert predicted.score.tolist() == [response.score for response, _, _ in expected]
 
     compared = compare(predicted)
     assert (compared.learners, compared.responses) == (len(held), len(expected))

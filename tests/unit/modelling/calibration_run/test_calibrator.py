@@ -205,15 +205,15 @@ async def test_given_directories_of_the_killed_when_a_week_old_then_the_next_rem
     old, new, other = (
         tmp_path / name for name in ("mastery-calibration-a", "mastery-calibration-b", "photos")
     )
-    for one in (old, new, other):
-        one.mkdir()
-        (one / "score.npy").write_text("answers")
-    for one in (old, other):
+    for directory in (old, new, other):
+        directory.mkdir()
+        (directory / "score.npy").write_text("answers")
+    for directory in (old, other):
         then = time.time() - KEPT_S - 60
-        os.utime(one, (then, then))
+        os.utime(directory, (then, then))
     calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE, directory=tmp_path)
     await calibrator.calibrate(Request("bkt"), said_nothing)
-    assert [one.exists() for one in (old, new, other)] == [False, True, True]
+    assert [directory.exists() for directory in (old, new, other)] == [False, True, True]
 
 
 async def test_given_nobody_or_a_process_that_fails_when_calibrated_then_it_says_so(

@@ -66,7 +66,7 @@ async def test_given_a_lost_answer_when_stored_then_there_is_one_version() -> No
     calibration = await calibrated(ledger)
     assert ledger.lost
     assert (calibration.version, calibration.active) == (2, True)
-    assert [one.version for one in await ledger.versions()] == [1, 2]
+    assert [listed.version for listed in await ledger.versions()] == [1, 2]
 
 
 @pytest.mark.parametrize("activate", ["if-better", "always"])
@@ -106,7 +106,7 @@ async def test_given_a_worker_that_dies_once_it_is_stored_then_another_activates
     await practised(ledger, 40)
     with pytest.raises(_Killed):
         await calibrated(ledger)
-    assert [one.version for one in await ledger.versions()] == [1, 2]
+    assert [listed.version for listed in await ledger.versions()] == [1, 2]
     calibration = await again(ledger)
     assert (calibration.version, calibration.active, calibration.compared_with) == (2, True, 1)
     assert calibration.diagnostics == (await ledger.version(2)).diagnostics

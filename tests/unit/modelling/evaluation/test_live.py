@@ -50,7 +50,7 @@ def told(number: int, probability: float, score: float, **fields: Any) -> Stored
 def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[StoredPrediction]:
     """Predictions that come true, but for a shift; concepts "a" to "d", some together."""
     draw = random.Random(seed)
-    found = []
+    predictions = []
     for number in range(1, size + 1):
         probability = draw.uniform(0.1, 0.85)
         values = {
@@ -59,8 +59,8 @@ def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[
             **fields,
         }
         score = float(draw.random() < probability + shift)
-        found.append(told(number, probability, score, **values))
-    return found
+        predictions.append(told(number, probability, score, **values))
+    return predictions
 
 
 def live_of(*pages: list[StoredPrediction]) -> Live:
@@ -81,7 +81,7 @@ def test_given_predictions_in_the_order_of_keys_then_they_are_those_of_their_rec
     pairs = sorted(zip(live.of_response.tolist(), live.of_concept.tolist(), strict=True))
     assert [(k, live.concepts[c]) for k, c in pairs] == sorted(
         ((k, c) for k, row in enumerate(rows) for c in row.concept_ids),
-        key=lambda one: (one[0], live.concepts.index(one[1])),
+        key=lambda place: (place[0], live.concepts.index(place[1])),
     )
 
 
@@ -89,14 +89,14 @@ def test_given_predictions_then_each_group_is_measured_alone_and_exactly() -> No
     rows = [
         *stream(300),
         *(
-            one._replace(parameters_version=2, version=one.version + 300)
-            for one in stream(200, seed=3)
+            prediction._replace(parameters_version=2, version=prediction.version + 300)
+            for prediction in stream(200, seed=3)
         ),
     ]
     live = live_of(rows)
 
     def expected(chosen: list[StoredPrediction]) -> tuple[float, ...]:
-        score = np.array([response.score for response in chosen])
+        score = np.array([prediction.score for prediction in chosen])
         probability = np.array([prediction.probability for prediction in chosen])
         return (
             len(chosen),
@@ -209,7 +209,7 @@ def test_given_spans_then_they_hold_all_responses_in_order() -> None:
     entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p))
     assert spans[0].entropy == pytest.approx(entropy.mean())
     assert spans[0].bias_error == pytest.approx(math.sqrt((p * (1 - p)).sum()) / 282)
-    assert spans[0].score == pytest.approx(np.mean([response.score for response in first]))
+    assert spans[0].score == pytest.approx(np.mean([prediction.score for prediction in first]))
     assert len(live_of(stream(20_000)).spans()) == 40
     assert len(live_of(stream(3)).spans()) == 1
 
@@ -217,8 +217,8 @@ def test_given_spans_then_they_hold_all_responses_in_order() -> None:
 def test_given_a_concept_that_drifts_then_it_is_named_and_the_others_are_not() -> None:
     rows = stream(4_000, concept_ids=("a",))
     rows += [
-        one._replace(version=one.version + 4_000)
-        for one in stream(400, shift=-0.3, concept_ids=("b",))
+        prediction._replace(version=prediction.version + 4_000)
+        for prediction in stream(400, shift=-0.3, concept_ids=("b",))
     ]
     live = live_of(rows)
     assert drifting(live.by_concept()) == ["b"]
@@ -228,8 +228,8 @@ def test_given_a_concept_that_drifts_then_it_is_named_and_the_others_are_not() -
 def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothing() -> None:
     rows = stream(900)
     rows += [
-        one._replace(version=one.version + 900, parameters_version=2)
-        for one in stream(800, seed=2, shift=-0.2)
+        prediction._replace(version=prediction.version + 900, parameters_version=2)
+        for prediction in stream(800, seed=2, shift=-0.2)
     ]
     html = text_of(render_live(live_of(rows), Selection(EVIL, START_US), NOW, {}))
     check_escaped(html)

@@ -105,9 +105,9 @@ def test_given_answers_on_several_concepts_when_evaluated_then_each_is_traced() 
                 for c in response.concept_ids
             ]
         own = pair // 2 == n
-        assert pair[own].tolist() == [one[0] for one in expected]
-        assert 1.0 / (1.0 + np.exp(-mastery[own])) == pytest.approx([one[1] for one in expected])
-        assert score[own].tolist() == [one[2] for one in expected]
+        assert pair[own].tolist() == [row[0] for row in expected]
+        assert 1.0 / (1.0 + np.exp(-mastery[own])) == pytest.approx([row[1] for row in expected])
+        assert score[own].tolist() == [row[2] for row in expected]
 
 
 def test_given_learners_when_folded_then_folds_are_those_of_the_protocol() -> None:

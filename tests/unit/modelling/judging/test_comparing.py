@@ -135,8 +135,8 @@ def test_given_spans_when_joined_then_as_one_span_and_json_keeps_all(
     predicted = predict_held_out(answers, whole, _OTHER, Parameters())
     middles = [n for n in range(learners) if is_held_out(key_of(n))]
     parts = [predict_held_out(answers, (n, n + 1), _OTHER, Parameters()) for n in middles]
-    for one, other in zip(predicted, together(parts), strict=True):
-        assert (one == other).all()
+    for column, other in zip(predicted, together(parts), strict=True):
+        assert (column == other).all()
     assert predicted.linked_answer.size == predicted.new_mastery.size >= predicted.score.size
     compared = compare(predicted)
     assert compared.learners == held

@@ -173,11 +173,11 @@ def test_given_any_answers_when_mastery_is_fitted_then_it_is_within_reach(
     fitted = mastery_parameters(table, fit_mastery(table))
     parameters = Parameters(
         default=fitted.default,
-        concepts={name: ConceptParameters(one) for name, one in fitted.own.items()},
+        concepts={name: ConceptParameters(bkt) for name, bkt in fitted.own.items()},
     )
     assert out_of_reach(parameters) == []
     assert lowest_ceiling(parameters) >= LOWEST
-    for one in (fitted.default, *fitted.own.values()):
-        assert one.forget == 0.0
-        assert one.prior >= 0.05 - 1e-12
-        assert (1.0 - one.slip) / one.guess >= 1.5 - 1e-9
+    for bkt in (fitted.default, *fitted.own.values()):
+        assert bkt.forget == 0.0
+        assert bkt.prior >= 0.05 - 1e-12
+        assert (1.0 - bkt.slip) / bkt.guess >= 1.5 - 1e-9

@@ -109,7 +109,7 @@ class TestValidity:
         assert measured.at_threshold.share == 0.0
         assert math.isnan(measured.at_threshold.right_after)
         assert math.isnan(measured.lapses)
-        assert all(math.isnan(one) for one in measured.answers_until)
+        assert all(math.isnan(share) for share in measured.answers_until)
 
     def test_without_answers_nothing_is_defined(self) -> None:
         measured = validity(trace())
@@ -206,12 +206,12 @@ class TestDifference:
     def test_without_following_answers_nothing_is_known(self) -> None:
         alone = trace((0, 0.9, 1.0), (1, 0.9, 1.0))
         difference = validity_difference(alone, alone, np.array([0, 1]), 0.5)
-        assert all(math.isnan(one) for one in difference)
+        assert all(math.isnan(value) for value in difference)
 
     def test_the_error_is_that_of_repeated_samples(self) -> None:
         rng = np.random.default_rng(1)
-        found = [validity_difference(*self._sample(rng), 0.5) for _ in range(400)]
-        differences, errors = np.array(found).T
+        drawn = [validity_difference(*self._sample(rng), 0.5) for _ in range(400)]
+        differences, errors = np.array(drawn).T
         assert errors.mean() == pytest.approx(differences.std(ddof=1), rel=0.12)
 
     @staticmethod

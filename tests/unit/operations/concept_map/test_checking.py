@@ -64,7 +64,7 @@ def test_given_several_cycles_when_checked_then_each_is_told(path: Path) -> None
 
     assert len(told) == 3
     for number in range(3):
-        assert any(f"'{number}a' → '{number}b' → '{number}a'" in one for one in told)
+        assert any(f"'{number}a' → '{number}b' → '{number}a'" in text for text in told)
 
 
 def test_given_a_cycle_through_what_is_registered_when_checked_then_that_is_told(

@@ -129,7 +129,7 @@ async def test_given_the_map_of_the_ledger_when_the_graph_is_repaired_then_both_
     repairing = GraphMap(ledger=ledger, graph=graph, retrying=Retrying())
 
     looked = await looking.of_tenant("t")
-    (repaired,) = [found async for found in repairing.of(None)]
+    (repaired,) = [differences_of_tenant async for differences_of_tenant in repairing.of(None)]
 
     assert looked == repaired
     assert [difference.should.concept_id for difference in repaired] == ["a", "b", "c"]

@@ -286,7 +286,7 @@ async def test_given_an_entry_on_its_way_when_delivered_again_then_it_is_not_tak
     task = await _started(world, what=release.wait)
     (entry_id,) = world.runner.in_flight
     entries: Any = await world.redis.xrange(JOBS, entry_id, entry_id)
-    again = RawBatch(JOBS, [RawEntry(one.decode(), fields) for one, fields in entries])
+    again = RawBatch(JOBS, [RawEntry(entry_id.decode(), fields) for entry_id, fields in entries])
     await asyncio.wait_for(world.runner.submit(again), _WITHIN_S)
     release.set()
     await asyncio.wait_for(task, _WITHIN_S)

@@ -100,11 +100,11 @@ async def test_given_workers_when_a_slot_comes_then_it_is_asked_for_once_and_a_m
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = _Clock(monkeypatch)
-    one, other = _scheduler(world), _scheduler(world)
+    first, other = _scheduler(world), _scheduler(world)
     # What was before anybody looked is not made up for.
-    assert await one.look() == await other.look() == []
+    assert await first.look() == await other.look() == []
     clock.now_ms = _ms(2026, 11, 21, 3, 30)
-    asked = await asyncio.gather(one.look(), other.look())
+    asked = await asyncio.gather(first.look(), other.look())
     assert {slot.tenant_id for slots in asked for slot in slots} == {"school-7", "school-8"}
     assert await world.redis.xlen(JOBS) == 2
     # Three nights without a worker: one job of each, and that the latest.
@@ -114,7 +114,7 @@ async def test_given_workers_when_a_slot_comes_then_it_is_asked_for_once_and_a_m
     # Sunday's calibration is too long ago by now, and is left to the next.
     assert not [slot for slot in late if slot.kind == "calibrate"]
     assert await world.redis.xlen(JOBS) == 4
-    assert await one.look() == []
+    assert await first.look() == []
     # Another expression begins with its own next slot.
     moved = replace(SCHEDULE, expressions={"verify": "40 3 * * *"})
     assert await _scheduler(world, moved).look() == []

@@ -116,9 +116,9 @@ async def test_given_two_learners_when_one_is_erased_then_the_other_keeps_all(
     report = await place.eraser().erase(KEY, refuse=False)
 
     assert report.rows == planned.rows
-    for one in (planned, report):
-        assert (one.responses, one.mastery, one.unlocked, one.jobs) == (1, 1, 1, 1)
-        assert one.relationships == 5
+    for counts in (planned, report):
+        assert (counts.responses, counts.mastery, counts.unlocked, counts.jobs) == (1, 1, 1, 1)
+        assert counts.relationships == 5
     assert not await place.graph.knows(KEY)
     (other,) = await place.graph.learners([OTHER])
     assert len(other.attendance) == 2

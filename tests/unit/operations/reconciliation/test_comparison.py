@@ -39,13 +39,13 @@ def compared(should: list[MasteryChange], held: list[MasteryChange]) -> list[Dif
 def test_given_a_relationship_when_compared_then_its_kind_says_how_it_differs(
     held: list[MasteryChange], kind: str
 ) -> None:
-    (found,) = compared([ONE], held)
+    (difference,) = compared([ONE], held)
 
-    assert found.kind == kind
-    assert found.forced == (kind not in {"missing", "behind"})
-    repair = repair_of([found])
+    assert difference.kind == kind
+    assert difference.forced == (kind not in {"missing", "behind"})
+    repair = repair_of([difference])
     assert repair.merges == [ONE]
-    assert repair.removals == (held if found.forced else [])
+    assert repair.removals == (held if difference.forced else [])
     assert len(repair) == len(repair.merges) + len(repair.removals)
 
 
@@ -57,15 +57,15 @@ def test_given_a_concept_whose_answers_were_all_voided_then_its_place_in_the_gra
     None
 ):
     assert compared([], [ONE._replace(attempts=0)]) == []
-    (found,) = compared([ONE], [ONE._replace(attempts=0)])
-    assert found.kind == "altered"
+    (difference,) = compared([ONE], [ONE._replace(attempts=0)])
+    assert difference.kind == "altered"
 
 
 def test_given_what_the_ledger_does_not_have_then_it_is_stray_and_only_taken_away() -> None:
-    (found,) = compared([], [ONE])
+    (difference,) = compared([], [ONE])
 
-    assert (found.kind, found.forced) == ("stray", True)
-    repair = repair_of([found])
+    assert (difference.kind, difference.forced) == ("stray", True)
+    repair = repair_of([difference])
     assert (repair.removals, repair.merges) == ([ONE], [])
 
 
@@ -73,7 +73,7 @@ def test_given_the_same_ids_in_two_kinds_then_they_are_two_relationships() -> No
     ability = AbilityChange(*KEY, "c", 0.5, 1.0, 7)
     differing = differences(StoredLearner(KEY, [ONE]), StoredLearner(KEY, [], [ability]))
 
-    assert [one.kind for one in differing] == ["missing", "stray"]
+    assert [difference.kind for difference in differing] == ["missing", "stray"]
 
 
 def test_given_a_difference_then_people_and_programs_read_what_both_sides_have() -> None:

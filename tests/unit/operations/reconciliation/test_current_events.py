@@ -24,8 +24,8 @@ NOW_US = 1_800_000_000_000_000
 
 
 async def current_of(ledger: MemoryLedger) -> Current:
-    (one,) = await ledger.current([KEY])
-    return one
+    (learner,) = await ledger.current([KEY])
+    return learner
 
 
 def parsed(events: list[bytes]) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ async def test_given_a_log_then_the_events_carry_all_that_is_current_with_their_
         assert set(restated.events) <= every
         assert len(restated.events) == len(set(restated.events)) < len(every)
         assert restated.unpublished == 0
-        versions = [one["data"]["version"] for one in parsed(restated.events)]
+        versions = [event["data"]["version"] for event in parsed(restated.events)]
         assert versions == sorted(versions)
         (stored,) = await ledger.stored([KEY])
         wanted = expected(stored)
@@ -109,11 +109,11 @@ async def test_given_an_ability_that_no_current_concept_tells_then_its_event_com
     await record(ledger, KEY, [answer(0, scale="math", session="s-1")])
     await record(ledger, KEY, [answer(1, scale="verbal", session="s-2")])
 
-    one, two = parsed(current_events(await current_of(ledger), NOW_US).events)
+    event, two = parsed(current_events(await current_of(ledger), NOW_US).events)
 
-    assert (one["data"]["ability"]["scale"], one["data"]["session_id"]) == ("math", "s-1")
+    assert (event["data"]["ability"]["scale"], event["data"]["session_id"]) == ("math", "s-1")
     assert (two["data"]["ability"]["scale"], two["data"]["session_id"]) == ("verbal", "s-2")
-    assert one["data"]["version"] < two["data"]["version"]
+    assert event["data"]["version"] < two["data"]["version"]
 
 
 async def rewritten(*columns: str) -> tuple[MemoryLedger, Current]:

@@ -68,7 +68,7 @@ async def test_given_a_learner_who_cant_be_replayed_then_all_others_are_and_it_i
     assert world.meter.left[-1] == 2
     warned = [line for line in logs if line["event"] == "learner_not_replayed"]
     assert len(warned) == 2
-    assert all(one["error"] and one["why"] for one in warned)
+    assert all(line["error"] and line["why"] for line in warned)
     assert not any(key.student_id in str(warned) for key in faulty)
 
     # Mended, and later faulty again: that is said again.

@@ -208,7 +208,7 @@ async def test_given_an_item_then_all_answers_to_it_in_the_span_are_corrected_pa
         r.response_id for r in meant
     }
     assert (await stored(ledger, LearnerKey("school-8", "other"))).corrections == []
-    again = [one async for _, page in corrector.of_item(span) for one in page]
+    again = [corrected async for _, page in corrector.of_item(span) for corrected in page]
     assert {corrected.ending for corrected in again} == {"unchanged"}
 
 
@@ -252,8 +252,8 @@ async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_i
     corrector = Corrector(ledger=ledger, parameters=source, verdict=VOID)
     await corrector.correct([(KEY, log[0].response_id)])
 
-    (one,) = await read([KEY])
-    assert one.parameters_version == version
+    (learner,) = await read([KEY])
+    assert learner.parameters_version == version
 
 
 # What is told

@@ -56,14 +56,14 @@ async def test_given_a_scale_and_a_session_that_changed_alone_then_some_event_te
 
     await rebuilt(ledger)
 
-    data = {one["concept_id"]: one for one in await told(ledger)}
+    data = {change["concept_id"]: change for change in await told(ledger)}
     assert data.keys() == {"b", "c"}
     assert data["b"]["ability"]["scale"] == "verbal"
     assert data["b"]["ability"]["previous_theta"] == pytest.approx(0.0, abs=1e-12)
     assert data["c"]["session_id"] == "s1"
     assert data["c"]["session"]["responses"] == 2
     assert data["c"]["previous_mastery"] == 0.25
-    assert {one["cause"] for one in data.values()} == {"rebuild"}
+    assert {change["cause"] for change in data.values()} == {"rebuild"}
     assert "correction" not in data["b"]
 
 
@@ -109,7 +109,7 @@ async def test_given_other_parameters_when_rebuilt_then_the_state_is_under_them(
     ledger = await ledger_with(log)
     other = Parameters(version=2)
     rebuilder = Rebuilder(ledger=ledger, parameters=other)
-    (page,) = [one async for one in rebuilder.rebuild(KEY)]
+    (page,) = [page async for page in rebuilder.rebuild(KEY)]
     assert page.repaired == [KEY]
     assert list(differences(await stored(ledger), replay(log, other), other)) == []
 
@@ -120,12 +120,12 @@ async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure
     rebuilder = Rebuilder(ledger=ledger, parameters=LAST_STEP)
     assert [page.repaired async for page in rebuilder.rebuild(KEY)] == [[KEY]]
 
-    found = {data["concept_id"]: data for data in await told(ledger)}
+    by_concept = {data["concept_id"]: data for data in await told(ledger)}
 
     learner = await stored(ledger)
     rows = {row.concept_id: row for row in learner.concepts}
-    assert found.keys() == rows.keys()
-    for name, data in found.items():
+    assert by_concept.keys() == rows.keys()
+    for name, data in by_concept.items():
         row = rows[name]
         if row.mastery_low is None:
             assert "mastery_interval" not in data
@@ -133,7 +133,7 @@ async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure
             wanted = {"low": row.mastery_low, "high": row.mastery_high}
             assert data["mastery_interval"] == wanted
     fits = {row.scale: person_fit(row.state) for row in learner.abilities}
-    for data in found.values():
+    for data in by_concept.values():
         assert data["ability"].get("person_fit") == fits[data["ability"]["scale"]]
     assert all(fits.values())
 

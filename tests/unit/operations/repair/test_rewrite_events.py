@@ -40,11 +40,11 @@ async def test_given_other_parameters_when_rewritten_then_one_replay_gives_state
     rewrite = rewriting(stored, new)
 
     assert rewrite is not None
-    by_id = {one.response_id: one for one in LOG}
-    assert len(rewrite.changes) == len({c for one in LOG for c in one.concept_ids})
+    by_id = {answer.response_id: answer for answer in LOG}
+    assert len(rewrite.changes) == len({c for answer in LOG for c in answer.concept_ids})
     for change in rewrite.changes:
         response = by_id[change.data["response_id"]]
-        before = replay([one for one in LOG if one.position < response.position], new)
+        before = replay([answer for answer in LOG if answer.position < response.position], new)
         assert change.data["probability_correct"] == concept_prediction(
             before, change.concept_id, response, new
         )

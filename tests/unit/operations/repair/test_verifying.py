@@ -31,12 +31,12 @@ async def _ledger(*keys: LearnerKey, log: Sequence[Response] = LOG) -> MemoryLed
 
 
 async def _stored() -> Stored:
-    (one,) = await (await _ledger(KEY)).stored([KEY])
+    (learner,) = await (await _ledger(KEY)).stored([KEY])
     return replace(
-        one,
-        concepts=sorted(one.concepts),
-        abilities=sorted(one.abilities),
-        sessions=sorted(one.sessions),
+        learner,
+        concepts=sorted(learner.concepts),
+        abilities=sorted(learner.abilities),
+        sessions=sorted(learner.sessions),
     )
 
 
@@ -178,10 +178,10 @@ async def test_given_another_threshold_then_what_is_mastered_differs() -> None:
 
 
 async def test_given_a_difference_then_its_line_names_who_what_and_both_values() -> None:
-    (found, *_) = differences(
+    (difference, *_) = differences(
         _row("concepts", 0, attempts=99)(await _stored()), replay(LOG, PARAMETERS), PARAMETERS
     )
-    text = str(found)
+    text = str(difference)
     attempts = replay(LOG, PARAMETERS).concepts["c0"].attempts
     for part in ("school-7", "student-42", "attempts of 'c0'", "is 99", f"gives {attempts}"):
         assert part in text
@@ -204,11 +204,11 @@ async def test_given_one_wrong_learner_on_the_last_page_then_only_it_differs() -
     account = ledger._accounts[keys[-1]]
     account.concepts["c0"] = account.concepts["c0"]._replace(attempts=1000)
 
-    found = [
+    differing = [
         difference async for page in verify(ledger, PARAMETERS) for difference in page.differences
     ]
 
-    assert [(difference.key, difference.stored) for difference in found] == [(keys[-1], 1000)]
+    assert [(difference.key, difference.stored) for difference in differing] == [(keys[-1], 1000)]
 
 
 async def test_given_an_empty_ledger_then_there_is_no_page() -> None:

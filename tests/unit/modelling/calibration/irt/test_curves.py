@@ -58,9 +58,14 @@ def test_given_abilities_far_out_when_logs_are_taken_then_no_step_is_lost(model:
 
 def test_given_items_of_several_models_when_put_in_a_bank_then_they_come_back() -> None:
     items = [item(model, 1.1, -0.3, 0.4) for model in (*MODELS, *MODELS)]
-    for one, other in zip(bank_of(items).items(), items, strict=True):
-        assert one.model == other.model
-        assert [one.discrimination, *one.thresholds, one.lower, one.upper] == pytest.approx(
+    for curves, other in zip(bank_of(items).items(), items, strict=True):
+        assert curves.model == other.model
+        assert [
+            curves.discrimination,
+            *curves.thresholds,
+            curves.lower,
+            curves.upper,
+        ] == pytest.approx(
             [other.discrimination, *other.thresholds, other.lower, other.upper], abs=1e-12
         )
 

@@ -23,7 +23,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def some_items(model: Model, number: int, seed: int, steps: int = 3) -> list[Item]:
     draw = np.random.default_rng(seed)
-    found = []
+    items = []
     for place in range(number):
         a, b = float(draw.uniform(0.7, 1.6)), float(draw.normal(0.0, 0.8))
         stepped = model in {"graded", "partial_credit"}
@@ -31,9 +31,9 @@ def some_items(model: Model, number: int, seed: int, steps: int = 3) -> list[Ite
         lower = 0.15 if model in {"3PL", "4PL"} else 0.0
         upper = 0.95 if model == "4PL" else 1.0
         slope = 1.2 if model == "1PL" else a
-        found.append(Item(slope, thresholds, lower, upper, model))
+        items.append(Item(slope, thresholds, lower, upper, model))
         assert place < number
-    return found
+    return items
 
 
 def some_answers(model: Model, persons: int, seed: int, missing: float = 0.0) -> ResponseData:
@@ -159,16 +159,27 @@ def test_given_many_answers_when_calibrated_then_items_lie_within_their_errors(
     calibration = fitted(drawn(items, theta, 5, missing=0.2), model, tolerance=1e-4)
     assert calibration.converged
     off = []
-    for place, (one, true) in enumerate(zip(calibration.items, items, strict=True)):
+    for place, (fitted_item, true) in enumerate(zip(calibration.items, items, strict=True)):
         # 1PL items have one slope among them: it counts once.
-        slopes = [(one.item.discrimination, true.discrimination, one.errors.discrimination)]
+        slopes = [
+            (
+                fitted_item.item.discrimination,
+                true.discrimination,
+                fitted_item.errors.discrimination,
+            )
+        ]
         pairs = [
             *(slopes if model != "1PL" or not place else []),
-            *zip(one.item.thresholds, true.thresholds, one.errors.thresholds, strict=True),
+            *zip(
+                fitted_item.item.thresholds,
+                true.thresholds,
+                fitted_item.errors.thresholds,
+                strict=True,
+            ),
         ]
-        off += [(found - truth) / error for found, truth, error in pairs]
-        assert 0.8 < one.infit < 1.2
-        assert 0.7 < one.outfit < 1.3
+        off += [(estimate - truth) / error for estimate, truth, error in pairs]
+        assert 0.8 < fitted_item.infit < 1.2
+        assert 0.7 < fitted_item.outfit < 1.3
     assert np.abs(off).max() < 4.5
     # Priors that are right draw estimates nearer than their errors say.
     least = 0.3 if model in {"3PL", "4PL"} else 0.55
@@ -181,8 +192,15 @@ def test_given_several_models_when_calibrated_together_then_each_item_keeps_its_
     theta = np.random.default_rng(1).normal(size=1500)
     answers = drawn(items, theta, 2)
     calibration = calibrate(answers, models, steps=[1, 3, 1, 1, 3, 1], priors=WEAK_PRIORS)
-    assert [one.item.model for one in calibration.items] == models
-    assert [len(one.item.thresholds) for one in calibration.items] == [1, 3, 1, 1, 3, 1]
+    assert [fitted_item.item.model for fitted_item in calibration.items] == models
+    assert [len(fitted_item.item.thresholds) for fitted_item in calibration.items] == [
+        1,
+        3,
+        1,
+        1,
+        3,
+        1,
+    ]
     assert calibration.items[0].item.discrimination == calibration.items[3].item.discrimination
     assert calibration.items[5].item.lower > 0.0
     for item, true in zip(calibration.items, items, strict=True):
@@ -213,9 +231,9 @@ def test_given_a_fit_when_errors_are_told_then_they_are_those_of_a_numerical_hes
     for i in range(n):
         for j in range(i, n):
             total = 0.0
-            for one, other, sign in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)):
+            for first_sign, other, sign in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)):
                 moved = at.copy()
-                moved[i] += one * step
+                moved[i] += first_sign * step
                 moved[j] += other * step
                 total += sign * value(moved)
             hessian[i, j] = hessian[j, i] = total / (4.0 * step * step)
@@ -291,7 +309,8 @@ def test_given_few_answers_when_priors_are_learnt_then_items_come_nearer_the_tru
     assert together.priors.discrimination is not None
     assert together.priors.difficulty is not None
     rmse = [
-        np.sqrt(((numbers(found)[:, :2] - truth) ** 2).mean(axis=0)) for found in (alone, together)
+        np.sqrt(((numbers(calibration)[:, :2] - truth) ** 2).mean(axis=0))
+        for calibration in (alone, together)
     ]
     assert (rmse[1] < rmse[0]).all()
 
