@@ -182,7 +182,7 @@ def canonical(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("value", "other"),
     [(True, 1), (False, 0), (1, "1"), (None, False), ([1], [True]), ({"a": 0}, {"a": False}),
      ([], {}), ([1], [1, 1]), ({"a": 1}, {"b": 1}), (float("nan"), float("nan")), (None, 0)],
 )  # fmt: skip

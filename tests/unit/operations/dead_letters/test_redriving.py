@@ -17,7 +17,7 @@ def test_given_a_refused_response_then_nothing_is_in_its_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "words"),
+    ("dead_letter", "words"),
     [
         (letter(b"?"), "not a rejection of this engine"),
         (letter(b'{"data": {"stream": "s", "entry_id": "7"}}'), "not a rejection of this engine"),
