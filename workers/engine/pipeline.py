@@ -7,7 +7,6 @@ from enum import Enum, auto
 
 import structlog
 
-from contracts.streams import Shard
 from workers.admission.admission import Admission
 from workers.admission.parking import Parking
 from workers.admission.verdicts import Admitted, Deferred, Rejection
@@ -68,12 +67,12 @@ class Pipeline:
         self._parking = parking
 
     async def run(
-        self, shard: Shard, batch: RawBatch, *, wait_for_ledger: bool = True
+        self, route: Route, batch: RawBatch, *, wait_for_ledger: bool = True
     ) -> AsyncGenerator[Step, None]:
         """Take a batch through all steps; yields before each step that may have to wait.
 
         Args:
-            shard: the shard of the batch.
+            route: where the entries come from, and where their events go.
             batch: entries of one stream.
             wait_for_ledger: wait while the ledger is away.
 
@@ -84,30 +83,29 @@ class Pipeline:
         """
         recorder = self.recorder if wait_for_ledger else self._recorder_without_retry
         admitted, settled, deferred = self.admit(batch)
-        await self.park(shard, deferred)
+        await self.park(route, deferred)
 
         yield Step.LOAD
         await recorder.look_up(admitted)
         unsettled = grouped(admitted)
         while unsettled:
             parameters = await recorder.load(unsettled)
-            done, ready, again = recorder.settling.loaded(shard.responses, unsettled)
+            done, ready, again = recorder.settling.loaded(route.source, unsettled)
             settled += done
             unsettled = again
             if not ready:
                 continue
-            commits = await recorder.fold(shard.responses, ready, parameters)
+            commits = await recorder.fold(route.source, ready, parameters)
 
             yield Step.COMMIT
             answers = await recorder.commit(commits)
             done, conflicting, again = recorder.settling.committed(
-                shard.responses, ready, commits, answers
+                route.source, ready, commits, answers
             )
             settled += done
             unsettled = [*conflicting, *unsettled, *again]
 
         yield Step.PUBLISH
-        route = Route.of_responses(shard)
         self.make_events(route, settled, batch.deliveries)
         await self.publish(route, settled)
 
@@ -117,20 +115,20 @@ class Pipeline:
         with self._meter.stage("admit"):
             judged = [self.admission.judge(entry, batch.now_ms) for entry in batch]
         return (
-            [one for one in judged if isinstance(one, Admitted)],
+            [verdict for verdict in judged if isinstance(verdict, Admitted)],
             [
-                Settled(one.entry, refusal=one.refusal, event=one.event)
-                for one in judged
-                if isinstance(one, Rejection)
+                Settled(verdict.entry, refusal=verdict.refusal, event=verdict.event)
+                for verdict in judged
+                if isinstance(verdict, Rejection)
             ],
-            [one for one in judged if isinstance(one, Deferred)],
+            [verdict for verdict in judged if isinstance(verdict, Deferred)],
         )
 
-    async def park(self, shard: Shard, deferred: Sequence[Deferred]) -> None:
+    async def park(self, route: Route, deferred: Sequence[Deferred]) -> None:
         """Keep entries whose key is unknown, until a newer key set decides."""
         parking = self._parking
         if deferred and parking is not None:
-            await self._retrying.call(lambda: parking.park(shard, deferred))
+            await self._retrying.call(lambda: parking.park(route, deferred))
 
     def make_events(
         self, route: Route, settled: list[Settled], deliveries: Mapping[str, int]
@@ -142,18 +140,24 @@ class Pipeline:
             settled: the entries; the list is changed in place.
             deliveries: how often each entry was delivered, by id; an entry not named, once.
         """
-        settled.sort(key=lambda one: one.version)
+        settled.sort(key=lambda settled_entry: settled_entry.version)
         debugging = _log.is_enabled_for(logging.DEBUG)
-        for one in settled:
-            if one.admitted is not None and one.recorded is not None:
-                one.events = mastery_events(one.admitted, one.recorded)
+        for settled_entry in settled:
+            if settled_entry.admitted is not None and settled_entry.recorded is not None:
+                settled_entry.events = mastery_events(
+                    settled_entry.admitted, settled_entry.recorded
+                )
             if debugging:
-                log_settled(route.source, one)
-            if one.refusal is not None:
-                self._meter.rejected(one.refusal.code)
-                log_rejected(route.source, one, one.refusal)
-                times, now = deliveries.get(one.entry.entry_id, 1), datetime.now(UTC)
-                one.events = [rejection_event(route.source, one.entry, one.refusal, times, now)]
+                log_settled(route.source, settled_entry)
+            if settled_entry.refusal is not None:
+                self._meter.rejected(settled_entry.refusal.code)
+                log_rejected(route.source, settled_entry, settled_entry.refusal)
+                times, now = deliveries.get(settled_entry.entry.entry_id, 1), datetime.now(UTC)
+                settled_entry.events = [
+                    rejection_event(
+                        route.source, settled_entry.entry, settled_entry.refusal, times, now
+                    )
+                ]
 
     async def publish(self, route: Route, settled: Sequence[Settled]) -> None:
         """Acknowledge entries and publish their events, in the order given."""

@@ -102,7 +102,8 @@ class Recorder:
         with self._meter.stage("fold"):
             folded = await fold_in_turns(tasks, parameters)
         return [
-            self._commit_of(stream, group, one) for group, one in zip(groups, folded, strict=True)
+            self._commit_of(stream, group, result)
+            for group, result in zip(groups, folded, strict=True)
         ]
 
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Loaded]:

@@ -204,12 +204,12 @@ def _channel(made: dict[str, Any], key: str, channel: Channel) -> dict[str, Any]
 
 def _operation(made: dict[str, Any], key: str, channel: Channel) -> dict[str, Any]:
     action = made["operations"][key]["action"]
-    who = "The engine receives" if action == "receive" else "The engine sends"
+    subject = "The engine receives" if action == "receive" else "The engine sends"
     return {
         "action": action,
         "channel": {"$ref": f"#/channels/{key}"},
         "title": channel.operation,
-        "summary": f"{who}: {channel.summary}",
+        "summary": f"{subject}: {channel.summary}",
         "tags": [{"name": channel.tag}],
         "messages": [
             {"$ref": f"#/channels/{key}/messages/{event.__name__}"} for event in channel.events

@@ -57,5 +57,5 @@ def test_given_items_at_their_bounds_when_averaged_then_the_mean_lies_between_th
 ) -> None:
     mean = mean_item(items * repeats)
     for name in ("difficulty", "discrimination", "lower", "upper"):
-        values = [getattr(one, name) for one in items]
+        values = [getattr(item, name) for item in items]
         assert min(values) <= getattr(mean, name) <= max(values)

@@ -108,12 +108,14 @@ def test_given_a_model_when_rendered_then_a_whole_page_that_loads_nothing(chosen
 def test_given_fitted_concepts_when_rendered_then_a_row_has_their_numbers() -> None:
     data = evaluation("bkt")
     html = render_evaluation(data)
-    responses = [one for log in LOGS.values() for one in log if one.concept_ids == ("c1",)]
+    responses = [
+        response for log in LOGS.values() for response in log if response.concept_ids == ("c1",)
+    ]
     own = data.fitted.parameters.concepts["c1"].mastery
     assert isinstance(own, BktParameters)
     assert cells(html, "c1") == [
         f"{len(responses)}",
-        f"{np.mean([one.score for one in responses]):.0%}",
+        f"{np.mean([response.score for response in responses]):.0%}",
         *(f"{value:.3f}" for value in (own.prior, own.learn, own.guess, own.slip, own.forget)),
     ]
 
@@ -176,8 +178,16 @@ def test_given_nothing_fitted_when_rendered_then_it_says_so() -> None:
 def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:
     logs = {
         n: [
-            Response(one.response_id, None, EVIL, (EVIL,), "default", one.score, one.answered_at_us)
-            for one in log
+            Response(
+                response.response_id,
+                None,
+                EVIL,
+                (EVIL,),
+                "default",
+                response.score,
+                response.answered_at_us,
+            )
+            for response in log
         ]
         for n, log in LOGS.items()
     }
