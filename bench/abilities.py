@@ -23,7 +23,7 @@ MODELS: tuple[Model, ...] = ("1PL", "2PL", "3PL", "4PL", "graded", "partial_cred
 
 
 def bank_for(model: Model, draw: np.random.Generator) -> list[Item]:
-    found = []
+    bank = []
     for _ in range(ITEMS):
         a = 1.0 if model == "1PL" else float(draw.lognormal(0.0, 0.3))
         b = float(draw.normal())
@@ -31,12 +31,12 @@ def bank_for(model: Model, draw: np.random.Generator) -> list[Item]:
         upper = float(draw.uniform(0.85, 0.98)) if model == "4PL" else 1.0
         stepped = model in {"graded", "partial_credit"}
         thresholds = tuple(b + np.array([-0.9, 0.0, 0.9]) * stepped)[: STEPS if stepped else 1]
-        found.append(Item(a, thresholds, lower, upper, model))
-    return found
+        bank.append(Item(a, thresholds, lower, upper, model))
+    return bank
 
 
-def report(title: str, found: Abilities, theta: Floats) -> None:
-    mean, error, low, high = found
+def report(title: str, estimates: Abilities, theta: Floats) -> None:
+    mean, error, low, high = estimates
     off = mean - theta
     inside = ((low < theta) & (theta < high)).mean()
     print(
@@ -91,16 +91,16 @@ def steps_of(bank: Bank, item: Ints, theta: Floats, draw: np.random.Generator) -
 
 def online(items: list[Item], item: Ints, score: Floats) -> tuple[Floats, Floats]:
     """Compute mean and standard deviation of each learner's ability after all answers."""
-    engine = [parameters_of(one) for one in items]
-    found = []
+    engine = [parameters_of(answer_score) for answer_score in items]
+    states = []
     for answered, scores in zip(item.T.tolist(), score.T.tolist(), strict=True):
         mean, variance = 0.0, 1.0
-        for number, one in zip(answered, scores, strict=True):
-            seen = evidence(engine[number], mean, variance, one)
+        for number, answer_score in zip(answered, scores, strict=True):
+            seen = evidence(engine[number], mean, variance, answer_score)
             mean += variance * seen.gradient
             variance *= 1.0 - seen.curvature * variance
-        found.append((mean, np.sqrt(variance)))
-    mean_of, error_of = np.array(found).T
+        states.append((mean, np.sqrt(variance)))
+    mean_of, error_of = np.array(states).T
     return mean_of, error_of
 
 

@@ -60,9 +60,9 @@ async def _publish(client: Redis, entries: Entries) -> dict[str, BadEntry]:
                 pipeline.xadd(RESPONSES, untyped)
             ids = await pipeline.execute()
         bad |= {
-            entry_id.decode(): one
-            for entry_id, (_, one) in zip(ids, part, strict=True)
-            if one is not None
+            entry_id.decode(): bad_entry
+            for entry_id, (_, bad_entry) in zip(ids, part, strict=True)
+            if bad_entry is not None
         }
     return bad
 
@@ -92,7 +92,7 @@ async def watch(
         group = next((g for g in groups if g["name"] == ENGINE_GROUP.encode()), None)
         read = 0 if group is None else group["entries-read"] or 0
         if read and any(worker.poll() is None for worker in workers):
-            now = time.perf_counter(), sum(sum(one.cpu_times()[:2]) for one in processes)
+            now = time.perf_counter(), sum(sum(process.cpu_times()[:2]) for process in processes)
             began = began or now
             if group is not None and read == total and group["pending"] == 0:
                 return now[0] - began[0], now[1] - began[1]
@@ -139,13 +139,13 @@ async def _wrong(client: Redis, bad: dict[str, BadEntry]) -> list[str]:
             data = json.loads(fields[b"event"])["data"]
             entry_id = data["entry_id"]
             seen[entry_id] += 1
-            one = bad.get(entry_id)
-            if one is None:
+            bad_entry = bad.get(entry_id)
+            if bad_entry is None:
                 wrong.append(f"{entry_id} was refused, and is good: {data['reason']}")
-            elif data["code"] != one.code:
-                wrong.append(f"{one.kind}: {data['code']}, not {one.code}")
-            elif recovered(data) != one.fields.get(b"event", one.fields):
-                wrong.append(f"{one.kind}: its text is not kept whole")
+            elif data["code"] != bad_entry.code:
+                wrong.append(f"{bad_entry.kind}: {data['code']}, not {bad_entry.code}")
+            elif recovered(data) != bad_entry.fields.get(b"event", bad_entry.fields):
+                wrong.append(f"{bad_entry.kind}: its text is not kept whole")
         after = "(" + page[-1][0].decode()
     wrong += [
         f"{entry_id}: {seen[entry_id]} dead letters" for entry_id in bad if seen[entry_id] != 1

@@ -50,7 +50,7 @@ def simulated(seed: int) -> tuple[Floats, Floats, Floats, Floats]:
 def ours(table: Floats, variant: str) -> tuple[Floats, float]:
     """Return a and b, and the seconds of the fit from the table on."""
     start = time.perf_counter()
-    found = calibrate(
+    result = calibrate(
         data_of_table(table),
         "2PL",
         priors=WEAK_PRIORS if variant == "weak priors" else NO_PRIORS,
@@ -58,7 +58,7 @@ def ours(table: Floats, variant: str) -> tuple[Floats, float]:
         errors=variant == "with errors",
     )
     seconds = time.perf_counter() - start
-    return np.array([found.discrimination, found.difficulty]), seconds
+    return np.array([result.discrimination, result.difficulty]), seconds
 
 
 def theirs(table: Floats, python: str) -> tuple[Floats, float]:
@@ -82,10 +82,10 @@ def main(arguments: Sequence[str]) -> None:
             a, b, *tables = simulated(seed)
             table = tables[title != "complete"]
             for name in names:
-                found, seconds = (
+                estimates, seconds = (
                     theirs(table, arguments[0]) if name == "girth" else ours(table, name)
                 )
-                rmse = np.sqrt(((found - [a, b]) ** 2).mean(axis=1))
+                rmse = np.sqrt(((estimates - [a, b]) ** 2).mean(axis=1))
                 rows[name].append((float(rmse[0]), float(rmse[1]), seconds))
         print(f"\n{title}, seeds {SEEDS.start} to {SEEDS.stop - 1}: mean (each seed)")
         for name, runs in rows.items():
@@ -93,9 +93,11 @@ def main(arguments: Sequence[str]) -> None:
                 ("RMSE of a", "RMSE of b", "seconds"), zip(*runs, strict=True), strict=True
             )
             print(f"  {name:14}", end="")
-            for what, values in columns:
-                each = " ".join(f"{v:.4f}" if what != "seconds" else f"{v:.2f}" for v in values)
-                print(f"  {what} {np.mean(values):.4f} ({each})", end="")
+            for measure, values in columns:
+                listed = " ".join(
+                    f"{v:.4f}" if measure != "seconds" else f"{v:.2f}" for v in values
+                )
+                print(f"  {measure} {np.mean(values):.4f} ({listed})", end="")
             print()
 
 

@@ -52,8 +52,8 @@ def cost() -> None:
         folded: list[Folded] = fold(batch, Parameters())
         folding.append(time.process_time() - began)
         began = time.process_time()
-        for one in folded:
-            metrics.predicted(one.responses, one.outcomes)
+        for learner in folded:
+            metrics.predicted(learner.responses, learner.outcomes)
         watching.append(time.process_time() - began)
     # Every second batch or so adds what was taken: the mean tells, not the median.
     per_response = statistics.mean(watching[5:]) / BATCH
@@ -73,7 +73,7 @@ def drift(
     Predictions are spread, unless all of them are one.
     """
     draw, step, sound = np.random.default_rng(1), size // 20, 40 * size
-    told, watch = Windows([size] * windows), DriftDetector([limits] * windows)
+    recent, watch = Windows([size] * windows), DriftDetector([limits] * windows)
     rows, false = np.repeat(np.arange(windows), step), 0
     seen: dict[int, int] = {}
     for at in range(0, sound + 4 * size, step):
@@ -82,8 +82,8 @@ def drift(
         else:
             predictions = np.full(rows.size, predicted)
         chance = predictions + (shift if at >= sound else 0.0)
-        told.add(rows, (draw.random(rows.size) < chance).astype(np.float64), predictions)
-        for change in watch.look(told.misfits()):
+        recent.add(rows, (draw.random(rows.size) < chance).astype(np.float64), predictions)
+        for change in watch.look(recent.misfits()):
             if at < sound:
                 false += change.began
             elif change.began and change.kind == "bias":

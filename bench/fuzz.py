@@ -72,8 +72,8 @@ def _main() -> int:
         f"{outcome.codes.total():,} fuzzed entries in {seconds:.0f} s, "
         f"{outcome.codes.total() / seconds:,.0f}/s; {outcome.good:,} good ones in between admitted"
     )
-    for one in outcome.wrong:
-        print(f"WRONG {one}")
+    for line in outcome.wrong:
+        print(f"WRONG {line}")
     return 1 if outcome.wrong or outcome.good * _BETWEEN_GOOD < options.entries else 0
 
 

@@ -30,20 +30,20 @@ LIMIT: Final = 0.003
 
 def mastery_before(scores: Floats, parameters: Parameters) -> Floats:
     """Compute mastery before each answer, shape (concepts, learners, answers)."""
-    found = np.empty_like(scores)
+    mastery = np.empty_like(scores)
     for c, rows in enumerate(scores.tolist()):
         name = str(c)
         first = unseen(name, parameters)
-        for who, row in enumerate(rows):
+        for learner_number, row in enumerate(rows):
             learner = Learner()
             for k, score in enumerate(row):
-                found[c, who, k] = learner.concepts.get(name, first).mastery
+                mastery[c, learner_number, k] = learner.concepts.get(name, first).mastery
                 apply(
                     learner,
                     Response(f"{k:05}", None, name, (name,), "s", score, k),
                     parameters,
                 )
-    return found
+    return mastery
 
 
 def main() -> int:
@@ -59,11 +59,11 @@ def main() -> int:
         parameters = {name: MODELS[name](table).parameters for name in FITTED}
         parameters[TRUTH] = true_parameters(truth)
         scores, knew = simulated(draw, truth, NEW, ANSWERS)
-        for name, one in parameters.items():
-            mastery = mastery_before(scores, one)
+        for name, fitted in parameters.items():
+            mastery = mastery_before(scores, fitted)
             by_model[name].append(auc(knew.ravel().astype(np.float64), mastery.ravel()))
-    for name, each in by_model.items():
-        print(f"{name:8} AUC {np.mean(each):.4f}")
+    for name, areas in by_model.items():
+        print(f"{name:8} AUC {np.mean(areas):.4f}")
     apart = max(abs(a - b) for a, b in zip(*(by_model[name] for name in FITTED), strict=True))
     print(f"{' and '.join(FITTED)} are at most {apart:.2g} apart")
     return int(apart > LIMIT)

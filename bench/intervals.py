@@ -53,10 +53,10 @@ class Tally:
     def __init__(self) -> None:
         self._shares: dict[int, list[float]] = {n: [] for n in AT}
 
-    def add(self, held: dict[int, list[bool]]) -> None:
-        for n, each in held.items():
-            if each:
-                self._shares[n].append(float(np.mean(each)))
+    def add(self, covered: dict[int, list[bool]]) -> None:
+        for n, hits in covered.items():
+            if hits:
+                self._shares[n].append(float(np.mean(hits)))
 
     def show(self, title: str, seconds: float) -> None:
         print(f"\n{title} ({seconds:,.0f} s)")
@@ -64,20 +64,20 @@ class Tally:
             if shares:
                 error = np.std(shares) / np.sqrt(len(shares))
                 print(f"  {n:4} answers: {100 * np.mean(shares):5.1f} % ± {100 * error:.1f}")
-        every = [one for shares in self._shares.values() for one in shares]
+        every = [share for shares in self._shares.values() for share in shares]
         print(f"   all of these: {100 * np.mean(every):5.1f} %", flush=True)
 
 
 def drawn_truth(draw: np.random.Generator, *, forgets: bool) -> Floats:
     """Draw prior, learn, guess, slip and forget of each concept, shape (5, concepts)."""
-    found: list[Floats] = []
-    while len(found) < CONCEPTS:
-        one = draw.uniform(LOW, HIGH)
-        one[4] *= forgets
-        _, _, guess, slip, _ = one
+    drawn: list[Floats] = []
+    while len(drawn) < CONCEPTS:
+        parameters = draw.uniform(LOW, HIGH)
+        parameters[4] *= forgets
+        _, _, guess, slip, _ = parameters
         if (1.0 - slip) / guess >= LEAST_RATIO:
-            found.append(one)
-    return np.array(found).T
+            drawn.append(parameters)
+    return np.array(drawn).T
 
 
 def simulated(
@@ -124,8 +124,8 @@ def mastery(model: str, repeats: int, learners: int) -> None:
         fitted, true = MODELS[model](table).parameters, true_parameters(truth)
         for c, rows in enumerate(simulated(draw, truth, NEW, max(AT))[0]):
             logs = [[_answer(k, str(c), str(c), s) for k, s in enumerate(row)] for row in rows]
-            for held in held_by_concept(fitted, true, logs).values():
-                tally.add(held)
+            for covered in held_by_concept(fitted, true, logs).values():
+                tally.add(covered)
     tally.show(
         f"{model}: mastery, {repeats} fits to {learners:,} learners", time.monotonic() - begin
     )
@@ -135,23 +135,23 @@ def held_by_concept(
     fitted: Parameters, true: Parameters, logs: list[list[Response]]
 ) -> dict[str, dict[int, list[bool]]]:
     """Return for each concept and number of answers if the interval contained the truth."""
-    found: dict[str, dict[int, list[bool]]] = {}
+    covered: dict[str, dict[int, list[bool]]] = {}
     for log in logs:
-        one, other = Learner(), Learner()
+        learner, true_learner = Learner(), Learner()
         for response in log:
-            apply(one, response, fitted)
-            apply(other, response, true)
+            apply(learner, response, fitted)
+            apply(true_learner, response, true)
             (name,) = response.concept_ids
-            state = one.concepts[name]
+            state = learner.concepts[name]
             if state.attempts in AT:
                 interval = log_odds_interval(state, fitted.of_concept(name))
                 if interval is None:
                     raise RuntimeError(f"the fit gave concept {name} no covariance")
-                held = found.setdefault(name, {n: [] for n in AT})
-                held[state.attempts].append(
-                    interval[0] <= log_odds(other.concepts[name]) <= interval[1]
+                by_count = covered.setdefault(name, {n: [] for n in AT})
+                by_count[state.attempts].append(
+                    interval[0] <= log_odds(true_learner.concepts[name]) <= interval[1]
                 )
-    return found
+    return covered
 
 
 def _answer(number: int, concept: str, item: str, score: float) -> Response:
@@ -165,8 +165,8 @@ def ability_logs(
     theta = draw.normal(0.0, 1.2, count)
     deviation = draw.normal(0.0, 0.5, (count, CONCEPTS))
     item = draw.integers(b.size, size=(count, n))
-    own = theta[:, None] + np.take_along_axis(deviation, item // ITEMS, axis=1)
-    chance = 1.0 / (1.0 + np.exp(-a[item] * (own - b[item])))
+    ability = theta[:, None] + np.take_along_axis(deviation, item // ITEMS, axis=1)
+    chance = 1.0 / (1.0 + np.exp(-a[item] * (ability - b[item])))
     score = (draw.random(chance.shape) < chance).astype(np.float64)
     return theta, [
         [_answer(k, str(i // ITEMS), f"q{i}", s) for k, (i, s) in enumerate(zip(*row, strict=True))]
@@ -181,7 +181,7 @@ def ability(model: str, repeats: int, learners: int) -> None:
         b = draw.normal(0.0, 1.0, CONCEPTS * ITEMS)
         a = np.exp(draw.normal(0.0, 0.25, b.size))
         fitted = MODELS[model](table_of(ability_logs(draw, b, a, learners, 60)[1])[0]).parameters
-        held: dict[int, list[bool]] = {n: [] for n in AT}
+        covered: dict[int, list[bool]] = {n: [] for n in AT}
         truths, new = ability_logs(draw, b, a, 10 * NEW, max(AT))
         for theta, log in zip(truths.tolist(), new, strict=True):
             learner = Learner()
@@ -189,8 +189,8 @@ def ability(model: str, repeats: int, learners: int) -> None:
                 apply(learner, response, fitted)
                 if n in AT:
                     state = learner.abilities["s"]
-                    held[n].append(abs(theta - state.mean) <= 1.96 * np.sqrt(state.variance))
-        tally.add(held)
+                    covered[n].append(abs(theta - state.mean) <= 1.96 * np.sqrt(state.variance))
+        tally.add(covered)
     tally.show(
         f"{model}: ability, {repeats} fits to {learners:,} learners", time.monotonic() - begin
     )
@@ -215,8 +215,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=40, help="fits, each to other answers")
     parser.add_argument("--learners", type=int, default=1500, help="whose answers are fitted")
     given = parser.parse_args()
-    for what in given.what or WHAT:
-        WHAT[what](given.repeats, given.learners)
+    for kind in given.what or WHAT:
+        WHAT[kind](given.repeats, given.learners)
 
 
 if __name__ == "__main__":

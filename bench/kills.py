@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 from contracts.streams import ENGINE_GROUP, RESPONSES
 from tests.faults.load import LATE, REPEATED, published
 from tests.faults.processes import until
-from tests.support.run_results import events_differences, found, stored_mastery
+from tests.support.run_results import events_differences, run_results, stored_mastery
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
 from tests.support.whole_run import Setting, drain, publish, simulated_rows, start_worker
 
@@ -40,7 +40,7 @@ async def _committed_and_pending(redis_url: str, connection: Any) -> int:
     """Count committed entries that nobody has acknowledged: this work has to be repeated."""
     async with Redis.from_url(redis_url) as client:
         pending: Any = await client.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 100_000)
-    entries = [f"{RESPONSES}/{one['message_id'].decode()}" for one in pending]
+    entries = [f"{RESPONSES}/{row['message_id'].decode()}" for row in pending]
     query = "select count(*) from public.student_responses where entry = any($1)"
     return int(await connection.fetchval(query, entries))
 
@@ -92,7 +92,7 @@ async def _run(options: argparse.Namespace, setting: Setting) -> int:
         STREAM_KEEP="10000000",
     )
     print(f"{time.monotonic() - began:.0f} s until nothing was unread and nothing pending")
-    result = await found(setting, rows, options.tolerance)
+    result = await run_results(setting, rows, options.tolerance)
     wrong = result.differences
     wrong += events_differences(result, rows, await stored_mastery(setting.dsn))
     print(f"events {result.events.total()}, distinct {len(result.events)}")
@@ -118,8 +118,8 @@ def _late(entries: Sequence[dict[str, Any]]) -> int:
 
 async def _main(options: argparse.Namespace) -> int:
     redis, admin = server_variables("TEST_REDIS_URL", "TEST_DATABASE_URL")
-    async with exclusive_redis(redis) as own, fresh_database(admin, migrated=True) as dsn:
-        return await _run(options, Setting(own, {"DATABASE_URL": dsn}, dsn))
+    async with exclusive_redis(redis) as own_redis, fresh_database(admin, migrated=True) as dsn:
+        return await _run(options, Setting(own_redis, {"DATABASE_URL": dsn}, dsn))
 
 
 if __name__ == "__main__":

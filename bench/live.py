@@ -34,16 +34,16 @@ def rows_of(file: Path, count: int) -> list[dict[str, Any]]:
     return [
         {
             "tenant_id": "school",
-            "student_id": one.student_id,
-            "response_id": one.response_id,
+            "student_id": row.student_id,
+            "response_id": row.response_id,
             "session_id": None,
-            "item_id": one.item_id,
-            "concept_ids": one.concept_ids,
+            "item_id": row.item_id,
+            "concept_ids": row.concept_ids,
             "scale": "default",
-            "score": one.score,
-            "answered_at": one.answered_at,
+            "score": row.score,
+            "answered_at": row.answered_at,
         }
-        for one in islice(CsvResponses(file), count)
+        for row in islice(CsvResponses(file), count)
     ]
 
 
@@ -77,7 +77,7 @@ async def main(file: Path, count: int) -> int:
     print("all stored: ", json.dumps(document["overall"]))
     for name in ("answers", "auc", "log_loss", "brier", "ece"):
         print(f"the window's {name}: {shown[name, '']:.6f}")
-    drifting = [name for (what, name), value in shown.items() if what == "drift" and value]
+    drifting = [name for (kind, name), value in shown.items() if kind == "drift" and value]
     print("the worker says of drift: ", drifting, "; concepts: ", shown["drift_concepts", "bias"])
     print("\n".join(wrong) or "no difference")
     return bool(wrong)

@@ -42,7 +42,7 @@ SPREAD_US: Final = 60_000_000
 
 def practised(parameters: Parameters, concept: str, right: float, count: int) -> list[Floats]:
     """Compute the figures of `NAMES` after each number of answers of `AT` up to `count`."""
-    learner, found = Learner(), []
+    learner, figures_of_answers = Learner(), []
     done, wrong = 0, 0.0
     for n in range(1, count + 1):
         wrong += 1.0 - right
@@ -60,9 +60,9 @@ def practised(parameters: Parameters, concept: str, right: float, count: int) ->
                 unseen,
                 learner.concepts[concept].mastery,
             )
-            found.append(np.array(figures))
+            figures_of_answers.append(np.array(figures))
             done += 1
-    return found
+    return figures_of_answers
 
 
 def main() -> int:
@@ -85,18 +85,18 @@ def main() -> int:
     figures: dict[int, list[Floats]] = {n: [] for n in AT}
     for place, name in enumerate(frequent):
         count = given.most if place < FEW else min(given.most, LONG)
-        for n, one in zip(AT, practised(parameters, name, given.right, count), strict=False):
-            figures[n].append(one)
+        for n, measured in zip(AT, practised(parameters, name, given.right, count), strict=False):
+            figures[n].append(measured)
     print(f"{given.model}, {given.right:.0%} right; median (lowest to highest) over concepts")
     for n, of_concepts in figures.items():
         if of_concepts:
             columns = np.array(of_concepts).T
-            told = "  ".join(
-                f"{name} {np.median(one):.3f} ({one.min():.3f} to {one.max():.3f})"
-                for name, one in zip(NAMES, columns, strict=True)
+            columns_text = "  ".join(
+                f"{name} {np.median(measured):.3f} ({measured.min():.3f} to {measured.max():.3f})"
+                for name, measured in zip(NAMES, columns, strict=True)
             )
-            print(f"{n:7,} answers, {len(of_concepts):3} concepts: {told}")
-    every = np.array([one for of in figures.values() for one in of])
+            print(f"{n:7,} answers, {len(of_concepts):3} concepts: {columns_text}")
+    every = np.array([measured for of in figures.values() for measured in of])
     lost = np.array(figures[AT[0]]) - np.array(figures[AT[1]])
     print("lost from 20 to 1,000 answers, most of any concept: ", end="")
     print("  ".join(f"{n} {x:+.3f}" for n, x in zip(NAMES, lost.max(axis=0), strict=True)))

@@ -153,8 +153,8 @@ async def setting_of(ledger: str, redis_url: str) -> AsyncIterator[Setting]:
                 "TEST_JWT_SECRET",
             )
         )
-        async with exclusive_supabase(project) as own:
-            yield Setting(redis_url, own.environment, own.database_url)
+        async with exclusive_supabase(project) as supabase:
+            yield Setting(redis_url, supabase.environment, supabase.database_url)
     else:
         (admin,) = server_variables("TEST_DATABASE_URL")
         async with fresh_database(admin, migrated=True) as dsn:

@@ -97,16 +97,16 @@ def ours() -> float:
         for _ in range(BATCHES)
     ]
     begin = time.process_time()
-    for who, item, concept, score in batches:
-        steep, v1, v2 = a[item], variance[who], spread[who]
-        x = steep * (theta[who] + deviation[who] - b[item])
+    for learner, item, concept, score in batches:
+        steep, v1, v2 = a[item], variance[learner], spread[learner]
+        x = steep * (theta[learner] + deviation[learner] - b[item])
         w = steep * steep * (v1 + v2)
         expected = logistic_normal_many(x, w)
         z = np.log(expected.right) - np.log(expected.wrong)
-        odds = np.ldexp(mantissa[who], exponent[who])
+        odds = np.ldexp(mantissa[learner], exponent[learner])
         known = odds / (1.0 + odds)
         right = known * (1.0 - slip[concept]) + (1.0 - known) * guess[concept]
-        sums, n = (recent[who], lasting[who]), attempts[who]
+        sums, n = (recent[learner], lasting[learner]), attempts[learner]
         again = (n > 0).astype(np.float64)
         eta = np.einsum(
             "ij,ij->i",
@@ -116,20 +116,20 @@ def ours() -> float:
         _prediction = 1.0 / (1.0 + np.exp(-eta))
         gradient, curvature = evidence_of_logits(x, w, score)
         gradient, curvature = steep * gradient, steep * steep * curvature
-        theta[who] += v1 * gradient
-        variance[who] = v1 * (1.0 - curvature * v1) + WALK
-        deviation[who] += v2 * gradient + drift[concept] * RATIO**n
-        spread[who] = v2 * (1.0 - curvature * v2) + WALK
+        theta[learner] += v1 * gradient
+        variance[learner] = v1 * (1.0 - curvature * v1) + WALK
+        deviation[learner] += v2 * gradient + drift[concept] * RATIO**n
+        spread[learner] = v2 * (1.0 - curvature * v2) + WALK
         ratio = np.where(
             score == 1.0,
             (1.0 - slip[concept]) / guess[concept],
             slip[concept] / (1.0 - guess[concept]),
         )
-        mantissa[who], exponent[who] = update_many(
-            mantissa[who], exponent[who], ratio, learn[concept], np.zeros(LEARNERS)
+        mantissa[learner], exponent[learner] = update_many(
+            mantissa[learner], exponent[learner], ratio, learn[concept], np.zeros(LEARNERS)
         )
-        recent[who], lasting[who] = sums_after(sums, score)
-        attempts[who] = n + 1.0
+        recent[learner], lasting[learner] = sums_after(sums, score)
+        attempts[learner] = n + 1.0
     return BATCHES * LEARNERS / (time.process_time() - begin)
 
 
@@ -175,10 +175,10 @@ def main() -> None:
             rates[name].append(side())
     first = statistics.median(rates["bkt-irt"])
     print(f"{'':18} {'updates/s':>12} {'lowest':>12} {'highest':>12} {'ours is':>10}")
-    for name, found in rates.items():
-        middle = statistics.median(found)
+    for name, measured in rates.items():
+        middle = statistics.median(measured)
         print(
-            f"{name:18} {middle:12,.0f} {min(found):12,.0f} {max(found):12,.0f} "
+            f"{name:18} {middle:12,.0f} {min(measured):12,.0f} {max(measured):12,.0f} "
             f"{first / middle:9,.0f}x"
         )
 

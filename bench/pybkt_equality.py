@@ -51,15 +51,15 @@ json.dump(told.correct_predictions.tolist(), open(sys.argv[2], "w"))
 
 def drawn(draw: np.random.Generator) -> dict[str, BktParameters]:
     """Draw parameters of concepts; the first half does not forget."""
-    found = {}
+    models = {}
     for c in range(CONCEPTS):
         prior, learn, guess, slip, forget = draw.uniform(
             [0.02, 0.01, 0.02, 0.02, 0.005], [0.9, 0.5, 0.45, 0.45, 0.3]
         ).tolist()
-        found[f"c{c}"] = BktParameters(
+        models[f"c{c}"] = BktParameters(
             prior, learn, guess, slip, 0.0 if 2 * c < CONCEPTS else forget
         )
-    return found
+    return models
 
 
 def simulated(
@@ -81,12 +81,12 @@ def simulated(
 def ours(models: dict[str, BktParameters], rows: list[tuple[str, int, int, int]]) -> Floats:
     parameters = Parameters(concepts={n: ConceptParameters(m) for n, m in models.items()})
     learners: dict[tuple[str, int], Learner] = {}
-    found = []
+    predictions = []
     for name, learner, k, score in rows:
         response = Response(f"{k:05}", None, "x", (name,), "s", float(score), k)
         state = learners.setdefault((name, learner), Learner())
-        found.append(apply(state, response, parameters).probability_correct)
-    return np.array(found)
+        predictions.append(apply(state, response, parameters).probability_correct)
+    return np.array(predictions)
 
 
 def pybkts(
@@ -97,18 +97,18 @@ def pybkts(
         "parameters": {n: [m.prior, m.learn, m.guess, m.slip, m.forget] for n, m in models.items()},
     }
     with tempfile.TemporaryDirectory() as folder:
-        asked, told = Path(folder) / "asked.json", Path(folder) / "told.json"
+        asked, answer = Path(folder) / "asked.json", Path(folder) / "told.json"
         asked.write_text(json.dumps(given))
-        subprocess.run([python, "-c", _PYBKT, str(asked), str(told)], check=True)
-        return np.array(json.loads(told.read_text()))
+        subprocess.run([python, "-c", _PYBKT, str(asked), str(answer)], check=True)
+        return np.array(json.loads(answer.read_text()))
 
 
 def exact_error(
-    models: dict[str, BktParameters], rows: list[tuple[str, int, int, int]], told: Floats
+    models: dict[str, BktParameters], rows: list[tuple[str, int, int, int]], predictions: Floats
 ) -> float:
     """Return the largest distance from exact predictions."""
     worst, known = Fraction(0), Fraction(0)
-    for (name, learner, k, score), one in zip(rows, told.tolist(), strict=True):
+    for (name, learner, k, score), prediction in zip(rows, predictions.tolist(), strict=True):
         if learner >= EXACT:
             continue
         model = models[name]
@@ -116,7 +116,7 @@ def exact_error(
         if k == 0:
             known = Fraction(model.prior)
         right = known * (1 - slip) + (1 - known) * guess
-        worst = max(worst, abs(Fraction(one) - right))
+        worst = max(worst, abs(Fraction(prediction) - right))
         known = known * (1 - slip) / right if score else known * slip / (1 - right)
         known = known * (1 - Fraction(model.forget)) + (1 - known) * Fraction(model.learn)
     return float(worst)

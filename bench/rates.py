@@ -63,14 +63,14 @@ def _used(pid: int) -> float:
 
 def _batch(number: int, size: int) -> list[Admitted]:
     judge = admission()
-    found = []
+    admitted = []
     for place in range(size):
         at = number * 2 + place // (size // 2)
         judged = judge.judge(raw(event_json(f"s-{place % (size // 2)}", at), at))
         if not isinstance(judged, Admitted):
             raise SystemExit(f"a good event is not admitted: {judged}")
-        found.append(judged)
-    return found
+        admitted.append(judged)
+    return admitted
 
 
 async def _main(options: argparse.Namespace) -> None:

@@ -116,12 +116,12 @@ def bound(sequences: Floats, truth: Floats) -> Floats:
     for i in range(n):
         for j in range(n):
             value = 0.0
-            for one in (1, -1):
-                for other in (1, -1):
+            for sign in (1, -1):
+                for other_sign in (1, -1):
                     moved = truth.copy()
-                    moved[i] += one * _STEP
-                    moved[j] += other * _STEP
-                    value += one * other * log_likelihood(sequences, moved.tolist())
+                    moved[i] += sign * _STEP
+                    moved[j] += other_sign * _STEP
+                    value += sign * other_sign * log_likelihood(sequences, moved.tolist())
             hessian[i, j] = value / (4.0 * _STEP * _STEP)
     return np.asarray(np.diag(np.linalg.inv(-hessian)))
 
@@ -131,11 +131,11 @@ def simulated(truth: Floats, seed: int) -> Floats:
     draw = np.random.default_rng(seed)
     prior, learn, guess, slip = (column[:, None] for column in truth)
     known = draw.random((CONCEPTS, LEARNERS)) < prior
-    found = np.empty((CONCEPTS, LEARNERS, ANSWERS))
+    scores = np.empty((CONCEPTS, LEARNERS, ANSWERS))
     for k in range(ANSWERS):
-        found[:, :, k] = draw.random(known.shape) < np.where(known, 1.0 - slip, guess)
+        scores[:, :, k] = draw.random(known.shape) < np.where(known, 1.0 - slip, guess)
         known |= draw.random(known.shape) < learn
-    return found
+    return scores
 
 
 def recovery() -> None:
@@ -150,10 +150,10 @@ def recovery() -> None:
         concept = np.repeat(np.arange(CONCEPTS), LEARNERS * ANSWERS)
         table = table_of_rows(learner, concept, answers.ravel())
         begin = time.process_time()
-        found = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5).parameters[:4]
+        fitted = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5).parameters[:4]
         seconds += time.process_time() - begin
         rows += learner.size
-        errors.append(found - truth)
+        errors.append(fitted - truth)
         bounds.append(np.array([bound(a, t) for a, t in zip(answers, truth.T, strict=True)]).T)
     squares, least = np.array(errors) ** 2, np.array(bounds)
     print(f"{CONCEPTS} concepts, {rows // len(SEEDS):,} rows, {len(SEEDS)} seeds")
@@ -175,7 +175,7 @@ def beside(path: Path, found_by_pybkt: Sequence[Path]) -> None:
     score = raw["correct"][order].astype(np.float64)
     table = table_of_rows(learner, concept, score)
     begin = time.process_time()
-    found = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5)
+    fitted = fit_bkt(table, forgets=False, priors=BetaPriors(), restarts=5)
     seconds = time.process_time() - begin
     print(
         f"\n{path.name}: {score.size:,} rows, {names.size} concepts, "
@@ -184,7 +184,7 @@ def beside(path: Path, found_by_pybkt: Sequence[Path]) -> None:
     by_concept = [padded(learner[concept == k], score[concept == k]) for k in range(names.size)]
     mine = np.array(
         [
-            log_likelihood(rows, found.parameters[:4, k].tolist())
+            log_likelihood(rows, fitted.parameters[:4, k].tolist())
             for k, rows in enumerate(by_concept)
         ]
     )
@@ -214,13 +214,13 @@ def plain_em(concept: Ints, learner: Ints, score: Floats, seed: int) -> Floats:
     It runs in arrays, since pyBKT without its C++ extension takes minutes for a few hundred rows.
     """
     count = int(concept.max()) + 1
-    own = np.unique(learner * count + concept, return_inverse=True)[1]
-    length = np.bincount(own)
-    chain = np.argsort(np.argsort(-length, kind="stable"), kind="stable")[own]
+    inverse = np.unique(learner * count + concept, return_inverse=True)[1]
+    length = np.bincount(inverse)
+    chain = np.argsort(np.argsort(-length, kind="stable"), kind="stable")[inverse]
     by_chain = np.argsort(chain, kind="stable")
-    number = np.empty(own.size, dtype=np.int64)
+    number = np.empty(inverse.size, dtype=np.int64)
     begins = np.cumsum(np.sort(length)[::-1]) - np.sort(length)[::-1]
-    number[by_chain] = np.arange(own.size) - begins[chain[by_chain]]
+    number[by_chain] = np.arange(inverse.size) - begins[chain[by_chain]]
     order = np.lexsort((chain, number))
     c, right = concept[order], score[order] == 1.0
     step = np.concatenate([[0], np.cumsum(np.bincount(number))]).tolist()
@@ -249,19 +249,22 @@ def plain_em(concept: Ints, learner: Ints, score: Floats, seed: int) -> Floats:
             break
         at_known, learned, stayed = np.ones(c.size), np.zeros(c.size), np.zeros(c.size)
         at_known[:] = after
-        one = zero = np.empty(0)
+        known_after = zero = np.empty(0)
         for a, b in zip(step[-2::-1], step[:0:-1], strict=True):
-            n, q, f = one.size, after[a:b], t[a:b]
+            n, q, f = known_after.size, after[a:b], t[a:b]
             of_known, of_unknown = np.ones(b - a), np.ones(b - a)
-            of_known[:n] = one
-            of_unknown[:n] = f[:n] * one + (1.0 - f[:n]) * zero
-            learned[a : a + n] = (1.0 - q[:n]) * f[:n] * one
+            of_known[:n] = known_after
+            of_unknown[:n] = f[:n] * known_after + (1.0 - f[:n]) * zero
+            learned[a : a + n] = (1.0 - q[:n]) * f[:n] * known_after
             stayed[a : a + n] = (1.0 - q[:n]) * (1.0 - f[:n]) * zero
             at_known[a:b] = q * of_known
-            one, zero = known[a:b] * of_known / chance[a:b], unknown[a:b] * of_unknown / chance[a:b]
+            known_after, zero = (
+                known[a:b] * of_known / chance[a:b],
+                unknown[a:b] * of_unknown / chance[a:b],
+            )
 
-        def sums(each: Floats) -> Floats:
-            return np.bincount(c, each, count).astype(np.float64)
+        def sums(values: Floats) -> Floats:
+            return np.bincount(c, values, count).astype(np.float64)
 
         def share(part: Floats, rest: Floats, otherwise: Floats) -> Floats:
             total = part + rest
@@ -282,9 +285,9 @@ def plain_em(concept: Ints, learner: Ints, score: Floats, seed: int) -> Floats:
 
 def padded(learner: Ints, score: Floats) -> Floats:
     """Return one row per learner, NaN after the last answer."""
-    own, count = np.unique(learner, return_counts=True)
-    table = np.full((own.size, int(count.max())), np.nan)
-    row = np.searchsorted(own, learner)
+    learners, count = np.unique(learner, return_counts=True)
+    table = np.full((learners.size, int(count.max())), np.nan)
+    row = np.searchsorted(learners, learner)
     by_row = np.argsort(row, kind="stable")
     begins = np.cumsum(count) - count
     table[row[by_row], np.arange(row.size) - begins[row[by_row]]] = score[by_row]
@@ -301,8 +304,8 @@ def pybkt(files: Sequence[Path]) -> dict[str, dict[str, list[float]]]:
     by_seed: dict[int, dict[str, list[float]]] = {}
     for file in files:
         for line in file.read_text().splitlines():
-            name, seed, found, *_ = json.loads(line)
-            by_seed.setdefault(seed, {})[name] = found
+            name, seed, parameters, *_ = json.loads(line)
+            by_seed.setdefault(seed, {})[name] = parameters
     return {f"pyBKT, seed {seed}": by_seed[seed] for seed in sorted(by_seed)}
 
 
@@ -319,11 +322,11 @@ def main() -> None:
     if given.file is None:
         return
     with tempfile.TemporaryDirectory() as folder:
-        found = list(given.found)
+        files = list(given.found)
         if given.pybkt is not None:
-            found.append(Path(folder) / "found.jsonl")
-            run_pybkt(given.file, given.pybkt, found[-1], given.seeds)
-        beside(given.file, found)
+            files.append(Path(folder) / "found.jsonl")
+            run_pybkt(given.file, given.pybkt, files[-1], given.seeds)
+        beside(given.file, files)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def uneven(width: int, draw: random.Random) -> Logs:
 
 
 def one_by_one(logs: Sequence[Sequence[Response]]) -> list[Learner]:
-    return [module.replay(own, PARAMETERS) for own in logs]
+    return [module.replay(log, PARAMETERS) for log in logs]
 
 
 def all_at_once(logs: Sequence[Sequence[Response]]) -> list[Learner]:

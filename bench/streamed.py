@@ -37,7 +37,11 @@ async def _main(options: argparse.Namespace) -> None:
         count = await stream(ledger, logs, parameters, options.batch)
         seconds = time.perf_counter() - began
         apart = await largest_difference(dsn, logs, parameters)
-        wrong = [one async for page in verify(ledger, parameters) for one in page.differences]
+        wrong = [
+            difference
+            async for page in verify(ledger, parameters)
+            for difference in page.differences
+        ]
         await ledger.close()
     print(f"{options.model}: {count} responses of {len(logs)} learners, {count / seconds:.0f}/s")
     print(f"largest difference of a prediction: {apart:g}; differences of verify: {len(wrong)}")

@@ -35,8 +35,8 @@ def _events(options: argparse.Namespace, key: SigningKey) -> list[bytes]:
     """Make each student's events under one token, students mixed as in a school."""
     chance = random.Random(5)
     students = [f"student-{n}" for n in range(options.students)]
-    signed = {one: (claims := token_claims(one), key.sign(claims)) for one in students}
-    order = [one for one in students for _ in range(options.events)]
+    signed = {student: (claims := token_claims(student), key.sign(claims)) for student in students}
+    order = [student for student in students for _ in range(options.events)]
     chance.shuffle(order)
     seen: Counter[str] = Counter()
     events = []

@@ -126,11 +126,12 @@ def models(names: Sequence[str]) -> None:
     first = statistics.median(taken[names[0]])
     print(f"\napply: {STREAMED * ANSWERS:,} answers, median of {ROUNDS_OF_MODELS} rounds")
     print(f"{'':14} {'µs':>8} {'lowest':>8} {'of ' + names[0]:>14}")
-    for name, each in taken.items():
-        middle = statistics.median(each)
+    for name, durations in taken.items():
+        middle = statistics.median(durations)
         answers = STREAMED * ANSWERS / 1e6
         print(
-            f"{name:14} {middle / answers:8.2f} {min(each) / answers:8.2f} {middle / first:14.2f}"
+            f"{name:14} {middle / answers:8.2f} {min(durations) / answers:8.2f} "
+            f"{middle / first:14.2f}"
         )
 
 

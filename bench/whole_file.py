@@ -23,7 +23,12 @@ from redis.asyncio import Redis
 
 from contracts.streams import RESPONSES
 from tests.support.oracle import rows_of_csv
-from tests.support.run_results import events_differences, found, graph_differences, stored_mastery
+from tests.support.run_results import (
+    events_differences,
+    graph_differences,
+    run_results,
+    stored_mastery,
+)
 from tests.support.servers import (
     Neo4j,
     Supabase,
@@ -75,7 +80,7 @@ async def _run(options: argparse.Namespace, setting: Setting) -> int:
         [MASTERY_COMMAND, "verify"], env=setting.environment(), check=False, capture_output=True
     )
     print(f"mastery verify: {verified.returncode}: {verified.stdout.decode().strip()}")
-    result = await found(setting, rows, tolerance=options.tolerance)
+    result = await run_results(setting, rows, tolerance=options.tolerance)
     stored = await stored_mastery(setting.dsn)
     wrong = result.differences + events_differences(result, rows, stored)
     wrong += await graph_differences(setting)
@@ -109,9 +114,9 @@ async def _main(options: argparse.Namespace) -> int:
                 "TEST_JWT_SECRET",
             )
         )
-        async with exclusive_supabase(project) as own:
+        async with exclusive_supabase(project) as supabase:
             setting = Setting(
-                f"{redis_url}/14", own.environment, own.database_url, graph.environment
+                f"{redis_url}/14", supabase.environment, supabase.database_url, graph.environment
             )
             return await _run(options, setting)
     (admin,) = server_variables("TEST_DATABASE_URL")

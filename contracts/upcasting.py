@@ -78,5 +78,5 @@ def read(text: bytes) -> Document:
 
 def type_of(document: Document) -> str:
     """Return the event's type; empty if it has none that is text."""
-    found = document.get("type")
-    return found if isinstance(found, str) else ""
+    event_type = document.get("type")
+    return event_type if isinstance(event_type, str) else ""

@@ -1,26 +1,24 @@
 """The tests. Imported before all else, so that what else is imported is compiled once."""
 
-import atexit
 import os
-import shutil
 import sys
-import tempfile
+from pathlib import Path
+
+_COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 
 
-def share_compiled_modules() -> None:
-    """Share compiled modules among the processes of a run where Python may not write them.
+def keep_compiled_modules() -> None:
+    """Keep compiled modules for the tests' processes where Python may not write them.
 
     Tests start the command many times, and compiling what it imports takes longer than most of
-    them. The modules stay in a temporary directory, so nothing is written beside the sources.
+    them; so does compiling the tests. Python compiles a module anew if its source has changed.
     """
     if not os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         return
-    directory = tempfile.mkdtemp(prefix="mastery-engine-compiled-")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     # The environment reaches processes to come. Those of multiprocessing never write, for they
     # inherit this process's flags; they read what this process compiles.
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = directory
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(_COMPILED)
     sys.dont_write_bytecode = False
 
 
-share_compiled_modules()
+keep_compiled_modules()

@@ -1,5 +1,6 @@
 """Fixtures that lend a real server to one test: its own, empty, and given back afterwards."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final
@@ -22,6 +23,7 @@ from tests.support.servers import (  # noqa: E402
     fresh_database,
     server_variables,
 )
+from workers.ledger.schema.embedded import EmbeddedPostgres  # noqa: E402
 
 # A busy machine is no failure; time is measured in bench/.
 settings.register_profile("thorough", deadline=None)
@@ -78,6 +80,18 @@ def _logs_as_before() -> Iterator[None]:
         structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def embedded_postgres() -> Iterator[EmbeddedPostgres]:
+    """An embedded Postgres for all tests that need one, because a start takes seconds.
+
+    Its own database is migrated and nobody's: each user creates another (`embedded_database`).
+    """
+    server = EmbeddedPostgres()
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
 
 
 @pytest.fixture

@@ -1,5 +1,9 @@
 -- Takes back 20261201090000_mastery_baseline.sql, with all that was recorded. The roles stay: other
 -- databases of the server may use them.
+drop function
+  mastery.concept_state, mastery.ability_state, mastery.session_state,
+  mastery.row_checksum(public.concept_mastery), mastery.row_checksum(public.student_ability),
+  mastery.row_checksum(public.practice_sessions);
 drop table public.practice_sessions, public.student_ability, public.concept_mastery,
   public.response_corrections, public.student_responses;
 drop function

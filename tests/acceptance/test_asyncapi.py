@@ -64,7 +64,7 @@ async def test_given_a_document_that_is_wrong_when_parsed_then_there_is_a_findin
 
     parsed = await _parsed(node_modules, wrong)
 
-    assert any(found.startswith(finding) for found in parsed["diagnostics"])
+    assert any(problem.startswith(finding) for problem in parsed["diagnostics"])
 
 
 async def test_given_the_kept_schemas_when_ajv_reads_them_then_they_take_events_and_no_others(

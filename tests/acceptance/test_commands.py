@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,37 @@ def _mastery(
     )
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended in this process."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def mastery_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Run a command in this process: imports take longest, and a traceback fails the test."""
+    for name in [name for name in os.environ if name.startswith(_SERVER_VARIABLES)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **settings: str) -> Ended:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["mastery", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
 def _csv(
     path: Path, header: tuple[str, ...] = ("student", "item", "concept", "correct", "order")
 ) -> Path:
@@ -59,18 +92,20 @@ def test_given_nothing_at_all_when_demo_then_a_class_is_estimated_and_a_report_w
     assert outside == []
 
 
-def test_given_real_responses_when_demo_from_file_then_they_are_reported(tmp_path: Path) -> None:
+def test_given_real_responses_when_demo_from_file_then_they_are_reported(
+    mastery_here: Callable[..., Ended], tmp_path: Path
+) -> None:
     file = _csv(tmp_path / "answers.csv")
-    done = _mastery("demo", "--from", str(file), directory=tmp_path)
+    done = mastery_here("demo", "--from", str(file))
     assert done.returncode == 0, done.stderr
     assert "60" in done.stdout
 
 
 def test_given_a_csv_with_wrong_columns_when_replayed_then_the_columns_and_the_option_are_named(
-    tmp_path: Path,
+    mastery_here: Callable[..., Ended], tmp_path: Path
 ) -> None:
     file = _csv(tmp_path / "answers.csv", ("pupil", "item", "concept", "correct", "order"))
-    done = _mastery("replay", str(file), directory=tmp_path)
+    done = mastery_here("replay", str(file))
     assert done.returncode == 1
     assert "pupil" in done.stderr
     assert "--student" in done.stderr
@@ -89,23 +124,11 @@ def test_given_a_csv_with_wrong_columns_when_replayed_then_the_columns_and_the_o
     ],
 )
 def test_given_a_wrong_setting_when_the_worker_starts_then_it_is_named_and_nothing_runs(
-    settings: dict[str, str],
-    named: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, str], named: str, mastery_here: Callable[..., Ended]
 ) -> None:
-    """Run the command in this process: importing takes longest, and a traceback fails the test."""
-    for name in [name for name in os.environ if name.startswith(_SERVER_VARIABLES)]:
-        monkeypatch.delenv(name)
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["mastery", "worker"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1
-    assert named in capsys.readouterr().err
+    done = mastery_here("worker", **settings)
+    assert done.returncode == 1
+    assert named in done.stderr
 
 
 def test_given_a_wrong_setting_when_run_as_a_command_then_there_is_no_traceback(
@@ -125,7 +148,7 @@ def _closed_port() -> int:
 
 @pytest.mark.parametrize("server", ["redis", "ledger"])
 def test_given_an_unreachable_server_when_the_worker_starts_then_it_ends_and_names_it(
-    server: str, tmp_path: Path
+    server: str, mastery_here: Callable[..., Ended]
 ) -> None:
     url = f"127.0.0.1:{_closed_port()}"
     settings = (
@@ -133,7 +156,7 @@ def test_given_an_unreachable_server_when_the_worker_starts_then_it_ends_and_nam
         if server == "redis"
         else {"DATABASE_URL": f"postgresql://postgres@{url}/postgres"}
     )
-    done = _mastery("worker", directory=tmp_path, HTTP_PORT="0", **settings)
+    done = mastery_here("worker", HTTP_PORT="0", **settings)
     assert done.returncode == 1
     assert f"{server} is unavailable" in done.stderr
     assert "Traceback" not in done.stderr

@@ -213,8 +213,10 @@ async def _a_job_is_asked_for_and_followed(port: int, client: httpx.AsyncClient)
             except ConnectionClosed as closed:
                 code = closed.rcvd.code if closed.rcvd is not None else 1006
     assert code == 1000
-    assert {one["job_id"] for one in said} == {job_id}
-    assert [one["progress"] for one in said] == sorted(one["progress"] for one in said)
+    assert {message["job_id"] for message in said} == {job_id}
+    assert [message["progress"] for message in said] == sorted(
+        message["progress"] for message in said
+    )
     assert said[-1]["payload"]["status"] == "succeeded"
     assert said[-1]["payload"]["result"]["learners"] == 2
     assert said[-1]["payload"]["result"]["differences"] == 0

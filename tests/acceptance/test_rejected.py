@@ -78,11 +78,11 @@ def test_given_letters_when_listed_then_each_is_one_object_with_what_it_claims(
     assert operator.run("list").stdout == "no matching dead letters\n"
     ids = operator.reject_all()
 
-    found = operator.json("list")
+    output = operator.json("list")
 
-    assert [one["id"] for one in found] == ids
+    assert [letter["id"] for letter in output] == ids
     assert (
-        found[1].items()
+        output[1].items()
         >= {
             "entry_id": "1795253400123-0",
             "code": "conflict",
@@ -95,7 +95,7 @@ def test_given_letters_when_listed_then_each_is_one_object_with_what_it_claims(
         }.items()
     )
     table = operator.run("list").stdout
-    assert all(one in table for one in (*ids, "conflict", "school-7", "student-2", "a reason"))
+    assert all(text in table for text in (*ids, "conflict", "school-7", "student-2", "a reason"))
 
 
 @pytest.mark.parametrize(
@@ -116,23 +116,25 @@ def test_given_filters_when_listed_then_only_those_are(
     operator: Operator, filters: list[str], expected: list[int]
 ) -> None:
     ids = operator.reject_all()
-    assert [one["id"] for one in operator.json("list", *filters)] == [ids[k] for k in expected]
+    assert [letter["id"] for letter in operator.json("list", *filters)] == [
+        ids[k] for k in expected
+    ]
 
 
 def test_given_a_limit_then_the_cursor_leads_through_all_pages(operator: Operator) -> None:
     ids = [operator.reject(number=number) for number in range(7)]
-    found: list[str] = []
+    listed: list[str] = []
     more: list[str] = []
     pages = 0
     while True:
         done = operator.run("list", "--json", "--limit", "3", *more)
-        found += [one["id"] for one in json.loads(done.stdout)]
+        listed += [letter["id"] for letter in json.loads(done.stdout)]
         pages += 1
         if not done.stderr:
             break
         _, _, cursor = done.stderr.strip().partition("--cursor ")
         more = ["--cursor", cursor]
-    assert (found, pages) == (ids, 3)
+    assert (listed, pages) == (ids, 3)
     assert operator.run("list", "--limit", "7").stderr == ""
     assert "--cursor" in operator.run("list", "--limit", "6").stderr
 
@@ -141,11 +143,11 @@ def test_given_ids_when_listed_or_shown_then_those_are_and_the_missing_are_named
     operator: Operator,
 ) -> None:
     first, second, *_ = operator.reject_all()
-    assert [one["id"] for one in operator.json("list", second, first)] == [second, first]
+    assert [letter["id"] for letter in operator.json("list", second, first)] == [second, first]
 
-    one = operator.json("show", first)
-    assert one["id"] == first
-    assert one["event"]["data"]["response"]["student_id"] == "student-1"
+    document = operator.json("show", first)
+    assert document["id"] == first
+    assert document["event"]["data"]["response"]["student_id"] == "student-1"
     assert len(operator.json("show", first, second)) == 2
 
     for command in ("list", "show", "redrive", "purge"):
@@ -157,7 +159,7 @@ def test_given_a_token_in_the_event_then_no_command_shows_it(operator: Operator)
     ids = operator.reject_all()
     broken = rejection({b"event": b'\xff{"token": "' + TOKEN.encode()}, reason=f"is {TOKEN}")
     operator.redis.xadd(REJECTED, {"event": broken})
-    ids = [one["id"] for one in operator.json("list")]
+    ids = [letter["id"] for letter in operator.json("list")]
     shown = operator.run("show", *ids).stdout
     assert shown.count("(redacted)") > len(ids)
     for command in (["show", *ids], ["show", *ids, "--json"], ["list"], ["list", "--json"]):
@@ -174,7 +176,7 @@ def test_given_letters_when_redriven_by_id_then_each_is_told_and_sent_once(
     refused = operator.run("redrive", of_graph, conflict, status=1)
 
     assert operator.redis.xlen(RESPONSES) == 1
-    listed = {one["id"]: one for one in operator.json("list")}
+    listed = {letter["id"]: letter for letter in operator.json("list")}
     assert first.stdout.startswith(f"{conflict}: redriven as {listed[conflict]['redriven_as']}")
     assert f"already redriven at {listed[conflict]['redriven_at']}" in again.stdout
     assert "mastery reconcile" in refused.stdout
@@ -209,7 +211,7 @@ def test_given_letters_when_purged_then_it_asks_and_takes_only_what_was_named(
     ids = operator.reject_all()
 
     def left() -> list[str]:
-        return [one["id"] for one in operator.json("list")]
+        return [letter["id"] for letter in operator.json("list")]
 
     asked = operator.run("purge", "--code", "conflict", text="n\n", status=1)
     assert "Purge 2 dead letters" in asked.stderr
@@ -262,9 +264,9 @@ def test_given_no_redis_then_the_setting_is_named(
 def test_given_shards_then_ids_carry_their_number(operator: Operator) -> None:
     shard = RESPONSES + ".{1}"
     entry_id = operator.reject(stream=shard, rejected=REJECTED + ".{1}")
-    (one,) = operator.json("list", STREAM_SHARDS="2")
-    assert one["id"] == f"1:{entry_id}"
-    operator.run("redrive", one["id"], STREAM_SHARDS="2")
+    (letter,) = operator.json("list", STREAM_SHARDS="2")
+    assert letter["id"] == f"1:{entry_id}"
+    operator.run("redrive", letter["id"], STREAM_SHARDS="2")
     assert operator.redis.xlen(shard) == 1
 
 
@@ -284,7 +286,7 @@ def test_given_the_command_itself_then_it_is_there_and_its_errors_are_one_line(
             check=False,
         )
 
-    assert [one["id"] for one in json.loads(mastery(operator.url).stdout)] == ids
+    assert [letter["id"] for letter in json.loads(mastery(operator.url).stdout)] == ids
     away = mastery("redis://127.0.0.1:1")
     assert away.returncode == 1
     assert away.stderr.startswith("mastery: redis is unavailable")

@@ -41,9 +41,9 @@ def package(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 def _require_node(source: Path) -> None:
     """Skip where Node is older than the package wants it; under CI, fail."""
     wanted = json.loads((source / "package.json").read_text())["engines"]["node"]
-    found = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)
-    if _parts(found.stdout) < _parts(wanted):
-        reason = f"Node is {found.stdout.strip()}, and {source} wants {wanted}"
+    completed = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)
+    if _parts(completed.stdout) < _parts(wanted):
+        reason = f"Node is {completed.stdout.strip()}, and {source} wants {wanted}"
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)

@@ -39,7 +39,7 @@ async def _committed_and_pending(stage: Stage, consumer: str) -> int:
         pending: Any = await client.xpending_range(
             RESPONSES, ENGINE_GROUP, "-", "+", 10_000, consumername=consumer
         )
-    entries = [f"{RESPONSES}/{one['message_id'].decode()}" for one in pending]
+    entries = [f"{RESPONSES}/{row['message_id'].decode()}" for row in pending]
     connection = await asyncpg.connect(stage.direct.dsn)
     try:
         return int(

@@ -232,8 +232,8 @@ class Fleet:
 
 
 def _counters(text: str) -> dict[str, float]:
-    found = re.findall(r"^(mastery_\w+_total)(?:\{[^}]*\})? ([0-9.e+]+)$", text, re.MULTILINE)
+    matches = re.findall(r"^(mastery_\w+_total)(?:\{[^}]*\})? ([0-9.e+]+)$", text, re.MULTILINE)
     total: dict[str, float] = {}
-    for name, value in found:
+    for name, value in matches:
         total[name] = total.get(name, 0.0) + float(value)
     return total

@@ -32,7 +32,7 @@ def published(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]
         places.append((place + delay, row))
         if chance.random() < REPEATED:
             places.append((place + delay + chance.uniform(0, count / 10), row))
-    return [row for _, row in sorted(places, key=lambda one: one[0])]
+    return [row for _, row in sorted(places, key=lambda place: place[0])]
 
 
 class Load:

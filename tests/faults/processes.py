@@ -34,9 +34,9 @@ def program(name: str, *, package: str, folder: Path | None = None) -> str:
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def until(
@@ -112,15 +112,15 @@ class Process:
             return
         family = self._family()
         if number is signal.SIGKILL:
-            for one in family:
-                one.kill()
+            for process in family:
+                process.kill()
         else:
             self._process.send_signal(number)
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            for one in self._family():
-                one.kill()
+            for process in self._family():
+                process.kill()
             self._process.wait()
             raise
         psutil.wait_procs(family, _END_S)
@@ -129,14 +129,14 @@ class Process:
     def freeze(self) -> None:
         """Stop it and its children where they are: connections stay, nobody answers."""
         self._frozen = self._family()
-        for one in self._frozen:
-            one.suspend()
+        for process in self._frozen:
+            process.suspend()
 
     def thaw(self) -> None:
         """Resume all frozen processes."""
-        for one in self._frozen:
-            if one.is_running():
-                one.resume()
+        for process in self._frozen:
+            if process.is_running():
+                process.resume()
         self._frozen = []
 
     def stop(self) -> None:

@@ -159,8 +159,8 @@ class Proxy:
     async def _answered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while self._answer is not None:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            _, found, rest = head.partition(b"content-length:")
-            if found:
+            _, separator, rest = head.partition(b"content-length:")
+            if separator:
                 await reader.readexactly(int(rest.split(b"\r\n", 1)[0]))
             writer.write(self._answer)
             await writer.drain()

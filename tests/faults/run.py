@@ -18,8 +18,8 @@ from tests.faults.stage import Size, Stage, set_stage
 from tests.support.run_results import (
     Found,
     events_differences,
-    found,
     graph_differences,
+    run_results,
     stored_mastery,
 )
 from tests.support.servers import Neo4j
@@ -184,7 +184,7 @@ async def _compare(
     codes = await fleet.stop()
     if any(codes):
         outcome.problems.append(f"after SIGTERM workers ended with {codes}")
-    result = await found(stage.direct, load.rows, TOLERANCE)
+    result = await run_results(stage.direct, load.rows, TOLERANCE)
     outcome.problems += result.differences[:5]
     if result.rejected:
         outcome.problems.append(f"rejected: {dict(result.rejected)}")
@@ -269,8 +269,8 @@ async def _done(client: "Redis", stream: str, group: str) -> bool:
     info: Any = await client.xinfo_stream(stream)
     groups: Any = await client.xinfo_groups(stream)
     return any(
-        one["name"] == group.encode()
-        and one["pending"] == 0
-        and one["last-delivered-id"] == info["last-generated-id"]
-        for one in groups
+        group_info["name"] == group.encode()
+        and group_info["pending"] == 0
+        and group_info["last-delivered-id"] == info["last-generated-id"]
+        for group_info in groups
     )

@@ -13,7 +13,7 @@ from tests.faults.processes import until
 from tests.faults.run import TOLERANCE, drained
 from tests.faults.servers import PostgresServer
 from tests.faults.stage import Need, Size, Stage, set_stage
-from tests.support.run_results import found
+from tests.support.run_results import run_results
 
 
 async def _owners(dsn: str) -> dict[tuple[str, str], tuple[str, list[str]]]:
@@ -87,7 +87,7 @@ async def test_given_everysec_when_power_fails_then_the_state_stays_right_and_re
         await drained(stage)
         assert await stage.fleet.stop() == [0] * size.workers
 
-        result = await found(stage.direct, stage.load.rows, TOLERANCE)
+        result = await run_results(stage.direct, stage.load.rows, TOLERANCE)
         assert result.differences == []
         assert result.rejected == {}
         assert result.pending == 0

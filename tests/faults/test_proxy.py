@@ -186,7 +186,7 @@ async def test_given_a_silent_database_when_calls_time_out_then_the_next_has_a_n
 
     for _ in range(2):
         results = await asyncio.gather(ledger.ping(), ledger.ping(), return_exceptions=True)
-        assert all(isinstance(one, LedgerUnavailable) for one in results)
+        assert all(isinstance(result, LedgerUnavailable) for result in results)
 
     line.speak(forget=True)
     await ledger.ping()

@@ -10,7 +10,7 @@ from tests.faults.processes import until
 from tests.faults.run import TOLERANCE, drained
 from tests.faults.servers import PostgresServer
 from tests.faults.stage import Size, Stage, set_stage
-from tests.support.run_results import events_differences, found, stored_mastery
+from tests.support.run_results import events_differences, run_results, stored_mastery
 from workers.common.tasks import GRACE_S
 
 _ENDED_S = GRACE_S + 30.0
@@ -34,7 +34,7 @@ async def _pending(stage: Stage, consumer: str) -> int:
 
 
 async def _all_is_right(stage: Stage) -> None:
-    result = await found(stage.direct, stage.load.rows, TOLERANCE)
+    result = await run_results(stage.direct, stage.load.rows, TOLERANCE)
     assert result.differences == []
     assert result.rejected == {}
     assert result.pending == 0

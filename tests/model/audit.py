@@ -66,9 +66,9 @@ class Audit:
         return [f"{pending['pending']} entries are pending"] if pending["pending"] else []
 
     def _overtaken(self) -> Iterator[str]:
-        for one in self._world.lives:
-            if one.overtaken:
-                yield f"worker {one.number} committed before its last commit was acknowledged"
+        for life in self._world.lives:
+            if life.overtaken:
+                yield f"worker {life.number} committed before its last commit was acknowledged"
 
     # 2: the log is the distinct admitted responses ---------------------------------------------
 
@@ -80,7 +80,7 @@ class Audit:
             yield f"{key} is in the log and was never admitted"
         for key in self._tables.log.keys() & published.keys():
             stored, owner = answer_of(self._tables.log[key]), self._tables.log[key]["entry"]
-            entries = {f"{SHARD.responses}/{one.entry_id}": one for one in published[key]}
+            entries = {f"{SHARD.responses}/{entry.entry_id}": entry for entry in published[key]}
             if owner not in entries:
                 yield f"{key} is owned by {owner}, which is none of its entries"
             elif entries[owner].answer != stored:
@@ -90,36 +90,38 @@ class Audit:
             yield "two responses of a learner have one version"
 
     def _published(self) -> dict[Key, list[Published]]:
-        found: defaultdict[Key, list[Published]] = defaultdict(list)
-        for one in self._world.entries:
-            if one.answer is not None:
-                found[one.answer.key].append(one)
-        return found
+        by_key: defaultdict[Key, list[Published]] = defaultdict(list)
+        for entry in self._world.entries:
+            if entry.answer is not None:
+                by_key[entry.answer.key].append(entry)
+        return by_key
 
     # 3: each refused entry once among the rejected, each response's events once -----------------
 
     def _rejection_differences(self) -> Iterator[str]:
         wanted = Counter(
-            (one.entry_id, code)
-            for one in self._world.entries
-            if (code := self._code_of(one)) is not None
+            (entry.entry_id, code)
+            for entry in self._world.entries
+            if (code := self._code_of(entry)) is not None
         )
-        found = Counter((one.data.entry_id, one.data.code) for one in self._rejected)
-        for what in (wanted - found).elements():
+        counts = Counter(
+            (rejection.data.entry_id, rejection.data.code) for rejection in self._rejected
+        )
+        for what in (wanted - counts).elements():
             yield f"not rejected, or too seldom: {what}"
-        for what in (found - wanted).elements():
+        for what in (counts - wanted).elements():
             yield f"rejected, or too often: {what}"
 
-    def _code_of(self, one: Published) -> RejectionCode | None:
-        if one.answer is None:
-            return one.code
-        stored = answer_of(self._tables.log[one.answer.key])
-        return None if one.answer.says_the_same_as(stored) else RejectionCode.CONFLICT
+    def _code_of(self, entry: Published) -> RejectionCode | None:
+        if entry.answer is None:
+            return entry.code
+        stored = answer_of(self._tables.log[entry.answer.key])
+        return None if entry.answer.says_the_same_as(stored) else RejectionCode.CONFLICT
 
     def _event_differences(self) -> Iterator[str]:
         wanted: Counter[tuple[Any, ...]] = Counter()
         event_of = {
-            f"{SHARD.responses}/{one.entry_id}": one.event_id for one in self._world.entries
+            f"{SHARD.responses}/{entry.entry_id}": entry.event_id for entry in self._world.entries
         }
         for key, row in self._tables.log.items():
             outcome = orjson.loads(row["outcome"])
@@ -128,36 +130,36 @@ class Audit:
                 yield f"the outcome of {key} is of {changed}, not of {row['concept_ids']}"
             for concept in changed:
                 wanted[(*key, concept, row["version"], event_of[row["entry"]])] += 1
-        found = Counter(
+        counts = Counter(
             (
-                one.data.tenant_id,
-                one.data.student_id,
-                one.data.response_id,
-                one.data.concept_id,
-                one.data.version,
-                one.causationid,
+                event.data.tenant_id,
+                event.data.student_id,
+                event.data.response_id,
+                event.data.concept_id,
+                event.data.version,
+                event.causationid,
             )
-            for _, one in self._events
+            for _, event in self._events
         )
-        for what in (wanted - found).elements():
+        for what in (wanted - counts).elements():
             yield f"no event {what}"
-        for what in (found - wanted).elements():
+        for what in (counts - wanted).elements():
             yield f"an event too many {what}"
-        if len({one.id for _, one in self._events}) != len(self._events):
+        if len({event.id for _, event in self._events}) != len(self._events):
             yield "two events have one id"
-        for _, one in self._events:
-            if one.correlationid != f"of {one.causationid}":
-                yield f"event {one.id} carries the request of another: {one.correlationid}"
+        for _, event in self._events:
+            if event.correlationid != f"of {event.causationid}":
+                yield f"event {event.id} carries the request of another: {event.correlationid}"
 
     def _order_differences(self) -> Iterator[str]:
         """Check that a worker commits and publishes in the order of versions."""
         boundaries = iter(self._world.published_by)
         number, until = next(boundaries, (0, b""))
         newest: dict[tuple[int, Learner], int] = {}
-        for entry_id, one in self._events:
+        for entry_id, event in self._events:
             while _order(entry_id) > _order(until):
                 number, until = next(boundaries)
-            data = one.data
+            data = event.data
             learner = data.tenant_id, data.student_id
             committed_by = self._world.committed_by[(*learner, data.response_id)]
             if committed_by != number:

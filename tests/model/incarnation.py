@@ -25,9 +25,11 @@ from workers.streams.batch import RawBatch, decode, parse
 from workers.streams.poison import PoisonIsolation
 from workers.streams.reclaiming import Reclaimer
 from workers.streams.redriven import RedriveOrigins
+from workers.streams.route import Route
 from workers.streams.tries import Tries
 
 SHARD: Final[Shard] = shards(0)[0]
+ROUTE: Final = Route.of_responses(SHARD)
 BATCH: Final = 4
 """Small, so that batches overlap."""
 _CALM_TURNS: Final = 30
@@ -108,7 +110,7 @@ class Incarnation:
             consumer=consumer,
             idle_ms=0,
             batch_size=BATCH,
-            held=lambda: self._engine.in_flight(SHARD.responses),
+            in_flight=lambda: self._engine.in_flight(SHARD.responses),
             waiting=self._engine.unsettled,
             feed=self._submit,
         )
@@ -216,4 +218,4 @@ class Incarnation:
             for entry in batch
             if entry.entry_id not in self._engine.in_flight(SHARD.responses)
         }
-        await self._engine.submit(SHARD, batch)
+        await self._engine.submit(ROUTE, batch)

@@ -59,9 +59,9 @@ class Interleavings(RuleBasedStateMachine):
           delegated=st.booleans())  # fmt: skip
     def publish(self, drawn: list[Answer], delegated: bool) -> MultipleResults[Answer]:
         new = []
-        for one in drawn:
+        for answer in drawn:
             self._responses += 1
-            new.append(self._add(numbered(one, self._responses), delegated=delegated))
+            new.append(self._add(numbered(answer, self._responses), delegated=delegated))
         return multiple(*new)
 
     @rule(

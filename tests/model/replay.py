@@ -70,7 +70,7 @@ class Replay:
             highest = max(r["version"] for k, r in self._log.items() if k[:2] == key)
             if row["version"] != highest:
                 yield f"{key} has version {row['version']}, not {highest}"
-            last = max((one["answered_at"], one["response_id"]) for one in log)
+            last = max((response["answered_at"], response["response_id"]) for response in log)
             if (to_us(row["answered_at"]), str(row["response_id"])) != last:
                 yield f"{key} ends with {row['response_id']}, not {last}"
         versions = {key: row["parameters_version"] for key, row in version.items()}

@@ -87,9 +87,9 @@ def test_given_a_batch_held_before_its_script_when_the_next_comes_then_it_is_not
 def test_given_an_entry_that_is_refused_for_itself_then_it_alone_is_rejected(
     scene: Interleavings, how: str
 ) -> None:
-    (one,) = scene.publish([answer(1)], delegated=False).values
-    scene.publish_what_is_refused(one, how)
-    scene.publish_what_is_refused(replace(one, response_id=uuid_of("never applied")), how)
+    (entry,) = scene.publish([answer(1)], delegated=False).values
+    scene.publish_what_is_refused(entry, how)
+    scene.publish_what_is_refused(replace(entry, response_id=uuid_of("never applied")), how)
     scene.read("w1", 3, None)
 
 
@@ -97,9 +97,9 @@ def test_given_an_entry_that_is_refused_for_itself_then_it_alone_is_rejected(
 def test_given_a_known_response_id_with_other_content_then_the_first_commit_decides(
     scene: Interleavings, change: str
 ) -> None:
-    (one,) = scene.publish([answer(1, "ab")], delegated=False).values
-    scene.publish_again(one, change, delegated=False)
-    scene.publish_again(one, None, delegated=True)
+    (entry,) = scene.publish([answer(1, "ab")], delegated=False).values
+    scene.publish_again(entry, change, delegated=False)
+    scene.publish_again(entry, None, delegated=True)
     scene.read("w1", 1, Point.COMMIT)
     scene.read("w2", 2, None)
     scene.go_on(0, None)

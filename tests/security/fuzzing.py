@@ -153,10 +153,12 @@ def cut(token: str, chance: random.Random) -> str:
 
 def characters_swapped(token: str, chance: random.Random) -> str:
     """Leave the signed part valid."""
-    one, other = sorted(chance.randrange(len(token)) for _ in range(2))
-    if one == other:
+    begin, other = sorted(chance.randrange(len(token)) for _ in range(2))
+    if begin == other:
         return token
-    return token[:one] + token[other] + token[one + 1 : other] + token[one] + token[other + 1 :]
+    return (
+        token[:begin] + token[other] + token[begin + 1 : other] + token[begin] + token[other + 1 :]
+    )
 
 
 def strange_put_in(token: str, chance: random.Random) -> str:
@@ -190,12 +192,12 @@ def encoded_otherwise(token: str, chance: random.Random) -> str:
 
 def parts_mixed(of: Material, chance: random.Random) -> bytes:
     """A signature is that of its own header and payload, and each payload is another one."""
-    one, other = chance.sample(range(_STUDENTS), 2)
-    third = chance.choice((one, other))
-    parts = [of.parts[one][0], of.parts[other][1], of.parts[third][2]]
-    if third == other and of.parts[one][0] == of.parts[other][0]:
-        parts[2] = of.parts[one][2]
-    return written(of.event(chance.choice((one, other)), ".".join(parts)))
+    student, other = chance.sample(range(_STUDENTS), 2)
+    third = chance.choice((student, other))
+    parts = [of.parts[student][0], of.parts[other][1], of.parts[third][2]]
+    if third == other and of.parts[student][0] == of.parts[other][0]:
+        parts[2] = of.parts[student][2]
+    return written(of.event(chance.choice((student, other)), ".".join(parts)))
 
 
 def header_rewritten(of: Material, chance: random.Random) -> bytes:

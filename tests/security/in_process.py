@@ -68,5 +68,5 @@ def _invoked(environment: dict[str, str], *arguments: str) -> Result:
 
 def _modules_of_commands() -> Iterator[ModuleType]:
     """All modules of the command line, imported now rather than when a command runs."""
-    for found in pkgutil.walk_packages(workers.cli.__path__, "workers.cli."):
-        yield importlib.import_module(found.name)
+    for module in pkgutil.walk_packages(workers.cli.__path__, "workers.cli."):
+        yield importlib.import_module(module.name)

@@ -106,9 +106,13 @@ async def violations(connection: Any) -> list[str]:
     """List broken rules, each as a sentence that begins with the object's name."""
     wrong = [row[0] for row in await connection.fetch(_ROLES)]
     for relation in await connection.fetch(RELATIONS):
-        wrong += [f"{relation['name']} {one}" for one in await _of_relation(connection, relation)]
+        wrong += [
+            f"{relation['name']} {breach}" for breach in await _of_relation(connection, relation)
+        ]
     for function in await connection.fetch(FUNCTIONS):
-        wrong += [f"{function['name']} {one}" for one in await _of_function(connection, function)]
+        wrong += [
+            f"{function['name']} {breach}" for breach in await _of_function(connection, function)
+        ]
     return wrong
 
 

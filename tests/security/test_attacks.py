@@ -17,7 +17,7 @@ from tests.security.replay_attacks import replay_attacks
 from tests.security.token_attacks import token_attacks
 from tests.support.factories import uuid_of
 from tests.support.issuer import ISSUER, KeyServer, SigningKey
-from tests.support.run_results import found, graph_differences, stored_mastery
+from tests.support.run_results import graph_differences, run_results, stored_mastery
 from tests.support.servers import Neo4j
 from tests.support.whole_run import Setting
 from workers.common.times import iso
@@ -74,7 +74,7 @@ def _row(tenant: str, student: str, event: bytes) -> dict[str, Any]:
 async def test_given_every_attack_among_good_events_when_drained_then_each_gets_its_due(
     forge: Forge, redis_url: str, database_url: str, neo4j: Neo4j
 ) -> None:
-    good = [(_good(forge, *one), Harmless(one[0], one[1])) for one in _GOOD]
+    good = [(_good(forge, *fields), Harmless(fields[0], fields[1])) for fields in _GOOD]
     overheard = good[0][0]
     attacks = [*token_attacks(), *event_attacks(), *replay_attacks(lambda: overheard)]
     made = [(attack, attack.make(forge)) for attack in attacks]
@@ -111,7 +111,7 @@ async def test_given_every_attack_among_good_events_when_drained_then_each_gets_
         # Every row is that of the good events and of the lawful ones; there is no other row.
         rows = [_row(*whose, event) for event, whose in good]
         rows += [_row(*a.expected, e) for a, e in made if isinstance(a.expected, Harmless)]
-        result = await found(setting, rows, tolerance=1e-12)
+        result = await run_results(setting, rows, tolerance=1e-12)
         assert result.differences == []
         assert result.pending == 0
         assert len(letters) == len(refused)
@@ -134,15 +134,15 @@ async def _publish(
 ) -> dict[str, Attack]:
     """Add all: first what came long ago, then good events and attacks in turn; replays last."""
     expected = {}
-    for attack, event in sorted(made, key=lambda one: -one[0].age_s):
+    for attack, event in sorted(made, key=lambda attack: -attack[0].age_s):
         if attack.age_s:
             past = f"{(forge.now - attack.age_s) * 1000}-*"
             entry_id: Any = await redis.xadd(RESPONSES, {"event": event}, id=past)
             expected[entry_id.decode()] = attack
     waiting = iter(good)
     for attack, event in made:
-        if (one := next(waiting, None)) is not None:
-            await redis.xadd(RESPONSES, {"event": one[0]})
+        if (next_attack := next(waiting, None)) is not None:
+            await redis.xadd(RESPONSES, {"event": next_attack[0]})
         if not attack.age_s:
             entry_id = await redis.xadd(RESPONSES, {"event": event})
             expected[entry_id.decode()] = attack

@@ -17,7 +17,7 @@ from redis.retry import Retry
 from contracts.streams import JOBS, MASTERY, REJECTED, RESPONSES, UNLOCKED, shards
 from tests.security.guarded_redis import USERS, GuardedRedis, guarded_redis
 from tests.security.in_process import command, drained, settings_of
-from tests.support.run_results import Found, events_differences, found, stored_mastery
+from tests.support.run_results import Found, events_differences, run_results, stored_mastery
 from tests.support.whole_run import Setting, publish, simulated_rows
 from workers.operations.dead_letters.reading import redriven_key
 from workers.streams.redriven import accepted_key
@@ -268,13 +268,13 @@ def test_given_the_deployed_users_when_the_engine_and_its_commands_run_then_all_
     assert admin.xlen(MASTERY) > told
 
     # From 7.2 on clients tell their name and version, and do without where they may not.
-    denied = [one for one in admin.acl_log() if one["object"] != "client|setinfo"]
+    denied = [line for line in admin.acl_log() if line["object"] != "client|setinfo"]
     assert denied == []
 
 
 async def _found(server: GuardedRedis, dsn: str, rows: list[dict[str, Any]]) -> Found:
     setting = Setting(server.url(), {"DATABASE_URL": dsn}, dsn)
-    return await found(setting, rows, tolerance=1e-12)
+    return await run_results(setting, rows, tolerance=1e-12)
 
 
 def test_given_the_publishers_user_when_express_publishes_then_its_entries_are_there(

@@ -42,17 +42,17 @@ async def _readable(supabase: Supabase) -> list[str]:
 
 async def _seen(supabase: Supabase, token: str | None) -> Rows:
     """The rows of every table and view that a token shows; none where it is refused."""
-    found: Rows = {}
+    rows: Rows = {}
     async with supabase.client(token) as client:
         for table in await _readable(supabase):
             answer = await client.get(f"/{table}", params={"select": "tenant_id,student_id"})
             if answer.status_code == httpx.codes.OK:
-                found[table] = {(row["tenant_id"], row["student_id"]) for row in answer.json()}
+                rows[table] = {(row["tenant_id"], row["student_id"]) for row in answer.json()}
             else:
                 unknown_role = answer.json()["code"] == "22023"
                 assert unknown_role or answer.status_code in _REFUSED, answer.text
-                found[table] = set()
-    return found
+                rows[table] = set()
+    return rows
 
 
 def _each(tables: Rows, holders: set[tuple[str, str]]) -> Rows:
@@ -134,14 +134,14 @@ async def test_given_every_table_when_written_by_a_student_or_nobody_then_no_row
     for token in (None, supabase.mint("ann", "school-7"), supabase.mint("ann", role="anon")):
         async with supabase.client(token) as client:
             for table in tables:
-                one = {"tenant_id": "eq.school-7", "student_id": "eq.ann"}
+                learner = {"tenant_id": "eq.school-7", "student_id": "eq.ann"}
                 row = {"tenant_id": "school-7", "student_id": "ann"}
                 merge = {"Prefer": "resolution=merge-duplicates"}
                 tries = (
                     await client.post(f"/{table}", json=row),
                     await client.post(f"/{table}", json=row, headers=merge),
-                    await client.patch(f"/{table}", params=one, json={"student_id": "bob"}),
-                    await client.delete(f"/{table}", params=one),
+                    await client.patch(f"/{table}", params=learner, json={"student_id": "bob"}),
+                    await client.delete(f"/{table}", params=learner),
                 )
                 assert {answer.status_code for answer in tries} <= _REFUSED, table
                 assert {answer.json()["code"] for answer in tries} == {"42501"}, table

@@ -241,9 +241,9 @@ async def test_given_an_object_without_its_rule_when_looked_at_then_it_is_found(
     try:
         missed = []
         for name, (statement, expected) in _BAD.items():
-            found = await _found(connection, statement)
-            if not any(one.startswith(expected) for one in found):
-                missed.append((name, found))
+            breaches = await _found(connection, statement)
+            if not any(breach.startswith(expected) for breach in breaches):
+                missed.append((name, breaches))
         assert missed == []
         assert await violations(connection) == []
     finally:

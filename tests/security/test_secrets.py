@@ -97,7 +97,7 @@ def _settled(client: "redis.Redis", count: int) -> bool:
 
 def _asked(port: int, token: str) -> list[str]:
     """Collect the HTTP answers to a token shown in every way."""
-    found = []
+    places = []
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         for path in (
             "/health",
@@ -110,10 +110,10 @@ def _asked(port: int, token: str) -> list[str]:
             answer = client.get(
                 path, params={"token": token}, headers={"Authorization": f"Bearer {token}"}
             )
-            found.append(f"{answer.headers} {answer.text}")
-        found.append(client.post("/v1/jobs", content=token).text)
-        found.append(client.get("/v1/jobs", headers={"X-Request-ID": token}).text)
-    return found
+            places.append(f"{answer.headers} {answer.text}")
+        places.append(client.post("/v1/jobs", content=token).text)
+        places.append(client.get("/v1/jobs", headers={"X-Request-ID": token}).text)
+    return places
 
 
 def test_given_a_full_run_when_everything_written_is_searched_then_no_secret_is_in_it(
@@ -170,7 +170,9 @@ def test_given_a_full_run_when_everything_written_is_searched_then_no_secret_is_
     assert sum(line.get("tenant_id") == TENANT for line in settled) >= len(events)
     rejections = [json.loads(fields[b"event"])["data"] for _, fields in letters]
     # Of a dead letter its event is kept whole; all else of it is for people to read.
-    written += [json.dumps({**one, "event": "", "event_base64": ""}) for one in rejections]
+    written += [
+        json.dumps({**rejection, "event": "", "event_base64": ""}) for rejection in rejections
+    ]
 
     secrets = {
         **_MARKERS,
@@ -224,5 +226,7 @@ def _away(setting: Setting, environment: dict[str, str]) -> list[str]:
         ),
     ]
     real = tries[-2]
-    found = [failure(environment | one[0], *one[1]) for one in tries if one is not real]
-    return [*found, _mastery(environment | real[0], *real[1])]
+    failures = [
+        failure(environment | attempt[0], *attempt[1]) for attempt in tries if attempt is not real
+    ]
+    return [*failures, _mastery(environment | real[0], *real[1])]

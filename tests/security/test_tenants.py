@@ -99,36 +99,36 @@ async def _run(
 async def _table_rows(dsn: str) -> list[tuple[str, str]]:
     connection = await asyncpg.connect(dsn)
     try:
-        found = []
+        values = []
         for table in _TABLES:
             for row in await connection.fetch(f"table {table}"):
                 kept = {name: value for name, value in row.items() if name not in _OF_ARRIVAL}
                 if "outcome" in kept:
                     kept["outcome"] = _without_version(json.loads(kept["outcome"]))
-                found.append((row["tenant_id"], f"{table} {sorted(kept.items())}"))
-        return found
+                values.append((row["tenant_id"], f"{table} {sorted(kept.items())}"))
+        return values
     finally:
         await connection.close()
 
 
 async def _events(redis: "Redis") -> list[tuple[str, str]]:
-    found = []
+    leaks = []
     entries: Any = await redis.xrange(MASTERY)
     for _, fields in entries:
         event = json.loads(fields[b"event"])
         del event["time"]
         tenant = event["data"]["tenant_id"]
-        found.append((tenant, json.dumps(_without_version(event), sort_keys=True)))
-    assert len({json.loads(text)["id"] for _, text in found}) == len(found)
-    return found
+        leaks.append((tenant, json.dumps(_without_version(event), sort_keys=True)))
+    assert len({json.loads(text)["id"] for _, text in leaks}) == len(leaks)
+    return leaks
 
 
 async def _graph(driver: Any) -> list[tuple[str, str]]:
-    found: Any = await driver.execute_query(
+    answer: Any = await driver.execute_query(
         "MATCH (a)-[r]->(b) RETURN a.tenant_id, b.tenant_id, labels(a), a.id, type(r), labels(b), "
         "b.id, properties(r)"
     )
-    rows = [tuple(record.values()) for record in found.records]
+    rows = [tuple(record.values()) for record in answer.records]
     assert [row for row in rows if row[0] != row[1]] == []
     nodes: Any = await driver.execute_query("MATCH (n) RETURN n.tenant_id, labels(n), n.id")
     return [
@@ -143,7 +143,7 @@ async def _graph(driver: Any) -> list[tuple[str, str]]:
 def _without_version(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_version(v) for k, v in value.items() if k != "version"}
-    return [_without_version(one) for one in value] if isinstance(value, list) else value
+    return [_without_version(member) for member in value] if isinstance(value, list) else value
 
 
 async def test_given_tenants_with_the_same_ids_when_run_together_then_each_has_what_it_has_alone(
@@ -156,4 +156,4 @@ async def test_given_tenants_with_the_same_ids_when_run_together_then_each_has_w
         assert together[tenant].events == alone[tenant].events
         assert together[tenant].graph == alone[tenant].graph
     # What was answered differs, or nobody would notice whose it is.
-    assert len({repr(one.events) for one in together.values()}) == len(_TENANTS)
+    assert len({repr(batch.events) for batch in together.values()}) == len(_TENANTS)

@@ -54,24 +54,24 @@ class BusyLedger(MemoryLedger):
         self.asked.append(len(keys))
         if len(keys) > self.most:
             raise LedgerUnavailable("it took too long")
-        found = await super().stored(keys)
-        for one in found:
-            if one.key in self.spoiled:
-                one.log = [one.log[0]._replace(score=math.nan, concept_ids=())]
-                one.responses = list(one.log)
-            self.looked_at.append(one.key)
-            if one.key in self.damaged:
-                one.corrections.append(CorrectionRow("gone", "void", None, "", 0, 1))
-        return found
+        rows = await super().stored(keys)
+        for learner in rows:
+            if learner.key in self.spoiled:
+                learner.log = [learner.log[0]._replace(score=math.nan, concept_ids=())]
+                learner.responses = list(learner.log)
+            self.looked_at.append(learner.key)
+            if learner.key in self.damaged:
+                learner.corrections.append(CorrectionRow("gone", "void", None, "", 0, 1))
+        return rows
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
         if self.meanwhile:
             await self.meanwhile.pop(0)()
-        if any(one.key in self.unstorable for one in rewrites):
+        if any(rewrite.key in self.unstorable for rewrite in rewrites):
             raise Unstorable("new row violates a check (SQLSTATE 23514)")
         versions = await super().rewrite(rewrites)
         self.rewritten += [
-            one.key for one, version in zip(rewrites, versions, strict=True) if version
+            rewrite.key for rewrite, version in zip(rewrites, versions, strict=True) if version
         ]
         return versions
 

@@ -73,7 +73,7 @@ class Books:
                 "select c.oid::regclass::text as name from pg_class c where c.relkind = 'r' and "
                 "c.relnamespace::regnamespace::text not in ('pg_catalog', 'information_schema')"
             )
-            found = [
+            lines = [
                 row["line"]
                 for table in tables
                 for row in await connection.fetch(f"select t::text as line from {table['name']} t")  # noqa: S608  # names of the catalogue
@@ -81,7 +81,7 @@ class Books:
             rows = [json.loads(line["j"]) for line in await connection.fetch(_TEXTS)]
         finally:
             await connection.close()
-        return "\n".join([*keys, *found, _shown(rows), *await self._graph()])
+        return "\n".join([*keys, *lines, _shown(rows), *await self._graph()])
 
     async def _graph(self) -> list[str]:
         auth = (self._neo4j.username, self._neo4j.password)

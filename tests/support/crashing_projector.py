@@ -22,12 +22,12 @@ async def _defective(
     self: Projector, events: Sequence[MasteryChanged], entries: Sequence[str] = ()
 ) -> list[Unlocked]:
     global _left  # noqa: PLW0603  # a process has one projector
-    found = await _project(self, events, entries)
-    if found:
+    unlocked = await _project(self, events, entries)
+    if unlocked:
         if not _left:
             os.kill(os.getpid(), signal.SIGKILL)
         _left -= 1
-    return found
+    return unlocked
 
 
 if __name__ == "__main__":

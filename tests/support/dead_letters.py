@@ -62,9 +62,9 @@ async def reject(redis: Redis, count: int, stream: str = REJECTED, **changes: An
 
 
 async def all_of(letters: DeadLetters, selection: Selection | None = None) -> list[DeadLetter]:
-    return [one async for page in letters.pages(selection or Selection()) for one in page]
+    return [letter async for page in letters.pages(selection or Selection()) for letter in page]
 
 
 async def entries(redis: Redis, stream: str) -> list[tuple[str, dict[bytes, bytes]]]:
-    found: Any = await redis.xrange(stream)
-    return [(entry_id.decode(), fields) for entry_id, fields in found]
+    entries: Any = await redis.xrange(stream)
+    return [(entry_id.decode(), fields) for entry_id, fields in entries]

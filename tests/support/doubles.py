@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from redis.asyncio import Redis
 
-from contracts.streams import Shard, shards
+from contracts.streams import shards
 from tests.support.factories import START_US, event_json
 from workers.admission.admission import Admission
 from workers.admission.verdicts import Admitted
@@ -40,8 +40,7 @@ from workers.streams.route import Route
 from workers.streams.tries import Tries
 
 STREAM: Final = "practice.responses.v1"
-SHARD: Final[Shard] = shards(0)[0]
-ROUTE: Final = Route.of_responses(SHARD)
+ROUTE: Final = Route.of_responses(shards(0)[0])
 PARAMETERS: Final = Parameters()
 _METER: Final = EngineMetrics("0")
 
@@ -116,7 +115,9 @@ async def record(work: Recorder, entries: Sequence[Admitted]) -> list[Settled]:
         retrying=fast_retrying(),
         meter=_METER,
     )
-    async for _ in pipeline.run(SHARD, RawBatch(STREAM, [one.entry for one in entries])):
+    async for _ in pipeline.run(
+        ROUTE, RawBatch(STREAM, [admitted_entry.entry for admitted_entry in entries])
+    ):
         pass  # there is no other batch to wait for
     return publisher.settled
 
@@ -200,14 +201,14 @@ def counted(meter: EngineMetrics, name: str, **labels: str) -> float:
 
 
 def events_of(result: Settled) -> list[dict[str, Any]]:
-    return [json.loads(one) for one in result.events]
+    return [json.loads(event) for event in result.events]
 
 
 def by_entry(results: Sequence[Settled]) -> dict[str, Settled]:
     """Return settled entries by id; each entry ends once."""
-    found = {one.entry.entry_id: one for one in results}
-    assert len(found) == len(results)
-    return found
+    by_entry_id = {result.entry.entry_id: result for result in results}
+    assert len(by_entry_id) == len(results)
+    return by_entry_id
 
 
 def refusal_of(result: Settled) -> Refused:
@@ -236,14 +237,14 @@ class FakePublisher:
         if self.gate is not None:
             await self.gate()
         acknowledged = 0
-        for one in settled:
-            entry_id = one.entry.entry_id
+        for settled_entry in settled:
+            entry_id = settled_entry.entry.entry_id
             if entry_id in self.pending:
                 self.pending.remove(entry_id)
                 self.acknowledged.append(entry_id)
                 acknowledged += 1
-                (self.published if one.refusal is None else self.rejected).extend(
-                    json.loads(event) for event in one.events
+                (self.published if settled_entry.refusal is None else self.rejected).extend(
+                    json.loads(event) for event in settled_entry.events
                 )
         return acknowledged
 

@@ -31,12 +31,12 @@ def stream(
 ) -> list[tuple[Response, Outcome]]:
     """Make responses that follow their predictions except for the shift."""
     draw = random.Random(seed)
-    found = []
+    reports = []
     for _ in range(count):
         probability = draw.uniform(0.15, 0.85)
         score = float(draw.random() < probability + shift)
         names = draw.sample(
             [f"c{k}" for k in range(concepts)], draw.choice((1, 1, min(2, concepts)))
         )
-        found.append(told(probability, score, names, draw.choice((1, 3, 8, 15, 30, 80)), version))
-    return found
+        reports.append(told(probability, score, names, draw.choice((1, 3, 8, 15, 30, 80)), version))
+    return reports

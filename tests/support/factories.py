@@ -180,15 +180,15 @@ def rows(log: Sequence[Response]) -> list[dict[str, Any]]:
     """Convert answers to rows of ``student_responses``, for the oracle."""
     return [
         {
-            "response_id": one.response_id,
-            "session_id": one.session_id,
-            "item_id": one.item_id,
-            "concept_ids": list(one.concept_ids),
-            "scale": one.scale,
-            "score": one.score,
-            "answered_at": one.answered_at_us,
+            "response_id": response.response_id,
+            "session_id": response.session_id,
+            "item_id": response.item_id,
+            "concept_ids": list(response.concept_ids),
+            "scale": response.scale,
+            "score": response.score,
+            "answered_at": response.answered_at_us,
         }
-        for one in log
+        for response in log
     ]
 
 
@@ -203,7 +203,7 @@ def logs(draw: st.DrawFn, max_size: int = 25) -> list[Response]:
     ids = draw(st.lists(st.uuids(), unique=True, min_size=1, max_size=max_size))
     return [
         Response(
-            str(one),
+            str(id_),
             draw(st.sampled_from((None, "s1", "s2"))),
             draw(st.sampled_from(("i1", "i2"))),
             tuple(draw(st.lists(st.sampled_from("abcd"), unique=True, min_size=1, max_size=3))),
@@ -211,7 +211,7 @@ def logs(draw: st.DrawFn, max_size: int = 25) -> list[Response]:
             draw(scores()),
             START_US + draw(st.integers(0, 8)),
         )
-        for one in ids
+        for id_ in ids
     ]
 
 

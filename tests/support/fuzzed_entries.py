@@ -148,7 +148,7 @@ _ALL_TYPES: Final = ("string", "integer", "number", "boolean", "null", "array", 
 
 def _wrong_type(event: Event, chance: random.Random, types: dict[str, frozenset[str]]) -> Event:
     path = chance.choice(sorted(types))
-    kind = chance.choice([one for one in _ALL_TYPES if one not in types[path]])
+    kind = chance.choice([event_type for event_type in _ALL_TYPES if event_type not in types[path]])
     return dict(changed(event, path, _of_type(kind, chance)))
 
 

@@ -116,12 +116,12 @@ class DictGraph:
                 self.held[key] = change
 
     def learners(self) -> list[StoredLearner]:
-        found: dict[LearnerKey, StoredLearner] = {}
+        by_learner: dict[LearnerKey, StoredLearner] = {}
         for _, change in sorted(self.held.items()):
             if isinstance(change, PractisedChange):
                 continue
             key = LearnerKey(change.tenant_id, change.student_id)
-            learner = found.setdefault(key, StoredLearner(key))
+            learner = by_learner.setdefault(key, StoredLearner(key))
             match change:
                 case MasteryChange():
                     learner.mastery.append(change)
@@ -129,12 +129,12 @@ class DictGraph:
                     learner.abilities.append(change)
                 case AttendanceChange():
                     learner.attendance.append(change)
-        return sorted(found.values(), key=lambda learner: learner.key)
+        return sorted(by_learner.values(), key=lambda learner: learner.key)
 
     def sessions(self) -> list[StoredSession]:
-        found: dict[SessionKey, StoredSession] = {}
+        by_session: dict[SessionKey, StoredSession] = {}
         for _, change in sorted(self.held.items()):
             if isinstance(change, PractisedChange):
                 key = SessionKey(change.tenant_id, change.session_id)
-                found.setdefault(key, StoredSession(key)).concept_ids.append(change.concept_id)
-        return sorted(found.values(), key=lambda session: session.key)
+                by_session.setdefault(key, StoredSession(key)).concept_ids.append(change.concept_id)
+        return sorted(by_session.values(), key=lambda session: session.key)

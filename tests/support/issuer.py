@@ -28,10 +28,10 @@ class SigningKey:
 
     def jwk(self) -> dict[str, Any]:
         kind = jwt.get_algorithm_by_name(self.algorithm)
-        found: dict[str, Any] = json.loads(kind.to_jwk(self.private.public_key()))
-        found.pop("key_ops", None)
+        document: dict[str, Any] = json.loads(kind.to_jwk(self.private.public_key()))
+        document.pop("key_ops", None)
         known = {} if self.key_id is None else {"kid": self.key_id}
-        return {**found, **known, "alg": self.algorithm, "use": "sig", **self.members}
+        return {**document, **known, "alg": self.algorithm, "use": "sig", **self.members}
 
     def sign(self, claims: Mapping[str, Any], **header: Any) -> str:
         named = {} if self.key_id is None else {"kid": self.key_id}

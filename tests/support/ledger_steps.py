@@ -49,13 +49,13 @@ def folded(
 ) -> Commit:
     """Fold responses onto a loaded state, and return the commit."""
     task = FoldTask(key, state.learner, list(responses), state.log, state.base)
-    (one,) = fold([task], parameters)
+    (learner_fold,) = fold([task], parameters)
     if earlier:
-        return commit_of(one)
-    came = arrivals(one.responses)
-    entries = [entry_of(response) for response in one.responses]
-    kept = state.counts.after(counted(came))
-    return Commit(one, entries, came, kept, interval_ends(state.responses, one))
+        return commit_of(learner_fold)
+    came = arrivals(learner_fold.responses)
+    entries = [entry_of(response) for response in learner_fold.responses]
+    kept, ends = state.counts.after(counted(came)), interval_ends(state.responses, learner_fold)
+    return Commit(learner_fold, entries, came, kept, ends)
 
 
 def arrivals(responses: Sequence[Response]) -> list[Arrival]:
@@ -64,9 +64,9 @@ def arrivals(responses: Sequence[Response]) -> list[Arrival]:
     return [Arrival(entered_ms, LIMIT.window_of(entered_ms)) for entered_ms in moments]
 
 
-def commit_of(one: Folded) -> Commit:
+def commit_of(folded: Folded) -> Commit:
     """Make a commit without arrivals, as a worker of an earlier version does."""
-    return Commit(one, [entry_of(response) for response in one.responses])
+    return Commit(folded, [entry_of(response) for response in folded.responses])
 
 
 async def commit(ledger: RecordingLedger, *commits: Commit) -> list[Committed | Conflict]:
@@ -97,7 +97,7 @@ async def persist(
     """Load, fold and commit until it is applied; return the number of conflicts."""
     state, conflicts = await load(ledger, key, responses, earlier=earlier), 0
     while True:
-        new = [one for one in responses if one.response_id not in state.recorded]
+        new = [response for response in responses if response.response_id not in state.recorded]
         if not new:
             return conflicts
         made = folded(key, state, new, earlier=earlier, parameters=parameters)
@@ -109,8 +109,8 @@ async def persist(
 
 
 async def stored(ledger: AuditLedger, key: LearnerKey) -> Stored:
-    (one,) = await ledger.stored([key])
-    return one
+    (learner,) = await ledger.stored([key])
+    return learner
 
 
 async def assert_stored(
@@ -120,26 +120,26 @@ async def assert_stored(
     parameters: Parameters = PARAMETERS,
 ) -> Stored:
     """Check that everything stored of a learner is the result of this log, to the last bit."""
-    one = await stored(ledger, key)
-    assert by_id(one.log) == by_id(log)
+    learner = await stored(ledger, key)
+    assert by_id(learner.log) == by_id(log)
     replayed = replay(log, parameters)
-    assert list(differences(one, replayed, parameters)) == []
-    assert {row.concept_id: row.state for row in one.concepts} == replayed.concepts
-    assert {row.scale: row.state for row in one.abilities} == replayed.abilities
-    return one
+    assert list(differences(learner, replayed, parameters)) == []
+    assert {row.concept_id: row.state for row in learner.concepts} == replayed.concepts
+    assert {row.scale: row.state for row in learner.abilities} == replayed.abilities
+    return learner
 
 
 def by_id(log: Sequence[Response]) -> dict[str, Response]:
-    return {one.response_id: one for one in log}
+    return {response.response_id: response for response in log}
 
 
 def recorded_of(commit_: Commit, versions: Sequence[int]) -> dict[str, Recorded]:
     """Return the ledger's expected answer for the responses of an applied commit."""
-    one = commit_.folded
+    learner_fold = commit_.folded
     return {
         response.response_id: Recorded(response, version, entry, document)
         for response, version, entry, document in zip(
-            one.responses, versions, commit_.entries, documents(commit_), strict=True
+            learner_fold.responses, versions, commit_.entries, documents(commit_), strict=True
         )
     }
 

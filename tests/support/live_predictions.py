@@ -23,9 +23,9 @@ Row = dict[str, Any]
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def drained(redis_url: str) -> None:
@@ -50,17 +50,17 @@ async def stored_rows(dsn: str) -> list[Row]:
     """Read predictions and scores from the table, in the order of recording."""
     connection = await asyncpg.connect(dsn)
     try:
-        found = await connection.fetch(
+        records = await connection.fetch(
             "select concept_ids, score, outcome from public.student_responses order by version"
         )
     finally:
         await connection.close()
     rows = []
-    for concept_ids, score, text in found:
+    for concept_ids, score, text in records:
         outcome = json.loads(text)
-        own = [one for one in outcome["concepts"] if one["concept_id"] in concept_ids]
-        mean = sum(one["probability_correct"] for one in own) / len(own)
-        first = next(one for one in own if one["concept_id"] == concept_ids[0])
+        own = [concept for concept in outcome["concepts"] if concept["concept_id"] in concept_ids]
+        mean = sum(change["probability_correct"] for change in own) / len(own)
+        first = next(data for data in own if data["concept_id"] == concept_ids[0])
         rows.append(
             {
                 "concepts": concept_ids,

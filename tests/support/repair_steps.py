@@ -28,31 +28,35 @@ async def correct(
     ledger: MemoryLedger, verdict: Verdict, *responses: Response, dry_run: bool = False
 ) -> list[Corrected]:
     corrector = Corrector(ledger=ledger, parameters=PARAMETERS, verdict=verdict, dry_run=dry_run)
-    return await corrector.correct((KEY, one.response_id) for one in responses)
+    return await corrector.correct((KEY, response.response_id) for response in responses)
 
 
 async def stored(ledger: MemoryLedger, key: LearnerKey = KEY) -> Stored:
-    (one,) = await ledger.stored([key])
-    return one
+    (learner,) = await ledger.stored([key])
+    return learner
 
 
 async def assert_counts(ledger: MemoryLedger, log: Sequence[Response]) -> Stored:
-    one = await stored(ledger)
-    assert list(differences(one, replay(log, PARAMETERS), PARAMETERS)) == []
-    return one
+    learner = await stored(ledger)
+    assert list(differences(learner, replay(log, PARAMETERS), PARAMETERS)) == []
+    return learner
 
 
 async def told(ledger: MemoryLedger) -> list[dict[str, Any]]:
     """Data of what waits to be told, valid by the contract."""
     waiting = await ledger.pending_changes()
-    await ledger.forget_changes([one.number for one in waiting])
-    found = []
-    for one in waiting:
-        data = {**one.key._asdict(), **one.change.data, "version": one.version}
+    await ledger.forget_changes([pending_change.number for pending_change in waiting])
+    events = []
+    for pending_change in waiting:
+        data = {
+            **pending_change.key._asdict(),
+            **pending_change.change.data,
+            "version": pending_change.version,
+        }
         MasteryData.model_validate(data)
-        assert one.change.concept_id == data["concept_id"]
-        found.append(data)
-    return found
+        assert pending_change.change.concept_id == data["concept_id"]
+        events.append(data)
+    return events
 
 
 class Overtaken(MemoryLedger):

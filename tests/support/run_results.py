@@ -34,7 +34,7 @@ class Found:
     """Events that came after one of the same learner and concept with a higher version."""
 
 
-async def found(setting: Setting, rows: Sequence[dict[str, Any]], tolerance: float) -> Found:
+async def run_results(setting: Setting, rows: Sequence[dict[str, Any]], tolerance: float) -> Found:
     """Read everything: ledger, events by a group of its own, dead letters, pending entries."""
     differences = await ledger_differences(setting.dsn, rows, tolerance)
     events, newest, disordered = await _events(setting.redis_url)

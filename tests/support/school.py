@@ -39,9 +39,9 @@ class School:
         return [
             MasteryChanged.model_validate_json(event)
             for key, account in self.ledger._accounts.items()
-            for one in account.log.values()
+            for recorded in account.log.values()
             for event in restated_events(
-                key, one, {c["concept_id"] for c in one.outcome["concepts"]}
+                key, recorded, {c["concept_id"] for c in recorded.outcome["concepts"]}
             )
         ]
 
@@ -74,14 +74,16 @@ class School:
 class Outcome:
     def __init__(self, pages: list[Compared]) -> None:
         self.learners = sum(page.learners for page in pages)
-        self.found: list[Difference] = [one for page in pages for one in page.found]
-        self.left = [one for page in pages for one in page.left]
-        self.nodes = [one for page in pages for one in page.nodes]
+        self.differences: list[Difference] = [
+            difference for page in pages for difference in page.differences
+        ]
+        self.left = [difference for page in pages for difference in page.left]
+        self.nodes = [node for page in pages for node in page.nodes]
 
     @property
     def kinds(self) -> list[str]:
-        return [one.kind for one in self.found]
+        return [difference.kind for difference in self.differences]
 
     @property
     def identities(self) -> list[tuple[str, ...]]:
-        return [one.identity[1] for one in self.found]
+        return [difference.identity[1] for difference in self.differences]

@@ -79,7 +79,7 @@ async def reading(
         reclaim_after_ms=reclaim_after_ms,
         event=ResponseRecorded,
         handler=reader.take,
-        held=lambda: reader.held,
+        in_flight=lambda: reader.held,
         waiting=lambda: reader.waiting,
     )
     await reader.consumption.prepare()

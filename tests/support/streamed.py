@@ -33,8 +33,8 @@ async def stream(ledger: RecordingLedger, logs: Logs, parameters: Parameters, ba
         ledger=ledger, parameters=parameters, retrying=fast_retrying(), meter=EngineMetrics("0")
     )
     judge = admission().judge
-    turns = zip_longest(*([(who, one) for one in log] for who, log in logs.items()))
-    answers = [one for turn in turns for one in turn if one is not None]
+    turns = zip_longest(*([(who, response) for response in log] for who, log in logs.items()))
+    answers = [answer for turn in turns for answer in turn if answer is not None]
     for start in range(0, len(answers), batch):
         admitted = []
         for number, (student, response) in enumerate(answers[start : start + batch], start):

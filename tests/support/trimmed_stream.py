@@ -35,7 +35,7 @@ async def ids(redis: Redis) -> list[str]:
 async def trim_all(trimmer: Trimmer, bounds: Bounds = RESPONSES) -> int:
     total = 0
     while True:
-        found = await trimmer.trim(bounds)
-        total += found.entries
-        if not found.more:
+        trimmed = await trimmer.trim(bounds)
+        total += trimmed.entries
+        if not trimmed.more:
             return total

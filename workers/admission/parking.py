@@ -13,13 +13,13 @@ from typing import Any, Final
 import structlog
 from redis.asyncio import Redis
 
-from contracts.streams import Shard
 from workers.admission.verdicts import Deferred
 from workers.common.errors import KeysUnavailable, StreamRefused, Unavailable
 from workers.common.jitter import jittered_sleep
 from workers.identity.keyring import KeyRing
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.redis_errors import group_is_missing, redis_errors
+from workers.streams.route import Route
 
 _log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ MOST_PARKED: Final = 100_000
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 30.0
 
-Feed = Callable[[Shard, RawBatch], Awaitable[None]]
+Feed = Callable[[Route, RawBatch], Awaitable[None]]
 
 
 class Parking:
@@ -65,15 +65,15 @@ class Parking:
         self._capacity = capacity
         self._first_wait_s = first_wait_s
         self._longest_wait_s = longest_wait_s
-        self._waiting: defaultdict[Shard, dict[str, int]] = defaultdict(dict)
+        self._waiting: defaultdict[Route, dict[str, int]] = defaultdict(dict)
         self._some = asyncio.Event()
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def held(self, stream: str) -> AbstractSet[str]:
+    def parked(self, stream: str) -> AbstractSet[str]:
         """Return the ids of the parked entries of a stream."""
-        waiting = (ids for shard, ids in self._waiting.items() if shard.responses == stream)
+        waiting = (ids for route, ids in self._waiting.items() if route.source == stream)
         return next(waiting, {}).keys()
 
     async def ready(self, batch: RawBatch) -> None:
@@ -84,26 +84,26 @@ class Parking:
             RedisUnavailable: try again.
         """
         await self._ring.known()
-        if len(self) >= self._capacity and any(one.deferred_ms is None for one in batch):
+        if len(self) >= self._capacity and any(entry.deferred_ms is None for entry in batch):
             raise KeysUnavailable(
                 f"{len(self)} entries wait for keys that are not known; {self._ring.away or ''}"
             )
 
-    async def park(self, shard: Shard, deferred: Sequence[Deferred]) -> None:
+    async def park(self, route: Route, deferred: Sequence[Deferred]) -> None:
         """Park entries; their deliveries so far do not count.
 
         Raises:
             RedisUnavailable: try again.
         """
-        waiting = self._waiting[shard]
+        waiting = self._waiting[route]
         if not self._some.is_set():
-            _log.info("entries_wait_for_keys", stream=shard.responses, entries=len(deferred))
-        waiting.update((one.entry.entry_id, one.since_ms) for one in deferred)
+            _log.info("entries_wait_for_keys", stream=route.source, entries=len(deferred))
+        waiting.update((deferral.entry.entry_id, deferral.since_ms) for deferral in deferred)
         self._some.set()
-        ids: list[Any] = [one.entry.entry_id for one in deferred]
+        ids: list[Any] = [deferral.entry.entry_id for deferral in deferred]
         with redis_errors():
             await self._client.xclaim(
-                shard.responses, self._group, self._consumer, 0, ids, retrycount=0, justid=True
+                route.source, self._group, self._consumer, 0, ids, retrycount=0, justid=True
             )
 
     async def check(self) -> None:
@@ -149,25 +149,25 @@ class Parking:
             self._some.clear()
             return
         keys = await self._ring.newer_than(newest_ms)
-        for shard, waiting in list(self._waiting.items()):
+        for route, waiting in list(self._waiting.items()):
             # Entries parked meanwhile wait for the next fetch.
-            due = [one for one, since_ms in waiting.items() if keys.newer_than(since_ms)]
+            due = [entry_id for entry_id, since_ms in waiting.items() if keys.newer_than(since_ms)]
             for start in range(0, len(due), self._batch_size):
-                await self._feed(shard, due[start : start + self._batch_size], feed)
+                await self._feed(route, due[start : start + self._batch_size], feed)
 
-    async def _feed(self, shard: Shard, ids: list[Any], feed: Feed) -> None:
-        waiting = self._waiting[shard]
+    async def _feed(self, route: Route, ids: list[Any], feed: Feed) -> None:
+        waiting = self._waiting[route]
         with redis_errors():
             # Entries that were deleted or acknowledged by another are not returned.
-            found: Any = await self._client.xclaim(
-                shard.responses, self._group, self._consumer, 0, ids, retrycount=1
+            claimed: Any = await self._client.xclaim(
+                route.source, self._group, self._consumer, 0, ids, retrycount=1
             )
         entries = [
             RawEntry(entry_id.decode(), fields, deferred_ms=waiting[entry_id.decode()])
-            for entry_id, fields in found
+            for entry_id, fields in claimed
             if fields
         ]
         if entries:
-            await feed(shard, RawBatch(shard.responses, entries))
+            await feed(route, RawBatch(route.source, entries))
         for entry_id in ids:
             waiting.pop(entry_id, None)

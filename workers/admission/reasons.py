@@ -64,9 +64,11 @@ def refusal_of(failure: ValidationError) -> Refused:
     """
     wrong = _wrong_in(failure)
     # An event of another type has other fields, so their errors say nothing.
-    other_type = [each for each in wrong if each.path == _TYPE and each.error["type"] != "missing"]
+    other_type = [
+        finding for finding in wrong if finding.path == _TYPE and finding.error["type"] != "missing"
+    ]
     wrong = other_type or wrong
-    about_form = [each for each in wrong if not each.about_identity]
+    about_form = [finding for finding in wrong if not finding.about_identity]
     first = (about_form or wrong)[0]
     code = RejectionCode.INVALID if about_form else RejectionCode.UNAUTHENTICATED
     return Refused(code, _sentence(first, EVENT) + _more(wrong), first.path or EVENT_FIELD)

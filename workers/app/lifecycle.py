@@ -106,8 +106,10 @@ class Worker:
             # Draining publishes pending events, so no other relay may have claimed any.
             ends.append(self._until_drained())
         else:
-            ends += [one.run() for one in (self._relay, self._replayer) if one is not None]
-        tasks = [asyncio.create_task(one) for one in ends]
+            ends += [
+                service.run() for service in (self._relay, self._replayer) if service is not None
+            ]
+        tasks = [asyncio.create_task(coroutine) for coroutine in ends]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -49,6 +49,7 @@ from workers.streams.poison import PoisonIsolation
 from workers.streams.redis_clock import redis_now_ms
 from workers.streams.redis_errors import redis_errors
 from workers.streams.redriven import RedriveOrigins
+from workers.streams.route import Route
 from workers.streams.tries import Tries
 from workers.streams.trimming import Bounds, Trimmer
 
@@ -166,30 +167,34 @@ def build_worker(
     }
 
     def recording(shard: Shard) -> Consumption:
+        route = Route.of_responses(shard)
+
         async def record(batch: RawBatch) -> None:
-            await engine.submit(shard, batch)
+            await engine.submit(route, batch)
 
         return Consumption(
             **common,
-            stream=shard.responses,
+            stream=route.source,
             group=ENGINE_GROUP,
             event=ResponseRecorded,
             handler=record,
-            held=lambda: engine.in_flight(shard.responses),
+            in_flight=lambda: engine.in_flight(route.source),
             waiting=engine.unsettled,
         )
 
     def projecting(shard: Shard) -> Consumption:
+        route = Route.of_mastery(shard)
+
         async def project(batch: RawBatch) -> None:
-            await projection.submit(shard, batch)
+            await projection.submit(route, batch)
 
         return Consumption(
             **common,
-            stream=shard.mastery,
+            stream=route.source,
             group=GRAPH_GROUP,
             event=MasteryChanged,
             handler=project,
-            held=lambda: projection.held,
+            in_flight=lambda: projection.in_flight,
             waiting=projection.unsettled,
         )
 
@@ -208,7 +213,7 @@ def build_worker(
             group=JOBS_GROUP,
             event=JobRequested,
             handler=jobs.submit,
-            held=lambda: jobs.held,
+            in_flight=lambda: jobs.in_flight,
             waiting=jobs.busy,
         )
 

@@ -101,12 +101,12 @@ async def _keys(ring: KeyRing) -> str:
 async def _passes(console: Console, name: str, probe: Probe) -> bool:
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            found = await probe()
+            result = await probe()
     except TimeoutError:
         console.print(f"{name:<9} no answer within {_TIMEOUT_S:g} s", style="red")
         return False
     except MasteryError as error:
         console.print(f"{name:<9} {error}", style="red")
         return False
-    console.print(f"{name:<9} ok: {found}", style="green")
+    console.print(f"{name:<9} ok: {result}", style="green")
     return True

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 from typer.core import TyperGroup
+from typing_extensions import override
 
 from workers.cli.commands import concepts, learner, migrate, parameters, rejected, response
 from workers.cli.commands.asyncapi import asyncapi
@@ -20,11 +21,30 @@ from workers.cli.commands.worker import worker
 from workers.cli.interruption import interrupted
 from workers.common.errors import MasteryError
 
+_RUN: Final = "Run the engine"
+_SET_UP: Final = "Set up"
+_REPAIR: Final = "Audit and repair"
+_DATA: Final = "Responses and learners"
+_MODELS: Final = "Models and parameters"
+_DEVELOP: Final = "Develop"
+_PANELS: Final = (_RUN, _SET_UP, _REPAIR, _DATA, _MODELS, _DEVELOP)
+
 
 class _Group(TyperGroup):
-    """Report Ctrl-C in one line; typer alone would end silently."""
+    """Lists commands panel by panel, and reports Ctrl-C in one line."""
 
+    @override
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        # Typer puts all single commands before all groups.
+        return sorted(super().list_commands(ctx), key=self._place)
+
+    def _place(self, name: str) -> int:
+        panel: str = self.commands[name].rich_help_panel  # type: ignore[attr-defined]
+        return _PANELS.index(panel)
+
+    @override
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        # Typer alone would end silently.
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -59,13 +79,6 @@ def _options(
 ) -> None:
     """Knowledge tracing on Redis Streams: every response counted exactly once."""
 
-
-_RUN: Final = "Run the engine"
-_SET_UP: Final = "Set up"
-_REPAIR: Final = "Audit and repair"
-_DATA: Final = "Responses and learners"
-_MODELS: Final = "Models and parameters"
-_DEVELOP: Final = "Develop"
 
 app.command(rich_help_panel=_RUN)(demo)
 app.command(rich_help_panel=_RUN)(worker)

@@ -86,12 +86,12 @@ def run_verification(
     if only is not None and sample is not None:
         raise typer.BadParameter("--sample and --student exclude each other")
     settings = set_up()
-    found = asyncio.run(_verify(settings, only, sample))
+    comparison = asyncio.run(_verify(settings, only, sample))
     if as_json:
-        typer.echo(json.dumps(found.document(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(comparison.document(), indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(found.lines(show)))
-    if found.differences:
+        typer.echo("\n".join(comparison.lines(show)))
+    if comparison.differences:
         raise typer.Exit(1)
 
 
@@ -108,8 +108,8 @@ async def compare(ledger: Ledger, settings: Settings) -> tuple[int, int, list[Di
     Returns:
         The number of learners, the number of responses, and all differences.
     """
-    found = await _compared(ledger, settings)
-    return found.learners, found.responses, found.differences
+    comparison = await _compared(ledger, settings)
+    return comparison.learners, comparison.responses, comparison.differences
 
 
 async def _compared(
@@ -118,17 +118,17 @@ async def _compared(
     only: LearnerKey | None = None,
     sample: int | None = None,
 ) -> Comparison:
-    found = Comparison()
+    comparison = Comparison()
     total = 1 if only is not None else await ledger.count()
     versions = parameters_source(settings, ledger)
     await versions.refresh()
     with progress_bar() as bar:
         task = bar.add_task("verifying", total=total if sample is None else min(sample, total))
         async for page in verify(ledger, versions, only=only, sample=sample):
-            found.learners += page.learners
-            found.responses += page.responses
-            found.unsealed += page.unsealed
-            found.outdated += page.outdated
-            found.differences += page.differences
-            bar.update(task, completed=found.learners)
-    return found
+            comparison.learners += page.learners
+            comparison.responses += page.responses
+            comparison.unsealed += page.unsealed
+            comparison.outdated += page.outdated
+            comparison.differences += page.differences
+            bar.update(task, completed=comparison.learners)
+    return comparison

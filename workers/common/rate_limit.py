@@ -26,8 +26,8 @@ def parse_rate(text: str, units: Collection[str]) -> tuple[int, str] | None:
     Returns:
         The number and the unit; None if the text is not a rate in one of these units.
     """
-    found = _RATE.fullmatch(text)
-    return (int(found[1]), found[2]) if found is not None and found[2] in units else None
+    match = _RATE.fullmatch(text)
+    return (int(match[1]), match[2]) if match is not None and match[2] in units else None
 
 
 class RateLimit(NamedTuple):
@@ -50,13 +50,13 @@ class RateLimit(NamedTuple):
         """
         if text == "off":
             return None
-        found = parse_rate(text, _UNITS)
-        if found is None:
+        parsed = parse_rate(text, _UNITS)
+        if parsed is None:
             raise ValueError(
                 f"RATE_LIMIT is {text[:40]!r}: write a number above 0 per second, minute or hour, "
                 "such as 600/minute, or off"
             )
-        return cls(*found)
+        return cls(*parsed)
 
     def __str__(self) -> str:
         """Write the limit as in the settings."""

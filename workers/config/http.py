@@ -30,10 +30,10 @@ def rate(value: str) -> str:
     Raises:
         ValueError: the text is not a rate.
     """
-    found = parse_rate("/".join(map(str.strip, value.split("/"))), _UNITS)
-    if found is None:
+    parsed = parse_rate("/".join(map(str.strip, value.split("/"))), _UNITS)
+    if parsed is None:
         raise ValueError("write a number per second, minute, hour or day, such as 120/minute")
-    return f"{found[0]}/{found[1]}"
+    return f"{parsed[0]}/{parsed[1]}"
 
 
 Rate = Annotated[str, AfterValidator(rate)]

@@ -10,7 +10,6 @@ from typing import Any, Final
 import structlog
 
 from contracts.rejections import RejectionCode
-from contracts.streams import Shard
 from workers.admission.parking import Parking
 from workers.common.errors import Fatal, LedgerTooSlow, Refused, Unavailable
 from workers.common.retrying import Retrying
@@ -84,7 +83,7 @@ class Engine:
     def in_flight(self, stream: str) -> AbstractSet[str]:
         """Return the ids of a stream's entries that are processed here or wait here."""
         in_flight = self._in_flight[stream] | self._aside.held(stream)
-        return in_flight if self._parking is None else in_flight | self._parking.held(stream)
+        return in_flight if self._parking is None else in_flight | self._parking.parked(stream)
 
     def unsettled(self) -> bool:
         """Say if a server is away, or came back so lately that others may still wait for it."""
@@ -94,21 +93,21 @@ class Engine:
         """Return the reason for each server that is away, by its name."""
         return dict(self._retrying.waiting)
 
-    async def submit(self, shard: Shard, batch: RawBatch) -> None:
+    async def submit(self, route: Route, batch: RawBatch) -> None:
         """Take a batch; return once there is room for the next, not when this one is done."""
         try:
-            prepared = await self._retrying.call(lambda: self._prepare(shard, batch))
+            prepared = await self._retrying.call(lambda: self._prepare(route, batch))
         except Fatal as error:
             self._fail(error)
             return
-        in_flight = self._in_flight[shard.responses]
+        in_flight = self._in_flight[route.source]
         entries = [e for e in prepared if e.entry_id not in in_flight]
         if not entries:
             return
         in_flight.update(e.entry_id for e in entries)
         batch = batch.part(entries)
         if batch.alone:
-            task = self._start(self._isolate(shard, batch), shard, batch)
+            task = self._start(self._isolate(route, batch), route, batch)
             # Not cancelled with its reader: it may be committed already.
             await asyncio.wait({task})
             return
@@ -118,15 +117,15 @@ class Engine:
             # Never begun: entries that stay in flight could not be claimed again.
             in_flight.difference_update(e.entry_id for e in entries)
             raise
-        self._start(self._process_with_others(shard, batch), shard, batch)
+        self._start(self._process_with_others(route, batch), route, batch)
 
-    async def _prepare(self, shard: Shard, batch: RawBatch) -> list[RawEntry]:
+    async def _prepare(self, route: Route, batch: RawBatch) -> list[RawEntry]:
         """Find out what admission needs: keys, the time, and the origins of redriven entries."""
         if self._parking is not None:
             await self._parking.ready(batch)
         if self._clock is not None:
             batch.now_ms = await self._clock()
-        return await self._origins.resolve(shard.responses, batch)
+        return await self._origins.resolve(route.source, batch)
 
     async def resume(self) -> None:
         """Process entries that wait for keys and learners set aside, until cancelled."""
@@ -144,8 +143,8 @@ class Engine:
             except asyncio.CancelledError:
                 self._room_aside.release()
                 raise
-            batch = RawBatch(waiting.shard.responses, waiting.entries())
-            self._start(self._process_aside(waiting, batch), waiting.shard, batch)
+            batch = RawBatch(waiting.route.source, waiting.entries())
+            self._start(self._process_aside(waiting, batch), waiting.route, batch)
 
     async def _process_aside(self, waiting: Waiting, batch: RawBatch) -> None:
         """Process a learner set aside beside the batches."""
@@ -157,18 +156,18 @@ class Engine:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, only its own entry pays
             _log.warning("learner_failed", entries=len(batch), error=described(error))
-            await self._isolate(waiting.shard, batch)
+            await self._isolate(waiting.route, batch)
         finally:
             self._aside.done(waiting)
             self._room_aside.release()
 
-    async def _resubmit(self, shard: Shard, batch: RawBatch) -> None:
+    async def _resubmit(self, route: Route, batch: RawBatch) -> None:
         """Take entries that waited, once the batch they came in is done."""
         ids = {entry.entry_id for entry in batch}
-        while not ids.isdisjoint(self._in_flight[shard.responses]):
+        while not ids.isdisjoint(self._in_flight[route.source]):
             tasks = self._batches or {asyncio.create_task(asyncio.sleep(_SOON_S))}
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        await self.submit(shard, batch)
+        await self.submit(route, batch)
 
     async def drain(self) -> None:
         """Return when every batch taken is done."""
@@ -190,33 +189,33 @@ class Engine:
         await end(self._batches)
 
     def _start(
-        self, processing: Coroutine[Any, Any, None], shard: Shard, batch: RawBatch
+        self, processing: Coroutine[Any, Any, None], route: Route, batch: RawBatch
     ) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._guard(processing, shard, batch))
+        task = asyncio.create_task(self._guard(processing, route, batch))
         self._batches.add(task)
         task.add_done_callback(self._batches.discard)
         return task
 
     async def _guard(
-        self, processing: Coroutine[Any, Any, None], shard: Shard, batch: RawBatch
+        self, processing: Coroutine[Any, Any, None], route: Route, batch: RawBatch
     ) -> None:
         try:
             await processing
         except Exception as error:  # noqa: BLE001  # raised to the worker by `until_failed`
             self._fail(error)
         finally:
-            self._in_flight[shard.responses].difference_update(e.entry_id for e in batch)
+            self._in_flight[route.source].difference_update(e.entry_id for e in batch)
 
     def _fail(self, error: Exception) -> None:
         _log.critical("engine_stopped", error=str(error), exc_info=not isinstance(error, Fatal))
         self._failure = error
         self._failed.set()
 
-    async def _process_with_others(self, shard: Shard, batch: RawBatch) -> None:
+    async def _process_with_others(self, route: Route, batch: RawBatch) -> None:
         """Process a batch beside others; after an unexpected error, isolate its entries."""
         while True:
             try:
-                await self._process(shard, batch, beside=True)
+                await self._process(route, batch, beside=True)
             except YieldToEarlierBatch:
                 pass
             except (Fatal, Unavailable):
@@ -233,12 +232,12 @@ class Engine:
             async with self._alone:
                 await self._room.acquire()
         try:
-            await self._isolate(shard, batch)
+            await self._isolate(route, batch)
         finally:
             self._isolating -= 1
 
     async def _process(
-        self, shard: Shard, batch: RawBatch, *, wait_for_ledger: bool = True, beside: bool = False
+        self, route: Route, batch: RawBatch, *, wait_for_ledger: bool = True, beside: bool = False
     ) -> None:
         """Take a batch through the pipeline, each step in its turn.
 
@@ -246,7 +245,7 @@ class Engine:
             YieldToEarlierBatch: an earlier batch failed, and `beside` is True.
         """
         aside = self._aside if beside else None
-        run = self._pipeline.run(shard, batch, wait_for_ledger=wait_for_ledger, aside=aside)
+        run = self._pipeline.run(route, batch, wait_for_ledger=wait_for_ledger, aside=aside)
         await self._in_turn(run, beside=beside)
 
     async def _in_turn(self, pipeline: AsyncGenerator[Step, None], *, beside: bool = False) -> None:
@@ -272,24 +271,23 @@ class Engine:
             ledger.release()
             publishing.release()
 
-    async def _isolate(self, shard: Shard, batch: RawBatch) -> None:
+    async def _isolate(self, route: Route, batch: RawBatch) -> None:
         """Process a batch in which an entry fails, with nothing else in flight."""
         actions = EntryActions(
-            together=lambda some: self._process(shard, batch.part(some)),
-            alone=lambda one: self._process(shard, batch.part([one]), wait_for_ledger=False),
+            together=lambda some: self._process(route, batch.part(some)),
+            alone=lambda entry: self._process(route, batch.part([entry]), wait_for_ledger=False),
             reach=self._pipeline.recorder.ping,
-            refuse=lambda one, reason: self._refuse(shard, batch, one, reason),
+            refuse=lambda entry, reason: self._refuse(route, batch, entry, reason),
         )
         async with self._nothing_else():
             # Committed entries have their versions in this order, and are published in it. An
             # entry to be tried alone is not looked at before its try is noted.
             admission = self._pipeline.admission
             entries = batch if batch.alone else in_learners_order(admission, batch)
-            await self._isolation.one_by_one(shard.responses, entries, actions)
+            await self._isolation.one_by_one(route.source, entries, actions)
 
-    async def _refuse(self, shard: Shard, batch: RawBatch, entry: RawEntry, reason: str) -> None:
+    async def _refuse(self, route: Route, batch: RawBatch, entry: RawEntry, reason: str) -> None:
         """Reject an entry as poison."""
-        route = Route.of_responses(shard)
         settled = [Settled(entry, refusal=Refused(RejectionCode.POISON, reason))]
         self._pipeline.make_events(route, settled, batch.deliveries)
         await self._pipeline.publish(route, settled)

@@ -78,9 +78,9 @@ class LearnerGroup:
 def grouped(admitted: Sequence[Admitted]) -> list[LearnerGroup]:
     """Group a batch by learner and response, in the order of its entries."""
     groups: dict[LearnerKey, LearnerGroup] = {}
-    for one in admitted:
-        group = groups.setdefault(one.key, LearnerGroup(one.key))
-        group.entries.setdefault(one.response.response_id, []).append(one)
+    for admitted_entry in admitted:
+        group = groups.setdefault(admitted_entry.key, LearnerGroup(admitted_entry.key))
+        group.entries.setdefault(admitted_entry.response.response_id, []).append(admitted_entry)
     return list(groups.values())
 
 

@@ -7,7 +7,6 @@ from enum import Enum, auto
 
 import structlog
 
-from contracts.streams import Shard
 from workers.admission.admission import Admission
 from workers.admission.parking import Parking
 from workers.admission.verdicts import Admitted, Deferred, Rejection
@@ -71,7 +70,7 @@ class Pipeline:
 
     async def run(
         self,
-        shard: Shard,
+        route: Route,
         batch: RawBatch,
         *,
         wait_for_ledger: bool = True,
@@ -80,7 +79,7 @@ class Pipeline:
         """Take a batch through all steps; yields before each step that may have to wait.
 
         Args:
-            shard: the shard of the batch.
+            route: where the entries come from, and where their events go.
             batch: entries of one stream.
             wait_for_ledger: wait while the ledger is away.
             aside: takes learners whose logs are too long for a batch; None: the batch waits.
@@ -92,22 +91,22 @@ class Pipeline:
         """
         recorder = self.recorder if wait_for_ledger else self._recorder_without_retry
         admitted, settled, deferred = self.admit(batch)
-        await self.park(shard, deferred)
+        await self.park(route, deferred)
 
         yield Step.LOAD
         await recorder.look_up(admitted)
         groups, left = grouped(admitted), list[LearnerGroup]()
         if aside is not None:
-            groups = aside.join(shard, groups, batch.deliveries)
-        rounds = self._rounds(shard, recorder, groups, settled, None if aside is None else left)
+            groups = aside.join(route, groups, batch.deliveries)
+        rounds = self._rounds(route, recorder, groups, settled, None if aside is None else left)
         async for step in rounds:
             yield step
 
         yield Step.PUBLISH
-        await self.settle(shard, settled, batch.deliveries)
+        await self.settle(route, settled, batch.deliveries)
         if aside is not None:
             for group in left:
-                aside.put(Waiting(shard, group, dict(batch.deliveries)))
+                aside.put(Waiting(route, group, dict(batch.deliveries)))
 
     async def run_aside(self, waiting: Waiting) -> AsyncGenerator[Step, None]:
         """Take a learner who was set aside through the last steps.
@@ -117,16 +116,16 @@ class Pipeline:
         """
         settled: list[Settled] = []
         async for step in self._rounds(
-            waiting.shard, self.recorder, [waiting.group], settled, None
+            waiting.route, self.recorder, [waiting.group], settled, None
         ):
             yield step
 
         yield Step.PUBLISH
-        await self.settle(waiting.shard, settled, waiting.deliveries)
+        await self.settle(waiting.route, settled, waiting.deliveries)
 
     async def _rounds(
         self,
-        shard: Shard,
+        route: Route,
         recorder: Recorder,
         unsettled: list[LearnerGroup],
         settled: list[Settled],
@@ -135,14 +134,14 @@ class Pipeline:
         """Load, fold and commit until every learner is settled or left.
 
         Args:
-            shard: the shard of the entries.
+            route: where the entries come from.
             recorder: loads, folds and commits.
             unsettled: the learners.
             settled: takes the settled entries.
             left: takes the learners whose log does not fit into a load; None: these logs are
                 replayed page by page.
         """
-        stream = shard.responses
+        stream = route.source
         while unsettled:
             parameters = await recorder.load(unsettled)
             slow = [group for group in unsettled if group.loaded is None]
@@ -175,26 +174,25 @@ class Pipeline:
         with self._meter.stage("admit"):
             judged = [self.admission.judge(entry, batch.now_ms) for entry in batch]
         return (
-            [one for one in judged if isinstance(one, Admitted)],
+            [verdict for verdict in judged if isinstance(verdict, Admitted)],
             [
-                Settled(one.entry, refusal=one.refusal, event=one.event)
-                for one in judged
-                if isinstance(one, Rejection)
+                Settled(verdict.entry, refusal=verdict.refusal, event=verdict.event)
+                for verdict in judged
+                if isinstance(verdict, Rejection)
             ],
-            [one for one in judged if isinstance(one, Deferred)],
+            [verdict for verdict in judged if isinstance(verdict, Deferred)],
         )
 
-    async def park(self, shard: Shard, deferred: Sequence[Deferred]) -> None:
+    async def park(self, route: Route, deferred: Sequence[Deferred]) -> None:
         """Keep entries whose key is unknown, until a newer key set decides."""
         parking = self._parking
         if deferred and parking is not None:
-            await self._retrying.call(lambda: parking.park(shard, deferred))
+            await self._retrying.call(lambda: parking.park(route, deferred))
 
     async def settle(
-        self, shard: Shard, settled: list[Settled], deliveries: Mapping[str, int]
+        self, route: Route, settled: list[Settled], deliveries: Mapping[str, int]
     ) -> None:
         """Make the events of settled entries, acknowledge the entries and publish the events."""
-        route = Route.of_responses(shard)
         self.make_events(route, settled, deliveries)
         await self.publish(route, settled)
 
@@ -208,18 +206,24 @@ class Pipeline:
             settled: the entries; the list is changed in place.
             deliveries: how often each entry was delivered, by id; an entry not named, once.
         """
-        settled.sort(key=lambda one: one.version)
+        settled.sort(key=lambda settled_entry: settled_entry.version)
         debugging = _log.is_enabled_for(logging.DEBUG)
-        for one in settled:
-            if one.admitted is not None and one.recorded is not None:
-                one.events = mastery_events(one.admitted, one.recorded)
+        for settled_entry in settled:
+            if settled_entry.admitted is not None and settled_entry.recorded is not None:
+                settled_entry.events = mastery_events(
+                    settled_entry.admitted, settled_entry.recorded
+                )
             if debugging:
-                log_settled(route.source, one)
-            if one.refusal is not None:
-                self._meter.rejected(one.refusal.code)
-                log_rejected(route.source, one, one.refusal)
-                times, now = deliveries.get(one.entry.entry_id, 1), datetime.now(UTC)
-                one.events = [rejection_event(route.source, one.entry, one.refusal, times, now)]
+                log_settled(route.source, settled_entry)
+            if settled_entry.refusal is not None:
+                self._meter.rejected(settled_entry.refusal.code)
+                log_rejected(route.source, settled_entry, settled_entry.refusal)
+                times, now = deliveries.get(settled_entry.entry.entry_id, 1), datetime.now(UTC)
+                settled_entry.events = [
+                    rejection_event(
+                        route.source, settled_entry.entry, settled_entry.refusal, times, now
+                    )
+                ]
 
     async def publish(self, route: Route, settled: Sequence[Settled]) -> None:
         """Acknowledge entries and publish their events, in the order given."""

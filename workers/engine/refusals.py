@@ -6,9 +6,9 @@ from workers.common.errors import Refused
 from workers.estimation.learner import Response
 
 
-def same_content(one: Response, other: Response) -> bool:
+def same_content(response: Response, other: Response) -> bool:
     """Compare two responses of one id; the order of their concepts means nothing."""
-    return one == other or _sorted_concepts(one) == _sorted_concepts(other)
+    return response == other or _sorted_concepts(response) == _sorted_concepts(other)
 
 
 def conflicting_content(admitted: Admitted, known: Response) -> Refused:

@@ -38,18 +38,18 @@ class Registry:
         """
         concepts: set[Name] = set()
         items: set[Name] = set()
-        for one in admitted:
-            tenant_id = one.key.tenant_id
-            items.add(Name(tenant_id, one.response.item_id))
-            concepts.update(Name(tenant_id, name) for name in one.response.concept_ids)
+        for admitted_entry in admitted:
+            tenant_id = admitted_entry.key.tenant_id
+            items.add(Name(tenant_id, admitted_entry.response.item_id))
+            concepts.update(Name(tenant_id, name) for name in admitted_entry.response.concept_ids)
         if len(self._concepts) + len(self._items) > self._most:
             self._concepts, self._items = set(), set()
         concepts -= self._concepts
         items -= self._items
         if concepts or items:
-            found = await self._ledger.registered(sorted(concepts), sorted(items))
-            self._concepts |= found.concepts
-            self._items |= found.items
+            registered = await self._ledger.registered(sorted(concepts), sorted(items))
+            self._concepts |= registered.concepts
+            self._items |= registered.items
 
     def refusal(self, admitted: Admitted) -> Refused | None:
         """Return why a response is refused; None if all its names are registered."""

@@ -8,10 +8,10 @@ from typing import Final
 
 import structlog
 
-from contracts.streams import Shard
 from workers.engine.group import LearnerGroup
 from workers.estimation.learner import LearnerKey
 from workers.streams.batch import RawEntry
+from workers.streams.route import Route
 
 _log = structlog.get_logger(__name__)
 
@@ -27,14 +27,14 @@ class Waiting:
     """The entries of a learner who is set aside.
 
     Args:
-        shard: the shard of the entries.
+        route: where the entries come from.
         group: the entries.
         deliveries: how often each entry was delivered, by id; an entry not named, once.
         pause_s: the pause before the next try after one that took too long, seconds.
         not_before: when the learner is due, by the monotonic clock, seconds.
     """
 
-    shard: Shard
+    route: Route
     group: LearnerGroup
     deliveries: dict[str, int] = field(default_factory=dict)
     pause_s: float = 0.0
@@ -43,7 +43,7 @@ class Waiting:
     @property
     def place(self) -> Place:
         """Stream and learner."""
-        return self.shard.responses, self.group.key
+        return self.route.source, self.group.key
 
     def add(self, group: LearnerGroup, deliveries: Mapping[str, int]) -> None:
         """Add later entries of the learner."""
@@ -56,7 +56,7 @@ class Waiting:
         """List all entries, in the order of the stream as far as it is known."""
         group = self.group
         admitted = [a for some in (*group.entries.values(), *group.later.values()) for a in some]
-        return [one.entry for one in (*admitted, *group.over)]
+        return [owner.entry for owner in (*admitted, *group.over)]
 
 
 class SetAside:
@@ -87,21 +87,21 @@ class SetAside:
         return {
             entry.entry_id
             for waiting in (*self._waiting.values(), *self._taken.values())
-            if waiting.shard.responses == stream
+            if waiting.route.source == stream
             for entry in waiting.entries()
         }
 
     def join(
-        self, shard: Shard, groups: Sequence[LearnerGroup], deliveries: Mapping[str, int]
+        self, route: Route, groups: Sequence[LearnerGroup], deliveries: Mapping[str, int]
     ) -> list[LearnerGroup]:
         """Set aside the entries of learners who are set aside already; return the others."""
         if not self._waiting and not self._taken:
             return list(groups)
         others = []
         for group in groups:
-            place = shard.responses, group.key
+            place = route.source, group.key
             if place in self._waiting or place in self._taken:
-                self.put(Waiting(shard, group, dict(deliveries)))
+                self.put(Waiting(route, group, dict(deliveries)))
             else:
                 others.append(group)
         return others

@@ -89,7 +89,7 @@ class Settling:
             for response_id, recorded in group.state.recorded.items()
             for admitted in group.entries.pop(response_id)
         ]
-        self._meter.duplicates.inc(sum(one.refusal is None for one in settled))
+        self._meter.duplicates.inc(sum(settled_entry.refusal is None for settled_entry in settled))
         return settled
 
     def _settle_applied(
@@ -110,7 +110,9 @@ class Settling:
         self._meter.applied.inc(applied)
         self._meter.predicted(responses, commit.folded.outcomes)
         self._meter.late.inc(sum(last is not None and r.position < last for r in responses))
-        self._meter.duplicates.inc(sum(one.refusal is None for one in settled) - applied)
+        self._meter.duplicates.inc(
+            sum(settled_entry.refusal is None for settled_entry in settled) - applied
+        )
         return settled
 
     def _settle_unregistered(self, group: LearnerGroup) -> list[Settled]:
@@ -130,7 +132,9 @@ class Settling:
         limit = self._rate_limit
         if limit is None or not group.over:
             return []
-        settled = [Settled.of(one, refusal=over_limit(one, limit)) for one in group.over]
+        settled = [
+            Settled.of(admitted, refusal=over_limit(admitted, limit)) for admitted in group.over
+        ]
         group.entries, group.over, group.later = group.later, [], {}
         _load_again(group, again)
         return settled
@@ -156,10 +160,10 @@ def _take(group: LearnerGroup, settle: Callable[[Admitted], Settled | None]) -> 
     for name, entries in list(group.entries.items()):
         left = []
         for admitted in entries:
-            if (one := settle(admitted)) is None:
+            if (settled_entry := settle(admitted)) is None:
                 left.append(admitted)
             else:
-                settled.append(one)
+                settled.append(settled_entry)
         if left:
             group.entries[name] = left
         else:

@@ -113,10 +113,10 @@ def estimate_many(responses: Floats, score: Floats) -> tuple[Floats, Floats]:
 
 def _near_mode(responses: Floats, rarer: Floats) -> Floats:
     """Find a point well within a standard deviation of the mode, where S - n·P(θ) - θ = 0."""
-    other = responses - rarer
+    commoner = responses - rarer
     # At the mode P = (S - θ) / n, so the first guess of θ gives the prior's share of S.
-    pull = np.log((other + 1.0) / (rarer + 1.0))
-    theta: Floats = np.log((rarer + pull + 1.0) / (other + 1.0))
+    pull = np.log((commoner + 1.0) / (rarer + 1.0))
+    theta: Floats = np.log((rarer + pull + 1.0) / (commoner + 1.0))
     for _ in range(_NEWTON_STEPS):
         p = 1.0 / (1.0 + np.exp(-theta))
         expected = responses * p

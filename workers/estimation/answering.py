@@ -201,12 +201,15 @@ def _move(
     )
     moved = [
         (
-            spread.kept * (state.concept_offset + share * own * seen.gradient)
+            spread.kept * (state.concept_offset + share * offset_variance * seen.gradient)
             + spread.practice(state.attempts),
-            spread.kept * spread.kept * own * (1.0 - seen.curvature * share * share * own)
+            spread.kept
+            * spread.kept
+            * offset_variance
+            * (1.0 - seen.curvature * share * share * offset_variance)
             + spread.walk,
         )
-        for state, own, spread in zip(states, variances, around, strict=True)
+        for state, offset_variance, spread in zip(states, variances, around, strict=True)
     ]
     return _Moved(after, moved, seen.z, seen.probability)
 

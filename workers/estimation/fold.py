@@ -166,9 +166,9 @@ class _LearnerFold:
         for answer in self._applied:
             yield answer.ability_before
             yield answer.ability_after
-            for other in answer.scales:
-                yield other.before
-                yield other.after
+            for change in answer.scales:
+                yield change.before
+                yield change.after
 
     def conclude(self, estimated: Iterator[AbilityEstimate]) -> Folded:
         """Build the outcomes.
@@ -194,8 +194,8 @@ class _LearnerFold:
             )
             outcomes = [self._outcome(ConceptChange(*columns)) for columns in answered]
             outcomes += [
-                self._outcome(other)._replace(ability=scales.get(other.concept_id))
-                for other in answer.others
+                self._outcome(change)._replace(ability=scales.get(change.concept_id))
+                for change in answer.others
             ]
             folded.outcomes.append(
                 Outcome(
@@ -233,11 +233,11 @@ def _other_scales(
         The ability that the event of a concept carries, by concept id.
     """
     carried = {}
-    for other in answer.scales:
+    for change in answer.scales:
         previous, current = next(estimated), next(estimated)
-        folded.abilities[other.scale] = at
-        folded.estimates[other.scale] = current
-        if other.concept_id is not None:
-            outcome = AbilityOutcome(current, previous.theta, person_fit(other.after))
-            carried[other.concept_id] = ScaleOutcome(other.scale, outcome)
+        folded.abilities[change.scale] = at
+        folded.estimates[change.scale] = current
+        if change.concept_id is not None:
+            outcome = AbilityOutcome(current, previous.theta, person_fit(change.after))
+            carried[change.concept_id] = ScaleOutcome(change.scale, outcome)
     return carried

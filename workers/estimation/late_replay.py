@@ -199,7 +199,7 @@ def _carrier(
         A concept that is not in the answer; None if none is left.
     """
     carriers = {scale.concept_id for scale in answer.scales}
-    changed = [other.concept_id for other in answer.others]
+    changed = [change.concept_id for change in answer.others]
     free = next((concept_id for concept_id in changed if concept_id not in carriers), None)
     if free is not None:
         return free

@@ -138,8 +138,8 @@ class Parameters:
 
     def of_concept(self, concept_id: str) -> BktParameters:
         """Return the knowledge tracing parameters of a concept."""
-        own = self.concepts.get(concept_id)
-        return self.default if own is None or own.mastery is None else own.mastery
+        concept = self.concepts.get(concept_id)
+        return self.default if concept is None or concept.mastery is None else concept.mastery
 
     def of_scale(self, scale: str) -> ScaleParameters | None:
         """Return the parameters of a scale, None if it is uncalibrated."""
@@ -147,19 +147,19 @@ class Parameters:
 
     def offset_of(self, concept_id: str, scale: ScaleParameters) -> ConceptOffset:
         """Return the offset parameters of a concept."""
-        own = self.concepts.get(concept_id)
+        concept = self.concepts.get(concept_id)
         return (
             scale.concept_offset
-            if own is None or own.concept_offset is None
-            else own.concept_offset
+            if concept is None or concept.concept_offset is None
+            else concept.concept_offset
         )
 
     def prediction_of(self, concept_id: str, scale: ScaleParameters) -> PredictionWeights | None:
         """Return the weights of the last step for a concept; None if the scale has no last step."""
-        own = self.concepts.get(concept_id)
-        if scale.prediction is None or own is None or own.prediction is None:
+        concept = self.concepts.get(concept_id)
+        if scale.prediction is None or concept is None or concept.prediction is None:
             return scale.prediction
-        return own.prediction
+        return concept.prediction
 
     def item_of(
         self, item_id: str, concept_ids: tuple[str, ...], scale: ScaleParameters
@@ -172,7 +172,7 @@ class Parameters:
         if item is not None:
             return item
         for concept_id in concept_ids:
-            own = self.concepts.get(concept_id)
-            if own is not None and own.item is not None:
-                return own.item
+            concept = self.concepts.get(concept_id)
+            if concept is not None and concept.item is not None:
+                return concept.item
         return scale.item

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from contracts.mastery import MasteryChanged
 from contracts.rejections import RejectionCode
-from contracts.streams import EVENT_FIELD, Shard
+from contracts.streams import EVENT_FIELD
 from workers.admission.reasons import refusal_of
 from workers.common.errors import Fatal, Refused, Unavailable
 from workers.common.retrying import NoRetry, Retrying
@@ -43,7 +43,7 @@ class Projection:
         retrying: waits for unavailable servers.
 
     Attributes:
-        held: the entries in flight here.
+        in_flight: the entries in flight here.
     """
 
     def __init__(
@@ -62,47 +62,47 @@ class Projection:
         self._isolation = isolation
         self._retrying = retrying
         self._turn = asyncio.Lock()
-        self.held: frozenset[str] = frozenset()
+        self.in_flight: frozenset[str] = frozenset()
 
     def unsettled(self) -> bool:
         """Return True if a server is away, or returned so recently that others may still wait."""
         return self._retrying.unsettled
 
-    async def submit(self, shard: Shard, batch: RawBatch) -> None:
+    async def submit(self, route: Route, batch: RawBatch) -> None:
         """Project a batch and acknowledge it."""
         async with self._turn:
-            entries = [entry for entry in batch if entry.entry_id not in self.held]
-            self.held = frozenset(entry.entry_id for entry in entries)
+            entries = [entry for entry in batch if entry.entry_id not in self.in_flight]
+            self.in_flight = frozenset(entry.entry_id for entry in entries)
             try:
-                await self._process_with_isolation(shard, batch.part(entries))
+                await self._process_with_isolation(route, batch.part(entries))
             finally:
-                self.held = frozenset()
+                self.in_flight = frozenset()
 
-    async def _process_with_isolation(self, shard: Shard, batch: RawBatch) -> None:
+    async def _process_with_isolation(self, route: Route, batch: RawBatch) -> None:
         if not batch.alone:
             try:
-                await self._process(shard, batch, self._retrying)
+                await self._process(route, batch, self._retrying)
             except (Fatal, Unavailable):
                 raise
             except Exception as error:  # noqa: BLE001  # reject only the event at fault
                 _log.warning("batch_failed", entries=len(batch), error=described(error))
             else:
                 return
-        await self._isolate(shard, batch)
+        await self._isolate(route, batch)
 
-    async def _isolate(self, shard: Shard, batch: RawBatch) -> None:
+    async def _isolate(self, route: Route, batch: RawBatch) -> None:
         async def refuse(entry: RawEntry, reason: str) -> None:
-            await self._settle(shard, batch, [], [(entry, Refused(RejectionCode.POISON, reason))])
+            await self._settle(route, batch, [], [(entry, Refused(RejectionCode.POISON, reason))])
 
         actions = EntryActions(
-            together=lambda some: self._process(shard, batch.part(some), self._retrying),
-            alone=lambda one: self._process(shard, batch.part([one]), NoRetry()),
+            together=lambda some: self._process(route, batch.part(some), self._retrying),
+            alone=lambda entry: self._process(route, batch.part([entry]), NoRetry()),
             reach=self._graph.ping,
             refuse=refuse,
         )
-        await self._isolation.one_by_one(shard.mastery, batch, actions)
+        await self._isolation.one_by_one(route.source, batch, actions)
 
-    async def _process(self, shard: Shard, batch: RawBatch, retrying: Retrying) -> None:
+    async def _process(self, route: Route, batch: RawBatch, retrying: Retrying) -> None:
         events: list[Judged] = []
         refused: list[tuple[RawEntry, Refused]] = []
         for entry in batch:
@@ -117,15 +117,17 @@ class Projection:
             if not self._prepared:
                 await retrying.call(self._graph.prepare)
                 self._prepared = True
-            by_entry = {f"{shard.mastery}/{one[0].entry_id}": one for one in events}
-            found = await retrying.call(
+            by_entry = {f"{route.source}/{judged[0].entry_id}": judged for judged in events}
+            unlocked_concepts = await retrying.call(
                 lambda: self._projector.project([event for _, event in events], list(by_entry))
             )
-            for one in found:
-                entry, event = by_entry[one.entry]
-                unlocked.setdefault(entry.entry_id, []).append(unlocked_event(one, event, entry))
+            for concept in unlocked_concepts:
+                entry, event = by_entry[concept.entry]
+                unlocked.setdefault(entry.entry_id, []).append(
+                    unlocked_event(concept, event, entry)
+                )
         await self._settle(
-            shard,
+            route,
             batch,
             [Settled(entry, unlocked.get(entry.entry_id, ())) for entry, _ in events],
             refused,
@@ -133,16 +135,15 @@ class Projection:
 
     async def _settle(
         self,
-        shard: Shard,
+        route: Route,
         batch: RawBatch,
         projected: list[Settled],
         refused: list[tuple[RawEntry, Refused]],
     ) -> None:
         settled = list(projected)
         for entry, refusal in refused:
-            _log.warning("mastery_event_rejected", stream=shard.mastery, entry_id=entry.entry_id)
+            _log.warning("mastery_event_rejected", stream=route.source, entry_id=entry.entry_id)
             deliveries = batch.deliveries.get(entry.entry_id, 1)
-            event = rejection_event(shard.mastery, entry, refusal, deliveries, datetime.now(UTC))
+            event = rejection_event(route.source, entry, refusal, deliveries, datetime.now(UTC))
             settled.append(Settled(entry, [event], refusal))
-        route = Route.of_mastery(shard)
         await self._retrying.call(lambda: self._publisher.publish(route, settled))

@@ -149,8 +149,8 @@ def _owned(mastering: Iterable[Mastering]) -> Generator[Merge, list[Row], list[U
     rows = yield Merge(
         statement("unlocked_by_entries"),
         [
-            {"tenant_id": tenant_id, "student_id": student_id, "entries": own}
-            for (tenant_id, student_id), own in sorted(entries.items())
+            {"tenant_id": tenant_id, "student_id": student_id, "entries": learner_entries}
+            for (tenant_id, student_id), learner_entries in sorted(entries.items())
         ],
     )
     return [unlocked_of(row) for row in rows]

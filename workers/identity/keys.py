@@ -115,10 +115,10 @@ def usable_key(jwk: Jwk, allowed: Iterable[str]) -> Key | None:
     if jwk.get("kty") not in ("RSA", "EC", "OKP") or "d" in jwk or not _verifies(jwk):
         return None
     public = {name: jwk[name] for name in _PUBLIC if name in jwk}
-    own = jwk.get("alg")
+    key_algorithm = jwk.get("alg")
     fitting = {}
     for algorithm in allowed:
-        if own is not None and algorithm != _SAME.get(own, own):
+        if key_algorithm is not None and algorithm != _SAME.get(key_algorithm, key_algorithm):
             continue
         try:
             candidate = jwt.PyJWK(public, algorithm)

@@ -246,5 +246,5 @@ class CsvResponses:
             raise self._wrong("it is named .gz but is not gzip; rename it or compress it")
         return self._path.open(encoding="utf-8-sig", newline="")
 
-    def _wrong(self, what: str) -> InputFileError:
-        return InputFileError(f"{self._path}: {what}")
+    def _wrong(self, problem: str) -> InputFileError:
+        return InputFileError(f"{self._path}: {problem}")

@@ -126,5 +126,5 @@ class EngineMetrics:
         finally:
             self._stages.labels(stage).observe(time.perf_counter() - began)
 
-    def _counter(self, what: str, text: str) -> Counter:
-        return Counter(f"mastery_responses_{what}", text, registry=self.registry)
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(f"mastery_responses_{name}", text, registry=self.registry)

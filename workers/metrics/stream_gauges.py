@@ -162,5 +162,5 @@ def _missing(answer: Exception) -> bool:
     )
 
 
-def _family(what: str, text: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"mastery_stream_{what}", text, labels=["stream", "group"])
+def _family(name: str, text: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"mastery_stream_{name}", text, labels=["stream", "group"])

@@ -47,9 +47,14 @@ class Publisher:
         acknowledged = 0
         for chunk in _chunks(settled):
             arguments: list[str | bytes | int] = [self._group, EVENT_FIELD]
-            for one in chunk:
-                key = _EVENTS_KEY if one.refusal is None else _REJECTED_KEY
-                arguments += [one.entry.entry_id, key, len(one.events), *one.events]
+            for settled_entry in chunk:
+                key = _EVENTS_KEY if settled_entry.refusal is None else _REJECTED_KEY
+                arguments += [
+                    settled_entry.entry.entry_id,
+                    key,
+                    len(settled_entry.events),
+                    *settled_entry.events,
+                ]
             with redis_errors():
                 acknowledged += await self._script(
                     keys=[route.source, route.events, route.rejected], args=arguments
@@ -60,12 +65,12 @@ class Publisher:
 def _chunks(settled: Sequence[Settled]) -> Iterator[list[Settled]]:
     chunk: list[Settled] = []
     size = 0
-    for one in settled:
-        length = sum(map(len, one.events))
+    for settled_entry in settled:
+        length = sum(map(len, settled_entry.events))
         if chunk and (len(chunk) >= _CHUNK_ENTRIES or size + length > _CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
-        chunk.append(one)
+        chunk.append(settled_entry)
         size += length
     if chunk:
         yield chunk

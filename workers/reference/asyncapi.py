@@ -5,6 +5,7 @@ public streams, and adds from `CHANNELS` what FastStream can't know.
 """
 
 import json
+from functools import cached_property
 from typing import Any, Final
 
 import yaml
@@ -64,6 +65,10 @@ class Document:
 
     def to_yaml(self) -> str:
         """Return the document as YAML, the text of ``asyncapi.yaml``."""
+        return self._yaml
+
+    @cached_property
+    def _yaml(self) -> str:
         text = yaml.dump(
             self._content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
         )
@@ -199,12 +204,12 @@ def _channel(made: dict[str, Any], key: str, channel: Channel) -> dict[str, Any]
 
 def _operation(made: dict[str, Any], key: str, channel: Channel) -> dict[str, Any]:
     action = made["operations"][key]["action"]
-    who = "The engine receives" if action == "receive" else "The engine sends"
+    subject = "The engine receives" if action == "receive" else "The engine sends"
     return {
         "action": action,
         "channel": {"$ref": f"#/channels/{key}"},
         "title": channel.operation,
-        "summary": f"{who}: {channel.summary}",
+        "summary": f"{subject}: {channel.summary}",
         "tags": [{"name": channel.tag}],
         "messages": [
             {"$ref": f"#/channels/{key}/messages/{event.__name__}"} for event in channel.events

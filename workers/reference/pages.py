@@ -141,7 +141,7 @@ def _fields(schema: Schema, root: Schema, prefix: str) -> Iterator[str]:
 
 def _present(schema: Schema) -> Schema:
     """Return the schema of the value itself, if null is the only alternative."""
-    options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
     return options[0] if len(options) == 1 else schema
 
 
@@ -149,8 +149,8 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     reference = schema.get("$ref")
     if reference is None:
         return schema
-    found: Schema = root["$defs"][reference.rsplit("/", 1)[1]]
-    return found
+    definition: Schema = root["$defs"][reference.rsplit("/", 1)[1]]
+    return definition
 
 
 def _type(schema: Schema) -> str:
@@ -159,7 +159,7 @@ def _type(schema: Schema) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:
-        return " or ".join(_type(_present(one)) for one in schema["anyOf"])
+        return " or ".join(_type(_present(option)) for option in schema["anyOf"])
     kind = schema.get("format") or schema.get("type", "any")
     return f"{kind} of {_type(schema['items'])}" if kind == "array" else str(kind)
 

@@ -37,7 +37,7 @@ class Consumption:
         reclaim_after_ms: an entry pending for longer is claimed, milliseconds.
         event: the event type that documents one entry.
         handler: processes each batch; returns when there is room for the next.
-        held: returns the entries of the stream that are in flight in this worker.
+        in_flight: returns the entries of the stream that are in flight in this worker.
         waiting: returns True while the handler waits for a server.
     """
 
@@ -53,7 +53,7 @@ class Consumption:
         reclaim_after_ms: int,
         event: type[CloudEvent[Any]],
         handler: Callable[[RawBatch], Awaitable[None]],
-        held: Callable[[], AbstractSet[str]],
+        in_flight: Callable[[], AbstractSet[str]],
         waiting: Callable[[], bool],
     ) -> None:
         self.stream = stream
@@ -77,7 +77,7 @@ class Consumption:
             consumer=consumer,
             idle_ms=reclaim_after_ms,
             batch_size=batch_size,
-            held=held,
+            in_flight=in_flight,
             waiting=waiting,
             feed=handler,
         )

@@ -97,42 +97,42 @@ class Housekeeping:
             await self.sweep()
 
     async def _sweep(self, bounds: Bounds) -> None:
-        found = await self._trimmer.trim(bounds)
-        needs, total = found.needs, found.entries
-        self._trimmed(bounds.stream, found.entries)
-        while found.more:
-            found = await self._trimmer.trim(bounds)
-            total += found.entries
-            self._trimmed(bounds.stream, found.entries)
+        trimmed = await self._trimmer.trim(bounds)
+        needs, total = trimmed.needs, trimmed.entries
+        self._trimmed(bounds.stream, trimmed.entries)
+        while trimmed.more:
+            trimmed = await self._trimmer.trim(bounds)
+            total += trimmed.entries
+            self._trimmed(bounds.stream, trimmed.entries)
         if bounds.retention_ms is not None:
-            self._warn(bounds, found._replace(entries=total, needs=needs), bounds.retention_ms)
+            self._warn(bounds, trimmed._replace(entries=total, needs=needs), bounds.retention_ms)
         if bounds.group is None:
             return  # no group of ours counts tries of its entries
-        await self._trimmer.forget_tries(bounds.stream, found.first)
+        await self._trimmer.forget_tries(bounds.stream, trimmed.first)
         names = await self._trimmer.forget_consumers(
-            bounds.stream, bounds.group, idle_ms=self._gone_after_ms, own=self._consumer
+            bounds.stream, bounds.group, idle_ms=self._gone_after_ms, consumer=self._consumer
         )
         if names:
             _log.info(
                 "consumers_forgotten", stream=bounds.stream, group=bounds.group, consumers=names
             )
 
-    def _warn(self, bounds: Bounds, found: Trimmed, retention_ms: int) -> None:
+    def _warn(self, bounds: Bounds, trimmed: Trimmed, retention_ms: int) -> None:
         """Log which groups are about to lose entries by age, and which have just lost some."""
         retention_s = retention_ms / 1000
-        for need in found.needs:
+        for need in trimmed.needs:
             if need.oldest is None:
                 continue
-            told = {
+            details = {
                 "stream": bounds.stream,
                 "group": need.group,
-                "oldest_age_s": round(found.age_s(need.oldest)),
+                "oldest_age_s": round(trimmed.age_s(need.oldest)),
                 "retention_s": round(retention_s),
             }
-            if found.entries and order(need.oldest) < order(found.first):
-                _log.warning("unacknowledged_entries_trimmed", **told, trimmed=found.entries)
-            elif found.age_s(need.oldest) > retention_s / 2 and self._due(bounds, need.group):
-                _log.warning("retention_near", **told)
+            if trimmed.entries and order(need.oldest) < order(trimmed.first):
+                _log.warning("unacknowledged_entries_trimmed", **details, trimmed=trimmed.entries)
+            elif trimmed.age_s(need.oldest) > retention_s / 2 and self._due(bounds, need.group):
+                _log.warning("retention_near", **details)
 
     def _due(self, bounds: Bounds, group: str) -> bool:
         key = (bounds.stream, group)

@@ -46,7 +46,7 @@ class Reclaimer:
         consumer: this worker's name in the group.
         idle_ms: an entry pending for longer is claimed, milliseconds.
         batch_size: the most entries taken at once.
-        held: returns the entries in flight in this worker, which must not be claimed.
+        in_flight: returns the entries in flight in this worker, which must not be claimed.
         waiting: returns True while this worker waits for a server. It then claims nothing, because
             the owners of the idle entries most likely wait too.
         feed: processes a batch of entries; returns when there is room for the next.
@@ -61,7 +61,7 @@ class Reclaimer:
         consumer: str,
         idle_ms: int,
         batch_size: int,
-        held: Callable[[], AbstractSet[str]],
+        in_flight: Callable[[], AbstractSet[str]],
         waiting: Callable[[], bool],
         feed: Feed,
     ) -> None:
@@ -71,7 +71,7 @@ class Reclaimer:
         self._consumer = consumer
         self._idle_ms = idle_ms
         self._batch_size = batch_size
-        self._held = held
+        self._in_flight = in_flight
         self._waiting = waiting
         self._feed = feed
 
@@ -92,8 +92,8 @@ class Reclaimer:
                 if not left:
                     return taken
                 ids = [row["message_id"].decode() for row in left]
-                held = self._held()
-                mine: list[Any] = [entry_id for entry_id in ids if entry_id not in held]
+                in_flight = self._in_flight()
+                mine: list[Any] = [entry_id for entry_id in ids if entry_id not in in_flight]
                 # By their ids: reading this consumer's history would count a delivery of each
                 # entry that it reads in the meantime.
                 entries: Any = mine and await self._client.xclaim(
@@ -150,11 +150,11 @@ class Reclaimer:
         pause_s = min(self._idle_ms / 4000, _LONGEST_PAUSE_S)
         while True:
             await asyncio.sleep(pause_s)
-            held: list[Any] = sorted(self._held())
-            if not held:
+            in_flight: list[Any] = sorted(self._in_flight())
+            if not in_flight:
                 continue
             try:
-                for start in range(0, len(held), _KEPT_AT_ONCE):
+                for start in range(0, len(in_flight), _KEPT_AT_ONCE):
                     with redis_errors():
                         # Skip recent entries, which another worker may just have claimed. With
                         # JUSTID, XCLAIM counts no delivery.
@@ -163,7 +163,7 @@ class Reclaimer:
                             self._group,
                             self._consumer,
                             self._idle_ms // 4,
-                            held[start : start + _KEPT_AT_ONCE],
+                            in_flight[start : start + _KEPT_AT_ONCE],
                             justid=True,
                         )
             except Unavailable:
@@ -178,11 +178,11 @@ class Reclaimer:
         if gone:
             with redis_errors():
                 await self._client.xack(self._stream, self._group, *gone)
-        held = self._held()
+        in_flight = self._in_flight()
         mine = [
             RawEntry(entry_id.decode(), fields)
             for entry_id, fields in entries
-            if fields and entry_id.decode() not in held
+            if fields and entry_id.decode() not in in_flight
         ]
         if mine:
             deliveries = await self._deliveries(mine)
@@ -193,7 +193,7 @@ class Reclaimer:
     async def _deliveries(self, entries: Sequence[RawEntry]) -> dict[str, int]:
         """Read the number of deliveries of each entry, this one included."""
         wanted = {entry.entry_id for entry in entries}
-        found: dict[str, int] = {}
+        deliveries: dict[str, int] = {}
         first: str = entries[0].entry_id
         while True:
             with redis_errors():
@@ -209,9 +209,9 @@ class Reclaimer:
             for row in rows:
                 entry_id = row["message_id"].decode()
                 if entry_id in wanted:
-                    found[entry_id] = int(row["times_delivered"])
+                    deliveries[entry_id] = int(row["times_delivered"])
             if len(rows) < _PENDING_PAGE:
-                return found
+                return deliveries
             first = f"({rows[-1]['message_id'].decode()}"
 
 

@@ -55,8 +55,8 @@ class RedriveOrigins:
             return list(entries)
         key = accepted_key(stream)
         with redis_errors():
-            found: Any = await self._client.hmget(key, marked)
-        first = {new: _entry_id(key, new, old) for new, old in zip(marked, found, strict=True)}
+            origins: Any = await self._client.hmget(key, marked)
+        first = {new: _entry_id(key, new, old) for new, old in zip(marked, origins, strict=True)}
         return [entry._replace(redriven_from=first.get(entry.entry_id)) for entry in entries]
 
 

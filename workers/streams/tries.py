@@ -36,8 +36,8 @@ class Tries:
             RedisUnavailable: try again.
         """
         with redis_errors():
-            found = await self._client.hget(tries_key(stream), entry_id)
-        return int(found or 0)
+            tries = await self._client.hget(tries_key(stream), entry_id)
+        return int(tries or 0)
 
     async def note(self, stream: str, entry_id: str, made: int) -> None:
         """Set the number of tries of an entry.

@@ -104,7 +104,7 @@ class Trimmer:
         )
 
     async def forget_consumers(
-        self, stream: str, group: str, *, idle_ms: int, own: str
+        self, stream: str, group: str, *, idle_ms: int, consumer: str
     ) -> list[str]:
         """Remove the names of dead consumers that have no pending entry.
 
@@ -112,7 +112,7 @@ class Trimmer:
             stream: name of the stream.
             group: its group.
             idle_ms: a consumer silent for longer is dead, milliseconds.
-            own: this worker's name, never removed.
+            consumer: this worker's name, never removed.
 
         Returns:
             The names removed; none if the stream or the group does not exist.
@@ -122,7 +122,7 @@ class Trimmer:
             StreamRefused: the key is no stream, or permission is missing.
         """
         with redis_errors():
-            names: Any = await self._forget(keys=[stream], args=[group, idle_ms, own])
+            names: Any = await self._forget(keys=[stream], args=[group, idle_ms, consumer])
         return [text_of(name) for name in names]
 
     async def forget_tries(self, stream: str, below: str) -> int:
@@ -142,10 +142,10 @@ class Trimmer:
         floor, forgotten, cursor = order(below), 0, 0
         with redis_errors():
             while True:
-                found: Any = await self._client.hscan(
+                answer: Any = await self._client.hscan(
                     tries_key(stream), cursor, count=_TRIES_AT_ONCE
                 )
-                cursor, fields = found
+                cursor, fields = answer
                 gone = [name for name in fields if order(text_of(name)) < floor]
                 if gone:
                     forgotten += int(await self._client.hdel(tries_key(stream), *gone))

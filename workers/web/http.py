@@ -34,7 +34,9 @@ _VIEWER_SOURCES: Final = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-VIEWER_POLICY: Final = "; ".join(f"{what} {source}" for what, source in _VIEWER_SOURCES.items())
+VIEWER_POLICY: Final = "; ".join(
+    f"{directive} {source}" for directive, source in _VIEWER_SOURCES.items()
+)
 """Content-Security-Policy of the viewer: only our own files, and nothing inline."""
 
 _REFRESH_TIMEOUT_S: Final = 3.0

@@ -133,14 +133,14 @@ class Jobs:
 
     async def _cancel(self, record: JobRecord, caller: Caller) -> JobRecord:
         try:
-            found = await self._records.cancel(record.key, caller.identity.subject)
+            cancelled = await self._records.cancel(record.key, caller.identity.subject)
         except Unavailable:
             raise _away() from None
-        if found is None:
+        if cancelled is None:
             raise _no_such_job()
-        if found.status is not JobStatus.CANCELLED:
-            raise HTTPException(409, f"The job has ended already: it {found.status.value}.")
-        return found
+        if cancelled.status is not JobStatus.CANCELLED:
+            raise HTTPException(409, f"The job has ended already: it {cancelled.status.value}.")
+        return cancelled
 
 
 def require_role(caller: Caller, roles: Collection[str]) -> None:

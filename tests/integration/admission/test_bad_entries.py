@@ -11,7 +11,7 @@ from contracts.rejections import ResponseRejected
 from contracts.streams import MASTERY, REJECTED, RESPONSES
 from tests.support.bad_entries import ISSUER, BadEntry, recovered, spread
 from tests.support.bad_entry_kinds import CONFLICTS, KINDS
-from tests.support.run_results import events_differences, found, stored_mastery
+from tests.support.run_results import events_differences, run_results, stored_mastery
 from tests.support.whole_run import Setting, drain, simulated_rows
 
 
@@ -50,21 +50,21 @@ async def test_given_bad_entries_of_all_kinds_among_good_ones_when_drained_then_
     drain(setting, roles=("engine",), JWT_ISSUER=ISSUER, LOG_LEVEL="ERROR")
 
     letters = await _letters(redis_url)
-    assert Counter(one["entry_id"] for one in letters) == Counter(bad.keys())
+    assert Counter(letter["entry_id"] for letter in letters) == Counter(bad.keys())
     wrong = [
-        (one["entry_id"], bad[one["entry_id"]].kind, one["code"], one["reason"])
-        for one in letters
-        if one["code"] != bad[one["entry_id"]].code
+        (letter["entry_id"], bad[letter["entry_id"]].kind, letter["code"], letter["reason"])
+        for letter in letters
+        if letter["code"] != bad[letter["entry_id"]].code
     ]
     assert wrong == []
-    for one in letters:
-        fields = bad[one["entry_id"]].fields
-        assert recovered(one) == fields.get(b"event", fields)
-        assert one["stream"] == RESPONSES
-        assert one["deliveries"] == 1
-        assert one["reason"]
+    for letter in letters:
+        fields = bad[letter["entry_id"]].fields
+        assert recovered(letter) == fields.get(b"event", fields)
+        assert letter["stream"] == RESPONSES
+        assert letter["deliveries"] == 1
+        assert letter["reason"]
 
-    result = await found(setting, rows, tolerance=1e-12)
+    result = await run_results(setting, rows, tolerance=1e-12)
     assert result.differences == []
     assert result.pending == 0
     assert events_differences(result, rows, await stored_mastery(database_url)) == []

@@ -56,7 +56,7 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
     assert listed[2].endswith(": why not")
     as_json = json.loads(run("list", "--json"))
     assert (as_json["active"]["version"], as_json["active"]["reason"]) == (2, "why not")
-    assert [one["version"] for one in as_json["versions"]] == [1, 2]
+    assert [version["version"] for version in as_json["versions"]] == [1, 2]
 
     shown = run("show", "2")
     assert "version      2, active" in shown
@@ -79,7 +79,11 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
     assert "version 1 has the same" in run("import", str(built_in))
     exported.write_text(json.dumps({**content, "model": "mine"}))
     assert "stored as version 3" in run("import", str(exported))
-    assert [one["version"] for one in json.loads(run("list", "--json"))["versions"]] == [1, 2, 3]
+    assert [version["version"] for version in json.loads(run("list", "--json"))["versions"]] == [
+        1,
+        2,
+        3,
+    ]
     assert run("list").splitlines()[0].startswith("*")
     assert "none is calibrated" in run("show", "1")
 
@@ -110,7 +114,7 @@ def test_given_a_wrong_file_when_imported_then_the_field_is_named_and_nothing_is
         file.write_text(content)
 
     assert said in run("import", str(file), fails=InputFileError)
-    assert [one["version"] for one in json.loads(run("list", "--json"))["versions"]] == [1]
+    assert [version["version"] for version in json.loads(run("list", "--json"))["versions"]] == [1]
 
 
 def test_given_older_formulas_active_then_version_1_can_be_activated(

@@ -28,10 +28,10 @@ async def test_given_strict_mode_when_names_are_registered_then_what_was_refused
         letters: Any = await client.xrange(REJECTED)
     data = [json.loads(fields[b"event"])["data"] for _, fields in letters]
     assert len(data) == len(rows)
-    assert {(one["code"], one["status"], one["field"]) for one in data} == {
+    assert {(rejection["code"], rejection["status"], rejection["field"]) for rejection in data} == {
         ("not_found", 404, "data.response.item_id")
     }
-    assert all("is registered for tenant 'school-0'" in one["reason"] for one in data)
+    assert all("is registered for tenant 'school-0'" in rejection["reason"] for rejection in data)
 
     concepts = [{"id": f"c-{n}", "prerequisites": [f"c-{n - 1}"] if n else []} for n in range(6)]
     items = [{"id": f"q-{n}", "concept_ids": ["c-0"], "scale": "math"} for n in range(50)]

@@ -19,7 +19,7 @@ from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
 from tests.integration.ledger.next_schema import next_migrations
 from tests.support.bad_entry_kinds import early
 from tests.support.factories import changed
-from tests.support.run_results import events_differences, found, stored_mastery
+from tests.support.run_results import events_differences, run_results, stored_mastery
 from tests.support.servers import Supabase, server_variables
 from tests.support.whole_run import (
     MASTERY_COMMAND,
@@ -170,7 +170,7 @@ async def test_given_workers_of_the_version_before_when_migrated_then_they_go_on
         await load.end()
 
     rows = load.published
-    result = await found(setting, rows, tolerance=1e-12)
+    result = await run_results(setting, rows, tolerance=1e-12)
     assert result.differences == []
     assert result.rejected == {}
     assert result.pending == 0
@@ -233,7 +233,7 @@ async def test_given_publishers_of_three_versions_when_drained_then_all_count_an
 
     drain(setting, roles=("engine",))
 
-    result = await found(setting, rows, tolerance=1e-12)
+    result = await run_results(setting, rows, tolerance=1e-12)
     assert result.differences == []
     assert result.pending == 0
     assert events_differences(result, rows, await stored_mastery(database_url)) == []

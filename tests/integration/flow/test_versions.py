@@ -53,12 +53,12 @@ async def publish(redis_url: str, rows: list[dict[str, Any]]) -> None:
 
 async def events(redis_url: str) -> list[dict[str, Any]]:
     """All mastery events of all shards, in the order of their streams."""
-    found = []
+    published = []
     async with Redis.from_url(redis_url) as client:
         for shard in shards(_SHARDS):
             entries: Any = await client.xrange(shard.mastery)
-            found += [json.loads(fields[b"event"]) for _, fields in entries]
-    return found
+            published += [json.loads(fields[b"event"]) for _, fields in entries]
+    return published
 
 
 async def settled(redis_url: str, dsn: str, ledger: DirectLedger) -> None:
@@ -68,7 +68,7 @@ async def settled(redis_url: str, dsn: str, ledger: DirectLedger) -> None:
         async with Redis.from_url(redis_url) as client:
             for shard in shards(_SHARDS):
                 groups: Any = await client.xinfo_groups(shard.responses)
-                (group,) = (one for one in groups if one["name"] == ENGINE_GROUP.encode())
+                (group,) = (info for info in groups if info["name"] == ENGINE_GROUP.encode())
                 if group["pending"] or group["lag"]:
                     return False
         return await ledger.outdated_count() == 0 and not await _count(dsn, "mastery.untold")
@@ -139,7 +139,7 @@ async def test_given_responses_flowing_when_versions_change_then_all_ends_under_
 
         async def stored(count: int) -> None:
             async def enough() -> bool:
-                assert [one.poll() for one in workers.running] == [None, None]
+                assert [process.poll() for process in workers.running] == [None, None]
                 return await _count(database_url, "public.student_responses") >= count
 
             await until(enough, f"not {count} responses are stored")
@@ -170,7 +170,7 @@ async def test_given_responses_flowing_when_versions_change_then_all_ends_under_
         await ledger.activate(second, "too early")
 
         async def ended() -> bool:
-            return None not in [one.poll() for one in workers.running]
+            return None not in [process.poll() for process in workers.running]
 
         await until(ended, "a worker goes on")
         for worker in workers.running:
@@ -205,10 +205,10 @@ async def assert_all_under(dsn: str, ledger: DirectLedger, version: int) -> None
         await connection.close()
     source = ParametersSource(ledger, 0.95)
     await source.refresh()
-    found = [page async for page in verify(ledger, source)]
-    assert [one for page in found for one in page.differences] == []
-    assert sum(page.outdated for page in found) == 0
-    assert sum(page.learners for page in found) > 60
+    pages = [page async for page in verify(ledger, source)]
+    assert [difference for page in pages for difference in page.differences] == []
+    assert sum(page.outdated for page in pages) == 0
+    assert sum(page.learners for page in pages) > 60
 
 
 async def assert_told_once(redis_url: str, dsn: str, rows: list[dict[str, Any]]) -> None:
@@ -218,21 +218,21 @@ async def assert_told_once(redis_url: str, dsn: str, rows: list[dict[str, Any]])
     """
     published = await events(redis_url)
     of_responses = Counter(
-        (one["data"]["response_id"], one["data"]["concept_id"])
-        for one in published
-        if "cause" not in one["data"]
+        (event["data"]["response_id"], event["data"]["concept_id"])
+        for event in published
+        if "cause" not in event["data"]
     )
     wanted = {(row["response_id"], concept) for row in rows for concept in row["concept_ids"]}
     assert wanted <= of_responses.keys()
     assert max(of_responses.values()) == 1
-    causes = {one["data"].get("cause") for one in published}
+    causes = {event["data"].get("cause") for event in published}
     assert causes == {None, "parameters"}
 
     newest: dict[tuple[str, ...], Any] = {}
-    for one in (event["data"] for event in published):
-        key = (one["tenant_id"], one["student_id"], one["concept_id"])
-        if key not in newest or newest[key]["version"] < one["version"]:
-            newest[key] = one
+    for data in (event["data"] for event in published):
+        key = (data["tenant_id"], data["student_id"], data["concept_id"])
+        if key not in newest or newest[key]["version"] < data["version"]:
+            newest[key] = data
     connection = await asyncpg.connect(dsn)
     try:
         stored = await connection.fetch("select * from public.concept_mastery")
@@ -259,7 +259,9 @@ async def test_given_a_background_replay_when_workers_are_killed_in_it_then_othe
         async def left() -> int:
             return await ledgers[0].outdated_count()
 
-        killed = [asyncio.create_task(_replayer(one).replay()) for one in ledgers[1:]]
+        killed = [
+            asyncio.create_task(_replayer(other_ledger).replay()) for other_ledger in ledgers[1:]
+        ]
 
         async def begun() -> bool:
             return await left() < len(keys)
@@ -275,7 +277,9 @@ async def test_given_a_background_replay_when_workers_are_killed_in_it_then_othe
         await ledgers[0].activate(1, "back")
         under_new = await left()
         assert under_new == len(keys) - before
-        done = await asyncio.gather(*(_replayer(one).replay() for one in ledgers[1:]))
+        done = await asyncio.gather(
+            *(_replayer(other_ledger).replay() for other_ledger in ledgers[1:])
+        )
         assert sum(done) == under_new
         await assert_all_under(database_url, ledgers[0], 1)
     finally:

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.run_results import events_differences, found, graph_differences, stored_mastery
+from tests.support.run_results import (
+    events_differences,
+    graph_differences,
+    run_results,
+    stored_mastery,
+)
 from tests.support.servers import Neo4j, Supabase
 from tests.support.whole_run import Setting, drain, publish, simulated_rows
 
@@ -20,7 +25,7 @@ def setting(request: pytest.FixtureRequest, redis_url: str, neo4j: Neo4j) -> Set
 
 
 async def _all_is_right(setting: Setting, rows: list[dict[str, Any]]) -> None:
-    result = await found(setting, rows, tolerance=1e-12)
+    result = await run_results(setting, rows, tolerance=1e-12)
     assert result.differences == []
     assert result.pending == 0
     assert result.rejected == {}
@@ -35,7 +40,7 @@ async def test_given_responses_in_order_when_one_worker_drains_then_all_stores_a
     await publish(setting.redis_url, rows)
     drain(setting)
     await _all_is_right(setting, rows)
-    result = await found(setting, rows, tolerance=1e-12)
+    result = await run_results(setting, rows, tolerance=1e-12)
     assert result.disordered == 0
 
 

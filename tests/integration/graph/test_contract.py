@@ -50,16 +50,16 @@ async def test_given_a_whole_history_in_one_batch_then_the_graph_holds_its_end(
 
 
 async def test_given_two_tenants_with_the_same_ids_then_they_stay_apart(graph: Graph) -> None:
-    one = mastery_data(tenant_id="t1", version=3)
+    data = mastery_data(tenant_id="t1", version=3)
     other = mastery_data(tenant_id="t2", version=8)
 
-    await graph.merge(changes_of([one, other]))
+    await graph.merge(changes_of([data, other]))
 
     learners, sessions = await everything(graph)
     assert [learner.key.tenant_id for learner in learners] == ["t1", "t2"]
     assert [len(learner.mastery) for learner in learners] == [1, 1]
     assert [session.key.tenant_id for session in sessions] == ["t1", "t2"]
-    await assert_holds(graph, [one, other])
+    await assert_holds(graph, [data, other])
 
 
 async def test_given_a_shared_session_then_each_student_has_own_counts(graph: Graph) -> None:
@@ -72,7 +72,7 @@ async def test_given_a_shared_session_then_each_student_has_own_counts(graph: Gr
     await graph.merge(changes_of(events))
 
     learners, (session,) = await everything(graph)
-    assert [(a.responses, a.correct) for one in learners for a in one.attendance] == [
+    assert [(a.responses, a.correct) for learner in learners for a in learner.attendance] == [
         (9, 4),
         (7, 3),
     ]
@@ -131,7 +131,7 @@ async def test_given_values_at_their_ends_then_they_come_back_as_they_were(graph
         await graph.merge(changes_of([event]))
 
     await assert_holds(graph, events)
-    mastery = {one.key.student_id: one.mastery[0] for one in await graph.stored()}
+    mastery = {learner.key.student_id: learner.mastery[0] for learner in await graph.stored()}
     assert mastery["least"].mastery == 5e-324
     assert type(mastery["whole"].mastery) is float
 

@@ -65,13 +65,13 @@ async def test_given_merged_events_then_the_model_is_exactly_the_one_promised(
 ) -> None:
     await graph.merge(changes_of([mastery_data(version=6)]))
 
-    found = await _rows(
+    rows = await _rows(
         driver,
         "MATCH (a)-[r]->(b) "
         "RETURN labels(a) + labels(b) AS ends, keys(a) AS of_a, keys(b) AS of_b, "
         "type(r) AS kind, keys(r) AS properties ORDER BY kind",
     )
-    assert [(row["kind"], row["ends"], set(row["properties"])) for row in found] == [
+    assert [(row["kind"], row["ends"], set(row["properties"])) for row in rows] == [
         ("ATTENDED", ["Student", "PracticeSession"], {"responses", "correct", "version"}),
         ("HAS_ABILITY", ["Student", "Scale"], {"theta", "standard_error", "version"}),
         (
@@ -81,7 +81,7 @@ async def test_given_merged_events_then_the_model_is_exactly_the_one_promised(
         ),
         ("PRACTISED", ["PracticeSession", "Concept"], set()),
     ]
-    assert {frozenset(row[end]) for row in found for end in ("of_a", "of_b")} == {
+    assert {frozenset(row[end]) for row in rows for end in ("of_a", "of_b")} == {
         frozenset({"tenant_id", "id"})
     }
     assert await _rows(
@@ -190,9 +190,11 @@ async def test_given_no_constraints_when_several_prepare_at_once_then_all_are_ma
         await _rows(driver, f"DROP CONSTRAINT {label}_identity")
     clients = [neo4j_graph(neo4j) for _ in range(4)]
 
-    results = await asyncio.gather(*(one.prepare() for one in clients), return_exceptions=True)
-    for one in clients:
-        await one.close()
+    results = await asyncio.gather(
+        *(client.prepare() for client in clients), return_exceptions=True
+    )
+    for client in clients:
+        await client.close()
 
     assert all(r is None or isinstance(r, GraphUnavailable) for r in results), results
     assert None in results

@@ -41,7 +41,7 @@ async def alter(graph: Graph, before: GraphChange, after: GraphChange) -> None:
     await graph.repair(Repair([before], [after]))
 
 
-async def create_copy(graph: Graph, one: MasteryChange, **changes: Any) -> None:
+async def create_copy(graph: Graph, change: MasteryChange, **changes: Any) -> None:
     """A second relationship beside the first, as only a foreign hand makes it."""
     assert isinstance(graph, CypherGraph)
     text = (
@@ -51,14 +51,14 @@ async def create_copy(graph: Graph, one: MasteryChange, **changes: Any) -> None:
         "CREATE (s)-[:HAS_MASTERY {mastery: row.mastery, attempts: row.attempts, "
         "mastered: row.mastered, answered_at: row.answered_at, version: row.version}]->(c)"
     )
-    await graph._write([Merge(text, [{**one._asdict(), **changes}])])
+    await graph._write([Merge(text, [{**change._asdict(), **changes}])])
 
 
 async def test_given_a_true_graph_then_nothing_differs(school: School) -> None:
     for dry_run in (True, False):
         outcome = await school.reconcile(dry_run=dry_run)
         assert outcome.learners == len(KEYS)
-        assert not outcome.found
+        assert not outcome.differences
         assert not outcome.nodes
     await school.assert_equal()
 
@@ -87,28 +87,30 @@ async def test_given_any_value_altered_then_it_is_found_and_mended(school: Schoo
 
     outcome = await school.reconcile()
 
-    assert set(outcome.identities) == {one[:3] for one in before}
+    assert set(outcome.identities) == {change[:3] for change in before}
     assert outcome.kinds == ["altered"] * 4
     await school.assert_equal()
 
 
 async def test_given_the_last_digit_altered_then_it_is_found_and_mended(school: School) -> None:
     (learner,) = await school.graph.learners([KEYS[0]])
-    one, two = learner.abilities[0], learner.attendance[0]
-    nearly = one._replace(theta=one.theta + abs(one.theta) * 2**-52)
-    await alter(school.graph, one, nearly)
+    ability, two = learner.abilities[0], learner.attendance[0]
+    nearly = ability._replace(theta=ability.theta + abs(ability.theta) * 2**-52)
+    await alter(school.graph, ability, nearly)
     await alter(school.graph, two, two._replace(correct=two.correct + 1))
 
     outcome = await school.reconcile()
 
-    assert outcome.identities == [one[:3], two[:3]]
+    assert outcome.identities == [ability[:3], two[:3]]
     await school.assert_equal()
 
 
 async def test_given_relationships_deleted_then_they_are_made_again(school: School) -> None:
     (learner,) = await school.graph.learners([KEYS[1]])
     gone: list[GraphChange] = [learner.mastery[0], learner.abilities[0], learner.attendance[0]]
-    session = next(one for one in await school.graph.sessions() if one.key.tenant_id == "t2")
+    session = next(
+        session for session in await school.graph.sessions() if session.key.tenant_id == "t2"
+    )
     gone.append(PractisedChange(*session.key, session.concept_ids[0]))
     await school.graph.repair(Repair(gone))
 
@@ -119,8 +121,8 @@ async def test_given_relationships_deleted_then_they_are_made_again(school: Scho
 
 
 async def test_given_an_older_version_then_it_is_behind_and_brought_up(school: School) -> None:
-    one = await school.mastery(KEYS[2])
-    await alter(school.graph, one, one._replace(version=one.version - 1, mastery=0.1))
+    change = await school.mastery(KEYS[2])
+    await alter(school.graph, change, change._replace(version=change.version - 1, mastery=0.1))
 
     outcome = await school.reconcile()
 
@@ -132,16 +134,19 @@ async def test_given_versions_newer_than_the_ledger_then_the_ledger_wins(school:
     """Restore the ledger as from a backup."""
     (learner,) = await school.graph.learners([KEYS[2]])
     ahead: list[GraphChange] = [
-        *(one._replace(version=one.version + 1_000) for one in learner.mastery),
-        *(one._replace(version=one.version + 1_000) for one in learner.abilities),
-        *(one._replace(version=one.version + 1_000) for one in learner.attendance),
+        *(change._replace(version=change.version + 1_000) for change in learner.mastery),
+        *(ability._replace(version=ability.version + 1_000) for ability in learner.abilities),
+        *(
+            attendance._replace(version=attendance.version + 1_000)
+            for attendance in learner.attendance
+        ),
     ]
     await school.graph.merge(ahead)
 
     outcome = await school.reconcile()
 
     assert set(outcome.kinds) == {"ahead"}
-    assert len(outcome.found) == len(ahead)
+    assert len(outcome.differences) == len(ahead)
     assert not outcome.left
     await school.assert_equal()
 
@@ -186,12 +191,12 @@ async def test_given_students_of_nobody_then_they_go_with_their_sessions(school:
     )
     assert await school.graph.students() == KEYS
     await school.assert_equal()
-    assert not (await school.reconcile()).found
+    assert not (await school.reconcile()).differences
 
 
 async def test_given_copies_of_a_relationship_then_one_is_left(school: School) -> None:
-    one, two = await school.mastery(KEYS[0]), await school.mastery(KEYS[3], 1)
-    await create_copy(school.graph, one)
+    change, two = await school.mastery(KEYS[0]), await school.mastery(KEYS[3], 1)
+    await create_copy(school.graph, change)
     await create_copy(school.graph, two, version=two.version + 7)
 
     outcome = await school.reconcile()
@@ -211,27 +216,27 @@ async def test_given_a_concept_that_nobody_practised_in_a_shared_session_then_on
 
     outcome = await school.reconcile()
 
-    assert outcome.found == [Difference((PractisedChange("t1", "shared", "c0"),), None)]
+    assert outcome.differences == [Difference((PractisedChange("t1", "shared", "c0"),), None)]
     await school.assert_equal()
 
 
 async def test_given_a_dry_run_then_all_is_told_and_nothing_changed(school: School) -> None:
-    one = await school.mastery(KEYS[0])
-    await alter(school.graph, one, one._replace(mastery=0.123))
+    change = await school.mastery(KEYS[0])
+    await alter(school.graph, change, change._replace(mastery=0.123))
     await school.graph.merge([MasteryChange("t9", "s9", "c", 0.5, 1, False, START, 5)])
     before = await everything(school.graph)
 
     outcome = await school.reconcile(dry_run=True)
 
     assert outcome.kinds == ["altered", "stray"]
-    assert "mastery 0.123" in str(outcome.found[0])
+    assert "mastery 0.123" in str(outcome.differences[0])
     assert await everything(school.graph) == before
 
 
 async def test_given_a_scope_then_others_are_left_alone(school: School) -> None:
     altered = [await school.mastery(key) for key in KEYS]
-    for one in altered:
-        await alter(school.graph, one, one._replace(mastery=0.123))
+    for change in altered:
+        await alter(school.graph, change, change._replace(mastery=0.123))
     await school.graph.merge(
         [MasteryChange(t, "nobody", "c", 0.5, 1, False, START, 5) for t in ("t1", "t2")]
     )
@@ -243,7 +248,7 @@ async def test_given_a_scope_then_others_are_left_alone(school: School) -> None:
 
     assert (one_learner.learners, one_learner.identities) == (1, [altered[4][:3]])
     assert tenant.learners == 3
-    assert tenant.identities == [*(one[:3] for one in altered[:3]), ("t1", "nobody", "c")]
+    assert tenant.identities == [*(change[:3] for change in altered[:3]), ("t1", "nobody", "c")]
     assert nobody.nodes == [("t2", "nobody")]
     assert rest.identities == [altered[3][:3], altered[5][:3]]
     await school.assert_equal()
@@ -251,13 +256,13 @@ async def test_given_a_scope_then_others_are_left_alone(school: School) -> None:
 
 async def test_given_a_cursor_then_learners_up_to_it_are_not_looked_at(school: School) -> None:
     altered = [await school.mastery(key) for key in KEYS]
-    for one in altered:
-        await alter(school.graph, one, one._replace(mastery=0.123))
+    for change in altered:
+        await alter(school.graph, change, change._replace(mastery=0.123))
 
     outcome = await school.reconcile(after=KEYS[3])
 
     assert outcome.learners == 2
-    assert outcome.identities == [one[:3] for one in altered[4:]]
+    assert outcome.identities == [change[:3] for change in altered[4:]]
 
 
 async def test_given_foreign_ties_then_nodes_of_nobody_stay(neo4j: Neo4j) -> None:
@@ -282,7 +287,7 @@ async def test_given_foreign_ties_then_nodes_of_nobody_stay(neo4j: Neo4j) -> Non
         assert not outcome.nodes
         rows = await graph._read("MATCH (a)-[r]->(b) RETURN type(r) AS type ORDER BY type", {})
         assert [row["type"] for row in rows] == ["PREREQUISITE_OF", "TEACHES"]
-        assert not (await School(MemoryLedger(), graph).reconcile(dry_run=True)).found
+        assert not (await School(MemoryLedger(), graph).reconcile(dry_run=True)).differences
     finally:
         await graph.close()
 
@@ -290,8 +295,8 @@ async def test_given_foreign_ties_then_nodes_of_nobody_stay(neo4j: Neo4j) -> Non
 async def test_given_a_repair_of_what_is_no_more_as_it_was_read_then_it_stays(
     school: School,
 ) -> None:
-    one = await school.mastery(KEYS[0])
+    change = await school.mastery(KEYS[0])
 
-    await school.graph.repair(Repair([one._replace(version=one.version - 1)], []))
+    await school.graph.repair(Repair([change._replace(version=change.version - 1)], []))
 
     await school.assert_equal()

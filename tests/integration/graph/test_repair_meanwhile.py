@@ -20,11 +20,11 @@ class BusyLedger(MemoryLedger):
         self.happens = happens
 
     async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        found = await super().stored(keys)
+        rows = await super().stored(keys)
         happens, self.happens = self.happens, None
         if happens is not None:
             await happens()
-        return found
+        return rows
 
 
 async def test_given_an_event_that_a_wrong_version_kept_out_meanwhile_then_it_is_there_in_the_end(
@@ -35,8 +35,8 @@ async def test_given_an_event_that_a_wrong_version_kept_out_meanwhile_then_it_is
     key = KEYS[0]
     await school.record(key, [answer(n) for n in range(3)])
     await school.project()
-    one = await school.mastery(key)
-    await graph.merge([one._replace(version=10**6)])
+    change = await school.mastery(key)
+    await graph.merge([change._replace(version=10**6)])
     ahead = await school.mastery(key)
 
     async def another_answer() -> None:
@@ -70,10 +70,10 @@ async def test_given_events_between_the_two_readings_then_nothing_is_taken_for_w
         await school.project()
 
     async def then_one_more(keys: Sequence[LearnerKey]) -> list[StoredLearner]:
-        found = await read(keys)
+        learners = await read(keys)
         await one_more()
         ledger.happens = one_more
-        return found
+        return learners
 
     graph.learners = then_one_more  # type: ignore[method-assign]  # only of this object
     ledger.happens = one_more
@@ -106,7 +106,7 @@ async def test_given_a_response_that_came_after_its_learner_was_compared_then_it
     graph.students = after_a_late_one  # type: ignore[method-assign]  # only of this object
     outcome = await school.reconcile()
 
-    assert not outcome.found
+    assert not outcome.differences
     await school.assert_equal()
 
 

@@ -111,30 +111,35 @@ async def test_given_a_projector_killed_before_it_acknowledges_then_each_is_told
     assert _crash(environment) == -signal.SIGKILL
     early = await _unlocked(redis_url)
     graph = Neo4jGraph(neo4j.uri, neo4j.username, neo4j.password)
-    noted = [one for learner in await graph.stored() for one in learner.unlocked]
+    noted = [concept for learner in await graph.stored() for concept in learner.unlocked]
     assert len(noted) > len(early) > 0
     projectors = [settings_of(environment, consumer_name=name) for name in ("one", "two")]
-    await asyncio.gather(*(drained(one, [Role.GRAPH]) for one in projectors))
+    await asyncio.gather(*(drained(projector, [Role.GRAPH]) for projector in projectors))
 
     events = await _unlocked(redis_url)
-    told = Counter((one.data.student_id, one.data.concept_id) for one in events)
+    told = Counter((event.data.student_id, event.data.concept_id) for event in events)
     assert told == {
         **{(student, "d"): 1 for student in STUDENTS},
         **{(student, "c"): 1 for student in STUDENTS if _masters(student) == {"a", "b"}},
     }
-    assert len({one.id for one in events}) == len(events)
-    noted = [one for learner in await graph.stored() for one in learner.unlocked]
+    assert len({event.id for event in events}) == len(events)
+    noted = [concept for learner in await graph.stored() for concept in learner.unlocked]
     await graph.close()
-    assert {(one.student_id, one.concept_id): (one.by, one.version) for one in noted} == {
-        (one.data.student_id, one.data.concept_id): (one.causationid, one.data.version)
-        for one in events
+    assert {
+        (concept.student_id, concept.concept_id): (concept.by, concept.version) for concept in noted
+    } == {
+        (event.data.student_id, event.data.concept_id): (event.causationid, event.data.version)
+        for event in events
     }
-    for one in events:
-        cause = mastery[one.causationid or ""].data
+    for event in events:
+        cause = mastery[event.causationid or ""].data
         assert cause.mastered
-        assert (cause.concept_id, cause.student_id) == (one.data.unlocked_by, one.data.student_id)
-        assert one.data.prerequisites == (["a"] if one.data.concept_id == "d" else ["a", "b"])
-        assert one.data.at == cause.answered_at
+        assert (cause.concept_id, cause.student_id) == (
+            event.data.unlocked_by,
+            event.data.student_id,
+        )
+        assert event.data.prerequisites == (["a"] if event.data.concept_id == "d" else ["a", "b"])
+        assert event.data.at == cause.answered_at
     async with Redis.from_url(redis_url) as client:
         assert (await client.xpending(MASTERY, GRAPH_GROUP))["pending"] == 0
     await _frontier_is_told(neo4j)
@@ -147,9 +152,9 @@ async def _frontier_is_told(server: Neo4j) -> None:
         server.uri, auth=(server.username, server.password)
     ) as driver:
         for student_id in STUDENTS[:2]:
-            found = await driver.execute_query(
+            answer = await driver.execute_query(
                 query, {"tenant_id": TENANT, "student_id": student_id}
             )
-            frontier = [record["concept_id"] for record in found.records]
+            frontier = [record["concept_id"] for record in answer.records]
             # Who has not mastered b begins with what is half known.
             assert frontier == (["c", "d"] if _masters(student_id) == {"a", "b"} else ["b", "d"])

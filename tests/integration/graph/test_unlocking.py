@@ -47,7 +47,10 @@ async def project(graph: Graph, *arrived: Arrived) -> list[Unlocked]:
 
 
 def told(unlocked: Iterable[Unlocked]) -> list[tuple[str, str, str, str]]:
-    return [(one.student_id, one.concept_id, one.unlocked_by, one.entry) for one in unlocked]
+    return [
+        (concept.student_id, concept.concept_id, concept.unlocked_by, concept.entry)
+        for concept in unlocked
+    ]
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ async def test_given_a_map_when_merged_and_merged_anew_then_it_is_exactly_what_w
     hostile = MappedConcept("'}) DETACH DELETE n //", "na\\me \"'", ("a", "ünï 🙂"))
     await graph.merge_map(TENANT, [*MAP, MappedConcept("ünï 🙂", "u"), hostile])
     await graph.merge_map("other", [MappedConcept("c", "of another", ("d",))])
-    ids = [one.concept_id for one in MAP]
+    ids = [concept.concept_id for concept in MAP]
 
     assert await graph.mapped(TENANT, ids) == MAP
     assert await graph.mapped(TENANT, [hostile.concept_id]) == [hostile]
@@ -87,19 +90,19 @@ async def test_given_the_last_prerequisite_when_mastered_then_the_concept_is_unl
     first, last = mastered("a", 3), mastered("b", 5)
 
     assert told(await project(mapped, (first, "m/1-0"))) == [("s", "d", "a", "m/1-0")]
-    found = await project(mapped, (last, "m/2-0"))
+    unlocked_concepts = await project(mapped, (last, "m/2-0"))
 
     unlocked = Unlocked(
         TENANT, "s", "c", "b", ("a", "b"), last.id, "m/2-0", 5, last.data.answered_at
     )
-    assert found == [unlocked]
+    assert unlocked_concepts == [unlocked]
     (learner,) = await mapped.stored()
-    assert [one.concept_id for one in learner.unlocked] == ["c", "d"]
+    assert [concept.concept_id for concept in learner.unlocked] == ["c", "d"]
     assert learner.unlocked[0] == unlocked
 
 
 async def test_given_all_in_one_batch_then_the_newest_event_completes_them(mapped: Graph) -> None:
-    found = await project(
+    unlocked = await project(
         mapped,
         (mastered("b", 9), "m/2-0"),
         (mastered("a", 4, yes=False), "m/0-0"),
@@ -107,7 +110,7 @@ async def test_given_all_in_one_batch_then_the_newest_event_completes_them(mappe
         (mastered("a", 6), "m/3-0"),
     )
 
-    assert told(found) == [("s", "c", "b", "m/2-0"), ("s", "d", "a", "m/1-0")]
+    assert told(unlocked) == [("s", "c", "b", "m/2-0"), ("s", "d", "a", "m/1-0")]
 
 
 @pytest.mark.parametrize(
@@ -123,17 +126,19 @@ async def test_given_all_in_one_batch_then_the_newest_event_completes_them(mappe
 async def test_given_something_missing_then_the_concept_stays_locked(
     mapped: Graph, events: list[MasteryChanged]
 ) -> None:
-    found = await project(mapped, *((one, f"m/{n}-0") for n, one in enumerate(events)))
+    unlocked = await project(mapped, *((event, f"m/{n}-0") for n, event in enumerate(events)))
 
-    assert "c" not in {one.concept_id for one in found}
+    assert "c" not in {concept.concept_id for concept in unlocked}
 
 
 async def test_given_a_tenant_without_that_map_then_nothing_is_unlocked(mapped: Graph) -> None:
     await mapped.merge_map("t2", [MappedConcept("x", "X", ("a",))])
 
-    found = await project(mapped, (mastery_changed("s", concept_id="a", tenant_id="t3"), "m/1-0"))
+    unlocked = await project(
+        mapped, (mastery_changed("s", concept_id="a", tenant_id="t3"), "m/1-0")
+    )
 
-    assert found == []
+    assert unlocked == []
 
 
 async def test_given_a_batch_that_was_merged_when_tried_again_in_any_company_then_it_tells_the_same(
@@ -185,7 +190,7 @@ async def test_given_an_unlocked_learner_when_erased_then_what_is_of_before_goes
     (learner,) = await mapped.stored()
 
     await mapped.erase(learner.key, 4)
-    assert [one.concept_id for one in (await mapped.stored())[0].unlocked] == ["d"]
+    assert [concept.concept_id for concept in (await mapped.stored())[0].unlocked] == ["d"]
     await mapped.erase(learner.key, 5)
 
     assert not await mapped.knows(learner.key)
@@ -195,18 +200,20 @@ async def test_given_an_unlocked_learner_when_erased_then_what_is_of_before_goes
 async def test_given_what_was_told_when_restored_to_a_lost_graph_then_it_is_not_told_again(
     mapped: Graph,
 ) -> None:
-    one = Unlocked(TENANT, "s", "d", "a", ("a",), "id", "", 3, mastered("a", 3).data.answered_at)
-    others = [one._replace(student_id="nobody"), one._replace(concept_id="nothing")]
+    unlocked = Unlocked(
+        TENANT, "s", "d", "a", ("a",), "id", "", 3, mastered("a", 3).data.answered_at
+    )
+    others = [unlocked._replace(student_id="nobody"), unlocked._replace(concept_id="nothing")]
     await Projector(mapped).project([mastered("a", 2, yes=False)])
 
     assert await mapped.restore([]) == 0
-    assert await mapped.restore([one, *others], dry_run=True) == 1
-    assert await mapped.restore([one, *others]) == 1
-    assert await mapped.restore([one, *others]) == 0
+    assert await mapped.restore([unlocked, *others], dry_run=True) == 1
+    assert await mapped.restore([unlocked, *others]) == 1
+    assert await mapped.restore([unlocked, *others]) == 0
 
     assert await project(mapped, (mastered("a", 5), "m/9-0")) == []
     (learner,) = await mapped.stored()
-    assert learner.unlocked == [one]
+    assert learner.unlocked == [unlocked]
 
 
 async def test_given_batches_shuffled_repeated_and_at_once_then_each_is_owned_by_one_entry(
@@ -222,12 +229,12 @@ async def test_given_batches_shuffled_repeated_and_at_once_then_each_is_owned_by
     arrived += [(event, f"{entry}-again") for event, entry in arrived]
     several = type(mapped).__name__ != "EmbeddedGraph"
     clients = [open_graph() for _ in range(3)] if several else [mapped] * 3
-    found: list[Unlocked] = []
+    unlocked: list[Unlocked] = []
 
     async def work(client: Graph) -> None:
         mine = draw.sample(arrived, len(arrived))
         for start in range(0, len(mine), 10):
-            found.extend(await project(client, *mine[start : start + 10]))
+            unlocked.extend(await project(client, *mine[start : start + 10]))
 
     try:
         await asyncio.gather(*map(work, clients))
@@ -237,8 +244,8 @@ async def test_given_batches_shuffled_repeated_and_at_once_then_each_is_owned_by
                 await client.close()
 
     # Each try tells what its entries own: which entry that is never changes.
-    owners = {(one.student_id, one.concept_id): one for one in found}
+    owners = {(concept.student_id, concept.concept_id): concept for concept in unlocked}
     assert set(owners) == {(student, concept) for student in students for concept in "cd"}
-    assert all(owners[one.student_id, one.concept_id] == one for one in found)
-    noted = [one for learner in await mapped.stored() for one in learner.unlocked]
+    assert all(owners[concept.student_id, concept.concept_id] == concept for concept in unlocked)
+    noted = [concept for learner in await mapped.stored() for concept in learner.unlocked]
     assert sorted(noted) == sorted(owners.values())

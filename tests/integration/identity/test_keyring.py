@@ -51,44 +51,44 @@ def in_use(keys: KeyRing) -> dict[str | None, bool]:
 async def test_given_a_rotation_when_fetched_then_the_old_key_retires_and_comes_back(
     redis: Redis, issuer: KeyServer
 ) -> None:
-    one, other = ring(redis, issuer), ring(redis, issuer)
+    first, other = ring(redis, issuer), ring(redis, issuer)
     before_ms = await redis_now_ms(redis)
-    assert await fetched(one) == {"old": True}
+    assert await fetched(first) == {"old": True}
     (old,) = issuer.keys
     issuer.keys = [SigningKey("new", "EdDSA")]
-    assert await fetched(one) == {"old": False, "new": True}
-    (retired,) = one.keys.named("old")
+    assert await fetched(first) == {"old": False, "new": True}
+    (retired,) = first.keys.named("old")
     assert retired.retired_ms is not None
-    assert one.keys.fetched_ms is not None
-    assert before_ms < retired.retired_ms <= one.keys.fetched_ms
+    assert first.keys.fetched_ms is not None
+    assert before_ms < retired.retired_ms <= first.keys.fetched_ms
     assert retired.serves(before_ms)
     # Another worker knows a key that it never saw in the set, and since when it is retired.
     assert await fetched(other) == {"old": False, "new": True}
     assert other.keys.named("old")[0].retired_ms == retired.retired_ms
     issuer.keys.append(old)
-    assert await fetched(one) == {"old": True, "new": True}
+    assert await fetched(first) == {"old": True, "new": True}
 
 
 async def test_given_an_outage_then_the_last_good_keys_stay_also_across_a_restart(
     redis: Redis, issuer: KeyServer
 ) -> None:
-    one = ring(redis, issuer)
-    await fetched(one)
+    keyring = ring(redis, issuer)
+    await fetched(keyring)
     issuer.keys = [SigningKey("new")]
-    await fetched(one)
+    await fetched(keyring)
     for status, body in ((503, None), (302, None), (200, b'{"keys": []}'), (200, b"<html>")):
         issuer.status, issuer.body = status, body
         with pytest.raises(KeysUnavailable):
-            await fetched(one)
-        assert one.away is not None
-        assert in_use(one) == {"old": False, "new": True}
+            await fetched(keyring)
+        assert keyring.away is not None
+        assert in_use(keyring) == {"old": False, "new": True}
         restarted = ring(redis, issuer)
         await restarted.known()
         assert in_use(restarted) == {"old": False, "new": True}
-        assert restarted.keys.fetched_ms == one.keys.fetched_ms
+        assert restarted.keys.fetched_ms == keyring.keys.fetched_ms
     issuer.status, issuer.body = 200, None
-    await fetched(one)
-    assert one.away is None
+    await fetched(keyring)
+    assert keyring.away is None
 
 
 async def test_given_no_key_at_all_when_the_server_is_away_then_it_is_said(
@@ -121,7 +121,7 @@ async def test_given_a_fetch_that_began_earlier_when_it_ends_later_then_it_chang
 ) -> None:
     history = KeyHistory(redis, issuer.url, ALGORITHMS, 600_000)
     now_ms = await redis_now_ms(redis)
-    old, new = (usable_keys([SigningKey(one).jwk()], ALGORITHMS) for one in ("old", "new"))
+    old, new = (usable_keys([SigningKey(key_id).jwk()], ALGORITHMS) for key_id in ("old", "new"))
     newest = await history.merge(new, now_ms)
     assert await history.merge(old, now_ms - 1) == newest
     assert await history.merge(old, now_ms) == newest
@@ -227,8 +227,8 @@ async def test_given_a_bearer_when_its_key_is_new_then_it_is_fetched(
 ) -> None:
     who = bearer(redis, ring(redis, issuer))
     claims = token_claims(role="service_role")
-    found = await who.identify(issuer.keys[0].sign(claims))
-    assert found == ("school-7", "student-42", "service_role")
+    identity = await who.identify(issuer.keys[0].sign(claims))
+    assert identity == ("school-7", "student-42", "service_role")
     issuer.keys.append(SigningKey("new", "RS256"))
     assert (await who.identify(issuer.keys[1].sign(claims))).tenant_id == "school-7"
     fetches = issuer.fetches

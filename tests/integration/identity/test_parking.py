@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from contracts.streams import ENGINE_GROUP, RESPONSES, Shard, shards
+from contracts.streams import ENGINE_GROUP, RESPONSES, shards
 from tests.support.issuer import KeyServer
 from workers.admission.parking import Parking
 from workers.admission.verdicts import Deferred
@@ -18,8 +18,9 @@ from workers.identity.history import KeyHistory
 from workers.identity.keyring import KeyRing
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.redis_clock import redis_now_ms
+from workers.streams.route import Route
 
-(SHARD,) = shards(0)
+ROUTE = Route.of_responses(shards(0)[0])
 WITHIN_S = 60.0
 
 
@@ -30,7 +31,7 @@ class Fed:
         self.errors = list(errors)
         self.batches: list[RawBatch] = []
 
-    async def __call__(self, _: Shard, batch: RawBatch) -> None:
+    async def __call__(self, _: Route, batch: RawBatch) -> None:
         if self.errors:
             raise self.errors.pop()
         self.batches.append(batch)
@@ -67,8 +68,8 @@ async def taken(redis: Redis, count: int) -> list[Deferred]:
         await redis.xadd(RESPONSES, {"event": str(number)})
     await redis.xreadgroup(ENGINE_GROUP, "me", {RESPONSES: ">"})
     now_ms = await redis_now_ms(redis)
-    found: Any = await redis.xrange(RESPONSES)
-    return [Deferred(RawEntry(one.decode(), fields), now_ms) for one, fields in found]
+    entries: Any = await redis.xrange(RESPONSES)
+    return [Deferred(RawEntry(entry_id.decode(), fields), now_ms) for entry_id, fields in entries]
 
 
 @asynccontextmanager
@@ -92,16 +93,16 @@ async def test_given_entries_that_wait_then_they_are_fed_in_batches_after_a_fetc
 ) -> None:
     work, feed = parking(redis, issuer), Fed(RuntimeError("a defect of ours"))
     deferred = await taken(redis, 5)
-    await work.park(SHARD, deferred)
-    assert work.held(RESPONSES) == {one.entry.entry_id for one in deferred}
-    assert work.held("another") == set()
+    await work.park(ROUTE, deferred)
+    assert work.parked(RESPONSES) == {deferral.entry.entry_id for deferral in deferred}
+    assert work.parked("another") == set()
     await redis.xdel(RESPONSES, deferred[0].entry.entry_id)
     await redis.xack(RESPONSES, ENGINE_GROUP, deferred[1].entry.entry_id)
     async with running(work, feed):
         await emptied(work)
-    assert feed.ids == [one.entry.entry_id for one in deferred[2:]]
+    assert feed.ids == [deferral.entry.entry_id for deferral in deferred[2:]]
     assert [entry.deferred_ms for batch in feed.batches for entry in batch] == [
-        one.since_ms for one in deferred[2:]
+        deferral.since_ms for deferral in deferred[2:]
     ]
     assert max(map(len, feed.batches)) <= 2
     await work.check()
@@ -111,7 +112,7 @@ async def test_given_the_group_is_lost_then_what_waits_is_let_go_once_it_is_back
     redis: Redis, issuer: KeyServer
 ) -> None:
     work, feed = parking(redis, issuer), Fed()
-    await work.park(SHARD, await taken(redis, 3))
+    await work.park(ROUTE, await taken(redis, 3))
     await redis.flushdb()
     async with running(work, feed):
         while issuer.fetches == 0:
@@ -134,7 +135,7 @@ async def test_given_no_room_then_nothing_new_is_taken_in_until_there_is(
     await work.ready(new)
     deferred = await taken(redis, 3)
     with issuer.outage():
-        await work.park(SHARD, deferred)
+        await work.park(ROUTE, deferred)
         async with running(work, feed):
             with pytest.raises(KeysUnavailable, match="3 entries wait"):
                 await work.ready(new)

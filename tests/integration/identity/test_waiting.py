@@ -78,8 +78,8 @@ async def refused(redis: Redis) -> Counter[str]:
 
 
 async def pending(redis: Redis) -> list[Any]:
-    found: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10_000)
-    return list(found)
+    pending: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10_000)
+    return list(pending)
 
 
 async def work(settings: Settings) -> None:
@@ -147,8 +147,8 @@ async def test_given_a_stop_while_entries_wait_then_the_next_worker_sees_them_th
                     await publish(redis, new, *range(3, 9))
 
                 async def parked() -> bool:
-                    found = await pending(redis)
-                    return [row["times_delivered"] for row in found] == 6 * [0]
+                    waiting = await pending(redis)
+                    return [row["times_delivered"] for row in waiting] == 6 * [0]
 
                 await until(parked)
         assert not await refused(redis)
@@ -228,7 +228,9 @@ async def test_given_an_entry_that_waited_too_long_then_it_is_refused_and_counts
     await work(changed)
     assert (await applied(settings), await refused(redis)) == (0, {"unauthenticated": 1})
     letters = [
-        one async for page in DeadLetters(redis, 0, "tenant_id").pages(Selection()) for one in page
+        rejection
+        async for page in DeadLetters(redis, 0, "tenant_id").pages(Selection())
+        for rejection in page
     ]
     assert "mastery rejected redrive" in str(letters[0].text("reason"))
     await Redriver(redis).redrive(letters)

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
+from tests.support.postgres_connections import embedded_database
 from tests.support.servers import Supabase, exclusive_supabase, fresh_database, server_variables
 from workers.estimation.learner import LearnerKey
 from workers.ledger.memory.ledger import MemoryLedger
@@ -22,10 +23,12 @@ OpenLedger = Callable[[], Ledger]
 @pytest_asyncio.fixture(
     scope="module", loop_scope="module", params=["memory", "embedded", "direct", "postgrest"]
 )
-async def open_ledger(request: pytest.FixtureRequest) -> AsyncIterator[OpenLedger]:
+async def open_ledger(
+    request: pytest.FixtureRequest, embedded_postgres: EmbeddedPostgres
+) -> AsyncIterator[OpenLedger]:
     """The adapters, one after the other; each on a database that only this module's tests use."""
     async with AsyncExitStack() as stack:
-        make = await _maker(request.param, stack)
+        make = await _maker(request.param, embedded_postgres, stack)
 
         def opened() -> Ledger:
             ledger = make()
@@ -53,15 +56,13 @@ def key(tenant: str) -> LearnerKey:
     return LearnerKey(tenant, "student-42")
 
 
-async def _maker(adapter: str, stack: AsyncExitStack) -> OpenLedger:
+async def _maker(adapter: str, embedded: EmbeddedPostgres, stack: AsyncExitStack) -> OpenLedger:
     if adapter == "memory":
         memory = MemoryLedger()
         return lambda: memory
     if adapter == "embedded":
-        embedded = EmbeddedPostgres()
-        await embedded.start()
-        stack.push_async_callback(embedded.stop)
-        return lambda: DirectLedger(embedded.dsn)
+        dsn = await stack.enter_async_context(embedded_database(embedded, migrated=True))
+        return lambda: DirectLedger(dsn)
     if adapter == "direct":
         (url,) = server_variables("TEST_DATABASE_URL")
         own = await stack.enter_async_context(fresh_database(url, migrated=True))

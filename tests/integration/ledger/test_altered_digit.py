@@ -44,7 +44,11 @@ class Books:
         self.connection = connection
 
     async def differences(self) -> list[Difference]:
-        return [one async for page in verify(self.ledger, LAST_STEP) for one in page.differences]
+        return [
+            difference
+            async for page in verify(self.ledger, LAST_STEP)
+            for difference in page.differences
+        ]
 
     async def rebuild(self, *, accept_log: bool = False) -> Rebuilt:
         rebuilder = Rebuilder(ledger=self.ledger, parameters=LAST_STEP, accept_log=accept_log)
@@ -88,7 +92,9 @@ def alterations(value: Any, kind: str) -> list[Any]:  # noqa: PLR0911  # one for
     if kind == "uuid":
         return [str(value)[:-1] + ("0" if str(value)[-1] != "0" else "1")]
     if kind in {"text", "jsonb"}:
-        places = [at for at, one in enumerate(value) if one.isdigit()] or [len(value) - 1]
+        places = [at for at, character in enumerate(value) if character.isdigit()] or [
+            len(value) - 1
+        ]
         at = places[-1]
         other = "7" if value[at] != "7" else "8"
         return [value[:at] + other + value[at + 1 :]]
@@ -152,8 +158,12 @@ async def test_given_any_column_of_any_table_when_altered_then_verify_names_the_
                 refused.add((table, column))
                 continue
             tried += 1
-            found = await books.differences()
-            assert any(table in one.what for one in found), (table, column, found)
+            differing = await books.differences()
+            assert any(table in difference.what for difference in differing), (
+                table,
+                column,
+                differing,
+            )
             if table in LOG_TABLES:
                 value, place, at = before
                 # What is computed from an altered log would be wrong as well.
@@ -189,9 +199,9 @@ async def test_given_any_one_row_deleted_then_verify_finds_it(books: Books, tabl
             row["at"],
         )
         await transaction.commit()
-        found = await books.differences()
-        assert found != [], copy
-        assert {one.key for one in found} == {KEYS[0]}
+        differing = await books.differences()
+        assert differing != [], copy
+        assert {difference.key for difference in differing} == {KEYS[0]}
         if table in STATE_TABLES:
             assert (await books.rebuild()).repaired == [KEYS[0]]
         else:
@@ -217,8 +227,12 @@ async def test_given_rows_of_nobody_and_of_nothing_answered_then_verify_finds_an
             student,
             concept,
         )
-    found = await books.differences()
-    assert {one.key.student_id for one in found if one.what == "concept_mastery"} == {
+    differing = await books.differences()
+    assert {
+        difference.key.student_id
+        for difference in differing
+        if difference.what == "concept_mastery"
+    } == {
         "ann",
         "nobody",
     }
@@ -245,20 +259,20 @@ async def test_given_rows_from_before_checksums_then_verify_counts_and_rebuild_s
         )
         total += int(status.split()[1])
     before = await books.ledger.stored(KEYS)
-    assert sum(one.unsealed for one in before) == total > 50
+    assert sum(learner.unsealed for learner in before) == total > 50
     assert await books.differences() == []
 
     sealed = (await books.rebuild()).sealed
 
     assert sealed == total
     after = await books.ledger.stored(KEYS)
-    assert [one.unsealed for one in after] == [0, 0, 0]
-    assert [one.version for one in after] == [one.version for one in before]
+    assert [learner.unsealed for learner in after] == [0, 0, 0]
+    assert [learner.version for learner in after] == [learner.version for learner in before]
     await books.connection.execute(
         "update public.student_responses set item_id = 'other' where student_id = 'bob'"
     )
-    found = await books.differences()
-    assert sum("student_responses" in one.what for one in found) == len(LOG)
+    differing = await books.differences()
+    assert sum("student_responses" in difference.what for difference in differing) == len(LOG)
 
 
 async def test_given_an_altered_log_when_it_is_accepted_then_the_state_is_what_it_gives(
@@ -271,12 +285,12 @@ async def test_given_an_altered_log_when_it_is_accepted_then_the_state_is_what_i
     )
     assert (await books.rebuild()).damaged == [KEYS[1]]
 
-    found = await books.rebuild(accept_log=True)
+    rebuilt = await books.rebuild(accept_log=True)
 
-    assert (found.repaired, found.damaged) == ([KEYS[1]], [])
+    assert (rebuilt.repaired, rebuilt.damaged) == ([KEYS[1]], [])
     assert await books.differences() == []
     (stored,) = await books.ledger.stored([KEYS[1]])
-    assert {one.item_id for one in stored.log} >= {"other"}
+    assert {response.item_id for response in stored.log} >= {"other"}
 
 
 async def test_given_a_learner_never_counted_when_it_goes_on_then_rebuild_counts_it(
@@ -298,4 +312,4 @@ async def test_given_a_learner_never_counted_when_it_goes_on_then_rebuild_counts
         "delete from public.student_responses where student_id = 'bob' and response_id = $1",
         answer(90).response_id,
     )
-    assert any("number of rows" in one.what for one in await books.differences())
+    assert any("number of rows" in difference.what for difference in await books.differences())

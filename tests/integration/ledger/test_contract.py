@@ -29,8 +29,8 @@ async def test_given_an_unknown_learner_when_loaded_then_there_is_nothing(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     assert await load(ledger, key, [answer(1)]) == Loaded(Learner(), active_version=1)
-    one = await stored(ledger, key)
-    assert (one.version, one.last, one.log, one.concepts) == (0, None, [], [])
+    learner = await stored(ledger, key)
+    assert (learner.version, learner.last, learner.log, learner.concepts) == (0, None, [], [])
 
 
 async def test_given_a_new_learner_when_committed_then_all_of_the_fold_is_stored(
@@ -40,12 +40,12 @@ async def test_given_a_new_learner_when_committed_then_all_of_the_fold_is_stored
 
     versions = await record(ledger, key, log)
 
-    one = await assert_stored(ledger, key, log)
+    learner = await assert_stored(ledger, key, log)
     assert versions == sorted(set(versions))
     assert len(versions) == 12
-    assert one.version == versions[-1]
-    assert one.last == log[-1].position
-    rows = [*one.concepts, *one.abilities, *one.sessions]
+    assert learner.version == versions[-1]
+    assert learner.last == log[-1].position
+    rows = [*learner.concepts, *learner.abilities, *learner.sessions]
     assert all(getattr(row, "version", None) in versions for row in rows)
 
 
@@ -80,8 +80,8 @@ async def test_given_a_known_learner_when_more_follows_then_states_and_versions_
     ]
 
     assert versions == sorted(set(versions))
-    one = await assert_stored(ledger, key, log)
-    assert one.version == versions[-1]
+    learner = await assert_stored(ledger, key, log)
+    assert learner.version == versions[-1]
 
 
 async def test_given_responses_in_any_order_when_committed_then_versions_rise_in_the_learners_order(
@@ -150,7 +150,9 @@ async def test_given_known_responses_when_loaded_then_version_entry_and_outcome_
     loaded = await load(ledger, key, [log[1], log[4], answer(50)])
 
     expected = recorded_of(made, committed.versions)
-    assert loaded.recorded == {one.response_id: expected[one.response_id] for one in log[1:5:3]}
+    assert loaded.recorded == {
+        response.response_id: expected[response.response_id] for response in log[1:5:3]
+    }
     assert loaded.recorded[log[1].response_id].entry == entry_of(log[1])
 
 
@@ -177,7 +179,7 @@ async def test_given_a_new_late_response_when_loaded_then_log_and_whole_state_co
 
     assert loaded.log is not None
     assert by_id(loaded.log) == by_id(log)
-    assert loaded.learner.concepts.keys() == {c for one in log for c in one.concept_ids}
+    assert loaded.learner.concepts.keys() == {c for response in log for c in response.concept_ids}
     assert loaded.recorded.keys() == {log[3].response_id}
 
 
@@ -185,7 +187,7 @@ async def test_given_answers_of_the_same_moment_then_the_response_id_decides_whi
     ledger: Ledger, key: LearnerKey
 ) -> None:
     low, middle, high = sorted(
-        (answer(number, at=0) for number in range(3)), key=lambda one: one.response_id
+        (answer(number, at=0) for number in range(3)), key=lambda response: response.response_id
     )
     await record(ledger, key, [middle])
 
@@ -193,8 +195,8 @@ async def test_given_answers_of_the_same_moment_then_the_response_id_decides_whi
     assert (await load(ledger, key, [high])).log is None
     await record(ledger, key, [high])
     await record(ledger, key, [low])
-    one = await assert_stored(ledger, key, [low, middle, high])
-    assert one.last == high.position
+    learner = await assert_stored(ledger, key, [low, middle, high])
+    assert learner.last == high.position
 
 
 async def test_given_a_commit_whose_outcome_is_unknown_when_repeated_then_its_responses_are_known(

@@ -44,10 +44,10 @@ async def test_given_answers_in_any_order_by_two_workers_then_the_state_is_the_r
     arrivals = random.Random(42).sample(log, len(log))
     parts = [arrivals[at : at + 5] for at in range(0, len(log), 5)]
 
-    for one, other in zip(parts[::2], [*parts[1::2], parts[0]], strict=True):
+    for part, other in zip(parts[::2], [*parts[1::2], parts[0]], strict=True):
         # The last of them is a repeat.
         await asyncio.gather(
-            persist(ledgers[0], key, one, parameters=parameters),
+            persist(ledgers[0], key, part, parameters=parameters),
             persist(ledgers[1], key, other, parameters=parameters),
         )
 
@@ -70,9 +70,9 @@ async def test_given_a_concept_of_two_scales_when_one_is_answered_late_then_both
 
     await record(ledger, key, [late], LAST_STEP)
 
-    one = await assert_stored(ledger, key, [late, *log], LAST_STEP)
-    assert all(row.theta != before[row.scale] for row in one.abilities)
-    assert {row.version for row in one.abilities} == {one.version}
+    learner = await assert_stored(ledger, key, [late, *log], LAST_STEP)
+    assert all(row.theta != before[row.scale] for row in learner.abilities)
+    assert {row.version for row in learner.abilities} == {learner.version}
 
 
 @CALIBRATED
@@ -86,8 +86,8 @@ async def test_given_corrections_and_lost_rows_then_the_state_is_what_counts_to_
         (done,) = await corrector.correct([(key, log[at].response_id)])
         assert done.ending == "corrected"
     counts = [*log[:4], *log[5:9], log[9]._replace(score=0.25), *log[10:]]
-    one = await assert_stored(ledger, key, counts, parameters)
-    assert (one.altered, one.unsealed) == ([], 0)
+    learner = await assert_stored(ledger, key, counts, parameters)
+    assert (learner.altered, learner.unsealed) == ([], 0)
 
     await persist(ledger, key, [answer(70, concepts=("c0",))], parameters=parameters)
     counts.append(answer(70, concepts=("c0",)))
@@ -109,11 +109,11 @@ async def test_given_a_calibrated_state_when_rebuilt_under_the_classical_then_no
     for parameters in (classical, LAST_STEP, classical):
         rebuilder = Rebuilder(ledger=ledger, parameters=parameters)
         assert [page.repaired async for page in rebuilder.rebuild(key)] == [[key]]
-        one = await assert_stored(ledger, key, log, parameters)
-        assert (one.altered, one.unsealed) == ([], 0)
+        learner = await assert_stored(ledger, key, log, parameters)
+        assert (learner.altered, learner.unsealed) == ([], 0)
 
-    assert {row[9:] for row in one.concepts} == {(0.0, 0.0, (), 0.0, 0.0, None, None)}
-    assert {row[7:] for row in one.abilities} == {(0.0, 0.0, 0.0)}
+    assert {row[9:] for row in learner.concepts} == {(0.0, 0.0, (), 0.0, 0.0, None, None)}
+    assert {row[7:] for row in learner.abilities} == {(0.0, 0.0, 0.0)}
 
 
 async def test_given_intervals_and_surprises_then_they_are_with_what_is_current(
@@ -124,16 +124,16 @@ async def test_given_intervals_and_surprises_then_they_are_with_what_is_current(
 
     (current,) = await ledger.current([key])
 
-    one = await stored(ledger, key)
+    learner = await stored(ledger, key)
     assert {row.concept_id: row.interval for row in current.concepts} == {
         row.concept_id: None
         if row.mastery_low is None or row.mastery_high is None
         else (row.mastery_low, row.mastery_high)
-        for row in one.concepts
+        for row in learner.concepts
     }
     assert [row.concept_id for row in current.concepts if row.interval is None] == ["c1"]
     fits = {row.scale: row.person_fit for row in current.abilities}
-    assert fits == {row.scale: person_fit(row.state) for row in one.abilities}
+    assert fits == {row.scale: person_fit(row.state) for row in learner.abilities}
     assert fits["math"] is not None
 
 
@@ -143,11 +143,13 @@ async def test_given_intervals_and_surprises_then_they_are_with_what_is_current(
 async def test_given_any_float_then_each_column_keeps_its_bits(
     ledger: Ledger, key: LearnerKey, number: float
 ) -> None:
-    one = answer(1)
-    made = folded(key, Loaded(Learner()), [one])
+    response = answer(1)
+    made = folded(key, Loaded(Learner()), [response])
     low = number if number < 1 else 0.0
     gradient = (number, 0.0, -number, 1e-300, 5.0)
-    state = ConceptState(0.75, 3, 1, one.answered_at_us, -number, number, gradient, number, -number)
+    state = ConceptState(
+        0.75, 3, 1, response.answered_at_us, -number, number, gradient, number, -number
+    )
     ability = AbilityState(1, 1.0, -number, number, -number, number)
     made.folded.learner.concepts["c"] = state
     made.folded.learner.abilities["default"] = ability
@@ -163,7 +165,7 @@ async def test_given_any_float_then_each_column_keeps_its_bits(
     assert row.concepts[0].state == state
     assert (row.concepts[0].mastery_low, row.concepts[0].mastery_high) == (low, 1.0)
     assert row.abilities[0].state == ability
-    loaded = await load(ledger, key, [one])
+    loaded = await load(ledger, key, [response])
     assert loaded.learner.concepts["c"] == state
     assert loaded.learner.abilities["default"] == ability
     assert all(isinstance(value, float) for value in [*state.gradient, *ability[1:]])
@@ -194,17 +196,23 @@ async def test_given_calibrated_states_when_exported_then_their_columns_are_amon
     concepts = await ledger.rows_of(key, "concept_mastery")
     abilities = await ledger.rows_of(key, "student_ability")
 
-    one = await stored(ledger, key)
-    assert any(row.recent and row.lasting for row in one.concepts)
+    learner = await stored(ledger, key)
+    assert any(row.recent and row.lasting for row in learner.concepts)
     exported = {row["concept_id"]: row for row in concepts}
-    for row in one.concepts:
-        found = exported[row.concept_id]
-        assert found["deviation"] == row.deviation
-        assert found["deviation_variance"] == row.deviation_variance
-        assert found["gradient"] == (list(row.gradient) or None)
-        assert (found["recent"], found["lasting"]) == (row.recent or None, row.lasting or None)
-        assert (found["mastery_low"], found["mastery_high"]) == (row.mastery_low, row.mastery_high)
+    for row in learner.concepts:
+        row_exported = exported[row.concept_id]
+        assert row_exported["deviation"] == row.deviation
+        assert row_exported["deviation_variance"] == row.deviation_variance
+        assert row_exported["gradient"] == (list(row.gradient) or None)
+        assert (row_exported["recent"], row_exported["lasting"]) == (
+            row.recent or None,
+            row.lasting or None,
+        )
+        assert (row_exported["mastery_low"], row_exported["mastery_high"]) == (
+            row.mastery_low,
+            row.mastery_high,
+        )
     assert {
         row["scale"]: (row["variance"], row["surprise"], row["surprise_variance"])
         for row in abilities
-    } == {row.scale: row[7:] for row in one.abilities}
+    } == {row.scale: row[7:] for row in learner.abilities}

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def _logged(place: int, log: list[Response]) -> list[LoggedAnswer]:
     return [
         LoggedAnswer(place, r.item_id, list(r.concept_ids), r.scale, r.score, r.answered_at_us)
-        for r in sorted(log, key=lambda one: one.position)
+        for r in sorted(log, key=lambda response: response.position)
     ]
 
 
@@ -38,9 +38,9 @@ async def _all(
                 keys.append(key)
                 logs.append(
                     [
-                        one._replace(learner=0, concept_ids=list(one.concept_ids))
-                        for one in page.answers
-                        if one.learner == place
+                        answer._replace(learner=0, concept_ids=list(answer.concept_ids))
+                        for answer in page.answers
+                        if answer.learner == place
                     ]
                 )
     return keys, logs, pages
@@ -65,13 +65,13 @@ async def test_given_corrected_logs_when_read_in_pages_then_each_answer_counts_o
         await corrector.correct([(LearnerKey(tenant, "s2"), logs["s2"][place].response_id)])
     await record(ledger, LearnerKey(tenant, "t"), learner_log(2, seed=9))
 
-    keys, found, _ = await _all(ledger, tenant)
+    keys, read, _ = await _all(ledger, tenant)
     assert keys == [LearnerKey(tenant, student) for student in [*sorted(logs), "t"]]
     (stored,) = await ledger.stored([LearnerKey(tenant, "s2")])
     counts = effective_log(stored.responses, stored.corrections)
     assert len(counts) == len(logs["s2"]) - 1
     assert {r.score for r in counts} >= {0.75}
-    for key, answers in zip(keys, found, strict=True):
+    for key, answers in zip(keys, read, strict=True):
         if key.student_id in logs:
             wanted = counts if key.student_id == "s2" else logs[key.student_id]
             assert answers == _logged(0, wanted)
@@ -81,7 +81,7 @@ async def test_given_corrected_logs_when_read_in_pages_then_each_answer_counts_o
     assert earlier[2] == _logged(0, logs["s2"])
     assert earlier[-1] == []
     for bounds in ({"learners": 2}, {"responses": 7}, {"responses": 1}):
-        assert (await _all(ledger, tenant, **bounds))[:2] == (keys, found)
+        assert (await _all(ledger, tenant, **bounds))[:2] == (keys, read)
     assert (await _all(ledger, tenant, responses=1))[2] >= len(keys)
 
 
@@ -89,23 +89,23 @@ async def test_given_stages_when_kept_then_they_are_the_runs_own_until_forgotten
     open_ledger: OpenLedger, tenant: str
 ) -> None:
     ledger = open_ledger()
-    one, other = uuid_of(tenant, 1), uuid_of(tenant, 2)
+    first_run, other = uuid_of(tenant, 1), uuid_of(tenant, 2)
     name = f"begun {tenant}"
     documents = ['{"a": 0.1, "b": -0.0}', "ünï \\ \"'{}"]
-    await ledger.keep_stage(Stage(one, name, "earlier"))
-    await ledger.keep_stage(Stage(one, name, documents[0]))
-    await ledger.keep_stage(Stage(one, "fit", documents[1]))
+    await ledger.keep_stage(Stage(first_run, name, "earlier"))
+    await ledger.keep_stage(Stage(first_run, name, documents[0]))
+    await ledger.keep_stage(Stage(first_run, "fit", documents[1]))
     await ledger.keep_stage(Stage(other, name, "x"))
 
-    assert await ledger.stages(one) == {name: documents[0], "fit": documents[1]}
+    assert await ledger.stages(first_run) == {name: documents[0], "fit": documents[1]}
     assert await ledger.stages_named(name) == [
         Stage(other, name, "x"),
-        Stage(one, name, documents[0]),
+        Stage(first_run, name, documents[0]),
     ]
     assert await ledger.stages_named("none") == []
-    assert await ledger.forget_stages(one) == 2
-    assert await ledger.forget_stages(one) == 0
-    assert await ledger.stages(one) == {}
+    assert await ledger.forget_stages(first_run) == 2
+    assert await ledger.forget_stages(first_run) == 0
+    assert await ledger.stages(first_run) == {}
     assert await ledger.forget_idle_stages(3_600) == 0
     assert await ledger.stages(other) == {name: "x"}
     assert await ledger.forget_idle_stages(-1) >= 1

@@ -23,7 +23,9 @@ HOSTILE = ("a \"quoted' \\ {,}; drop table mastery.concepts --", "ünï/\u2028 %
 
 def part(*concepts: Concept, version: int = 0, items: tuple[Item, ...] = ()) -> ConceptMap:
     return ConceptMap(
-        version, {one.concept_id: one for one in concepts}, {one.item_id: one for one in items}
+        version,
+        {concept.concept_id: concept for concept in concepts},
+        {item.item_id: item for item in items},
     )
 
 
@@ -53,11 +55,11 @@ async def test_given_a_map_when_imported_then_all_of_it_comes_back(
     version = await maps.import_concepts(tenant, part(*concepts, last, items=items))
 
     assert version is not None
-    known = await maps.concept_map(tenant, [one.item_id for one in items[1:]])
+    known = await maps.concept_map(tenant, [item.item_id for item in items[1:]])
     assert known.version == version > 0
-    assert known.concepts == {one.concept_id: one for one in (*concepts, last)}
+    assert known.concepts == {concept.concept_id: concept for concept in (*concepts, last)}
     assert list(known.concepts) == sorted(known.concepts)
-    assert known.items == {one.item_id: one for one in items[1:]}
+    assert known.items == {item.item_id: item for item in items[1:]}
     assert tenant in await maps.mapped_tenants(limit=10_000)
 
 
@@ -140,10 +142,10 @@ async def test_given_names_of_two_tenants_when_looked_up_then_each_has_its_own(
     concepts = [Name(t, c) for t in (tenant, other, f"{tenant}-3") for c in "abx"]
     items = [Name(t, q) for t in (other, tenant) for q in "qrx"]
 
-    found = await maps.registered(iter(concepts), iter(items))
+    known = await maps.registered(iter(concepts), iter(items))
 
-    assert found.concepts == {Name(tenant, "a"), Name(other, "b")}
-    assert found.items == {Name(tenant, "q"), Name(other, "r")}
+    assert known.concepts == {Name(tenant, "a"), Name(other, "b")}
+    assert known.items == {Name(tenant, "q"), Name(other, "r")}
 
 
 async def test_given_tenants_with_maps_when_paged_then_each_comes_once(
@@ -153,10 +155,10 @@ async def test_given_tenants_with_maps_when_paged_then_each_comes_once(
     for name in wanted:
         await maps.import_concepts(name, part(Concept("a", "A", "s")))
 
-    found: list[str] = []
-    while page := await maps.mapped_tenants(found[-1] if found else "", 2):
+    tenants: list[str] = []
+    while page := await maps.mapped_tenants(tenants[-1] if tenants else "", 2):
         assert len(page) <= 2
-        found += page
+        tenants += page
 
-    assert found == sorted(set(found))
-    assert [name for name in found if name.startswith(tenant)] == sorted(wanted)
+    assert tenants == sorted(set(tenants))
+    assert [name for name in tenants if name.startswith(tenant)] == sorted(wanted)

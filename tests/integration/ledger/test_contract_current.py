@@ -15,19 +15,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def current(ledger: Ledger, key: LearnerKey, since_us: int | None = None) -> Current:
-    (one,) = await ledger.current([key], since_us)
-    return one
+    (learner,) = await ledger.current([key], since_us)
+    return learner
 
 
 async def assert_current(ledger: Ledger, key: LearnerKey, log: list[Response]) -> Current:
     """Check that current values equal the tables, with the responses whose version a row has."""
-    one, tables = await current(ledger, key), await stored(ledger, key)
-    assert one.key == key
-    assert sorted(one.concepts) == sorted(CurrentConcept(*row[:7]) for row in tables.concepts)
-    assert sorted(one.abilities) == sorted(
+    now, tables = await current(ledger, key), await stored(ledger, key)
+    assert now.key == key
+    assert sorted(now.concepts) == sorted(CurrentConcept(*row[:7]) for row in tables.concepts)
+    assert sorted(now.abilities) == sorted(
         CurrentAbility(*row[:3], row.version) for row in tables.abilities
     )
-    assert sorted(one.sessions) == sorted(
+    assert sorted(now.sessions) == sorted(
         CurrentSession(*row[:3], row.version) for row in tables.sessions
     )
     versions = {
@@ -35,8 +35,8 @@ async def assert_current(ledger: Ledger, key: LearnerKey, log: list[Response]) -
     }
     known = (await load(ledger, key, log)).recorded
     due = [recorded for recorded in known.values() if recorded.version in versions]
-    assert sorted(one.responses) == sorted(due)
-    return one
+    assert sorted(now.responses) == sorted(due)
+    return now
 
 
 async def test_given_a_log_then_what_is_current_comes_with_what_it_is_due_to(
@@ -47,9 +47,9 @@ async def test_given_a_log_then_what_is_current_comes_with_what_it_is_due_to(
     await record(ledger, key, log[25:])
     await record(ledger, key, log[15:25])
 
-    one = await assert_current(ledger, key, log)
+    current = await assert_current(ledger, key, log)
 
-    assert 3 <= len(one.responses) < len(log)
+    assert 3 <= len(current.responses) < len(log)
 
 
 async def test_given_extreme_texts_and_values_then_they_come_back_as_they_are(
@@ -59,9 +59,9 @@ async def test_given_extreme_texts_and_values_then_they_come_back_as_they_are(
     log = [answer(0, concepts=("NULL", "{a,b}", '"'), scale="\\", session=" ", score=1 / 3)]
     await record(ledger, key, log)
 
-    one = await assert_current(ledger, key, log)
+    current = await assert_current(ledger, key, log)
 
-    assert {row.concept_id for row in one.concepts} == {"NULL", "{a,b}", '"'}
+    assert {row.concept_id for row in current.concepts} == {"NULL", "{a,b}", '"'}
 
 
 async def test_given_learners_without_responses_then_they_are_left_out(
@@ -71,8 +71,8 @@ async def test_given_learners_without_responses_then_they_are_left_out(
     for key in (keys[3], keys[1]):
         await record(ledger, key, [answer(1)])
 
-    assert [one.key for one in await ledger.current(keys)] == [keys[1], keys[3]]
-    assert [one.key for one in await ledger.current(keys[::-1])] == [keys[3], keys[1]]
+    assert [learner.key for learner in await ledger.current(keys)] == [keys[1], keys[3]]
+    assert [learner.key for learner in await ledger.current(keys[::-1])] == [keys[3], keys[1]]
     assert await ledger.current([]) == []
     assert await ledger.current(keys[:1]) == []
 
@@ -92,9 +92,9 @@ async def test_given_since_then_only_learners_with_a_response_recorded_then_or_l
     await record(ledger, new, [answer(-20_000)])
     keys = [old, new, both]
 
-    assert [one.key for one in await ledger.current(keys, before)] == keys
+    assert [learner.key for learner in await ledger.current(keys, before)] == keys
     since = await ledger.current(keys, between)
-    assert [one.key for one in since] == [new, both]
+    assert [learner.key for learner in since] == [new, both]
     assert {row.concept_id for row in since[1].concepts} == {"untouched", "c"}
     after = await ledger.clock_us()
     assert await ledger.current(keys, after + 1_000_000) == []
@@ -112,9 +112,9 @@ async def test_given_the_clock_then_it_is_near_ours_and_goes_on(ledger: Ledger) 
 async def test_given_the_same_student_in_two_tenants_then_they_stay_apart(
     ledger: Ledger, tenant: str
 ) -> None:
-    one, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
-    await record(ledger, one, [answer(1, concepts=("a",))])
+    first, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
+    await record(ledger, first, [answer(1, concepts=("a",))])
     await record(ledger, other, [answer(1, concepts=("b",))])
 
-    assert [row.concept_id for row in (await current(ledger, one)).concepts] == ["a"]
+    assert [row.concept_id for row in (await current(ledger, first)).concepts] == ["a"]
     assert [row.concept_id for row in (await current(ledger, other)).concepts] == ["b"]

@@ -37,7 +37,7 @@ async def test_given_several_learners_when_one_conflicts_then_the_others_are_app
         *(folded(key, state, log[2:]) for key, state, log in zip(keys, states, logs, strict=True)),
     )
 
-    assert [type(one) for one in answers] == [Committed, Loaded, Committed]
+    assert [type(answer) for answer in answers] == [Committed, Loaded, Committed]
     await assert_stored(ledger, keys[0], logs[0][2:])
     await assert_stored(ledger, keys[1], logs[1][:2])
     await assert_stored(ledger, keys[2], logs[2][2:])
@@ -46,15 +46,15 @@ async def test_given_several_learners_when_one_conflicts_then_the_others_are_app
 async def test_given_the_same_student_and_response_in_two_tenants_then_they_stay_apart(
     ledger: Ledger, tenant: str
 ) -> None:
-    one, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
+    first, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
     right, wrong = answer(1, score=1.0), answer(1, score=0.0)
 
-    await record(ledger, one, [right])
+    await record(ledger, first, [right])
     await record(ledger, other, [wrong])
 
-    await assert_stored(ledger, one, [right])
+    await assert_stored(ledger, first, [right])
     await assert_stored(ledger, other, [wrong])
-    assert (await load(ledger, one, [right])).recorded[right.response_id].response.score == 1.0
+    assert (await load(ledger, first, [right])).recorded[right.response_id].response.score == 1.0
 
 
 async def test_given_no_learners_when_loaded_then_nothing_comes(ledger: Ledger) -> None:
@@ -75,9 +75,11 @@ async def test_given_many_learners_when_loaded_then_each_answer_stands_in_its_ow
     loaded = await ledger.load([Touched(k, log) for k, log in zip(keys, logs, strict=True)])
     whole = await ledger.stored(keys)
 
-    for key, log, one, state, all_of_it in zip(keys, logs, answers, loaded, whole, strict=True):
-        assert isinstance(one, Committed)
-        assert state.learner.version == one.versions[-1] == all_of_it.version
+    for key, log, committed, state, all_of_it in zip(
+        keys, logs, answers, loaded, whole, strict=True
+    ):
+        assert isinstance(committed, Committed)
+        assert state.learner.version == committed.versions[-1] == all_of_it.version
         assert all_of_it.key == key
         assert by_id(all_of_it.log) == by_id(log)
         assert {known.response for known in state.recorded.values()} == set(log)
@@ -111,12 +113,12 @@ async def test_given_learners_when_paged_then_each_comes_once_in_the_order_of_ke
     await commit(ledger, *(folded(key, Loaded(Learner()), [answer(1)]) for key in keys[::-1]))
 
     for limit in (1, 7, 1000):
-        found, after = [], LearnerKey(tenant, "")
+        read, after = [], LearnerKey(tenant, "")
         while page := await ledger.learners(after, limit):
             assert len(page) <= limit
-            found += page
+            read += page
             after = page[-1]
-        assert [one for one in found if one.tenant_id.startswith(tenant)] == keys
+        assert [key for key in read if key.tenant_id.startswith(tenant)] == keys
     assert (await ledger.learners(None, 1)) == [min(await ledger.learners(limit=10_000))]
 
 
@@ -142,7 +144,7 @@ async def test_given_repeats_and_lateness_when_two_write_at_once_then_no_update_
     conflicts = sum(await asyncio.gather(*(write(number) for number in range(3))))
 
     known = [(await load(writers[0], key, logs[key])).recorded for key in keys]
-    versions = [one.version for learner in known for one in learner.values()]
+    versions = [committed.version for learner in known for committed in learner.values()]
     assert len(versions) == len(set(versions)) == 4 * 24
     for key in keys:
         await assert_stored(writers[0], key, logs[key])
@@ -186,16 +188,22 @@ async def test_given_batches_that_overlap_in_other_orders_when_committed_then_no
                 )
                 pending = {
                     key: await load(writers[number], key, [responses[key]])
-                    for key, one in zip(pending, answers, strict=True)
-                    if isinstance(one, Conflict)
+                    for key, answered in zip(pending, answers, strict=True)
+                    if isinstance(answered, Conflict)
                 }
-            written += [one.response_id for one in responses.values()]
+            written += [response.response_id for response in responses.values()]
         return written
 
-    written = [one for many in await asyncio.gather(*(write(n) for n in range(3))) for one in many]
+    written = [
+        response
+        for many in await asyncio.gather(*(write(n) for n in range(3)))
+        for response in many
+    ]
 
-    found = await writers[0].stored(keys)
-    assert sorted(one.response_id for learner in found for one in learner.log) == sorted(written)
-    for learner in found:
+    rows = await writers[0].stored(keys)
+    assert sorted(response.response_id for learner in rows for response in learner.log) == sorted(
+        written
+    )
+    for learner in rows:
         await assert_stored(writers[0], learner.key, learner.log)
         assert all(row.attempts == len(learner.log) for row in learner.concepts)

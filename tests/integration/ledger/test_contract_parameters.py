@@ -51,8 +51,8 @@ async def _built_in(ledger: Ledger) -> AsyncIterator[None]:
 
 
 def folded_under(new: Parameters, key: LearnerKey, state: Loaded, response: Response) -> Commit:
-    (one,) = fold([FoldTask(key, state.learner, [response], state.log)], new)
-    return commit_of(one)
+    (learner_fold,) = fold([FoldTask(key, state.learner, [response], state.log)], new)
+    return commit_of(learner_fold)
 
 
 async def test_given_a_state_under_others_when_next_seen_then_all_of_it_is_under_the_new(
@@ -65,8 +65,8 @@ async def test_given_a_state_under_others_when_next_seen_then_all_of_it_is_under
     (answered,) = await ledger.commit([commit])
 
     assert isinstance(answered, Committed)
-    one = await stored(ledger, key)
-    assert list(differences(one, replay([*FIRST, NEXT], new), new)) == []
+    learner = await stored(ledger, key)
+    assert list(differences(learner, replay([*FIRST, NEXT], new), new)) == []
     told = {change["concept_id"] for change in commit.outcomes[0]["concepts"]}
     assert told == {"a", "b", "c"}
 
@@ -138,7 +138,9 @@ async def test_given_other_parameters_than_the_active_when_committed_then_all_is
     never = await load(ledger, stranger, [NEXT])
     assert never == Loaded(Learner(), active_version=new.version)
     assert await stored(ledger, key) == before
-    assert [one for one in await ledger.holders() if one.tenant_id == key.tenant_id] == [key]
+    assert [holder for holder in await ledger.holders() if holder.tenant_id == key.tenant_id] == [
+        key
+    ]
 
     (answered,) = await ledger.commit([folded_under(new, key, again, NEXT)])
     assert isinstance(answered, Committed)
@@ -151,7 +153,7 @@ async def test_given_a_worker_that_knows_one_version_alone_when_another_is_activ
     if not isinstance(ledger, SqlLedger):
         pytest.skip("no worker of an earlier version has this ledger")
     made = folded(key, Loaded(Learner()), [NEXT])
-    request = commit_request([made], [encoded(one) for one in made.outcomes])
+    request = commit_request([made], [encoded(outcome) for outcome in made.outcomes])
     del request["load"]["active"]
     await ledger.activate(new.version, "better")
 
@@ -177,9 +179,11 @@ async def test_given_the_same_worker_and_a_learner_replayed_already_then_it_has_
     (loaded,) = read_load(await ledger._call("mastery_load", touched), [key])
 
     # Without its log it could not be folded, which would look like the fault of its answer.
-    assert {one.response_id for one in loaded.log or ()} == {one.response_id for one in FIRST}
+    assert {response.response_id for response in loaded.log or ()} == {
+        response.response_id for response in FIRST
+    }
     made = folded(key, loaded, [NEXT])
-    request = commit_request([made], [encoded(one) for one in made.outcomes])
+    request = commit_request([made], [encoded(outcome) for outcome in made.outcomes])
     del request["load"]["active"]
     with pytest.raises(LedgerUnavailable, match="replace it"):
         await ledger._call("mastery_commit", request)
@@ -191,8 +195,10 @@ async def test_given_who_knows_one_version_alone_when_another_is_active_then_not
     if not isinstance(ledger, SqlLedger):
         pytest.skip("nobody of an earlier version has this ledger")
     await record(ledger, key, FIRST)
-    one = await stored(ledger, key)
-    rewrite = rewriting(one, Parameters(), Correction(FIRST[0].response_id, "void", None, "wrong"))
+    learner = await stored(ledger, key)
+    rewrite = rewriting(
+        learner, Parameters(), Correction(FIRST[0].response_id, "void", None, "wrong")
+    )
     assert rewrite is not None
     request = rewrite_request([rewrite])
     del request["active"]
@@ -200,7 +206,7 @@ async def test_given_who_knows_one_version_alone_when_another_is_active_then_not
 
     with pytest.raises(LedgerUnavailable, match="use the version"):
         await ledger._call("mastery_rewrite", request)
-    assert await stored(ledger, key) == one
+    assert await stored(ledger, key) == learner
 
     # Of this version: it is outdated then, and replayed as all others.
     (version,) = await ledger.rewrite([rewrite])

@@ -45,17 +45,17 @@ async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predic
     told = await all_of(watched, Selection(key.tenant_id), limit=7)
 
     expected: list[tuple[object, ...]] = []
-    for one in known.values():
-        changes = one.outcome["concepts"][: len(one.response.concept_ids)]
-        assert [change["concept_id"] for change in changes] == [*one.response.concept_ids]
+    for recorded in known.values():
+        changes = recorded.outcome["concepts"][: len(recorded.response.concept_ids)]
+        assert [change["concept_id"] for change in changes] == [*recorded.response.concept_ids]
         expected.append(
             (
-                one.version,
+                recorded.version,
                 key,
-                one.response.concept_ids,
+                recorded.response.concept_ids,
                 tuple(change["mastery"] for change in changes),
                 changes[0]["attempts"],
-                one.response.score,
+                recorded.response.score,
                 pytest.approx(
                     sum(change["probability_correct"] for change in changes) / len(changes),
                     abs=1e-15,
@@ -65,16 +65,16 @@ async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predic
         )
     assert sorted(
         (
-            one.version,
-            one.learner,
-            one.concept_ids,
-            one.masteries,
-            one.attempts,
-            one.score,
-            one.probability,
-            one.parameters_version,
+            prediction.version,
+            prediction.learner,
+            prediction.concept_ids,
+            prediction.masteries,
+            prediction.attempts,
+            prediction.score,
+            prediction.probability,
+            prediction.parameters_version,
         )
-        for one in told
+        for prediction in told
     ) == sorted(expected)
 
 
@@ -96,7 +96,7 @@ async def test_given_corrections_then_scores_count_as_now_and_voided_ones_are_le
 ) -> None:
     log = [answer(k, score=1.0) for k in range(6)]
     await record(ledger, key, log)
-    for verdict, one in (
+    for verdict, response in (
         (Verdict("void", "wrong key"), log[1]),
         (Verdict("rescore", "wrong key", 0.0), log[3]),
         (Verdict("rescore", "half", 0.5), log[3]),
@@ -104,12 +104,14 @@ async def test_given_corrections_then_scores_count_as_now_and_voided_ones_are_le
         (Verdict("rescore", "it counts", 0.25), log[4]),
     ):
         await Corrector(ledger=ledger, parameters=PARAMETERS, verdict=verdict).correct(
-            [(key, one.response_id)]
+            [(key, response.response_id)]
         )
 
     told = await all_of(watched, Selection(key.tenant_id), limit=2)
 
-    assert [one.score for one in sorted(told, key=lambda one: one.version)] == [
+    assert [
+        prediction.score for prediction in sorted(told, key=lambda prediction: prediction.version)
+    ] == [
         1.0,
         1.0,
         0.5,
@@ -121,10 +123,10 @@ async def test_given_corrections_then_scores_count_as_now_and_voided_ones_are_le
 async def test_given_a_page_of_voided_responses_then_the_next_page_still_comes(
     ledger: Ledger, watched: PredictionsLedger, key: LearnerKey
 ) -> None:
-    log = sorted((answer(k) for k in range(4)), key=lambda one: one.response_id)
+    log = sorted((answer(k) for k in range(4)), key=lambda response: response.response_id)
     await record(ledger, key, log)
     await Corrector(ledger=ledger, parameters=PARAMETERS, verdict=Verdict("void", "x")).correct(
-        [(key, one.response_id) for one in log[:2]]
+        [(key, response.response_id) for response in log[:2]]
     )
 
     page = await watched.predictions(Selection(key.tenant_id), limit=2)
@@ -149,8 +151,8 @@ async def test_given_a_selection_then_only_its_learners_and_its_time_come(
     # When it was answered says nothing of when it was recorded.
     await record(ledger, learners[2], [answer(50, at=-10_000, score=1 / 3)])
 
-    one = await all_of(watched, Selection(f"{tenant}b"), limit=2)
-    assert len(one) == 7
+    listed = await all_of(watched, Selection(f"{tenant}b"), limit=2)
+    assert len(listed) == 7
     late = await all_of(watched, Selection(f"{tenant}b", between), limit=3)
     assert [(told.score, told.recorded_at_us >= between) for told in late] == [(1 / 3, True)]
     everything = await all_of(watched, Selection(), limit=4)
@@ -169,4 +171,4 @@ async def test_given_extreme_texts_then_pages_go_on_after_them(
 
     told = await all_of(watched, Selection(tenant), limit=1)
 
-    assert [one.concept_ids for one in told] == [concepts] * 5
+    assert [prediction.concept_ids for prediction in told] == [concepts] * 5

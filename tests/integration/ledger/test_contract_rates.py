@@ -28,9 +28,10 @@ async def load_at(ledger: Ledger, key: LearnerKey, response: Response, window: i
 
 
 def commit_at(key: LearnerKey, state: Loaded, response: Response, window: int) -> Commit:
-    (one,) = fold([FoldTask(key, state.learner, [response], state.log, state.base)], PARAMETERS)
+    task = FoldTask(key, state.learner, [response], state.log, state.base)
+    (learner_fold,) = fold([task], PARAMETERS)
     kept = state.counts.after({window: 1})
-    return Commit(one, [f"s/{window * 1000}-0"], [Arrival(window * 1000, window)], kept)
+    return Commit(learner_fold, [f"s/{window * 1000}-0"], [Arrival(window * 1000, window)], kept)
 
 
 async def record_at(ledger: Ledger, key: LearnerKey, number: int, window: int) -> None:
@@ -64,20 +65,20 @@ async def test_given_responses_in_more_windows_than_are_kept_then_older_ones_com
     again = await load_at(ledger, key, answer(99), windows[0])
     assert again.kept == newest.kept
     assert again.counts.of(windows[0]) == 3
-    one = await stored(ledger, key)
-    assert (one.kept, one.windows[windows[0]]) == (newest.kept, 3)
+    learner = await stored(ledger, key)
+    assert (learner.kept, learner.windows[windows[0]]) == (newest.kept, 3)
     assert [page.differences async for page in verify(ledger, PARAMETERS, only=key)] == [[]]
 
 
 async def test_given_two_who_count_at_once_when_one_commits_then_the_other_is_told_the_count(
     open_ledger: OpenLedger, key: LearnerKey
 ) -> None:
-    one, other = open_ledger(), open_ledger()
-    await record_at(one, key, 0, MINUTE)
+    first, other = open_ledger(), open_ledger()
+    await record_at(first, key, 0, MINUTE)
     states = await asyncio.gather(
-        load_at(one, key, answer(1), MINUTE), load_at(other, key, answer(2), MINUTE)
+        load_at(first, key, answer(1), MINUTE), load_at(other, key, answer(2), MINUTE)
     )
-    await one.commit([commit_at(key, states[0], answer(1), MINUTE)])
+    await first.commit([commit_at(key, states[0], answer(1), MINUTE)])
 
     (conflict,) = await other.commit([commit_at(key, states[1], answer(2), MINUTE)])
 
@@ -93,8 +94,8 @@ async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_
     assert before is not None
 
     (loaded,) = await ledger.load([Touched(key, [answer(1)])])
-    (one,) = fold([FoldTask(key, loaded.learner, [answer(1)], loaded.log)], PARAMETERS)
-    (done,) = await ledger.commit([commit_of(one)])
+    (learner_fold,) = fold([FoldTask(key, loaded.learner, [answer(1)], loaded.log)], PARAMETERS)
+    (done,) = await ledger.commit([commit_of(learner_fold)])
 
     assert isinstance(done, Committed)
     assert (loaded.kept, loaded.older) == ({}, {})
@@ -107,12 +108,12 @@ async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     state = await load(ledger, key, [answer(0)])
-    (one,) = fold([FoldTask(key, state.learner, [answer(0)], state.log)], PARAMETERS)
-    (done,) = await ledger.commit([Commit(one, ["s/1-0"], [Arrival(1, None)], None)])
+    (learner_fold,) = fold([FoldTask(key, state.learner, [answer(0)], state.log)], PARAMETERS)
+    (done,) = await ledger.commit([Commit(learner_fold, ["s/1-0"], [Arrival(1, None)], None)])
 
     assert isinstance(done, Committed)
-    found = await load(ledger, key, [answer(0)])
-    assert "window" not in found.recorded[answer(0).response_id].outcome
+    loaded = await load(ledger, key, [answer(0)])
+    assert "window" not in loaded.recorded[answer(0).response_id].outcome
     assert (await stored(ledger, key)).kept is None
 
 
@@ -126,10 +127,10 @@ async def test_given_kept_counts_that_are_not_the_logs_then_verify_says_so_and_r
     wrong.kept = Counts(wrong.kept, {}).after({0: 7})
     await ledger.commit([wrong])
     (page,) = [page async for page in verify(ledger, PARAMETERS, only=key)]
-    assert [one.what for one in page.differences] == ["learners.rate_counts"]
+    assert [difference.what for difference in page.differences] == ["learners.rate_counts"]
 
     rebuilder = Rebuilder(ledger=ledger, parameters=PARAMETERS)
-    assert [one.repaired async for one in rebuilder.rebuild(key)] == [[key]]
+    assert [page.repaired async for page in rebuilder.rebuild(key)] == [[key]]
 
     assert (await stored(ledger, key)).kept == right
-    assert [one.differences async for one in verify(ledger, PARAMETERS, only=key)] == [[]]
+    assert [page.differences async for page in verify(ledger, PARAMETERS, only=key)] == [[]]

@@ -22,17 +22,17 @@ NOW_MS = LOG[-1].answered_at_us // 1000
 
 
 async def held(ledger: Ledger, key: LearnerKey, page: int = 500) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+    by_table: dict[str, list[Any]] = {}
     for table in TABLES:
-        found[table] = []
+        by_table[table] = []
         after = None
         while rows := await ledger.rows_of(key, table, after, page):
             assert len(rows) <= page
-            found[table] += rows
+            by_table[table] += rows
             after = rows[-1]
             if table == "learners":
                 assert not await ledger.rows_of(key, table, after, page)
-    return found
+    return by_table
 
 
 async def with_history(ledger: Ledger, key: LearnerKey) -> None:
@@ -56,28 +56,28 @@ async def test_given_a_learner_when_exported_by_pages_then_every_row_is_there_on
     neighbour = LearnerKey(odd.tenant_id, odd.student_id + "x")
     await with_history(ledger, neighbour)
 
-    found = await held(ledger, odd)
+    counts = await held(ledger, odd)
     paged = await held(ledger, odd, page=2)
 
-    assert paged == found
-    one = await stored(ledger, odd)
-    assert [row["response_id"] for row in found["student_responses"]] == [
+    assert paged == counts
+    learner = await stored(ledger, odd)
+    assert [row["response_id"] for row in counts["student_responses"]] == [
         response.response_id for response in LOG
     ]
-    assert {row["kind"] for row in found["response_corrections"]} == {"rescore"}
-    assert [len(found[table]) for table in TABLES] == [
+    assert {row["kind"] for row in counts["response_corrections"]} == {"rescore"}
+    assert [len(counts[table]) for table in TABLES] == [
         1,
         12,
         2,
-        len(one.concepts),
-        len(one.abilities),
-        len(one.sessions),
-        len(found["untold"]),
+        len(learner.concepts),
+        len(learner.abilities),
+        len(learner.sessions),
+        len(counts["untold"]),
     ]
-    assert found["untold"]
-    rows = [row for table in TABLES for row in found[table]]
+    assert counts["untold"]
+    rows = [row for table in TABLES for row in counts[table]]
     assert {(row["tenant_id"], row["student_id"]) for row in rows} == {tuple(odd)}
-    assert all("outcome" in row for row in found["student_responses"])
+    assert all("outcome" in row for row in counts["student_responses"])
 
 
 async def test_given_a_learner_when_erased_then_nothing_is_left_and_others_stay(
@@ -111,9 +111,11 @@ async def test_given_an_erasure_in_between_when_committed_then_it_is_a_conflict_
     ledger: Any = open_ledger()
     await record(ledger, key, LOG[:6])
     stranger = LearnerKey(key.tenant_id, "no row yet")
-    late = [folded(one, await load(ledger, one, LOG[6:8]), LOG[6:8]) for one in (key, stranger)]
-    for one in (key, stranger):
-        await ledger.erase(one, NOW_MS, refuse=False)
+    late = [
+        folded(holder, await load(ledger, holder, LOG[6:8]), LOG[6:8]) for holder in (key, stranger)
+    ]
+    for holder in (key, stranger):
+        await ledger.erase(holder, NOW_MS, refuse=False)
 
     answers = await ledger.commit(late)
 
@@ -121,8 +123,8 @@ async def test_given_an_erasure_in_between_when_committed_then_it_is_a_conflict_
         assert isinstance(answered, Loaded)
         assert answered.erasure == Erasure(NOW_MS, refuse=False)
         assert answered.learner.version == 0
-    for one in (key, stranger):
-        assert not any((await held(ledger, one)).values())
+    for holder in (key, stranger):
+        assert not any((await held(ledger, holder)).values())
 
 
 @pytest.mark.parametrize("refuse", [False, True])
@@ -159,7 +161,7 @@ async def test_given_erasures_when_they_are_old_then_they_are_forgotten_unless_t
 
     assert await ledger.forget_erasures(2000) == 1
 
-    told = [(await load(ledger, one, [answer(0)])).erasure for one in (old, refusing, recent)]
+    told = [(await load(ledger, erased, [answer(0)])).erasure for erased in (old, refusing, recent)]
     assert told == [None, Erasure(1000, refuse=True), Erasure(2000, refuse=False)]
     await ledger.erase(refusing, 1000, refuse=False)
     assert await ledger.forget_erasures(2**60) >= 2
@@ -193,4 +195,4 @@ async def test_given_commits_and_an_erasure_at_once_then_nothing_of_before_is_le
         assert not any((await held(ledger, key)).values())
         assert (await stored(ledger, key)).version == 0
     holders = await ledger.holders(LearnerKey(tenant, ""))
-    assert [one for one in holders if one.tenant_id == tenant] == []
+    assert [holder for holder in holders if holder.tenant_id == tenant] == []

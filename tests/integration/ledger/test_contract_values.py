@@ -79,24 +79,26 @@ MOMENTS = {
 @pytest.mark.parametrize("text", STRINGS.values(), ids=STRINGS.keys())
 async def test_given_any_text_as_ids_then_it_comes_back(ledger: Ledger, text: str) -> None:
     key = LearnerKey(f"{uuid.uuid4().hex[:8]}{text}"[:128], text)
-    one = answer(1, concepts=(text, f"{text}2"), scale=text, session=text)._replace(item_id=text)
-    made = folded(key, Loaded(Learner()), [one])
+    response = answer(1, concepts=(text, f"{text}2"), scale=text, session=text)._replace(
+        item_id=text
+    )
+    made = folded(key, Loaded(Learner()), [response])
     made.entries[0] = f"{text}/1-0"
 
     (answered,) = await commit(ledger, made)
 
     assert isinstance(answered, Committed)
-    await assert_stored(ledger, key, [one])
-    loaded = await load(ledger, key, [one])
-    known = loaded.recorded[one.response_id]
-    assert known.response == one
+    await assert_stored(ledger, key, [response])
+    loaded = await load(ledger, key, [response])
+    known = loaded.recorded[response.response_id]
+    assert known.response == response
     assert known.entry == f"{text}/1-0"
     assert known.outcome == documents(made)[0]
     assert loaded.learner.concepts.keys() == {text, f"{text}2"}
     assert loaded.learner.abilities.keys() == {text}
     assert loaded.learner.sessions.keys() == {text}
     late = await load(ledger, key, [answer(2, at=-1)])
-    assert late.log == [one]
+    assert late.log == [response]
     assert await ledger.learners(LearnerKey(key.tenant_id, text[:-1]), 1) == [key]
 
 
@@ -104,10 +106,12 @@ async def test_given_any_text_as_ids_then_it_comes_back(ledger: Ledger, text: st
 async def test_given_any_float_then_it_comes_back_to_the_last_bit(
     ledger: Ledger, key: LearnerKey, number: float
 ) -> None:
-    one = answer(1, score=number, session="s")
-    made = folded(key, Loaded(Learner()), [one])
+    response = answer(1, score=number, session="s")
+    made = folded(key, Loaded(Learner()), [response])
     mantissa = 0.5 + number / 2 if number < 1 - 1e-9 else 1 - 2**-53
-    made.folded.learner.concepts["c"] = ConceptState(mantissa, 2**31 - 1, 1, one.answered_at_us)
+    made.folded.learner.concepts["c"] = ConceptState(
+        mantissa, 2**31 - 1, 1, response.answered_at_us
+    )
     made.folded.learner.abilities["default"] = AbilityState(1, number)
     made.folded.estimates["default"] = AbilityEstimate(-number, number)
     outcome = made.folded.outcomes[0]
@@ -126,31 +130,31 @@ async def test_given_any_float_then_it_comes_back_to_the_last_bit(
     assert row.concepts[0].odds_exponent == 2**31 - 1
     assert (row.abilities[0].theta, row.abilities[0].standard_error) == (-number, number)
     assert row.abilities[0].score == number
-    loaded = await load(ledger, key, [one])
+    loaded = await load(ledger, key, [response])
     assert loaded.learner.concepts["c"].mantissa == mantissa
     assert loaded.learner.abilities["default"].score == number
-    assert loaded.recorded[one.response_id].response.score == number
-    assert loaded.recorded[one.response_id].outcome == documents(made)[0]
+    assert loaded.recorded[response.response_id].response.score == number
+    assert loaded.recorded[response.response_id].outcome == documents(made)[0]
     floats = (
         row.concepts[0].mastery,
         row.abilities[0].theta,
         loaded.learner.abilities["default"].score,
     )
-    assert all(isinstance(one, float) for one in floats)
+    assert all(isinstance(number, float) for number in floats)
 
 
 @pytest.mark.parametrize("exponent", [-(2**31), -1074, -1, 0, 1, 1023, 1024, 2**31 - 1])
 async def test_given_odds_of_any_size_then_their_exponent_comes_back(
     ledger: Ledger, key: LearnerKey, exponent: int
 ) -> None:
-    one = answer(1)
-    made = folded(key, Loaded(Learner()), [one])
-    made.folded.learner.concepts["c"] = ConceptState(0.75, exponent, 1, one.answered_at_us)
+    response = answer(1)
+    made = folded(key, Loaded(Learner()), [response])
+    made.folded.learner.concepts["c"] = ConceptState(0.75, exponent, 1, response.answered_at_us)
 
     await commit(ledger, made)
 
-    state = (await load(ledger, key, [one])).learner.concepts["c"]
-    assert state == ConceptState(0.75, exponent, 1, one.answered_at_us)
+    state = (await load(ledger, key, [response])).learner.concepts["c"]
+    assert state == ConceptState(0.75, exponent, 1, response.answered_at_us)
 
 
 @pytest.mark.parametrize("text", MOMENTS.values(), ids=MOMENTS.keys())
@@ -158,16 +162,16 @@ async def test_given_any_moment_then_it_comes_back_to_the_microsecond(
     ledger: Ledger, key: LearnerKey, text: str
 ) -> None:
     at_us = to_us(datetime.fromisoformat(text))
-    one = answer(1, session="s")._replace(answered_at_us=at_us)
+    response = answer(1, session="s")._replace(answered_at_us=at_us)
 
-    await record(ledger, key, [one])
+    await record(ledger, key, [response])
 
-    await assert_stored(ledger, key, [one])
-    loaded = await load(ledger, key, [one])
-    assert loaded.learner.last == one.position
+    await assert_stored(ledger, key, [response])
+    loaded = await load(ledger, key, [response])
+    assert loaded.learner.last == response.position
     assert loaded.learner.concepts["c"].answered_at_us == at_us
     assert loaded.learner.sessions["s"] == SessionState(1, 1, at_us, at_us)
-    assert loaded.recorded[one.response_id].response == one
+    assert loaded.recorded[response.response_id].response == response
 
 
 async def test_given_both_ends_of_time_then_the_later_one_counts_as_later(
@@ -179,24 +183,24 @@ async def test_given_both_ends_of_time_then_the_later_one_counts_as_later(
     await record(ledger, key, [last])
     await record(ledger, key, [first])
 
-    one = await assert_stored(ledger, key, [first, last])
-    assert one.last == last.position
+    learner = await assert_stored(ledger, key, [first, last])
+    assert learner.last == last.position
 
 
 async def test_given_no_session_and_sixteen_concepts_then_they_come_back_in_their_order(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     concepts = tuple(f"concept {number}" for number in range(16, 0, -1))
-    one = answer(1, concepts=concepts, session=None, score=0.5)
+    response = answer(1, concepts=concepts, session=None, score=0.5)
 
-    await record(ledger, key, [one])
+    await record(ledger, key, [response])
 
-    row = await assert_stored(ledger, key, [one])
+    row = await assert_stored(ledger, key, [response])
     assert row.sessions == []
-    loaded = await load(ledger, key, [one])
+    loaded = await load(ledger, key, [response])
     assert loaded.learner.sessions == {}
-    assert loaded.recorded[one.response_id].response.concept_ids == concepts
-    outcome = loaded.recorded[one.response_id].outcome
+    assert loaded.recorded[response.response_id].response.concept_ids == concepts
+    outcome = loaded.recorded[response.response_id].outcome
     assert [change["concept_id"] for change in outcome["concepts"]] == list(concepts)
     assert outcome["session"] is None
 
@@ -204,18 +208,18 @@ async def test_given_no_session_and_sixteen_concepts_then_they_come_back_in_thei
 async def test_given_the_largest_counts_then_they_come_back(
     ledger: Ledger, key: LearnerKey
 ) -> None:
-    one = answer(1, session="s")
-    made = folded(key, Loaded(Learner()), [one])
+    response = answer(1, session="s")
+    made = folded(key, Loaded(Learner()), [response])
     most = 2**31 - 1
-    state = ConceptState(0.5, 0, most, one.answered_at_us)
+    state = ConceptState(0.5, 0, most, response.answered_at_us)
     made.folded.learner.concepts["c"] = state
     made.folded.learner.abilities["default"] = AbilityState(most, float(most))
-    session = SessionState(most, most, one.answered_at_us, one.answered_at_us)
+    session = SessionState(most, most, response.answered_at_us, response.answered_at_us)
     made.folded.learner.sessions["s"] = session
 
     await commit(ledger, made)
 
-    loaded = await load(ledger, key, [one])
+    loaded = await load(ledger, key, [response])
     assert loaded.learner.concepts["c"] == state
     assert loaded.learner.abilities["default"] == AbilityState(most, float(most))
     assert loaded.learner.sessions["s"] == session
@@ -225,10 +229,10 @@ async def test_given_the_parameters_version_of_a_fold_then_it_is_stored_everywhe
     ledger: Ledger, key: LearnerKey
 ) -> None:
     version = await ledger.store("classical", {}, {}, "")
-    one = answer(1)
-    made = folded(key, Loaded(Learner()), [one])
+    response = answer(1)
+    made = folded(key, Loaded(Learner()), [response])
     learner = replace(made.folded.learner, parameters_version=version)
-    made = Commit(replace(made.folded, learner=learner), [entry_of(one)])
+    made = Commit(replace(made.folded, learner=learner), [entry_of(response)])
 
     await ledger.activate(version, "to see it stored")
     await commit(ledger, made)
@@ -237,4 +241,4 @@ async def test_given_the_parameters_version_of_a_fold_then_it_is_stored_everywhe
     row = await stored(ledger, key)
     assert row.parameters_version == version > 1
     assert row.concepts[0].parameters_version == row.abilities[0].parameters_version == version
-    assert (await load(ledger, key, [one])).learner.parameters_version == version
+    assert (await load(ledger, key, [response])).learner.parameters_version == version

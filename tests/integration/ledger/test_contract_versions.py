@@ -53,13 +53,13 @@ async def store(ledger: Ledger, note: str = "a note", **fields: Any) -> int:
 
 async def outdated(ledger: Ledger, tenant: str) -> list[Outdated]:
     """Read the outdated learners of one tenant, page by page."""
-    found: list[Outdated] = []
+    keys: list[Outdated] = []
     after = None
     while page := await ledger.outdated(after, 2):
-        found += page
+        keys += page
         after = page[-1]
-    assert found == sorted(found)
-    return [one for one in found if one.key.tenant_id == tenant]
+    assert keys == sorted(keys)
+    return [learner for learner in keys if learner.key.tenant_id == tenant]
 
 
 async def test_given_a_stored_version_when_read_then_it_has_the_bits_that_were_stored(
@@ -88,8 +88,8 @@ async def test_given_more_versions_when_listed_then_each_has_a_higher_number_and
 
     listed = await ledger.versions()
     assert 2 <= first < second
-    assert [one.version for one in listed] == sorted(one.version for one in listed)
-    by_number = {one.version: one for one in listed}
+    assert [version.version for version in listed] == sorted(version.version for version in listed)
+    by_number = {version.version: version for version in listed}
     assert by_number[1].model == "classical"
     assert (by_number[first].note, by_number[second].note) == ("one", "two")
     # Warnings, and what there is of each item and concept, may be a megabyte each.
@@ -167,7 +167,7 @@ async def test_given_many_at_once_who_expect_the_same_when_they_activate_then_on
     open_ledger: OpenLedger,
 ) -> None:
     ledgers = [open_ledger() for _ in range(4)]
-    versions = [await store(one) for one in ledgers]
+    versions = [await store(writer) for writer in ledgers]
     before = await ledgers[0].activation()
 
     done = await asyncio.gather(

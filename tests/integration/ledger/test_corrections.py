@@ -42,23 +42,23 @@ async def correct(
     ledger: Ledger, key: LearnerKey, verdict: Verdict, *responses: Response
 ) -> list[Corrected]:
     corrector = Corrector(ledger=ledger, parameters=PARAMETERS, verdict=verdict)
-    return await corrector.correct((key, one.response_id) for one in responses)
+    return await corrector.correct((key, response.response_id) for response in responses)
 
 
 async def assert_counts(
     ledger: Ledger, key: LearnerKey, published: Sequence[Response], counts: Sequence[Response]
 ) -> Stored:
     """All is stored as published, and the state is that of what counts; nothing is altered."""
-    one = await assert_stored(ledger, key, counts)
-    assert by_id(one.responses) == by_id(published)
-    assert (one.altered, one.unsealed) == ([], 0)
-    return one
+    learner = await assert_stored(ledger, key, counts)
+    assert by_id(learner.responses) == by_id(published)
+    assert (learner.altered, learner.unsealed) == ([], 0)
+    return learner
 
 
 async def untold_of(ledger: Ledger, tenant: str) -> list[PendingChange]:
     """Return the pending changes of a tenant; forget those of other tests."""
     waiting = await ledger.pending_changes(limit=10_000, lease_s=0)
-    return [one for one in waiting if one.key.tenant_id == tenant]
+    return [pending_change for pending_change in waiting if pending_change.key.tenant_id == tenant]
 
 
 async def test_given_a_void_and_a_rescore_then_the_state_is_that_of_what_counts(
@@ -73,17 +73,17 @@ async def test_given_a_void_and_a_rescore_then_the_state_is_that_of_what_counts(
 
     counts = [*log[:3], *log[4:9], log[9]._replace(score=0.1), *log[10:24]]
     counts.append(log[24]._replace(score=0.1))
-    one = await assert_counts(ledger, key, log, counts)
+    learner = await assert_counts(ledger, key, log, counts)
     assert [
         (c.response_id, c.kind, c.score, c.reason)
-        for c in sorted(one.corrections, key=lambda c: c.version)
+        for c in sorted(learner.corrections, key=lambda c: c.version)
     ] == [
         (log[3].response_id, "void", None, REASON),
         (log[9].response_id, "rescore", 0.1, REASON),
         (log[24].response_id, "rescore", 0.1, REASON),
     ]
-    assert one.correction_count == 3
-    assert one.version == one.newest_version > before.version
+    assert learner.correction_count == 3
+    assert learner.version == learner.newest_version > before.version
 
 
 async def test_given_a_voided_newest_response_then_an_earlier_one_is_late_no_more(
@@ -152,8 +152,13 @@ async def test_given_all_voided_then_no_row_is_left_and_the_learner_goes_on(
 
     await correct(ledger, key, VOID, *log)
 
-    one = await assert_counts(ledger, key, log, [])
-    assert (one.last, one.concepts, one.abilities, one.sessions) == (None, [], [], [])
+    learner = await assert_counts(ledger, key, log, [])
+    assert (learner.last, learner.concepts, learner.abilities, learner.sessions) == (
+        None,
+        [],
+        [],
+        [],
+    )
     early = answer(70, at=-100)
     await record(ledger, key, [early])
     await assert_counts(ledger, key, [*log, early], [early])
@@ -180,14 +185,14 @@ async def test_given_a_rewrite_of_an_older_version_then_nothing_of_it_is_stored(
     ledger: Ledger, key: LearnerKey, tenant: str
 ) -> None:
     other = LearnerKey(tenant, "other")
-    for one in (key, other):
-        await record(ledger, one, [answer(1), answer(2)])
+    for learner_key in (key, other):
+        await record(ledger, learner_key, [answer(1), answer(2)])
     old, current = await ledger.stored([key, other])
     await record(ledger, key, [answer(3)])
     correction = VOID.on(answer(1))
-    rewrites = [rewriting(one, PARAMETERS, correction) for one in (old, current)]
+    rewrites = [rewriting(learner, PARAMETERS, correction) for learner in (old, current)]
 
-    versions = await ledger.rewrite([one for one in rewrites if one is not None])
+    versions = await ledger.rewrite([rewrite for rewrite in rewrites if rewrite is not None])
 
     assert versions[0] is None
     assert versions[1] is not None
@@ -195,9 +200,12 @@ async def test_given_a_rewrite_of_an_older_version_then_nothing_of_it_is_stored(
         ledger, key, [answer(1), answer(2), answer(3)], [answer(1), answer(2), answer(3)]
     )
     await assert_counts(ledger, other, [answer(1), answer(2)], [answer(2)])
-    assert {one.key for one in await untold_of(ledger, tenant)} == {other}
+    assert {pending_change.key for pending_change in await untold_of(ledger, tenant)} == {other}
     # As after a lost answer: the same again is a conflict.
-    assert await ledger.rewrite([one for one in rewrites if one is not None]) == [None, None]
+    assert await ledger.rewrite([rewrite for rewrite in rewrites if rewrite is not None]) == [
+        None,
+        None,
+    ]
 
 
 async def test_given_workers_and_correctors_at_once_then_everything_counts_once(
@@ -208,13 +216,13 @@ async def test_given_workers_and_correctors_at_once_then_everything_counts_once(
     await record(ledgers[0], key, log[:10])
 
     async def work(ledger: Ledger) -> None:
-        for one in (*log[10::2], *log[11::2]):  # every second one is late
-            state = await load(ledger, key, [one])
+        for late_first in (*log[10::2], *log[11::2]):  # every second one is late
+            state = await load(ledger, key, [late_first])
             while not state.recorded:
-                (answered,) = await commit(ledger, folded(key, state, [one]))
+                (answered,) = await commit(ledger, folded(key, state, [late_first]))
                 if isinstance(answered, Committed):
                     break
-                state = await load(ledger, key, [one])
+                state = await load(ledger, key, [response])
 
     await asyncio.gather(
         work(ledgers[0]),
@@ -222,10 +230,10 @@ async def test_given_workers_and_correctors_at_once_then_everything_counts_once(
         correct(ledgers[2], key, rescore(0.5), *log[4:8]),
     )
 
-    counts = [*(one._replace(score=0.5) for one in log[4:8]), *log[8:]]
-    one = await assert_counts(ledgers[0], key, log, counts)
+    counts = [*(response._replace(score=0.5) for response in log[4:8]), *log[8:]]
+    learner = await assert_counts(ledgers[0], key, log, counts)
     corrected = {r.response_id for r in log[:8] if r.score != 0.5}
-    assert {c.response_id for c in one.corrections} == corrected
+    assert {c.response_id for c in learner.corrections} == corrected
 
 
 async def test_given_changes_to_tell_then_they_are_lent_and_gone_once_told(
@@ -239,18 +247,18 @@ async def test_given_changes_to_tell_then_they_are_lent_and_gone_once_told(
 
     waiting = await untold_of(ledger, tenant)
 
-    assert [one.change.concept_id for one in waiting] == ["a", "b"]
-    assert {one.version for one in waiting} == {stored.version}
-    assert {one.key for one in waiting} == {key}
+    assert [pending_change.change.concept_id for pending_change in waiting] == ["a", "b"]
+    assert {pending_change.version for pending_change in waiting} == {stored.version}
+    assert {pending_change.key for pending_change in waiting} == {key}
     assert waiting[0].change.data["attempts"] == 0
-    assert all(one.written_at_us > START_US - 10**16 for one in waiting)
+    assert all(pending_change.written_at_us > START_US - 10**16 for pending_change in waiting)
     # They are taken now: nobody else gets them before the lease is over.
     assert [o for o in await ledger.pending_changes(10_000, 60.0) if o.key == key] == []
     again = await untold_of(ledger, tenant)
     assert again == waiting
     await ledger.forget_changes([waiting[0].number])
     assert await untold_of(ledger, tenant) == waiting[1:]
-    await ledger.forget_changes([one.number for one in waiting])
+    await ledger.forget_changes([pending_change.number for pending_change in waiting])
     assert await untold_of(ledger, tenant) == []
     assert await ledger.pending_changes(limit=0) == []
 
@@ -275,14 +283,14 @@ async def test_given_an_item_then_the_answers_to_it_come_by_pages_of_learners(
 
     assert [page.last for page in pages] == [keys[1], keys[3], keys[4]]
     assert {pair for page in pages for pair in page.responses} == {
-        (key, one.response_id)
+        (key, response.response_id)
         for number, key in enumerate(keys)
-        for one in log[number : number + 20]
-        if one.item_id == item and since <= one.answered_at_us < until
+        for response in log[number : number + 20]
+        if response.item_id == item and since <= response.answered_at_us < until
     }
     everything = await ledger.answers(ItemSpan(tenant, item), None, 10)
     assert len(everything.responses) == sum(
-        one.item_id == item for number in range(5) for one in log[number : number + 20]
+        response.item_id == item for number in range(5) for response in log[number : number + 20]
     )
 
 
@@ -293,13 +301,13 @@ async def test_given_learners_then_all_holders_a_sample_and_their_number_are_kno
     before = await ledger.count()
     for key in keys:
         await record(ledger, key, [answer(1)])
-    found: list[LearnerKey] = []
+    corrected: list[LearnerKey] = []
     after: LearnerKey | None = LearnerKey(tenant, "")
     while page := await ledger.holders(after, 2):
         assert len(page) <= 2
-        found += page
+        corrected += page
         after = page[-1]
-    assert [key for key in found if key.tenant_id == tenant] == sorted(keys)
+    assert [key for key in corrected if key.tenant_id == tenant] == sorted(keys)
     assert (await ledger.holders(None, 1)) == (await ledger.learners(None, 1))
     assert await ledger.count() == before + 5
     assert len(set(await ledger.sample(3))) == 3
@@ -314,7 +322,7 @@ async def test_given_a_learner_that_is_right_then_there_is_nothing_to_rebuild_no
     await correct(ledger, key, VOID, log[4])
     before = await ledger.stored([key])
 
-    (page,) = [one async for one in Rebuilder(ledger=ledger, parameters=PARAMETERS).rebuild(key)]
+    (page,) = [page async for page in Rebuilder(ledger=ledger, parameters=PARAMETERS).rebuild(key)]
 
     assert (page.learners, page.repaired, page.damaged, page.sealed) == (1, [], [], 0)
     assert await ledger.stored([key]) == before
@@ -329,7 +337,7 @@ async def test_given_corrections_when_verified_then_there_is_no_difference(
     log = learner_log(15, seed=27)
     await record(ledger, key, log)
     await correct(ledger, key, VOID, log[0], log[14])
-    (page,) = [one async for one in verify(ledger, PARAMETERS, only=key)]
+    (page,) = [page async for page in verify(ledger, PARAMETERS, only=key)]
     assert (page.learners, page.responses, page.differences, page.unsealed) == (1, 15, [], 0)
     (stored,) = await ledger.stored([key])
     (replayed,) = replay_many([log], PARAMETERS)

@@ -66,7 +66,7 @@ async def test_given_workers_under_load_when_up_and_down_then_nothing_is_lost(
         assert times >= 3
         assert sum(done) == 6 * 150
         pages = [page async for page in verify(ledgers[0], PARAMETERS)]
-        assert [one for page in pages for one in page.differences] == []
+        assert [difference for page in pages for difference in page.differences] == []
         assert sum(page.responses for page in pages) == 6 * 150
         assert sum(page.unsealed for page in pages) == 0
     finally:

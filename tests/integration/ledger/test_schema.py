@@ -46,8 +46,8 @@ async def round_trip(dsn: str) -> None:
     assert not any(empty[kind] for kind in ("tables", "columns", "functions", "policies"))
     await runner.up()
     again = await catalogue(dsn)
-    for kind, found in first.items():
-        assert again[kind] == found, kind
+    for kind, objects in first.items():
+        assert again[kind] == objects, kind
     assert all(first[kind] for kind in first if kind != "published")
 
 
@@ -162,15 +162,15 @@ def _array(text: str) -> str:
 
 
 async def seen(supabase: Supabase, token: str | None) -> set[tuple[str, str, str]]:
-    found = set()
+    names = set()
     async with supabase.client(token) as client:
         for table in TABLES:
             answer = await client.get(f"/{table}", params={"select": "tenant_id,student_id"})
             if answer.status_code == httpx.codes.OK:
-                found |= {(table, row["tenant_id"], row["student_id"]) for row in answer.json()}
+                names |= {(table, row["tenant_id"], row["student_id"]) for row in answer.json()}
             else:
                 assert answer.status_code in (401, 403), answer.text
-    return found
+    return names
 
 
 def of(tenant: str, student: str) -> set[tuple[str, str, str]]:

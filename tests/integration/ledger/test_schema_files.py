@@ -77,11 +77,11 @@ async def migrated(dsn: str, directory: Path) -> dict[str, list[str]]:
 async def test_given_migrations_when_applied_then_they_equal_the_schema_files(
     platform: str,
 ) -> None:
-    async with database(platform) as one, database(platform) as other:
-        expected = await declared(one, SUPABASE)
-        found = await migrated(other, SUPABASE)
+    async with database(platform) as dsn, database(platform) as other:
+        expected = await declared(dsn, SUPABASE)
+        catalogue = await migrated(other, SUPABASE)
     for kind, objects in expected.items():
-        assert found[kind] == objects, kind
+        assert catalogue[kind] == objects, kind
     assert all(objects for kind, objects in expected.items() if kind != "published")
     assert bool(expected["published"]) == (platform == "supabase")
 
@@ -92,8 +92,8 @@ async def test_given_a_drafted_commit_when_applied_then_the_schema_files_are_met
 ) -> None:
     (url,) = server_variables("TEST_DATABASE_URL")
     await next_migrations(tmp_path, url)
-    async with database(platform) as one, database(platform) as other:
-        expected = await declared(one, tmp_path)
+    async with database(platform) as dsn, database(platform) as other:
+        expected = await declared(dsn, tmp_path)
         before = await migrated(other, SUPABASE)
         assert before != expected
         assert await migrated(other, tmp_path) == expected

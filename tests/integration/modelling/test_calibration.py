@@ -86,7 +86,7 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
         assert job["result"]["learners"] == 260
         assert (job["result"]["version"], job["result"]["active"]) == (2, True)
         versions = await ledger.versions()
-        assert [one.version for one in versions] == [1, 2]
+        assert [version.version for version in versions] == [1, 2]
         assert versions[1].diagnostics["run"] == run_of(_JOB)
         assert await ledger.active_version() == 2
         assert await ledger.stages(run_of(_JOB)) == {}
@@ -95,10 +95,13 @@ async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_f
         assert await ledger.outdated_count() == 0
         entries: Any = await client.xrange(MASTERY)
         told = [MasteryChanged.model_validate_json(fields[b"event"]).data for _, fields in entries]
-        assert {(one.cause, one.parameters_version) for one in told} == {("parameters", 2)}
+        assert {(change.cause, change.parameters_version) for change in told} == {("parameters", 2)}
         newest = {
-            (one.tenant_id, one.student_id, one.concept_id): (one.version, one.mastery)
-            for one in sorted(told, key=lambda one: one.version)
+            (change.tenant_id, change.student_id, change.concept_id): (
+                change.version,
+                change.mastery,
+            )
+            for change in sorted(told, key=lambda change: change.version)
         }
         assert len({key[:2] for key in newest}) == 261
         assert newest == await _stored(database_url)
@@ -152,13 +155,13 @@ def test_given_a_log_when_the_command_calibrates_then_a_better_version_is_stored
         assert done.exit_code == 0, (done.output, done.exception)
         return done.stdout
 
-    found = json.loads(run("--json", "--note", "first"))
-    assert found["version"] == 2
-    assert found["compared_with"] == 1
-    held_out = found["diagnostics"]["held_out"]
-    assert found["active"] == held_out["better"] is True
+    document = json.loads(run("--json", "--note", "first"))
+    assert document["version"] == 2
+    assert document["compared_with"] == 1
+    held_out = document["diagnostics"]["held_out"]
+    assert document["active"] == held_out["better"] is True
     assert held_out["new"]["log_loss"] < held_out["present"]["log_loss"]
-    assert found["diagnostics"]["decision"]["activate"]
+    assert document["diagnostics"]["decision"]["activate"]
     # The same once more is no better than itself.
     again = run("--dry-run")
     assert "dry run: nothing stored" in again
@@ -168,7 +171,7 @@ def test_given_a_log_when_the_command_calibrates_then_a_better_version_is_stored
     assert "Validity of mastery" in again
     assert "nan" not in again
     shown = CliRunner().invoke(app, ["parameters", "show", "2"])
-    reason = found["diagnostics"]["decision"]["reason"]
+    reason = document["diagnostics"]["decision"]["reason"]
     assert f"decision     to be activated: {reason} (compared with version 1)\n" in shown.stdout
 
     async def kept() -> Any:

@@ -79,8 +79,8 @@ async def test_given_responses_when_recorded_then_metrics_and_command_say_what_t
     check_page(page.read_text(encoding="utf-8"))
     check_figures(page.read_text(encoding="utf-8"), 5)
 
-    one = json.loads(await evaluated(setting, "--json", "--tenant", "school-1"))
-    assert one["overall"]["responses"] == sum(row["tenant_id"] == "school-1" for row in rows)
+    of_tenant = json.loads(await evaluated(setting, "--json", "--tenant", "school-1"))
+    assert of_tenant["overall"]["responses"] == sum(row["tenant_id"] == "school-1" for row in rows)
     none = json.loads(await evaluated(setting, "--json", "--since", "2099-01-01T00:00:00Z"))
     assert none["overall"]["responses"] == 0
     assert none["overall"]["auc"] is None
@@ -95,18 +95,18 @@ async def test_given_responses_when_recorded_then_metrics_and_command_say_what_t
 async def test_given_corrections_when_judged_then_scores_count_as_now(setting: Setting) -> None:
     key = LearnerKey("school", "s")
     log = learner_log(60, seed=3)
-    wrong, void = (next(one for one in log if one.score == score) for score in (0.0, 1.0))
+    wrong, void = (next(answer for answer in log if answer.score == score) for score in (0.0, 1.0))
     ledger = DirectLedger(setting.dsn)
     try:
         await record(ledger, key, log)
         before = json.loads(await evaluated(setting, "--json"))["overall"]
         told = (await load(ledger, key, [void])).recorded[void.response_id]
-        for verdict, one in (
+        for verdict, response in (
             (Verdict("rescore", "wrong key", 1.0), wrong),
             (Verdict("void", "wrong item"), void),
         ):
             corrector = Corrector(ledger=ledger, parameters=PARAMETERS, verdict=verdict)
-            await corrector.correct([(key, one.response_id)])
+            await corrector.correct([(key, response.response_id)])
     finally:
         await ledger.close()
 

@@ -18,7 +18,9 @@ async def test_given_calibrated_parameters_when_streamed_then_predictions_are_th
     database_url: str, model: str
 ) -> None:
     logs = {
-        f"s{number}": [one._replace(response_id=uuid_of(number, one.response_id)) for one in log]
+        f"s{number}": [
+            response._replace(response_id=uuid_of(number, response.response_id)) for response in log
+        ]
         for number, log in enumerate(simulated(40, seed=5, several=True))
     }
     fitted = fit(model, simulated(60, seed=6, several=True)).parameters
@@ -34,11 +36,11 @@ async def test_given_calibrated_parameters_when_streamed_then_predictions_are_th
         assert count == sum(map(len, logs.values())) > 300
         assert parameters == replace(fitted, version=version)
         assert await largest_difference(database_url, logs, fitted) <= 1e-9
-        found = [
+        differing = [
             difference
             async for page in verify(ledger, parameters)
             for difference in page.differences
         ]
-        assert found == []
+        assert differing == []
     finally:
         await ledger.close()

@@ -28,12 +28,14 @@ async def test_given_many_letters_when_filtered_then_each_page_is_bounded_and_no
     pages = [page async for page in letters.pages(Selection())]
 
     assert [len(page) for page in pages] == [200, 200, 71]
-    ids = [one.id for page in pages for one in page]
+    ids = [letter.id for page in pages for letter in page]
     assert len(set(ids)) == 471
     poison = Selection.of(codes=frozenset({RejectionCode.POISON}))
-    assert [str(one.id) for one in await all_of(letters, poison)] == [wanted]
-    behind = [one async for page in letters.pages(Selection(), after=ids[440]) for one in page]
-    assert [one.id for one in behind] == ids[441:]
+    assert [str(letter.id) for letter in await all_of(letters, poison)] == [wanted]
+    behind = [
+        letter async for page in letters.pages(Selection(), after=ids[440]) for letter in page
+    ]
+    assert [letter.id for letter in behind] == ids[441:]
 
 
 async def test_given_times_when_filtered_then_the_clock_of_redis_decides(
@@ -46,7 +48,7 @@ async def test_given_times_when_filtered_then_the_clock_of_redis_decides(
         return datetime.fromtimestamp(seconds, UTC)
 
     async def within(**times: datetime) -> list[str]:
-        return [str(one.id) for one in await all_of(letters, Selection.of(**times))]  # type: ignore[arg-type]  # times only
+        return [str(letter.id) for letter in await all_of(letters, Selection.of(**times))]  # type: ignore[arg-type]  # times only
 
     assert await within(since=at(1), until=at(2)) == ["1000-0", "1000-7"]
     assert await within(since=at(2)) == ["2000-0", "3000-0"]
@@ -66,11 +68,18 @@ async def test_given_shards_when_listed_then_ids_tell_them_apart(redis: Redis) -
             text = rejection(stream=shard.responses)
             await redis.xadd(shard.rejected, {"event": text}, id=entry_id)
 
-    found = await all_of(sharded)
+    listed = await all_of(sharded)
 
-    assert [str(one.id) for one in found] == ["0:5-1", "0:6-1", "1:5-1", "1:6-1", "2:5-1", "2:6-1"]
+    assert [str(letter.id) for letter in listed] == [
+        "0:5-1",
+        "0:6-1",
+        "1:5-1",
+        "1:6-1",
+        "2:5-1",
+        "2:6-1",
+    ]
     behind = [p async for p in sharded.pages(Selection(), after=DeadLetterId(1, "5-1"))]
-    assert [str(one.id) for page in behind for one in page] == ["1:6-1", "2:5-1", "2:6-1"]
+    assert [str(letter.id) for page in behind for letter in page] == ["1:6-1", "2:5-1", "2:6-1"]
     wanted = [
         DeadLetterId(2, "6-1"),
         DeadLetterId(0, "5-1"),
@@ -78,8 +87,8 @@ async def test_given_shards_when_listed_then_ids_tell_them_apart(redis: Redis) -
         DeadLetterId(None, "5-1"),
     ]
     assert list(await sharded.get(wanted)) == wanted[:2]
-    outcomes = await Redriver(redis).redrive(found)
-    assert [one.fate for one in outcomes] == [Fate.REDRIVEN] * 6
+    outcomes = await Redriver(redis).redrive(listed)
+    assert [outcome.fate for outcome in outcomes] == [Fate.REDRIVEN] * 6
     for shard in streams:
         assert await redis.xlen(shard.responses) == 2
         assert await redis.hlen(accepted_key(shard.responses)) == 2
@@ -97,22 +106,22 @@ async def test_given_letters_when_purged_then_they_and_their_notes_are_gone_and_
     redis: Redis, letters: DeadLetters
 ) -> None:
     await reject(redis, 3)
-    found = await all_of(letters)
-    await Redriver(redis).redrive(found[:2])
+    listed = await all_of(letters)
+    await Redriver(redis).redrive(listed[:2])
     await _settle_all(redis)
 
-    trial = await Purger(redis).purge(found[:1], dry_run=True)
+    trial = await Purger(redis).purge(listed[:1], dry_run=True)
     assert (await redis.xlen(REJECTED), await redis.hlen(REDRIVEN)) == (3, 2)
-    purged = await Purger(redis).purge(found[:1])
-    again = await Purger(redis).purge(found[:1])
+    purged = await Purger(redis).purge(listed[:1])
+    again = await Purger(redis).purge(listed[:1])
 
-    assert [one.fate for one in (*trial, *purged, *again)] == [
+    assert [outcome.fate for outcome in (*trial, *purged, *again)] == [
         Fate.PURGED,
         Fate.PURGED,
         Fate.MISSING,
     ]
-    assert [one.id for one in await all_of(letters)] == [one.id for one in found[1:]]
-    assert await redis.hkeys(REDRIVEN) == [found[1].id.entry_id.encode()]
+    assert [letter.id for letter in await all_of(letters)] == [letter.id for letter in listed[1:]]
+    assert await redis.hkeys(REDRIVEN) == [listed[1].id.entry_id.encode()]
     assert await redis.hlen(ACCEPTED) == 1
 
 
@@ -124,8 +133,8 @@ async def test_given_a_redriven_entry_on_its_way_then_its_letter_is_kept_until_i
     purger = Purger(redis)
 
     async def fate() -> Fate:
-        (one,) = await purger.purge(await all_of(letters))
-        return one.fate
+        (purged,) = await purger.purge(await all_of(letters))
+        return purged.fate
 
     assert await fate() is Fate.ON_ITS_WAY  # no group has read anything yet
     await redis.xgroup_create(RESPONSES, ENGINE_GROUP, id="0")
@@ -144,8 +153,8 @@ async def test_given_a_redriven_entry_that_was_trimmed_then_its_letter_is_purged
     await reject(redis, 1)
     await Redriver(redis).redrive(await all_of(letters))
     await redis.xtrim(RESPONSES, maxlen=0, approximate=False)
-    (one,) = await Purger(redis).purge(await all_of(letters))
-    assert one.fate is Fate.PURGED
+    (outcome,) = await Purger(redis).purge(await all_of(letters))
+    assert outcome.fate is Fate.PURGED
 
 
 async def _settle_all(redis: Redis) -> None:

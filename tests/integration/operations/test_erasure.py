@@ -85,7 +85,7 @@ def traces(dump: str, numbers: Iterable[int]) -> list[str]:
     """List the learner's traces in a dump."""
     wanted = [CORE, *(response_id(STUDENT, number) for number in numbers)]
     wanted += [uuid_of("event", STUDENT, number) for number in numbers]
-    return [one for one in wanted if one in dump]
+    return [name for name in wanted if name in dump]
 
 
 @pytest.fixture
@@ -118,7 +118,9 @@ async def prepared(books: Books) -> None:
         event(STUDENT, 904).replace(b'"school-7"', b"7"),  # its tenant is no string
     ]
     await books.publish(*odd)
-    await books.publish(*(event(one, number) for number in range(40) for one in (STUDENT, *OTHERS)))
+    await books.publish(
+        *(event(student, number) for number in range(40) for student in (STUDENT, *OTHERS))
+    )
     await books.publish(event(STUDENT, 0), event(STUDENT, 1, item_id="other"))  # repeat, conflict
     await books.publish(verification(STUDENT), verification("bob"), stream=JOBS)
 
@@ -157,14 +159,14 @@ async def test_given_a_learner_of_many_traces_when_erased_then_nothing_remains_a
     }
     assert exported["graph"]["student"]
     assert len(exported["graph"]["has_mastery"]) == 3
-    assert {one["code"] for one in exported["dead_letters"]} >= {
+    assert {dead_letter["code"] for dead_letter in exported["dead_letters"]} >= {
         "invalid",
         "forbidden",
         "conflict",
         "rate_limited",
     }
     assert len(exported["streams"][MASTERY]) == 30
-    jobs = [(one["job_id"], one["status"]) for one in exported["job_records"]]
+    jobs = [(record["job_id"], record["status"]) for record in exported["job_records"]]
     assert jobs == [(job_id(STUDENT), "succeeded")]
     assert done["job_records"] == planned["job_records"] == 1
     assert done["rows"] == planned["rows"] == done["rows"] | {"student_responses": 30}

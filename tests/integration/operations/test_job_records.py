@@ -56,9 +56,9 @@ async def test_given_the_entry_that_asked_when_refused_then_its_job_has_failed_a
     run = await records.begin(opened.key, "run")
     assert run is not None
     assert await records.refuse(opened.key, opened.entry_id, "too late")
-    found = await records.find(opened.key)
-    assert found is not None
-    assert (found.status, found.problem) == (JobStatus.FAILED, "too late")
+    record = await records.find(opened.key)
+    assert record is not None
+    assert (record.status, record.problem) == (JobStatus.FAILED, "too late")
     assert not await records.refuse(opened.key, opened.entry_id, "again")
     assert not await records.note(run, opened)
 
@@ -105,10 +105,10 @@ async def test_given_a_full_tenant_when_another_is_asked_then_the_oldest_ended_g
     await records.open(_asked(3))
 
     page, following = await records.page("t", 2)
-    assert [one.key for one in page] == [_asked(3).key, opened[2].key]
+    assert [record.key for record in page] == [_asked(3).key, opened[2].key]
     assert following is not None
     page, following = await records.page("t", 2, following)
-    assert [one.key for one in page] == [opened[0].key]
+    assert [record.key for record in page] == [opened[0].key]
     assert following is None
 
 

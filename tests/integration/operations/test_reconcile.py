@@ -71,8 +71,8 @@ async def reconcile(setting: Setting, *arguments: str, status: int = 0) -> dict[
     )
     out, _ = await process.communicate()
     assert process.returncode == status, out.decode()
-    found: dict[str, Any] = json.loads(out)
-    return found
+    document: dict[str, Any] = json.loads(out)
+    return document
 
 
 async def newest_events(redis_url: str) -> tuple[dict[tuple[str, str, str], Any], list[str]]:
@@ -106,8 +106,8 @@ async def flush(redis_url: str) -> None:
 async def execute(dsn: str, *statements: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
-        for one in statements:
-            await connection.execute(one)
+        for statement in statements:
+            await connection.execute(statement)
     finally:
         await connection.close()
 
@@ -116,12 +116,15 @@ async def damage(graph: Neo4jGraph, seed: int) -> int:
     """Alter, delete, put ahead and add relationships; how many."""
     draw = random.Random(seed)
     learners = await graph.stored(limit=10_000)
-    chosen = draw.sample([one for learner in learners for one in learner.mastery], 40)
-    abilities = draw.sample([one for learner in learners for one in learner.abilities], 10)
+    chosen = draw.sample([change for learner in learners for change in learner.mastery], 40)
+    abilities = draw.sample([ability for learner in learners for ability in learner.abilities], 10)
     altered: list[GraphChange] = [
-        *(one._replace(mastery=one.mastery / 2) for one in chosen[:10]),
-        *(one._replace(version=one.version + 10**6, attempts=9_999) for one in chosen[10:25]),
-        *(one._replace(theta=one.theta + 1e-9) for one in abilities),
+        *(change._replace(mastery=change.mastery / 2) for change in chosen[:10]),
+        *(
+            change._replace(version=change.version + 10**6, attempts=9_999)
+            for change in chosen[10:25]
+        ),
+        *(ability._replace(theta=ability.theta + 1e-9) for ability in abilities),
     ]
     strays: list[GraphChange] = [
         MasteryChange("school-1", "nobody", "c-1", 0.5, 1, False, datetime.now(UTC), 7),
@@ -143,7 +146,12 @@ async def test_given_a_damaged_graph_when_reconciled_over_supabase_then_it_is_as
     looked = await reconcile(setting, "--dry-run", "--show", "1000", status=1)
     # Of the student and the session of nobody the nodes go too, once nothing is tied to them.
     assert looked["different"] == damaged
-    assert {one["kind"] for one in looked["shown"]} == {"altered", "missing", "ahead", "stray"}
+    assert {difference["kind"] for difference in looked["shown"]} == {
+        "altered",
+        "missing",
+        "ahead",
+        "stray",
+    }
     repaired = await reconcile(setting)
 
     assert (repaired["finished"], repaired["left"], repaired["cursor"]) == (True, [], None)

@@ -82,11 +82,11 @@ async def test_given_a_token_expired_since_when_redriven_then_its_first_acceptan
     await work(settings, max_event_bytes=1_024)
     await Redriver(redis).redrive(await all_of(letters))
     await work(settings, max_event_bytes=1_024)
-    one, two = await rejections(redis)
-    assert [r.data.code for r in (one, two)] == [RejectionCode.TOO_LARGE] * 2
-    assert (one.data.entry_id, one.data.first_entry_id) == (first, None)
+    rejection, two = await rejections(redis)
+    assert [r.data.code for r in (rejection, two)] == [RejectionCode.TOO_LARGE] * 2
+    assert (rejection.data.entry_id, rejection.data.first_entry_id) == (first, None)
     assert two.data.first_entry_id == first
-    assert one.id != two.id
+    assert rejection.id != two.id
 
     outcomes = await Redriver(redis).redrive(await all_of(letters))
     await work(settings, max_event_bytes=size)  # the marker counts nothing
@@ -112,8 +112,11 @@ async def test_given_a_publisher_that_forges_the_marker_then_it_gains_nothing(
 
     await work(settings)
 
-    found = [(one.data.code, one.data.first_entry_id) for one in await rejections(redis)]
-    assert found == [
+    codes = [
+        (rejection.data.code, rejection.data.first_entry_id)
+        for rejection in await rejections(redis)
+    ]
+    assert codes == [
         (RejectionCode.UNAUTHENTICATED, None),
         (RejectionCode.UNAUTHENTICATED, None),
         (RejectionCode.TOO_LARGE, None),
@@ -131,9 +134,9 @@ async def test_given_a_conflict_when_redriven_then_it_is_a_conflict_again(
     await Redriver(redis).redrive(await all_of(letters))
     await work(settings)
 
-    found = await rejections(redis)
-    assert [one.data.code for one in found] == [RejectionCode.CONFLICT] * 2
-    assert [one.data.first_entry_id for one in found] == [None, conflicting]
+    refused = await rejections(redis)
+    assert [rejection.data.code for rejection in refused] == [RejectionCode.CONFLICT] * 2
+    assert [rejection.data.first_entry_id for rejection in refused] == [None, conflicting]
     assert await stored(settings) == 1
     assert await redis.xlen(MASTERY) == 1
 

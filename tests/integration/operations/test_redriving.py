@@ -29,20 +29,20 @@ async def test_given_a_letter_when_redriven_twice_then_its_bytes_are_sent_once(
 ) -> None:
     text = b"\xff\x00 not even text"
     await redis.xadd(REJECTED, {"event": rejection({b"event": text}, entry_id="1000-7")})
-    (one,) = await all_of(letters)
+    (dead_letter,) = await all_of(letters)
 
-    (first,) = await Redriver(redis).redrive([one])
-    (stale,) = await Redriver(redis).redrive([one])
+    (first,) = await Redriver(redis).redrive([dead_letter])
+    (stale,) = await Redriver(redis).redrive([dead_letter])
     (known,) = await Redriver(redis).redrive(await all_of(letters))
 
     ((sent, fields),) = await entries(redis, RESPONSES)
     assert fields == {b"event": text, MARKER: b"1"}
-    assert [one.fate for one in (first, stale, known)] == [
+    assert [outcome.fate for outcome in (first, stale, known)] == [
         Fate.REDRIVEN,
         Fate.ALREADY_REDRIVEN,
         Fate.ALREADY_REDRIVEN,
     ]
-    assert {one.redriven_as for one in (first, stale, known)} == {sent}
+    assert {letter.redriven_as for letter in (first, stale, known)} == {sent}
     assert await redis.hgetall(ACCEPTED) == {sent.encode(): b"1000-7"}
     (listed,) = await all_of(letters)
     assert listed.redriven_as == sent
@@ -53,14 +53,14 @@ async def test_given_many_at_once_when_redriven_then_each_is_sent_by_one(
     redis: Redis, letters: DeadLetters
 ) -> None:
     await reject(redis, 120)
-    found = await all_of(letters)
+    listed = await all_of(letters)
     redriver = Redriver(redis)
 
     runs = await asyncio.gather(
-        *(redriver.redrive(found[start : start + 30]) for start in (0, 20, 40, 60, 90, 0))
+        *(redriver.redrive(listed[start : start + 30]) for start in (0, 20, 40, 60, 90, 0))
     )
 
-    fates = [one.fate for run in runs for one in run]
+    fates = [outcome.fate for run in runs for outcome in run]
     assert fates.count(Fate.REDRIVEN) == await redis.xlen(RESPONSES) == 120
     assert fates.count(Fate.ALREADY_REDRIVEN) == 60
 
@@ -73,7 +73,7 @@ async def test_given_large_events_then_a_script_gets_few_of_them(
 
     outcomes = await Redriver(redis).redrive(await all_of(letters))
 
-    assert [one.fate for one in outcomes] == [Fate.REDRIVEN] * 6
+    assert [outcome.fate for outcome in outcomes] == [Fate.REDRIVEN] * 6
     assert [fields[b"event"][:1] for _, fields in await entries(redis, RESPONSES)] == [
         b"%d" % number for number in range(6)
     ]
@@ -83,10 +83,10 @@ async def test_given_a_letter_that_is_purged_meanwhile_then_nothing_is_sent(
     redis: Redis, letters: DeadLetters
 ) -> None:
     await reject(redis, 2)
-    found = await all_of(letters)
-    await redis.xdel(REJECTED, found[0].id.entry_id)
+    listed = await all_of(letters)
+    await redis.xdel(REJECTED, listed[0].id.entry_id)
 
-    gone, sent = await Redriver(redis).redrive(found)
+    gone, sent = await Redriver(redis).redrive(listed)
 
     assert (gone.fate, gone.redriven_as) == (Fate.MISSING, None)
     assert sent.fate is Fate.REDRIVEN
@@ -98,11 +98,11 @@ async def test_given_a_key_of_another_type_then_nothing_at_all_is_sent(
     redis: Redis, letters: DeadLetters, key: str
 ) -> None:
     await reject(redis, 1)
-    found = await all_of(letters)
+    listed = await all_of(letters)
     await redis.set(key, "x")
 
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
-        await Redriver(redis).redrive(found)
+        await Redriver(redis).redrive(listed)
 
     for other in {REDRIVEN, RESPONSES, ACCEPTED} - {key}:
         assert not await redis.exists(other)
@@ -195,8 +195,8 @@ async def test_given_a_user_that_may_send_but_not_note_then_nothing_is_sent(
     redis: Redis, redis_url: str, letters: DeadLetters
 ) -> None:
     await reject(redis, 1)
-    found = await all_of(letters)
+    listed = await all_of(letters)
     async with user(redis, redis_url, "allkeys", "+@all", "-hset") as limited:
         with pytest.raises(StreamRefused):
-            await Redriver(limited).redrive(found)
+            await Redriver(limited).redrive(listed)
     assert await redis.keys() == [REJECTED.encode()]

@@ -95,18 +95,18 @@ def desk(
 def test_given_a_response_when_voided_and_rescored_then_it_counts_like_that_and_is_told(
     desk: Desk,
 ) -> None:
-    one = ("--student", "ann", "--reason", "cheated", LOG[4].response_id.upper())
+    arguments = ("--student", "ann", "--reason", "cheated", LOG[4].response_id.upper())
 
-    planned = desk.json("response", "void", *one, "--dry-run")
+    planned = desk.json("response", "void", *arguments, "--dry-run")
     assert (planned["corrected"], planned["events"]) == (1, 0)
     assert desk.events() == []
-    done = desk.json("response", "void", *one)
+    done = desk.json("response", "void", *arguments)
     assert done["corrected"] == 1
     assert done["responses"][0]["after"] is None
     assert len(desk.events()) == done["events"] > 0
-    again = desk.json("response", "void", *one)
+    again = desk.json("response", "void", *arguments)
     assert (again["corrected"], again["unchanged"], again["events"]) == (0, 1, 0)
-    lifted = desk.run("response", "rescore", "--score", "0.25", *one)
+    lifted = desk.run("response", "rescore", "--score", "0.25", *arguments)
     assert "1 responses of 1 students corrected" in lifted
     assert desk.events()[-1]["score"] == 0.25
     assert "no difference" in desk.run("verify")
@@ -127,8 +127,10 @@ def test_given_a_miskeyed_item_when_flipped_then_all_in_the_span_are_and_a_repea
     done = desk.json(*order)
 
     assert done["corrected"] == len(meant) * len(STUDENTS)
-    assert {one["response_id"] for one in done["responses"]} == {r.response_id for r in meant}
-    assert all(one["after"] == 1 - one["before"] for one in done["responses"])
+    assert {response["response_id"] for response in done["responses"]} == {
+        r.response_id for r in meant
+    }
+    assert all(response["after"] == 1 - response["before"] for response in done["responses"])
     assert desk.json(*order)["unchanged"] == done["corrected"]
     assert len({event["student_id"] for event in desk.events()}) == len(STUDENTS)
     assert desk.json("verify")["differences"] == []
@@ -166,17 +168,17 @@ def test_given_wrong_rows_when_verified_and_rebuilt_then_they_are_named_and_repa
     desk.sql("update concept_mastery set mastery = 0.5 where student_id = 'bob'")
     desk.sql("delete from student_ability where student_id = 'cy'")
 
-    found = desk.json("verify", code=1)
-    assert {one["student_id"] for one in found["differences"]} == {"bob", "cy"}
+    output = desk.json("verify", code=1)
+    assert {difference["student_id"] for difference in output["differences"]} == {"bob", "cy"}
     assert "concept_mastery" in desk.run("verify", "--student", "bob", "--show", "1", code=1)
     assert desk.json("verify", "--student", "ann")["learners"] == 1
     assert desk.json("verify", "--sample", "3", code=1)["learners"] == 3
     assert "2 to be repaired" in desk.run("rebuild", "--dry-run", code=1)
-    assert [one["student_id"] for one in desk.json("rebuild", "--student", "cy")["repaired"]] == [
-        "cy"
-    ]
+    assert [
+        learner["student_id"] for learner in desk.json("rebuild", "--student", "cy")["repaired"]
+    ] == ["cy"]
     done = desk.json("rebuild")
-    assert [one["student_id"] for one in done["repaired"]] == ["bob"]
+    assert [learner["student_id"] for learner in done["repaired"]] == ["bob"]
     assert done["events"] > 0
     assert {event["cause"] for event in desk.events()} == {"rebuild"}
     assert "0 repaired" in desk.run("rebuild")
@@ -200,17 +202,17 @@ def test_given_an_altered_log_then_nothing_is_computed_from_it_unless_it_is_acce
 def test_given_no_redis_or_one_that_is_away_then_the_next_worker_tells(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, redis_url: str
 ) -> None:
-    one = ("response", "void", "--student", "ann", "--reason", "x")
+    command = ("response", "void", "--student", "ann", "--reason", "x")
     monkeypatch.delenv("REDIS_URL")
-    assert "REDIS_URL is unset" in desk.run(*one, LOG[0].response_id)
+    assert "REDIS_URL is unset" in desk.run(*command, LOG[0].response_id)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
-    assert "next worker" in desk.run(*one, LOG[1].response_id)
+    assert "next worker" in desk.run(*command, LOG[1].response_id)
     monkeypatch.setenv("REDIS_URL", redis_url)
     assert desk.events() == []
 
     # Changes that were lent to the one that failed come after their lease.
     desk.sql("update mastery.untold set taken_at = null")
-    told = desk.json(*one, LOG[0].response_id)["events"]
+    told = desk.json(*command, LOG[0].response_id)["events"]
 
     assert told == len(desk.events()) >= 2
 
@@ -280,11 +282,11 @@ def test_given_a_whole_run_when_an_item_is_flipped_then_ledger_events_and_graph_
 
     # What a command could not tell, the next worker does.
     monkeypatch.delenv("REDIS_URL")
-    one = rows[1]
+    row = rows[1]
     before = len(desk.events())
     desk.json(
-        "response", "rescore", "--score", "0.125", "--student", one["student_id"], "--tenant",
-        one["tenant_id"], "--reason", "typo", one["response_id"],
+        "response", "rescore", "--score", "0.125", "--student", row["student_id"], "--tenant",
+        row["tenant_id"], "--reason", "typo", row["response_id"],
     )  # fmt: skip
     assert len(desk.events()) == before
     drain(setting)

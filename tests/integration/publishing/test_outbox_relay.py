@@ -53,19 +53,19 @@ async def test_given_corrections_when_told_then_each_change_is_one_valid_event(
     ledger = await corrected()
     async with Redis.from_url(redis_url) as client:
         told = await relay(ledger, client).publish()
-        found = await events(client)
+        published = await events(client)
         assert await relay(ledger, client).publish() == 0
 
-    assert told == len(found) >= len(KEYS)
-    assert len({one["id"] for one in found}) == told
-    assert {one["data"]["student_id"] for one in found} == {key.student_id for key in KEYS}
-    assert {one["data"]["cause"] for one in found} == {"correction"}
-    assert {one["data"]["score"] for one in found} == {0.4}
-    for one in found:
-        (stored,) = await ledger.stored([LearnerKey("school-7", one["data"]["student_id"])])
-        assert one["data"]["version"] == stored.version
-        row = next(c for c in stored.concepts if c.concept_id == one["data"]["concept_id"])
-        assert (one["data"]["mastery"], one["data"]["attempts"]) == (row.mastery, row.attempts)
+    assert told == len(published) >= len(KEYS)
+    assert len({event["id"] for event in published}) == told
+    assert {event["data"]["student_id"] for event in published} == {key.student_id for key in KEYS}
+    assert {event["data"]["cause"] for event in published} == {"correction"}
+    assert {event["data"]["score"] for event in published} == {0.4}
+    for event in published:
+        (stored,) = await ledger.stored([LearnerKey("school-7", event["data"]["student_id"])])
+        assert event["data"]["version"] == stored.version
+        row = next(c for c in stored.concepts if c.concept_id == event["data"]["concept_id"])
+        assert (event["data"]["mastery"], event["data"]["attempts"]) == (row.mastery, row.attempts)
 
 
 async def test_given_shards_when_told_then_each_event_is_in_its_learners_stream(
@@ -76,7 +76,8 @@ async def test_given_shards_when_told_then_each_event_is_in_its_learners_stream(
         await relay(ledger, client, shards=3).publish()
         for shard in range(3):
             here = {
-                one["data"]["student_id"] for one in await events(client, f"{MASTERY}.{{{shard}}}")
+                event["data"]["student_id"]
+                for event in await events(client, f"{MASTERY}.{{{shard}}}")
             }
             assert here == {k.student_id for k in KEYS if shard_of(*k, 3) == shard}
 
@@ -104,10 +105,12 @@ async def test_given_a_crash_between_telling_and_forgetting_then_it_is_told_agai
             await relay(ledger, client).publish()
         assert await relay(ledger, client).publish() == 0  # it is lent still
         again = await relay(ledger, client, lease_s=0.0).publish()
-        found = await events(client)
-    assert len(found) == 2 * again
-    assert [one["id"] for one in found[:again]] == [one["id"] for one in found[again:]]
-    assert found[:again] == found[again:]
+        published = await events(client)
+    assert len(published) == 2 * again
+    assert [event["id"] for event in published[:again]] == [
+        event["id"] for event in published[again:]
+    ]
+    assert published[:again] == published[again:]
 
 
 async def test_given_redis_away_then_it_is_told_once_it_is_back() -> None:
@@ -157,9 +160,9 @@ async def test_given_an_event_of_a_correction_then_the_graph_takes_it_and_nobody
         await relay(ledger, client).publish()
         entries: Any = await client.xrange(MASTERY)
     data = [MasteryChanged.model_validate_json(fields[b"event"]).data for _, fields in entries]
-    assert any(one.session_id for one in data)
+    assert any(change.session_id for change in data)
     changes = changes_of(data)
-    assert not [one for one in changes if isinstance(one, PractisedChange)]
-    assert len([one for one in changes if isinstance(one, MasteryChange)]) == len(data)
-    as_response = [one.model_copy(update={"cause": None}) for one in data]
-    assert [one for one in changes_of(as_response) if isinstance(one, PractisedChange)]
+    assert not [change for change in changes if isinstance(change, PractisedChange)]
+    assert len([change for change in changes if isinstance(change, MasteryChange)]) == len(data)
+    as_response = [change.model_copy(update={"cause": None}) for change in data]
+    assert [change for change in changes_of(as_response) if isinstance(change, PractisedChange)]

@@ -174,7 +174,7 @@ async def test_given_more_than_a_chunk_then_all_is_published_in_order(
     ids = await deliver(redis, 1203)
 
     acknowledged = await publisher.publish(
-        ROUTE, [settled(one, [b"%d" % number]) for number, one in enumerate(ids)]
+        ROUTE, [settled(id_, [b"%d" % number]) for number, id_ in enumerate(ids)]
     )
 
     assert acknowledged == 1203
@@ -188,7 +188,7 @@ async def test_given_entries_of_ten_megabytes_then_they_go_through_one_by_one(
     large = [bytes([65 + number]) * 10_000_000 for number in range(3)]
     before = (await redis.info("commandstats")).get("cmdstat_evalsha", {"calls": 0})["calls"]
 
-    batch = [refused(one, [text]) for one, text in zip(ids, large, strict=True)]
+    batch = [refused(id_, [text]) for id_, text in zip(ids, large, strict=True)]
     assert await publisher.publish(ROUTE, batch) == 3
 
     assert await events(redis, SHARD.rejected) == large
@@ -204,15 +204,15 @@ async def test_given_two_workers_with_the_same_entries_then_each_is_published_on
     async def work(worker: bytes, order: int) -> int:
         publisher = Publisher(redis, ENGINE_GROUP)
         acknowledged = 0
-        for one in ids[::order]:
-            acknowledged += await publisher.publish(ROUTE, [settled(one, [one.encode(), worker])])
+        for id_ in ids[::order]:
+            acknowledged += await publisher.publish(ROUTE, [settled(id_, [id_.encode(), worker])])
         return acknowledged
 
     assert sum(await asyncio.gather(work(b"a", 1), work(b"b", -1))) == 400
 
-    found = await events(redis, SHARD.mastery)
-    assert sorted(found[::2]) == sorted(one.encode() for one in ids)
-    assert set(found[1::2]) == {b"a", b"b"}
+    published = await events(redis, SHARD.mastery)
+    assert sorted(published[::2]) == sorted(id_.encode() for id_ in ids)
+    assert set(published[1::2]) == {b"a", b"b"}
 
 
 async def test_given_scripts_flushed_then_it_is_loaded_again(
@@ -228,8 +228,8 @@ async def test_given_scripts_flushed_then_it_is_loaded_again(
 async def test_given_shards_then_each_has_streams_of_its_own(
     redis: Redis, publisher: Publisher
 ) -> None:
-    one, other = shards(2)
-    for shard in (one, other):
+    first, other = shards(2)
+    for shard in (first, other):
         await redis.xgroup_create(shard.responses, ENGINE_GROUP, id="0", mkstream=True)
         await redis.xadd(shard.responses, {"event": "x"}, id="5-0")
         await redis.xreadgroup(ENGINE_GROUP, "a", {shard.responses: ">"})

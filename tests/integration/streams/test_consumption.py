@@ -164,11 +164,14 @@ async def test_given_a_stop_while_the_handler_works_then_the_batch_is_finished(
 async def test_given_two_workers_then_they_share_and_each_entry_goes_to_one(
     opened: Open, redis: Redis
 ) -> None:
-    one, other = await opened(consumer="a", batch_size=1), await opened(consumer="b", batch_size=1)
+    first, other = (
+        await opened(consumer="a", batch_size=1),
+        await opened(consumer="b", batch_size=1),
+    )
     await add(redis, *map(str, range(60)))
 
-    await until(lambda: len(one.events) + len(other.events) >= 60)
+    await until(lambda: len(first.events) + len(other.events) >= 60)
 
-    assert sorted(one.events + other.events) == sorted(b"%d" % number for number in range(60))
-    assert one.events
+    assert sorted(first.events + other.events) == sorted(b"%d" % number for number in range(60))
+    assert first.events
     assert other.events

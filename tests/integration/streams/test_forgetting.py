@@ -25,14 +25,14 @@ async def test_given_silent_consumers_when_forgotten_then_not_ours_nor_one_with_
     await asyncio.sleep(0.06)
     await redis.xgroup_createconsumer(STREAM, OURS, "lively")
 
-    removed = await trimmer.forget_consumers(STREAM, OURS, idle_ms=50, own="me")
+    removed = await trimmer.forget_consumers(STREAM, OURS, idle_ms=50, consumer="me")
 
     assert sorted(removed) == ["away", "gone"]
     assert await consumers(redis) == {"holds", "me", "lively"}
     assert await consumers(redis, "foreign") == {"theirs"}
     await redis.xclaim(STREAM, OURS, "me", 0, [entry_id])
     await asyncio.sleep(0.06)
-    assert "holds" in await trimmer.forget_consumers(STREAM, OURS, idle_ms=50, own="me")
+    assert "holds" in await trimmer.forget_consumers(STREAM, OURS, idle_ms=50, consumer="me")
     (row,) = await redis.xpending_range(STREAM, OURS, "-", "+", 9)
     assert row["consumer"] == b"me"
 
@@ -46,7 +46,7 @@ async def test_given_a_forgotten_consumer_that_lives_when_it_waits_then_it_reads
             other.xreadgroup(OURS, "lives", {STREAM: ">"}, count=1, block=5_000)
         )
         await asyncio.sleep(0.06)
-        await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, own="me")
+        await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, consumer="me")
         await add(redis, 1)
         assert await reading
     assert await consumers(redis) == {"lives"}
@@ -55,9 +55,9 @@ async def test_given_a_forgotten_consumer_that_lives_when_it_waits_then_it_reads
 async def test_given_neither_stream_nor_group_when_forgotten_then_there_is_nothing(
     redis: Redis, trimmer: Trimmer
 ) -> None:
-    assert await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, own="me") == []
+    assert await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, consumer="me") == []
     await group(redis, "foreign")
-    assert await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, own="me") == []
+    assert await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, consumer="me") == []
 
 
 async def test_given_tries_when_forgotten_then_those_of_entries_that_are_left_stay(

@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contracts.streams import REJECTED, RESPONSES
-from tests.support.run_results import found
+from tests.support.run_results import run_results
 from tests.support.whole_run import Setting, publish, simulated_rows
 from workers.streams.tries import tries_key
 
@@ -46,13 +46,15 @@ async def test_given_entries_that_end_the_process_then_they_alone_are_poison(
     assert ends[-1] == 0
     assert set(ends[:-1]) == {-signal.SIGKILL}
     assert len(ends) - 1 <= 3 + 2 * _MAX_DELIVERIES
-    result = await found(setting, good, tolerance=1e-12)
+    result = await run_results(setting, good, tolerance=1e-12)
     assert (result.differences, result.pending) == ([], 0)
     assert set(result.events.values()) == {1}
     async with Redis.from_url(redis_url) as client:
         letters: Any = await client.xrange(REJECTED)
         assert not await client.exists(tries_key(RESPONSES))
     data = [json.loads(fields[b"event"])["data"] for _, fields in letters]
-    assert [one["code"] for one in data] == ["poison"] * 2
-    assert {json.loads(one["event"])["id"] for one in data} == {r["response_id"] for r in bad}
-    assert all("the process ended each time" in one["reason"] for one in data)
+    assert [rejection["code"] for rejection in data] == ["poison"] * 2
+    assert {json.loads(rejection["event"])["id"] for rejection in data} == {
+        r["response_id"] for r in bad
+    }
+    assert all("the process ended each time" in rejection["reason"] for rejection in data)

@@ -85,15 +85,17 @@ async def test_given_entries_delivered_again_and_again_then_their_company_shrink
     reader = await opened(consumer="a", batch_size=100)
 
     assert sorted(await reader.read(120)) == sorted(b"%d" % number for number in range(120))
-    inherited = [one for one in reader.batches if one.deliveries]
-    assert [(len(one), one.alone) for one in inherited if one[0].fields[b"event"] < b"10"] == [
-        (1, True)
-    ] * 2
-    alone = [one for one in inherited if one.alone]
-    assert sorted(int(one[0].fields[b"event"]) for one in alone) == list(range(10))
-    few = [one for one in inherited if not one.alone and one.deliveries[one[0].entry_id] == 3]
-    assert [len(one) for one in few] == [4] * 12 + [2]
-    rest = [one for one in inherited if one.deliveries[one[0].entry_id] == 2]
+    inherited = [batch for batch in reader.batches if batch.deliveries]
+    assert [
+        (len(batch), batch.alone) for batch in inherited if batch[0].fields[b"event"] < b"10"
+    ] == [(1, True)] * 2
+    alone = [batch for batch in inherited if batch.alone]
+    assert sorted(int(batch[0].fields[b"event"]) for batch in alone) == list(range(10))
+    few = [
+        batch for batch in inherited if not batch.alone and batch.deliveries[batch[0].entry_id] == 3
+    ]
+    assert [len(batch) for batch in few] == [4] * 12 + [2]
+    rest = [batch for batch in inherited if batch.deliveries[batch[0].entry_id] == 2]
     assert sum(map(len, rest)) == 50
     assert max(map(len, rest)) > 4
 
@@ -127,5 +129,5 @@ async def test_given_a_batch_on_its_way_for_long_then_it_stays_its_workers_own(
     await asyncio.sleep(4.0)
 
     assert idle.events == []
-    found: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10)
-    assert [(one["consumer"], one["times_delivered"]) for one in found] == [(b"a", 1)] * 2
+    pending: Any = await redis.xpending_range(RESPONSES, ENGINE_GROUP, "-", "+", 10)
+    assert [(row["consumer"], row["times_delivered"]) for row in pending] == [(b"a", 1)] * 2

@@ -22,12 +22,12 @@ async def test_given_pending_and_unread_entries_when_trimmed_then_exactly_the_ac
     await read(redis, OURS, 400)
     await redis.xack(STREAM, OURS, *added[:333], *added[334:400])
 
-    found = await trimmer.trim(RESPONSES)
+    trimmed = await trimmer.trim(RESPONSES)
 
     assert await ids(redis) == added[333:]
-    assert found.entries == 333
-    assert found.first == added[333]
-    assert found.needs == (Need(OURS, added[333]),)
+    assert trimmed.entries == 333
+    assert trimmed.first == added[333]
+    assert trimmed.needs == (Need(OURS, added[333]),)
 
 
 async def test_given_unread_entries_when_trimmed_then_all_before_them_go(
@@ -49,11 +49,11 @@ async def test_given_all_acked_when_trimmed_then_nothing_is_left_and_the_group_g
     await read(redis, OURS, 20)
     await redis.xack(STREAM, OURS, *added)
 
-    found = await trimmer.trim(RESPONSES)
+    trimmed = await trimmer.trim(RESPONSES)
 
     assert await ids(redis) == []
-    assert order(added[-1]) < order(found.first)
-    assert found.needs == (Need(OURS, None),)
+    assert order(added[-1]) < order(trimmed.first)
+    assert trimmed.needs == (Need(OURS, None),)
     (info,) = await redis.xinfo_groups(STREAM)
     assert (info["lag"], info["pending"]) == (0, 0)
     later = await add(redis, 2)
@@ -91,12 +91,12 @@ async def test_given_no_group_or_not_ours_when_trimmed_then_nothing_goes(
 async def test_given_no_stream_or_an_empty_one_when_trimmed_then_nothing_happens(
     redis: Redis, trimmer: Trimmer
 ) -> None:
-    found = await trimmer.trim(RESPONSES)
-    assert (found.entries, found.more, found.needs) == (0, False, ())
+    trimmed = await trimmer.trim(RESPONSES)
+    assert (trimmed.entries, trimmed.more, trimmed.needs) == (0, False, ())
     assert not await redis.exists(STREAM)
     await group(redis, OURS)
-    found = await trimmer.trim(RESPONSES)
-    assert (found.entries, found.more, found.needs) == (0, False, (Need(OURS, None),))
+    trimmed = await trimmer.trim(RESPONSES)
+    assert (trimmed.entries, trimmed.more, trimmed.needs) == (0, False, (Need(OURS, None),))
 
 
 async def test_given_a_deleted_entry_still_pending_when_trimmed_then_it_holds_nothing_back(
@@ -182,13 +182,15 @@ async def test_given_any_history_when_trimmed_then_what_a_group_needs_stays_and_
         count = chance.randrange(1, 60)
         await read(redis, name, count)
         read_[name] = min(read_[name] + count, len(added))
-        waiting = [one for one in added[: read_[name]] if one not in acked[name]]
+        waiting = [entry_id for entry_id in added[: read_[name]] if entry_id not in acked[name]]
         done = chance.sample(waiting, chance.randrange(len(waiting) + 1))
         if done:
             await redis.xack(STREAM, name, *done)
             acked[name].update(done)
         await trim_all(trimmer)
-        needed = [one for one in added if any(one not in acked[name] for name in names)]
+        needed = [
+            entry_id for entry_id in added if any(entry_id not in acked[name] for name in names)
+        ]
         assert await ids(redis) == (added[added.index(needed[0]) :] if needed else [])
 
 
@@ -236,7 +238,7 @@ async def test_given_a_key_of_another_kind_when_trimmed_then_it_is_refused(
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
         await trimmer.trim(RESPONSES)
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
-        await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, own="me")
+        await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, consumer="me")
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
         await trimmer.forget_tries(STREAM, "5-0")
 

@@ -60,13 +60,13 @@ async def test_given_unacked_entries_past_the_retention_when_trimmed_then_they_g
     if state == "pending":
         await read(redis, OURS, 400)
 
-    found = await trimmer.trim(Bounds(STREAM, OURS, 10, HOUR_MS))
+    trimmed = await trimmer.trim(Bounds(STREAM, OURS, 10, HOUR_MS))
 
     assert await ids(redis) == young
     if state != "to come":
-        assert found.needs == (Need(OURS, gone[0]),)
-        assert found.age_s(gone[0]) == pytest.approx(7200, abs=5)
-    assert found.first == young[0]
+        assert trimmed.needs == (Need(OURS, gone[0]),)
+        assert trimmed.age_s(gone[0]) == pytest.approx(7200, abs=5)
+    assert trimmed.first == young[0]
 
 
 async def test_given_old_entries_among_the_newest_when_trimmed_then_they_stay(

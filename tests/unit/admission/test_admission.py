@@ -17,28 +17,28 @@ from workers.streams.batch import RawEntry
 
 
 def judged(text: bytes, **settings: Any) -> Admitted:
-    one = admission(**settings).judge(raw(text))
-    assert isinstance(one, Admitted), one
-    return one
+    verdict = admission(**settings).judge(raw(text))
+    assert isinstance(verdict, Admitted), verdict
+    return verdict
 
 
 def refused(text: bytes, **settings: Any) -> Refused:
-    one = admission(**settings).judge(raw(text))
-    assert isinstance(one, Rejection)
-    return one.refusal
+    verdict = admission(**settings).judge(raw(text))
+    assert isinstance(verdict, Rejection)
+    return verdict.refusal
 
 
 def test_given_a_valid_event_then_all_of_it_is_admitted() -> None:
-    one = judged(event_json())
+    verdict = judged(event_json())
 
-    assert one.key == LearnerKey("school-7", "student-42")
-    assert one.response.item_id == "q-101"
-    assert one.response.session_id == "s-9"
-    assert one.response.concept_ids == ("fractions.add",)
-    assert (one.response.scale, one.response.score) == ("math", 1.0)
-    assert one.response.answered_at_us == START_US
-    assert one.event.correlationid == "req-7f3a"
-    assert one.entry.entry_id == entry_id(0)
+    assert verdict.key == LearnerKey("school-7", "student-42")
+    assert verdict.response.item_id == "q-101"
+    assert verdict.response.session_id == "s-9"
+    assert verdict.response.concept_ids == ("fractions.add",)
+    assert (verdict.response.scale, verdict.response.score) == ("math", 1.0)
+    assert verdict.response.answered_at_us == START_US
+    assert verdict.event.correlationid == "req-7f3a"
+    assert verdict.entry.entry_id == entry_id(0)
 
 
 def test_given_only_what_is_required_then_defaults_are_admitted() -> None:
@@ -56,11 +56,11 @@ def test_given_only_what_is_required_then_defaults_are_admitted() -> None:
         claim_changes={"role": MISSING, "tenant_id": MISSING},
     )
 
-    one = judged(text)
+    verdict = judged(text)
 
-    assert (one.response.session_id, one.response.scale) == (None, "default")
-    assert one.response.score == 0.25
-    assert one.key.tenant_id == "default"
+    assert (verdict.response.session_id, verdict.response.scale) == (None, "default")
+    assert verdict.response.score == 0.25
+    assert verdict.key.tenant_id == "default"
 
 
 def test_given_fields_that_nobody_knows_yet_then_they_are_ignored() -> None:
@@ -82,14 +82,14 @@ def test_given_an_entry_with_more_fields_then_only_event_counts() -> None:
 def test_given_an_answer_from_ahead_of_its_entry_then_five_minutes_are_the_limit(
     seconds: float, fine: bool
 ) -> None:
-    one = admission().judge(raw(event_json(answered_at=moment(seconds))))
+    verdict = admission().judge(raw(event_json(answered_at=moment(seconds))))
 
-    assert isinstance(one, Admitted) is fine
-    if isinstance(one, Rejection):
-        assert one.refusal.code is RejectionCode.INVALID
-        assert one.refusal.field == "data.response.answered_at"
+    assert isinstance(verdict, Admitted) is fine
+    if isinstance(verdict, Rejection):
+        assert verdict.refusal.code is RejectionCode.INVALID
+        assert verdict.refusal.field == "data.response.answered_at"
         for part in ("5 minutes", moment(seconds)[:19], moment()[:19], "clock"):
-            assert part in one.refusal.reason
+            assert part in verdict.refusal.reason
 
 
 @pytest.mark.parametrize(
@@ -186,18 +186,18 @@ def test_given_several_things_wrong_then_the_gravest_is_the_code(
 def test_given_an_id_that_is_no_time_then_the_entry_is_refused() -> None:
     entry = RawEntry(f"{2**64 - 1}-7", {b"event": event_json(claim_changes={"exp": 1e300})})
 
-    one = admission().judge(entry)
+    verdict = admission().judge(entry)
 
-    assert isinstance(one, Rejection)
-    assert one.refusal.code is RejectionCode.INVALID
-    assert entry.entry_id in one.refusal.reason
+    assert isinstance(verdict, Rejection)
+    assert verdict.refusal.code is RejectionCode.INVALID
+    assert entry.entry_id in verdict.refusal.reason
 
 
 @given(st.binary(max_size=200))
 def test_given_any_bytes_then_it_never_raises(text: bytes) -> None:
-    one = admission().judge(raw(text))
-    assert isinstance(one, Rejection)
-    assert one.refusal.code is RejectionCode.INVALID
+    verdict = admission().judge(raw(text))
+    assert isinstance(verdict, Rejection)
+    assert verdict.refusal.code is RejectionCode.INVALID
 
 
 @given(st.dictionaries(st.binary(max_size=8), st.binary(max_size=20), max_size=4))
@@ -226,11 +226,11 @@ def test_given_any_value_in_any_place_then_it_is_judged_and_never_raises(
 ) -> None:
     text = json.dumps(changed(event(), path, value)).encode()
 
-    one = admission().judge(raw(text))
+    verdict = admission().judge(raw(text))
 
-    if isinstance(one, Rejection):
-        assert one.refusal.reason
-        one.refusal.reason.encode()
+    if isinstance(verdict, Rejection):
+        assert verdict.refusal.reason
+        verdict.refusal.reason.encode()
 
 
 @given(st.integers(0, len(event_json())), st.binary(min_size=1, max_size=3))
@@ -238,8 +238,8 @@ def test_given_a_byte_altered_anywhere_then_it_is_judged_and_never_raises(
     at: int, by: bytes
 ) -> None:
     text = event_json()
-    one = admission().judge(raw(text[:at] + by + text[at + len(by) :]))
-    assert isinstance(one, Admitted | Rejection)
+    verdict = admission().judge(raw(text[:at] + by + text[at + len(by) :]))
+    assert isinstance(verdict, Admitted | Rejection)
 
 
 def test_given_a_token_or_an_answer_in_the_wrong_place_then_the_reason_does_not_quote_it() -> None:

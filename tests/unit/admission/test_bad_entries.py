@@ -30,8 +30,8 @@ def judged(bad: BadEntry) -> Judged:
     return admission(issuer=ISSUER).judge(RawEntry(entry_id(0), bad.fields))
 
 
-def code(one: Judged) -> str:
-    return one.refusal.code.value if isinstance(one, Rejection) else "admitted"
+def code(verdict: Judged) -> str:
+    return verdict.refusal.code.value if isinstance(verdict, Rejection) else "admitted"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -44,11 +44,11 @@ def test_given_a_bad_entry_when_judged_then_it_gets_its_code(kind: str) -> None:
 @given(st.sampled_from(sorted(FUZZED)), st.integers(0, 2**64))
 def test_given_any_damage_when_judged_then_it_gets_its_code(kind: str, seed: int) -> None:
     bad = bad_entry(kind, 7, START_US // 1_000_000, random.Random(seed))
-    one = judged(bad)
-    assert code(one) == bad.code, bad.fields
-    assert isinstance(one, Rejection)
-    assert one.refusal.reason.encode()
-    assert len(one.refusal.reason) < 1_000
+    verdict = judged(bad)
+    assert code(verdict) == bad.code, bad.fields
+    assert isinstance(verdict, Rejection)
+    assert verdict.refusal.reason.encode()
+    assert len(verdict.refusal.reason) < 1_000
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -64,8 +64,8 @@ def test_given_a_bad_entry_when_its_fault_is_taken_away_then_it_is_admitted(kind
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(KINDS, kind, KINDS[kind]._replace(make=spared))
         bad_entry(kind, 7, START_US // 1_000_000, random.Random(7))
-    one = admission(issuer=ISSUER).judge(raw(json.dumps(kept).encode()))
-    assert code(one) == "admitted"
+    verdict = admission(issuer=ISSUER).judge(raw(json.dumps(kept).encode()))
+    assert code(verdict) == "admitted"
 
 
 def test_given_the_kinds_when_counted_then_there_are_many_of_every_code() -> None:
@@ -81,25 +81,25 @@ def test_given_entries_spread_when_made_twice_then_they_are_the_same_and_all_the
     count = 2 * (len(KINDS) + len(CONFLICTS))
     made = list(spread(rows, count, START_US // 1_000_000, seed=3))
     assert made == list(spread(rows, count, START_US // 1_000_000, seed=3))
-    bad = [one for _, one in made if one is not None]
+    bad = [entry for _, entry in made if entry is not None]
     assert len(bad) == count
     assert len(made) == count + len(rows)
-    assert {one.kind for one in bad} == {*KINDS, *CONFLICTS}
+    assert {entry.kind for entry in bad} == {*KINDS, *CONFLICTS}
     known: set[str] = set()
-    for fields, one in made:
-        if one is not None and one.code != "conflict":
+    for fields, entry in made:
+        if entry is not None and entry.code != "conflict":
             continue
         said = json.loads(fields[b"event"])["data"]["response"]["response_id"]
-        assert (said in known) is (one is not None)
+        assert (said in known) is (entry is not None)
         known.add(said)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_given_a_bad_entry_when_refused_then_its_bytes_are_in_the_dead_letter(kind: str) -> None:
     bad = bad_entry(kind, 7, START_US // 1_000_000, random.Random(7))
-    one = judged(bad)
-    assert isinstance(one, Rejection)
-    letter = rejection_event("s", one.entry, one.refusal, 1, from_us(START_US))
+    verdict = judged(bad)
+    assert isinstance(verdict, Rejection)
+    letter = rejection_event("s", verdict.entry, verdict.refusal, 1, from_us(START_US))
     should = bad.fields.get(b"event", bad.fields)
     assert bad_entries.recovered(json.loads(letter)["data"]) == should
 
@@ -134,10 +134,10 @@ def test_given_an_entry_of_the_largest_size_when_judged_then_it_takes_no_time(te
     taken = []
     for _ in range(3):
         began = time.thread_time()
-        one = admission().judge(raw(text))
+        verdict = admission().judge(raw(text))
         taken.append(time.thread_time() - began)
-        assert isinstance(one, Rejection)
-        assert len(one.refusal.reason) < 600
+        assert isinstance(verdict, Rejection)
+        assert len(verdict.refusal.reason) < 600
     assert min(taken) < SLOWEST_S
 
 
@@ -161,9 +161,9 @@ def test_given_version_0_with_any_values_when_judged_then_it_never_raises(
     candidate = EARLY
     for path, value in sorted(changes, key=lambda change: -len(change[0])):
         candidate = changed(candidate, path, value)
-    one = admission().judge(raw(json.dumps(candidate).encode()))
-    if isinstance(one, Rejection):
-        assert one.refusal.reason.encode()
+    verdict = admission().judge(raw(json.dumps(candidate).encode()))
+    if isinstance(verdict, Rejection):
+        assert verdict.refusal.reason.encode()
 
 
 @given(
@@ -171,30 +171,30 @@ def test_given_version_0_with_any_values_when_judged_then_it_never_raises(
     st.sampled_from(["practice.response.recorded.v", "practice.", ""]),
 )
 def test_given_any_type_when_judged_then_it_is_known_or_told(end: str, begin: str) -> None:
-    one = admission().judge(raw(json.dumps(event() | {"type": begin + end}).encode()))
-    if isinstance(one, Rejection):
-        assert code(one) == "invalid"
-        assert one.refusal.reason.startswith(("type is", "data.response.concept_id"))
+    verdict = admission().judge(raw(json.dumps(event() | {"type": begin + end}).encode()))
+    if isinstance(verdict, Rejection):
+        assert code(verdict) == "invalid"
+        assert verdict.refusal.reason.startswith(("type is", "data.response.concept_id"))
 
 
 def test_given_version_0_when_judged_then_it_is_admitted_as_the_current_version() -> None:
     current = event(correct=MISSING, score=1.0, scale=MISSING)
     older = early(event(correct=MISSING, score=1.0))
 
-    one, other = (admission().judge(raw(json.dumps(e).encode())) for e in (current, older))
+    verdict, other = (admission().judge(raw(json.dumps(e).encode())) for e in (current, older))
 
-    assert isinstance(one, Admitted)
+    assert isinstance(verdict, Admitted)
     assert isinstance(other, Admitted)
-    assert (one.key, one.response) == (other.key, other.response)
+    assert (verdict.key, verdict.response) == (other.key, other.response)
     # What goes to the dead letters, should it be refused later, is what was published.
     assert json.loads(other.entry.fields[b"event"]) == older
 
 
 def test_given_an_unknown_major_version_when_judged_then_nothing_but_the_type_is_told() -> None:
     future = {"specversion": "1.0", "id": "7", "type": "practice.response.recorded.v2", "data": {}}
-    one = admission().judge(raw(json.dumps(future).encode()))
-    assert isinstance(one, Rejection)
-    assert one.refusal.field == "type"
+    verdict = admission().judge(raw(json.dumps(future).encode()))
+    assert isinstance(verdict, Rejection)
+    assert verdict.refusal.field == "type"
     for part in ("recorded.v2", "must be practice.response.recorded.v1", "publish"):
-        assert part in one.refusal.reason
-    assert "more)" not in one.refusal.reason
+        assert part in verdict.refusal.reason
+    assert "more)" not in verdict.refusal.reason

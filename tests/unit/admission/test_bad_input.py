@@ -16,10 +16,10 @@ SECRET = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.c2lnbmF0dXJl"
 
 
 def refused(entry: RawEntry) -> Refused:
-    one = admission().judge(entry)
-    assert isinstance(one, Rejection), "it was admitted"
-    assert one.entry is entry
-    return one.refusal
+    verdict = admission().judge(entry)
+    assert isinstance(verdict, Rejection), "it was admitted"
+    assert verdict.entry is entry
+    return verdict.refusal
 
 
 def refused_text(text: bytes | str) -> Refused:

@@ -51,8 +51,8 @@ def test_given_any_length_when_estimated_then_moments_are_those_of_exact_integra
             -(theta**2) / 2 - right * mp.log1p(mp.exp(-theta)) - wrong * mp.log1p(mp.exp(theta))
         )
 
-    found = record([Item(1.0, (0.0,))], scores)
-    at, error = float(found.theta[0]), float(found.standard_error[0])
+    estimates = record([Item(1.0, (0.0,))], scores)
+    at, error = float(estimates.theta[0]), float(estimates.standard_error[0])
     with mp.workdps(30):
         parts = [at + k * error for k in range(-12, 13, 3)]
         total, first, second = (
@@ -61,7 +61,7 @@ def test_given_any_length_when_estimated_then_moments_are_those_of_exact_integra
         mean, variance = first / total, second / total - (first / total) ** 2
     assert abs(float(mean)) < 1e-6 * error
     assert error == pytest.approx(float(mp.sqrt(variance)), rel=1e-5)
-    assert found.lower[0] < at < found.upper[0]
+    assert estimates.lower[0] < at < estimates.upper[0]
 
 
 @pytest.mark.parametrize("model", MODELS)

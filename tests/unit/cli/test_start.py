@@ -104,9 +104,9 @@ def imported() -> dict[str, tuple[int, set[str]]]:
         check=True,
     )
     told = [line for line in done.stdout.splitlines() if line.startswith(_TOLD)]
-    found = [json.loads(line.removeprefix(_TOLD)) for line in told]
-    assert len(found) == len(starts)
-    return {name: (status, set(tops)) for name, status, tops in found}
+    probed = [json.loads(line.removeprefix(_TOLD)) for line in told]
+    assert len(probed) == len(starts)
+    return {name: (status, set(tops)) for name, status, tops in probed}
 
 
 def test_given_a_fresh_start_when_help_is_shown_then_no_engine_is_imported(
@@ -131,6 +131,20 @@ def test_given_a_command_when_asked_by_h_then_it_shows_its_help(path: tuple[str,
     assert by_letter.exit_code == 0
     assert by_letter.stdout == by_word.stdout
     assert "Usage: " in by_letter.stdout
+
+
+def test_given_panels_when_help_is_shown_then_development_comes_last() -> None:
+    help_ = CliRunner().invoke(app, ["--help"]).stdout
+
+    panels = [line.strip("╭─╮ ") for line in help_.splitlines() if line.startswith("╭─")]
+    assert panels[1:] == [
+        "Run the engine",
+        "Set up",
+        "Audit and repair",
+        "Responses and learners",
+        "Models and parameters",
+        "Develop",
+    ]
 
 
 def test_given_version_when_run_then_it_is_the_installed_one() -> None:

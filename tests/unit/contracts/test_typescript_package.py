@@ -15,8 +15,8 @@ _CASES = json.loads((_PACKAGE / "test" / "shards.json").read_text(encoding="utf-
 
 
 def _read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((_PACKAGE / name).read_text(encoding="utf-8"))
-    return found
+    document: dict[str, Any] = json.loads((_PACKAGE / name).read_text(encoding="utf-8"))
+    return document
 
 
 @pytest.mark.parametrize("case", _CASES, ids=str)

@@ -19,17 +19,17 @@ def classroom() -> Classroom:
 
 
 def by_student(classroom: Classroom) -> dict[str, list[Answer]]:
-    found: defaultdict[str, list[Answer]] = defaultdict(list)
+    by_student: defaultdict[str, list[Answer]] = defaultdict(list)
     for answer in classroom.answers:
-        found[answer.student_id].append(answer)
-    return found
+        by_student[answer.student_id].append(answer)
+    return by_student
 
 
 def test_given_a_seed_when_simulated_twice_then_the_same_and_another_differs() -> None:
-    one, again, other = simulate(1, 20), simulate(1, 20), simulate(2, 20)
-    assert (one.answers, one.deliveries) == (again.answers, again.deliveries)
-    assert np.array_equal(one.known, again.known)
-    assert {a.response_id for a in one.answers}.isdisjoint(a.response_id for a in other.answers)
+    first, again, other = simulate(1, 20), simulate(1, 20), simulate(2, 20)
+    assert (first.answers, first.deliveries) == (again.answers, again.deliveries)
+    assert np.array_equal(first.known, again.known)
+    assert {a.response_id for a in first.answers}.isdisjoint(a.response_id for a in other.answers)
 
 
 def test_given_the_class_when_simulated_then_200_students_answer_some_20_000(
@@ -57,8 +57,8 @@ def test_given_times_when_read_then_school_days_and_one_answer_after_the_other(
 ) -> None:
     for answers in by_student(classroom).values():
         sessions: defaultdict[str, list[Answer]] = defaultdict(list)
-        for one, following in pairwise(answers):
-            assert one.answered_at < following.answered_at
+        for earlier, following in pairwise(answers):
+            assert earlier.answered_at < following.answered_at
         for answer in answers:
             sessions[answer.session_id].append(answer)
             assert MONDAY <= answer.answered_at < MONDAY + timedelta(days=28)

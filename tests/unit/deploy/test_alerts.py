@@ -86,12 +86,14 @@ def test_given_a_rule_when_compared_with_the_metrics_then_each_of_its_names_is_s
 ) -> None:
     expression = rule["expr"]
     assert metrics_of(expression) - samples.keys() == set()
-    labels = {label for name in metrics_of(expression) for one in samples[name] for label in one}
+    labels = {
+        label for name in metrics_of(expression) for sample in samples[name] for label in sample
+    }
     grouped = {name for part in GROUPING.findall(expression) for name in re.findall(r"\w+", part)}
     assert grouped - labels == set()
     for metric, matchers in SELECTOR.findall(expression):
         for label, kind, value in MATCHER.findall(matchers):
-            seen = {one[label] for one in samples[metric]}
+            seen = {sample[label] for sample in samples[metric]}
             for wanted in value.split("|") if kind == "=~" else [value]:
                 assert wanted in seen, f"{metric} has no {label}={wanted}"
 

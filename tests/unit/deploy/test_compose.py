@@ -32,8 +32,8 @@ def secrets() -> dict[str, str]:
 def services(values: dict[str, str]) -> dict[str, Any]:
     """The services, with their variables filled in as Compose does it."""
 
-    def fill(found: re.Match[str]) -> str:
-        name, kind, default = found.groups()
+    def fill(match: re.Match[str]) -> str:
+        name, kind, default = match.groups()
         if name in values:
             return values[name]
         assert kind == "-", f"{name} is required but not given"
@@ -83,7 +83,7 @@ def test_given_its_environment_when_settings_load_then_they_are_whole(
 def test_given_the_services_when_read_then_ports_are_on_the_loopback_address(
     secrets: dict[str, str],
 ) -> None:
-    ports = [port for one in services(secrets).values() for port in one.get("ports", [])]
+    ports = [port for service in services(secrets).values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
@@ -91,13 +91,13 @@ def test_given_the_services_when_read_then_ports_are_on_the_loopback_address(
 def test_given_the_services_when_read_then_whoever_is_waited_for_can_say_it_is_healthy(
     secrets: dict[str, str],
 ) -> None:
-    found = services(secrets)
-    for service in found.values():
+    by_name = services(secrets)
+    for service in by_name.values():
         waits = service.get("depends_on", {})
         for name in waits:
-            assert name in found
+            assert name in by_name
             if isinstance(waits, dict) and waits[name]["condition"] == "service_healthy":
-                assert "test" in found[name]["healthcheck"]
+                assert "test" in by_name[name]["healthcheck"]
 
 
 def test_given_the_files_that_are_mounted_when_looked_for_then_they_are_there(

@@ -9,7 +9,7 @@ import pytest
 from contracts.mastery import MasteryChanged
 from contracts.rejections import ResponseRejected
 from tests.support.doubles import (
-    SHARD,
+    ROUTE,
     STREAM,
     FakePublisher,
     HookedLedger,
@@ -30,7 +30,7 @@ async def test_given_good_and_bad_entries_when_submitted_then_each_ends_as_it_sh
     work = engine(MemoryLedger(), publisher, meter)
     foreign = raw(event_json("s2", claim_changes={"sub": "s3"}), 21)
 
-    await work.submit(SHARD, batch(BAD, GOOD[1], foreign, GOOD[0], deliveries=2))
+    await work.submit(ROUTE, batch(BAD, GOOD[1], foreign, GOOD[0], deliveries=2))
     await work.drain()
 
     assert publisher.pending == set()
@@ -51,7 +51,7 @@ async def test_given_only_bad_entries_when_submitted_then_the_ledger_is_not_aske
     publisher, ledger = FakePublisher(entry_id(20)), HookedLedger()
     work = engine(ledger, publisher)
 
-    await work.submit(SHARD, batch(BAD))
+    await work.submit(ROUTE, batch(BAD))
     await work.drain()
 
     assert (ledger.loads, len(publisher.rejected)) == (0, 1)
@@ -67,7 +67,7 @@ async def test_given_batches_that_overlap_then_versions_are_published_in_their_o
 
     publisher.gate = first_waits
     for at in (0, 4, 8):
-        await work.submit(SHARD, batch(*GOOD[at : at + 4]))
+        await work.submit(ROUTE, batch(*GOOD[at : at + 4]))
 
     await until(lambda: ledger.loads == 2)
     await asyncio.sleep(0.01)
@@ -86,9 +86,9 @@ async def test_given_no_room_when_submitted_then_it_waits_until_a_batch_is_done(
     publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(MemoryLedger(), publisher)
     for at in range(3):
-        await work.submit(SHARD, batch(GOOD[at]))
+        await work.submit(ROUTE, batch(GOOD[at]))
 
-    fourth = asyncio.create_task(work.submit(SHARD, batch(GOOD[3])))
+    fourth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[3])))
     await asyncio.sleep(0.02)
     assert not fourth.done()
     gate.set()
@@ -103,8 +103,8 @@ async def test_given_a_submission_given_up_while_it_waits_then_none_is_in_flight
     publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(MemoryLedger(), publisher)
     for at in range(3):
-        await work.submit(SHARD, batch(GOOD[at]))
-    fourth = asyncio.create_task(work.submit(SHARD, batch(GOOD[3])))
+        await work.submit(ROUTE, batch(GOOD[at]))
+    fourth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[3])))
     await asyncio.sleep(0)
     assert entry_id(3) in work.in_flight(STREAM)
 
@@ -114,7 +114,7 @@ async def test_given_a_submission_given_up_while_it_waits_then_none_is_in_flight
 
     assert entry_id(3) not in work.in_flight(STREAM)
     gate.set()
-    await work.submit(SHARD, batch(GOOD[3]))
+    await work.submit(ROUTE, batch(GOOD[3]))
     await work.drain()
     assert entry_id(3) in publisher.acknowledged
 
@@ -127,12 +127,12 @@ async def test_given_an_entry_on_its_way_then_it_is_not_taken_again() -> None:
     )
     publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(ledger, publisher)
-    await work.submit(SHARD, batch(GOOD[0]))
+    await work.submit(ROUTE, batch(GOOD[0]))
     assert entry_id(0) in work.in_flight(STREAM)
     assert entry_id(0) not in work.in_flight("another stream")
 
-    await work.submit(SHARD, batch(GOOD[0]))
-    await work.submit(SHARD, batch(GOOD[0], GOOD[1]))
+    await work.submit(ROUTE, batch(GOOD[0]))
+    await work.submit(ROUTE, batch(GOOD[0], GOOD[1]))
     gate.set()
     await work.drain()
 
@@ -149,8 +149,8 @@ async def test_given_batches_on_their_way_when_abandoned_then_their_entries_stay
 
     ledger.before_commit = hang
     work = engine(ledger, publisher)
-    await work.submit(SHARD, batch(GOOD[0]))
-    await work.submit(SHARD, batch(GOOD[1]))
+    await work.submit(ROUTE, batch(GOOD[0]))
+    await work.submit(ROUTE, batch(GOOD[1]))
     await until(lambda: ledger.commits == 1)
 
     await work.abandon()
@@ -169,10 +169,10 @@ async def test_given_an_entry_to_be_tried_alone_then_nothing_else_is_on_its_way(
         await gate.wait()
 
     ledger.before_commit = wait
-    await work.submit(SHARD, batch(GOOD[0]))
-    alone = asyncio.create_task(work.submit(SHARD, batch(GOOD[1], deliveries=4, alone=True)))
+    await work.submit(ROUTE, batch(GOOD[0]))
+    alone = asyncio.create_task(work.submit(ROUTE, batch(GOOD[1], deliveries=4, alone=True)))
     await begun.wait()
-    beside = [asyncio.create_task(work.submit(SHARD, batch(GOOD[n]))) for n in (2, 3, 4)]
+    beside = [asyncio.create_task(work.submit(ROUTE, batch(GOOD[n]))) for n in (2, 3, 4)]
     await asyncio.sleep(0.01)
     assert ledger.loads == 1
     assert not alone.done()
@@ -195,7 +195,7 @@ async def test_given_a_try_alone_when_its_reader_stops_then_the_try_is_finished(
         await gate.wait()
 
     ledger.after_commit = wait
-    reader = asyncio.create_task(work.submit(SHARD, batch(GOOD[0], deliveries=4, alone=True)))
+    reader = asyncio.create_task(work.submit(ROUTE, batch(GOOD[0], deliveries=4, alone=True)))
     await begun.wait()
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -216,10 +216,10 @@ async def test_given_an_entry_that_waited_when_its_batch_is_on_its_way_then_it_i
     )
     publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(ledger, publisher)
-    await work.submit(SHARD, batch(GOOD[0], GOOD[1]))
+    await work.submit(ROUTE, batch(GOOD[0], GOOD[1]))
     await until(lambda: ledger.committed == 1)
 
-    again = asyncio.create_task(work._resubmit(SHARD, batch(GOOD[1])))
+    again = asyncio.create_task(work._resubmit(ROUTE, batch(GOOD[1])))
     await asyncio.sleep(0.02)
     assert not again.done()
     gate.set()

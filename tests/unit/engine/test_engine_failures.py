@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.support.doubles import (
-    SHARD,
+    ROUTE,
     STREAM,
     FakePublisher,
     FakeTries,
@@ -45,7 +45,7 @@ async def test_given_what_nothing_will_cure_then_the_engine_says_so_and_acks_not
         publisher.gate = fail
     failed = asyncio.create_task(work.until_failed())
 
-    await work.submit(SHARD, batch(GOOD[0]))
+    await work.submit(ROUTE, batch(GOOD[0]))
     await work.drain()
 
     with pytest.raises(type(error), match=str(error)):
@@ -71,7 +71,7 @@ async def test_given_servers_that_are_away_then_the_engine_waits_and_goes_on() -
     ledger.before_load = no_ledger
     work = engine(ledger, publisher)
 
-    await work.submit(SHARD, batch(GOOD[0], BAD))
+    await work.submit(ROUTE, batch(GOOD[0], BAD))
     await work.drain()
 
     assert (len(publisher.published), len(publisher.rejected), publisher.pending) == (1, 1, set())
@@ -102,7 +102,7 @@ async def _record_and_die(work: Engine, ledger: HookedLedger) -> None:
         await asyncio.Event().wait()
 
     ledger.after_commit = hang
-    await work.submit(SHARD, batch(*GOOD[:2]))
+    await work.submit(ROUTE, batch(*GOOD[:2]))
     await until(lambda: ledger.committed == 1)
     await work.abandon()
 
@@ -113,7 +113,7 @@ async def _record_and_die(work: Engine, ledger: HookedLedger) -> None:
 
 
 async def _whole(work: Engine, entries: Sequence[RawEntry]) -> None:
-    await work.submit(SHARD, batch(*entries))
+    await work.submit(ROUTE, batch(*entries))
     await work.drain()
 
 
@@ -152,7 +152,7 @@ async def test_given_an_entry_that_fails_unexpectedly_then_it_alone_is_poison() 
     Misjudging(work, {entry_id(2)}, RuntimeError("a defect of ours"))
 
     for at in (0, 4, 8):
-        await work.submit(SHARD, batch(*GOOD[at : at + 4]))
+        await work.submit(ROUTE, batch(*GOOD[at : at + 4]))
     await work.drain()
 
     assert (publisher.pending, tries.kept) == (set(), {})
@@ -169,7 +169,7 @@ async def test_given_an_entry_that_brought_the_process_down_too_often_then_it_is
     publisher, ledger = FakePublisher(entry_id(0)), HookedLedger()
     work = engine(ledger, publisher, tries=FakeTries({entry_id(0): 3}))
 
-    await work.submit(SHARD, batch(GOOD[0], deliveries=9, alone=True))
+    await work.submit(ROUTE, batch(GOOD[0], deliveries=9, alone=True))
 
     (letter,) = publisher.rejected
     assert (letter["data"]["code"], letter["data"]["deliveries"]) == ("poison", 9)
@@ -186,7 +186,7 @@ async def test_given_a_server_that_is_away_then_the_engine_says_that_it_waits() 
     ledger.before_load = away
     work = engine(ledger, publisher)
     assert work.waited_for() == {}
-    await work.submit(SHARD, batch(GOOD[0]))
+    await work.submit(ROUTE, batch(GOOD[0]))
     await until(lambda: "ledger" in work.waited_for())
     back.set()
     await work.drain()
@@ -205,7 +205,7 @@ async def test_given_a_batch_that_fails_after_its_commit_then_the_next_gives_way
 
     ledger.after_commit = fail
     for at in (0, 4, 8):
-        await work.submit(SHARD, batch(*GOOD[at : at + 4]))
+        await work.submit(ROUTE, batch(*GOOD[at : at + 4]))
     await work.drain()
 
     assert publisher.pending == set()
@@ -223,7 +223,7 @@ async def test_given_records_of_acceptance_that_are_not_ours_then_the_engine_sto
 
     work._origins.resolve = refuse  # type: ignore[method-assign,assignment]  # as a meddler's hash would
 
-    await work.submit(SHARD, batch(GOOD[0]))
+    await work.submit(ROUTE, batch(GOOD[0]))
 
     with pytest.raises(StreamRefused):
         await work.until_failed()

@@ -75,7 +75,7 @@ async def test_given_an_activation_when_the_next_batch_is_recorded_then_it_is_fo
         meter=EngineMetrics("0"),
     )
     students = ("s1", "s2", "s3")
-    await record(recorder, [admitted(one, n) for one in students for n in range(4)])
+    await record(recorder, [admitted(student, n) for student in students for n in range(4)])
     version = await memory.store("bkt", parameters_document(NEW), {}, "")
     await memory.activate(version, "better")
     portions: list[int] = []
@@ -86,7 +86,7 @@ async def test_given_an_activation_when_the_next_batch_is_recorded_then_it_is_fo
 
     monkeypatch.setattr(folding, "_REPLAYED_AT_ONCE", 4)
     monkeypatch.setattr(folding, "fold", noted)
-    results = await record(recorder, [admitted(one, 9) for one in students])
+    results = await record(recorder, [admitted(student, 9) for student in students])
 
-    assert sum(bool(one.events) for one in results) == 3
+    assert sum(bool(result.events) for result in results) == 3
     assert portions == [1, 1, 1]

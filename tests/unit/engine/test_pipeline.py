@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.doubles import (
     ROUTE,
-    SHARD,
     STREAM,
     FakePublisher,
     HookedLedger,
@@ -47,12 +46,12 @@ def pipeline(ledger: HookedLedger, publisher: FakePublisher) -> Pipeline:
 
 
 async def steps_of(work: Pipeline, entries: RawBatch) -> list[Step]:
-    return [step async for step in work.run(SHARD, entries)]
+    return [step async for step in work.run(ROUTE, entries)]
 
 
 async def test_given_a_batch_when_run_then_its_steps_come_in_order() -> None:
     ledger, publisher = HookedLedger(), FakePublisher(*map(entry_id, (0, 1, 20)))
-    steps = pipeline(ledger, publisher).run(SHARD, batch(BAD, *GOOD[:2]))
+    steps = pipeline(ledger, publisher).run(ROUTE, batch(BAD, *GOOD[:2]))
 
     seen = [
         (step, ledger.loads, ledger.commits, len(publisher.acknowledged)) async for step in steps
@@ -76,8 +75,8 @@ async def test_given_a_conflict_when_run_then_it_is_folded_and_committed_again()
     theirs = iter([admitted("s1", 9, entry=19)])
 
     async def interfere(_: Sequence[Commit]) -> None:
-        for one in theirs:
-            await record(recorder(ledger.inner), [one])
+        for rival in theirs:
+            await record(recorder(ledger.inner), [rival])
 
     ledger.before_commit = interfere
 
@@ -90,7 +89,7 @@ async def test_given_a_conflict_when_run_then_it_is_folded_and_committed_again()
 async def test_given_a_run_when_closed_before_commit_then_nothing_is_stored() -> None:
     ledger, publisher = HookedLedger(), FakePublisher(entry_id(0))
 
-    async with aclosing(pipeline(ledger, publisher).run(SHARD, batch(GOOD[0]))) as run:
+    async with aclosing(pipeline(ledger, publisher).run(ROUTE, batch(GOOD[0]))) as run:
         async for step in run:
             if step is Step.COMMIT:
                 break
@@ -106,7 +105,7 @@ async def test_given_a_ledger_away_when_not_to_wait_then_the_run_says_so() -> No
         raise LedgerUnavailable("gone")
 
     ledger.before_load = away
-    run = pipeline(ledger, publisher).run(SHARD, batch(GOOD[0]), wait_for_ledger=False)
+    run = pipeline(ledger, publisher).run(ROUTE, batch(GOOD[0]), wait_for_ledger=False)
 
     with pytest.raises(LedgerUnavailable):
         async for _ in run:
@@ -131,6 +130,11 @@ async def test_given_each_step_by_itself_then_the_events_are_those_of_a_run() ->
 
     await steps_of(pipeline(HookedLedger(), publisher), entries)
     assert (deferred, again) == ([], [])
-    events = [json.loads(event) for one in settled if one.recorded for event in one.events]
+    events = [
+        json.loads(event)
+        for settled_entry in settled
+        if settled_entry.recorded
+        for event in settled_entry.events
+    ]
     assert events == publisher.published
-    assert [one.entry.entry_id for one in settled] == publisher.acknowledged
+    assert [settled_entry.entry.entry_id for settled_entry in settled] == publisher.acknowledged

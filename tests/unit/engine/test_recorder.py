@@ -32,10 +32,12 @@ from workers.operations.repair.verifying import differences
 
 async def assert_state(ledger: AuditLedger, *applied: Admitted) -> None:
     """The ledger has these responses of a learner and no others, and the state they give."""
-    log = {one.response.response_id: one.response for one in applied}
-    (found,) = await ledger.stored([applied[0].key])
-    assert {one.response_id: one for one in found.log} == log
-    assert not list(differences(found, replay(list(log.values()), PARAMETERS), PARAMETERS))
+    log = {
+        admitted_entry.response.response_id: admitted_entry.response for admitted_entry in applied
+    }
+    (learner,) = await ledger.stored([applied[0].key])
+    assert {response.response_id: response for response in learner.log} == log
+    assert not list(differences(learner, replay(list(log.values()), PARAMETERS), PARAMETERS))
 
 
 async def test_given_new_responses_when_recorded_then_each_publishes_one_event_per_concept() -> (
@@ -48,7 +50,7 @@ async def test_given_new_responses_when_recorded_then_each_publishes_one_event_p
 
     results = by_entry(await record(recorder(ledger, meter), [second, other, first]))
 
-    events = {name: events_of(one) for name, one in results.items()}
+    events = {name: events_of(result) for name, result in results.items()}
     assert [e["data"]["concept_id"] for e in events[entry_id(2)]] == ["a", "b"]
     assert [e["data"]["attempts"] for e in events[entry_id(2)]] == [2, 1]
     assert [e["data"]["attempts"] for e in events[entry_id(4)]] == [1]
@@ -58,8 +60,8 @@ async def test_given_new_responses_when_recorded_then_each_publishes_one_event_p
     # Entry 4 holds the earlier answer: it takes the lower version, whenever it came.
     assert 0 < results[entry_id(4)].version < results[entry_id(2)].version
     for name in events:
-        for one in results[name].events:
-            MasteryChanged.model_validate_json(one)
+        for event in results[name].events:
+            MasteryChanged.model_validate_json(event)
     await assert_state(ledger, first, second)
     await assert_state(ledger, other)
     assert counted(meter, "responses_applied") == 3
@@ -75,8 +77,8 @@ async def test_given_a_late_response_when_recorded_then_it_tells_what_is_current
     (result,) = await record(recorder(ledger, meter), [late])
 
     await assert_state(ledger, *later, late)
-    (found,) = await ledger.stored([late.key])
-    mastery = {row.concept_id: row.mastery for row in found.concepts}
+    (learner,) = await ledger.stored([late.key])
+    mastery = {row.concept_id: row.mastery for row in learner.concepts}
     of_a, of_b = events_of(result)
     assert of_a["data"]["mastery"] == mastery["a"]
     assert of_b["data"]["mastery"] == mastery["b"]
@@ -85,7 +87,7 @@ async def test_given_a_late_response_when_recorded_then_it_tells_what_is_current
         of_b["data"]["answered_at"],
     )
     assert of_a["data"]["last_answered_at"][:19] == moment(5)[:19]
-    assert of_a["data"]["version"] == found.version
+    assert of_a["data"]["version"] == learner.version
     assert counted(meter, "responses_late") == 1
 
 
@@ -96,7 +98,7 @@ async def test_given_a_repeat_in_the_batch_when_recorded_then_the_first_entry_ow
     results = by_entry(await record(recorder(ledger, meter), entries))
 
     assert [len(results[entry_id(n)].events) for n in (5, 6, 7)] == [1, 0, 0]
-    assert all(one.refusal is None for one in results.values())
+    assert all(result.refusal is None for result in results.values())
     await assert_state(ledger, entries[0])
     assert counted(meter, "responses_applied") == 1
     assert counted(meter, "responses_duplicate") == 2
@@ -104,11 +106,11 @@ async def test_given_a_repeat_in_the_batch_when_recorded_then_the_first_entry_ow
 
 async def test_given_a_repeat_in_a_later_batch_when_recorded_then_it_publishes_nothing() -> None:
     ledger, meter = MemoryLedger(), EngineMetrics("0")
-    one = recorder(ledger, meter)
-    await record(one, [admitted(number=1, entry=5)])
+    work = recorder(ledger, meter)
+    await record(work, [admitted(number=1, entry=5)])
 
     results = by_entry(
-        await record(one, [admitted(number=1, entry=8), admitted(number=2, entry=9)])
+        await record(work, [admitted(number=1, entry=8), admitted(number=2, entry=9)])
     )
 
     assert [len(results[entry_id(n)].events) for n in (8, 9)] == [0, 1]
@@ -125,9 +127,9 @@ async def test_given_the_owner_again_when_recorded_then_it_publishes_the_stored_
 
     again = by_entry(await record(recorder(ledger), entries))
 
-    for name, one in first.items():
-        assert again[name].version == one.version
-        assert events_of(again[name]) == events_of(one)
+    for name, result in first.items():
+        assert again[name].version == result.version
+        assert events_of(again[name]) == events_of(result)
 
 
 async def test_given_the_owner_behind_a_repeat_in_one_batch_then_the_owner_publishes() -> None:
@@ -216,8 +218,8 @@ async def test_given_another_worker_in_between_when_recorded_then_it_is_folded_a
     turns = iter(theirs)
 
     async def interfere(_: Sequence[Commit]) -> None:
-        for one in turns:
-            await record(recorder(ledger.inner), [one])
+        for turn in turns:
+            await record(recorder(ledger.inner), [turn])
             return
 
     ledger.before_commit = interfere
@@ -229,7 +231,7 @@ async def test_given_another_worker_in_between_when_recorded_then_it_is_folded_a
     assert ledger.loads == 1
     assert counted(meter, "commit_conflicts") == 2
     assert counted(meter, "responses_applied") == 3
-    assert all(len(one.events) == 1 and one.version for one in results.values())
+    assert all(len(result.events) == 1 and result.version for result in results.values())
 
 
 async def test_given_a_known_response_beside_a_new_one_in_conflict_then_each_ends_once() -> None:
@@ -239,8 +241,8 @@ async def test_given_a_known_response_beside_a_new_one_in_conflict_then_each_end
     theirs = iter([admitted(number=6)])
 
     async def interfere(_: Sequence[Commit]) -> None:
-        for one in theirs:
-            await record(recorder(ledger.inner), [one])
+        for rival in theirs:
+            await record(recorder(ledger.inner), [rival])
 
     ledger.before_commit = interfere
     results = by_entry(await record(recorder(ledger), [known, new]))
@@ -257,8 +259,8 @@ async def test_given_the_same_response_committed_by_another_in_between_then_only
     theirs = iter([admitted(number=1, entry=30)])
 
     async def interfere(_: Sequence[Commit]) -> None:
-        for one in theirs:
-            await record(recorder(ledger.inner), [one])
+        for rival in theirs:
+            await record(recorder(ledger.inner), [rival])
 
     ledger.before_commit = interfere
     mine = [admitted(number=1, entry=5), admitted(number=1, entry=6, item_id="x")]
@@ -274,9 +276,9 @@ async def test_given_one_student_id_in_two_tenants_then_responses_of_one_id_stay
 
     results = by_entry(await record(recorder(ledger), entries))
 
-    (one,), (other,) = (events_of(results[entry_id(n)]) for n in (1, 2))
-    assert one["id"] != other["id"]
-    assert (one["data"]["tenant_id"], other["data"]["tenant_id"]) == ("school-7", "other")
+    (event,), (other,) = (events_of(results[entry_id(n)]) for n in (1, 2))
+    assert event["id"] != other["id"]
+    assert (event["data"]["tenant_id"], other["data"]["tenant_id"]) == ("school-7", "other")
     await assert_state(ledger, entries[0])
     await assert_state(ledger, entries[1])
 
@@ -294,5 +296,5 @@ async def test_given_a_batch_then_each_learner_is_asked_for_once_with_each_respo
         [admitted("s1", 1), admitted("s2", 1, entry=2), admitted("s1", 1, entry=3)],
     )
 
-    assert [one.key for one in asked] == [key_of("s1"), key_of("s2")]
-    assert [len(one.responses) for one in asked] == [1, 1]
+    assert [learner.key for learner in asked] == [key_of("s1"), key_of("s2")]
+    assert [len(task.responses) for task in asked] == [1, 1]

@@ -32,7 +32,9 @@ async def test_given_a_ledger_that_is_away_then_it_is_waited_for(when: str) -> N
     results = by_entry(await record(recorder(ledger, meter), entries))
 
     assert [len(results[entry_id(n)].events) for n in (1, 2, 3)] == [1, 1, 1]
-    assert [len(one.log) for one in await ledger.inner.stored([key_of("s1"), key_of("s2")])] == [
+    assert [
+        len(learner.log) for learner in await ledger.inner.stored([key_of("s1"), key_of("s2")])
+    ] == [
         2,
         1,
     ]

@@ -47,7 +47,7 @@ class Trial:
     """
 
     def __init__(self, entries: Sequence[Admitted], seed: int, crashes: float) -> None:
-        self.entries = {one.entry.entry_id: one for one in entries}
+        self.entries = {admitted_entry.entry.entry_id: admitted_entry for admitted_entry in entries}
         self.publisher = FakePublisher(*self.entries)
         self.ledger = MemoryLedger()
         self._draw = random.Random(seed)
@@ -91,17 +91,19 @@ def streams(draw: st.DrawFn) -> list[Admitted]:
     """Entries of two students' responses: late, repeated, a few with another content."""
     entries = []
     for student in STUDENTS:
-        for one in draw(logs(max_size=8)):
+        for response in draw(logs(max_size=8)):
             for copy in range(draw(st.sampled_from((1, 1, 2, 3)))):
                 altered = copy > 0 and draw(st.integers(0, 5)) == 0
-                entries.append((student, one._replace(item_id="another") if altered else one))
+                entries.append(
+                    (student, response._replace(item_id="another") if altered else response)
+                )
     shuffled = draw(st.permutations(entries))
     return [_admitted(*pair, number) for number, pair in enumerate(shuffled)]
 
 
-def _admitted(student: str, one: Response, number: int) -> Admitted:
+def _admitted(student: str, response: Response, number: int) -> Admitted:
     made = admitted(student, number)
-    return made._replace(response=one, key=LearnerKey("school-7", student))
+    return made._replace(response=response, key=LearnerKey("school-7", student))
 
 
 @settings(max_examples=examples(150))
@@ -112,19 +114,19 @@ def test_given_any_interleaving_when_all_is_acknowledged_then_state_and_events_a
     trial = Trial(entries, seed, crashes)
     asyncio.run(trial.run())
 
-    found = asyncio.run(trial.ledger.stored([LearnerKey("school-7", s) for s in STUDENTS]))
-    log = {(one.key, row.response_id): row for one in found for row in one.log}
-    assert log.keys() == {(one.key, one.response.response_id) for one in entries}
-    for one in found:
-        assert not list(differences(one, replay(one.log, PARAMETERS), PARAMETERS))
-        _assert_oracle(one.log, {row.concept_id: row for row in one.concepts})
+    learners = asyncio.run(trial.ledger.stored([LearnerKey("school-7", s) for s in STUDENTS]))
+    log = {(learner.key, row.response_id): row for learner in learners for row in learner.log}
+    assert log.keys() == {(entry.key, entry.response.response_id) for entry in entries}
+    for learner in learners:
+        assert not list(differences(learner, replay(learner.log, PARAMETERS), PARAMETERS))
+        _assert_oracle(learner.log, {row.concept_id: row for row in learner.concepts})
 
     assert sorted(trial.publisher.acknowledged) == sorted(trial.entries)
     _assert_events(trial, log)
     refused = {e.entry.entry_id for e in entries if e.response.item_id != _of(log, e).item_id}
     rejections = [event["data"] for event in trial.publisher.rejected]
-    assert {one["entry_id"] for one in rejections} == refused
-    assert [one["code"] for one in rejections] == ["conflict"] * len(refused)
+    assert {rejection["entry_id"] for rejection in rejections} == refused
+    assert [rejection["code"] for rejection in rejections] == ["conflict"] * len(refused)
 
 
 def _of(log: dict[tuple[LearnerKey, str], Response], entry: Admitted) -> Response:

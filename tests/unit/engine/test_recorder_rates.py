@@ -46,15 +46,18 @@ def limited(ledger: RecordingLedger, most: int = 3, unit: str = "minute") -> Rec
 def codes(results: Sequence[Settled]) -> list[RejectionCode | None]:
     """Return the ends of entries, in the order of their ids."""
     ordered = sorted(results, key=place)
-    return [None if one.refusal is None else one.refusal.code for one in ordered]
+    return [
+        None if settled_entry.refusal is None else settled_entry.refusal.code
+        for settled_entry in ordered
+    ]
 
 
-def place(one: Settled) -> tuple[int, ...]:
-    return tuple(map(int, one.entry.entry_id.split("-")))
+def place(settled_entry: Settled) -> tuple[int, ...]:
+    return tuple(map(int, settled_entry.entry.entry_id.split("-")))
 
 
-def delegated(one: Admitted) -> Admitted:
-    return one._replace(delegated=True)
+def delegated(entry: Admitted) -> Admitted:
+    return entry._replace(delegated=True)
 
 
 OVER = RejectionCode.RATE_LIMITED
@@ -163,28 +166,38 @@ async def test_given_many_workers_and_redeliveries_when_recorded_then_each_windo
     draw = random.Random(seed)
     ledger = MemoryLedger()
     entries = [admitted(number=n, entry=draw.randrange(600) * 1) for n in range(120)]
-    entries = list({one.entry.entry_id: one for one in entries}.values())
+    entries = list(
+        {admitted_entry.entry.entry_id: admitted_entry for admitted_entry in entries}.values()
+    )
     delivered = draw.sample(entries + draw.sample(entries, 30), len(entries) + 30)
     ended: dict[str, list[RejectionCode | None]] = {}
 
     async def worker(part: list[Admitted]) -> None:
         hooked = HookedLedger(ledger)
         for at in range(0, len(part), 7):
-            some = list({one.entry.entry_id: one for one in part[at : at + 7]}.values())
-            for one in await record(limited(hooked, most=4), some):
-                code = None if one.refusal is None else one.refusal.code
-                ended.setdefault(one.entry.entry_id, []).append(code)
+            some = list(
+                {
+                    admitted_entry.entry.entry_id: admitted_entry
+                    for admitted_entry in part[at : at + 7]
+                }.values()
+            )
+            for settled_entry in await record(limited(hooked, most=4), some):
+                code = None if settled_entry.refusal is None else settled_entry.refusal.code
+                ended.setdefault(settled_entry.entry.entry_id, []).append(code)
 
     await asyncio.gather(*(worker(delivered[n::3]) for n in range(3)))
 
-    windows = Counter(int(one.entry.entry_id[:-5]) // 60 for one in entries)
+    windows = Counter(int(admitted_entry.entry.entry_id[:-5]) // 60 for admitted_entry in entries)
     (stored,) = await ledger.stored([key_of()])
     assert stored.windows == {window * 60: min(4, count) for window, count in windows.items()}
     assert len(stored.log) == sum(stored.windows.values())
-    recorded = {one.response_id for one in stored.log}
-    for one in entries:
-        let_through = one.response.response_id in recorded
-        assert (ended[one.entry.entry_id] == [None] * len(ended[one.entry.entry_id])) == let_through
+    recorded = {response.response_id for response in stored.log}
+    for admitted_entry in entries:
+        let_through = admitted_entry.response.response_id in recorded
+        assert (
+            ended[admitted_entry.entry.entry_id]
+            == [None] * len(ended[admitted_entry.entry.entry_id])
+        ) == let_through
 
 
 # Erasures
@@ -202,7 +215,7 @@ async def test_given_an_erasure_in_between_when_recorded_then_it_ends_as_nothing
     results = await record(limited(hooked), [admitted(number=1), admitted(number=2)])
 
     assert codes(results) == [None, None]
-    assert all(not one.events for one in results)
+    assert all(not result.events for result in results)
     assert (await ledger.stored([key_of()]))[0].version == 0
     assert hooked.commits == 1
 
@@ -221,7 +234,7 @@ async def test_given_an_erased_learner_when_entries_come_then_only_the_later_cou
     results = by_entry(await record(limited(ledger), batch))
 
     assert [len(results[entry_id(n)].events) for n in (4, 5, 6, 7)] == [0, 0, 1, 1]
-    assert all(one.refusal is None for one in results.values())
+    assert all(result.refusal is None for result in results.values())
     (stored,) = await ledger.stored([key_of()])
     assert {row.concept_id for row in stored.concepts} == {"after", "fractions.add"}
 

@@ -38,7 +38,7 @@ class _Ledger(MemoryLedger):
             self.away -= 1
             raise LedgerUnavailable("away")
         concepts, items = list(concepts), list(items)
-        self.asked.append(([one.id for one in concepts], [one.id for one in items]))
+        self.asked.append(([concept.id for concept in concepts], [item.id for item in items]))
         return await super().registered(concepts, items)
 
     async def register(self, *names: str, tenant: str = TENANT) -> None:
@@ -70,7 +70,7 @@ async def test_given_registered_names_when_recorded_then_they_are_asked_for_once
     results = await record(work, first)
     again = await record(work, [admitted(number=2, item_id="q1", concept_ids=["a"])])
 
-    assert [one.refusal for one in (*results, *again)] == [None] * 3
+    assert [settled_entry.refusal for settled_entry in (*results, *again)] == [None] * 3
     assert ledger.asked == [(["a", "b"], ["q1", "q2"])]
 
 
@@ -99,29 +99,32 @@ async def test_given_an_unknown_name_when_recorded_then_it_alone_is_not_found(
         ],
     )
 
-    refused = [one for one in results if one.refusal is not None]
+    refused = [result for result in results if result.refusal is not None]
     assert len(refused) == 2
-    for one in refused:
-        assert one.refusal is not None
-        assert (one.refusal.code, one.refusal.field) == (RejectionCode.NOT_FOUND, field)
-        assert one.refusal.code.status == 404
-        assert f"{field} is {value}, and no " in one.refusal.reason
-        assert "'school-7'" in one.refusal.reason
-        assert "mastery concepts import" in one.refusal.reason
-        assert "mastery rejected redrive" in one.refusal.reason
+    for settled_entry in refused:
+        assert settled_entry.refusal is not None
+        assert (settled_entry.refusal.code, settled_entry.refusal.field) == (
+            RejectionCode.NOT_FOUND,
+            field,
+        )
+        assert settled_entry.refusal.code.status == 404
+        assert f"{field} is {value}, and no " in settled_entry.refusal.reason
+        assert "'school-7'" in settled_entry.refusal.reason
+        assert "mastery concepts import" in settled_entry.refusal.reason
+        assert "mastery rejected redrive" in settled_entry.refusal.reason
     (stored,) = await ledger.stored([key_of()])
-    assert [one.item_id for one in stored.log] == ["q1"]
+    assert [response.item_id for response in stored.log] == ["q1"]
 
 
 async def test_given_an_import_when_the_event_comes_again_then_it_counts() -> None:
     ledger = _Ledger()
     work = strict(ledger)
-    one = admitted(number=0, item_id="q1", concept_ids=["a"])
-    (refused,) = await record(work, [one])
+    entry = admitted(number=0, item_id="q1", concept_ids=["a"])
+    (refused,) = await record(work, [entry])
     assert refused.refusal is not None
 
     await ledger.register("a", "q1")
-    (result,) = await record(work, [one])
+    (result,) = await record(work, [entry])
 
     assert result.refusal is None
     assert len(result.events) == 1
@@ -129,11 +132,11 @@ async def test_given_an_import_when_the_event_comes_again_then_it_counts() -> No
 
 async def test_given_a_response_that_is_recorded_when_it_comes_again_then_it_is_as_before() -> None:
     ledger = _Ledger()
-    one = admitted(number=0, item_id="q1", concept_ids=["a"])
-    (first,) = await record(recorder(ledger), [one])
+    entry = admitted(number=0, item_id="q1", concept_ids=["a"])
+    (first,) = await record(recorder(ledger), [entry])
 
     repeat = admitted(number=0, entry=5, item_id="q1", concept_ids=["a"])
-    results = by_entry(await record(strict(ledger), [one, repeat, admitted(number=1)]))
+    results = by_entry(await record(strict(ledger), [entry, repeat, admitted(number=1)]))
 
     owner, copy, other = (results[entry_id(number)] for number in (0, 5, 1))
     assert first.events == owner.events

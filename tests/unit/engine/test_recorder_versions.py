@@ -69,7 +69,7 @@ class Office:
         source = ParametersSource(self.memory, 0.95)
         assert (await source.refresh()).version == version
         pages = [page async for page in verify(self.memory, source)]
-        assert [one for page in pages for one in page.differences] == []
+        assert [difference for page in pages for difference in page.differences] == []
         assert sum(page.outdated for page in pages) == 0
 
 
@@ -93,7 +93,7 @@ class Desk:
 
 
 def published(results: list[Settled]) -> int:
-    return sum(one.recorded is not None for one in results)
+    return sum(result.recorded is not None for result in results)
 
 
 async def test_given_an_activation_nobody_noticed_when_recorded_then_it_is_under_the_new() -> None:
@@ -121,8 +121,10 @@ async def test_given_parameters_with_a_covariance_when_recorded_then_no_concept_
 
     results = await worker.record(admitted("s1", 2), admitted("s1", 3))
 
-    assert [len(one.events) for one in results] == [1, 1]
-    assert all(json.loads(e)["data"]["mastery_interval"] for one in results for e in one.events)
+    assert [len(result.events) for result in results] == [1, 1]
+    assert all(
+        json.loads(e)["data"]["mastery_interval"] for result in results for e in result.events
+    )
 
 
 async def test_given_an_activation_after_the_load_when_committed_then_all_is_folded_again() -> None:
@@ -173,7 +175,7 @@ async def test_given_a_rate_and_an_activation_in_between_then_what_is_over_is_re
     results = await worker.record(*(admitted("s1", number) for number in range(4)), admitted("s2"))
 
     assert published(results) == 3
-    assert sum(one.refusal is not None for one in results) == 2
+    assert sum(result.refusal is not None for result in results) == 2
     await office.assert_all_under(version)
 
 
@@ -226,16 +228,20 @@ async def test_given_workers_replays_and_activations_at_once_then_the_last_versi
             await _replayer(office, ParametersSource(office.memory, 0.95)).replay()
 
     replaying = asyncio.create_task(replays())
-    found = await asyncio.gather(*map(work, workers))
+    results_of_workers = await asyncio.gather(*map(work, workers))
     await replaying
 
     last = await office.memory.active_version()
     await _replayer(office, workers[0].source).replay()
     await office.assert_all_under(last)
-    logged = [one for key in map(key_of, STUDENTS) for one in await office.memory.stored([key])]
-    assert sum(len(one.responses) for one in logged) == len(entries)
+    logged = [
+        learner for key in map(key_of, STUDENTS) for learner in await office.memory.stored([key])
+    ]
+    assert sum(len(learner.responses) for learner in logged) == len(entries)
     # The owner's entry publishes, whoever sees it through: the same events each time.
-    said = {event for results in found for one in results for event in one.events}
+    said = {
+        event for results in results_of_workers for result in results for event in result.events
+    }
     ids = Counter(json.loads(event)["id"] for event in said)
     assert len(said) >= len(entries)
     assert set(ids.values()) == {1}

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.support.doubles import (
-    SHARD,
+    ROUTE,
     STREAM,
     FakePublisher,
     HookedLedger,
@@ -42,7 +42,7 @@ async def resumed(work: Engine) -> AsyncIterator[None]:
 
 
 async def submit(work: Engine, *entries: RawEntry) -> None:
-    await work.submit(SHARD, batch(*entries))
+    await work.submit(ROUTE, batch(*entries))
     await work.drain()
 
 

@@ -106,22 +106,22 @@ def test_given_a_record_all_of_one_kind_then_all_numbers_stay_finite_and_inside(
         assert 0.5 <= state.mantissa < 1.0
         assert math.isfinite(state.concept_offset)
         assert state.offset_variance >= 0.0
-    (found,) = estimates([learner.abilities["math"]])
-    assert math.isfinite(found.theta)
-    assert 0.0 < found.standard_error < 100.0
+    (estimate,) = estimates([learner.abilities["math"]])
+    assert math.isfinite(estimate.theta)
+    assert 0.0 < estimate.standard_error < 100.0
 
 
 def test_given_all_wrong_or_all_right_on_a_bank_then_ability_has_their_sign() -> None:
     items = {f"q{k}": ItemParameters(k / 10 - 2, 1.5) for k in range(40)}
     parameters = Parameters(items=items, any_scale=ScaleParameters())
-    found = {}
+    by_score = {}
     for score in (0.0, 1.0):
         learner = Learner()
         for k in range(40):
             apply(learner, answer(k, score=score, item=f"q{k}"), parameters)
-        found[score] = learner.abilities["default"].mean
-    assert -6.0 < found[0.0] < -2.0
-    assert 2.0 < found[1.0] < 6.0
+        by_score[score] = learner.abilities["default"].mean
+    assert -6.0 < by_score[0.0] < -2.0
+    assert 2.0 < by_score[1.0] < 6.0
 
 
 def test_given_concepts_that_deviate_when_answered_then_each_takes_its_share() -> None:

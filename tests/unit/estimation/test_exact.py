@@ -16,13 +16,13 @@ def exact(model: BktParameters, scores: list[int]) -> list[Fraction]:
     known, learn, guess, slip, forget = (
         Fraction(getattr(model, name)) for name in ("prior", "learn", "guess", "slip", "forget")
     )
-    found = []
+    predictions = []
     for score in scores:
         right = known * (1 - slip) + (1 - known) * guess
-        found.append(right)
+        predictions.append(right)
         posterior = known * (1 - slip) / right if score else known * slip / (1 - right)
         known = posterior * (1 - forget) + (1 - posterior) * learn
-    return found
+    return predictions
 
 
 @pytest.mark.parametrize("kind", ["mixed", "right", "wrong", "right then wrong"])
@@ -47,5 +47,5 @@ def test_given_answers_when_predicted_then_it_is_exact_to_1e_14(
     }[kind]
     learner, parameters = Learner(), Parameters(default=model)
     for k, (score, expected) in enumerate(zip(scores, exact(model, scores), strict=True)):
-        found = apply(learner, answer(k, score=score), parameters).probability_correct
-        assert abs(Fraction(found) - expected) <= Fraction(1, 10**14)
+        probability = apply(learner, answer(k, score=score), parameters).probability_correct
+        assert abs(Fraction(probability) - expected) <= Fraction(1, 10**14)

@@ -50,10 +50,10 @@ def odds_of(mantissa: float, exponent: int) -> Fraction:
 def test_given_odds_of_any_size_when_updated_then_they_are_the_exact_ones(
     mantissa: float, exponent: int, ratio: float, learn: float, forget: float
 ) -> None:
-    found = update(mantissa, exponent, ratio, learn, forget)
+    updated = update(mantissa, exponent, ratio, learn, forget)
     expected = exact_odds(odds_of(mantissa * ratio, exponent), learn, forget)
-    assert abs(odds_of(*found) / expected - 1) < Fraction(1, 10**15)
-    assert 0.5 <= found[0] < 1.0
+    assert abs(odds_of(*updated) / expected - 1) < Fraction(1, 10**15)
+    assert 0.5 <= updated[0] < 1.0
 
 
 @given(mantissas, exponents, chances, chances)
@@ -61,7 +61,7 @@ def test_given_odds_of_any_size_when_moved_then_the_gradient_is_exact(
     mantissa: float, exponent: int, learn: float, forget: float
 ) -> None:
     model = replace(CLASSICAL, learn=learn, forget=forget)
-    found = gradient_of_transition((1.0, 0.0, 0.5, 0.0, 0.0), (mantissa, exponent), model)
+    gradient = gradient_of_transition((1.0, 0.0, 0.5, 0.0, 0.0), (mantissa, exponent), model)
     q, t, f = odds_of(mantissa, exponent), Fraction(learn), Fraction(forget)
     knew = q * (1 - f) / (q * (1 - f) + t)
     forgot = q * f / (q * f + 1 - t)
@@ -72,7 +72,7 @@ def test_given_odds_of_any_size_when_moved_then_the_gradient_is_exact(
         Fraction(0),
         -(f * knew + (1 - f) * forgot),
     )
-    for value, wanted in zip(found, expected, strict=True):
+    for value, wanted in zip(gradient, expected, strict=True):
         assert abs(Fraction(value) - wanted) < Fraction(1, 10**15)
 
 
@@ -80,9 +80,9 @@ def test_given_odds_of_any_size_when_moved_then_the_gradient_is_exact(
 def test_given_odds_of_any_size_when_time_passes_then_the_gradient_is_exact(
     mantissa: float, exponent: int, lost: float
 ) -> None:
-    (found,) = gradient_of_loss((1.0,), (mantissa, exponent), lost)
+    (gradient,) = gradient_of_loss((1.0,), (mantissa, exponent), lost)
     q, f = odds_of(mantissa, exponent), Fraction(lost)
-    assert abs(Fraction(found) - (1 - q * f / (q * f + 1))) < Fraction(1, 10**15)
+    assert abs(Fraction(gradient) - (1 - q * f / (q * f + 1))) < Fraction(1, 10**15)
 
 
 @pytest.mark.parametrize("covariance", [(), ((0.1, 0.0, 0.0, 0.0, 0.0), *((0.0,) * 5,) * 4)])
@@ -107,4 +107,4 @@ def test_given_500_right_answers_when_a_day_passes_then_the_next_one_applies(
     assert after.attempts == 501
     assert 0.1 <= after.mastery <= 1.0
     assert len(after.gradient) == len(covariance)
-    assert all(-1e3 < one < 1e3 for one in after.gradient)
+    assert all(-1e3 < value < 1e3 for value in after.gradient)

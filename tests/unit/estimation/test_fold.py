@@ -70,7 +70,7 @@ class DictLedger:
         for name in ("concepts", "abilities", "sessions"):
             # Nothing but what is named is stored.
             now = getattr(folded.learner, name)
-            getattr(self.learner, name).update({one: now[one] for one in getattr(folded, name)})
+            getattr(self.learner, name).update({id_: now[id_] for id_ in getattr(folded, name)})
         self.learner.last = folded.learner.last
         self.learner.parameters_version = folded.learner.parameters_version
         self._keep_snapshots(folded, len(self.log), len(self.log) + len(new))

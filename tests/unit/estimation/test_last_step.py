@@ -66,8 +66,10 @@ def without_weights(parameters: Parameters) -> Parameters:
 
     return replace(
         parameters,
-        concepts={name: replace(one, prediction=None) for name, one in parameters.concepts.items()},
-        scales={name: plain(one) for name, one in parameters.scales.items()},
+        concepts={
+            name: replace(concept, prediction=None) for name, concept in parameters.concepts.items()
+        },
+        scales={name: plain(scale) for name, scale in parameters.scales.items()},
         any_scale=None if parameters.any_scale is None else plain(parameters.any_scale),
     )
 
@@ -81,9 +83,16 @@ def test_given_what_is_seen_then_the_logit_is_features_times_weights(
     weights: PredictionWeights, seen: Any, again: bool
 ) -> None:
     z, chance, mastery, sums, attempts = seen
-    one = [np.array([value]) for value in (z, *chance, mastery, *sums, attempts, float(again))]
+    sources = [np.array([value]) for value in (z, *chance, mastery, *sums, attempts, float(again))]
     row = features(
-        FeatureSources(one[0], (one[1], one[2]), one[3], (one[4], one[5]), one[6], one[7])
+        FeatureSources(
+            sources[0],
+            (sources[1], sources[2]),
+            sources[3],
+            (sources[4], sources[5]),
+            sources[6],
+            sources[7],
+        )
     )
     assert row.shape == (1, len(FEATURES))
     expected = float(np.clip(row @ np.array(weights.numbers), -30.0, 30.0)[0])
@@ -161,9 +170,9 @@ def test_given_concepts_and_credit_then_prediction_is_the_hand_computed() -> Non
         for name, wanted in zip(response.concept_ids, each, strict=True):
             told = concept_prediction(learner, name, response, STEPPED)
             assert told == pytest.approx(wanted, abs=1e-12)
-        found = apply(learner, response, STEPPED)
-        assert found.concepts == pytest.approx(each, abs=1e-12)
-        assert found.probability_correct == pytest.approx(whole, abs=1e-12)
+        applied = apply(learner, response, STEPPED)
+        assert applied.concepts == pytest.approx(each, abs=1e-12)
+        assert applied.probability_correct == pytest.approx(whole, abs=1e-12)
 
 
 @settings(max_examples=examples(60))
@@ -273,7 +282,7 @@ def test_given_a_shuffled_log_then_replay_is_the_incremental_fold(
     data: st.DataObject, log: list[Response], parameters: Parameters
 ) -> None:
     learner = Learner(parameters_version=parameters.version)
-    ordered = sorted(log, key=lambda one: one.position)
+    ordered = sorted(log, key=lambda answer: answer.position)
     for response in ordered:
         apply(learner, response, parameters)
     assert replay(data.draw(st.permutations(log)), parameters) == learner
@@ -291,4 +300,4 @@ def test_given_a_long_mixed_log_then_predictions_lie_strictly_inside() -> None:
     for response in learner_log(400, seed=3):
         told = apply(learner, response, LAST_STEP)
         assert 0.0 < told.probability_correct < 1.0
-        assert all(0.0 < one < 1.0 for one in told.concepts)
+        assert all(0.0 < chance < 1.0 for chance in told.concepts)

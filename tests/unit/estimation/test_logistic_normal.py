@@ -65,9 +65,9 @@ def moved(item: ItemParameters, mean: float, variance: float, score: float) -> t
 @pytest.mark.parametrize("w", [0.0, 0.01, 0.3, 1.0, 4.0, 13.5, 60.0, 100.0])
 def test_given_any_logit_when_averaged_then_the_chance_is_the_integrals(w: float) -> None:
     for x in np.linspace(-40.0, 40.0, 161):
-        found = logistic_normal(float(x), w)
-        assert abs(found.right - exact(float(x), w)) <= 6e-5
-        assert abs(found.wrong - exact(-float(x), w)) <= 6e-5
+        integral = logistic_normal(float(x), w)
+        assert abs(integral.right - exact(float(x), w)) <= 6e-5
+        assert abs(integral.wrong - exact(-float(x), w)) <= 6e-5
 
 
 @pytest.mark.parametrize("w", [0.0, 0.3, 4.0, 13.5])
@@ -114,9 +114,9 @@ def test_given_asymptotes_or_steps_then_moments_are_the_posteriors(
     item: ItemParameters, variance: float, score: float
 ) -> None:
     for mean in (-8.0, -3.0, -1.0, 0.0, 0.4, 1.7, 4.0, 9.0):
-        found, error = moved(item, mean, variance, score)
+        variance_after, error = moved(item, mean, variance, score)
         expected_mean, expected_error = posterior(item, mean, variance, score)
-        assert abs(found - expected_mean) <= 0.02 * expected_error
+        assert abs(variance_after - expected_mean) <= 0.02 * expected_error
         assert abs(error - expected_error) <= 0.02 * expected_error
 
 
@@ -130,21 +130,21 @@ def test_given_many_answers_when_taken_at_once_then_each_is_as_taken_alone(
         alone = logistic_normal(case[0], case[1])
         together = [float(column[at]) for column in many]
         assert together == pytest.approx(list(alone), rel=1e-11, abs=1e-12)
-        found = [float(column[at]) for column in evidences]
-        assert found == pytest.approx(list(evidence_of_logit(*case)), rel=1e-11, abs=1e-12)
+        values = [float(column[at]) for column in evidences]
+        assert values == pytest.approx(list(evidence_of_logit(*case)), rel=1e-11, abs=1e-12)
 
 
 @given(LOGITS, VARIANCES, SCORES)
 def test_given_right_and_wrong_changed_about_then_all_is_mirrored(
     x: float, w: float, score: float
 ) -> None:
-    one, other = logistic_normal(x, w), logistic_normal(-x, w)
-    assert (one.right, one.wrong) == pytest.approx((other.wrong, other.right), abs=1e-12)
-    assert one.slope == pytest.approx(other.slope, rel=1e-11)
-    assert one.bend == pytest.approx(-other.bend, rel=1e-11, abs=1e-300)
-    assert one.right + one.wrong == pytest.approx(1.0, abs=1e-12)
-    assert 0.0 < one.right <= 1.0
-    assert one.slope >= 0.0
+    integral, other = logistic_normal(x, w), logistic_normal(-x, w)
+    assert (integral.right, integral.wrong) == pytest.approx((other.wrong, other.right), abs=1e-12)
+    assert integral.slope == pytest.approx(other.slope, rel=1e-11)
+    assert integral.bend == pytest.approx(-other.bend, rel=1e-11, abs=1e-300)
+    assert integral.right + integral.wrong == pytest.approx(1.0, abs=1e-12)
+    assert 0.0 < integral.right <= 1.0
+    assert integral.slope >= 0.0
     # Where one form takes over from the other, both are right and either may be taken.
     assume(abs(2.0 * x - (1.0 - 2.0 * score) * w) > 1e-9 * (1.0 + w))
     gradient, curvature = evidence_of_logit(x, w, score)
@@ -155,9 +155,9 @@ def test_given_right_and_wrong_changed_about_then_all_is_mirrored(
 @given(st.floats(-300.0, 300.0))
 def test_given_no_variance_then_it_is_the_logistic_function(x: float) -> None:
     chance = 1.0 / (1.0 + math.exp(-x))
-    found = logistic_normal(x, 0.0)
-    assert found.right == pytest.approx(chance, abs=6e-5)
-    assert found.slope == pytest.approx(chance * (1.0 - chance), abs=2e-4)
+    integral = logistic_normal(x, 0.0)
+    assert integral.right == pytest.approx(chance, abs=6e-5)
+    assert integral.slope == pytest.approx(chance * (1.0 - chance), abs=2e-4)
     gradient, curvature = evidence_of_logit(x, 0.0, 1.0)
     assert gradient == pytest.approx(1.0 / (1.0 + math.exp(x)), abs=1e-3)
     assert curvature == pytest.approx(chance * (1.0 - chance), abs=1e-3)
@@ -174,9 +174,9 @@ def test_given_more_variance_then_the_chance_moves_by_half_its_bend(x: float, w:
     by_logit = (logistic_normal(x + step, w).right - logistic_normal(x - step, w).right) / (
         2.0 * step
     )
-    found = logistic_normal(x, w)
-    assert found.bend == pytest.approx(2.0 * by_variance, abs=1e-7)
-    assert found.slope == pytest.approx(by_logit, abs=1e-7)
+    integral = logistic_normal(x, w)
+    assert integral.bend == pytest.approx(2.0 * by_variance, abs=1e-7)
+    assert integral.slope == pytest.approx(by_logit, abs=1e-7)
 
 
 @given(

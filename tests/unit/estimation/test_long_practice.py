@@ -40,17 +40,17 @@ def practised(wrong: str) -> dict[int, Learner]:
     Args:
         wrong: which answers are: "none", "all", or each "tenth".
     """
-    learner, found = Learner(), {}
+    learner, states = Learner(), {}
     for k in range(LENGTHS[-1] + 1):
         if k in LENGTHS:
-            found[k] = Learner(
+            states[k] = Learner(
                 last=learner.last,
                 concepts=dict(learner.concepts),
                 abilities=dict(learner.abilities),
             )
         right = {"none": True, "all": False, "tenth": k % 10 != 7}[wrong]
         apply(learner, answer(k, score=float(right)), PARAMETERS)
-    return found
+    return states
 
 
 def predicted(learner: Learner, concept: str) -> float:
@@ -109,8 +109,8 @@ def test_given_any_length_then_no_figure_leaves_its_range(wrong: str, length: in
     assert abs(state.concept_offset) < (3.0 if wrong == "tenth" else 20.0)
     assert 0.0 < ability.variance <= 0.5 + 0.002 * length
     assert 0.0 < state.offset_variance <= 0.25
-    (found,) = estimates([ability])
-    assert all(map(math.isfinite, (*found, *found.interval)))
+    (estimate,) = estimates([ability])
+    assert all(map(math.isfinite, (*estimate, *estimate.interval)))
     fit = person_fit(ability)
     assert fit is None or math.isfinite(fit)
 
@@ -125,10 +125,10 @@ def test_given_answers_all_alike_then_ability_is_on_their_side(wrong: str) -> No
 
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 0.95, 0.999])
 def test_given_any_number_of_answers_then_practice_adds_a_bounded_sum(ratio: float) -> None:
-    one = ConceptOffset(0.25, 0.02, 0.09, ratio)
-    gains = [one.practice(attempts) for attempts in range(5_000)]
+    offset = ConceptOffset(0.25, 0.02, 0.09, ratio)
+    gains = [offset.practice(attempts) for attempts in range(5_000)]
     assert gains[0] == 0.09
     assert gains[1] == pytest.approx(0.09 * ratio)
     assert gains == sorted(gains, reverse=True)
     assert sum(gains) <= 0.09 / (1.0 - ratio) * (1.0 + 1e-12)
-    assert one.practice(100_000) == pytest.approx(0.0, abs=1e-40)
+    assert offset.practice(100_000) == pytest.approx(0.0, abs=1e-40)

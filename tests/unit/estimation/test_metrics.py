@@ -29,12 +29,12 @@ def test_given_ties_when_auc_then_it_is_the_share_of_pairs_won_with_ties_half(
 ) -> None:
     right = [p for outcome, p in drawn if outcome]
     wrong = [p for outcome, p in drawn if not outcome]
-    found = auc(array(*(o for o, _ in drawn)), array(*(p / 8 for _, p in drawn)))
+    area = auc(array(*(o for o, _ in drawn)), array(*(p / 8 for _, p in drawn)))
     if not right or not wrong:
-        assert math.isnan(found)
+        assert math.isnan(area)
         return
     won = sum((r > w) + 0.5 * (r == w) for r in right for w in wrong)
-    assert found == pytest.approx(won / (len(right) * len(wrong)), abs=1e-12)
+    assert area == pytest.approx(won / (len(right) * len(wrong)), abs=1e-12)
 
 
 def test_given_partial_credit_when_auc_then_a_score_of_one_half_counts_as_right() -> None:

@@ -47,14 +47,14 @@ def test_given_mastery_by_other_arithmetic_when_replayed_then_it_is_the_same() -
     log = learner_log(60, seed=5, concepts=1)
     with mpmath.workdps(70):
         p, learn, guess, slip = (mpmath.mpf(k) / 100 for k in (25, 10, 20, 10))
-        for one in log:
-            s = mpmath.mpf(one.score)
+        for response in log:
+            s = mpmath.mpf(response.score)
             known = p * (1 - slip) ** s * slip ** (1 - s)
             unknown = (1 - p) * guess**s * (1 - guess) ** (1 - s)
             p = known / (known + unknown)
             p = p + (1 - p) * learn
-        found = oracle.replay(rows(log)).mastery()["c0"]
-        assert abs(mpmath.mpf(str(found)) - p) < mpmath.mpf("1e-50")
+        mastery = oracle.replay(rows(log)).mastery()["c0"]
+        assert abs(mpmath.mpf(str(mastery)) - p) < mpmath.mpf("1e-50")
 
 
 def _as_datetime(us: int) -> datetime:
@@ -75,10 +75,10 @@ def test_given_rows_of_any_source_when_replayed_repeated_and_reversed_then_it_is
 ) -> None:
     plain = rows(learner_log(30))
     expected = oracle.replay(plain)
-    found = oracle.replay([convert(row) for row in [*plain[::-1], *plain[:10]]])
-    assert found.mastery() == expected.mastery()
-    assert found.abilities == expected.abilities
-    assert {k: (s.responses, s.correct) for k, s in found.sessions.items()} == {
+    replayed = oracle.replay([convert(row) for row in [*plain[::-1], *plain[:10]]])
+    assert replayed.mastery() == expected.mastery()
+    assert replayed.abilities == expected.abilities
+    assert {k: (s.responses, s.correct) for k, s in replayed.sessions.items()} == {
         k: (s.responses, s.correct) for k, s in expected.sessions.items()
     }
 

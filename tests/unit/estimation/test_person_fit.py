@@ -23,24 +23,24 @@ from workers.estimation.scales import ScaleParameters
 def test_given_an_answer_then_its_surprise_is_log_likelihood_less_its_expectation(
     score: float, p: float
 ) -> None:
-    found = surprise_of(score, p)
+    answer = surprise_of(score, p)
 
     right, wrong = math.log(p), math.log(1.0 - p)
     expectation = p * right + (1.0 - p) * wrong
     likelihood = score * right + (1.0 - score) * wrong
-    assert found.surprise == pytest.approx(likelihood - expectation, abs=1e-9)
+    assert answer.surprise == pytest.approx(likelihood - expectation, abs=1e-9)
     square = p * (right - expectation) ** 2 + (1.0 - p) * (wrong - expectation) ** 2
-    assert found.variance == pytest.approx(square, abs=1e-9)
+    assert answer.variance == pytest.approx(square, abs=1e-9)
 
 
 @given(scores(), st.sampled_from([0.0, 5e-324, 1e-17, 0.5, 1.0 - 2**-53, 1.0]))
 def test_given_an_answer_that_was_certain_then_its_surprise_is_finite(
     score: float, p: float
 ) -> None:
-    found = surprise_of(score, p)
-    assert math.isfinite(found.surprise)
-    assert 0.0 <= found.variance < 1.0
-    assert math.isfinite(found.variance)
+    answer = surprise_of(score, p)
+    assert math.isfinite(answer.surprise)
+    assert 0.0 <= answer.variance < 1.0
+    assert math.isfinite(answer.variance)
 
 
 @given(logs(), calibrated_parameters())
@@ -49,7 +49,7 @@ def test_given_any_log_then_surprises_add_up_on_calibrated_scales_and_on_no_othe
 ) -> None:
     learner = Learner()
     wanted: dict[str, list[float]] = {}
-    for response in sorted(log, key=lambda one: one.position):
+    for response in sorted(log, key=lambda answer: answer.position):
         expected = apply(learner, response, parameters).probability_correct
         if parameters.of_scale(response.scale) is not None:
             wanted.setdefault(response.scale, []).append(
@@ -71,7 +71,9 @@ def test_given_few_answers_or_an_uncalibrated_scale_then_there_is_no_fit() -> No
     abilities = replay(learner_log(60, seed=1), IRT).abilities
     assert person_fit(abilities["math"]) is not None
     assert person_fit(abilities["verbal"]) is None
-    assert all(person_fit(one) for one in replay(learner_log(60), LAST_STEP).abilities.values())
+    assert all(
+        person_fit(ability) for ability in replay(learner_log(60), LAST_STEP).abilities.values()
+    )
 
 
 BANK = Parameters(
@@ -83,7 +85,7 @@ BANK = Parameters(
 def fits(odd: bool, learners: int = 400, answers: int = 60) -> list[float]:
     """Compute person fit of simulated learners; odd ones guess at every item."""
     draw = np.random.default_rng(8)
-    found = []
+    fits_of_learners = []
     for _ in range(learners):
         theta = draw.normal()
         log = []
@@ -92,15 +94,15 @@ def fits(odd: bool, learners: int = 400, answers: int = 60) -> list[float]:
             log.append(answer(number, score=float(draw.random() < (0.5 if odd else p))))
         fit = person_fit(replay(log, BANK).abilities["default"])
         assert fit is not None
-        found.append(fit)
-    return found
+        fits_of_learners.append(fit)
+    return fits_of_learners
 
 
 def test_given_learners_who_answer_as_predicted_then_their_fit_is_near_a_standard_normal() -> None:
-    found = np.array(fits(odd=False))
-    assert abs(found.mean()) < 0.2
-    assert 0.85 < found.std() < 1.15
-    assert (found < UNUSUAL).mean() < 0.015
+    values = np.array(fits(odd=False))
+    assert abs(values.mean()) < 0.2
+    assert 0.85 < values.std() < 1.15
+    assert (values < UNUSUAL).mean() < 0.015
 
 
 def test_given_learners_who_guess_whatever_the_question_then_nearly_all_are_unusual() -> None:

@@ -99,7 +99,9 @@ def test_given_no_covariance_or_a_state_from_before_it_then_there_is_no_interval
 def test_given_a_covariance_when_many_are_replayed_then_bits_are_those_of_one_by_one() -> None:
     many = [log_of([float((k * n) % 3 > 0) for k in range(n)]) for n in range(1, 40)]
     assert replay_many(many, under(BKT)) == [replay(log, under(BKT)) for log in many]
-    assert all(len(one.concepts["c"].gradient) == 5 for one in replay_many(many, under(BKT)))
+    assert all(
+        len(learner.concepts["c"].gradient) == 5 for learner in replay_many(many, under(BKT))
+    )
 
 
 @settings(max_examples=30)
@@ -113,10 +115,10 @@ def test_given_any_parameters_and_answers_then_intervals_are_never_nonsense(
     parameters: Parameters, log: list[Response], score: float, more: int
 ) -> None:
     learner = replay(log, parameters)
-    later = max(one.answered_at_us for one in log)
+    later = max(response.answered_at_us for response in log)
     for k in range(more):
-        one = answer(k, score=score, concepts=["a", "d"], scale="math")
-        apply(learner, one._replace(answered_at_us=later + 1 + k), parameters)
+        response = answer(k, score=score, concepts=["a", "d"], scale="math")
+        apply(learner, response._replace(answered_at_us=later + 1 + k), parameters)
     for name, state in learner.concepts.items():
         model = parameters.of_concept(name)
         interval = mastery_interval(state, model)

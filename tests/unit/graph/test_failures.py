@@ -52,13 +52,13 @@ STOPS: set[type[Exception]] = {
 
 
 def _errors_of(module: ModuleType) -> Iterator[type[Exception]]:
-    for found in vars(module).values():
+    for member in vars(module).values():
         if (
-            inspect.isclass(found)
-            and issubclass(found, Exception)
-            and found.__module__ == module.__name__
+            inspect.isclass(member)
+            and issubclass(member, Exception)
+            and member.__module__ == module.__name__
         ):
-            yield found
+            yield member
 
 
 def _answered(code: str) -> public.Neo4jError:

@@ -17,6 +17,7 @@ from workers.publishing.publisher import Publisher
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.embedded_redis import EmbeddedRedis
 from workers.streams.poison import PoisonIsolation
+from workers.streams.route import Route
 from workers.streams.tries import Tries
 
 
@@ -87,12 +88,16 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
     )
     entries = [RawEntry(entry_id.decode(), fields) for entry_id, fields in taken[1]]
     deliveries = {entry.entry_id: 2 for entry in entries}
-    await projection.submit(shards(0)[0], RawBatch(MASTERY, entries, deliveries=deliveries))
+    await projection.submit(
+        Route.of_mastery(shards(0)[0]), RawBatch(MASTERY, entries, deliveries=deliveries)
+    )
 
     assert projector.projected == ["student-1"]
     letters: Any = await client.xrange(REJECTED)
     data = [json.loads(fields[b"event"])["data"] for _, fields in letters]
-    assert [(one["code"], one["deliveries"], one["event"]) for one in data] == [
+    assert [
+        (rejection["code"], rejection["deliveries"], rejection["event"]) for rejection in data
+    ] == [
         ("invalid", 2, texts[1]),
         ("poison", 2, texts[2]),
     ]

@@ -42,7 +42,7 @@ async def test_given_entries_when_projected_then_what_is_mastered_is_asked_about
 
     await Projector(graph).project(events, ["m/1-0", "m/2-0", "m/3-0"])
 
-    assert [(one.version, one.event_id, one.entry) for one in graph.mastering] == [
+    assert [(event.version, event.event_id, event.entry) for event in graph.mastering] == [
         (2, events[1].id, "m/2-0"),
         (4, events[2].id, "m/3-0"),
     ]

@@ -34,11 +34,13 @@ def test_given_every_cypher_file_then_each_is_named_in_the_code() -> None:
 def test_given_a_script_then_each_statement_stands_alone_and_may_be_repeated(
     name: str, count: int
 ) -> None:
-    found = script(name)
+    statements = script(name)
 
-    assert len(found) == count
-    assert all(text.startswith(("CREATE ", "ALTER ")) and "IF NOT EXISTS" in text for text in found)
-    assert not any(";" in text or "//" in text for text in found)
+    assert len(statements) == count
+    assert all(
+        text.startswith(("CREATE ", "ALTER ")) and "IF NOT EXISTS" in text for text in statements
+    )
+    assert not any(";" in text or "//" in text for text in statements)
 
 
 def test_given_an_unknown_name_then_it_says_so() -> None:
@@ -53,9 +55,9 @@ def test_given_several_versions_when_merged_then_each_relationship_has_one_row()
         for change in reversed(changes_of([mastery_data(version=version)]))
     ]
 
-    found = merges(changes)
+    statements = merges(changes)
 
-    assert [text for text, _ in found] == [
+    assert [text for text, _ in statements] == [
         statement(f"merge_{what}")
         for what in (
             "students",
@@ -68,7 +70,7 @@ def test_given_several_versions_when_merged_then_each_relationship_has_one_row()
             "practised",
         )
     ]
-    assert [row.get("version") for _, rows in found for row in rows] == [
+    assert [row.get("version") for _, rows in statements for row in rows] == [
         *[None] * 4,
         9,
         9,
@@ -103,9 +105,9 @@ def test_given_ids_that_recur_when_merged_then_each_node_has_one_row_in_order() 
 
 
 def test_given_no_session_when_merged_then_no_statement_is_without_rows() -> None:
-    found = merges(changes_of([mastery_data(session_id=None)]))
+    statements = merges(changes_of([mastery_data(session_id=None)]))
 
-    assert [len(rows) for _, rows in found] == [1, 1, 1, 1, 1]
+    assert [len(rows) for _, rows in statements] == [1, 1, 1, 1, 1]
 
 
 def test_given_a_time_of_another_zone_when_merged_then_its_row_is_in_utc() -> None:

@@ -30,8 +30,8 @@ def test_given_the_same_learner_and_concept_when_told_then_the_id_is_the_same() 
     others = [NOTED._replace(version=9, unlocked_by="b"), NOTED._replace(concept_id="d")]
 
     ids = [
-        ConceptUnlocked.model_validate_json(unlocked_event(one, CAUSE, entry)).id
-        for one in (NOTED, *others)
+        ConceptUnlocked.model_validate_json(unlocked_event(unlocked, CAUSE, entry)).id
+        for unlocked in (NOTED, *others)
     ]
 
     assert ids[0] == ids[1] != ids[2]

@@ -19,18 +19,18 @@ def judge(claim_changes: dict[str, Any], **settings: Any) -> Judged:
 
 
 def tenant_of(claim_changes: dict[str, Any], **settings: Any) -> str:
-    one = judge(claim_changes, **settings)
-    assert isinstance(one, Admitted), one
-    return one.key.tenant_id
+    verdict = judge(claim_changes, **settings)
+    assert isinstance(verdict, Admitted), verdict
+    return verdict.key.tenant_id
 
 
 def unauthenticated(claim_changes: dict[str, Any], **settings: Any) -> Refused:
-    one = judge(claim_changes, **settings)
-    assert isinstance(one, Rejection), "it was admitted"
-    assert one.refusal.code is RejectionCode.UNAUTHENTICATED
-    assert one.refusal.field is not None
-    assert one.refusal.field in one.refusal.reason
-    return one.refusal
+    verdict = judge(claim_changes, **settings)
+    assert isinstance(verdict, Rejection), "it was admitted"
+    assert verdict.refusal.code is RejectionCode.UNAUTHENTICATED
+    assert verdict.refusal.field is not None
+    assert verdict.refusal.field in verdict.refusal.reason
+    return verdict.refusal
 
 
 @pytest.mark.parametrize("claim", ["sub", "iss", "aud", "exp", "iat"])
@@ -50,19 +50,19 @@ def test_given_no_claims_then_it_is_unauthenticated(claims: Any) -> None:
     whole["data"]["claims"] = claims
     if claims is MISSING:
         del whole["data"]["claims"]
-    one = admission().judge(raw(json.dumps(whole).encode()))
-    assert isinstance(one, Rejection)
-    assert one.refusal.code is RejectionCode.UNAUTHENTICATED
-    assert one.refusal.field == "data.claims"
+    verdict = admission().judge(raw(json.dumps(whole).encode()))
+    assert isinstance(verdict, Rejection)
+    assert verdict.refusal.code is RejectionCode.UNAUTHENTICATED
+    assert verdict.refusal.field == "data.claims"
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", '"1795000000"', "true"])
 def test_given_a_date_that_is_no_finite_number_then_it_is_refused(claim: str, value: str) -> None:
     text = event_json(claim_changes={claim: 4_242_424_242}).replace(b"4242424242", value.encode())
-    one = admission().judge(raw(text))
-    assert isinstance(one, Rejection)
-    assert (one.refusal.code, one.refusal.field) == (
+    verdict = admission().judge(raw(text))
+    assert isinstance(verdict, Rejection)
+    assert (verdict.refusal.code, verdict.refusal.field) == (
         RejectionCode.UNAUTHENTICATED,
         f"data.claims.{claim}",
     )
@@ -192,23 +192,23 @@ def test_given_a_tenant_that_is_no_string_then_it_is_unauthenticated(
 
 
 def test_given_a_tenant_in_the_response_then_it_does_not_count() -> None:
-    one = admission().judge(raw(event_json(tenant_id="school-7")))
-    assert isinstance(one, Admitted)
+    verdict = admission().judge(raw(event_json(tenant_id="school-7")))
+    assert isinstance(verdict, Admitted)
     whole = json.loads(event_json())
     whole["data"]["response"]["tenant_id"] = whole["tenant_id"] = "other"
     again = admission().judge(raw(json.dumps(whole).encode()))
     assert isinstance(again, Admitted)
-    assert again.key == one.key
+    assert again.key == verdict.key
 
 
 @pytest.mark.parametrize("role", ["authenticated", "anon", "", None, "Service_Role", MISSING])
 def test_given_another_students_answer_then_it_is_forbidden(role: Any) -> None:
-    one = judge({"sub": "teacher-1", "role": role})
-    assert isinstance(one, Rejection)
-    assert one.refusal.code is RejectionCode.FORBIDDEN
-    assert one.refusal.field == "data.response.student_id"
+    verdict = judge({"sub": "teacher-1", "role": role})
+    assert isinstance(verdict, Rejection)
+    assert verdict.refusal.code is RejectionCode.FORBIDDEN
+    assert verdict.refusal.field == "data.response.student_id"
     for part in ("student-42", "teacher-1", "token"):
-        assert part in one.refusal.reason
+        assert part in verdict.refusal.reason
 
 
 def test_given_a_delegated_role_then_it_may_report_for_students_of_its_tenant() -> None:
@@ -221,6 +221,6 @@ def test_given_a_role_that_is_no_string_then_it_is_unauthenticated(role: Any) ->
 
 
 def test_given_the_subject_differs_in_case_then_it_is_another_student() -> None:
-    one = judge({"sub": "Student-42"})
-    assert isinstance(one, Rejection)
-    assert one.refusal.code is RejectionCode.FORBIDDEN
+    verdict = judge({"sub": "Student-42"})
+    assert isinstance(verdict, Rejection)
+    assert verdict.refusal.code is RejectionCode.FORBIDDEN

@@ -15,11 +15,11 @@ from workers.identity.fetching import KeyFetch
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
 LIBRARY_ERRORS = sorted(
     (
-        one
-        for _, one in inspect.getmembers(httpx, inspect.isclass)
-        if issubclass(one, Exception) and one is not httpx.CookieConflict
+        kind
+        for _, kind in inspect.getmembers(httpx, inspect.isclass)
+        if issubclass(kind, Exception) and kind is not httpx.CookieConflict
     ),
-    key=lambda one: one.__name__,
+    key=lambda kind: kind.__name__,
 )
 
 

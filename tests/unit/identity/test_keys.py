@@ -94,10 +94,10 @@ def test_given_an_algorithm_that_is_not_allowed_then_its_keys_are_left_out() -> 
 
 def test_given_a_key_set_then_each_key_is_found_by_its_id_once() -> None:
     keys = usable_keys([ES256.jwk(), ES256.jwk(), RS256.jwk(), SigningKey("es").jwk()], ALGORITHMS)
-    found = KeySet(keys, 5)
-    assert [len(found.named(one)) for one in ("es", "rs", "zz", None)] == [2, 1, 0, 3]
-    assert found.get(keys[0].identity) is keys[0]
-    assert (found.newer_than(4), found.newer_than(5), KeySet().newer_than(0)) == (
+    key_set = KeySet(keys, 5)
+    assert [len(key_set.named(key_id)) for key_id in ("es", "rs", "zz", None)] == [2, 1, 0, 3]
+    assert key_set.get(keys[0].identity) is keys[0]
+    assert (key_set.newer_than(4), key_set.newer_than(5), KeySet().newer_than(0)) == (
         True,
         False,
         False,

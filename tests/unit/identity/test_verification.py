@@ -35,8 +35,8 @@ def test_given_settings_then_events_and_requests_are_verified_as_they_say(
 ) -> None:
     made = build_verification(Settings(_env_file=None, **settings), NOWHERE, "me")
     assert type(made.events) is events
-    found = tuple(one is not None for one in (made.bearer, made.ring, made.parking))
-    assert found == (bearer, ring, parking)
+    built = tuple(part is not None for part in (made.bearer, made.ring, made.parking))
+    assert built == (bearer, ring, parking)
 
 
 def test_given_verification_without_a_key_then_it_is_never_taken_for_trust() -> None:

@@ -40,26 +40,26 @@ def judge(
 
 
 def unauthenticated(event: bytes, **how: Any) -> Rejection:
-    one = judge(event, **how)
-    assert isinstance(one, Rejection)
-    assert one.refusal.code is RejectionCode.UNAUTHENTICATED
-    return one
+    verdict = judge(event, **how)
+    assert isinstance(verdict, Rejection)
+    assert verdict.refusal.code is RejectionCode.UNAUTHENTICATED
+    return verdict
 
 
 def test_given_the_tokens_own_claims_then_the_event_is_admitted() -> None:
     claims = token_claims(app_metadata={"groups": ["a", 1, None]}, nbf=NOW_MS // 1000)
-    one = judge(token_event(claims, ES256.sign(claims)))
-    assert isinstance(one, Admitted)
-    assert (one.key.tenant_id, one.key.student_id) == ("school-7", "student-42")
+    verdict = judge(token_event(claims, ES256.sign(claims)))
+    assert isinstance(verdict, Admitted)
+    assert (verdict.key.tenant_id, verdict.key.student_id) == ("school-7", "student-42")
 
 
 @pytest.mark.parametrize("left_out", ["tenant_id", "role"])
 def test_given_claims_left_out_then_they_are_the_tokens(left_out: str) -> None:
     claims = token_claims(tenant_id="school-8", role="service_role")
     said = {name: value for name, value in claims.items() if name != left_out}
-    one = judge(token_event(said, ES256.sign(claims), student_id="student-43"))
-    assert isinstance(one, Admitted)
-    assert (one.key.tenant_id, one.key.student_id) == ("school-8", "student-43")
+    verdict = judge(token_event(said, ES256.sign(claims), student_id="student-43"))
+    assert isinstance(verdict, Admitted)
+    assert (verdict.key.tenant_id, verdict.key.student_id) == ("school-8", "student-43")
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_given_claims_that_are_not_the_tokens_then_they_are_refused(
     changes: dict[str, Any],
 ) -> None:
     claims = token_claims(admin=True)
-    one = unauthenticated(token_event({**claims, **changes}, ES256.sign(claims)))
+    verdict = unauthenticated(token_event({**claims, **changes}, ES256.sign(claims)))
     (name,) = changes
-    assert one.refusal.field == f"data.claims.{name}"
-    assert "school-8" not in one.refusal.reason
+    assert verdict.refusal.field == f"data.claims.{name}"
+    assert "school-8" not in verdict.refusal.reason
 
 
 def test_given_no_token_then_it_is_demanded() -> None:
@@ -109,16 +109,16 @@ def test_given_a_token_then_its_times_are_judged_when_the_event_entered_the_stre
     issued_s = NOW_MS // 1000
     claims = token_claims(**{"iat": issued_s, "exp": issued_s + 3_600, **changes})
     event = token_event(claims, ES256.sign(claims), number=-120)
-    one = judge(event, at_ms=NOW_MS + 1000 * at_s, now_ms=NOW_MS + 6 * 86_400_000)
-    assert isinstance(one, Admitted if good else Rejection)
+    verdict = judge(event, at_ms=NOW_MS + 1000 * at_s, now_ms=NOW_MS + 6 * 86_400_000)
+    assert isinstance(verdict, Admitted if good else Rejection)
 
 
 def test_given_an_unknown_key_then_the_entry_waits_since_it_was_added() -> None:
     claims = token_claims()
     event = token_event(claims, SigningKey("new").sign(claims))
-    one = judge(event, keys=keys_of(ES256, fetched_ms=NOW_MS))
-    assert isinstance(one, Deferred)
-    assert one.since_ms == NOW_MS
+    verdict = judge(event, keys=keys_of(ES256, fetched_ms=NOW_MS))
+    assert isinstance(verdict, Deferred)
+    assert verdict.since_ms == NOW_MS
     assert unauthenticated(event, keys=keys_of(ES256, fetched_ms=LATER_MS))
 
 
@@ -126,14 +126,14 @@ def test_given_an_id_of_a_moment_to_come_then_the_entry_does_not_wait_for_that()
     claims = token_claims(exp=NOW_MS // 1000 + 10_000_000)
     event = token_event(claims, SigningKey("new").sign(claims))
     far = NOW_MS + 1_000_000_000
-    one = judge(event, at_ms=far, now_ms=NOW_MS, keys=keys_of(ES256, fetched_ms=NOW_MS))
-    assert isinstance(one, Deferred)
-    assert one.since_ms == NOW_MS
+    verdict = judge(event, at_ms=far, now_ms=NOW_MS, keys=keys_of(ES256, fetched_ms=NOW_MS))
+    assert isinstance(verdict, Deferred)
+    assert verdict.since_ms == NOW_MS
     again = admission()
     object.__setattr__(
         again, "authenticator", VerifiedTokens(verifier(keys_of(ES256, fetched_ms=LATER_MS)))
     )
-    entry = RawEntry(f"{far}-0", {b"event": event}, deferred_ms=one.since_ms)
+    entry = RawEntry(f"{far}-0", {b"event": event}, deferred_ms=verdict.since_ms)
     assert isinstance(again.judge(entry, LATER_MS + 5), Rejection)
 
 
@@ -145,11 +145,11 @@ def test_given_an_entry_that_waited_for_long_then_it_is_refused_in_either_mode(
     event = token_event(claims, ES256.sign(claims))
     entry = RawEntry(f"{NOW_MS}-0", {b"event": event})
     now_ms = NOW_MS + 1000 * age_s
-    for one in (judge(event, now_ms=now_ms), admission().judge(entry, now_ms)):
-        assert isinstance(one, Admitted if good else Rejection)
-        if isinstance(one, Rejection):
-            assert one.refusal.code is RejectionCode.UNAUTHENTICATED
-            assert "mastery rejected redrive" in one.refusal.reason
+    for verdict in (judge(event, now_ms=now_ms), admission().judge(entry, now_ms)):
+        assert isinstance(verdict, Admitted if good else Rejection)
+        if isinstance(verdict, Rejection):
+            assert verdict.refusal.code is RejectionCode.UNAUTHENTICATED
+            assert "mastery rejected redrive" in verdict.refusal.reason
     # Redriven, it is a new entry whose event is as old as before.
     anew = entry._replace(entry_id=f"{now_ms}-0", redriven_from=entry.entry_id)
     assert isinstance(admission().judge(anew, now_ms), Admitted)
@@ -164,8 +164,10 @@ def test_given_any_json_when_written_and_read_then_it_is_the_same(value: Any) ->
 
 
 @given(JSON, JSON)
-def test_given_any_two_values_then_they_are_the_same_if_json_says_so(one: Any, other: Any) -> None:
-    assert same(one, other) is same(other, one) is (canonical(one) == canonical(other))
+def test_given_any_two_values_then_they_are_the_same_if_json_says_so(
+    value: Any, other: Any
+) -> None:
+    assert same(value, other) is same(other, value) is (canonical(value) == canonical(other))
 
 
 def canonical(value: Any) -> Any:
@@ -173,20 +175,20 @@ def canonical(value: Any) -> Any:
     if isinstance(value, bool):
         return ("bool", value)
     if isinstance(value, list):
-        return [canonical(one) for one in value]
+        return [canonical(member) for member in value]
     if isinstance(value, dict):
-        return {name: canonical(one) for name, one in value.items()}
+        return {name: canonical(member) for name, member in value.items()}
     return value
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("value", "other"),
     [(True, 1), (False, 0), (1, "1"), (None, False), ([1], [True]), ({"a": 0}, {"a": False}),
      ([], {}), ([1], [1, 1]), ({"a": 1}, {"b": 1}), (float("nan"), float("nan")), (None, 0)],
 )  # fmt: skip
-def test_given_values_that_python_may_confuse_then_they_differ(one: Any, other: Any) -> None:
-    assert not same(one, other)
-    assert not same(other, one)
+def test_given_values_that_python_may_confuse_then_they_differ(value: Any, other: Any) -> None:
+    assert not same(value, other)
+    assert not same(other, value)
     assert same(1, 1.0)
 
 

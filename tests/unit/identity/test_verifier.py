@@ -37,8 +37,8 @@ def test_given_a_token_of_a_known_key_when_verified_then_it_says_who_it_is(
     key: SigningKey,
 ) -> None:
     claims = token_claims()
-    found = verifier().verify(key.sign(claims), NOW_MS, NOW_MS)
-    assert (found.identity, found.values) == (STUDENT, claims)
+    verified = verifier().verify(key.sign(claims), NOW_MS, NOW_MS)
+    assert (verified.identity, verified.values) == (STUDENT, claims)
 
 
 def test_given_a_token_of_the_secret_when_verified_then_it_needs_no_key_set() -> None:
@@ -263,8 +263,8 @@ def test_given_any_text_then_it_is_refused_and_nothing_else_is_raised(text: str)
 def test_given_any_value_of_a_claim_then_it_counts_or_is_refused(value: Any, claim: str) -> None:
     payload = json.dumps(token_claims(**{claim: value}), ensure_ascii=True).encode()
     try:
-        found = verifier().verify(ES256.sign_raw(payload), NOW_MS, NOW_MS)
+        verified = verifier().verify(ES256.sign_raw(payload), NOW_MS, NOW_MS)
     except Refused:
         return
-    found.identity.tenant_id.encode()
-    found.identity.subject.encode()
+    verified.identity.tenant_id.encode()
+    verified.identity.subject.encode()

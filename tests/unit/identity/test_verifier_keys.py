@@ -86,8 +86,16 @@ def test_given_a_token_again_when_verified_then_its_signature_is_not_looked_at_a
         return real(self, *arguments)
 
     monkeypatch.setattr(jwt.PyJWS, "decode_complete", counted)
-    one, two, three = (ES256.sign(token_claims(f"student-{n}")) for n in range(3))
-    for token, count in ((one, 1), (one, 1), (two, 2), (one, 2), (three, 3), (one, 3), (two, 4)):
+    first, two, three = (ES256.sign(token_claims(f"student-{n}")) for n in range(3))
+    for token, count in (
+        (first, 1),
+        (first, 1),
+        (two, 2),
+        (first, 2),
+        (three, 3),
+        (first, 3),
+        (two, 4),
+    ):
         checked.verify(token, NOW_MS, NOW_MS)
         assert len(looked) == count
 
@@ -99,8 +107,8 @@ def test_given_any_order_of_tokens_when_verified_then_the_cache_changes_no_answe
 ) -> None:
     checked = verifier(cached=cached)
     for number in order:
-        found = checked.verify(TOKENS[number], NOW_MS, NOW_MS)
-        assert found.identity.subject == f"student-{number}"
+        verified = checked.verify(TOKENS[number], NOW_MS, NOW_MS)
+        assert verified.identity.subject == f"student-{number}"
         assert len(checked._cache) <= cached
 
 

@@ -55,9 +55,9 @@ def test_given_gzip_and_other_columns_when_read_then_the_same(tmp_path: Path) ->
 def test_given_the_same_rows_shuffled_when_read_then_the_same_ids(tmp_path: Path) -> None:
     lines = [f"s{n % 7},i{n % 5},c,{n % 2},{n}" for n in range(60)]
     shuffled = random.Random(3).sample(lines, len(lines))
-    one = CsvResponses(written(tmp_path, HEADER, *lines, name="one.csv"))
+    file = CsvResponses(written(tmp_path, HEADER, *lines, name="one.csv"))
     other = CsvResponses(written(tmp_path, HEADER, *shuffled, name="other.csv"))
-    ids = {(r.student_id, r.answered_at): r.response_id for r in one}
+    ids = {(r.student_id, r.answered_at): r.response_id for r in file}
     assert ids == {(r.student_id, r.answered_at): r.response_id for r in other}
     assert len({UUID(i) for i in ids.values()}) == 60
 

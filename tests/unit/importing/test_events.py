@@ -72,8 +72,8 @@ def test_given_no_delegate_roles_when_delegate_then_settings_error() -> None:
 
 def test_given_shards_when_entries_then_each_learner_has_one_stream() -> None:
     responses = [response(n, f"s-{n % 40}") for n in range(200)]
-    found = entries(responses, delegate("school-7"), shard_count=3)
-    streams = [entry.stream for entry in found]
+    listed = entries(responses, delegate("school-7"), shard_count=3)
+    streams = [entry.stream for entry in listed]
     assert streams == [
         f"{RESPONSES}.{{{shard_of('school-7', str(r['student_id']), 3)}}}" for r in responses
     ]

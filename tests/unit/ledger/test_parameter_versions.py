@@ -76,9 +76,9 @@ async def test_given_a_document_with_threshold_and_version_then_setting_and_ledg
     ledger = MemoryLedger()
     version = await stored(ledger, DOCUMENT | {"version": 77, "mastery_threshold": 0.5})
 
-    found = await ParametersSource(ledger, 0.8).of(version)
+    parameters = await ParametersSource(ledger, 0.8).of(version)
 
-    assert (found.version, found.mastery_threshold) == (version, 0.8)
+    assert (parameters.version, parameters.mastery_threshold) == (version, 0.8)
 
 
 async def test_given_many_versions_then_the_one_not_asked_for_for_longest_is_forgotten() -> None:

@@ -171,8 +171,8 @@ async def test_given_a_deleted_entry_still_pending_when_refreshed_then_its_age_c
     await client.xdel("responses", ids[0])
     gauges, registry = _gauges(client)
     await gauges.refresh()
-    found = registry.get_sample_value("mastery_stream_oldest_age_seconds", _LABELS)
-    assert found == pytest.approx(300, abs=5)
+    age = registry.get_sample_value("mastery_stream_oldest_age_seconds", _LABELS)
+    assert age == pytest.approx(300, abs=5)
     await client.xdel("responses", ids[1])
     await gauges.refresh()
     assert registry.get_sample_value("mastery_stream_oldest_age_seconds", _LABELS) == 0
@@ -279,8 +279,10 @@ async def test_given_many_scrapes_when_refreshed_then_one_refresh_serves_all_for
             raise RedisUnavailable("away")
 
     refreshing = SharedRefresh([bad, good], clock=lambda: now[0])
-    found = await asyncio.gather(*(refreshing.refresh() for _ in range(5)), return_exceptions=True)
-    assert [type(one) for one in found] == [RedisUnavailable] * 5
+    results = await asyncio.gather(
+        *(refreshing.refresh() for _ in range(5)), return_exceptions=True
+    )
+    assert [type(error) for error in results] == [RedisUnavailable] * 5
     assert asked == {"good": 1, "bad": 1}
     now[0] += 1.0
     await asyncio.gather(*(refreshing.refresh() for _ in range(5)))

@@ -21,8 +21,8 @@ def shown(metrics: EngineMetrics, name: str, **labels: str) -> float:
 
 
 def fed(metrics: EngineMetrics, pairs: Any) -> None:
-    for one, outcome in pairs:
-        metrics.predicted([one], [outcome])
+    for response, outcome in pairs:
+        metrics.predicted([response], [outcome])
 
 
 def test_given_no_prediction_then_gauges_are_there_without_a_number() -> None:
@@ -66,14 +66,14 @@ def test_given_a_drift_then_it_is_shown_and_told_once_and_its_end_too() -> None:
         fed(metrics, stream(35_000, seed=2, concepts=1))
         assert shown(metrics, "drift", kind="bias") == 0
 
-    of_all = [one for one in logs if one["concept_id"] is None and one["kind"] == "bias"]
-    assert [(one["event"], one["log_level"]) for one in of_all] == [
+    of_all = [line for line in logs if line["concept_id"] is None and line["kind"] == "bias"]
+    assert [(line["event"], line["log_level"]) for line in of_all] == [
         ("prediction_drift", "warning"),
         ("prediction_drift_over", "info"),
     ]
     assert of_all[0]["mean"] == pytest.approx(0.2, abs=0.06)
     assert of_all[0]["parameters_version"] == 1
-    named = {one["concept_id"] for one in logs if one["event"] == "prediction_drift"}
+    named = {line["concept_id"] for line in logs if line["event"] == "prediction_drift"}
     assert named == {None, "c0", "c1", "c2"}
 
 
@@ -90,5 +90,5 @@ async def test_given_a_batch_when_recorded_then_what_is_applied_counts_and_a_rep
 
     assert shown(metrics, "answers") == pytest.approx(4, rel=1e-3)
     page = await ledger.predictions(Selection())
-    squares = [(one.score - one.probability) ** 2 for one in page.predictions]
+    squares = [(prediction.score - prediction.probability) ** 2 for prediction in page.predictions]
     assert expected == pytest.approx(sum(squares) / len(squares), rel=1e-3)

@@ -26,29 +26,29 @@ INVALID = Refused(RejectionCode.INVALID, "data.response.item_id is missing: add 
 
 async def published(**changes: Any) -> list[dict[str, Any]]:
     (result,) = await record(recorder(MemoryLedger()), [admitted(**changes)])
-    for one in result.events:
-        MasteryChanged.model_validate_json(one)
+    for event in result.events:
+        MasteryChanged.model_validate_json(event)
     return events_of(result)
 
 
 def rejected(fields: dict[bytes, bytes], refusal: Refused = INVALID) -> dict[str, Any]:
     text = rejection_event(STREAM, RawEntry(entry_id(3), fields), refusal, 4, NOW)
     ResponseRejected.model_validate_json(text)
-    found: dict[str, Any] = json.loads(text)
-    return found
+    document: dict[str, Any] = json.loads(text)
+    return document
 
 
 async def test_given_a_response_then_its_event_says_all_that_the_contract_promises() -> None:
-    (one,) = await published(score=1.0)
+    (event,) = await published(score=1.0)
 
-    assert one["subject"] == "student-42/fractions.add"
-    assert one["type"] == "practice.mastery.changed.v1"
-    assert one["causationid"] == admitted().event.id
-    assert (one["correlationid"], one["traceparent"]) == (
+    assert event["subject"] == "student-42/fractions.add"
+    assert event["type"] == "practice.mastery.changed.v1"
+    assert event["causationid"] == admitted().event.id
+    assert (event["correlationid"], event["traceparent"]) == (
         "req-7f3a",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
-    data = one["data"]
+    data = event["data"]
     assert (data["tenant_id"], data["student_id"]) == ("school-7", "student-42")
     assert data["previous_mastery"] == 0.25
     # 0.25 · 0.9 / (0.25 · 0.9 + 0.75 · 0.2) = 0.6, and 0.6 + 0.4 · 0.1 = 0.64
@@ -62,15 +62,15 @@ async def test_given_a_response_then_its_event_says_all_that_the_contract_promis
     assert data["ability"]["theta"] > 0
     assert data["parameters_version"] == 1
     assert data["answered_at"][:23] == data["last_answered_at"][:23] == moment()[:23]
-    assert one["time"][:19] == moment()[:19]
+    assert event["time"][:19] == moment()[:19]
 
 
 async def test_given_no_session_nor_trace_then_these_are_left_out() -> None:
-    (one,) = await published(
+    (event,) = await published(
         session_id=MISSING, envelope_changes={"correlationid": MISSING, "traceparent": MISSING}
     )
-    assert not {"correlationid", "traceparent"} & one.keys()
-    assert not {"session", "session_id"} & one["data"].keys()
+    assert not {"correlationid", "traceparent"} & event.keys()
+    assert not {"session", "session_id"} & event["data"].keys()
 
 
 async def test_given_the_same_response_then_its_ids_are_the_same_and_all_others_differ() -> None:
@@ -81,10 +81,10 @@ async def test_given_the_same_response_then_its_ids_are_the_same_and_all_others_
         await published(concept_ids=["a"], tenant_id="school-8"),
         await published(concept_ids=["a"], number=1),
     ]
-    ids = [one["id"] for one in first]
-    assert [one["id"] for one in again] == ids
-    assert all(UUID(one).version == 5 for one in ids)
-    assert len({*ids, *(one["id"] for other in others for one in other)}) == 5
+    ids = [event["id"] for event in first]
+    assert [event["id"] for event in again] == ids
+    assert all(UUID(id_).version == 5 for id_ in ids)
+    assert len({*ids, *(event["id"] for other in others for event in other)}) == 5
 
 
 async def test_given_answers_until_mastered_and_back_then_the_transitions_are_told() -> None:
@@ -92,7 +92,7 @@ async def test_given_answers_until_mastered_and_back_then_the_transitions_are_to
     scores = [1.0] * 5 + [0.0] * 4
     batch = [admitted(number=n, score=s, correct=MISSING) for n, s in enumerate(scores)]
     results = await record(recorder(ledger), batch)
-    data = [one["data"] for result in results for one in events_of(result)]
+    data = [event["data"] for result in results for event in events_of(result)]
     assert [d["previous_mastery"] for d in data[1:]] == [d["mastery"] for d in data[:-1]]
     assert [d["mastered"] for d in data] == [d["mastery"] >= 0.95 for d in data]
     crossings = [d["transition"] for d in data if d["transition"] != "none"]
@@ -107,16 +107,16 @@ def test_given_any_name_then_our_uuid_is_the_standards(namespace: UUID, name: st
 
 def test_given_a_refused_entry_then_it_is_kept_whole_with_its_reason() -> None:
     text = b'{"a": "\\u00e9 \xc3\xa9", "b": [1,  2]}\n'
-    one = rejected({b"event": text, b"other": b"x"})
+    event = rejected({b"event": text, b"other": b"x"})
 
-    data = one["data"]
+    data = event["data"]
     assert data["event"].encode() == text
     assert "event_base64" not in data
     assert (data["code"], data["status"], data["field"]) == ("invalid", 422, "data.x")
     assert data["reason"] == INVALID.reason
     assert (data["stream"], data["entry_id"], data["deliveries"]) == (STREAM, entry_id(3), 4)
-    assert data["rejected_at"] == one["time"] == "2026-11-21T10:00:00.123Z"
-    assert one["subject"] == entry_id(3)
+    assert data["rejected_at"] == event["time"] == "2026-11-21T10:00:00.123Z"
+    assert event["subject"] == entry_id(3)
 
 
 def test_given_an_entry_that_is_not_utf_8_then_its_bytes_are_kept() -> None:
@@ -148,5 +148,5 @@ def test_given_any_code_then_the_rejection_is_valid(code: RejectionCode) -> None
 
 
 async def test_given_an_entry_then_the_events_bear_its_time_not_the_workers() -> None:
-    (one,) = await published(number=5)
-    assert datetime.fromisoformat(one["time"]) == START.replace(second=5)
+    (event,) = await published(number=5)
+    assert datetime.fromisoformat(event["time"]) == START.replace(second=5)

@@ -25,13 +25,13 @@ KEY = LearnerKey("t", "s")
 
 async def told(ledger: MemoryLedger, key: LearnerKey = KEY) -> list[dict[str, Any]]:
     """The data of all events about a learner."""
-    found = []
-    for one in ledger._accounts[key].log.values():
-        concepts = {change["concept_id"] for change in one.outcome["concepts"]}
-        for event in restated_events(key, one, concepts):
+    events = []
+    for recorded in ledger._accounts[key].log.values():
+        concepts = {change["concept_id"] for change in recorded.outcome["concepts"]}
+        for event in restated_events(key, recorded, concepts):
             MasteryChanged.model_validate_json(event)
-            found.append(json.loads(event)["data"])
-    return found
+            events.append(json.loads(event)["data"])
+    return events
 
 
 def data(attempts: int = 3, *, mastered: bool = False, fit: float | None = None) -> dict[str, Any]:
@@ -70,15 +70,18 @@ async def test_given_calibrated_parameters_then_events_say_how_sure_all_is() -> 
     ledger, log = MemoryLedger(), learner_log(30, seed=3)
     await record(ledger, KEY, log, LAST_STEP)
 
-    found = await told(ledger)
+    events = await told(ledger)
 
-    for one in found:
-        if one["concept_id"] == "c1":  # without a covariance
-            assert "mastery_interval" not in one
+    for data in events:
+        if data["concept_id"] == "c1":  # without a covariance
+            assert "mastery_interval" not in data
         else:
-            interval = one["mastery_interval"]
-            assert 0.0 <= interval["low"] <= one["mastery"] <= interval["high"] <= 1.0
-    newest = max((one for one in found if one["ability"]["scale"] == "math"), key=_version)
+            interval = data["mastery_interval"]
+            assert 0.0 <= interval["low"] <= data["mastery"] <= interval["high"] <= 1.0
+    newest = max(
+        (data_of_event for data_of_event in events if data_of_event["ability"]["scale"] == "math"),
+        key=_version,
+    )
     (stored,) = await ledger.stored([KEY])
     (math,) = (row for row in stored.abilities if row.scale == "math")
     assert newest["ability"]["person_fit"] == person_fit(math.state)
@@ -97,10 +100,10 @@ async def test_given_a_late_answer_on_a_concept_of_two_scales_then_both_abilitie
 
     (version,) = await record(ledger, KEY, [late], LAST_STEP)
 
-    of_late = [one for one in await told(ledger) if one["version"] == version]
+    of_late = [data for data in await told(ledger) if data["version"] == version]
     (stored,) = await ledger.stored([KEY])
     thetas = {row.scale: row.theta for row in stored.abilities}
-    assert {one["ability"]["scale"]: one["ability"]["theta"] for one in of_late} == thetas
+    assert {data["ability"]["scale"]: data["ability"]["theta"] for data in of_late} == thetas
     assert {row.version for row in stored.abilities} == {version}
 
 
@@ -114,7 +117,7 @@ async def test_given_one_concept_of_two_scales_alone_then_the_other_ability_is_s
 
     (version,) = await record(ledger, KEY, [late], LAST_STEP)
 
-    (only,) = [one for one in await told(ledger) if one["version"] == version]
+    (only,) = [data for data in await told(ledger) if data["version"] == version]
     assert only["ability"]["scale"] == "math"
     (stored,) = await ledger.stored([KEY])
     assert {row.version for row in stored.abilities} == {version}
@@ -132,15 +135,15 @@ async def test_given_the_default_then_the_recorder_tells_neither_interval_of_mas
     results = await record_batch(recorder, entries)
 
     events = [event["data"] for result in results for event in events_of(result)]
-    assert all("mastery_interval" not in one for one in events)
-    assert all("person_fit" not in one["ability"] for one in events)
-    assert [one.get("wheel_spinning", False) for one in events] == [False] * 9 + [True] * 3
+    assert all("mastery_interval" not in event for event in events)
+    assert all("person_fit" not in event["ability"] for event in events)
+    assert [event.get("wheel_spinning", False) for event in events] == [False] * 9 + [True] * 3
     (stored,) = await ledger.stored([key_of()])
-    outcomes = [one.outcome for one in ledger._accounts[stored.key].log.values()]
+    outcomes = [recorded.outcome for recorded in ledger._accounts[stored.key].log.values()]
     for outcome in outcomes:
         (change,) = outcome["concepts"]
         assert outcome["probability_correct"] == change["probability_correct"]
 
 
-def _version(one: dict[str, Any]) -> int:
-    return int(one["version"])
+def _version(data: dict[str, Any]) -> int:
+    return int(data["version"])

@@ -303,11 +303,11 @@ async def test_given_a_pipeline_when_one_command_fails_then_the_others_count(
 
 
 async def test_given_two_stores_when_one_is_written_then_the_other_is_empty() -> None:
-    one, two = EmbeddedRedis(), EmbeddedRedis()
-    await one.client().set("key", "1")
-    assert await one.client(decode_responses=True).get("key") == "1"
+    first, two = EmbeddedRedis(), EmbeddedRedis()
+    await first.client().set("key", "1")
+    assert await first.client(decode_responses=True).get("key") == "1"
     assert await two.client().get("key") is None
-    await one.close()
+    await first.close()
     await two.close()
 
 

@@ -36,7 +36,7 @@ async def test_given_entries_then_only_those_redriven_get_their_first_entry(redi
     resolved = await RedriveOrigins(redis).resolve(STREAM, [ordinary, marked(2), marked(3)])
 
     assert resolved == [ordinary, marked(2)._replace(redriven_from=entry_id(0)), marked(3)]
-    assert [one.first_id for one in resolved] == [entry_id(1), entry_id(0), entry_id(3)]
+    assert [entry.first_id for entry in resolved] == [entry_id(1), entry_id(0), entry_id(3)]
 
 
 async def test_given_ordinary_entries_then_redis_is_not_asked(redis: Redis) -> None:

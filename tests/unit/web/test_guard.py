@@ -93,11 +93,11 @@ async def test_given_keys_that_take_for_ever_when_asked_then_the_request_ends(
 
 async def test_given_a_subject_that_asks_too_often_when_refused_then_others_are_not() -> None:
     async with store() as redis:
-        one = guard(redis, rate="1/hour")
-        await one.of_request(_request(bearer(token())))
-        refused = await _refused(one, bearer(token()))
-        await one.of_request(_request(bearer(token("student-43"))))
-        await one.of_request(_request(bearer(token(tenant_id="school-8"))))
+        strict = guard(redis, rate="1/hour")
+        await strict.of_request(_request(bearer(token())))
+        refused = await _refused(strict, bearer(token()))
+        await strict.of_request(_request(bearer(token("student-43"))))
+        await strict.of_request(_request(bearer(token(tenant_id="school-8"))))
 
     assert refused.status_code == 429
     assert int((refused.headers or {})["Retry-After"]) >= 1

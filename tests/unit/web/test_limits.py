@@ -102,14 +102,14 @@ async def test_given_a_body_that_does_not_say_its_length_when_too_large_then_it_
 
 async def test_given_two_workers_when_a_subject_asks_both_then_they_count_together() -> None:
     async with store() as redis:
-        one, two = (Rates(redis, subject="3/hour", address="9/hour") for _ in range(2))
-        passed = [await rates.of_subject("t", "s") for rates in (one, two, one, two)]
+        first, two = (Rates(redis, subject="3/hour", address="9/hour") for _ in range(2))
+        passed = [await rates.of_subject("t", "s") for rates in (first, two, first, two)]
 
         assert passed[:3] == [None, None, None]
         assert passed[3] is not None
         assert 1 <= passed[3] <= 3_600
-        assert await one.of_subject("t", "another") is None
-        assert await one.of_subject("another", "s") is None
+        assert await first.of_subject("t", "another") is None
+        assert await first.of_subject("another", "s") is None
 
 
 async def test_given_names_with_slashes_when_counted_then_no_tenants_are_mixed_up() -> None:

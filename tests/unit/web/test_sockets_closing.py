@@ -62,7 +62,7 @@ async def test_given_a_slow_client_when_its_mailbox_is_full_then_it_is_closed_an
     async with _served() as served, served.open(_PATH, token(), max_queue=1) as socket:
         key = LearnerKey("school-7", "student-42")
         async with asyncio.timeout(_WITHIN_S):
-            while not any(one.overflowing.is_set() for one in served.live.followers(key)):
+            while not any(follower.overflowing.is_set() for follower in served.live.followers(key)):
                 _flood(served.live)
                 await asyncio.sleep(0)
         assert await _code(socket.recv) == 1013

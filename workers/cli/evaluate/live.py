@@ -89,16 +89,16 @@ async def _ceilings(
 
 async def collected(ledger: PredictionsLedger, selection: Selection, limit: int = _PAGE) -> Live:
     """Read all predictions of a selection, in pages of `limit` responses."""
-    found = Collected()
+    collection = Collected()
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)
         page = await ledger.predictions(selection, None, limit)
-        found.add(page.predictions)
+        collection.add(page.predictions)
         while page.last is not None:
             page = await ledger.predictions(selection, page.last, limit)
-            found.add(page.predictions)
-            bar.update(task, completed=len(found))
-    return found.live()
+            collection.add(page.predictions)
+            bar.update(task, completed=len(collection))
+    return collection.live()
 
 
 def live_table(live: Live) -> Table:

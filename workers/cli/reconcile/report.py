@@ -45,14 +45,14 @@ class Report:
     def compared(self, page: Compared) -> None:
         """Count a page of the comparison."""
         self.learners += page.learners
-        self.kinds.update(difference.kind for difference in page.found)
+        self.kinds.update(difference.kind for difference in page.differences)
         self.nodes += len(page.nodes)
         self.left += page.left
-        self.shown += page.found[: self.show - len(self.shown)]
+        self.shown += page.differences[: self.show - len(self.shown)]
 
-    def mapped(self, found: Sequence[MapDifference]) -> None:
+    def mapped(self, differences: Sequence[MapDifference]) -> None:
         """Count the differences of a tenant's concept map."""
-        self.concepts += found
+        self.concepts += differences
 
     def published(self, page: Published) -> None:
         """Count a page of published values."""

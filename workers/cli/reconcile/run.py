@@ -143,7 +143,7 @@ class Run:
 
     async def _repair_map(self, stopped: asyncio.Event) -> None:
         """Run first: concepts are few, and learners refer to them."""
-        if self._order.scope.one is not None:
+        if self._order.scope.learner is not None:
             return
         graph_map = GraphMap(
             ledger=self._servers.ledger,
@@ -151,17 +151,17 @@ class Run:
             retrying=Retrying(),
             dry_run=self._order.dry_run,
         )
-        async for found in until_stopped(graph_map.of(self._order.scope.tenant_id), stopped):
-            self._report.mapped(found)
+        async for differences in until_stopped(graph_map.of(self._order.scope.tenant_id), stopped):
+            self._report.mapped(differences)
 
-    def _show_progress(self, what: str, learners: int) -> None:
+    def _show_progress(self, doing: str, learners: int) -> None:
         """Show the progress, and log it so that the run can be continued after a crash."""
-        self._bar.update(self._task, description=what, advance=learners)
+        self._bar.update(self._task, description=doing, advance=learners)
         if time.monotonic() - self._logged >= _LOG_EVERY_S:
             self._logged = time.monotonic()
             _log.info(
                 "reconcile_progress",
-                doing=what,
+                doing=doing,
                 learners=self._report.learners,
                 events=self._report.events,
                 options=self._report.options,

@@ -40,15 +40,15 @@ def list_letters(chosen: Choice, *, as_json: bool) -> None:
 
 def show(ids: Sequence[DeadLetterId], *, as_json: bool) -> None:
     """Print whole dead letters, without tokens; exit with 1 if one is missing."""
-    found = _run(lambda letters, _: letters.get(ids))
-    shown = [view.whole(letter) for letter in found.values()]
+    by_id = _run(lambda letters, _: letters.get(ids))
+    shown = [view.whole(letter) for letter in by_id.values()]
     if as_json:
         typer.echo(view.as_json(shown[0] if len(ids) == 1 and shown else shown))
     else:
         view.console().print(
-            "\n\n".join(map(view.detail, found.values())), soft_wrap=True, end="\n" if found else ""
+            "\n\n".join(map(view.detail, by_id.values())), soft_wrap=True, end="\n" if by_id else ""
         )
-    _conclude(Tally(missing=[letter_id for letter_id in ids if letter_id not in found]))
+    _conclude(Tally(missing=[letter_id for letter_id in ids if letter_id not in by_id]))
 
 
 def redrive(chosen: Choice, *, dry_run: bool, as_json: bool) -> None:

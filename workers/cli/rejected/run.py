@@ -130,9 +130,9 @@ async def _pages(
 ) -> AsyncIterator[list[DeadLetter]]:
     """Yield the chosen letters; note missing ids and the next cursor in the tally."""
     if chosen.ids:
-        found = await letters.get(chosen.ids)
-        tally.missing = [letter_id for letter_id in chosen.ids if letter_id not in found]
-        yield list(found.values())
+        by_id = await letters.get(chosen.ids)
+        tally.missing = [letter_id for letter_id in chosen.ids if letter_id not in by_id]
+        yield list(by_id.values())
         return
     left = chosen.limit
     last = chosen.cursor

@@ -48,11 +48,11 @@ def row(letter: DeadLetter) -> dict[str, Any]:
 
 def whole(letter: DeadLetter) -> dict[str, Any]:
     """Return a letter as `show --json` prints it: rejection and event, without the token."""
-    found = row(letter)
-    known = {*found, "event", "event_base64"}
+    fields = row(letter)
+    known = {*fields, "event", "event_base64"}
     rest = {name: without_tokens(value) for name, value in letter.data.items() if name not in known}
     event = None if letter.event is None else shown(letter.event)
-    return {**found, **rest, "event": event}
+    return {**fields, **rest, "event": event}
 
 
 def as_json(value: Any) -> str:
@@ -115,12 +115,12 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def detail(letter: DeadLetter) -> str:
     """Return a whole letter as text."""
-    found = whole(letter)
-    event = found.pop("event")
-    width = max(map(len, found))
+    document = whole(letter)
+    event = document.pop("event")
+    width = max(map(len, document))
     lines = [
         f"{name:<{width}}  {plain(value) if isinstance(value, str) else json.dumps(value)}"
-        for name, value in found.items()
+        for name, value in document.items()
         if value is not None
     ]
     if event is None:

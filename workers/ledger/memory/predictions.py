@@ -49,12 +49,12 @@ class MemoryPredictions(MemoryTables, PredictionsLedger):
             return None
         (response,) = counting
         outcome = recorded.outcome
-        own = outcome["concepts"][: len(response.concept_ids)]
+        concepts = outcome["concepts"][: len(response.concept_ids)]
         return StoredPrediction(
             learner=key,
             concept_ids=response.concept_ids,
-            masteries=tuple(concept["mastery"] for concept in own),
-            attempts=own[0]["attempts"],
+            masteries=tuple(concept["mastery"] for concept in concepts),
+            attempts=concepts[0]["attempts"],
             score=response.score,
             probability=probability_of(recorded),
             version=recorded.version,

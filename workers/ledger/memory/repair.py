@@ -88,8 +88,8 @@ class MemoryRepair(MemoryTables, CorrectionLedger):
         account.sessions |= {r.session_id: r._replace(version=version) for r in rewrite.sessions}
         for change in rewrite.changes:
             number = next(self._numbers)
-            own = change._replace(data=copied(change.data))
-            self._pending[number] = PendingChange(number, rewrite.key, version, now_us, own)
+            pending = change._replace(data=copied(change.data))
+            self._pending[number] = PendingChange(number, rewrite.key, version, now_us, pending)
         return version
 
     @override

@@ -229,7 +229,7 @@ def table_differences(before: Catalogue, after: Catalogue) -> Sequence[str]:
     """
     lines = []
     for name in sorted(before.tables.keys() | after.tables.keys()):
-        had, has = (one.tables.get(name, frozenset()) for one in (before, after))
+        had, has = (catalogue.tables.get(name, frozenset()) for catalogue in (before, after))
         lines += [f"{name}: remove {part}" for part in sorted(had - has)]
         lines += [f"{name}: add {part}" for part in sorted(has - had)]
     return lines

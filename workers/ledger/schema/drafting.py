@@ -123,17 +123,17 @@ async def _server(dsn: str | None) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _scratch_database(dsn: str) -> AsyncIterator[tuple[str, "Connection"]]:
-    own = f"{OURS}draft_{uuid.uuid4().hex}"
+    name = f"{OURS}draft_{uuid.uuid4().hex}"
     admin = await asyncpg.connect(dsn)
     try:
-        await admin.execute(f"create database {own} template template0 strategy file_copy")
-        own_dsn = urlsplit(dsn)._replace(path=f"/{own}").geturl()
+        await admin.execute(f"create database {name} template template0 strategy file_copy")
+        own_dsn = urlsplit(dsn)._replace(path=f"/{name}").geturl()
         connection = await asyncpg.connect(own_dsn)
         try:
             yield own_dsn, connection
         finally:
             await connection.close()
-            await admin.execute(f"drop database {own} with (force)")
+            await admin.execute(f"drop database {name} with (force)")
     finally:
         await admin.close()
 

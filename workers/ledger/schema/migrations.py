@@ -287,8 +287,8 @@ def _port(dsn: str) -> int | None:
 
 
 @contextmanager
-def _failing(what: str) -> Iterator[None]:
-    """Map asyncpg's errors; `what` begins the message of a refusal."""
+def _failing(action: str) -> Iterator[None]:
+    """Map asyncpg's errors; `action` begins the message of a refusal."""
     try:
         yield
     except asyncpg.ClientConfigurationError as error:
@@ -296,13 +296,13 @@ def _failing(what: str) -> Iterator[None]:
     except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise LedgerUnavailable(str(error) or type(error).__name__) from error
     except _POOLED as error:
-        raise MigrationError(f"{what}: {error}; {_NEEDS_SESSION}") from error
+        raise MigrationError(f"{action}: {error}; {_NEEDS_SESSION}") from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
-            f"{what}: {error}; migrate as the owner of the database (on Supabase: postgres)"
+            f"{action}: {error}; migrate as the owner of the database (on Supabase: postgres)"
         ) from error
     except asyncpg.PostgresError as error:
         meaning = ledger_error(error.sqlstate or "XX000", str(error))
         if isinstance(meaning, LedgerUnavailable):
             raise meaning from error
-        raise MigrationError(f"{what}: {error} (SQLSTATE {error.sqlstate})") from error
+        raise MigrationError(f"{action}: {error} (SQLSTATE {error.sqlstate})") from error

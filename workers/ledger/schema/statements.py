@@ -65,7 +65,7 @@ def _differs(old: Definition | None, new: Definition | None) -> bool:
 def _made_anew(name: str, before: Catalogue, after: Catalogue) -> bool:
     """Say whether a function is dropped and created again, which loses its grants."""
     function = name.removeprefix("function ")
-    old, new = (_of(one, "function").get(function) for one in (before, after))
+    old, new = (_of(catalogue, "function").get(function) for catalogue in (before, after))
     return old is not None and new is not None and old.shape != new.shape
 
 

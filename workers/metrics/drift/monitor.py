@@ -66,14 +66,14 @@ class PredictionMonitor:
     Its windows start again when the version of the parameters changes.
 
     Args:
-        told: called with each drift that begins or ends.
+        on_drift: called with each drift that begins or ends.
         limits: limits of all answers together; those of concepts are corrected for their number.
     """
 
     def __init__(
-        self, told: Callable[[Drift], None] = lambda _: None, limits: Limits | None = None
+        self, on_drift: Callable[[Drift], None] = lambda _: None, limits: Limits | None = None
     ) -> None:
-        self._told = told
+        self._on_drift = on_drift
         self._limits = limits or Limits()
         self._version = 0
         self._buffer: list[tuple[Response, Outcome]] = []
@@ -116,8 +116,8 @@ class PredictionMonitor:
         measures = self._windows.measures()
         names = self._popular.names
         concepts = {
-            name: one
-            for name, one in zip(names, measures[_CONCEPTS:], strict=True)
+            name: measure
+            for name, measure in zip(names, measures[_CONCEPTS:], strict=True)
             if name is not None
         }
         return Figures(
@@ -145,8 +145,8 @@ class PredictionMonitor:
         place_of = self._popular.places.get
         windows = [_CONCEPTS + place_of(name, _OTHERS - _CONCEPTS) for name in names]
         every = np.arange(len(buffer))
-        each = np.repeat(every, [len(response.concept_ids) for response, _ in buffer])
-        of = np.concatenate((every, every, each))
+        response_of_name = np.repeat(every, [len(response.concept_ids) for response, _ in buffer])
+        of = np.concatenate((every, every, response_of_name))
         self._windows.add(
             np.concatenate((np.zeros_like(every), _HISTORIES + group_of(attempts), windows)),
             scores[of],
@@ -154,7 +154,7 @@ class PredictionMonitor:
         )
         misfits = self._windows.misfits()
         for change in self._drift.look(misfits):
-            self._told(
+            self._on_drift(
                 Drift(
                     None if change.window == _ALL else self._name_of(change.window),
                     change.kind,

@@ -91,8 +91,8 @@ class Windows:
 
         sorted_predictions, right = predictions[order], scores[order] >= CORRECT_FROM
         for window in np.flatnonzero(added).tolist():
-            own = slice(ends[window] - added[window], ends[window])
-            self._ranks[window].add(sorted_predictions[own], right[own])
+            span = slice(ends[window] - added[window], ends[window])
+            self._ranks[window].add(sorted_predictions[span], right[span])
         ones = np.ones_like(scores)
         in_bin = windows * BINS + np.minimum((predictions * BINS).astype(np.int64), BINS - 1)
         curve = _summed(in_bin, weight, (ones, predictions, scores), many * BINS)

@@ -38,11 +38,11 @@ def chunks(answers: Answers, most: int) -> Iterator[tuple[int, int]]:
         skipped.
     """
     counts = np.where(answers.held_out, np.diff(answers.begin), 0)
-    begin, held = 0, 0
+    begin, size = 0, 0
     for learner, count in enumerate(counts.tolist()):
-        if held and held + count > most:
+        if size and size + count > most:
             yield begin, learner
-            begin, held = learner, 0
-        held += count
-    if held:
+            begin, size = learner, 0
+        size += count
+    if size:
         yield begin, counts.size

@@ -54,12 +54,12 @@ def inverse(observed: Floats, fixed: Bools, least: float = _LEAST) -> Floats:
         least: least information of any combination of parameters.
     """
     free = ~fixed.T
-    both = free[:, :, None] & free[:, None, :]
+    free_pair = free[:, :, None] & free[:, None, :]
     identity = np.eye(fixed.shape[0])
-    filled = np.where(both, np.nan_to_num(observed), identity)
+    filled = np.where(free_pair, np.nan_to_num(observed), identity)
     value, vector = np.linalg.eigh(filled)
     scaled = vector / np.sqrt(np.maximum(value, least))[:, None, :]
-    return np.where(both, scaled @ scaled.swapaxes(1, 2), 0.0)
+    return np.where(free_pair, scaled @ scaled.swapaxes(1, 2), 0.0)
 
 
 def around_mean(values: Floats, covariance: Floats) -> Floats:

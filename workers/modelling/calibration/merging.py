@@ -62,8 +62,8 @@ def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
     return Merged(
         replace(
             commonest,
-            concepts={name: own for name, (_, own) in concepts.items()},
-            items={name: own for name, (_, own) in items.items()},
+            concepts={name: parameters for name, (_, parameters) in concepts.items()},
+            items={name: parameters for name, (_, parameters) in items.items()},
             scales={
                 answers.scales[scale]: fitted.parameters.any_scale
                 for scale, fitted in fits.items()
@@ -95,7 +95,7 @@ def tallies_of(answers: Answers, scale: int) -> Tallies:
 def _tallies(names: Sequence[str], of: Ints, score: Floats, count: int) -> dict[str, Tally]:
     answers = np.bincount(of, minlength=count).tolist()
     right = np.bincount(of, score, count).tolist()
-    return {name: Tally(*both) for name, *both in zip(names, answers, right, strict=True)}
+    return {name: Tally(*counts) for name, *counts in zip(names, answers, right, strict=True)}
 
 
 def _take(
@@ -107,10 +107,10 @@ def _take(
         Names that were there before.
     """
     shared = known.keys() & fitted.keys()
-    for name, own in fitted.items():
+    for name, parameters in fitted.items():
         count = tallies[name].answers
         if name not in known or known[name][0] < count:
-            known[name] = (count, own)
+            known[name] = (count, parameters)
     return set(shared)
 
 

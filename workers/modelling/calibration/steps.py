@@ -103,13 +103,13 @@ def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -
     Raises:
         ValueError: a document is from another version of the engine.
     """
-    what, _, scale = step.name.partition(" ")
+    kind, _, scale = step.name.partition(" ")
     table = answers.table(int(scale))
     needed = [unpacked(done[name]) for name in step.needs]
-    if what == _ABILITY:
+    if kind == _ABILITY:
         return packed(fit_ability(table))
-    if what.startswith(_PART):
-        return packed(fit_without_part(table, needed[0], int(what[len(_PART) + 1 :])))
+    if kind.startswith(_PART):
+        return packed(fit_without_part(table, needed[0], int(kind[len(_PART) + 1 :])))
     if model == COMBINED:
         ability, *parts = needed
         return packed_fit(combined_from_parts(table, ability, parts))

@@ -26,11 +26,11 @@ def shortage(answers: Answers) -> str | None:
     counts = answers_to_fit(answers)
     most = max(counts, default=0)
     learner = np.repeat(np.arange(answers.learners), np.diff(answers.begin))
-    held = answers.held_out[learner]
-    held_out = np.unique(learner[held]).size
+    is_held_out = answers.held_out[learner]
+    held_out = np.unique(learner[is_held_out]).size
     learners = 0
     if most:
-        on_scale = (answers.scale == counts.index(most)) & ~held
+        on_scale = (answers.scale == counts.index(most)) & ~is_held_out
         learners = np.unique(learner[on_scale]).size
     if most >= FEWEST and learners >= FEWEST_LEARNERS and held_out >= FEWEST_HELD_OUT:
         return None

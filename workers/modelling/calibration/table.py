@@ -19,15 +19,15 @@ NEVER: Final = -(2**62)
 """Time before any response, microseconds."""
 
 
-def summed(index: Ints, each: Floats, count: int) -> Floats:
+def summed(index: Ints, values: Floats, count: int) -> Floats:
     """Sum values by index.
 
     Args:
         index: index of each value, below `count`.
-        each: the values.
+        values: the values.
         count: number of sums.
     """
-    return np.bincount(index, each, count).astype(np.float64, copy=False)
+    return np.bincount(index, values, count).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)

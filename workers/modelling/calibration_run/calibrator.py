@@ -115,7 +115,7 @@ class Calibrator:
     async def calibrate(
         self,
         request: Request,
-        told: ProgressCallback,
+        on_progress: ProgressCallback,
         *,
         run_id: str | None = None,
         by: StartedBy = "command",
@@ -126,7 +126,7 @@ class Calibrator:
 
         Args:
             request: model, rule of activation and note.
-            told: called with the progress.
+            on_progress: called with the progress.
             run_id: UUID of the run to resume or to start; None: a new one.
             by: starter of the run, who alone may resume it.
 
@@ -134,12 +134,12 @@ class Calibrator:
             CalibrationFailed: there are too few answers, or a process failed.
         """
         run_id = run_id or str(uuid4())
-        progress = Progress(told)
+        progress = Progress(on_progress)
         await asyncio.to_thread(_forget_directories, self._directory)
         await self._ask(lambda: self._ledger.forget_idle_stages(KEPT_S))
         version = None if request.dry_run else await self._ask(lambda: self._version_of(run_id))
         if version is None:
-            parameters, document = await self._found(run_id, request.model, by, progress)
+            parameters, document = await self._fit(run_id, request.model, by, progress)
             if not request.dry_run:
                 version = await self._store(run_id, request, parameters, document)
         active = False
@@ -175,7 +175,7 @@ class Calibrator:
             parameters,
         )
 
-    async def _found(
+    async def _fit(
         self, run_id: str, model: str, by: StartedBy, progress: Progress
     ) -> tuple[Parameters, Mapping[str, Any]]:
         """Fit new parameters and collect their diagnostics."""
@@ -183,17 +183,17 @@ class Calibrator:
         begun = _begun(known, model)
         until_us = begun["until_us"] if begun else await self._ask(self._ledger.clock_us)
         answers = await self._read(until_us, progress)
-        own = {
+        record = {
             "model": model,
             "by": by,
             "until_us": until_us,
             "engine": package_version(),
             "digest": await asyncio.to_thread(answers.digest),
         }
-        if begun != own:
+        if begun != record:
             # The answers or the engine have changed, so the kept stages no longer apply.
             known = {}
-            await self._begin(run_id, own)
+            await self._begin(run_id, record)
         with _working_directory(self._directory) as directory:
             workspace = Workspace(Path(directory))
             await asyncio.to_thread(workspace.lay_out, model, answers)
@@ -237,10 +237,10 @@ class Calibrator:
     async def _read(self, until_us: int, progress: Progress) -> Answers:
         total = await self._ask(self._ledger.count)
 
-        async def told(learners: int) -> None:
+        async def report_progress(learners: int) -> None:
             await progress.read(min(1.0, learners / max(1, total)))
 
-        answers = await read_answers(self._ledger, self._retrying, until_us, told)
+        answers = await read_answers(self._ledger, self._retrying, until_us, report_progress)
         lacking = await asyncio.to_thread(shortage, answers)
         if lacking is not None:
             raise CalibrationFailed(lacking)

@@ -14,11 +14,11 @@ class Progress:
     """Progress of a calibration, whose total becomes known step by step.
 
     Args:
-        told: called at each change.
+        on_progress: called at each change.
     """
 
-    def __init__(self, told: ProgressCallback) -> None:
-        self._told = told
+    def __init__(self, on_progress: ProgressCallback) -> None:
+        self._on_progress = on_progress
         self._done = 0
         # Most deployments have one scale.
         self._total = 5 * _READING + 1
@@ -54,4 +54,4 @@ class Progress:
         await self._tell()
 
     async def _tell(self) -> None:
-        await self._told(self._done, self._total)
+        await self._on_progress(self._done, self._total)

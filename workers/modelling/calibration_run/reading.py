@@ -12,7 +12,7 @@ async def read_answers(
     ledger: CalibrationLedger,
     retrying: Retrying,
     until_us: int,
-    told: Callable[[int], Awaitable[None]],
+    on_progress: Callable[[int], Awaitable[None]],
 ) -> Answers:
     """Read the answers of all tenants that counted at a given time, one page in memory at once.
 
@@ -20,7 +20,7 @@ async def read_answers(
         ledger: the ledger.
         retrying: retries calls of the ledger.
         until_us: the time by the ledger's clock, microseconds since 1970.
-        told: called with the number of learners read.
+        on_progress: called with the number of learners read.
     """
     builder, after, learners = AnswersBuilder(), None, 0
     while True:
@@ -35,4 +35,4 @@ async def read_answers(
             if log:
                 builder.add(log, held_out=is_held_out(key))
         learners += len(page.learners)
-        await told(learners)
+        await on_progress(learners)

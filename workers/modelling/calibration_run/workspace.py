@@ -43,8 +43,8 @@ class Workspace:
 
     def compare(self, new: Parameters, present: Parameters) -> None:
         """Write the parameters for the predictions of held-out learners."""
-        both = (parameters_document(new), parameters_document(present))
-        self._write("parameters.json", both)
+        documents = (parameters_document(new), parameters_document(present))
+        self._write("parameters.json", documents)
 
     def answers(self) -> Answers:
         """Map all answers."""

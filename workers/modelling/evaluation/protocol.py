@@ -192,9 +192,9 @@ def _fold_of_begun(model: str, held_out: int) -> _Fold:
 
 
 def _fold(answers: Answers, model: str, held_out: int) -> _Fold:
-    held = fold_of(answers.learners) == held_out
-    fitted = fit_table(model, replace(answers, held_out=held).table(0))
-    learners = np.flatnonzero(held)
+    is_held_out = fold_of(answers.learners) == held_out
+    fitted = fit_table(model, replace(answers, held_out=is_held_out).table(0))
+    learners = np.flatnonzero(is_held_out)
     streamed = [predict_log(answers.log(n), fitted.parameters) for n in learners.tolist()]
     rows = _spans(answers.begin, learners)
     links = _spans(answers.link_begin, rows)

@@ -109,10 +109,10 @@ class Comparison:
 def compare(predicted: Predicted) -> Comparison:
     """Compare two versions on at least one answer."""
     _, learner = np.unique(predicted.learner, return_inverse=True)
-    each = log_losses(predicted.score, predicted.present) - log_losses(
+    loss_differences = log_losses(predicted.score, predicted.present) - log_losses(
         predicted.score, predicted.new
     )
-    gains = np.bincount(learner, each) / np.bincount(learner)
+    gains = np.bincount(learner, loss_differences) / np.bincount(learner)
     error = float(gains.std(ddof=1) / np.sqrt(gains.size)) if gains.size > 1 else math.nan
     pair, learner_of_pair = _pairs(learner[predicted.linked_answer], predicted.linked_concept)
     score = predicted.score[predicted.linked_answer]

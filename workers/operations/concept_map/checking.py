@@ -11,7 +11,7 @@ _MOST_CYCLES = 10
 
 def findings(file: MapFile, registered: ConceptMap) -> list[Finding]:
     """Return the reasons not to import a file: unknown names, or else cycles."""
-    known = registered.concepts.keys() | {one.concept_id for one in file.concepts}
+    known = registered.concepts.keys() | {concept.concept_id for concept in file.concepts}
     unknown = [*_unknown(file, known)]
     return unknown or [*_cycles(file, registered)]
 
@@ -36,18 +36,20 @@ def _unknown(file: MapFile, known: set[str]) -> Iterator[Finding]:
 
 
 def _cycles(file: MapFile, registered: ConceptMap) -> Iterator[Finding]:
-    place = {one.concept_id: number for number, one in enumerate(file.concepts)}
-    before = {one.concept_id: {*one.prerequisites} for one in registered.concepts.values()}
-    before |= {one.concept_id: {*one.prerequisites} for one in file.concepts}
+    place = {concept.concept_id: number for number, concept in enumerate(file.concepts)}
+    before = {
+        concept.concept_id: {*concept.prerequisites} for concept in registered.concepts.values()
+    }
+    before |= {concept.concept_id: {*concept.prerequisites} for concept in file.concepts}
     for _ in range(_MOST_CYCLES):
         cycle = _cycle(before)
         if cycle is None:
             return
         # Begin at the first concept of the file; a cycle without any was written to the tables.
-        start = min(cycle, key=lambda one: (place.get(one, len(place)), one))
+        start = min(cycle, key=lambda concept_id: (place.get(concept_id, len(place)), concept_id))
         at = cycle.index(start)
         ring = [*cycle[at:], *cycle[:at], start]
-        outside = [one for one in cycle if one not in place]
+        outside = [concept_id for concept_id in cycle if concept_id not in place]
         registered_already = (
             f" ({', '.join(map(shown, outside))} registered already)" if outside else ""
         )

@@ -88,7 +88,8 @@ def read_file(path: Path) -> MapFile:
         parsed = _File.model_validate_json(text)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise wrong(path, [_finding(one["loc"], one["msg"], one["input"]) for one in details])  # noqa: B904  # it would quote the whole file
+        findings = [_finding(detail["loc"], detail["msg"], detail["input"]) for detail in details]
+        raise wrong(path, findings)  # noqa: B904  # it would quote the whole file
     if not parsed.model_fields_set & {"concepts", "items"}:
         raise wrong(
             path,
@@ -98,10 +99,15 @@ def read_file(path: Path) -> MapFile:
         raise wrong(path, findings)
     return MapFile(
         [
-            Concept(one.id, one.name or one.id, one.scale, tuple(sorted(one.prerequisites)))
-            for one in parsed.concepts
+            Concept(
+                concept.id,
+                concept.name or concept.id,
+                concept.scale,
+                tuple(sorted(concept.prerequisites)),
+            )
+            for concept in parsed.concepts
         ],
-        [Item(one.id, tuple(sorted(one.concept_ids)), one.scale) for one in parsed.items],
+        [Item(item.id, tuple(sorted(item.concept_ids)), item.scale) for item in parsed.items],
         [*_unknown(parsed)],
     )
 

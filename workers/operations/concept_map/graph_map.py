@@ -22,14 +22,14 @@ class MapDifference(NamedTuple):
     """A registered concept that differs between graph and ledger."""
 
     tenant_id: str
-    held: MappedConcept
+    in_graph: MappedConcept
     should: MappedConcept
 
     def __str__(self) -> str:
         """One line for a person."""
         return (
             f"concept {self.should.concept_id!r} of tenant {self.tenant_id!r}: the graph has "
-            f"{_told(self.held)}, the ledger {_told(self.should)}"
+            f"{_told(self.in_graph)}, the ledger {_told(self.should)}"
         )
 
 
@@ -58,8 +58,8 @@ class GraphMap:
             return
         after = ""
         while page := await self._ask(self._ledger.mapped_tenants, after):
-            for one in page:
-                yield await self.of_tenant(one)
+            for tenant in page:
+                yield await self.of_tenant(tenant)
             after = page[-1]
 
     async def of_tenant(self, tenant_id: str) -> list[MapDifference]:
@@ -67,34 +67,38 @@ class GraphMap:
 
         If an import comes in between, the map is compared again.
         """
-        found: dict[str, MapDifference] = {}
+        by_concept: dict[str, MapDifference] = {}
         while True:
             version, differences = await self._once(tenant_id)
-            for one in differences:
-                found.setdefault(one.should.concept_id, one)
+            for difference in differences:
+                by_concept.setdefault(difference.should.concept_id, difference)
             if self._dry_run:
                 break
             if (await self._ask(self._ledger.concept_map, tenant_id)).version == version:
                 break
-        return list(found.values())
+        return list(by_concept.values())
 
     async def _once(self, tenant_id: str) -> tuple[int, list[MapDifference]]:
         registered = await self._ask(self._ledger.concept_map, tenant_id)
         should = [
-            MappedConcept(one.concept_id, one.name, one.prerequisites)
-            for one in registered.concepts.values()
+            MappedConcept(concept.concept_id, concept.name, concept.prerequisites)
+            for concept in registered.concepts.values()
         ]
         differences = []
         for first in range(0, len(should), _TOGETHER):
             some = should[first : first + _TOGETHER]
-            held = await self._ask(self._graph.mapped, tenant_id, [one.concept_id for one in some])
+            in_graph = await self._ask(
+                self._graph.mapped, tenant_id, [concept.concept_id for concept in some]
+            )
             wrong = [
-                MapDifference(tenant_id, is_, one)
-                for is_, one in zip(held, some, strict=True)
-                if is_ != one
+                MapDifference(tenant_id, is_, concept)
+                for is_, concept in zip(in_graph, some, strict=True)
+                if is_ != concept
             ]
             if wrong and not self._dry_run:
-                await self._ask(self._graph.merge_map, tenant_id, [one.should for one in wrong])
+                await self._ask(
+                    self._graph.merge_map, tenant_id, [difference.should for difference in wrong]
+                )
             differences += wrong
         return registered.version, differences
 

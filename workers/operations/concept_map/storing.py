@@ -63,10 +63,10 @@ class Importer:
         """
         while True:
             registered = await self._ledger.concept_map(
-                self._tenant_id, [one.item_id for one in file.items]
+                self._tenant_id, [item.item_id for item in file.items]
             )
-            if found := findings(file, registered):
-                raise wrong(path, found)
+            if problems := findings(file, registered):
+                raise wrong(path, problems)
             imported, part = compared(file, registered)
             if dry_run or not imported.different:
                 return imported
@@ -90,8 +90,8 @@ def compared(file: MapFile, registered: ConceptMap) -> tuple[Imported, ConceptMa
         part.concepts[name] = concept
         before = {*was.prerequisites} if was else set()
         now = {*concept.prerequisites}
-        imported.prerequisites += [(one, name) for one in sorted(now - before)]
-        imported.removed += [(one, name) for one in sorted(before - now)]
+        imported.prerequisites += [(prerequisite, name) for prerequisite in sorted(now - before)]
+        imported.removed += [(prerequisite, name) for prerequisite in sorted(before - now)]
     for item in file.items:
         known = registered.items.get(item.item_id)
         if known == item:

@@ -35,12 +35,12 @@ class DeadLetterId(NamedTuple):
         Raises:
             ValueError: the text is not an id.
         """
-        found = _ID.fullmatch(text)
-        if found is None:
+        match = _ID.fullmatch(text)
+        if match is None:
             raise ValueError(
                 f"{text!r} is not the id of a dead letter: give one from `mastery rejected list`"
             )
-        shard, entry_id = found.groups()
+        shard, entry_id = match.groups()
         return cls(None if shard is None else int(shard), entry_id)
 
     def __str__(self) -> str:

@@ -39,5 +39,5 @@ class Outcome(NamedTuple):
 
 def by_shard(letters: Sequence[DeadLetter]) -> Iterator[tuple[Shard, list[DeadLetter]]]:
     """Group neighbouring letters by shard, because a script can't reach beyond one."""
-    for shard, group in groupby(letters, key=lambda one: one.shard):
+    for shard, group in groupby(letters, key=lambda letter: letter.shard):
         yield shard, list(group)

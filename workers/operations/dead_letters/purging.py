@@ -49,11 +49,15 @@ class Purger:
                 shard.responses,
                 accepted_key(shard.responses),
             ]
-            arguments = [ENGINE_GROUP, "0" if dry_run else "1", *(one.id.entry_id for one in group)]
+            arguments = [
+                ENGINE_GROUP,
+                "0" if dry_run else "1",
+                *(letter.id.entry_id for letter in group),
+            ]
             with redis_errors():
                 answers: Any = await self._script(keys=keys, args=arguments)
             outcomes += [
-                Outcome(one, _FATES[word], sent.decode() or None)
-                for one, (word, sent) in zip(group, answers, strict=True)
+                Outcome(letter, _FATES[word], sent.decode() or None)
+                for letter, (word, sent) in zip(group, answers, strict=True)
             ]
         return outcomes

@@ -45,17 +45,19 @@ class DeadLetters:
             RedisUnavailable: Redis is away.
             StreamRefused: Redis refuses the command.
         """
-        known = [one for one in dict.fromkeys(ids) if one.shard in self._shards]
+        known = [letter_id for letter_id in dict.fromkeys(ids) if letter_id.shard in self._shards]
         with redis_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
-                for one in known:
-                    stream = self._shards[one.shard].rejected
-                    pipeline.xrange(stream, one.entry_id, one.entry_id)
-                    pipeline.hget(redriven_key(stream), one.entry_id)
+                for letter_id in known:
+                    stream = self._shards[letter_id.shard].rejected
+                    pipeline.xrange(stream, letter_id.entry_id, letter_id.entry_id)
+                    pipeline.hget(redriven_key(stream), letter_id.entry_id)
                 answers: list[Any] = await pipeline.execute()
         return {
-            one: replace(self._read(one, rows[0][1]), redriven_as=redriven and text_of(redriven))
-            for one, rows, redriven in zip(known, answers[::2], answers[1::2], strict=True)
+            letter_id: replace(
+                self._read(letter_id, rows[0][1]), redriven_as=redriven and text_of(redriven)
+            )
+            for letter_id, rows, redriven in zip(known, answers[::2], answers[1::2], strict=True)
             if rows
         }
 
@@ -130,7 +132,9 @@ class DeadLetters:
             if not rows:
                 return
             read = [self._read(DeadLetterId(number, row[0].decode()), row[1]) for row in rows]
-            yield await self._redriven(stream, [one for one in read if selection.takes(one)])
+            yield await self._redriven(
+                stream, [letter for letter in read if selection.takes(letter)]
+            )
             first = f"({rows[-1][0].decode()}"
 
     async def _redriven(self, stream: str, letters: list[DeadLetter]) -> list[DeadLetter]:
@@ -138,12 +142,12 @@ class DeadLetters:
         if not letters:
             return []
         with redis_errors():
-            found: Any = await self._client.hmget(
-                redriven_key(stream), [one.id.entry_id for one in letters]
+            marks: Any = await self._client.hmget(
+                redriven_key(stream), [letter.id.entry_id for letter in letters]
             )
         return [
-            replace(one, redriven_as=redriven and text_of(redriven))
-            for one, redriven in zip(letters, found, strict=True)
+            replace(letter, redriven_as=redriven and text_of(redriven))
+            for letter, redriven in zip(letters, marks, strict=True)
         ]
 
     def _read(self, letter_id: DeadLetterId, fields: Mapping[bytes, bytes]) -> DeadLetter:

@@ -53,7 +53,9 @@ def obstacle(letter: DeadLetter) -> str | None:
 
 def preview(letters: Sequence[DeadLetter]) -> list[Outcome]:
     """Return what `Redriver.redrive` would do now, without writing."""
-    return [_known(one) or _refused(one) or Outcome(one, Fate.REDRIVEN) for one in letters]
+    return [
+        _known(letter) or _refused(letter) or Outcome(letter, Fate.REDRIVEN) for letter in letters
+    ]
 
 
 class Redriver:
@@ -79,21 +81,21 @@ class Redriver:
         """
         outcomes: dict[DeadLetterId, Outcome] = {}
         sendable = []
-        for one in letters:
-            outcome = _known(one) or _refused(one)
+        for letter in letters:
+            outcome = _known(letter) or _refused(letter)
             if outcome is None:
-                sendable.append(one)
+                sendable.append(letter)
             else:
-                outcomes[one.id] = outcome
+                outcomes[letter.id] = outcome
         for chunk in _chunks(sendable):
-            outcomes |= {one.letter.id: one for one in await self._send(chunk)}
-        return [outcomes[one.id] for one in letters]
+            outcomes |= {outcome.letter.id: outcome for outcome in await self._send(chunk)}
+        return [outcomes[letter.id] for letter in letters]
 
     async def _send(self, chunk: Sequence[DeadLetter]) -> list[Outcome]:
         shard = chunk[0].shard
         arguments: list[str | bytes] = [EVENT_FIELD, MARKER]
-        for one in chunk:
-            arguments += [one.id.entry_id, one.first_entry_id or "", one.event or b""]
+        for letter in chunk:
+            arguments += [letter.id.entry_id, letter.first_entry_id or "", letter.event or b""]
         keys = [
             shard.rejected,
             redriven_key(shard.rejected),
@@ -103,8 +105,8 @@ class Redriver:
         with redis_errors():
             answers: Any = await self._script(keys=keys, args=arguments)
         return [
-            Outcome(replace(one, redriven_as=entry_id), _FATES[word], entry_id)
-            for one, (word, sent) in zip(chunk, answers, strict=True)
+            Outcome(replace(letter, redriven_as=entry_id), _FATES[word], entry_id)
+            for letter, (word, sent) in zip(chunk, answers, strict=True)
             for entry_id in [sent.decode() or None]
         ]
 
@@ -124,11 +126,11 @@ def _chunks(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
     for _, group in by_shard(letters):
         chunk: list[DeadLetter] = []
         size = 0
-        for one in group:
-            length = len(one.event or b"")
+        for letter in group:
+            length = len(letter.event or b"")
             if chunk and (len(chunk) >= _CHUNK_LETTERS or size + length > _CHUNK_BYTES):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append(one)
+            chunk.append(letter)
             size += length
         yield chunk

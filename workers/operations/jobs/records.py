@@ -149,7 +149,7 @@ class JobRecords:
             RedisUnavailable: try again.
         """
         newest = "+inf" if before is None else str(before[0])
-        found: list[tuple[int, str]] = []
+        places: list[tuple[int, str]] = []
         with redis_errors():
             # All of them: they are few, and ids distinguish those of the same microsecond.
             rows: Any = await self._client.zrange(
@@ -159,18 +159,18 @@ class JobRecords:
             for job_id, score in rows:
                 place = (int(score), job_id.decode())
                 if before is None or place < before:
-                    found.append(place)
-            page = found[:limit]
+                    places.append(place)
+            page = places[:limit]
             async with self._client.pipeline(transaction=False) as pipeline:
                 for _, job_id in page:
                     pipeline.hgetall(record_key(JobKey(tenant_id, job_id)))
-                held = await pipeline.execute()
+                hashes = await pipeline.execute()
         records = [
             record_of(JobKey(tenant_id, place[1]), fields)
-            for place, fields in zip(page, held, strict=True)
+            for place, fields in zip(page, hashes, strict=True)
             if fields
         ]
-        return records, page[-1] if len(found) > limit else None
+        return records, page[-1] if len(places) > limit else None
 
     async def of_student(self, tenant_id: str, student_id: str) -> AsyncIterator[list[JobRecord]]:
         """Yield pages of the records that concern a student or were asked for by them.
@@ -181,7 +181,7 @@ class JobRecords:
         before: tuple[int, str] | None = None
         while True:
             page, before = await self.page(tenant_id, _PAGE, before)
-            yield [one for one in page if one.of_student(student_id)]
+            yield [record for record in page if record.of_student(student_id)]
             if before is None:
                 return
 

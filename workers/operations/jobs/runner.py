@@ -87,15 +87,15 @@ class JobRunner:
         self._keys = keys
         self._route = Route.of_jobs(rejected)
         self._max_attempts = max_attempts
-        self._held: set[str] = set()
+        self._in_flight: set[str] = set()
         self._alone = asyncio.Lock()
         self._job: asyncio.Task[bool] | None = None
         self._stopping = asyncio.Event()
 
     @property
-    def held(self) -> AbstractSet[str]:
+    def in_flight(self) -> AbstractSet[str]:
         """The ids of the entries in flight."""
-        return self._held
+        return self._in_flight
 
     def busy(self) -> bool:
         """True while a job runs or a server is waited for; nothing is claimed from others then."""
@@ -110,9 +110,9 @@ class JobRunner:
         if self._stopping.is_set():
             return
         for entry in batch:
-            if entry.entry_id in self._held:
+            if entry.entry_id in self._in_flight:
                 continue
-            self._held.add(entry.entry_id)
+            self._in_flight.add(entry.entry_id)
             deliveries = batch.deliveries.get(entry.entry_id, 1)
             try:
                 known = await self._in_turn(entry, deliveries)
@@ -123,7 +123,7 @@ class JobRunner:
                     # It stays pending and is claimed again later, like a dead worker's entries.
                     _log.warning("job_set_aside", entry_id=entry.entry_id, reason="key unknown")
             finally:
-                self._held.discard(entry.entry_id)
+                self._in_flight.discard(entry.entry_id)
 
     async def _in_turn(self, entry: RawEntry, deliveries: int) -> bool:
         """Process a request once no job runs; False if its key is not known yet."""

@@ -57,7 +57,9 @@ class Belonging:
             if not (isinstance(role, str) and role in self.delegate_roles):
                 students.append(claims.get("sub"))
         if self.key.student_id not in students:
-            return not any(isinstance(one, str) for one in students) and self._mentioned(text)
+            return not any(isinstance(student, str) for student in students) and self._mentioned(
+                text
+            )
         return self._tenant(data, claims) in {self.key.tenant_id, None}
 
     def _tenant(self, data: Mapping[str, Any], claims: Any) -> str | None:
@@ -74,8 +76,8 @@ class Belonging:
         # Plain, and as JSON writers put it, with and without escapes for non-ASCII.
         names = {plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
         quoted = "|".join(re.escape(name) for name in sorted(names))
-        found = re.search(rf"[\"'](?:{quoted})\\*[\"']", text.decode("utf-8", "replace"))
-        return found is not None
+        mention = re.search(rf"[\"'](?:{quoted})\\*[\"']", text.decode("utf-8", "replace"))
+        return mention is not None
 
 
 def read(text: bytes) -> Any:

@@ -58,8 +58,8 @@ class Report:
     def found(self) -> int:
         """The number of things found outside the ledger."""
         jobs = self.jobs + self.job_records
-        told = self.mastery + self.unlocked
-        return self.responses + told + jobs + self.letters + self.relationships
+        events = self.mastery + self.unlocked
+        return self.responses + events + jobs + self.letters + self.relationships
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +159,9 @@ class Eraser:
     async def _projected(self, moment: _Moment, report: Report, deadline: float) -> None:
         """Take mastery events out; wait for those that the projector holds."""
         while True:
-            gone, held = await self._removal.mastery(moment.of_before, force=False)
+            gone, kept = await self._removal.mastery(moment.of_before, force=False)
             report.mastery += gone
-            if not held or time.monotonic() >= deadline:
+            if not kept or time.monotonic() >= deadline:
                 return
             await asyncio.sleep(_PAUSE_S)
 
@@ -192,11 +192,11 @@ class Eraser:
     async def _of_graph(self, key: LearnerKey, version: int) -> int:
         """Count relationships up to a version; a node without any counts as one."""
         (stored,) = await self._graph.learners([key])
-        versions = [one.version for one in stored.mastery]
-        versions += [one.version for one in stored.abilities]
-        versions += [one.version for one in stored.attendance]
-        versions += [one.version for one in stored.unlocked]
+        versions = [relationship.version for relationship in stored.mastery]
+        versions += [relationship.version for relationship in stored.abilities]
+        versions += [relationship.version for relationship in stored.attendance]
+        versions += [relationship.version for relationship in stored.unlocked]
         if not versions:
             return int(await self._graph.knows(key))
         # Another program may have created one without a version.
-        return sum((one or 0) <= version for one in versions)
+        return sum((written or 0) <= version for written in versions)

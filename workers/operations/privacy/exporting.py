@@ -79,26 +79,26 @@ class Exporter:
         (stored,) = await self._graph.learners([key])
         return {
             "student": await self._graph.knows(key),
-            "has_mastery": [one._asdict() for one in stored.mastery],
-            "has_ability": [one._asdict() for one in stored.abilities],
-            "attended": [one._asdict() for one in stored.attendance],
-            "unlocked": [one._asdict() for one in stored.unlocked],
+            "has_mastery": [relationship._asdict() for relationship in stored.mastery],
+            "has_ability": [relationship._asdict() for relationship in stored.abilities],
+            "attended": [relationship._asdict() for relationship in stored.attendance],
+            "unlocked": [relationship._asdict() for relationship in stored.unlocked],
         }
 
     async def _job_records(self) -> AsyncIterator[Iterable[Any]]:
         async for page in self._streams.job_records():
-            yield [one.to_jsonable() for one in page]
+            yield [record.to_jsonable() for record in page]
 
     async def _letters(self) -> AsyncIterator[Iterable[Any]]:
         async for page in self._streams.letters():
-            yield [_letter(one) for one in page]
+            yield [_letter(letter) for letter in page]
 
 
 async def _entries(pages: AsyncIterable[list[Entry]]) -> AsyncIterator[Iterable[Any]]:
     async for page in pages:
         yield [
-            {"stream": one.stream, "entry_id": one.entry_id, "event": shown(one.event)}
-            for one in page
+            {"stream": entry.stream, "entry_id": entry.entry_id, "event": shown(entry.event)}
+            for entry in page
         ]
 
 
@@ -118,6 +118,6 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
 async def _listed(pages: AsyncIterable[Iterable[Any]]) -> AsyncIterator[bytes]:
     before = b"\n"
     async for page in pages:
-        for one in page:
-            yield before + orjson.dumps(one)
+        for document in page:
+            yield before + orjson.dumps(document)
             before = b",\n"

@@ -81,7 +81,7 @@ class LearnerRemoval:
         Returns:
             How many were taken out, and how many stay because the projector holds them.
         """
-        gone = held = 0
+        gone = kept = 0
         for shard in self._streams.shards:
             async for page in self._streams.entries(shard.mastery):
                 ids = [entry.entry_id for entry in page if chosen(entry)]
@@ -90,8 +90,8 @@ class LearnerRemoval:
                     continue
                 hashes = [tries_key(shard.mastery)]
                 went, stay = await self._take(shard.mastery, GRAPH_GROUP, ids, hashes, force=force)
-                gone, held = gone + went, held + stay
-        return gone, held
+                gone, kept = gone + went, kept + stay
+        return gone, kept
 
     async def unlocked(self, chosen: Callable[[Entry], bool], *, dry_run: bool = False) -> int:
         """Take out events about unlocked concepts.
@@ -142,8 +142,8 @@ class LearnerRemoval:
             return 0, 0
         arguments = [group, "force" if force else "", *ids]
         with redis_errors():
-            gone, held = await self._remove(keys=[stream, *hashes], args=arguments)
-        return int(gone), len(held)
+            gone, kept = await self._remove(keys=[stream, *hashes], args=arguments)
+        return int(gone), len(kept)
 
 
 def letter_until(until_ms: int, version: int) -> Callable[[DeadLetter], bool]:

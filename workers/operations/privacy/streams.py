@@ -113,13 +113,13 @@ class LearnerStreams:
             after_ms: only entries after this time, milliseconds since 1970.
             until_ms: only entries up to and including this time, likewise.
         """
-        held = 0
+        count = 0
         for shard in self.shards:
             async for page in self.entries(shard.responses, f"({after_ms}-18446744073709551615"):
                 for entry in page:
                     if entry.entered_ms <= until_ms:
-                        held += await self._is_pending(shard.responses, entry.entry_id)
-        return held
+                        count += await self._is_pending(shard.responses, entry.entry_id)
+        return count
 
     async def entries(self, stream: str, first: str = "-") -> AsyncIterator[list[Entry]]:
         """Yield the learner's entries of a stream, up to its end when the call begins.

@@ -33,11 +33,11 @@ class Difference(NamedTuple):
     """A relationship that differs from the ledger.
 
     Args:
-        held: its copies in the graph; there may be none or several.
+        copies: its copies in the graph; there may be none or several.
         should: as the ledger has it; None if the ledger has none.
     """
 
-    held: tuple[GraphChange, ...]
+    copies: tuple[GraphChange, ...]
     should: GraphChange | None
 
     @property
@@ -49,18 +49,18 @@ class Difference(NamedTuple):
         """
         if self.should is None:
             return "stray"
-        if len(self.held) != 1:
-            return "doubled" if self.held else "missing"
-        held, should = _version(self.held[0]), _version(self.should)
-        if held is None or should is None or held == should:
+        if len(self.copies) != 1:
+            return "doubled" if self.copies else "missing"
+        version, should = _version(self.copies[0]), _version(self.should)
+        if version is None or should is None or version == should:
             return "altered"
-        return "behind" if held < should else "ahead"
+        return "behind" if version < should else "ahead"
 
     @property
     def identity(self) -> Identity:
         """The key of the relationship."""
-        one = self._one
-        return type(one), one.key
+        relationship = self._relationship
+        return type(relationship), relationship.key
 
     @property
     def forced(self) -> bool:
@@ -68,25 +68,25 @@ class Difference(NamedTuple):
         return self.kind not in {"missing", "behind"}
 
     @property
-    def _one(self) -> GraphChange:
-        return self.should if self.should is not None else self.held[0]
+    def _relationship(self) -> GraphChange:
+        return self.should if self.should is not None else self.copies[0]
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON; times are text."""
         return {
             "kind": self.kind,
-            "relationship": NAMES[type(self._one)],
-            **identity(self._one),
-            "graph": [_values(one) for one in self.held],
+            "relationship": NAMES[type(self._relationship)],
+            **identity(self._relationship),
+            "graph": [_values(relationship) for relationship in self.copies],
             "ledger": None if self.should is None else _values(self.should),
         }
 
     def __str__(self) -> str:
         """One line for a person."""
-        named = ", ".join(f"{field} {id_!r}" for field, id_ in identity(self._one).items())
-        graph = "; ".join(_told(one) for one in self.held) or "nothing"
+        named = ", ".join(f"{field} {id_!r}" for field, id_ in identity(self._relationship).items())
+        graph = "; ".join(_told(relationship) for relationship in self.copies) or "nothing"
         ledger = "nothing" if self.should is None else _told(self.should)
-        name = NAMES[type(self._one)]
+        name = NAMES[type(self._relationship)]
         return f"{self.kind}: {name} of {named}: the graph has {graph}, the ledger {ledger}"
 
 
@@ -128,21 +128,21 @@ def practised(key: LearnerKey, log: Iterable[Response]) -> set[PractisedChange]:
     }
 
 
-def differences(should: StoredLearner, held: StoredLearner) -> Iterator[Difference]:
+def differences(should: StoredLearner, in_graph: StoredLearner) -> Iterator[Difference]:
     """Return the differences between a learner's relationships and the ledger.
 
     Args:
         should: by the ledger, read after the graph, so that nothing in the graph may be newer.
-        held: as the graph has them.
+        in_graph: as the graph has them.
     """
-    found: dict[Identity, list[GraphChange]] = {}
-    for one in _relationships(held):
-        found.setdefault((type(one), one.key), []).append(one)
-    for one in _relationships(should):
-        copies = tuple(found.pop((type(one), one.key), ()))
-        if copies != (one,):
-            yield Difference(copies, one)
-    for strays in found.values():
+    by_identity: dict[Identity, list[GraphChange]] = {}
+    for relationship in _relationships(in_graph):
+        by_identity.setdefault((type(relationship), relationship.key), []).append(relationship)
+    for relationship in _relationships(should):
+        copies = tuple(by_identity.pop((type(relationship), relationship.key), ()))
+        if copies != (relationship,):
+            yield Difference(copies, relationship)
+    for strays in by_identity.values():
         if not _keeps_a_place(strays):
             yield Difference(tuple(strays), None)
 
@@ -155,14 +155,14 @@ def _keeps_a_place(strays: list[GraphChange]) -> bool:
     return len(strays) == 1 and isinstance(strays[0], MasteryChange) and strays[0].attempts == 0
 
 
-def repair_of(found: Iterable[Difference]) -> Repair:
+def repair_of(differing: Iterable[Difference]) -> Repair:
     """Return the repair of differences; what the version guard would keep is removed first."""
     repair = Repair()
-    for one in found:
-        if one.forced:
-            repair.removals += one.held
-        if one.should is not None:
-            repair.merges.append(one.should)
+    for difference in differing:
+        if difference.forced:
+            repair.removals += difference.copies
+        if difference.should is not None:
+            repair.merges.append(difference.should)
     return repair
 
 

@@ -47,7 +47,7 @@ class _CurrentEventsBuilder:
     def __init__(self, current: Current, now_us: int) -> None:
         self._current = current
         self._now_us = now_us
-        self._owners = {one.version: one for one in current.responses}
+        self._owners = {recorded.version: recorded for recorded in current.responses}
         self._sent: list[tuple[int, bytes]] = []
         self._scales: set[str] = set()
         self._sessions: set[str] = set()
@@ -63,17 +63,17 @@ class _CurrentEventsBuilder:
             else:
                 self._state(row)
         for carried in self._carried():
-            told = self._scales if isinstance(carried, CurrentAbility) else self._sessions
+            carried_names = self._scales if isinstance(carried, CurrentAbility) else self._sessions
             carriers = self._carriers(carried)
             sent = wanted.get(carried.version, set())
-            if carried[0] in told or not sent.isdisjoint(carriers):
+            if carried[0] in carried_names or not sent.isdisjoint(carriers):
                 continue
             wrong = {
                 row.concept_id
                 for row in self._current.concepts
                 if row.version == carried.version and row.concept_id not in sent
             }
-            carrier = next((one for one in carriers if one not in wrong), None)
+            carrier = next((concept_id for concept_id in carriers if concept_id not in wrong), None)
             if carrier is None:
                 self._unpublished += 1
             else:
@@ -81,7 +81,7 @@ class _CurrentEventsBuilder:
         for version, concept_ids in wanted.items():
             events = restated_events(self._current.key, self._owners[version], concept_ids)
             self._sent += [(version, event) for event in events]
-        self._sent.sort(key=lambda one: one[0])
+        self._sent.sort(key=lambda version_and_event: version_and_event[0])
         return CurrentEvents([event for _, event in self._sent], self._unpublished)
 
     def _carriers(self, carried: CurrentAbility | CurrentSession) -> list[str]:
@@ -135,12 +135,12 @@ class _CurrentEventsBuilder:
         """Return the response whose time is the row's `answered_at`."""
         return max(
             (
-                one
-                for one in self._current.responses
-                if row.concept_id in one.response.concept_ids
-                and one.response.answered_at_us == row.answered_at_us
+                recorded
+                for recorded in self._current.responses
+                if row.concept_id in recorded.response.concept_ids
+                and recorded.response.answered_at_us == row.answered_at_us
             ),
-            key=lambda one: one.response.position,
+            key=lambda recorded: recorded.response.position,
             default=None,
         )
 
@@ -150,7 +150,9 @@ class _CurrentEventsBuilder:
             if ability.version == row.version and ability.scale not in self._scales:
                 return ability
         scale = None if about is None else about.response.scale
-        return next((one for one in self._current.abilities if one.scale == scale), None)
+        return next(
+            (ability for ability in self._current.abilities if ability.scale == scale), None
+        )
 
 
 def _said(owner: Recorded, row: CurrentConcept) -> bool:

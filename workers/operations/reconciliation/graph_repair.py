@@ -49,7 +49,7 @@ class Compared:
     Args:
         learners: number of learners of the ledger compared.
         after: the last of them, where to resume; None in the passes over the graph's own nodes.
-        found: the differences, repaired unless it was a dry run.
+        differences: the differences, repaired unless it was a dry run.
         left: differences that came back after each repair.
         nodes: students and practice sessions without any relationship, removed unless it was a dry
             run.
@@ -57,7 +57,7 @@ class Compared:
 
     learners: int = 0
     after: LearnerKey | None = None
-    found: list[Difference] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
     left: list[Difference] = field(default_factory=list)
     nodes: list[LearnerKey | SessionKey] = field(default_factory=list)
 
@@ -112,7 +112,7 @@ class GraphRepair:
                 compared = await self._settled(strangers)
                 compared.nodes += await self._without_nodes(strangers)
                 yield compared
-        if after is None and self._scope.one is None:
+        if after is None and self._scope.learner is None:
             first = SessionKey(self._scope.tenant_id or "", "")
             async for sessions in self._scope.pages(self._sessions_after, first):
                 yield await self._settled_sessions(sessions)
@@ -122,42 +122,46 @@ class GraphRepair:
         compared = Compared()
         known = set()
         for _ in range(_LOOKS):
-            found = await self._differences(keys)
-            compared.found += [one for one in found if one.identity not in known]
-            known |= {one.identity for one in found}
+            differing = await self._differences(keys)
+            compared.differences += [
+                difference for difference in differing if difference.identity not in known
+            ]
+            known |= {difference.identity for difference in differing}
             if self._dry_run:
                 return compared
-            await self._repair(found)
-            compared.left = [one for one in found if one.forced]
+            await self._repair(differing)
+            compared.left = [difference for difference in differing if difference.forced]
             if not compared.left:
                 break
         return compared
 
     async def _differences(self, keys: list[LearnerKey]) -> list[Difference]:
         # The graph first: see above.
-        held = await self._ask(self._graph.learners, keys)
+        in_graph = await self._ask(self._graph.learners, keys)
         stored = await self._ask(self._ledger.stored, keys)
-        found = [
+        differing = [
             difference
-            for should, is_ in zip(stored, held, strict=True)
+            for should, is_ in zip(stored, in_graph, strict=True)
             for difference in differences(expected(should), is_)
         ]
-        should_be = set(chain.from_iterable(practised(one.key, one.log) for one in stored))
+        should_be = set(
+            chain.from_iterable(practised(learner.key, learner.log) for learner in stored)
+        )
         self._practised.update(should_be)
-        is_there = await self._practised_in({_session_of(one) for one in should_be})
-        return found + [Difference((), one) for one in sorted(should_be - is_there)]
+        is_there = await self._practised_in({_session_of(pair) for pair in should_be})
+        return differing + [Difference((), pair) for pair in sorted(should_be - is_there)]
 
     async def _practised_in(self, keys: Iterable[SessionKey]) -> set[PractisedChange]:
-        found: set[PractisedChange] = set()
+        pairs: set[PractisedChange] = set()
         for some in _slices(sorted(keys), _NAMES):
             for session in await self._ask(self._graph.practised, some):
-                found |= {PractisedChange(*session.key, c) for c in session.concept_ids}
-        return found
+                pairs |= {PractisedChange(*session.key, c) for c in session.concept_ids}
+        return pairs
 
     async def _unknown(self, keys: list[LearnerKey]) -> list[LearnerKey]:
         touched = [Touched(key, []) for key in keys]
         loaded = await self._ask(self._ledger.load, touched)
-        return [k for k, one in zip(keys, loaded, strict=True) if not one.learner.version]
+        return [key for key, state in zip(keys, loaded, strict=True) if not state.learner.version]
 
     async def _without_nodes(self, keys: list[LearnerKey]) -> list[LearnerKey]:
         """Remove students without any relationship."""
@@ -171,11 +175,11 @@ class GraphRepair:
         compared = Compared()
         is_there = await self._practised_in(keys)
         # Responses recorded since the learners were compared are not among the pairs.
-        suspects = {one for one in is_there if one not in self._practised}
+        suspects = {pair for pair in is_there if pair not in self._practised}
         strays = suspects - await self._attested(suspects)
-        compared.found = [Difference((one,), None) for one in sorted(strays)]
+        compared.differences = [Difference((pair,), None) for pair in sorted(strays)]
         if strays and not self._dry_run:
-            await self._repair(compared.found)
+            await self._repair(compared.differences)
             if regretted := strays & await self._attested(strays):
                 await self._ask(self._graph.repair, Repair(merges=sorted(regretted)))
         alone = await self._ask(self._graph.alone_sessions, keys)
@@ -188,17 +192,17 @@ class GraphRepair:
         """Return the concepts practised in these sessions, by the logs of the attendees."""
         if not suspects:
             return set()
-        sessions = sorted({_session_of(one) for one in suspects})
+        sessions = sorted({_session_of(pair) for pair in suspects})
         # The graph first here too: an event ties its student to the session in the same step.
         attended = await self._ask(self._graph.attendees, sessions)
-        found: set[PractisedChange] = set()
+        pairs: set[PractisedChange] = set()
         for some in _slices(sorted(set(chain.from_iterable(attended.values()))), _PAGE):
-            for one in await self._ask(self._ledger.stored, some):
-                found |= practised(one.key, one.log)
-        return found
+            for learner in await self._ask(self._ledger.stored, some):
+                pairs |= practised(learner.key, learner.log)
+        return pairs
 
-    async def _repair(self, found: list[Difference]) -> None:
-        for some in _slices(found, _TOGETHER):
+    async def _repair(self, differing: list[Difference]) -> None:
+        for some in _slices(differing, _TOGETHER):
             repair = repair_of(some)
             await self._ask(self._graph.repair, repair)
 

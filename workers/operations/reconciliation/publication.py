@@ -86,9 +86,9 @@ class Publication:
         current = await self._retrying.call(lambda: self._ledger.current(keys, since_us))
         entries: list[Entry] = []
         unpublished = 0
-        for one in current:
-            restated = current_events(one, now_us)
-            stream = self._streams[shard_of(*one.key, self._shard_count)]
+        for learner in current:
+            restated = current_events(learner, now_us)
+            stream = self._streams[shard_of(*learner.key, self._shard_count)]
             entries += [Entry(stream, event) for event in restated.events]
             unpublished += restated.unpublished
         if not self._dry_run:

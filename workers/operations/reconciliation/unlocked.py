@@ -75,9 +75,10 @@ class UnlockedRepair:
         first = "-"
         while rows := await self._of_redis.call(partial(self._read, stream, first)):
             yield [
-                one
+                unlocked
                 for _, fields in rows
-                if (one := _told(fields.get(_FIELD, b""))) is not None and self._in_scope(one)
+                if (unlocked := _told(fields.get(_FIELD, b""))) is not None
+                and self._in_scope(unlocked)
             ]
             first = f"({rows[-1][0].decode()}"
 
@@ -85,11 +86,11 @@ class UnlockedRepair:
         with redis_errors():
             return await self._client.xrange(stream, min=first, count=_PAGE)
 
-    def _in_scope(self, one: Unlocked) -> bool:
+    def _in_scope(self, unlocked: Unlocked) -> bool:
         scope = self._scope
-        return scope.tenant_id in {None, one.tenant_id} and scope.student_id in {
+        return scope.tenant_id in {None, unlocked.tenant_id} and scope.student_id in {
             None,
-            one.student_id,
+            unlocked.student_id,
         }
 
 

@@ -118,20 +118,22 @@ class Replayer:
             self._meter.outdated(0)
             self._left_alone.clear()
             return 0
-        replayed, told = 0, False
+        replayed, started = 0, False
         while window:
             now = self._clock()
-            free = [one.key for one in window if self._left_alone.get(one.key, now) <= now]
+            free = [
+                learner.key for learner in window if self._left_alone.get(learner.key, now) <= now
+            ]
             if free:
-                if not told:
-                    told = True
+                if not started:
+                    started = True
                     await self._tell("replay_started", replayed)
                 replayed += await self._replay_some(free)
                 if self._clock() - self._told_at >= _TOLD_EVERY_S:
                     await self._tell("replay_progress", replayed)
             # Learners that are done have left the window.
             window = await self._outdated(None if free else window[-1])
-        if told:
+        if started:
             await self._tell("replay_ended", replayed)
         else:
             self._meter.outdated(await self._count())
@@ -191,8 +193,10 @@ class Replayer:
             if len(rewrites) == 1:
                 self._leave_alone(rewrites[0].key, _NOT_STORED, error)
                 return 0
-            return sum([await self._rewritten([one]) for one in rewrites])
-        written = [one.key for one, new in zip(rewrites, versions, strict=True) if new is not None]
+            return sum([await self._rewritten([rewrite]) for rewrite in rewrites])
+        written = [
+            rewrite.key for rewrite, new in zip(rewrites, versions, strict=True) if new is not None
+        ]
         for key in written:
             self._left_alone.pop(key, None)
         return len(written)

@@ -142,7 +142,7 @@ class Corrector:
     ) -> tuple[list[Corrected], tuple[Corrected, Rewrite] | None]:
         """Settle responses up to the first that needs a rewrite, and return that too."""
         key = stored.key
-        published = {one.response_id: one for one in stored.responses}
+        published = {response.response_id: response for response in stored.responses}
         newest = newest_corrections(stored.corrections)
         damaged = any(log_differences(stored))
         settled: list[Corrected] = []

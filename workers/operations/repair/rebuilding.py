@@ -82,7 +82,7 @@ class Rebuilder:
             elif stored.unsealed or stored.altered:
                 unsealed.append(stored)
         if self._dry_run:
-            done.repaired += [one.key for one in rewrites]
+            done.repaired += [rewrite.key for rewrite in rewrites]
             done.sealed += sum(stored.unsealed for stored in unsealed)
             return []
         left = await self._rewrite(rewrites, done) if rewrites else []
@@ -95,7 +95,9 @@ class Rebuilder:
     async def _rewrite(self, rewrites: list[Rewrite], done: Rebuilt) -> list[LearnerKey]:
         versions = await self._ledger.rewrite(rewrites)
         done.repaired += [
-            one.key for one, version in zip(rewrites, versions, strict=True) if version is not None
+            rewrite.key
+            for rewrite, version in zip(rewrites, versions, strict=True)
+            if version is not None
         ]
         # Rewritten learners again too: their other rows may have no checksum yet.
-        return [one.key for one in rewrites]
+        return [rewrite.key for rewrite in rewrites]

@@ -61,10 +61,11 @@ class RewriteEvents:
         self._expected = expected
         self._parameters = parameters
         self._correction = correction
-        self._counting = {one.response_id: one for one in log}
+        self._counting = {response.response_id: response for response in log}
         # Counting responses come last, so the newest of them is the newest of all.
         self._newest_last = sorted(
-            stored.responses, key=lambda one: (one.response_id in self._counting, one.position)
+            stored.responses,
+            key=lambda response: (response.response_id in self._counting, response.position),
         )
         self._mastery = {row.concept_id: row.mastery for row in stored.concepts}
         self._theta = {row.scale: row.theta for row in stored.abilities}
@@ -83,9 +84,9 @@ class RewriteEvents:
         about: dict[str, Response] = {}
         if self._correction is not None:
             (corrected,) = (
-                one
-                for one in self._stored.responses
-                if one.response_id == self._correction.response_id
+                response
+                for response in self._stored.responses
+                if response.response_id == self._correction.response_id
             )
             about = dict.fromkeys(corrected.concept_ids, corrected)
         for concept_id in concepts:
@@ -101,11 +102,14 @@ class RewriteEvents:
         self._spread(scales, about)
         self._predict(about)
         return [
-            Change(concept_id, self._data(concept_id, one)) for concept_id, one in about.items()
+            Change(concept_id, self._data(concept_id, response))
+            for concept_id, response in about.items()
         ]
 
     def _newest(self, wanted: Callable[[Response], bool]) -> Response | None:
-        return next((one for one in reversed(self._newest_last) if wanted(one)), None)
+        return next(
+            (response for response in reversed(self._newest_last) if wanted(response)), None
+        )
 
     def _cover(self, about: dict[str, Response], wanted: Callable[[Response], bool]) -> None:
         newest = self._newest(wanted)
@@ -118,11 +122,11 @@ class RewriteEvents:
 
     def _spread(self, scales: Sequence[str], about: Mapping[str, Response]) -> None:
         """Add a changed scale that no event carries to a second event of that scale."""
-        self._scale = {concept_id: one.scale for concept_id, one in about.items()}
+        self._scale = {concept_id: response.scale for concept_id, response in about.items()}
         for scale in scales:
-            told = Counter(self._scale.values())
-            spare = next((c for c, its in self._scale.items() if told[its] > 1), None)
-            if spare is not None and not told[scale]:
+            uses = Counter(self._scale.values())
+            spare = next((c for c, its in self._scale.items() if uses[its] > 1), None)
+            if spare is not None and not uses[scale]:
                 self._scale[spare] = scale
 
     def _data(self, concept_id: str, published: Response) -> dict[str, Any]:
@@ -177,16 +181,16 @@ class RewriteEvents:
         Answers that do not count, or that lack the concept, share one more replay.
         """
         due = []
-        for concept_id, one in about.items():
-            counting = self._counting.get(one.response_id)
+        for concept_id, answer in about.items():
+            counting = self._counting.get(answer.response_id)
             if counting is not None and concept_id in counting.concept_ids:
                 at = counting.concept_ids.index(concept_id)
-                self._predicted[concept_id] = self._expected[one.response_id].concepts[at]
+                self._predicted[concept_id] = self._expected[answer.response_id].concepts[at]
             else:
-                due.append((self._as_it_counts(one).position, concept_id))
+                due.append((self._as_it_counts(answer).position, concept_id))
         due.sort()
         learner = Learner(parameters_version=self._parameters.version)
-        log = sorted(self._log, key=lambda one: one.position)
+        log = sorted(self._log, key=lambda answer: answer.position)
         at = 0
         for position, concept_id in due:
             while at < len(log) and log[at].position < position:
@@ -209,12 +213,12 @@ class RewriteEvents:
 
 
 def _on_concept(concept_id: str) -> Callable[[Response], bool]:
-    return lambda one: concept_id in one.concept_ids
+    return lambda response: concept_id in response.concept_ids
 
 
 def _on_scale(scale: str) -> Callable[[Response], bool]:
-    return lambda one: one.scale == scale
+    return lambda response: response.scale == scale
 
 
 def _in_session(session_id: str) -> Callable[[Response], bool]:
-    return lambda one: one.session_id == session_id
+    return lambda response: response.session_id == session_id

@@ -49,7 +49,7 @@ def rewriting(
     log = effective_log(stored.responses, corrections)
     learner, expected, snapshots = replay_predicting(log, parameters)
     old, new = _stored_rows(stored), _rows(learner, parameters)
-    altered = {(one.table, one.of) for one in stored.altered}
+    altered = {(row.table, row.of) for row in stored.altered}
 
     concepts = _changed("concept_mastery", old.concepts, new.concepts, altered)
     abilities = _changed("student_ability", old.abilities, new.abilities, altered)
@@ -97,7 +97,7 @@ def rewriting(
 
 
 def _as_newest(correction: Correction, corrections: Iterable[CorrectionRow]) -> CorrectionRow:
-    version = 1 + max((one.version for one in corrections), default=0)
+    version = 1 + max((row.version for row in corrections), default=0)
     return CorrectionRow(**correction._asdict(), corrected_at_us=0, version=version)
 
 

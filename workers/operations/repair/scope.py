@@ -45,7 +45,7 @@ class Scope:
             raise ValueError("a student belongs to a tenant: name the tenant too")
 
     @property
-    def one(self) -> LearnerKey | None:
+    def learner(self) -> LearnerKey | None:
         """The learner, if the scope is one learner."""
         if self.tenant_id is None or self.student_id is None:
             return None
@@ -62,9 +62,9 @@ class Scope:
             following: see `NextPage`.
             after: only learners after this one.
         """
-        if self.one is not None:
-            if after is None or after < self.one:
-                yield [self.one]
+        if self.learner is not None:
+            if after is None or after < self.learner:
+                yield [self.learner]
             return
         async for page in self.pages(following, after or LearnerKey(self.tenant_id or "", "")):
             yield page
@@ -77,10 +77,10 @@ class Scope:
             after: only keys after this one, which is of the tenant in scope, or of tenant ``""``.
         """
         while page := await following(after):
-            own = [key for key in page if self.tenant_id in {None, key.tenant_id}]
-            if own:
-                yield own
-            if len(own) < len(page):
+            in_scope = [key for key in page if self.tenant_id in {None, key.tenant_id}]
+            if in_scope:
+                yield in_scope
+            if len(in_scope) < len(page):
                 return
             after = page[-1]
 

@@ -112,10 +112,10 @@ async def verify(
     versions = versions_of(parameters)
     async for keys in pages(ledger, only, sample, scope=scope, page=page):
         rows = await ledger.stored(keys)
-        found: list[Difference] = []
+        differing: list[Difference] = []
         for under, some in await _by_version(rows, versions):
             replayed = replay_many([stored.log for stored in some], under)
-            found += [
+            differing += [
                 difference
                 for stored, learner in zip(some, replayed, strict=True)
                 for difference in differences(stored, learner, under)
@@ -124,7 +124,7 @@ async def verify(
         yield Verified(
             len(rows),
             sum(len(stored.responses) for stored in rows),
-            found,
+            differing,
             sum(stored.unsealed for stored in rows),
             sum(stored.version > 0 and stored.parameters_version != active for stored in rows),
         )
@@ -137,14 +137,14 @@ async def _by_version(
 
     A state that names an unavailable version is compared under the active one.
     """
-    found: dict[int, tuple[Parameters, list[Stored]]] = {}
+    groups: dict[int, tuple[Parameters, list[Stored]]] = {}
     for stored in rows:
         under = versions.active
         if stored.version and stored.parameters_version != under.version:
             with suppress(ParametersRefused):
                 under = await versions.of(stored.parameters_version)
-        found.setdefault(under.version, (under, []))[1].append(stored)
-    return list(found.values())
+        groups.setdefault(under.version, (under, []))[1].append(stored)
+    return list(groups.values())
 
 
 def differences(stored: Stored, replayed: Learner, parameters: Parameters) -> Iterator[Difference]:
@@ -176,7 +176,7 @@ def log_differences(stored: Stored) -> Iterator[Difference]:
         if row.table in LOG_TABLES:
             yield _altered(stored.key, row)
     known = {response.response_id for response in stored.responses}
-    for response_id in dict.fromkeys(one.response_id for one in stored.corrections):
+    for response_id in dict.fromkeys(correction.response_id for correction in stored.corrections):
         if response_id not in known:
             what = f"student_responses of {response_id!r}"
             yield Difference(stored.key, what, "missing", "was corrected", "but it")
@@ -254,8 +254,8 @@ def _ability_values(
 ) -> Iterator[tuple[str, object, object]]:
     rows = {row.scale: row for row in stored.abilities}
     yield "student_ability", sorted(rows), sorted(replayed.abilities)
-    found = estimates(list(replayed.abilities.values()))
-    for (scale, state), estimate in zip(replayed.abilities.items(), found, strict=True):
+    estimated = estimates(list(replayed.abilities.values()))
+    for (scale, state), estimate in zip(replayed.abilities.items(), estimated, strict=True):
         row = rows.get(scale)
         if row is None:
             continue

@@ -31,7 +31,9 @@ def comment(schema: Schema, indent: str = "") -> list[str]:
         paragraphs.append(f"@defaultValue {_code(schema['default'])}")
     if schema.get("deprecated"):
         paragraphs.append("@deprecated")
-    return _framed([one.replace("*/", "*\\/") for one in paragraphs if one], indent)
+    return _framed(
+        [paragraph.replace("*/", "*\\/") for paragraph in paragraphs if paragraph], indent
+    )
 
 
 def _framed(paragraphs: list[str], indent: str) -> list[str]:
@@ -58,13 +60,13 @@ def _framed(paragraphs: list[str], indent: str) -> list[str]:
 
 def _facts(schema: Schema) -> Iterator[str]:
     """Yield sentences about constraints that no TypeScript type expresses."""
-    members = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    members = [member for member in schema.get("anyOf", ()) if member.get("type") != "null"]
     if len(members) == 1:
         yield from _facts(members[0])
     for member in members if len(members) > 1 else ():
-        found = " ".join(_facts(member))
-        if found:
-            yield f"As {member['type']}: {found}"
+        facts = " ".join(_facts(member))
+        if facts:
+            yield f"As {member['type']}: {facts}"
     if schema.get("type") == "integer" and not {"const", "enum"} & schema.keys():
         yield "An integer."
     if "format" in schema:
@@ -84,9 +86,9 @@ def _particulars(schema: Schema) -> Iterator[str]:
         yield _PATTERNS.get(schema["pattern"], f"Matches `{schema['pattern']}`.")
     if schema.get("uniqueItems"):
         yield "All distinct."
-    each = " ".join(_facts(schema["items"])) if "items" in schema else ""
-    if each:
-        yield f"Each item: {each}"
+    item_facts = " ".join(_facts(schema["items"])) if "items" in schema else ""
+    if item_facts:
+        yield f"Each item: {item_facts}"
     if schema.get("examples"):
         yield f"Such as {_code(schema['examples'][0])}."
 

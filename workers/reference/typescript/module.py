@@ -47,14 +47,14 @@ def module(events: Mapping[str, Schema], streams: Mapping[str, Stream]) -> str:
     Raises:
         UnsupportedSchemaError: a schema is outside the known subset, or one name has two meanings.
     """
-    found: dict[str, Schema] = {}
+    schemas: dict[str, Schema] = {}
     for schema in events.values():
         root = {key: value for key, value in schema.items() if key not in {"$defs", "examples"}}
         for name, part in {schema["title"]: root, **schema.get("$defs", {})}.items():
             called = RENAMED.get(name, name)
-            if found.setdefault(called, part) != part:
+            if schemas.setdefault(called, part) != part:
                 raise UnsupportedSchemaError(f"{called} is not the same in all schemas")
-    parts = [declaration(name, schema) for name, schema in found.items()]
+    parts = [declaration(name, schema) for name, schema in schemas.items()]
     titles = {event_type: schema["title"] for event_type, schema in events.items()}
     return _HEAD + "\n".join([*parts, _by_type(titles), _by_stream(titles, streams)])
 

@@ -50,7 +50,7 @@ def type_of(schema: Schema, names: Mapping[str, str]) -> str:
         return referred(schema["$ref"], names)
     if "anyOf" in schema:
         _only(schema, {"anyOf"})
-        members = [type_of(one, names) for one in schema["anyOf"]]
+        members = [type_of(option, names) for option in schema["anyOf"]]
         # Null last by convention; a type that several members share appears once.
         ordered = dict.fromkeys(sorted(members, key=lambda member: member == "null"))
         return " | ".join(ordered)

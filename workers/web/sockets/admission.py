@@ -65,24 +65,24 @@ class SocketAdmission:
         Raises:
             HTTPException: 429 or 503 if there is none.
         """
-        who = (caller.identity.tenant_id, caller.identity.subject)
+        subject = (caller.identity.tenant_id, caller.identity.subject)
         if self.inside >= self._max_open:
             raise HTTPException(
                 503,
                 "This process has as many sockets as it may have: try again later.",
                 {"Retry-After": str(_AGAIN_S)},
             )
-        if self._open[who] >= self._max_per_subject:
+        if self._open[subject] >= self._max_per_subject:
             raise HTTPException(
                 429,
                 f"This subject has {self._max_per_subject} sockets open: close one first.",
                 {"Retry-After": str(_AGAIN_S)},
             )
-        self._open[who] += 1
+        self._open[subject] += 1
         try:
             yield
         finally:
-            self._open[who] -= 1
+            self._open[subject] -= 1
             # Drops zero counts; otherwise it would remember every caller for ever.
             self._open += Counter()
 

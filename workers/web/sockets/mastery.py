@@ -87,7 +87,7 @@ class LiveMastery:
     async def _read(self, after: dict[Any, Any]) -> None:
         while True:
             try:
-                found = await self._read_some(after)
+                delivered = await self._read_some(after)
             except (Unavailable, StreamRefused) as error:
                 _log.warning("live_mastery_waits", reason=str(error))
                 await asyncio.sleep(_AWAY_S)
@@ -96,18 +96,18 @@ class LiveMastery:
                 await asyncio.sleep(_AWAY_S)
             else:
                 # The embedded Redis does not block, and the senders need their turn.
-                await asyncio.sleep(0 if found else _PAUSE_S)
+                await asyncio.sleep(0 if delivered else _PAUSE_S)
 
     async def _read_some(self, after: dict[Any, Any]) -> bool:
         """Deliver the entries after these; return True if there were any."""
         with redis_errors():
-            found: Any = await self._client.xread(after, count=_AT_ONCE, block=_BLOCK_MS)
-        for stream, entries in found or ():
+            answer: Any = await self._client.xread(after, count=_AT_ONCE, block=_BLOCK_MS)
+        for stream, entries in answer or ():
             for entry_id, fields in entries:
                 # Before delivery: an entry that fails must not come again for ever.
                 after[stream.decode()] = entry_id.decode()
                 self.deliver(fields.get(_FIELD))
-        return bool(found)
+        return bool(answer)
 
     def deliver(self, event: bytes | None) -> None:
         """Put the data of an event into the queues of its learner's followers."""

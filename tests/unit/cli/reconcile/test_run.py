@@ -31,7 +31,7 @@ from workers.operations.repair.scope import Cursor, Phase, Scope
 from workers.reference.examples import EXAMPLES
 from workers.streams.embedded_redis import EmbeddedRedis
 
-STUDENTS = 230
+STUDENTS = 130
 ALL = Since.of_text("1h")
 
 
@@ -44,11 +44,11 @@ class StoppingLedger(MemoryLedger):
         self.away = 0
 
     async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
-        found = await super().learners(after, limit)
+        page = await super().learners(after, limit)
         if self.stop is not None and after is not None and after.student_id:
             self.stop.set()
             await asyncio.Event().wait()
-        return found
+        return page
 
     async def ping(self) -> None:
         if self.away:
@@ -80,14 +80,14 @@ async def run(
 
 
 async def published(servers: Servers, shard_count: int = 0) -> list[dict[str, Any]]:
-    found = []
+    events = []
     for number, shard in enumerate(shards(shard_count)):
         entries: Any = await servers.redis.xrange(shard.mastery)
         for _, fields in entries:
             data = MasteryChanged.model_validate_json(fields[b"event"]).data
             assert shard_of(data.tenant_id, data.student_id, shard_count) == number
-            found.append(json.loads(fields[b"event"]))
-    return found
+            events.append(json.loads(fields[b"event"]))
+    return events
 
 
 async def stop_at_second_page(servers: Servers) -> asyncio.Event:
@@ -137,8 +137,8 @@ async def test_given_a_stop_while_publishing_when_gone_on_then_each_event_is_the
     assert rest.published_learners == STUDENTS - 100
     assert rest.learners == STUDENTS
     events = await published(servers)
-    assert len(events) == len({one["id"] for one in events}) == report.events + rest.events
-    assert len({one["data"]["student_id"] for one in events}) == STUDENTS
+    assert len(events) == len({event["id"] for event in events}) == report.events + rest.events
+    assert len({event["data"]["student_id"] for event in events}) == STUDENTS
 
 
 async def test_given_a_cursor_of_the_comparison_then_nothing_is_published_again(
@@ -160,7 +160,7 @@ async def test_given_shards_and_a_scope_then_events_go_to_their_learners_shard(
 
     events = await published(servers, 3)
     assert len(events) == report.events > 0
-    assert {one["data"]["tenant_id"] for one in events} == {"t1"}
+    assert {event["data"]["tenant_id"] for event in events} == {"t1"}
     assert report.published_learners == report.learners == STUDENTS // 2
 
 
@@ -190,9 +190,11 @@ async def test_given_since_later_than_all_responses_then_nothing_is_published(
 async def test_given_repairs_then_the_report_counts_them_by_kind(servers: Servers) -> None:
     await run(servers, Order(Scope()))
     (learner,) = await servers.graph.learners([LearnerKey("t0", "s000")])
-    one = learner.mastery[0]
-    await servers.graph.repair(Repair([one], [one._replace(mastery=0.5)]))
-    await servers.graph.merge([MasteryChange("t0", "x", "c0", 0.5, 1, False, one.answered_at, 1)])
+    change = learner.mastery[0]
+    await servers.graph.repair(Repair([change], [change._replace(mastery=0.5)]))
+    await servers.graph.merge(
+        [MasteryChange("t0", "x", "c0", 0.5, 1, False, change.answered_at, 1)]
+    )
 
     report = await run(servers, Order(Scope()))
 
@@ -211,9 +213,9 @@ async def test_given_what_comes_back_when_repaired_then_the_run_is_not_good(
 ) -> None:
     await run(servers, Order(Scope()))
     (learner,) = await servers.graph.learners([LearnerKey("t0", "s000")])
-    one = learner.mastery[0]
-    wrong = one._replace(mastery=0.5)
-    await servers.graph.repair(Repair([one], [wrong]))
+    change = learner.mastery[0]
+    wrong = change._replace(mastery=0.5)
+    await servers.graph.repair(Repair([change], [wrong]))
 
     async def in_vain(repair: Repair) -> None:
         assert repair.removals == [wrong]
@@ -270,8 +272,8 @@ async def test_given_a_lost_graph_when_reconciled_then_map_and_unlocked_concepts
     assert any("concept 'next' of tenant 't0'" in line for line in planned.lines())
     assert again.different == 0
     (learner,) = await servers.graph.learners([LearnerKey("t0", "s000")])
-    (one,) = learner.unlocked
-    assert (one.concept_id, one.entry, one.version) == ("next", "", 1912)
+    (concept,) = learner.unlocked
+    assert (concept.concept_id, concept.entry, concept.version) == ("next", "", 1912)
 
 
 async def test_given_no_redis_when_reconciled_then_the_graph_is_repaired_all_the_same(

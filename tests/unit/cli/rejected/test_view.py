@@ -13,8 +13,8 @@ HOSTILE = "a\x1b[2Jb\u202e\x9b\u2028[red]c"
 
 
 def test_given_a_letter_then_its_row_has_what_others_read() -> None:
-    one = replace(letter(), redriven_as="1795259999999-3")
-    assert row(one) == {
+    dead_letter = replace(letter(), redriven_as="1795259999999-3")
+    assert row(dead_letter) == {
         "id": LETTER,
         "entry_id": ENTRY,
         "stream": PLAIN.responses,
@@ -33,18 +33,18 @@ def test_given_a_letter_then_its_row_has_what_others_read() -> None:
 
 
 def test_given_a_letter_that_says_nothing_then_its_row_is_null_but_for_the_id() -> None:
-    found = row(letter(b"?"))
-    assert found.pop("id") == LETTER
-    assert set(found.values()) == {None}
+    fields = row(letter(b"?"))
+    assert fields.pop("id") == LETTER
+    assert set(fields.values()) == {None}
     assert whole(letter(b"?"))["event"] is None
 
 
 def test_given_a_letter_then_the_whole_has_the_event_as_it_was_without_its_token() -> None:
     sent = changed(event(), "data.token", "secret")
-    found = whole(holding(sent))
-    assert found["event"] == changed(event(), "data.token", "(redacted)")
-    assert found["rejected_at"] == "2026-11-21T10:00:00.000Z"
-    assert "event_base64" not in found
+    document = whole(holding(sent))
+    assert document["event"] == changed(event(), "data.token", "(redacted)")
+    assert document["rejected_at"] == "2026-11-21T10:00:00.000Z"
+    assert "event_base64" not in document
 
 
 def test_given_a_listing_as_json_then_it_is_one_array_however_it_came(
@@ -57,7 +57,7 @@ def test_given_a_listing_as_json_then_it_is_one_array_however_it_came(
     listing.add([])
     listing.add([letter(b"?")])
     listing.close()
-    assert [one["code"] for one in json.loads(capsys.readouterr().out)] == [
+    assert [shown["code"] for shown in json.loads(capsys.readouterr().out)] == [
         "conflict",
         "conflict",
         None,
@@ -81,14 +81,14 @@ def test_given_a_hostile_event_then_the_terminal_gets_none_of_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
-    one = letter(
+    dead_letter = letter(
         fields={b"event": json.dumps(event(student_id=HOSTILE, tenant_id="x" * 300)).encode()},
         reason=HOSTILE,
     )
     listing = TableListing()
-    listing.add([one])
+    listing.add([dead_letter])
     listing.close()
-    for text in (capsys.readouterr().out, detail(one)):
+    for text in (capsys.readouterr().out, detail(dead_letter)):
         assert plain(text, keep="\n") == text
         assert "[red]c" in text
 

@@ -1,8 +1,6 @@
 """Drafts from changed schema files, on an embedded Postgres."""
 
-import asyncio
 import os
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,12 +39,9 @@ create trigger append_only before delete on public.answers
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    postgres = EmbeddedPostgres()
-    asyncio.run(postgres.start())
-    yield postgres.dsn
-    asyncio.run(postgres.stop())
+@pytest.fixture
+def server(embedded_postgres: EmbeddedPostgres) -> str:
+    return embedded_postgres.dsn
 
 
 @pytest.fixture

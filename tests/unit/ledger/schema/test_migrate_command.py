@@ -25,15 +25,17 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monke
 
 
 def test_given_a_database_url_when_the_commands_are_run_then_they_say_what_they_did(
-    postgres: EmbeddedPostgres, environment: pytest.MonkeyPatch
+    embedded_postgres: EmbeddedPostgres, environment: pytest.MonkeyPatch
 ) -> None:
     name = f"t{uuid.uuid4().hex}"
     asyncio.run(
-        value(postgres.dsn, f"create database {name} template template0 strategy file_copy")
+        value(
+            embedded_postgres.dsn, f"create database {name} template template0 strategy file_copy"
+        )
     )
     environment.setenv("DATABASE_URL", f"postgresql://postgres@localhost/{name}")
     # asyncpg reads the socket's directory from here; a settings URL needs a host.
-    dsn = postgres.dsn.replace("/postgres?", f"/{name}?")
+    dsn = embedded_postgres.dsn.replace("/postgres?", f"/{name}?")
     environment.setattr(migrate, "Migrations", lambda _, **options: Migrations(dsn, **options))
     run = CliRunner()
     newest = migration_files()[-1].version

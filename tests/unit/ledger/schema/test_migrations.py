@@ -1,10 +1,11 @@
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
-from tests.support.postgres_connections import connected, value
+from tests.support.postgres_connections import connected, embedded_database, value
 from workers.common.errors import LedgerUnavailable, MigrationError
 from workers.ledger.schema import migrations
 from workers.ledger.schema.embedded import EmbeddedPostgres
@@ -19,11 +20,9 @@ NOBODY_LISTENS = "postgresql://postgres@127.0.0.1:1/postgres"
 
 
 @pytest.fixture
-async def dsn(postgres: EmbeddedPostgres) -> str:
-    name = f"t{uuid.uuid4().hex}"
-    async with connected(postgres.dsn) as connection:
-        await connection.execute(f"create database {name} template template0 strategy file_copy")
-    return postgres.dsn.replace("/postgres?", f"/{name}?")
+async def dsn(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    async with embedded_database(embedded_postgres, migrated=False) as dsn:
+        yield dsn
 
 
 # Up and down

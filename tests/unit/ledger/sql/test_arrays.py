@@ -13,11 +13,11 @@ from workers.ledger.sql.arrays import booleans, moments, plain, texts
 def parsed(literal: str) -> list[str | None]:
     """Read a literal of quoted texts and NULLs as Postgres does (manual, section 8.15.6)."""
     assert literal[0] + literal[-1] == "{}"
-    found: list[str | None] = []
+    parsed: list[str | None] = []
     rest = literal[1:-1]
     while rest:
         if rest.startswith("NULL"):
-            found.append(None)
+            parsed.append(None)
             rest = rest[4:]
         else:
             assert rest[0] == '"'
@@ -26,11 +26,11 @@ def parsed(literal: str) -> list[str | None]:
                 if rest[0] == "\\":
                     rest = rest[1:]
                 text, rest = text + rest[0], rest[1:]
-            found.append(text)
+            parsed.append(text)
             rest = rest[1:]
         assert rest[:1] in ("", ",")
         rest = rest[1:]
-    return found
+    return parsed
 
 
 @given(st.lists(st.none() | st.text() | st.text(alphabet='\\",{}NUL '), max_size=6))
@@ -40,16 +40,16 @@ def test_given_any_texts_then_the_literal_gives_them_back(values: list[str | Non
 
 @given(st.lists(st.lists(st.text(max_size=5), max_size=3), max_size=4))
 def test_given_literals_within_a_literal_then_both_come_back(values: list[list[str]]) -> None:
-    inner = parsed(texts(texts(one) for one in values))
-    assert [parsed(one or "") for one in inner] == values
+    inner = parsed(texts(texts(number) for number in values))
+    assert [parsed(number or "") for number in inner] == values
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False)))
 def test_given_any_floats_then_their_text_has_the_same_bits(values: list[float]) -> None:
     literal = plain(values)[1:-1]
-    found = [float(one) for one in literal.split(",")] if literal else []
-    assert [(one, math.copysign(1, one)) for one in found] == [
-        (one, math.copysign(1, one)) for one in values
+    numbers = [float(number) for number in literal.split(",")] if literal else []
+    assert [(number, math.copysign(1, number)) for number in numbers] == [
+        (number, math.copysign(1, number)) for number in values
     ]
 
 

@@ -75,8 +75,8 @@ def test_given_an_error_of_the_client_then_only_a_wrong_setting_stops(
 
 
 def test_given_all_errors_of_the_client_then_the_table_has_them() -> None:
-    found = {kind for kind in errors() if not issubclass(kind, asyncpg.PostgresError)}
-    assert found == set(CLIENT_ERRORS)
+    kinds = {kind for kind in errors() if not issubclass(kind, asyncpg.PostgresError)}
+    assert kinds == set(CLIENT_ERRORS)
 
 
 @pytest.mark.parametrize(

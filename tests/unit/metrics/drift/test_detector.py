@@ -131,11 +131,11 @@ def test_given_a_drift_overall_then_four_points_are_seen_within_a_window() -> No
 
 
 def test_given_many_windows_then_the_limit_of_each_is_higher_by_bonferroni() -> None:
-    one = Limits()
-    assert one.of_many(1).alarm == pytest.approx(one.alarm)
-    many = one.of_many(50)
+    limits = Limits()
+    assert limits.of_many(1).alarm == pytest.approx(limits.alarm)
+    many = limits.of_many(50)
     assert many.alarm == pytest.approx(5.27, abs=0.01)
-    assert (many.bias, many.excess, many.evidence) == (one.bias, one.excess, one.evidence)
+    assert (many.bias, many.excess, many.evidence) == (limits.bias, limits.excess, limits.evidence)
 
 
 def misfits(bias: float, variance: float, answers: float = 100.0) -> Misfits:

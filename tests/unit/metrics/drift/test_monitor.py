@@ -20,7 +20,7 @@ def observe(
     pairs = list(some)
     for start in range(0, len(pairs), by):
         part = pairs[start : start + by]
-        watch.observe([one for one, _ in part], [one for _, one in part])
+        watch.observe([response for response, _ in part], [outcome for _, outcome in part])
 
 
 def test_given_responses_then_each_counts_overall_by_concept_and_by_history() -> None:
@@ -28,38 +28,40 @@ def test_given_responses_then_each_counts_overall_by_concept_and_by_history() ->
     watch = PredictionMonitor()
     observe(watch, pairs)
 
-    found = watch.figures()
+    figures = watch.figures()
 
-    assert found.parameters_version == 1
+    assert figures.parameters_version == 1
     weights = (1 - 1 / watching.SIZE) ** np.arange(2_500)[::-1]
-    score = np.array([one.score for one, _ in pairs])
-    probability = np.array([one.probability_correct for _, one in pairs])
+    score = np.array([response.score for response, _ in pairs])
+    probability = np.array([outcome.probability_correct for _, outcome in pairs])
     expected = (weights * (score - probability) ** 2).sum() / weights.sum()
-    assert found.whole.answers == pytest.approx(weights.sum())
-    assert found.whole.brier == pytest.approx(expected)
-    assert list(found.histories) == list(LABELS)
+    assert figures.whole.answers == pytest.approx(weights.sum())
+    assert figures.whole.brier == pytest.approx(expected)
+    assert list(figures.histories) == list(LABELS)
     for label, attempts in zip(LABELS, (1, 3, 8, 15, 30, 80), strict=True):
-        mine = [k for k, (_, one) in enumerate(pairs) if one.concepts[0].attempts == attempts]
-        assert found.histories[label].brier == pytest.approx(
+        mine = [
+            k for k, (_, outcome) in enumerate(pairs) if outcome.concepts[0].attempts == attempts
+        ]
+        assert figures.histories[label].brier == pytest.approx(
             brier(score[mine], probability[mine]), abs=2e-3
         )
-        assert found.histories[label].answers == pytest.approx(len(mine), rel=0.05)
-    assert set(found.concepts) == {"c0", "c1", "c2", OTHERS}
+        assert figures.histories[label].answers == pytest.approx(len(mine), rel=0.05)
+    assert set(figures.concepts) == {"c0", "c1", "c2", OTHERS}
     for name in ("c0", "c1", "c2"):
-        mine = [k for k, (one, _) in enumerate(pairs) if name in one.concept_ids]
+        mine = [k for k, (response, _) in enumerate(pairs) if name in response.concept_ids]
         weights = (1 - 1 / watching.SIZE_OF_CONCEPT) ** np.arange(len(mine))[::-1]
         gap = (weights * (score[mine] - probability[mine]) ** 2).sum() / weights.sum()
-        assert found.concepts[name].brier == pytest.approx(gap)
-    assert found.concepts[OTHERS].answers == 0
-    assert found.drifts == {"bias": False, "excess": False}
+        assert figures.concepts[name].brier == pytest.approx(gap)
+    assert figures.concepts[OTHERS].answers == 0
+    assert figures.drifts == {"bias": False, "excess": False}
 
 
 def test_given_little_then_it_is_what_the_plain_measures_say() -> None:
     pairs = stream(40, seed=2)
     watch = PredictionMonitor()
     observe(watch, pairs)
-    score = np.array([one.score for one, _ in pairs])
-    probability = np.array([one.probability_correct for _, one in pairs])
+    score = np.array([response.score for response, _ in pairs])
+    probability = np.array([outcome.probability_correct for _, outcome in pairs])
 
     whole = watch.figures().whole
 
@@ -70,20 +72,20 @@ def test_given_little_then_it_is_what_the_plain_measures_say() -> None:
 def test_given_nothing_then_there_are_no_figures() -> None:
     watch = PredictionMonitor()
     watch.observe([], [])
-    found = watch.figures()
-    assert found.parameters_version == 0
-    assert found.whole.answers == 0
-    assert math.isnan(found.whole.auc)
-    assert math.isnan(found.misfits["bias"].over)
+    figures = watch.figures()
+    assert figures.parameters_version == 0
+    assert figures.whole.answers == 0
+    assert math.isnan(figures.whole.auc)
+    assert math.isnan(figures.misfits["bias"].over)
 
 
 def test_given_more_concepts_than_places_then_the_rest_are_others() -> None:
     names = [f"c{k}" for k in range(CONCEPTS)]
     watch = PredictionMonitor()
     observe(watch, [told(0.7, 1.0, [name]) for name in [*names, *names, "rare", OTHERS, "rare"]])
-    found = watch.figures()
-    assert set(found.concepts) == {*names, OTHERS}
-    assert found.concepts[OTHERS].answers == pytest.approx(3, rel=1e-3)
+    figures = watch.figures()
+    assert set(figures.concepts) == {*names, OTHERS}
+    assert figures.concepts[OTHERS].answers == pytest.approx(3, rel=1e-3)
 
 
 def test_given_a_concept_that_becomes_frequent_then_it_takes_a_place_and_begins_anew() -> None:
@@ -92,10 +94,10 @@ def test_given_a_concept_that_becomes_frequent_then_it_takes_a_place_and_begins_
     observe(watch, [told(0.7, 1.0, [name]) for name in [*names, *names[1:]]])
     watch.figures()
     observe(watch, [told(0.7, 0.0, ["new"])] * 103)
-    found = watch.figures()
-    assert "c0" not in found.concepts
-    assert found.concepts["new"].brier == pytest.approx(0.49)
-    assert found.concepts["new"].answers == pytest.approx(103, rel=0.1)
+    figures = watch.figures()
+    assert "c0" not in figures.concepts
+    assert figures.concepts["new"].brier == pytest.approx(0.49)
+    assert figures.concepts["new"].answers == pytest.approx(103, rel=0.1)
 
 
 def test_given_a_drift_of_one_concept_then_that_one_is_told_once() -> None:
@@ -105,14 +107,19 @@ def test_given_a_drift_of_one_concept_then_that_one_is_told_once() -> None:
     observe(watch, (told(0.5, float(k % 10 == 0), ["c7"]) for k in range(600)), by=50)
     watch.figures()
     observe(watch, (told(0.5, float(k % 10 == 0), ["c7"]) for k in range(600)), by=50)
-    found = watch.figures()
+    figures = watch.figures()
 
-    (one,) = [drift for drift in heard if drift.concept_id is not None]
-    assert (one.concept_id, one.kind, one.began, one.parameters_version) == ("c7", "bias", True, 1)
-    assert one.misfit.mean < -0.2
-    assert one.answers > 500
-    assert found.drifting == {"bias": 1, "excess": 0}
-    assert found.drifts["bias"]
+    (drift_of_concept,) = [drift for drift in heard if drift.concept_id is not None]
+    assert (
+        drift_of_concept.concept_id,
+        drift_of_concept.kind,
+        drift_of_concept.began,
+        drift_of_concept.parameters_version,
+    ) == ("c7", "bias", True, 1)
+    assert drift_of_concept.misfit.mean < -0.2
+    assert drift_of_concept.answers > 500
+    assert figures.drifting == {"bias": 1, "excess": 0}
+    assert figures.drifts["bias"]
     assert [drift.concept_id for drift in heard].count(None) == 1
 
 
@@ -123,10 +130,10 @@ def test_given_other_parameters_then_the_window_begins_anew() -> None:
     assert watch.figures().drifts["bias"]
     assert watch.figures().drifting["bias"] == 3
     observe(watch, stream(500, seed=5, version=2))
-    found = watch.figures()
-    assert found.parameters_version == 2
-    assert found.whole.answers == pytest.approx(500, rel=0.03)
-    assert (found.drifts["bias"], found.drifting["bias"]) == (False, 0)
+    figures = watch.figures()
+    assert figures.parameters_version == 2
+    assert figures.whole.answers == pytest.approx(500, rel=0.03)
+    assert (figures.drifts["bias"], figures.drifting["bias"]) == (False, 0)
     observe(watch, stream(10, seed=6, version=1))
     assert watch.figures().whole.answers == pytest.approx(10, rel=0.01)
 

@@ -67,10 +67,10 @@ def test_given_older_answers_then_they_weigh_less() -> None:
     higher = np.sign(told[right][:, None] - told[~right][None, :]) / 2.0 + 0.5
     pairs = weight[right][:, None] * weight[~right][None, :]
 
-    found = fed(1 - 1 / 800, right, told, 7).area()
+    area = fed(1 - 1 / 800, right, told, 7).area()
 
-    assert found == pytest.approx((higher * pairs).sum() / pairs.sum(), abs=5e-4)
-    assert found < 0.4
+    assert area == pytest.approx((higher * pairs).sum() / pairs.sum(), abs=5e-4)
+    assert area < 0.4
 
 
 def test_given_equal_predictions_then_they_are_ties_however_many() -> None:

@@ -64,16 +64,16 @@ def test_given_answers_of_several_windows_when_measured_then_each_is_of_its_own_
     windows = Windows([size, 2 * size, 10 * size, size])
     fed(windows, rows, scores, predictions, 1, 40, 40, 1_900)
 
-    found = windows.measures()
+    measures = windows.measures()
 
     for row, of in enumerate((size, 2 * size, 10 * size)):
         mine = rows == row
         weights = (1 - 1 / of) ** np.arange(mine.sum())[::-1]
         expected = weighted(scores[mine], predictions[mine], weights)
-        assert found[row].auc == pytest.approx(expected.auc, abs=5e-4)
-        assert found[row] == pytest.approx(expected._replace(auc=found[row].auc), rel=1e-9)
-    assert found[3].answers == 0.0
-    assert all(math.isnan(value) for value in found[3][1:])
+        assert measures[row].auc == pytest.approx(expected.auc, abs=5e-4)
+        assert measures[row] == pytest.approx(expected._replace(auc=measures[row].auc), rel=1e-9)
+    assert measures[3].answers == 0.0
+    assert all(math.isnan(value) for value in measures[3][1:])
 
 
 def test_given_a_window_far_larger_than_its_answers_then_its_measures_are_the_plain_ones() -> None:
@@ -81,25 +81,25 @@ def test_given_a_window_far_larger_than_its_answers_then_its_measures_are_the_pl
     windows = Windows([10**9])
     windows.add(np.zeros(scores.size, np.int64), scores, predictions)
 
-    (found,) = windows.measures()
+    (measure,) = windows.measures()
 
-    assert found.answers == pytest.approx(4_000, rel=1e-5)
-    assert found.auc == pytest.approx(auc(scores, predictions), abs=5e-4)
-    assert found.log_loss == pytest.approx(log_loss(scores, predictions), rel=1e-5)
-    assert found.brier == pytest.approx(brier(scores, predictions), rel=1e-5)
-    assert found.ece == pytest.approx(ece(scores, predictions), abs=1e-5)
+    assert measure.answers == pytest.approx(4_000, rel=1e-5)
+    assert measure.auc == pytest.approx(auc(scores, predictions), abs=5e-4)
+    assert measure.log_loss == pytest.approx(log_loss(scores, predictions), rel=1e-5)
+    assert measure.brier == pytest.approx(brier(scores, predictions), rel=1e-5)
+    assert measure.ece == pytest.approx(ece(scores, predictions), abs=1e-5)
 
 
 def test_given_one_answer_at_a_time_or_all_at_once_then_the_window_is_the_same() -> None:
     scores, predictions = drawn(300, 4)
     rows = np.random.default_rng(5).integers(0, 2, scores.size)
-    one, all_at_once = Windows([50, 80]), Windows([50, 80])
-    fed(one, rows, scores, predictions, *range(1, rows.size))
+    windows, all_at_once = Windows([50, 80]), Windows([50, 80])
+    fed(windows, rows, scores, predictions, *range(1, rows.size))
     fed(all_at_once, rows, scores, predictions)
 
-    for mine, theirs in zip(one.measures(), all_at_once.measures(), strict=True):
+    for mine, theirs in zip(windows.measures(), all_at_once.measures(), strict=True):
         assert mine == pytest.approx(theirs, rel=1e-9)
-    for ones, others in zip(one.misfits(), all_at_once.misfits(), strict=True):
+    for ones, others in zip(windows.misfits(), all_at_once.misfits(), strict=True):
         assert ones == pytest.approx(others, rel=1e-9)
 
 
@@ -113,12 +113,12 @@ def test_given_answers_when_compared_then_misfits_are_sums_whose_variances_are_k
     entropy = -(predictions * np.log(predictions) + (1 - predictions) * np.log(1 - predictions))
     loss = -(scores * np.log(predictions) + (1 - scores) * np.log(1 - predictions))
 
-    found = windows.misfits()
+    misfits = windows.misfits()
 
-    assert found.bias[0] == pytest.approx((weights * (scores - predictions)).sum())
-    assert found.excess[0] == pytest.approx((weights * (loss - entropy)).sum())
-    assert found.bias_variance[0] == pytest.approx((weights**2 * spread).sum())
-    assert found.excess_variance[0] == pytest.approx((weights**2 * spread * logit**2).sum())
+    assert misfits.bias[0] == pytest.approx((weights * (scores - predictions)).sum())
+    assert misfits.excess[0] == pytest.approx((weights * (loss - entropy)).sum())
+    assert misfits.bias_variance[0] == pytest.approx((weights**2 * spread).sum())
+    assert misfits.excess_variance[0] == pytest.approx((weights**2 * spread * logit**2).sum())
 
 
 def test_given_a_window_that_is_cleared_then_it_begins_anew_and_others_stay() -> None:
@@ -139,8 +139,8 @@ def test_given_certain_predictions_that_fail_then_every_number_stays_finite() ->
     assert all(np.isfinite(column).all() for column in told)
     windows = Windows([10])
     windows.add(np.zeros(3, np.int64), np.array([0.0, 1.0, 1.0]), np.array([1.0, 0.0, 1.0]))
-    (found,) = windows.measures()
-    assert all(map(math.isfinite, found))
+    (measure,) = windows.measures()
+    assert all(map(math.isfinite, measure))
 
 
 def test_given_nothing_to_add_then_nothing_changes() -> None:

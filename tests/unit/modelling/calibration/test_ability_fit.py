@@ -1,6 +1,7 @@
 """The fit of ability: comes to rest and says so; long logs do not cost all learners dear."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ LOGS = simulated(60, 3, concepts=3)
 HEAD = 500
 
 
+@cache
+def fitted() -> AbilityFit:
+    return fit_ability(table_of(LOGS)[0])
+
+
 def rounds_of(monkeypatch: pytest.MonkeyPatch, table: Table) -> tuple[AbilityFit, list[Any]]:
     """A fit, and the items after each of its rounds."""
     seen: list[Any] = []
@@ -37,15 +43,16 @@ def test_given_learners_when_fitted_then_the_fit_rests_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table, _ = table_of(LOGS)
-    found, seen = rounds_of(monkeypatch, table)
-    assert found.converged
+    fitted, seen = rounds_of(monkeypatch, table)
+    assert fitted.converged
     # One round more moves no difficulty by what counts.
-    again = fit_items(table, run_filter(table, found.model), found.items)
-    assert module._moved(table, found.items, again) < 0.02
+    again = fit_items(table, run_filter(table, fitted.model), fitted.items)
+    assert module._moved(table, fitted.items, again) < 0.02
     assert len(seen) < module._MOST_ROUNDS
-    assert not any("ability did not converge" in one for one in fit("irt", LOGS).warnings)
+    assert not any("ability did not converge" in warning for warning in fit("irt", LOGS).warnings)
 
 
+@pytest.mark.usefixtures("few_parts")
 def test_given_too_few_rounds_then_the_fit_says_that_it_does_not_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -60,8 +67,8 @@ def test_given_items_that_move_then_the_fit_goes_on_to_the_last_round(
 ) -> None:
     monkeypatch.setattr(module, "_AT_REST", 0.0)
     monkeypatch.setattr(module, "_MOST_ROUNDS", 13)
-    found, seen = rounds_of(monkeypatch, table_of(LOGS)[0])
-    assert not found.converged
+    fitted, seen = rounds_of(monkeypatch, table_of(LOGS)[0])
+    assert not fitted.converged
     assert len(seen) == 13 - module._ROUNDS + 1
 
 
@@ -94,7 +101,7 @@ def test_given_a_long_log_then_shared_numbers_are_fitted_to_its_head(
     answers = sum(map(len, logs))
     for name in ("_fit_shared", "_fit_own", "run_filters"):
         assert seen[name], name
-        assert all(one == (HEAD, answers - 200) for one in seen[name]), name
+        assert all(value == (HEAD, answers - 200) for value in seen[name]), name
     # The whole of it is passed through once in each round, and once at the end.
     assert seen["run_filter"] == [(700, answers)] * 4
 
@@ -103,7 +110,7 @@ def test_given_a_fit_to_be_like_then_all_but_the_items_are_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table, _ = table_of(LOGS)
-    whole = fit_ability(table)
+    whole = fitted()
     others = table.of(np.arange(table.learners) % 2 == 0)
     seen = steps_seen(monkeypatch, ["_fit_shared", "_fit_own"])
     part = fit_ability(others, like=whole)
@@ -115,7 +122,7 @@ def test_given_a_fit_to_be_like_then_all_but_the_items_are_its_own(
 
 
 def test_given_a_fit_then_practice_saturates_and_the_numbers_are_inside() -> None:
-    model = fit_ability(table_of(LOGS)[0]).model
+    model = fitted().model
     assert model.ratio == PRACTICE_RATIO < 1.0
     assert np.isfinite(model.drift).all()
     assert (model.offset_variance > 0.0).all()
@@ -127,11 +134,11 @@ def test_given_a_fit_then_practice_saturates_and_the_numbers_are_inside() -> Non
 def test_given_items_never_fitted_then_the_model_has_their_concepts_mean() -> None:
     table, _ = table_of(LOGS)
     # Learners are numbered by falling length: the last ones met few items.
-    found = fit_ability(table.of(np.arange(table.learners) >= table.learners - 4))
-    model = on_table(found, table)
-    unseen = ~found.items.seen
+    fitted = fit_ability(table.of(np.arange(table.learners) >= table.learners - 4))
+    model = on_table(fitted, table)
+    unseen = ~fitted.items.seen
     assert unseen.any()
     concept = table.concept_of_item[unseen]
-    assert model.difficulty[unseen].tolist() == found.items.of_concept[concept].tolist()
+    assert model.difficulty[unseen].tolist() == fitted.items.of_concept[concept].tolist()
     assert (model.discrimination[unseen] == 1.0).all()
-    assert model.difficulty[~unseen].tolist() == found.model.difficulty[~unseen].tolist()
+    assert model.difficulty[~unseen].tolist() == fitted.model.difficulty[~unseen].tolist()

@@ -29,14 +29,14 @@ def on_scales(logs: list[list[Response]], seed: int = 0) -> list[list[Response]]
     """Three answers of four on one scale, the others on another."""
     draw = np.random.default_rng(seed)
     return [
-        [one._replace(scale="math" if draw.random() < 0.75 else "reading") for one in log]
+        [response._replace(scale="math" if draw.random() < 0.75 else "reading") for response in log]
         for log in logs
     ]
 
 
-def assert_alike(one: Table, other: Table) -> None:
+def assert_alike(table: Table, other: Table) -> None:
     for field in fields(Table):
-        assert list(getattr(one, field.name)) == list(getattr(other, field.name)), field.name
+        assert list(getattr(table, field.name)) == list(getattr(other, field.name)), field.name
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -48,12 +48,14 @@ def test_given_logs_on_scales_when_tabled_then_each_table_is_that_of_its_learner
     seen = [log for number, log in enumerate(logs) if not is_held_out(key_of(number))]
     assert 0 < len(seen) < len(logs)
     for number, scale in enumerate(answers.scales):
-        expected, places = table_of([[one for one in log if one.scale == scale] for log in seen])
+        expected, places = table_of(
+            [[response for response in log if response.scale == scale] for log in seen]
+        )
         # The response before may be on another scale, which a log of one scale does not show.
         before = {
-            (place, one.answered_at_us): two.answered_at_us
+            (place, response.answered_at_us): two.answered_at_us
             for place, log in enumerate(seen)
-            for two, one in pairwise(log)
+            for two, response in pairwise(log)
         }
         previous_at_us = [
             before.get((places[learner], answered_at_us), NEVER)
@@ -73,7 +75,7 @@ def test_given_others_held_out_when_tabled_then_the_table_is_that_of_those_who_a
     assert answers.learners == len(logs)
     assert_alike(answers.table(0), table_of(logs)[0])
     held = np.random.default_rng(1).random(len(logs)) < 0.5
-    kept = [log for log, one in zip(logs, held, strict=True) if not one]
+    kept = [log for log, is_held_out in zip(logs, held, strict=True) if not is_held_out]
     assert_alike(replace(answers, held_out=held).table(0), table_of(kept)[0])
 
 
@@ -81,9 +83,11 @@ def test_given_a_learner_when_replayed_then_the_log_is_as_it_was_but_for_its_ids
     logs = [*on_scales(simulated(5, 1, several=True)), [], *simulated(2, 2)]
     answers = answers_of(logs)
     for number, log in enumerate(logs):
-        found = answers.log(number)
-        assert [one[2:] for one in found] == [one[2:] for one in log]
-        assert sorted(one.position for one in found) == [one.position for one in found]
+        responses = answers.log(number)
+        assert [rebased[2:] for rebased in responses] == [response[2:] for response in log]
+        assert sorted(response.position for response in responses) == [
+            response.position for response in responses
+        ]
 
 
 def test_given_other_answers_when_digested_then_another_digest() -> None:
@@ -91,13 +95,13 @@ def test_given_other_answers_when_digested_then_another_digest() -> None:
     answers = parted(logs)
     digest = answers.digest()
     assert parted(logs).digest() == digest
-    one = logs[3][0]
+    response = logs[3][0]
     for other in (
-        one._replace(score=1.0 - one.score),
-        one._replace(item_id="another"),
-        one._replace(concept_ids=("another",)),
-        one._replace(scale="another"),
-        one._replace(answered_at_us=7),
+        response._replace(score=1.0 - response.score),
+        response._replace(item_id="another"),
+        response._replace(concept_ids=("another",)),
+        response._replace(scale="another"),
+        response._replace(answered_at_us=7),
     ):
         changed = [log if n != 3 else [other, *log[1:]] for n, log in enumerate(logs)]
         assert parted(changed).digest() != digest

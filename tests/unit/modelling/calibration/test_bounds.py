@@ -6,15 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from workers.estimation.documents import parameters_document, parameters_of
 from workers.estimation.items import ItemParameters
 from workers.modelling.calibration.fitting import MODELS, fit
 from workers.modelling.calibration.irt.recipe import mean_item
 
-LEARNERS, ITEMS = 400, 12
+LEARNERS, ITEMS = 400 if THOROUGH else 130, 12
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("model", [name for name in MODELS if name != "classical"])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_given_a_guttman_scale_when_fitted_then_all_parameters_are_valid(
@@ -55,5 +57,5 @@ def test_given_items_at_their_bounds_when_averaged_then_the_mean_lies_between_th
 ) -> None:
     mean = mean_item(items * repeats)
     for name in ("difficulty", "discrimination", "lower", "upper"):
-        values = [getattr(one, name) for one in items]
+        values = [getattr(item, name) for item in items]
         assert min(values) <= getattr(mean, name) <= max(values)

@@ -44,11 +44,11 @@ def credited(logs: Logs, seed: int = 5) -> Logs:
     draw = np.random.default_rng(seed)
     return [
         [
-            one._replace(
-                score=round(float(draw.random()), 2) if draw.random() < 0.25 else one.score,
-                answered_at_us=one.answered_at_us - one.answered_at_us % 2_000_000,
+            response._replace(
+                score=round(float(draw.random()), 2) if draw.random() < 0.25 else response.score,
+                answered_at_us=response.answered_at_us - response.answered_at_us % 2_000_000,
             )
-            for one in log
+            for response in log
         ]
         for log in logs
     ]
@@ -105,11 +105,11 @@ def test_given_any_parameters_then_features_predict_as_the_engine(*, several: bo
     assert design.shape == (table.link.size, len(FEATURES))
     eta = (design * weights[table.concept]).sum(axis=1)
     logit = np.bincount(table.link, eta * table.share)
-    found = 1.0 / (1.0 + np.exp(-logit))
+    predicted = 1.0 / (1.0 + np.exp(-logit))
     parameters = engine_of(table, model, mastery, weights)
     for learner, place in enumerate(places):
         told = predict_log(logs[place], parameters).expected
-        assert found[table.learner == learner] == pytest.approx(told, abs=1e-12)
+        assert predicted[table.learner == learner] == pytest.approx(told, abs=1e-12)
 
 
 def test_given_any_parameters_then_mastery_is_walked_as_the_engine_does() -> None:
@@ -156,24 +156,24 @@ def test_given_a_rare_concept_then_it_has_nearly_the_common_weights() -> None:
     apart = [at for at in range(4) if at != rare]
     own[apart, 0], own[apart, 1] = (0.8, -0.8, 0.0), (0.5, 0.0, -0.5)
     told, design = scored_by(table, common, own)
-    found = fit_last_step(told, design)
-    assert found.converged
-    off = np.abs(found.own - found.common)
+    fitted = fit_last_step(told, design)
+    assert fitted.converged
+    off = np.abs(fitted.own - fitted.common)
     assert off[apart, 0].max() > 0.5
     assert off[rare].max() < 0.35 * off[apart].max()
-    assert found.own[apart] == pytest.approx((common + own)[apart], abs=0.2)
-    assert found.logit.shape == table.score.shape
+    assert fitted.own[apart] == pytest.approx((common + own)[apart], abs=0.2)
+    assert fitted.logit.shape == table.score.shape
     # Features that never vary get no weight of their own.
-    assert found.common[3:] == pytest.approx(np.zeros(len(FEATURES) - 3))
+    assert fitted.common[3:] == pytest.approx(np.zeros(len(FEATURES) - 3))
 
 
 def test_given_hardly_an_answer_then_the_last_step_is_ability() -> None:
     table, _ = table_of([[answer(0)]])
     model, mastery, _ = drawn(table, 1)
-    found = fit_last_step(table, features(feature_sources(table, model, mastery)))
+    fitted = fit_last_step(table, features(feature_sources(table, model, mastery)))
     usual = np.array([float(name == "ability") for name in FEATURES])
-    assert np.abs(found.common - usual).max() < 0.6
-    assert np.isfinite(found.own).all()
+    assert np.abs(fitted.common - usual).max() < 0.6
+    assert np.isfinite(fitted.own).all()
 
 
 def test_given_several_concepts_then_the_fit_takes_their_mean_logit() -> None:
@@ -182,8 +182,8 @@ def test_given_several_concepts_then_the_fit_takes_their_mean_logit() -> None:
     common[:3] = -0.2, 1.1, 0.4
     own[:, 0] = 0.6, 0.0, -0.6
     told, design = scored_by(table, common, own)
-    found = fit_last_step(told, design)
-    assert found.own == pytest.approx(common + own, abs=0.25)
+    fitted = fit_last_step(told, design)
+    assert fitted.own == pytest.approx(common + own, abs=0.25)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +193,7 @@ def test_given_few_learners_then_each_part_leaves_out_fewer(learners: int, parts
     assert part_count(learners) == parts
 
 
+@pytest.mark.usefixtures("few_parts")
 def test_given_parts_then_each_learner_is_predicted_by_a_fit_of_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -230,9 +231,9 @@ def test_given_a_concept_without_answers_then_it_has_the_others_mean() -> None:
     table, _ = table_of(simulated(20, 3, concepts=3))
     without = replace(table, concept=np.where(table.concept == 2, 1, table.concept))
     parameters = np.arange(15.0).reshape(5, 3)
-    found = over_all(without, parameters)
-    assert found[:, :2].tolist() == parameters[:, :2].tolist()
-    assert found[:, 2] == pytest.approx(parameters[:, :2].mean(axis=1))
+    filled = over_all(without, parameters)
+    assert filled[:, :2].tolist() == parameters[:, :2].tolist()
+    assert filled[:, 2] == pytest.approx(parameters[:, :2].mean(axis=1))
 
 
 DEGENERATE: dict[str, Logs] = {
@@ -247,6 +248,7 @@ DEGENERATE: dict[str, Logs] = {
 }
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("logs", list(DEGENERATE.values()), ids=list(DEGENERATE))
 def test_given_degenerate_data_then_the_fit_is_finite_and_the_same_again(logs: Logs) -> None:
     fitted = fit("bkt-irt", logs)
@@ -258,12 +260,13 @@ def test_given_degenerate_data_then_the_fit_is_finite_and_the_same_again(logs: L
     for response in asked:
         told = apply(learner, response, fitted.parameters)
         assert 0.0 < told.probability_correct < 1.0
-        assert all(0.0 < one < 1.0 for one in told.concepts)
-    right = sum(one.score for log in logs for one in log) / sum(map(len, logs))
+        assert all(0.0 < chance < 1.0 for chance in told.concepts)
+    right = sum(answer.score for log in logs for answer in log) / sum(map(len, logs))
     told = apply(Learner(), logs[0][0], fitted.parameters)
     assert (told.probability_correct > 0.5) is (right > 0.5) or 0.2 < right < 0.8
 
 
+@pytest.mark.usefixtures("few_parts")
 def test_given_many_fits_side_by_side_then_combined_by_gives_the_fit() -> None:
     logs = simulated(40, 9, concepts=3, several=True)
     table, _ = table_of(logs)
@@ -275,4 +278,4 @@ def test_given_many_fits_side_by_side_then_combined_by_gives_the_fit() -> None:
     assert scale is not None
     assert scale.prediction is not None
     assert not scale.predicts
-    assert all(one.prediction is not None for one in told.parameters.concepts.values())
+    assert all(concept.prediction is not None for concept in told.parameters.concepts.values())

@@ -140,16 +140,16 @@ def test_given_short_chains_when_smoothed_then_it_is_what_enumeration_gives() ->
         assert states.known[places] == pytest.approx(known)
         assert states.learned[places].sum() == pytest.approx(up)
         assert states.forgot[places].sum() == pytest.approx(down)
-        one = np.eye(2)[concept]
-        learned, forgot = learned + up * one, forgot + down * one
-        known_first = known_first + known[0] * one
-        guessed = guessed + one * sum(s * (1 - p) for s, p in zip(own, known, strict=True))
-        likelihood = likelihood + value * one
+        indicator = np.eye(2)[concept]
+        learned, forgot = learned + up * indicator, forgot + down * indicator
+        known_first = known_first + known[0] * indicator
+        guessed = guessed + indicator * sum(s * (1 - p) for s, p in zip(own, known, strict=True))
+        likelihood = likelihood + value * indicator
     # The same of the tree of prefixes, where learners who answered alike are one.
     tree = prefix_tree_of(table)
     assert tree.concept.size < table.score.size
-    found, events, _ = expected(tree, BKT)
-    assert found == pytest.approx(likelihood)
+    of_tree, events, _ = expected(tree, BKT)
+    assert of_tree == pytest.approx(likelihood)
     assert events[[0, 1, 2, 4]] == pytest.approx(np.array([known_first, learned, guessed, forgot]))
 
 
@@ -158,8 +158,8 @@ def test_given_a_tree_when_repeated_or_cut_then_each_concept_counts_as_before() 
     other = np.array([[0.3, 0.1], [0.3, 0.4], [0.1, 0.2], [0.2, 0.1], [0.0, 0.2]])
     alone = [expected(tree, parameters) for parameters in (BKT, other)]
     both = expected(tree.repeated(2), np.hstack([BKT, other]))
-    for together, one, two in zip(both, *alone, strict=True):
-        assert together == pytest.approx(np.concatenate([one, two], axis=-1), abs=1e-12)
+    for together, first, second in zip(both, *alone, strict=True):
+        assert together == pytest.approx(np.concatenate([first, second], axis=-1), abs=1e-12)
     kept = np.array([3, 0])
     cut = expected(tree.repeated(2).of(kept), np.hstack([BKT, other])[:, kept])
     for some, whole in zip(cut, both, strict=True):
@@ -174,8 +174,8 @@ def test_given_chains_longer_than_counts_then_the_tree_is_of_their_first_answers
     logs = simulated(30, 7, concepts=1, most=20)
     assert max(map(len, logs)) > 6
     monkeypatch.setattr("workers.modelling.calibration.bkt.prefix_tree.LONGEST", 6)
-    found = prefix_tree_of(table_of(logs)[0])
+    tree = prefix_tree_of(table_of(logs)[0])
     expected_tree = prefix_tree_of(table_of([log[:6] for log in logs])[0])
-    assert len(found.levels) == 6
+    assert len(tree.levels) == 6
     for name in ("concept", "symbol", "parent", "count", "level"):
-        assert getattr(found, name).tolist() == getattr(expected_tree, name).tolist(), name
+        assert getattr(tree, name).tolist() == getattr(expected_tree, name).tolist(), name

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from tests.support.simulated_learners import simulated
 from workers.estimation.answering import apply
@@ -23,14 +24,16 @@ LOGS = simulated(150, 11)
 
 
 def log_likelihoods(logs: list[list[Response]], parameters: Parameters) -> dict[str, float]:
-    found: dict[str, float] = {}
+    masteries: dict[str, float] = {}
     for log in logs:
         learner = Learner()
         for response in log:
             p = apply(learner, response, parameters).probability_correct
             (concept,) = response.concept_ids
-            found[concept] = found.get(concept, 0.0) + math.log(p if response.correct else 1 - p)
-    return found
+            masteries[concept] = masteries.get(concept, 0.0) + math.log(
+                p if response.correct else 1 - p
+            )
+    return masteries
 
 
 @pytest.mark.parametrize("model", ["bkt", "bkt-forgets", "kt-idem", "irt"])
@@ -41,15 +44,17 @@ def test_given_a_fit_then_its_log_likelihood_is_that_of_the_engines_predictions(
     assert fitted.log_likelihood == pytest.approx(log_likelihoods(LOGS, fitted.parameters))
 
 
+@pytest.mark.usefixtures("few_parts")
 def test_given_other_learners_then_richer_models_predict_them_better() -> None:
-    logs = simulated(400, 12)
+    logs = simulated(400 if THOROUGH else 250, 12)
     values = {
-        model: sum(log_likelihoods(logs[:150], fit(model, logs[150:]).parameters).values())
+        model: sum(log_likelihoods(logs[:100], fit(model, logs[100:]).parameters).values())
         for model in ("classical", "bkt-forgets", "bkt-irt")
     }
     assert values["classical"] < values["bkt-forgets"] < values["bkt-irt"]
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize(
     "logs",
@@ -68,7 +73,7 @@ def test_given_next_to_no_or_one_sided_data_then_parameters_are_valid_and_predic
     assert parameters_of(parameters_document(fitted.parameters)) == fitted.parameters
     learner = Learner()
     told = [apply(learner, response, fitted.parameters) for response in logs[0] * 5]
-    assert all(0.0 < one.probability_correct < 1.0 for one in told)
+    assert all(0.0 < outcome.probability_correct < 1.0 for outcome in told)
     new = answer(99, concepts=["never seen"], item="nor this")
     assert 0.0 < apply(learner, new, fitted.parameters).probability_correct < 1.0
     if model != "classical":
@@ -89,10 +94,10 @@ def test_given_many_learners_then_classical_parameters_are_found_again() -> None
             known = draw.random() >= 0.05 if known else draw.random() < 0.15
         logs.append(log)
     table, _ = table_of(logs)
-    found = fit_bkt(table, forgets=True, priors=BetaPriors())
-    assert found.converged.all()
-    assert found.parameters == pytest.approx(truth, abs=0.05)
-    assert found.log_likelihood >= em(prefix_tree_of(table), truth, np.array(BetaPriors()))[1]
+    fitted = fit_bkt(table, forgets=True, priors=BetaPriors())
+    assert fitted.converged.all()
+    assert fitted.parameters == pytest.approx(truth, abs=0.05)
+    assert fitted.log_likelihood >= em(prefix_tree_of(table), truth, np.array(BetaPriors()))[1]
 
 
 def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
@@ -113,12 +118,12 @@ def test_given_no_priors_when_fitted_then_long_plain_em_from_any_start_is_no_hig
 ) -> None:
     table = table_of(LOGS)[0]
     tree, counts = prefix_tree_of(table), np.array(BetaPriors())
-    found = fit_bkt(table, forgets=forgets, priors=BetaPriors())
-    for start in _starts(tree.concepts, forgets, places=6, seed=5):
+    fitted = fit_bkt(table, forgets=forgets, priors=BetaPriors())
+    for start in _starts(tree.concepts, forgets, places=6 if THOROUGH else 2, seed=5):
         here = start
         for _ in range(400):
             here = em(tree, here, counts).parameters
-        assert (found.log_likelihood >= em(tree, here, counts).log_likelihood - 1e-6).all()
+        assert (fitted.log_likelihood >= em(tree, here, counts).log_likelihood - 1e-6).all()
 
 
 def test_given_too_few_steps_when_climbing_then_nothing_is_said_to_be_at_rest() -> None:
@@ -162,8 +167,8 @@ def test_given_no_such_model_or_no_answer_when_fitted_then_it_is_refused() -> No
 
 
 def test_given_the_same_answers_in_another_order_of_learners_then_the_fit_is_the_same() -> None:
-    one, other = fit("irt", LOGS), fit("irt", LOGS[::-1])
-    scale, again = one.parameters.any_scale, other.parameters.any_scale
+    fitted, other = fit("irt", LOGS), fit("irt", LOGS[::-1])
+    scale, again = fitted.parameters.any_scale, other.parameters.any_scale
     assert scale is not None
     assert again is not None
     assert again.variance == pytest.approx(scale.variance, rel=0.02)

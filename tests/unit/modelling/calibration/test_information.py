@@ -27,38 +27,38 @@ TABLE = table_of(LOGS)[0]
 def hessian(value: Any, at: Floats, step: float = 1e-3) -> Floats:
     """Compute the Hessian of a function of n numbers by differences."""
     n = at.size
-    found = np.empty((n, n))
+    hessian = np.empty((n, n))
     for i in range(n):
         for j in range(n):
             total = 0.0
-            for one in (1, -1):
+            for sign in (1, -1):
                 for other in (1, -1):
                     moved = at.copy()
-                    moved[i] += one * step
+                    moved[i] += sign * step
                     moved[j] += other * step
-                    total += one * other * value(moved)
-            found[i, j] = total / (4.0 * step * step)
-    return found
+                    total += sign * other * value(moved)
+            hessian[i, j] = total / (4.0 * step * step)
+    return hessian
 
 
 def test_given_a_fit_then_its_covariance_is_the_inverse_of_the_likelihoods_curvature() -> None:
     tree, counts = prefix_tree_of(TABLE), np.array(WEAK_PRIORS)
-    found = fit_bkt(TABLE, forgets=True)
-    covariance = bkt_covariance(tree, found.parameters, counts)
+    fitted = fit_bkt(TABLE, forgets=True)
+    covariance = bkt_covariance(tree, fitted.parameters, counts)
     for concept in range(2):
 
         def value(x: Floats, concept: int = concept) -> float:
-            moved = found.parameters.copy()
+            moved = fitted.parameters.copy()
             moved[:, concept] = expit(x)
             return float(em(tree, moved, counts).objective[concept])
 
-        curvature = hessian(value, logit(found.parameters[:, concept]))
+        curvature = hessian(value, logit(fitted.parameters[:, concept]))
         assert np.linalg.inv(-curvature) == pytest.approx(covariance[concept], rel=2e-2, abs=1e-3)
 
 
 def test_given_no_forgetting_then_forget_has_no_variance_and_the_others_have() -> None:
-    found = fit_bkt(TABLE, forgets=False)
-    covariance = bkt_covariance(prefix_tree_of(TABLE), found.parameters, np.array(WEAK_PRIORS))
+    fitted = fit_bkt(TABLE, forgets=False)
+    covariance = bkt_covariance(prefix_tree_of(TABLE), fitted.parameters, np.array(WEAK_PRIORS))
     assert (covariance[:, 4] == 0.0).all()
     assert (covariance[:, :, 4] == 0.0).all()
     assert (np.linalg.eigvalsh(covariance[:, :4, :4]) > 0.0).all()
@@ -83,23 +83,23 @@ def test_given_answers_that_only_an_odd_start_explains_then_few_answers_are_look
     logs += [[answer(k, score=float(draw.random() < 0.3)) for k in range(3)] for _ in range(14)]
     table = table_of(logs)[0]
     tree, counts = prefix_tree_of(table), np.array(BetaPriors())
-    found = fit_bkt(table, forgets=False, priors=BetaPriors())
+    fitted = fit_bkt(table, forgets=False, priors=BetaPriors())
     many = tree.repeated(40)
     here = np.hstack(_starts(1, forgets=False, places=40, seed=77))
     for _ in range(150):
         here = em(many, here, counts).parameters
-    assert found.log_likelihood[0] >= em(many, here, counts).log_likelihood.max() - 1e-6
+    assert fitted.log_likelihood[0] >= em(many, here, counts).log_likelihood.max() - 1e-6
 
 
 def test_given_flat_or_wrongly_curved_information_then_variances_are_large_and_finite() -> None:
     observed = np.array([np.zeros((3, 3)), np.diag([5.0, -3.0, 1e-9]), np.full((3, 3), np.nan)])
     fixed = np.zeros((3, 3), dtype=np.bool_)
     fixed[2] = True
-    found = inverse(observed, fixed)
-    assert np.isfinite(found).all()
-    assert found[0, 0, 0] == pytest.approx(25.0)
-    assert found[1].diagonal() == pytest.approx([0.2, 25.0, 0.0])
-    assert (np.linalg.eigvalsh(found) >= -1e-12).all()
+    inverted = inverse(observed, fixed)
+    assert np.isfinite(inverted).all()
+    assert inverted[0, 0, 0] == pytest.approx(25.0)
+    assert inverted[1].diagonal() == pytest.approx([0.2, 25.0, 0.0])
+    assert (np.linalg.eigvalsh(inverted) >= -1e-12).all()
 
 
 def test_given_concepts_apart_then_one_never_seen_is_as_uncertain_as_they_are_apart() -> None:
@@ -109,6 +109,7 @@ def test_given_concepts_apart_then_one_never_seen_is_as_uncertain_as_they_are_ap
     assert around_mean(values[:, :1], own[:1]) == pytest.approx(own[0])
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("model", ["bkt", "bkt-forgets", "bkt-irt"])
 def test_given_a_fit_then_a_sparse_or_unseen_concept_has_the_wider_interval(model: str) -> None:
     rare = [answer(90 + k, score=float(k % 2), concepts=["rare"]) for k in range(2)]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from tests.support.predicted import predict
 from workers.estimation.items import ItemParameters
@@ -21,13 +22,14 @@ def _answers(learners: int, items: int, seed: int) -> tuple[list[list[Response]]
     theta = draw.normal(0.0, 1.0, learners)
     right = draw.random((learners, items)) < 1.0 / (1.0 + np.exp(-a * (theta[:, None] - b)))
     logs = [
-        [answer(k, score=float(one), item=f"q{k}") for k, one in enumerate(row)] for row in right
+        [answer(k, score=float(score), item=f"q{k}") for k, score in enumerate(row)]
+        for row in right
     ]
     return logs, np.array([a, b])
 
 
 def test_given_2pl_answers_when_fitted_then_the_truth_lies_within_its_standard_errors() -> None:
-    logs, truth = _answers(1500, 20, 3)
+    logs, truth = _answers(1500 if THOROUGH else 700, 20, 3)
     fitted = fit("2pl", logs)
     off = []
     for k, (a, b) in enumerate(truth.T):
@@ -81,7 +83,8 @@ def _stepped(
     # As a publisher writes them.
     scores = scores.round(2)
     logs = [
-        [answer(k, score=float(one), item=f"q{k}") for k, one in enumerate(row)] for row in scores
+        [answer(k, score=float(score), item=f"q{k}") for k, score in enumerate(row)]
+        for row in scores
     ]
     return logs, scores
 
@@ -96,10 +99,12 @@ def test_given_scores_in_steps_when_fitted_then_the_thresholds_lie_within_their_
     model: str, steps: str
 ) -> None:
     items = [
-        ItemParameters(thresholds=one, steps="graded" if steps == "graded" else "partial_credit")
-        for one in _THRESHOLDS * 2
+        ItemParameters(
+            thresholds=thresholds, steps="graded" if steps == "graded" else "partial_credit"
+        )
+        for thresholds in _THRESHOLDS * 2
     ]
-    logs, scores = _stepped(500, items, 11)
+    logs, scores = _stepped(500 if THOROUGH else 300, items, 11)
     fitted = fit(model, logs)
     off: list[float] = []
     for k, truth in enumerate(items):
@@ -109,12 +114,12 @@ def test_given_scores_in_steps_when_fitted_then_the_thresholds_lie_within_their_
             assert item.steps == steps
         names = [f"threshold_{n + 1}" for n in range(len(truth.thresholds))] or ["difficulty"]
         assert errors.keys() == {"discrimination", *names}
-        for name, found, true in zip(
+        for name, threshold, true in zip(
             names, item.thresholds or [item.difficulty], truth.thresholds or [0.0], strict=True
         ):
             error = errors[name]
             assert error is not None
-            off.append((found - true) / error)
+            off.append((threshold - true) / error)
     assert np.sqrt(np.mean(np.square(off))) == pytest.approx(1.0, abs=0.35)
 
     # The log likelihood told is what the engine itself predicts, answer by answer.

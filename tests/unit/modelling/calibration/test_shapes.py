@@ -23,15 +23,15 @@ def logs_of(
 ) -> Logs:
     """Answers of able and less able learners on items that `of` draws, with their concepts."""
     draw = np.random.default_rng(6)
-    found: Logs = []
+    logs: Logs = []
     for _ in range(learners):
         theta, log = draw.normal(), []
         for k in range(answers):
             item, concepts = of(draw)
             right = draw.random() < 1.0 / (1.0 + np.exp(-theta))
             log.append(answer(k, item=item, concepts=concepts, score=float(right)))
-        found.append(log)
-    return found
+        logs.append(log)
+    return logs
 
 
 _NUMBERS = count()
@@ -65,6 +65,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("model", ["bkt-forgets", "kt-idem", "bkt-irt"])
 @pytest.mark.parametrize("logs", list(SHAPES.values()), ids=list(SHAPES))
 def test_given_any_shape_then_learners_who_were_not_fitted_are_predicted_sensibly(
@@ -115,8 +116,8 @@ def test_given_few_learners_side_by_side_then_passes_together_are_each_of_them_a
         for k in range(3)
     ]
     for model, together in zip(models, run_filters(table, models), strict=True):
-        for one, other in zip(together, run_filter(table, model), strict=True):
-            assert one == pytest.approx(other, abs=1e-12)
+        for part, other in zip(together, run_filter(table, model), strict=True):
+            assert part == pytest.approx(other, abs=1e-12)
 
 
 def test_given_more_answers_than_five_numbers_need_then_a_part_of_the_learners_is_drawn(

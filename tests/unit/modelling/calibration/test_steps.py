@@ -24,6 +24,8 @@ from workers.modelling.judging.diagnostics import diagnostics
 from workers.modelling.judging.predicted import predict_held_out, together
 from workers.modelling.judging.residuals import fit_of_concepts, fit_of_items
 
+pytestmark = pytest.mark.usefixtures("few_parts")
+
 
 def _done(model: str, answers: Answers) -> dict[str, str]:
     done: dict[str, str] = {}
@@ -43,14 +45,14 @@ def _merged(model: str, answers: Answers) -> Merged:
 def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_not_held_out(
     model: str,
 ) -> None:
-    logs = simulated(80, 5, concepts=3)
+    logs = simulated(30, 5, concepts=3)
     answers = parted(logs)
     whole = fit(model, [log for n, log in enumerate(logs) if not is_held_out(key_of(n))])
-    found = _merged(model, answers)
-    assert found.log_likelihood == whole.log_likelihood
-    assert found.parameters.concepts == whole.parameters.concepts
-    assert found.parameters.items == whole.parameters.items
-    assert found.parameters.any_scale == whole.parameters.any_scale
+    merge = _merged(model, answers)
+    assert merge.log_likelihood == whole.log_likelihood
+    assert merge.parameters.concepts == whole.parameters.concepts
+    assert merge.parameters.items == whole.parameters.items
+    assert merge.parameters.any_scale == whole.parameters.any_scale
 
 
 def test_given_several_scales_when_merged_then_each_has_its_own_and_the_commonest_serves_all() -> (
@@ -62,19 +64,19 @@ def test_given_several_scales_when_merged_then_each_has_its_own_and_the_commones
     names = [answers.scales[n] for n in scales_to_fit(answers)]
     assert names == ["math", "reading"]
 
-    found = _merged("bkt-irt", answers)
-    scales = found.parameters.scales
+    merge = _merged("bkt-irt", answers)
+    scales = merge.parameters.scales
     assert set(scales) == {"math", "reading"}
-    assert found.parameters.any_scale == scales["math"] != scales["reading"]
-    told = "\n".join(found.warnings)
+    assert merge.parameters.any_scale == scales["math"] != scales["reading"]
+    told = "\n".join(merge.warnings)
     assert "on several scales" in told
     assert f"fewer than {FEWEST}" in told
     assert "'rare'" in told
     # Never seen by a fit: as the mean of the scale that serves all.
-    scale = found.parameters.of_scale("rare")
+    scale = merge.parameters.of_scale("rare")
     assert scale is not None
-    assert found.parameters.item_of("rare-1", ("rare",), scale) == scale.item
-    assert found.parameters.of_concept("rare") == found.parameters.default
+    assert merge.parameters.item_of("rare-1", ("rare",), scale) == scale.item
+    assert merge.parameters.of_concept("rare") == merge.parameters.default
 
 
 def test_given_nothing_that_a_fit_may_see_when_asked_then_there_are_no_steps() -> None:
@@ -113,20 +115,20 @@ def test_given_held_out_learners_when_predicted_then_as_the_engine_streams_them(
     answers = parted(logs)
     new = fit("bkt", logs).parameters
     half = answers.learners // 2
-    found = together(
+    predicted = together(
         [
             predict_held_out(answers, span, new, Parameters())
             for span in ((0, half), (half, answers.learners))
         ]
     )
     held = [n for n in range(len(logs)) if is_held_out(key_of(n))]
-    expected = [one for n in held for one in predict(logs[n], new)]
-    assert found.new.tolist() == [p for _, p, _ in expected]
-    assert found.score.tolist() == [one.score for one, _, _ in expected]
+    expected = [prediction for n in held for prediction in predict(logs[n], new)]
+    assert predicted.new.tolist() == [p for _, p, _ in expected]
+    assert predicted.score.tolist() == [response.score for response, _, _ in expected]
 
-    compared = compare(found)
+    compared = compare(predicted)
     assert (compared.learners, compared.responses) == (len(held), len(expected))
-    assert compared.new["log_loss"] == pytest.approx(log_loss(found.score, found.new))
+    assert compared.new["log_loss"] == pytest.approx(log_loss(predicted.score, predicted.new))
     gains = [
         np.mean([np.log(p if r.score else 1.0 - p) for r, p, _ in predict(logs[n], new)])
         - np.mean([np.log(p if r.score else 1.0 - p) for r, p, _ in predict(logs[n], Parameters())])
@@ -135,19 +137,21 @@ def test_given_held_out_learners_when_predicted_then_as_the_engine_streams_them(
     assert compared.gain == pytest.approx(np.mean(gains))
     assert compared.standard_error == pytest.approx(np.std(gains, ddof=1) / np.sqrt(len(gains)))
 
-    items = fit_of_items(answers, found)
-    assert sum(one.answers for one in items.values()) == len(expected)
-    concepts = fit_of_concepts(answers, found)
+    items = fit_of_items(answers, predicted)
+    assert sum(item.answers for item in items.values()) == len(expected)
+    concepts = fit_of_concepts(answers, predicted)
     chosen = np.array([r.concept_ids[0] == "c0" for r, _, _ in expected])
-    variance = found.new * (1.0 - found.new)
-    squares = (found.score - found.new) ** 2
+    variance = predicted.new * (1.0 - predicted.new)
+    squares = (predicted.score - predicted.new) ** 2
     assert concepts["c0"].infit == pytest.approx(squares[chosen].sum() / variance[chosen].sum())
-    assert concepts["c0"].residual == pytest.approx((found.score - found.new)[chosen].mean())
+    assert concepts["c0"].residual == pytest.approx(
+        (predicted.score - predicted.new)[chosen].mean()
+    )
     errors: dict[str, dict[str, float | None]] = {
         next(iter(items)): {"difficulty": 0.2},
         "not held out": {"difficulty": None},
     }
-    document = diagnostics(answers, Merged(new, {"c0": -7.0}, ["w"], errors), found)
+    document = diagnostics(answers, Merged(new, {"c0": -7.0}, ["w"], errors), predicted)
     assert document["log_likelihood"] == -7.0
     assert document["concepts"]["c0"]["held_out_answers"] == chosen.sum()
     assert document["items"].keys() == {*items, "not held out"}

@@ -33,14 +33,14 @@ def made(fitted: list[int], held_out: list[int], scale: str = "math") -> Answers
 def test_given_answers_when_counted_then_the_shortage_is_named(
     fitted: list[int], held_out: list[int], said: str | None
 ) -> None:
-    found = shortage(made(fitted, held_out))
+    sentence = shortage(made(fitted, held_out))
     if said is None:
-        assert found is None
+        assert sentence is None
     else:
-        assert found is not None
-        assert said in found
-        assert "Let more learners practise first" in found
-        assert "math" not in found
+        assert sentence is not None
+        assert said in sentence
+        assert "Let more learners practise first" in sentence
+        assert "math" not in sentence
 
 
 def test_given_many_small_scales_then_their_answers_do_not_add_up() -> None:
@@ -49,6 +49,6 @@ def test_given_many_small_scales_then_their_answers_do_not_add_up() -> None:
         scale = f"scale-{number % 4}"
         log = [answer(n, concepts=["c"], item="q", scale=scale) for n in range(20)]
         builder.add(log, held_out=number >= 36)
-    found = shortage(builder.built())
-    assert found is not None
-    assert "180 answers of 9 learners" in found
+    sentence = shortage(builder.built())
+    assert sentence is not None
+    assert "180 answers of 9 learners" in sentence

@@ -17,12 +17,12 @@ from workers.modelling.calibration.table import NEVER, Table, table_of
 
 
 def in_order(log: list[Response]) -> list[Response]:
-    return sorted(log, key=lambda one: one.position)
+    return sorted(log, key=lambda response: response.position)
 
 
 def seen_by_engine(log: list[Response]) -> list[tuple[int, bool]]:
     """List the engine's attempts before each answer and concept, and if it follows at once."""
-    learner, found = Learner(), []
+    learner, places = Learner(), []
     for response in log:
         for name in response.concept_ids:
             state = learner.concepts.get(name)
@@ -31,9 +31,9 @@ def seen_by_engine(log: list[Response]) -> list[tuple[int, bool]]:
                 and learner.last is not None
                 and state.answered_at_us == learner.last.answered_at_us
             )
-            found.append((0 if state is None else state.attempts, again))
+            places.append((0 if state is None else state.attempts, again))
         apply(learner, response, Parameters())
-    return found
+    return places
 
 
 def links_of(table: Table, learner: int) -> list[int]:
@@ -48,10 +48,10 @@ def test_given_any_logs_then_attempts_and_repeats_are_the_engines(
     many = [in_order(log) for log in many]
     table, places = table_of(many)
     for learner, place in enumerate(places):
-        found = [
+        counted = [
             (int(table.attempt[link]), bool(table.again[link])) for link in links_of(table, learner)
         ]
-        assert found == seen_by_engine(many[place])
+        assert counted == seen_by_engine(many[place])
 
 
 @given(st.lists(logs(), min_size=1, max_size=4))
@@ -61,25 +61,29 @@ def test_given_several_scales_then_repeats_look_at_the_newest_of_all(
     # Concepts of one scale alone: then a table of a scale has all answers on them.
     many = [
         [
-            one._replace(concept_ids=tuple(f"{one.scale}-{name}" for name in one.concept_ids))
-            for one in in_order(log)
+            response._replace(
+                concept_ids=tuple(f"{response.scale}-{name}" for name in response.concept_ids)
+            )
+            for response in in_order(log)
         ]
         for log in many
     ]
     answers = answers_of(many)
     for number, scale in enumerate(answers.scales):
         table = answers.table(number)
-        logs_of_scale = [[one for one in log if one.scale == scale] for log in many]
+        logs_of_scale = [[response for response in log if response.scale == scale] for log in many]
         places = table_of(logs_of_scale)[1]
         for learner, place in enumerate(places):
-            found = [
+            counted = [
                 (int(table.attempt[link]), bool(table.again[link]))
                 for link in links_of(table, learner)
             ]
-            names = [one for one in many[place] for _ in one.concept_ids]
+            names = [response for response in many[place] for _ in response.concept_ids]
             wanted = seen_by_engine(many[place])
-            assert found == [
-                seen for one, seen in zip(names, wanted, strict=True) if one.scale == scale
+            assert counted == [
+                seen
+                for response, seen in zip(names, wanted, strict=True)
+                if response.scale == scale
             ]
 
 

@@ -48,9 +48,10 @@ async def said_nothing(step: int, total_steps: int) -> None:
     assert 0 <= step <= total_steps
 
 
+@pytest.mark.usefixtures("few_parts")
 async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_done_twice() -> None:
     ledger = MemoryLedger()
-    await practised(ledger)
+    await practised(ledger, 40)
     calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
     reached = asyncio.Event()
 
@@ -80,20 +81,20 @@ async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_do
         assert step <= total_steps
         steps.append(step)
 
-    found = await calibrator.calibrate(Request(), noted, run_id=run_id)
+    calibration = await calibrator.calibrate(Request(), noted, run_id=run_id)
     assert steps == sorted(steps)
     assert 200 in steps
-    assert found.run == run_id
+    assert calibration.run == run_id
     assert await calibrator.latest_run("bkt-irt") is None
     # In one go it is the same, to the last bit.
     whole = await calibrator.calibrate(Request(dry_run=True), said_nothing)
-    assert whole.parameters == replace(found.parameters, version=1)
-    assert whole.comparison.new == found.comparison.new
+    assert whole.parameters == replace(calibration.parameters, version=1)
+    assert whole.comparison.new == calibration.comparison.new
     assert whole.version is None
     # As a run that ended before its stages were forgotten: no second version of it.
     versions = len(await ledger.versions())
     once_more = await calibrator.calibrate(Request(), said_nothing, run_id=run_id)
-    assert once_more.version == found.version
+    assert once_more.version == calibration.version
     assert len(await ledger.versions()) == versions
 
 
@@ -116,8 +117,10 @@ async def test_given_stages_of_other_answers_when_gone_on_with_then_they_are_dro
     for name, document in begun.items():
         await ledger.keep_stage(Stage(run_id, name, document))
     # A fit that nobody can read: fitted anew.
-    found = await calibrator.calibrate(Request("bkt", dry_run=True), said_nothing, run_id=run_id)
-    assert found.parameters == replace(expected.parameters, version=1)
+    calibration = await calibrator.calibrate(
+        Request("bkt", dry_run=True), said_nothing, run_id=run_id
+    )
+    assert calibration.parameters == replace(expected.parameters, version=1)
     assert not expected.active
 
     # Somebody was erased meanwhile: nothing that was fitted to their answers is left.
@@ -126,11 +129,13 @@ async def test_given_stages_of_other_answers_when_gone_on_with_then_they_are_dro
     keys = [LearnerKey(f"school-{n % 2}", f"s{n}") for n in range(40)]
     erased = next(n for n, key in enumerate(keys) if not is_held_out(key))
     await ledger.erase(keys[erased], 0, refuse=False)
-    found = await calibrator.calibrate(Request("bkt", dry_run=True), said_nothing, run_id=run_id)
-    assert found.learners == 39
-    assert found.parameters != replace(expected.parameters, version=1)
+    calibration = await calibrator.calibrate(
+        Request("bkt", dry_run=True), said_nothing, run_id=run_id
+    )
+    assert calibration.learners == 39
+    assert calibration.parameters != replace(expected.parameters, version=1)
     logs = [log for n, log in enumerate(simulated(40, 5, most=20)) if n != erased]
-    assert set(fit("bkt", logs).parameters.concepts) == set(found.parameters.concepts)
+    assert set(fit("bkt", logs).parameters.concepts) == set(calibration.parameters.concepts)
 
 
 async def test_given_stages_of_another_engine_or_of_a_job_then_no_command_goes_on_with_them(
@@ -201,15 +206,15 @@ async def test_given_directories_of_the_killed_when_a_week_old_then_the_next_rem
     old, new, other = (
         tmp_path / name for name in ("mastery-calibration-a", "mastery-calibration-b", "photos")
     )
-    for one in (old, new, other):
-        one.mkdir()
-        (one / "score.npy").write_text("answers")
-    for one in (old, other):
+    for directory in (old, new, other):
+        directory.mkdir()
+        (directory / "score.npy").write_text("answers")
+    for directory in (old, other):
         then = time.time() - KEPT_S - 60
-        os.utime(one, (then, then))
+        os.utime(directory, (then, then))
     calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE, directory=tmp_path)
     await calibrator.calibrate(Request("bkt"), said_nothing)
-    assert [one.exists() for one in (old, new, other)] == [False, True, True]
+    assert [directory.exists() for directory in (old, new, other)] == [False, True, True]
 
 
 async def test_given_nobody_or_a_process_that_fails_when_calibrated_then_it_says_so(
@@ -237,7 +242,7 @@ async def test_given_five_answers_when_calibrated_then_nothing_is_stored() -> No
     calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
     with pytest.raises(CalibrationFailed, match="300 answers of 10 learners are needed"):
         await calibrator.calibrate(Request("bkt"), said_nothing)
-    assert [one.version for one in await ledger.versions()] == [1]
+    assert [version.version for version in await ledger.versions()] == [1]
 
 
 async def test_given_a_fit_that_gives_no_parameters_then_it_says_so() -> None:

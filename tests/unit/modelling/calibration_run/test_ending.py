@@ -63,10 +63,10 @@ async def test_given_a_lost_answer_when_stored_then_there_is_one_version() -> No
 
     ledger = Losing()
     await practised(ledger, 40)
-    found = await calibrated(ledger)
+    calibration = await calibrated(ledger)
     assert ledger.lost
-    assert (found.version, found.active) == (2, True)
-    assert [one.version for one in await ledger.versions()] == [1, 2]
+    assert (calibration.version, calibration.active) == (2, True)
+    assert [listed.version for listed in await ledger.versions()] == [1, 2]
 
 
 @pytest.mark.parametrize("activate", ["if-better", "always"])
@@ -106,10 +106,10 @@ async def test_given_a_worker_that_dies_once_it_is_stored_then_another_activates
     await practised(ledger, 40)
     with pytest.raises(_Killed):
         await calibrated(ledger)
-    assert [one.version for one in await ledger.versions()] == [1, 2]
-    found = await again(ledger)
-    assert (found.version, found.active, found.compared_with) == (2, True, 1)
-    assert found.diagnostics == (await ledger.version(2)).diagnostics
+    assert [listed.version for listed in await ledger.versions()] == [1, 2]
+    calibration = await again(ledger)
+    assert (calibration.version, calibration.active, calibration.compared_with) == (2, True, 1)
+    assert calibration.diagnostics == (await ledger.version(2)).diagnostics
 
 
 async def test_given_another_version_meanwhile_then_it_is_compared_with_that_one() -> None:
@@ -122,11 +122,11 @@ async def test_given_another_version_meanwhile_then_it_is_compared_with_that_one
             await ledger.activate(other, "by hand")
         await HERE.run(workspace, name)
 
-    found = await calibrated(ledger, pool=ProcessPool(1, decided))
-    assert (found.version, found.active, found.compared_with) == (3, True, other)
+    calibration = await calibrated(ledger, pool=ProcessPool(1, decided))
+    assert (calibration.version, calibration.active, calibration.compared_with) == (3, True, other)
     expected = await calibrated_anew(ledger, other)
-    assert found.comparison.present == expected.comparison.present
-    assert found.comparison.gain == expected.comparison.gain
+    assert calibration.comparison.present == expected.comparison.present
+    assert calibration.comparison.gain == expected.comparison.gain
 
 
 async def calibrated_anew(ledger: MemoryLedger, present: int) -> Calibrated:
@@ -149,8 +149,8 @@ async def test_given_another_version_after_it_was_compared_then_that_one_stays_a
     ledger = Decided()
     await practised(ledger, 40)
     ledger.other = await MemoryLedger.store(ledger, "classical", _OTHER, {}, "")
-    found = await calibrated(ledger)
-    assert (found.version, found.active, found.compared_with) == (3, False, 1)
+    calibration = await calibrated(ledger)
+    assert (calibration.version, calibration.active, calibration.compared_with) == (3, False, 1)
     assert await ledger.active_version() == ledger.other
 
 
@@ -160,13 +160,13 @@ async def test_given_older_formulas_active_then_it_is_compared_with_version_1() 
     older = await ledger.store("classical", {"default": _OTHER["default"]}, {}, "")
     await ledger.activate(older, "before the upgrade")
 
-    found = await calibrated(ledger, "if-better")
+    calibration = await calibrated(ledger, "if-better")
 
-    assert (found.version, found.active, found.compared_with) == (3, True, 1)
-    assert found.diagnostics["active_version"] == older
+    assert (calibration.version, calibration.active, calibration.compared_with) == (3, True, 1)
+    assert calibration.diagnostics["active_version"] == older
     activation = await ledger.activation()
-    assert (activation.version, activation.reason) == (3, found.decision.reason)
-    assert found.comparison.present == (await calibrated_anew(ledger, 1)).comparison.present
+    assert (activation.version, activation.reason) == (3, calibration.decision.reason)
+    assert calibration.comparison.present == (await calibrated_anew(ledger, 1)).comparison.present
 
 
 async def test_given_mastery_out_of_reach_then_only_always_activates_it() -> None:
@@ -180,17 +180,17 @@ async def test_given_mastery_out_of_reach_then_only_always_activates_it() -> Non
             document["parameters"]["concepts"]["c1"]["mastery"]["forget"] = 0.2
             workspace.put(name, orjson.dumps(document).decode())
 
-    found = await calibrated(ledger, "if-better", ProcessPool(1, forgetful))
-    assert (found.version, found.active) == (2, False)
-    assert found.comparison.gain > 0.0
-    assert "out of reach on 1 of 3 concepts" in found.decision.reason
-    concepts = found.diagnostics["concepts"]
-    assert {name: one["mastery_within_reach"] for name, one in concepts.items()} == {
+    calibration = await calibrated(ledger, "if-better", ProcessPool(1, forgetful))
+    assert (calibration.version, calibration.active) == (2, False)
+    assert calibration.comparison.gain > 0.0
+    assert "out of reach on 1 of 3 concepts" in calibration.decision.reason
+    concepts = calibration.diagnostics["concepts"]
+    assert {name: concept["mastery_within_reach"] for name, concept in concepts.items()} == {
         "c0": True,
         "c1": False,
     }
     assert concepts["c1"]["mastery_ceiling"] == 0.8
-    assert any("'c1' (0.800)" in one for one in found.diagnostics["warnings"])
+    assert any("'c1' (0.800)" in warning for warning in calibration.diagnostics["warnings"])
 
     assert (await again(ledger, "always")).active
     reason = (await ledger.activation()).reason

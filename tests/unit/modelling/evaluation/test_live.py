@@ -50,7 +50,7 @@ def told(number: int, probability: float, score: float, **fields: Any) -> Stored
 def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[StoredPrediction]:
     """Predictions that come true, but for a shift; concepts "a" to "d", some together."""
     draw = random.Random(seed)
-    found = []
+    predictions = []
     for number in range(1, size + 1):
         probability = draw.uniform(0.1, 0.85)
         values = {
@@ -59,15 +59,15 @@ def stream(size: int, seed: int = 1, shift: float = 0.0, **fields: Any) -> list[
             **fields,
         }
         score = float(draw.random() < probability + shift)
-        found.append(told(number, probability, score, **values))
-    return found
+        predictions.append(told(number, probability, score, **values))
+    return predictions
 
 
 def live_of(*pages: list[StoredPrediction]) -> Live:
-    found = Collected()
+    collection = Collected()
     for page in pages:
-        found.add(page)
-    return found.live()
+        collection.add(page)
+    return collection.live()
 
 
 def test_given_predictions_in_the_order_of_keys_then_they_are_those_of_their_recording() -> None:
@@ -75,13 +75,13 @@ def test_given_predictions_in_the_order_of_keys_then_they_are_those_of_their_rec
     mixed = random.Random(2).sample(rows, len(rows))
     live = live_of(mixed[:100], [], mixed[100:])
 
-    assert live.score.tolist() == [one.score for one in rows]
-    assert live.probability.tolist() == [one.probability for one in rows]
-    assert live.recorded_us.tolist() == [one.recorded_at_us for one in rows]
+    assert live.score.tolist() == [row.score for row in rows]
+    assert live.probability.tolist() == [row.probability for row in rows]
+    assert live.recorded_us.tolist() == [row.recorded_at_us for row in rows]
     pairs = sorted(zip(live.of_response.tolist(), live.of_concept.tolist(), strict=True))
     assert [(k, live.concepts[c]) for k, c in pairs] == sorted(
-        ((k, c) for k, one in enumerate(rows) for c in one.concept_ids),
-        key=lambda one: (one[0], live.concepts.index(one[1])),
+        ((k, c) for k, row in enumerate(rows) for c in row.concept_ids),
+        key=lambda place: (place[0], live.concepts.index(place[1])),
     )
 
 
@@ -89,15 +89,15 @@ def test_given_predictions_then_each_group_is_measured_alone_and_exactly() -> No
     rows = [
         *stream(300),
         *(
-            one._replace(parameters_version=2, version=one.version + 300)
-            for one in stream(200, seed=3)
+            prediction._replace(parameters_version=2, version=prediction.version + 300)
+            for prediction in stream(200, seed=3)
         ),
     ]
     live = live_of(rows)
 
     def expected(chosen: list[StoredPrediction]) -> tuple[float, ...]:
-        score = np.array([one.score for one in chosen])
-        probability = np.array([one.probability for one in chosen])
+        score = np.array([prediction.score for prediction in chosen])
+        probability = np.array([prediction.probability for prediction in chosen])
         return (
             len(chosen),
             auc(score, probability),
@@ -109,7 +109,7 @@ def test_given_predictions_then_each_group_is_measured_alone_and_exactly() -> No
 
     assert live.whole()[:6] == expected(rows)
     assert live.whole().bias.mean == pytest.approx(
-        np.mean([one.score - one.probability for one in rows])
+        np.mean([row.score - row.probability for row in rows])
     )
     versions = live.by_version()
     assert {n: of[:6] for n, of in versions.items()} == {
@@ -117,13 +117,13 @@ def test_given_predictions_then_each_group_is_measured_alone_and_exactly() -> No
         2: expected(rows[300:]),
     }
     for name, of in live.by_concept().items():
-        mine = [one for one in rows if name in one.concept_ids]
+        mine = [row for row in rows if name in row.concept_ids]
         assert of[:6] == pytest.approx(expected(mine), rel=1e-12)
     counts = [of.responses for of in live.by_concept().values()]
     assert counts == sorted(counts, reverse=True)
     histories = live.by_history()
     for label, attempts in zip(histories, (1, 2, 6, 11, 21, 51), strict=True):
-        mine = [one for one in rows if one.attempts == attempts]
+        mine = [row for row in rows if row.attempts == attempts]
         assert histories[label][:6] == expected(mine)
     second = live.by_history(live.versions()[2])
     assert sum(of.responses for of in second.values()) == 200
@@ -170,18 +170,18 @@ def test_given_stored_mastery_in_order_of_keys_then_versions_order_it() -> None:
         mastered(3, "s", ("b", 1.0), score=1.0),
         mastered(5, "t", ("a", 1.0), score=1.0),
     ]
-    found = live_of(rows[:2], rows[2:]).validity
-    assert found.pairs == 3
-    at = found.at_threshold
+    measured = live_of(rows[:2], rows[2:]).validity
+    assert measured.pairs == 3
+    at = measured.at_threshold
     assert at.share == 1.0
     # Version 4 follows on a and on b; version 1 goes before on a.
     assert (at.right_after, at.answers_after) == (1.0, 2)
     assert (at.right_before, at.answers_before) == (0.5, 1)
     assert at.without_following == 1
-    assert found.lapses == pytest.approx(1 / 3)
-    assert found.answers_until[1] == 1.0
+    assert measured.lapses == pytest.approx(1 / 3)
+    assert measured.answers_until[1] == 1.0
     # The two that are certain are tied.
-    assert found.at_shares[0.3].share == pytest.approx(2 / 3)
+    assert measured.at_shares[0.3].share == pytest.approx(2 / 3)
 
 
 def test_given_stored_mastery_when_shown_then_the_document_has_no_learner() -> None:
@@ -205,11 +205,11 @@ def test_given_spans_then_they_hold_all_responses_in_order() -> None:
         rows[-1].recorded_at_us,
     )
     first = rows[:282]
-    p = np.array([one.probability for one in first])
+    p = np.array([prediction.probability for prediction in first])
     entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p))
     assert spans[0].entropy == pytest.approx(entropy.mean())
     assert spans[0].bias_error == pytest.approx(math.sqrt((p * (1 - p)).sum()) / 282)
-    assert spans[0].score == pytest.approx(np.mean([one.score for one in first]))
+    assert spans[0].score == pytest.approx(np.mean([prediction.score for prediction in first]))
     assert len(live_of(stream(20_000)).spans()) == 40
     assert len(live_of(stream(3)).spans()) == 1
 
@@ -217,8 +217,8 @@ def test_given_spans_then_they_hold_all_responses_in_order() -> None:
 def test_given_a_concept_that_drifts_then_it_is_named_and_the_others_are_not() -> None:
     rows = stream(4_000, concept_ids=("a",))
     rows += [
-        one._replace(version=one.version + 4_000)
-        for one in stream(400, shift=-0.3, concept_ids=("b",))
+        prediction._replace(version=prediction.version + 4_000)
+        for prediction in stream(400, shift=-0.3, concept_ids=("b",))
     ]
     live = live_of(rows)
     assert drifting(live.by_concept()) == ["b"]
@@ -228,8 +228,8 @@ def test_given_a_concept_that_drifts_then_it_is_named_and_the_others_are_not() -
 def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothing() -> None:
     rows = stream(900)
     rows += [
-        one._replace(version=one.version + 900, parameters_version=2)
-        for one in stream(800, seed=2, shift=-0.2)
+        prediction._replace(version=prediction.version + 900, parameters_version=2)
+        for prediction in stream(800, seed=2, shift=-0.2)
     ]
     html = text_of(render_live(live_of(rows), Selection(EVIL, START_US), NOW, {}))
     check_escaped(html)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.factories import answer
+from tests.support.fits import FitOnce, evaluate_with
 from tests.support.simulated_learners import simulated
 from workers.cli.main import app
 from workers.common.errors import InputFileError
@@ -39,8 +40,8 @@ def a_file(directory: Path, learners: int = 25) -> Path:
     rows = ["student,item,concept,correct,order"]
     for student, log in enumerate(simulated(learners, 2, most=10)):
         rows += [
-            f"s{student},{one.item_id},{one.concept_ids[0]},{one.score:g},{k}"
-            for k, one in enumerate(log)
+            f"s{student},{response.item_id},{response.concept_ids[0]},{response.score:g},{k}"
+            for k, response in enumerate(log)
         ]
     # Students come back later in the file, and their answers in no order.
     path.write_text("\n".join([rows[0], *rows[1::2], *rows[2::2]]) + "\n", encoding="utf-8")
@@ -68,17 +69,17 @@ def test_given_a_file_when_evaluated_then_each_answer_is_predicted_once_by_the_o
     logs = logs_of(CsvResponses(a_file(tmp_path)))
     assert list(logs)[:2] == ["s0", "s1"]
     for log in logs.values():
-        assert log == sorted(log, key=lambda one: one.position)
+        assert log == sorted(log, key=lambda response: response.position)
     told: list[int] = []
-    found = evaluate("bkt", logs, told.append)
+    evaluation = evaluate("bkt", logs, told.append)
     score, expected = by_hand(logs)
-    assert found.score.tolist() == score
-    assert found.probability.tolist() == expected
-    assert sum(told) == len(score) == found.measures()["responses"]
-    assert found.measures()["auc"] == auc(np.array(score), np.array(expected))
-    assert found.attempt.min() == 1
-    assert len(found.concept) == len(score)
-    assert len(found.fitted) == 5
+    assert evaluation.score.tolist() == score
+    assert evaluation.probability.tolist() == expected
+    assert sum(told) == len(score) == evaluation.measures()["responses"]
+    assert evaluation.measures()["auc"] == auc(np.array(score), np.array(expected))
+    assert evaluation.attempt.min() == 1
+    assert len(evaluation.concept) == len(score)
+    assert len(evaluation.fitted) == 5
 
 
 def test_given_answers_on_several_concepts_when_evaluated_then_each_is_traced() -> None:
@@ -89,23 +90,25 @@ def test_given_answers_on_several_concepts_when_evaluated_then_each_is_traced() 
         ]
         for n in range(10)
     }
-    found = evaluate("classical", logs, lambda _: None)
-    assert sorted(found.concepts) == ["a", "b"]
-    assert found.ceilings == {"a": 1.0, "b": 1.0}
-    pair, mastery, score = found.trace
-    assert np.bincount(pair).tolist() == [3 if name == "b" else 1 for name in found.concepts] * 10
+    evaluation = evaluate("classical", logs, lambda _: None)
+    assert sorted(evaluation.concepts) == ["a", "b"]
+    assert evaluation.ceilings == {"a": 1.0, "b": 1.0}
+    pair, mastery, score = evaluation.trace
+    assert (
+        np.bincount(pair).tolist() == [3 if name == "b" else 1 for name in evaluation.concepts] * 10
+    )
     for n, log in enumerate(logs.values()):
         learner, expected = Learner(), []
         for response in log:
             apply(learner, response, Parameters())
             expected += [
-                (2 * n + found.concepts.index(c), learner.concepts[c].mastery, response.score)
+                (2 * n + evaluation.concepts.index(c), learner.concepts[c].mastery, response.score)
                 for c in response.concept_ids
             ]
         own = pair // 2 == n
-        assert pair[own].tolist() == [one[0] for one in expected]
-        assert 1.0 / (1.0 + np.exp(-mastery[own])) == pytest.approx([one[1] for one in expected])
-        assert score[own].tolist() == [one[2] for one in expected]
+        assert pair[own].tolist() == [row[0] for row in expected]
+        assert 1.0 / (1.0 + np.exp(-mastery[own])) == pytest.approx([row[1] for row in expected])
+        assert score[own].tolist() == [row[2] for row in expected]
 
 
 def test_given_learners_when_folded_then_folds_are_those_of_the_protocol() -> None:
@@ -134,16 +137,19 @@ def test_given_a_file_when_the_command_runs_then_json_has_the_measures(tmp_path:
     assert done.exit_code == 0, done.output
     measures = json.loads(done.stdout)
     assert list(measures) == ["classical", "bkt"]
-    for one in measures.values():
-        assert list(one) == ["auc", "rmse", "ece", "log_loss", "responses", "mastery"]
-        assert 0.0 <= one["mastery"]["at_threshold"]["share"] <= 1.0
-        assert set(one["mastery"]["at_shares"]) == {"0.3", "0.4", "0.5"}
-        assert set(one["mastery"]["ceilings"].values()) == {1.0}
-        assert 0.0 <= one["auc"] <= 1.0
-        assert one["responses"] == sum(map(len, simulated(25, 2, most=10)))
+    for measure in measures.values():
+        assert list(measure) == ["auc", "rmse", "ece", "log_loss", "responses", "mastery"]
+        assert 0.0 <= measure["mastery"]["at_threshold"]["share"] <= 1.0
+        assert set(measure["mastery"]["at_shares"]) == {"0.3", "0.4", "0.5"}
+        assert set(measure["mastery"]["ceilings"].values()) == {1.0}
+        assert 0.0 <= measure["auc"] <= 1.0
+        assert measure["responses"] == sum(map(len, simulated(25, 2, most=10)))
 
 
-def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(tmp_path: Path) -> None:
+def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate_with(monkeypatch, FitOnce())
     done = CliRunner().invoke(
         app, ["evaluate", str(a_file(tmp_path)), *ALONE], env={"COLUMNS": "120"}
     )
@@ -153,7 +159,10 @@ def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(tmp_pa
     assert "Validity of mastery" in done.stdout
 
 
-def test_given_answers_all_alike_when_the_command_runs_then_there_is_no_auc(tmp_path: Path) -> None:
+def test_given_answers_all_alike_when_the_command_runs_then_there_is_no_auc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate_with(monkeypatch, FitOnce())
     path = tmp_path / "right.csv"
     rows = [f"s{n},q{k},c,1,{k}" for n in range(6) for k in range(4)]
     path.write_text("\n".join(["student,item,concept,correct,order", *rows]), encoding="utf-8")
@@ -179,12 +188,12 @@ def test_given_no_such_model_or_too_few_students_when_run_then_it_says_so(tmp_pa
 def test_given_several_processes_when_evaluated_then_the_predictions_are_the_same() -> None:
     answers = answers_of(simulated(12, 3, most=6))
     told: list[tuple[str, int]] = []
-    one = evaluate_all(["classical", "bkt"], answers, lambda *_: None)
+    evaluation = evaluate_all(["classical", "bkt"], answers, lambda *_: None)
     two = evaluate_all(["classical", "bkt"], answers, lambda *each: told.append(each), 2)
-    assert list(one) == list(two)
-    for model, found in two.items():
-        assert found.probability.tolist() == one[model].probability.tolist()
-        assert list(found.concept) == list(one[model].concept)
+    assert list(evaluation) == list(two)
+    for model, prediction in two.items():
+        assert prediction.probability.tolist() == evaluation[model].probability.tolist()
+        assert list(prediction.concept) == list(evaluation[model].concept)
         assert sum(n for of, n in told if of == model) == answers.score.size
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.fits import FitOnce, evaluate_with
 from tests.support.pages import EVIL, check_escaped, check_figures, check_page
 from tests.support.simulated_learners import simulated
 from tests.unit.modelling.evaluation.test_protocol import ALONE, a_file
@@ -25,6 +26,7 @@ from workers.modelling.calibration.degenerate import degenerate
 from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.fitting import MODELS, fit
 from workers.modelling.calibration.merging import tallies_of
+from workers.modelling.calibration.table import table_of
 from workers.modelling.calibration.tallies import Tallies, Tally
 from workers.modelling.evaluation.histories import by_history
 from workers.modelling.evaluation.page.figures import colour_of, learning_of_all
@@ -35,7 +37,7 @@ from workers.modelling.evaluation.protocol import Predictions, evaluate
 from workers.modelling.judging.validity import MasteryTrace
 
 LOGS: dict[str, list[Response]] = {
-    f"s{n}": log for n, log in enumerate(simulated(40, 3, concepts=3))
+    f"s{n}": log for n, log in enumerate(simulated(25, 3, concepts=3))
 }
 
 
@@ -52,14 +54,19 @@ def predictions(probability: list[float], score: list[float], **columns: Any) ->
     return Predictions(np.array(score), np.array(probability), **{**whole, **columns})
 
 
+FIT = FitOnce()
+
+
 @cache
 def evaluated(model: str) -> Predictions:
-    return evaluate(model, LOGS, lambda _: None)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        evaluate_with(monkeypatch, FIT)
+        return evaluate(model, LOGS, lambda _: None)
 
 
 @cache
 def fitted_on_all(model: str) -> Fitted:
-    return fit(model, LOGS.values())
+    return FIT(model, table_of(LOGS.values())[0])
 
 
 def evaluation(chosen: str, **fields: Any) -> Evaluation:
@@ -101,12 +108,14 @@ def test_given_a_model_when_rendered_then_a_whole_page_that_loads_nothing(chosen
 def test_given_fitted_concepts_when_rendered_then_a_row_has_their_numbers() -> None:
     data = evaluation("bkt")
     html = render_evaluation(data)
-    responses = [one for log in LOGS.values() for one in log if one.concept_ids == ("c1",)]
+    responses = [
+        response for log in LOGS.values() for response in log if response.concept_ids == ("c1",)
+    ]
     own = data.fitted.parameters.concepts["c1"].mastery
     assert isinstance(own, BktParameters)
     assert cells(html, "c1") == [
         f"{len(responses)}",
-        f"{np.mean([one.score for one in responses]):.0%}",
+        f"{np.mean([response.score for response in responses]):.0%}",
         *(f"{value:.3f}" for value in (own.prior, own.learn, own.guess, own.slip, own.forget)),
     ]
 
@@ -169,8 +178,16 @@ def test_given_nothing_fitted_when_rendered_then_it_says_so() -> None:
 def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:
     logs = {
         n: [
-            Response(one.response_id, None, EVIL, (EVIL,), "default", one.score, one.answered_at_us)
-            for one in log
+            Response(
+                response.response_id,
+                None,
+                EVIL,
+                (EVIL,),
+                "default",
+                response.score,
+                response.answered_at_us,
+            )
+            for response in log
         ]
         for n, log in LOGS.items()
     }

@@ -71,27 +71,27 @@ def test_given_a_certain_prediction_that_fails_then_the_loss_is_finite() -> None
     log = simulated(12, 3)
     sure = Parameters(default=BktParameters(1.0 - 2.0**-53, 0.0, 0.5, 1e-99))
     answers = parted(log)
-    found = compare(predict_held_out(answers, (0, answers.learners), sure, Parameters()))
-    assert math.isfinite(found.gain)
-    assert not found.better
+    comparison = compare(predict_held_out(answers, (0, answers.learners), sure, Parameters()))
+    assert math.isfinite(comparison.gain)
+    assert not comparison.better
 
 
 def test_given_mastery_declared_before_wrong_answers_then_it_is_less_valid() -> None:
     low, high = [-1.0] * 4, [9.0] * 4
     # Each version declares four of ten learners; those that new declares answer wrong.
-    found = masteries([high] * 4 + [low] * 6, [low] * 6 + [high] * 4, 0.0)
-    assert (found.validity_gain, found.validity_error) == (-1.0, 0.0)
-    assert found.less_valid
-    assert found.new_mastery.at_shares[JUDGED_SHARE].right_after == 0.0
-    assert found.present_mastery.at_shares[JUDGED_SHARE].right_after == 1.0
-    assert found.new_mastery.at_threshold.share == 0.4
+    comparison = masteries([high] * 4 + [low] * 6, [low] * 6 + [high] * 4, 0.0)
+    assert (comparison.validity_gain, comparison.validity_error) == (-1.0, 0.0)
+    assert comparison.less_valid
+    assert comparison.new_mastery.at_shares[JUDGED_SHARE].right_after == 0.0
+    assert comparison.present_mastery.at_shares[JUDGED_SHARE].right_after == 1.0
+    assert comparison.new_mastery.at_threshold.share == 0.4
 
 
 def test_given_the_same_mastery_twice_then_it_is_not_less_valid() -> None:
     rows = [[9.0, 9.0]] * 4 + [[-1.0, -1.0]] * 6
-    found = masteries(rows, rows, 0.5)
-    assert (found.validity_gain, found.validity_error) == (0.0, 0.0)
-    assert not found.less_valid
+    comparison = masteries(rows, rows, 0.5)
+    assert (comparison.validity_gain, comparison.validity_error) == (0.0, 0.0)
+    assert not comparison.less_valid
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_given_spans_when_joined_then_as_one_span_and_json_keeps_all(
     whole = (0, learners)
     if held == 0:
         return
-    found = predict_held_out(answers, whole, _OTHER, Parameters())
+    predicted = predict_held_out(answers, whole, _OTHER, Parameters())
     middles = [n for n in range(learners) if is_held_out(key_of(n))]
     parts = [predict_held_out(answers, (n, n + 1), _OTHER, Parameters()) for n in middles]
-    for one, other in zip(found, together(parts), strict=True):
-        assert (one == other).all()
-    assert found.linked_answer.size == found.new_mastery.size >= found.score.size
-    compared = compare(found)
+    for column, other in zip(predicted, together(parts), strict=True):
+        assert (column == other).all()
+    assert predicted.linked_answer.size == predicted.new_mastery.size >= predicted.score.size
+    compared = compare(predicted)
     assert compared.learners == held
     document = json.loads(json.dumps(compared.document(), allow_nan=False))
     assert Comparison.of(document).document() == compared.document()

@@ -54,9 +54,9 @@ def decided(
 def test_given_mastery_out_of_reach_then_not_activated_whatever_it_gains(
     present_reachable: bool,
 ) -> None:
-    found = decided(compared(0.5), unreachable=118, present_reachable=present_reachable)
-    assert not found.activate
-    assert "out of reach on 118 of 120 concepts" in found.reason
+    decision = decided(compared(0.5), unreachable=118, present_reachable=present_reachable)
+    assert not decision.activate
+    assert "out of reach on 118 of 120 concepts" in decision.reason
 
 
 @pytest.mark.parametrize(
@@ -68,17 +68,17 @@ def test_given_the_active_out_of_reach_then_replaced_unless_it_loses_much(
 ) -> None:
     # Validity and the least gain are no matter then.
     unsure = compared(gain, error=1.0, validity_gain=-0.5)
-    found = decided(unsure, present_reachable=False, all_known=True)
-    assert found.activate is activate
-    assert "is not under the active version" in found.reason
-    assert ("more than 0.005 nats" in found.reason) is not activate
+    decision = decided(unsure, present_reachable=False, all_known=True)
+    assert decision.activate is activate
+    assert "is not under the active version" in decision.reason
+    assert ("more than 0.005 nats" in decision.reason) is not activate
 
 
 def test_given_clearly_less_valid_mastery_then_not_activated() -> None:
-    found = decided(compared(0.1, validity_gain=-0.05))
-    assert not found.activate
-    assert "declares 40% of the learner-concept pairs" in found.reason
-    assert "lower by 0.0500 ± 0.0100" in found.reason
+    decision = decided(compared(0.1, validity_gain=-0.05))
+    assert not decision.activate
+    assert "declares 40% of the learner-concept pairs" in decision.reason
+    assert "lower by 0.0500 ± 0.0100" in decision.reason
     assert decided(compared(0.1, validity_gain=-0.01)).activate
 
 
@@ -89,9 +89,9 @@ def test_given_no_answer_after_a_declaration_then_prediction_decides() -> None:
 
 @pytest.mark.parametrize(("gain", "error"), [(0.0, 0.0), (0.1, 0.1), (-0.1, 0.01)])
 def test_given_no_gain_beyond_doubt_then_not_activated(gain: float, error: float) -> None:
-    found = decided(compared(gain, error))
-    assert not found.activate
-    assert "not lower with 95 % confidence" in found.reason
+    decision = decided(compared(gain, error))
+    assert not decision.activate
+    assert "not lower with 95 % confidence" in decision.reason
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_given_no_gain_beyond_doubt_then_not_activated(gain: float, error: float
 def test_given_all_known_then_it_takes_the_least_gain(
     gain: float, all_known: bool, activate: bool
 ) -> None:
-    found = decided(compared(gain), all_known=all_known)
-    assert found.activate is activate
-    assert ("knows all concepts and items already" in found.reason) is not activate
+    decision = decided(compared(gain), all_known=all_known)
+    assert decision.activate is activate
+    assert ("knows all concepts and items already" in decision.reason) is not activate
 
 
 def test_given_versions_when_judged_then_reach_and_known_are_theirs() -> None:
@@ -129,8 +129,8 @@ def test_given_versions_when_judged_then_reach_and_known_are_theirs() -> None:
 def test_given_two_learners_then_no_reason_has_a_figure_that_is_none() -> None:
     for pair in ((0.1, 0.3), (0.0, 0.0), (-0.2, 0.1)):
         for present_reachable in (True, False):
-            found = decided(gains(*pair), present_reachable=present_reachable)
-            assert "nan" not in found.reason
+            decision = decided(gains(*pair), present_reachable=present_reachable)
+            assert "nan" not in decision.reason
 
 
 @given(

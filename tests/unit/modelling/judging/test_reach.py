@@ -27,15 +27,17 @@ from workers.modelling.judging.reach import (
 
 
 def of(**concepts: BktParameters) -> Parameters:
-    return Parameters(concepts={name: ConceptParameters(one) for name, one in concepts.items()})
+    return Parameters(
+        concepts={name: ConceptParameters(concept) for name, concept in concepts.items()}
+    )
 
 
-def p_known(one: BktParameters, answers: int) -> float:
+def p_known(parameters: BktParameters, answers: int) -> float:
     """Equations 1 and 3 of Corbett & Anderson (1995), with forgetting, on probabilities."""
-    p = one.prior
+    p = parameters.prior
     for _ in range(answers):
-        p = p * (1 - one.slip) / (p * (1 - one.slip) + (1 - p) * one.guess)
-        p = p * (1 - one.forget) + (1 - p) * one.learn
+        p = p * (1 - parameters.slip) / (p * (1 - parameters.slip) + (1 - p) * parameters.guess)
+        p = p * (1 - parameters.forget) + (1 - p) * parameters.learn
     return p
 
 
@@ -85,10 +87,10 @@ def test_given_items_with_own_guess_then_that_of_the_concept_counts() -> None:
 def test_given_any_concept_then_reach_is_what_probabilities_give(
     prior: float, learn: float, guess: float, slip: float, forget: float
 ) -> None:
-    one = BktParameters(prior, max(learn, 1e-3), guess, slip, max(forget, 1e-3))
-    highest = max(p_known(one, number) for number in range(1, IN_A_ROW + 1))
+    parameters = BktParameters(prior, max(learn, 1e-3), guess, slip, max(forget, 1e-3))
+    highest = max(p_known(parameters, number) for number in range(1, IN_A_ROW + 1))
     if abs(highest - 0.95) > 1e-9:
-        assert (out_of_reach(of(c=one)) == []) is (highest > 0.95)
+        assert (out_of_reach(of(c=parameters)) == []) is (highest > 0.95)
 
 
 @pytest.mark.parametrize(("answers", "within"), [(IN_A_ROW, True), (IN_A_ROW + 1, False)])
@@ -97,8 +99,8 @@ def test_given_so_many_answers_until_mastery_then_fifteen_are_the_most(
 ) -> None:
     # Answers say nothing, so that only learning counts: 1 - .5·(1 - learn)^n.
     learn = 1.0 - (0.05 / 0.9) ** (1.0 / (answers - 0.5))
-    one = BktParameters(0.1, learn, 0.5, 0.4999999)
-    assert (out_of_reach(of(c=one)) == []) is within
+    parameters = BktParameters(0.1, learn, 0.5, 0.4999999)
+    assert (out_of_reach(of(c=parameters)) == []) is within
 
 
 Logs = list[list[Response]]
@@ -142,6 +144,7 @@ def adversarial() -> dict[str, Logs]:
     }
 
 
+@pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("data", list(adversarial()))
 @pytest.mark.parametrize("model", ["bkt-irt", "irt", "2pl", "bkt"])
 def test_given_adversarial_data_when_fitted_then_mastery_is_within_reach(
@@ -171,11 +174,11 @@ def test_given_any_answers_when_mastery_is_fitted_then_it_is_within_reach(
     fitted = mastery_parameters(table, fit_mastery(table))
     parameters = Parameters(
         default=fitted.default,
-        concepts={name: ConceptParameters(one) for name, one in fitted.own.items()},
+        concepts={name: ConceptParameters(bkt) for name, bkt in fitted.own.items()},
     )
     assert out_of_reach(parameters) == []
     assert lowest_ceiling(parameters) >= LOWEST
-    for one in (fitted.default, *fitted.own.values()):
-        assert one.forget == 0.0
-        assert one.prior >= 0.05 - 1e-12
-        assert (1.0 - one.slip) / one.guess >= 1.5 - 1e-9
+    for bkt in (fitted.default, *fitted.own.values()):
+        assert bkt.forget == 0.0
+        assert bkt.prior >= 0.05 - 1e-12
+        assert (1.0 - bkt.slip) / bkt.guess >= 1.5 - 1e-9

@@ -69,9 +69,9 @@ class TestValidity:
         assert at.answers_before == 5
 
     def test_lapses_are_counted_within_a_pair(self) -> None:
-        found = validity(THREE)
-        assert found.pairs == 3
-        assert found.lapses == pytest.approx(1 / 2)
+        measured = validity(THREE)
+        assert measured.pairs == 3
+        assert measured.lapses == pytest.approx(1 / 2)
 
     def test_answers_until_mastery_are_those_of_mastered_pairs(self) -> None:
         # Numbers 3 and 1.
@@ -79,15 +79,15 @@ class TestValidity:
 
     def test_a_share_moves_the_threshold_to_the_peaks(self) -> None:
         # Peaks .98, .99 and .5: the first of three is at most 1/3, two are 2/3.
-        found = validity(THREE, shares=(1 / 3, 0.4, 1.0)).at_shares
-        assert found[1 / 3].share == pytest.approx(1 / 3)
-        assert found[1 / 3].threshold == pytest.approx(0.99)
-        assert math.isnan(found[1 / 3].right_after)
-        assert found[0.4].threshold == pytest.approx(0.98)
+        by_share = validity(THREE, shares=(1 / 3, 0.4, 1.0)).at_shares
+        assert by_share[1 / 3].share == pytest.approx(1 / 3)
+        assert by_share[1 / 3].threshold == pytest.approx(0.99)
+        assert math.isnan(by_share[1 / 3].right_after)
+        assert by_share[0.4].threshold == pytest.approx(0.98)
         # Pair 0 reaches .98 at its sixth answer: .5, 1, 0, 0 follow.
-        assert found[0.4].right_after == pytest.approx(1.5 / 4)
-        assert found[0.4].answers_after == 4
-        assert found[1.0].share == 1.0
+        assert by_share[0.4].right_after == pytest.approx(1.5 / 4)
+        assert by_share[0.4].answers_after == 4
+        assert by_share[1.0].share == 1.0
 
     def test_ties_are_declared_together(self) -> None:
         rows = [(pair, 0.9, 1.0) for pair in range(4)]
@@ -101,21 +101,21 @@ class TestValidity:
         assert at.at_shares[0.5].right_after == 0.0
 
     def test_three_tenths_of_ten_pairs_are_three(self) -> None:
-        found = validity(trace(*((pair, 0.05 + pair / 20, 1.0) for pair in range(10))))
-        assert found.at_shares[0.3].share == pytest.approx(0.3)
+        measured = validity(trace(*((pair, 0.05 + pair / 20, 1.0) for pair in range(10))))
+        assert measured.at_shares[0.3].share == pytest.approx(0.3)
 
     def test_without_mastered_pairs_figures_are_not_defined(self) -> None:
-        found = validity(trace((0, 0.5, 1.0), (1, 0.4, 0.0)))
-        assert found.at_threshold.share == 0.0
-        assert math.isnan(found.at_threshold.right_after)
-        assert math.isnan(found.lapses)
-        assert all(math.isnan(one) for one in found.answers_until)
+        measured = validity(trace((0, 0.5, 1.0), (1, 0.4, 0.0)))
+        assert measured.at_threshold.share == 0.0
+        assert math.isnan(measured.at_threshold.right_after)
+        assert math.isnan(measured.lapses)
+        assert all(math.isnan(share) for share in measured.answers_until)
 
     def test_without_answers_nothing_is_defined(self) -> None:
-        found = validity(trace())
-        assert found.pairs == 0
-        assert math.isnan(found.at_threshold.share)
-        assert math.isnan(found.at_shares[0.5].threshold)
+        measured = validity(trace())
+        assert measured.pairs == 0
+        assert math.isnan(measured.at_threshold.share)
+        assert math.isnan(measured.at_shares[0.5].threshold)
 
     def test_a_share_of_nobody_is_refused(self) -> None:
         with pytest.raises(ValueError, match="share"):
@@ -165,13 +165,13 @@ class TestValidity:
             before += [score for _, score in own[max(at - 5, 0) : at]]
             lonely += at == len(own) - 1
             lapses += sum(a and not b for (a, _), (b, _) in pairwise(own))
-        found = validity(trace(*rows)).at_threshold
-        assert (found.answers_after, found.answers_before) == (len(after), len(before))
-        assert found.without_following == lonely
+        crossing = validity(trace(*rows)).at_threshold
+        assert (crossing.answers_after, crossing.answers_before) == (len(after), len(before))
+        assert crossing.without_following == lonely
         if after:
-            assert found.right_after == pytest.approx(sum(after) / len(after))
+            assert crossing.right_after == pytest.approx(sum(after) / len(after))
         if before:
-            assert found.right_before == pytest.approx(sum(before) / len(before))
+            assert crossing.right_before == pytest.approx(sum(before) / len(before))
         assert PairTraces(trace(*rows)).lapses(float(log_odds_of(np.array(0.95)))) == lapses
 
 
@@ -205,13 +205,13 @@ class TestDifference:
 
     def test_without_following_answers_nothing_is_known(self) -> None:
         alone = trace((0, 0.9, 1.0), (1, 0.9, 1.0))
-        found = validity_difference(alone, alone, np.array([0, 1]), 0.5)
-        assert all(math.isnan(one) for one in found)
+        difference = validity_difference(alone, alone, np.array([0, 1]), 0.5)
+        assert all(math.isnan(value) for value in difference)
 
     def test_the_error_is_that_of_repeated_samples(self) -> None:
         rng = np.random.default_rng(1)
-        found = [validity_difference(*self._sample(rng), 0.5) for _ in range(400)]
-        differences, errors = np.array(found).T
+        drawn = [validity_difference(*self._sample(rng), 0.5) for _ in range(400)]
+        differences, errors = np.array(drawn).T
         assert errors.mean() == pytest.approx(differences.std(ddof=1), rel=0.12)
 
     @staticmethod

@@ -30,7 +30,7 @@ def test_given_names_of_file_and_map_when_checked_then_they_are_known(path: Path
 def test_given_unknown_names_when_checked_then_each_is_told_with_its_owner(path: Path) -> None:
     file = map_file(path, concept("a", "x"), items=[item("q", "a", "y")])
 
-    assert [str(one) for one in findings(file, ConceptMap())] == [
+    assert [str(finding) for finding in findings(file, ConceptMap())] == [
         (
             "concepts[0].prerequisites of 'a' has 'x', which is neither in this file nor "
             "registered: add that concept, or remove it here"
@@ -47,7 +47,7 @@ def test_given_a_cycle_when_checked_then_the_whole_of_it_is_named(path: Path) ->
         path, concept("d", "c"), concept("a", "c"), concept("b", "a"), concept("c", "b")
     )
 
-    assert [str(one) for one in findings(file, ConceptMap())] == [
+    assert [str(finding) for finding in findings(file, ConceptMap())] == [
         (
             "concepts[1].prerequisites of 'a' close a cycle, each a prerequisite of the next: "
             "'a' → 'b' → 'c' → 'a': remove one of these prerequisites"
@@ -60,11 +60,11 @@ def test_given_several_cycles_when_checked_then_each_is_told(path: Path) -> None
         path, *(concept(f"{n}{x}", f"{n}{y}") for n in range(3) for x, y in ("ab", "ba"))
     )
 
-    told = [str(one) for one in findings(file, ConceptMap())]
+    told = [str(finding) for finding in findings(file, ConceptMap())]
 
     assert len(told) == 3
     for number in range(3):
-        assert any(f"'{number}a' → '{number}b' → '{number}a'" in one for one in told)
+        assert any(f"'{number}a' → '{number}b' → '{number}a'" in text for text in told)
 
 
 def test_given_a_cycle_through_what_is_registered_when_checked_then_that_is_told(
@@ -72,18 +72,18 @@ def test_given_a_cycle_through_what_is_registered_when_checked_then_that_is_told
 ) -> None:
     file = map_file(path, concept("a", "c"))
 
-    (found,) = findings(file, registered(a=(), b=("a",), c=("b",)))
+    (finding,) = findings(file, registered(a=(), b=("a",), c=("b",)))
 
-    assert "'a' → 'b' → 'c' → 'a' ('b', 'c' registered already)" in found.problem
+    assert "'a' → 'b' → 'c' → 'a' ('b', 'c' registered already)" in finding.problem
 
 
 def test_given_a_map_that_was_altered_by_hand_when_checked_then_its_cycle_is_told(
     path: Path,
 ) -> None:
-    (found,) = findings(map_file(path, concept("x")), registered(b=("a",), a=("b",)))
+    (finding,) = findings(map_file(path, concept("x")), registered(b=("a",), a=("b",)))
 
-    assert found.place == "prerequisites"
-    assert "'a' → 'b' → 'a' ('a', 'b' registered already)" in found.problem.replace(
+    assert finding.place == "prerequisites"
+    assert "'a' → 'b' → 'a' ('a', 'b' registered already)" in finding.problem.replace(
         "'b', 'a' registered", "'a', 'b' registered"
     )
 
@@ -124,5 +124,5 @@ def test_given_a_very_long_chain_when_checked_then_it_is_no_trouble(path: Path) 
     assert findings(map_file(path, *chain), ConceptMap()) == []
 
     chain[0] = concept("0", "4999")
-    (found,) = findings(map_file(path, *chain), ConceptMap())
-    assert found.problem.count("→") == 5_000
+    (finding,) = findings(map_file(path, *chain), ConceptMap())
+    assert finding.problem.count("→") == 5_000

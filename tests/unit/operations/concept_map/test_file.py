@@ -33,14 +33,14 @@ def test_given_a_whole_file_when_read_then_it_says_all_of_it(path: Path) -> None
         items=[item("q", "b", "a", scale="math"), item("r", "z")],
     )
 
-    found = read_file(path)
+    file = read_file(path)
 
-    assert found.concepts == [
+    assert file.concepts == [
         Concept("b", "Bé", "math", ("a", "z")),
         Concept("a", "a", "default", ()),
     ]
-    assert found.items == [Item("q", ("a", "b"), "math"), Item("r", ("z",), "default")]
-    assert found.unknown == []
+    assert file.items == [Item("q", ("a", "b"), "math"), Item("r", ("z",), "default")]
+    assert file.unknown == []
 
 
 @pytest.mark.parametrize("kind", ["concepts", "items"])

@@ -129,10 +129,10 @@ async def test_given_the_map_of_the_ledger_when_the_graph_is_repaired_then_both_
     repairing = GraphMap(ledger=ledger, graph=graph, retrying=Retrying())
 
     looked = await looking.of_tenant("t")
-    (repaired,) = [found async for found in repairing.of(None)]
+    (repaired,) = [differences_of_tenant async for differences_of_tenant in repairing.of(None)]
 
     assert looked == repaired
-    assert [one.should.concept_id for one in repaired] == ["a", "b", "c"]
+    assert [difference.should.concept_id for difference in repaired] == ["a", "b", "c"]
     assert str(repaired[2]) == (
         "concept 'c' of tenant 't': the graph has name 'See', prerequisites 'x', the ledger "
         "name 'c', prerequisites 'b'"

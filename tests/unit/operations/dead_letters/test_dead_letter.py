@@ -18,22 +18,25 @@ from workers.operations.dead_letters.dead_letter import (
 
 
 def test_given_a_rejection_then_all_of_it_is_read() -> None:
-    one = letter()
+    dead_letter = letter()
 
-    assert str(one.id) == LETTER
-    assert (one.code, one.text("stream")) == ("conflict", PLAIN.responses)
-    assert one.claimed() == Claimed("school-7", "student-42")
-    assert (one.first_entry_id, one.accepted_at) == (ENTRY, "2026-11-21T09:30:00.123Z")
-    assert (one.redriven_as, one.redriven_at) == (None, None)
-    assert one.event == event_json()
+    assert str(dead_letter.id) == LETTER
+    assert (dead_letter.code, dead_letter.text("stream")) == ("conflict", PLAIN.responses)
+    assert dead_letter.claimed() == Claimed("school-7", "student-42")
+    assert (dead_letter.first_entry_id, dead_letter.accepted_at) == (
+        ENTRY,
+        "2026-11-21T09:30:00.123Z",
+    )
+    assert (dead_letter.redriven_as, dead_letter.redriven_at) == (None, None)
+    assert dead_letter.event == event_json()
 
 
 def test_given_a_redriven_entry_that_was_refused_then_its_first_acceptance_is_known() -> None:
-    one = letter(entry_id="1795259999999-0", redriven_from=ENTRY)
+    dead_letter = letter(entry_id="1795259999999-0", redriven_from=ENTRY)
 
-    assert one.text("entry_id") == "1795259999999-0"
-    assert one.first_entry_id == ENTRY
-    assert one.accepted_at == "2026-11-21T09:30:00.123Z"
+    assert dead_letter.text("entry_id") == "1795259999999-0"
+    assert dead_letter.first_entry_id == ENTRY
+    assert dead_letter.accepted_at == "2026-11-21T09:30:00.123Z"
 
 
 @pytest.mark.parametrize("text", [b"\xff{}", b"", b"{}", "ü\u2028".encode(), bytes(range(256))])
@@ -52,9 +55,14 @@ def test_given_an_entry_without_event_then_there_is_nothing_to_send() -> None:
     "kept", [b"", b"no JSON", b"[]", b"5", b"{}", b'{"data": 5}', b'{"data": {"event": 5}}']
 )
 def test_given_what_is_no_rejection_then_it_is_a_letter_without_contents(kept: bytes) -> None:
-    one = letter(kept)
-    assert (one.code, one.event, one.first_entry_id, one.accepted_at) == (None,) * 4
-    assert one.claimed() == Claimed(None, None)
+    dead_letter = letter(kept)
+    assert (
+        dead_letter.code,
+        dead_letter.event,
+        dead_letter.first_entry_id,
+        dead_letter.accepted_at,
+    ) == (None,) * 4
+    assert dead_letter.claimed() == Claimed(None, None)
 
 
 def test_given_an_entry_without_the_field_then_it_is_a_letter_without_contents() -> None:
@@ -87,8 +95,8 @@ def test_given_an_event_with_faults_then_what_it_claims_is_read_where_it_can_be(
 
 def test_given_a_tenant_under_a_claim_of_our_own_then_it_is_found_there() -> None:
     text = rejection({b"event": event_json(claim_changes={"org": {"id": "o-1"}})})
-    one = read_dead_letter(DeadLetterId(None, LETTER), PLAIN, {b"event": text}, "org.id")
-    assert one.claimed().tenant_id == "o-1"
+    dead_letter = read_dead_letter(DeadLetterId(None, LETTER), PLAIN, {b"event": text}, "org.id")
+    assert dead_letter.claimed().tenant_id == "o-1"
 
 
 def test_given_a_rejection_of_the_projector_then_the_mastery_event_names_whose_it_is() -> None:

@@ -20,8 +20,8 @@ def with_token(token: Any) -> dict[str, Any]:
 
 
 def test_given_an_event_then_all_but_its_token_is_shown() -> None:
-    found = shown(json.dumps(with_token(TOKEN)).encode())
-    assert found == with_token(REDACTED)
+    redacted = shown(json.dumps(with_token(TOKEN)).encode())
+    assert redacted == with_token(REDACTED)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_given_a_token_in_any_place_then_it_is_not_shown(place: Any) -> None:
 def test_given_an_event_that_is_no_json_then_its_text_is_shown_without_the_token(
     text: bytes,
 ) -> None:
-    found = shown(text)
-    assert isinstance(found, str)
-    assert "opaque-secret" not in found
-    assert TOKEN[:20] not in found
-    assert REDACTED in found
+    redacted = shown(text)
+    assert isinstance(redacted, str)
+    assert "opaque-secret" not in redacted
+    assert TOKEN[:20] not in redacted
+    assert REDACTED in redacted
 
 
 def test_given_what_json_or_the_stack_can_not_bear_then_it_is_shown_in_words() -> None:
@@ -80,8 +80,8 @@ def test_given_a_reason_then_only_what_looks_like_a_jwt_goes() -> None:
 
 
 def test_given_numbers_that_not_every_reader_has_then_they_are_shown_as_text() -> None:
-    found = shown(
+    redacted = shown(
         b'{"huge": 123456789012345678901234567890, "large": 9007199254740993, "on": true}'
     )
-    assert found == {"huge": "123456789012345678901234567890", "large": 2**53 + 1, "on": True}
-    assert orjson.loads(orjson.dumps(found)) == found
+    assert redacted == {"huge": "123456789012345678901234567890", "large": 2**53 + 1, "on": True}
+    assert orjson.loads(orjson.dumps(redacted)) == redacted

@@ -17,7 +17,7 @@ def test_given_a_refused_response_then_nothing_is_in_its_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "words"),
+    ("dead_letter", "words"),
     [
         (letter(b"?"), "not a rejection of this engine"),
         (letter(b'{"data": {"stream": "s", "entry_id": "7"}}'), "not a rejection of this engine"),
@@ -30,11 +30,11 @@ def test_given_a_refused_response_then_nothing_is_in_its_way() -> None:
     ],
 )
 def test_given_what_can_not_be_sent_again_then_the_reason_names_the_remedy(
-    one: DeadLetter, words: str
+    dead_letter: DeadLetter, words: str
 ) -> None:
-    assert words in (obstacle(one) or "")
-    (outcome,) = preview([one])
-    assert (outcome.fate, outcome.reason) == (Fate.REFUSED, obstacle(one))
+    assert words in (obstacle(dead_letter) or "")
+    (outcome,) = preview([dead_letter])
+    assert (outcome.fate, outcome.reason) == (Fate.REFUSED, obstacle(dead_letter))
 
 
 def test_given_one_that_was_sent_before_then_a_preview_says_so() -> None:

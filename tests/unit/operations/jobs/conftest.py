@@ -66,8 +66,8 @@ class World:
         await self.redis.xadd(JOBS, {field_name: text})
 
     async def delivered(self) -> RawBatch:
-        found: Any = await self.redis.xreadgroup(JOBS_GROUP, "w", {JOBS: ">"}, count=10)
-        entries = [RawEntry(one.decode(), fields) for one, fields in found[0][1]]
+        streams: Any = await self.redis.xreadgroup(JOBS_GROUP, "w", {JOBS: ">"}, count=10)
+        entries = [RawEntry(entry_id.decode(), fields) for entry_id, fields in streams[0][1]]
         return RawBatch(JOBS, entries)
 
     async def pending(self) -> int:

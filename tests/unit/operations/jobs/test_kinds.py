@@ -46,7 +46,12 @@ async def test_given_a_request_to_verify_when_run_then_only_its_tenant_is_looked
     assert job.started_at is not None
     assert job.ended_at is not None
     assert await world.pending() == 0
-    assert [(one["progress"], one["step"]) for one in said] == [(0, 0), (0.8, 20), (1, 25), (1, 25)]
+    assert [(message["progress"], message["step"]) for message in said] == [
+        (0, 0),
+        (0.8, 20),
+        (1, 25),
+        (1, 25),
+    ]
     assert set(said[0]) == {"job_id", "progress", "step", "total_steps", "payload"}
     assert said[-1]["payload"]["status"] == "succeeded"
 
@@ -62,14 +67,14 @@ async def test_given_a_damaged_state_when_verified_and_rebuilt_then_it_is_found_
     await run(world, request("rebuild", 2, parameters={"dry_run": True}))
     await run(world, request("rebuild", 3))
     await run(world, request("verify", 4, parameters={"student_id": "s001"}))
-    found = [job.result for n in range(1, 5) if (job := await world.job(n)) and job.result]
+    results = [job.result for n in range(1, 5) if (job := await world.job(n)) and job.result]
 
-    assert found[0]["differences"] >= 1
+    assert results[0]["differences"] >= 1
     # What it tells of students is how many: the record outlives what it is about.
-    assert all(isinstance(value, int) for job in found for value in job.values())
-    assert (found[1]["repaired"], found[1]["dry_run"]) == (1, True)
-    assert (found[2]["repaired"], found[2]["learners"]) == (1, 25)
-    assert (found[3]["differences"], found[3]["learners"]) == (0, 1)
+    assert all(isinstance(value, int) for job in results for value in job.values())
+    assert (results[1]["repaired"], results[1]["dry_run"]) == (1, True)
+    assert (results[2]["repaired"], results[2]["learners"]) == (1, 25)
+    assert (results[3]["differences"], results[3]["learners"]) == (0, 1)
     (other,) = await world.ledger.stored([LearnerKey("school-8", "s000")])
     assert 99 in {row.attempts for row in other.concepts}
 
@@ -80,11 +85,11 @@ async def test_given_an_empty_graph_when_reconciled_then_the_tenant_is_in_it_and
     await run(world, request("reconcile", 1, parameters={"dry_run": True}))
     await run(world, request("reconcile", 2))
     await run(world, request("reconcile", 3))
-    found = [job.result for n in range(1, 4) if (job := await world.job(n)) and job.result]
+    results = [job.result for n in range(1, 4) if (job := await world.job(n)) and job.result]
 
-    assert found[0]["differences"] == found[0]["not_repaired"] == found[1]["differences"] > 25
-    assert (found[1]["not_repaired"], found[1]["learners"]) == (0, 25)
-    assert found[2]["differences"] == 0
+    assert results[0]["differences"] == results[0]["not_repaired"] == results[1]["differences"] > 25
+    assert (results[1]["not_repaired"], results[1]["learners"]) == (0, 25)
+    assert results[2]["differences"] == 0
     students = await world.graph.students(LearnerKey("", ""), 100)
     assert {key.tenant_id for key in students} == {"school-7"}
 
@@ -118,12 +123,14 @@ async def test_given_a_lost_graph_when_reconciled_then_what_was_told_is_not_told
     monkeypatch.setattr(world.redis, "xrange", away_at_first)
     await run(world, request("reconcile", 2))
     await run(world, request("reconcile", 3, parameters={"dry_run": True}))
-    found = [job.result for n in range(1, 4) if (job := await world.job(n)) and job.result]
+    results = [job.result for n in range(1, 4) if (job := await world.job(n)) and job.result]
 
     assert missed > 1
-    assert [result["unlocked"] for result in found] == [1, 1, 0]
+    assert [result["unlocked"] for result in results] == [1, 1, 0]
     learners = await world.graph.stored(None, 100)
-    noted = [(one.student_id, one.entry) for learner in learners for one in learner.unlocked]
+    noted = [
+        (concept.student_id, concept.entry) for learner in learners for concept in learner.unlocked
+    ]
     assert noted == [("s001", ""), ("s003", "")]
 
 

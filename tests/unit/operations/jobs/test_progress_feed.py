@@ -44,13 +44,13 @@ async def test_given_several_who_watch_when_a_job_moves_on_then_each_is_told(
 ) -> None:
     record, run = await _begun(world)
     async with (
-        aclosing(watch.messages(JOB)) as one,
+        aclosing(watch.messages(JOB)) as watched,
         aclosing(watch.messages(JOB)) as two,
     ):
-        for each in (one, two):
+        for each in (watched, two):
             assert (await _next(each))["progress"] == 0
         await world.records.note(run, replace(record, progress=0.5))
-        for each in (one, two):
+        for each in (watched, two):
             assert (await _next(each))["progress"] == 0.5
 
 

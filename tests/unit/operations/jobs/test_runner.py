@@ -83,7 +83,7 @@ async def test_given_one_id_for_two_things_when_taken_then_the_second_is_a_confl
     await run(world, request("rebuild"))
     await run(world)
 
-    assert [one["code"] for one in await world.rejected()] == ["conflict"]
+    assert [rejection["code"] for rejection in await world.rejected()] == ["conflict"]
     assert uuid_of("job", 1) in (await world.rejected())[0]["reason"]
 
 
@@ -94,7 +94,7 @@ async def test_given_too_many_jobs_when_one_more_is_taken_then_it_is_rejected(
     await world.records.open(JobRequest(JOB._replace(job_id=uuid_of("job", 9)), "verify"))
     await run(world)
 
-    assert [one["code"] for one in await world.rejected()] == ["rate_limited"]
+    assert [rejection["code"] for rejection in await world.rejected()] == ["rate_limited"]
 
 
 async def test_given_a_job_that_has_ended_when_delivered_again_then_it_is_acked_and_not_done(
@@ -166,7 +166,7 @@ async def test_given_an_issuer_away_when_a_key_is_unknown_then_its_job_alone_wai
     assert await world.job(1) is None
     assert await world.pending() == 1
     assert world.runner.waited_for() == {}
-    assert not world.runner.held
+    assert not world.runner.in_flight
 
     keys.away = False
     await world.runner.submit(batch)
@@ -212,7 +212,7 @@ async def test_given_a_request_that_failed_before_when_it_fails_again_then_tries
         patched.setattr(JobRecords, "begin", fail)
         await world.runner.submit(batch)
 
-    assert [one["code"] for one in await world.rejected()] == ["poison"]
+    assert [rejection["code"] for rejection in await world.rejected()] == ["poison"]
 
 
 @pytest.mark.parametrize("status", list(JobStatus))

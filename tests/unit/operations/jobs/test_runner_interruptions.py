@@ -153,7 +153,7 @@ async def test_given_a_job_that_runs_when_stopped_then_it_is_left_to_another_as_
 ) -> None:
     task = await _started(world)
     assert world.runner.busy()
-    (held,) = world.runner.held
+    (held,) = world.runner.in_flight
     await world.runner.stop()
     await asyncio.wait_for(task, _WITHIN_S)
 
@@ -162,7 +162,7 @@ async def test_given_a_job_that_runs_when_stopped_then_it_is_left_to_another_as_
     assert (job.status, job.started_at) == (JobStatus.QUEUED, None)
     assert await world.pending() == 1
     assert held
-    assert not world.runner.held
+    assert not world.runner.in_flight
     # What comes after that is not begun.
     await world.ask(request("verify", 2))
     await world.runner.submit(await world.delivered())
@@ -178,7 +178,7 @@ async def test_given_a_job_that_runs_when_another_comes_then_it_waits(world: Wor
     task = await _started(world, what=release.wait)
     await world.ask(request("verify", 2))
     second = asyncio.create_task(world.runner.submit(await world.delivered()))
-    while len(world.runner.held) < 2:
+    while len(world.runner.in_flight) < 2:
         await asyncio.sleep(0)
     assert await world.job(2) is None
     release.set()
@@ -196,7 +196,7 @@ async def test_given_a_job_that_waits_its_turn_when_stopped_then_it_is_never_beg
     task = await _started(world)
     await world.ask(request("verify", 2))
     second = asyncio.create_task(world.runner.submit(await world.delivered()))
-    while len(world.runner.held) < 2:
+    while len(world.runner.in_flight) < 2:
         await asyncio.sleep(0)
     await world.runner.stop()
     await asyncio.wait_for(asyncio.gather(task, second), _WITHIN_S)
@@ -284,9 +284,9 @@ async def test_given_an_entry_on_its_way_when_delivered_again_then_it_is_not_tak
 ) -> None:
     release = asyncio.Event()
     task = await _started(world, what=release.wait)
-    (entry_id,) = world.runner.held
+    (entry_id,) = world.runner.in_flight
     entries: Any = await world.redis.xrange(JOBS, entry_id, entry_id)
-    again = RawBatch(JOBS, [RawEntry(one.decode(), fields) for one, fields in entries])
+    again = RawBatch(JOBS, [RawEntry(entry_id.decode(), fields) for entry_id, fields in entries])
     await asyncio.wait_for(world.runner.submit(again), _WITHIN_S)
     release.set()
     await asyncio.wait_for(task, _WITHIN_S)

@@ -74,8 +74,8 @@ def test_given_tenants_when_asked_then_each_has_its_jobs_and_calibration_is_once
 
 def test_given_settings_when_read_then_expressions_are_checked(tmp_path: Path) -> None:
     assert load_settings(tmp_path).schedules == {}
-    found = load_settings(tmp_path, schedule_verify=NIGHTLY, schedule_tenants="a, b")
-    assert (found.schedules, found.schedule_tenants) == ({"verify": NIGHTLY}, ("a", "b"))
+    settings = load_settings(tmp_path, schedule_verify=NIGHTLY, schedule_tenants="a, b")
+    assert (settings.schedules, settings.schedule_tenants) == ({"verify": NIGHTLY}, ("a", "b"))
     with pytest.raises(SettingsError, match="no expression of cron"):
         load_settings(tmp_path, schedule_calibrate="daily")
 
@@ -100,11 +100,11 @@ async def test_given_workers_when_a_slot_comes_then_it_is_asked_for_once_and_a_m
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = _Clock(monkeypatch)
-    one, other = _scheduler(world), _scheduler(world)
+    first, other = _scheduler(world), _scheduler(world)
     # What was before anybody looked is not made up for.
-    assert await one.look() == await other.look() == []
+    assert await first.look() == await other.look() == []
     clock.now_ms = _ms(2026, 11, 21, 3, 30)
-    asked = await asyncio.gather(one.look(), other.look())
+    asked = await asyncio.gather(first.look(), other.look())
     assert {slot.tenant_id for slots in asked for slot in slots} == {"school-7", "school-8"}
     assert await world.redis.xlen(JOBS) == 2
     # Three nights without a worker: one job of each, and that the latest.
@@ -114,7 +114,7 @@ async def test_given_workers_when_a_slot_comes_then_it_is_asked_for_once_and_a_m
     # Sunday's calibration is too long ago by now, and is left to the next.
     assert not [slot for slot in late if slot.kind == "calibrate"]
     assert await world.redis.xlen(JOBS) == 4
-    assert await one.look() == []
+    assert await first.look() == []
     # Another expression begins with its own next slot.
     moved = replace(SCHEDULE, expressions={"verify": "40 3 * * *"})
     assert await _scheduler(world, moved).look() == []
@@ -144,7 +144,7 @@ async def test_given_a_tenant_with_too_many_jobs_when_a_slot_comes_then_it_is_to
     clock.now_ms = _ms(2026, 11, 21, 3, 31)
     with capture_logs() as logs:
         assert await scheduler.look() == []
-    assert [one["event"] for one in logs] == ["schedule_refused"] * 2
+    assert [line["event"] for line in logs] == ["schedule_refused"] * 2
 
 
 async def test_given_a_schedule_when_run_then_it_looks_again_whatever_fails(
@@ -172,7 +172,7 @@ async def test_given_a_schedule_when_run_then_it_looks_again_whatever_fails(
             await enough.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert [one["event"] for one in logs] == ["schedule_failed"]
+    assert [line["event"] for line in logs] == ["schedule_failed"]
     assert "secret" not in str(logs)
     # Nothing to ask for: it ends.
     await _scheduler(world, replace(SCHEDULE, expressions={})).run()

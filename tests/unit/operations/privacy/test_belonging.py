@@ -97,5 +97,5 @@ def test_given_a_dead_letter_when_erasing_then_its_version_counts_where_it_is_a_
     stream: str, version: int, until_ms: int, *, expected: bool
 ) -> None:
     entered = {**event(NAME), "data": {**event(NAME)["data"], "version": version}}
-    one = letter(fields={b"event": json.dumps(entered).encode()}, stream=stream)
-    assert letter_until(entered_ms(ENTRY) + until_ms, 7)(one) is expected
+    dead_letter = letter(fields={b"event": json.dumps(entered).encode()}, stream=stream)
+    assert letter_until(entered_ms(ENTRY) + until_ms, 7)(dead_letter) is expected

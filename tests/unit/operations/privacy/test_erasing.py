@@ -116,22 +116,22 @@ async def test_given_two_learners_when_one_is_erased_then_the_other_keeps_all(
     report = await place.eraser().erase(KEY, refuse=False)
 
     assert report.rows == planned.rows
-    for one in (planned, report):
-        assert (one.responses, one.mastery, one.unlocked, one.jobs) == (1, 1, 1, 1)
-        assert one.relationships == 5
+    for counts in (planned, report):
+        assert (counts.responses, counts.mastery, counts.unlocked, counts.jobs) == (1, 1, 1, 1)
+        assert counts.relationships == 5
     assert not await place.graph.knows(KEY)
     (other,) = await place.graph.learners([OTHER])
     assert len(other.attendance) == 2
-    assert [one.concept_id for one in other.unlocked] == ["d"]
+    assert [concept.concept_id for concept in other.unlocked] == ["d"]
     assert await place.client.xlen(UNLOCKED) == 1
-    sessions = [one.key.session_id for one in await place.graph.sessions()]
+    sessions = [session.key.session_id for session in await place.graph.sessions()]
     assert sessions == ["own-bob", "shared"]
     assert await place.client.xlen(RESPONSES) == await place.client.xlen(MASTERY) == 1
     assert await place.client.xlen(JOBS) == 0
     assert (await place.ledger.stored([OTHER]))[0].version > 0
     assert planned.job_records == report.job_records == 2
     left = [await JobRecords(place.client).page(tenant, 9) for tenant in ("school-7", "school-8")]
-    assert [[one.key.job_id for one in page] for page, _ in left] == [
+    assert [[record.key.job_id for record in page] for page, _ in left] == [
         [uuid_of("job", 2)],
         [uuid_of("job", 3)],
     ]
@@ -145,7 +145,7 @@ async def test_given_what_is_newer_when_erased_then_it_stays(place: Place) -> No
     await place.eraser().erase(KEY, refuse=False)
 
     (stored,) = await place.graph.learners([KEY])
-    assert [one.scale for one in stored.abilities] == ["verbal"]
+    assert [ability.scale for ability in stored.abilities] == ["verbal"]
     assert stored.attendance == []
     assert await place.client.xlen(MASTERY) == 2
 
@@ -183,14 +183,14 @@ async def test_given_a_learner_when_exported_then_it_is_one_document(place: Plac
     assert document["student_id"] == KEY.student_id
     assert len(document["ledger"]["student_responses"]) == 2
     assert document["graph"]["student"] is True
-    assert {name: len(found) for name, found in document["streams"].items()} == {
+    assert {name: len(stream) for name, stream in document["streams"].items()} == {
         RESPONSES: 1,
         MASTERY: 1,
         UNLOCKED: 1,
         JOBS: 1,
     }
-    assert [one["concept_id"] for one in document["graph"]["unlocked"]] == ["d"]
-    assert [one["job_id"] for one in document["job_records"]] == [
+    assert [data["concept_id"] for data in document["graph"]["unlocked"]] == ["d"]
+    assert [record["job_id"] for record in document["job_records"]] == [
         uuid_of("job", 1),
         uuid_of("job", 0),
     ]

@@ -39,13 +39,13 @@ def compared(should: list[MasteryChange], held: list[MasteryChange]) -> list[Dif
 def test_given_a_relationship_when_compared_then_its_kind_says_how_it_differs(
     held: list[MasteryChange], kind: str
 ) -> None:
-    (found,) = compared([ONE], held)
+    (difference,) = compared([ONE], held)
 
-    assert found.kind == kind
-    assert found.forced == (kind not in {"missing", "behind"})
-    repair = repair_of([found])
+    assert difference.kind == kind
+    assert difference.forced == (kind not in {"missing", "behind"})
+    repair = repair_of([difference])
     assert repair.merges == [ONE]
-    assert repair.removals == (held if found.forced else [])
+    assert repair.removals == (held if difference.forced else [])
     assert len(repair) == len(repair.merges) + len(repair.removals)
 
 
@@ -57,39 +57,41 @@ def test_given_a_concept_whose_answers_were_all_voided_then_its_place_in_the_gra
     None
 ):
     assert compared([], [ONE._replace(attempts=0)]) == []
-    (found,) = compared([ONE], [ONE._replace(attempts=0)])
-    assert found.kind == "altered"
+    (difference,) = compared([ONE], [ONE._replace(attempts=0)])
+    assert difference.kind == "altered"
 
 
 def test_given_what_the_ledger_does_not_have_then_it_is_stray_and_only_taken_away() -> None:
-    (found,) = compared([], [ONE])
+    (difference,) = compared([], [ONE])
 
-    assert (found.kind, found.forced) == ("stray", True)
-    repair = repair_of([found])
+    assert (difference.kind, difference.forced) == ("stray", True)
+    repair = repair_of([difference])
     assert (repair.removals, repair.merges) == ([ONE], [])
 
 
 def test_given_the_same_ids_in_two_kinds_then_they_are_two_relationships() -> None:
     ability = AbilityChange(*KEY, "c", 0.5, 1.0, 7)
-    found = differences(StoredLearner(KEY, [ONE]), StoredLearner(KEY, [], [ability]))
+    differing = differences(StoredLearner(KEY, [ONE]), StoredLearner(KEY, [], [ability]))
 
-    assert [one.kind for one in found] == ["missing", "stray"]
+    assert [difference.kind for difference in differing] == ["missing", "stray"]
 
 
 def test_given_a_difference_then_people_and_programs_read_what_both_sides_have() -> None:
     held = ONE._replace(mastery=0.25)
-    one = Difference((held,), ONE)
+    difference = Difference((held,), ONE)
 
-    assert str(one) == (
+    assert str(difference) == (
         "altered: HAS_MASTERY of tenant_id 't', student_id 's', concept_id 'c': the graph has "
         f"mastery 0.25, attempts 3, mastered False, answered_at {START}, version 7, the ledger "
         f"mastery 0.5, attempts 3, mastered False, answered_at {START}, version 7"
     )
-    document: dict[str, Any] = one.document()
+    document: dict[str, Any] = difference.document()
     assert document["relationship"] == "HAS_MASTERY"
-    assert (document["tenant_id"], document["student_id"], document["concept_id"]) == one.identity[
-        1
-    ]
+    assert (
+        document["tenant_id"],
+        document["student_id"],
+        document["concept_id"],
+    ) == difference.identity[1]
     assert document["graph"][0]["mastery"] == 0.25
     assert document["ledger"]["answered_at"] == str(START)
     practised_ = Difference((PractisedChange("t", "s-1", "c"),), None)

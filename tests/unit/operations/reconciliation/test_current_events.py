@@ -24,8 +24,8 @@ NOW_US = 1_800_000_000_000_000
 
 
 async def current_of(ledger: MemoryLedger) -> Current:
-    (one,) = await ledger.current([KEY])
-    return one
+    (learner,) = await ledger.current([KEY])
+    return learner
 
 
 def parsed(events: list[bytes]) -> list[dict[str, Any]]:
@@ -50,9 +50,9 @@ async def test_given_a_log_then_the_events_carry_all_that_is_current_with_their_
             await record(ledger, KEY, part)
         every = {
             event
-            for one in ledger._accounts[KEY].log.values()
+            for recorded in ledger._accounts[KEY].log.values()
             for event in restated_events(
-                KEY, one, {c["concept_id"] for c in one.outcome["concepts"]}
+                KEY, recorded, {c["concept_id"] for c in recorded.outcome["concepts"]}
             )
         }
 
@@ -61,7 +61,7 @@ async def test_given_a_log_then_the_events_carry_all_that_is_current_with_their_
         assert set(restated.events) <= every
         assert len(restated.events) == len(set(restated.events)) < len(every)
         assert restated.unpublished == 0
-        versions = [one["data"]["version"] for one in parsed(restated.events)]
+        versions = [event["data"]["version"] for event in parsed(restated.events)]
         assert versions == sorted(versions)
         (stored,) = await ledger.stored([KEY])
         wanted = expected(stored)
@@ -109,11 +109,11 @@ async def test_given_an_ability_that_no_current_concept_tells_then_its_event_com
     await record(ledger, KEY, [answer(0, scale="math", session="s-1")])
     await record(ledger, KEY, [answer(1, scale="verbal", session="s-2")])
 
-    one, two = parsed(current_events(await current_of(ledger), NOW_US).events)
+    event, two = parsed(current_events(await current_of(ledger), NOW_US).events)
 
-    assert (one["data"]["ability"]["scale"], one["data"]["session_id"]) == ("math", "s-1")
+    assert (event["data"]["ability"]["scale"], event["data"]["session_id"]) == ("math", "s-1")
     assert (two["data"]["ability"]["scale"], two["data"]["session_id"]) == ("verbal", "s-2")
-    assert one["data"]["version"] < two["data"]["version"]
+    assert event["data"]["version"] < two["data"]["version"]
 
 
 async def rewritten(*columns: str) -> tuple[MemoryLedger, Current]:
@@ -149,7 +149,7 @@ async def test_given_rows_written_anew_then_their_event_is_made_of_them() -> Non
     assert restated.unpublished == 0
     assert graph_of(restated.events) == expected((await ledger.stored([KEY]))[0])
     again = parsed(current_events(current, NOW_US + 1).events)
-    assert [one["id"] for one in again] == [other["id"], own["id"]]
+    assert [event["id"] for event in again] == [other["id"], own["id"]]
 
 
 async def test_given_another_version_then_the_event_has_another_id() -> None:
@@ -173,7 +173,7 @@ async def test_given_only_a_concept_written_anew_then_the_rest_stays_its_respons
     assert own["version"] == 50
     assert "session" not in own
     assert own["ability"]["theta"] == current.abilities[0].theta
-    carrier = next(one["data"] for one in events if one["data"]["version"] == 3)
+    carrier = next(event["data"] for event in events if event["data"]["version"] == 3)
     assert carrier["session"] == {"responses": 2, "correct": 1}
     assert restated.unpublished == 0
 
@@ -184,7 +184,7 @@ async def test_given_a_scale_or_session_written_anew_alone_then_it_counts_as_unp
     restated = current_events(current, NOW_US)
 
     assert restated.unpublished == 2
-    assert [one["data"]["version"] for one in parsed(restated.events)] == [2, 3]
+    assert [event["data"]["version"] for event in parsed(restated.events)] == [2, 3]
 
 
 async def test_given_a_value_that_its_response_did_not_say_then_the_row_counts() -> None:

@@ -28,8 +28,8 @@ async def test_given_learners_under_others_when_replayed_then_all_are_under_the_
     assert sorted(world.ledger.rewritten) == world.keys
     assert (world.meter.versions[0], world.meter.versions[-1]) == (1, version)
     assert (world.meter.left[0], world.meter.left[1], world.meter.left[-1]) == (0, 45, 0)
-    told = [one for one in logs if one["event"].startswith("replay_")]
-    assert [(one["event"], one["replayed"], one["learners_left"]) for one in told] == [
+    told = [line for line in logs if line["event"].startswith("replay_")]
+    assert [(line["event"], line["replayed"], line["learners_left"]) for line in told] == [
         ("replay_started", 0, 45),
         ("replay_ended", 45, 0),
     ]
@@ -45,7 +45,10 @@ async def test_given_changed_values_when_replayed_then_each_is_to_be_told_with_i
     await world.replayer().replay()
 
     (stored,) = await world.ledger.stored(world.keys)
-    told = {one.change.concept_id: one for one in await world.ledger.pending_changes()}
+    told = {
+        pending_change.change.concept_id: pending_change
+        for pending_change in await world.ledger.pending_changes()
+    }
     assert told.keys() == {row.concept_id for row in stored.concepts}
     old = {row.concept_id: row for row in before.concepts}
     for row in stored.concepts:
@@ -74,8 +77,11 @@ async def test_given_a_concept_on_two_scales_when_replayed_then_each_scale_is_to
     await world.replayer().replay()
 
     (stored,) = await world.ledger.stored([key])
-    told = [one.change.data["ability"] for one in await world.ledger.pending_changes()]
-    assert {(one["scale"], one["theta"]) for one in told} == {
+    told = [
+        pending_change.change.data["ability"]
+        for pending_change in await world.ledger.pending_changes()
+    ]
+    assert {(data["scale"], data["theta"]) for data in told} == {
         (row.scale, row.theta) for row in stored.abilities
     }
 
@@ -157,8 +163,8 @@ async def test_given_a_long_replay_then_its_progress_is_told_every_few_seconds()
     with capture_logs() as logs:
         await world.replayer().replay()
 
-    progress = [one for one in logs if one["event"] == "replay_progress"]
-    assert [(one["replayed"], one["learners_left"]) for one in progress] == [(20, 40), (40, 20)]
+    progress = [line for line in logs if line["event"] == "replay_progress"]
+    assert [(line["replayed"], line["learners_left"]) for line in progress] == [(20, 40), (40, 20)]
 
 
 async def test_given_nothing_to_do_when_run_then_an_activation_is_noticed_by_itself() -> None:

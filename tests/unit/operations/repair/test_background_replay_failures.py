@@ -42,7 +42,7 @@ async def test_given_a_log_that_was_altered_then_its_learner_is_left_alone_for_a
         assert await replayer.replay() == 0
     assert world.ledger.looked_at == []
     assert world.meter.left[-1] == 1
-    assert [one["event"] for one in logs].count("learner_not_replayed") == 1
+    assert [line["event"] for line in logs].count("learner_not_replayed") == 1
 
     world.ledger.damaged = set()
     world.now = 61.0
@@ -66,9 +66,9 @@ async def test_given_a_learner_who_cant_be_replayed_then_all_others_are_and_it_i
 
     assert set(world.ledger.rewritten) == set(world.keys) - faulty
     assert world.meter.left[-1] == 2
-    warned = [one for one in logs if one["event"] == "learner_not_replayed"]
+    warned = [line for line in logs if line["event"] == "learner_not_replayed"]
     assert len(warned) == 2
-    assert all(one["error"] and one["why"] for one in warned)
+    assert all(line["error"] and line["why"] for line in warned)
     assert not any(key.student_id in str(warned) for key in faulty)
 
     # Mended, and later faulty again: that is said again.
@@ -80,7 +80,7 @@ async def test_given_a_learner_who_cant_be_replayed_then_all_others_are_and_it_i
     await world.ledger.activate(1, "worse")
     with capture_logs() as logs:
         assert await replayer.replay() == 43
-    assert [one["event"] for one in logs].count("learner_not_replayed") == 2
+    assert [line["event"] for line in logs].count("learner_not_replayed") == 2
 
 
 async def test_given_a_ledger_that_is_too_slow_for_many_then_fewer_are_asked_for_at_once() -> None:

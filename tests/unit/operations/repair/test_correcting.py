@@ -42,7 +42,7 @@ FLIP = Verdict("flip", "miskeyed")
 
 def test_given_corrections_of_a_response_then_the_one_with_the_highest_version_counts() -> None:
     log = [answer(1, score=1.0), answer(2, score=1.0), answer(3)]
-    first, second, _ = (one.response_id for one in log)
+    first, second, _ = (response.response_id for response in log)
     corrections = [
         CorrectionRow(first, "void", None, "r", 0, 9),
         CorrectionRow(first, "rescore", 0.5, "r", 0, 4),
@@ -63,10 +63,10 @@ async def test_given_a_void_then_a_rescore_then_the_learner_is_what_counts_each_
     await assert_counts(ledger, [*log[:7], *log[8:]])
     (done,) = await correct(ledger, rescore(0.3), log[7])
     assert (done.before, done.after) == (None, 0.3)
-    one = await assert_counts(ledger, [*log[:7], log[7]._replace(score=0.3), *log[8:]])
-    assert [row.kind for row in one.corrections] == ["void", "rescore"]
-    assert one.responses == log
-    assert one.version == one.newest_version == one.corrections[-1].version
+    learner = await assert_counts(ledger, [*log[:7], log[7]._replace(score=0.3), *log[8:]])
+    assert [row.kind for row in learner.corrections] == ["void", "rescore"]
+    assert learner.responses == log
+    assert learner.version == learner.newest_version == learner.corrections[-1].version
 
 
 async def test_given_the_same_correction_twice_then_nothing_changes_and_nothing_is_told() -> None:
@@ -85,7 +85,9 @@ async def test_given_the_same_correction_twice_then_nothing_changes_and_nothing_
 async def test_given_a_rescore_to_the_score_published_then_nothing_changes() -> None:
     log = [answer(1, score=0.5)]
     ledger = await ledger_with(log)
-    assert [one.ending for one in await correct(ledger, rescore(0.5), log[0])] == ["unchanged"]
+    assert [corrected.ending for corrected in await correct(ledger, rescore(0.5), log[0])] == [
+        "unchanged"
+    ]
     assert (await stored(ledger)).corrections == []
 
 
@@ -96,9 +98,10 @@ async def test_given_a_flip_then_correct_is_wrong_and_the_reverse_by_what_was_pu
 
     done = await correct(ledger, FLIP, *log)
 
-    assert [one.after for one in done] == [0.0, 1.0, 0.75]
+    assert [corrected.after for corrected in done] == [0.0, 1.0, 0.75]
     await assert_counts(
-        ledger, [one._replace(score=score) for one, score in zip(log, (0, 1, 0.75), strict=True)]
+        ledger,
+        [response._replace(score=score) for response, score in zip(log, (0, 1, 0.75), strict=True)],
     )
 
 
@@ -110,11 +113,11 @@ async def test_given_several_responses_of_a_learner_then_each_correction_has_its
 
     done = await correct(ledger, VOID, log[2], log[5], log[11])
 
-    assert [one.ending for one in done] == ["corrected"] * 3
-    one = await assert_counts(ledger, [r for n, r in enumerate(log) if n not in {2, 5, 11}])
-    versions = [row.version for row in one.corrections]
+    assert [corrected.ending for corrected in done] == ["corrected"] * 3
+    learner = await assert_counts(ledger, [r for n, r in enumerate(log) if n not in {2, 5, 11}])
+    versions = [row.version for row in learner.corrections]
     assert versions == sorted(set(versions))
-    assert one.version == versions[-1]
+    assert learner.version == versions[-1]
 
 
 async def test_given_rows_that_a_correction_does_not_touch_then_they_keep_their_versions() -> None:
@@ -142,8 +145,13 @@ async def test_given_all_responses_voided_then_no_row_is_left_and_the_next_one_b
 
     await correct(ledger, VOID, *log)
 
-    one = await assert_counts(ledger, [])
-    assert (one.concepts, one.abilities, one.sessions, one.last) == ([], [], [], None)
+    learner = await assert_counts(ledger, [])
+    assert (learner.concepts, learner.abilities, learner.sessions, learner.last) == (
+        [],
+        [],
+        [],
+        None,
+    )
     early = answer(0)
     assert (await load(ledger, KEY, [early])).log is None
     await record(ledger, KEY, [early])
@@ -155,12 +163,14 @@ async def test_given_all_responses_voided_then_no_row_is_left_and_the_next_one_b
 async def test_given_an_unknown_response_or_a_damaged_log_then_it_is_left_alone() -> None:
     log = learner_log(5, seed=4)
     ledger = await ledger_with(log)
-    assert [one.ending for one in await correct(ledger, VOID, answer(99))] == ["unknown"]
+    assert [corrected.ending for corrected in await correct(ledger, VOID, answer(99))] == [
+        "unknown"
+    ]
     await correct(ledger, VOID, log[1])
     del ledger._accounts[KEY].log[log[1].response_id]
 
     before = await stored(ledger)
-    assert [one.ending for one in await correct(ledger, VOID, log[2])] == ["damaged"]
+    assert [corrected.ending for corrected in await correct(ledger, VOID, log[2])] == ["damaged"]
     assert await stored(ledger) == before
 
 
@@ -198,8 +208,8 @@ async def test_given_an_item_then_all_answers_to_it_in_the_span_are_corrected_pa
         r.response_id for r in meant
     }
     assert (await stored(ledger, LearnerKey("school-8", "other"))).corrections == []
-    again = [one async for _, page in corrector.of_item(span) for one in page]
-    assert {one.ending for one in again} == {"unchanged"}
+    again = [corrected async for _, page in corrector.of_item(span) for corrected in page]
+    assert {corrected.ending for corrected in again} == {"unchanged"}
 
 
 async def test_given_a_commit_in_between_then_the_correction_is_folded_again() -> None:
@@ -210,15 +220,15 @@ async def test_given_a_commit_in_between_then_the_correction_is_folded_again() -
     (done,) = await correct(ledger, VOID, log[0])
 
     assert done.ending == "corrected"
-    one = await assert_counts(ledger, [*log[1:], answer(50, at=3), answer(51, at=90)])
-    assert len(one.corrections) == 1
+    learner = await assert_counts(ledger, [*log[1:], answer(50, at=3), answer(51, at=90)])
+    assert len(learner.corrections) == 1
 
 
 async def test_given_two_correctors_at_once_then_each_response_is_corrected_once() -> None:
     log = learner_log(12, seed=15)
     ledger = await ledger_with(log)
     both = await asyncio.gather(correct(ledger, VOID, *log[:6]), correct(ledger, VOID, *log[:6]))
-    endings = [one.ending for done in both for one in done]
+    endings = [corrected.ending for done in both for corrected in done]
     assert endings.count("corrected") == 6
     assert len((await stored(ledger)).corrections) == 6
 
@@ -242,8 +252,8 @@ async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_i
     corrector = Corrector(ledger=ledger, parameters=source, verdict=VOID)
     await corrector.correct([(KEY, log[0].response_id)])
 
-    (one,) = await read([KEY])
-    assert one.parameters_version == version
+    (learner,) = await read([KEY])
+    assert learner.parameters_version == version
 
 
 # What is told

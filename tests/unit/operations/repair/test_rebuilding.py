@@ -32,12 +32,12 @@ from workers.operations.repair.verifying import Verified, differences, verify
 
 async def rebuilt(ledger: MemoryLedger, **options: Any) -> Rebuilt:
     rebuilder = Rebuilder(ledger=ledger, parameters=PARAMETERS, **options)
-    found = Rebuilt()
+    rebuilt = Rebuilt()
     async for page in rebuilder.rebuild():
-        found.learners += page.learners
-        found.repaired += page.repaired
-        found.damaged += page.damaged
-    return found
+        rebuilt.learners += page.learners
+        rebuilt.repaired += page.repaired
+        rebuilt.damaged += page.damaged
+    return rebuilt
 
 
 async def test_given_a_scale_and_a_session_that_changed_alone_then_some_event_tells_of_them() -> (
@@ -56,14 +56,14 @@ async def test_given_a_scale_and_a_session_that_changed_alone_then_some_event_te
 
     await rebuilt(ledger)
 
-    data = {one["concept_id"]: one for one in await told(ledger)}
+    data = {change["concept_id"]: change for change in await told(ledger)}
     assert data.keys() == {"b", "c"}
     assert data["b"]["ability"]["scale"] == "verbal"
     assert data["b"]["ability"]["previous_theta"] == pytest.approx(0.0, abs=1e-12)
     assert data["c"]["session_id"] == "s1"
     assert data["c"]["session"]["responses"] == 2
     assert data["c"]["previous_mastery"] == 0.25
-    assert {one["cause"] for one in data.values()} == {"rebuild"}
+    assert {change["cause"] for change in data.values()} == {"rebuild"}
     assert "correction" not in data["b"]
 
 
@@ -74,7 +74,7 @@ async def test_given_more_scales_than_concepts_then_the_rest_is_left_to_reconcil
     for scale, row in account.abilities.items():
         account.abilities[scale] = row._replace(theta=1.0)
     await rebuilt(ledger)
-    assert [one["ability"]["scale"] for one in await told(ledger)] == ["math"]
+    assert [data["ability"]["scale"] for data in await told(ledger)] == ["math"]
 
 
 async def test_given_wrong_lost_and_stray_rows_when_rebuilt_then_only_that_learner_changes() -> (
@@ -92,12 +92,12 @@ async def test_given_wrong_lost_and_stray_rows_when_rebuilt_then_only_that_learn
 
     assert (await rebuilt(ledger, dry_run=True)).repaired == [keys[120]]
     assert await stored(ledger, keys[120]) == before[keys[120]]
-    found = await rebuilt(ledger)
+    outcome = await rebuilt(ledger)
 
-    assert (found.learners, found.repaired, found.damaged) == (150, [keys[120]], [])
-    one = await stored(ledger, keys[120])
-    assert list(differences(one, replay(log, PARAMETERS), PARAMETERS)) == []
-    assert one.version > before[keys[120]].version
+    assert (outcome.learners, outcome.repaired, outcome.damaged) == (150, [keys[120]], [])
+    learner = await stored(ledger, keys[120])
+    assert list(differences(learner, replay(log, PARAMETERS), PARAMETERS)) == []
+    assert learner.version > before[keys[120]].version
     assert {key for key in keys if await stored(ledger, key) != before[key]} == {keys[120]}
     # Of a concept that no answer ever named nobody was told.
     assert {data["concept_id"] for data in await told(ledger)} == {"c0", "c1"}
@@ -109,7 +109,7 @@ async def test_given_other_parameters_when_rebuilt_then_the_state_is_under_them(
     ledger = await ledger_with(log)
     other = Parameters(version=2)
     rebuilder = Rebuilder(ledger=ledger, parameters=other)
-    (page,) = [one async for one in rebuilder.rebuild(KEY)]
+    (page,) = [page async for page in rebuilder.rebuild(KEY)]
     assert page.repaired == [KEY]
     assert list(differences(await stored(ledger), replay(log, other), other)) == []
 
@@ -120,20 +120,20 @@ async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure
     rebuilder = Rebuilder(ledger=ledger, parameters=LAST_STEP)
     assert [page.repaired async for page in rebuilder.rebuild(KEY)] == [[KEY]]
 
-    found = {data["concept_id"]: data for data in await told(ledger)}
+    by_concept = {data["concept_id"]: data for data in await told(ledger)}
 
-    one = await stored(ledger)
-    rows = {row.concept_id: row for row in one.concepts}
-    assert found.keys() == rows.keys()
-    for name, data in found.items():
+    learner = await stored(ledger)
+    rows = {row.concept_id: row for row in learner.concepts}
+    assert by_concept.keys() == rows.keys()
+    for name, data in by_concept.items():
         row = rows[name]
         if row.mastery_low is None:
             assert "mastery_interval" not in data
         else:
             wanted = {"low": row.mastery_low, "high": row.mastery_high}
             assert data["mastery_interval"] == wanted
-    fits = {row.scale: person_fit(row.state) for row in one.abilities}
-    for data in found.values():
+    fits = {row.scale: person_fit(row.state) for row in learner.abilities}
+    for data in by_concept.values():
         assert data["ability"].get("person_fit") == fits[data["ability"]["scale"]]
     assert all(fits.values())
 
@@ -164,8 +164,8 @@ async def test_given_a_damaged_log_when_rebuilt_then_it_is_left_alone_unless_it_
 
     assert (await rebuilt(ledger)).damaged == [KEY]
     assert (await stored(ledger)).abilities == []
-    found = await rebuilt(ledger, accept_log=True)
-    assert (found.repaired, found.damaged) == ([KEY], [])
+    outcome = await rebuilt(ledger, accept_log=True)
+    assert (outcome.repaired, outcome.damaged) == ([KEY], [])
     assert (await stored(ledger)).abilities != []
 
 
@@ -181,10 +181,10 @@ async def test_given_a_commit_in_between_when_rebuilt_then_it_is_rebuilt_again()
 
 async def test_given_a_state_that_is_right_then_there_is_nothing_to_rewrite() -> None:
     log = learner_log(10, seed=12)
-    one = await stored(await ledger_with(log))
-    assert rewriting(one, PARAMETERS) is None
+    learner = await stored(await ledger_with(log))
+    assert rewriting(learner, PARAMETERS) is None
     correction = Correction(log[0].response_id, "void", None, "why")
-    assert rewriting(one, PARAMETERS, correction) is not None
+    assert rewriting(learner, PARAMETERS, correction) is not None
 
 
 async def test_given_a_sample_or_one_learner_when_verified_then_only_these_are_looked_at() -> None:
@@ -201,16 +201,16 @@ async def test_given_a_sample_or_one_learner_when_verified_then_only_these_are_l
 
 async def test_given_a_learner_with_an_older_version_than_a_row_then_it_is_named() -> None:
     log = learner_log(4, seed=14)
-    one = await stored(await ledger_with(log))
-    found = list(differences(replace(one, version=1), replay(log, PARAMETERS), PARAMETERS))
-    assert [difference.what for difference in found] == ["learners.version"]
-    counted = replace(one, correction_count=1)
-    found = list(differences(counted, replay(log, PARAMETERS), PARAMETERS))
-    assert "the number of rows of response_corrections is 0, there were 1" in str(found[0])
+    learner = await stored(await ledger_with(log))
+    differing = list(differences(replace(learner, version=1), replay(log, PARAMETERS), PARAMETERS))
+    assert [difference.what for difference in differing] == ["learners.version"]
+    counted = replace(learner, correction_count=1)
+    differing = list(differences(counted, replay(log, PARAMETERS), PARAMETERS))
+    assert "the number of rows of response_corrections is 0, there were 1" in str(differing[0])
     # Where the learner's row is lost nothing can be said of the log.
     lost = replace(counted, version=0)
-    found = list(differences(lost, replay(log, PARAMETERS), PARAMETERS))
-    assert [difference.what for difference in found] == [
+    differing = list(differences(lost, replay(log, PARAMETERS), PARAMETERS))
+    assert [difference.what for difference in differing] == [
         "learners.version",
         "the number of rows of response_corrections",
     ]

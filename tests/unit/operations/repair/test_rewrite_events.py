@@ -40,11 +40,11 @@ async def test_given_other_parameters_when_rewritten_then_one_replay_gives_state
     rewrite = rewriting(stored, new)
 
     assert rewrite is not None
-    by_id = {one.response_id: one for one in LOG}
-    assert len(rewrite.changes) == len({c for one in LOG for c in one.concept_ids})
+    by_id = {answer.response_id: answer for answer in LOG}
+    assert len(rewrite.changes) == len({c for answer in LOG for c in answer.concept_ids})
     for change in rewrite.changes:
         response = by_id[change.data["response_id"]]
-        before = replay([one for one in LOG if one.position < response.position], new)
+        before = replay([answer for answer in LOG if answer.position < response.position], new)
         assert change.data["probability_correct"] == concept_prediction(
             before, change.concept_id, response, new
         )
@@ -63,8 +63,10 @@ async def test_given_an_answer_that_counts_no_more_when_rewritten_then_it_is_pre
     )
 
     assert rewrite is not None
-    told = {one.concept_id: one.data for one in rewrite.changes}
-    before = replay([one for one in LOG if one.position < voided.position], Parameters())
+    told = {change.concept_id: change.data for change in rewrite.changes}
+    before = replay(
+        [response for response in LOG if response.position < voided.position], Parameters()
+    )
     for concept_id in voided.concept_ids:
         assert told[concept_id]["response_id"] == voided.response_id
         assert told[concept_id]["probability_correct"] == concept_prediction(

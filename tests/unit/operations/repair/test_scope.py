@@ -39,10 +39,10 @@ async def test_given_sessions_then_they_are_paged_alike() -> None:
     keys = [SessionKey(*key) for key in KEYS]
 
     async def after(key: SessionKey) -> list[SessionKey]:
-        return [one for one in keys if one > key][:3]
+        return [candidate for candidate in keys if candidate > key][:3]
 
-    found = [key async for page in Scope("b").pages(after, SessionKey("b", "")) for key in page]
-    assert found == keys[5:10]
+    in_scope = [key async for page in Scope("b").pages(after, SessionKey("b", "")) for key in page]
+    assert in_scope == keys[5:10]
 
 
 def test_given_a_student_without_a_tenant_then_it_is_refused() -> None:

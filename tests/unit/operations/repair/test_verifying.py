@@ -31,19 +31,19 @@ async def _ledger(*keys: LearnerKey, log: Sequence[Response] = LOG) -> MemoryLed
 
 
 async def _stored() -> Stored:
-    (one,) = await (await _ledger(KEY)).stored([KEY])
+    (learner,) = await (await _ledger(KEY)).stored([KEY])
     return replace(
-        one,
-        concepts=sorted(one.concepts),
-        abilities=sorted(one.abilities),
-        sessions=sorted(one.sessions),
+        learner,
+        concepts=sorted(learner.concepts),
+        abilities=sorted(learner.abilities),
+        sessions=sorted(learner.sessions),
     )
 
 
 def _what(stored: Stored) -> list[str]:
-    found = list(differences(stored, replay(LOG, PARAMETERS), PARAMETERS))
-    assert all(one.key == KEY for one in found)
-    return [one.what for one in found]
+    differing = list(differences(stored, replay(LOG, PARAMETERS), PARAMETERS))
+    assert all(difference.key == KEY for difference in differing)
+    return [difference.what for difference in differing]
 
 
 def _row(rows: str, number: int, **changes: Any) -> Callable[[Stored], Stored]:
@@ -159,27 +159,29 @@ async def test_given_a_difference_of_rounding_then_it_is_none() -> None:
 async def test_given_a_response_lost_from_the_log_then_the_state_differs() -> None:
     stored = await _stored()
     log = stored.log[:-1]
-    found = list(differences(replace(stored, log=log), replay(log, PARAMETERS), PARAMETERS))
+    differing = list(differences(replace(stored, log=log), replay(log, PARAMETERS), PARAMETERS))
     assert {
         "learners.position",
         "concept_mastery.attempts of 'c0'",
         "concept_mastery.attempts of 'c1'",
         "student_ability",
         "practice_sessions",
-    } <= {one.what for one in found}
+    } <= {difference.what for difference in differing}
 
 
 async def test_given_another_threshold_then_what_is_mastered_differs() -> None:
     other = Parameters(mastery_threshold=1e-9)
-    found = list(differences(await _stored(), replay(LOG, other), other))
-    assert {one.what.partition(" of ")[0] for one in found} == {"concept_mastery.mastered"}
+    differing = list(differences(await _stored(), replay(LOG, other), other))
+    assert {difference.what.partition(" of ")[0] for difference in differing} == {
+        "concept_mastery.mastered"
+    }
 
 
 async def test_given_a_difference_then_its_line_names_who_what_and_both_values() -> None:
-    (found, *_) = differences(
+    (difference, *_) = differences(
         _row("concepts", 0, attempts=99)(await _stored()), replay(LOG, PARAMETERS), PARAMETERS
     )
-    text = str(found)
+    text = str(difference)
     attempts = replay(LOG, PARAMETERS).concepts["c0"].attempts
     for part in ("school-7", "student-42", "attempts of 'c0'", "is 99", f"gives {attempts}"):
         assert part in text
@@ -202,9 +204,11 @@ async def test_given_one_wrong_learner_on_the_last_page_then_only_it_differs() -
     account = ledger._accounts[keys[-1]]
     account.concepts["c0"] = account.concepts["c0"]._replace(attempts=1000)
 
-    found = [one async for page in verify(ledger, PARAMETERS) for one in page.differences]
+    differing = [
+        difference async for page in verify(ledger, PARAMETERS) for difference in page.differences
+    ]
 
-    assert [(one.key, one.stored) for one in found] == [(keys[-1], 1000)]
+    assert [(difference.key, difference.stored) for difference in differing] == [(keys[-1], 1000)]
 
 
 async def test_given_an_empty_ledger_then_there_is_no_page() -> None:

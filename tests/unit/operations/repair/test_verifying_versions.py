@@ -34,9 +34,9 @@ async def test_given_an_activation_when_verified_then_states_are_right_and_wait(
     ledger = await _filled()
     await ledger.activate(await ledger.store("bkt", DOCUMENT, {}, ""), "better")
 
-    found = await _verified(ledger)
+    verification = await _verified(ledger)
 
-    assert (found.learners, found.outdated, found.differences) == (3, 3, [])
+    assert (verification.learners, verification.outdated, verification.differences) == (3, 3, [])
 
 
 async def test_given_a_wrong_state_under_the_older_version_when_verified_then_it_is_found() -> None:
@@ -45,27 +45,28 @@ async def test_given_a_wrong_state_under_the_older_version_when_verified_then_it
     ledger._accounts[KEYS[1]].concepts["c0"] = row._replace(mastery=row.mastery / 2)
     await ledger.activate(await ledger.store("bkt", DOCUMENT, {}, ""), "better")
 
-    found = await _verified(ledger)
+    verification = await _verified(ledger)
 
-    assert {one.key for one in found.differences} == {KEYS[1]}
-    assert found.differences[0].what == "concept_mastery.mastery of 'c0'"
+    assert {difference.key for difference in verification.differences} == {KEYS[1]}
+    assert verification.differences[0].what == "concept_mastery.mastery of 'c0'"
 
 
 async def test_given_a_state_under_a_version_that_is_not_there_then_that_is_a_difference() -> None:
     ledger = await _filled()
     ledger._accounts[KEYS[2]].parameters_version = 9
 
-    found = await _verified(ledger)
+    verification = await _verified(ledger)
 
-    assert [(one.key, one.what, one.stored, one.replayed) for one in found.differences] == [
-        (KEYS[2], "learners.parameters_version", 9, 1)
-    ]
+    assert [
+        (difference.key, difference.what, difference.stored, difference.replayed)
+        for difference in verification.differences
+    ] == [(KEYS[2], "learners.parameters_version", 9, 1)]
 
 
 def test_given_learners_who_wait_then_the_command_says_how_many_and_that_it_is_no_fault() -> None:
-    found = Comparison(learners=5, responses=9, outdated=2)
+    comparison = Comparison(learners=5, responses=9, outdated=2)
 
-    assert found.document()["learners_outdated"] == 2
-    first, last = found.lines(20)
+    assert comparison.document()["learners_outdated"] == 2
+    first, last = comparison.lines(20)
     assert first.startswith("2 learners wait for a replay under the active parameters")
     assert "no difference" in last

@@ -116,12 +116,12 @@ def _run(
     for k in range(together):
         rows, links = slice(begins[k], begins[k + 1]), slice(link_begins[k], link_begins[k + 1])
         n = begins[k + 1] - begins[k]
-        own = pair[links]
+        pairs = pair[links]
         m1, v1, m2, v2 = (
             theta[..., :n],
             spread[..., :n],
-            offset[..., own],
-            offset_variances[..., own],
+            offset[..., pairs],
+            offset_variances[..., pairs],
         )
         if table.single:
             mean, variance = m1 + m2, v1 + v2
@@ -143,8 +143,8 @@ def _run(
             of = table.link[links] - begins[k]
             gradient, curvature = share * gradient[..., of], share * share * curvature[..., of]
         shrink = kept[..., links]
-        offset[..., own] = shrink * (m2 + v2 * gradient) + practice[..., links]
-        offset_variances[..., own] = (
+        offset[..., pairs] = shrink * (m2 + v2 * gradient) + practice[..., links]
+        offset_variances[..., pairs] = (
             shrink * shrink * v2 * (1.0 - curvature * v2) + offset_walk[..., links]
         )
     if not models and together < len(begins) - 1:
@@ -193,13 +193,13 @@ def _run_last_learner(
         theta += spread * gradient
         spread = spread * (1.0 - curvature * spread) + ability_walk
         for link in links:
-            own = pair[link]
-            variance_before = offset_variances[own]
+            place = pair[link]
+            variance_before = offset_variances[place]
             shrink = kept[link]
-            offset[own] = (
-                shrink * (offset[own] + share * variance_before * gradient) + practice[link]
+            offset[place] = (
+                shrink * (offset[place] + share * variance_before * gradient) + practice[link]
             )
-            offset_variances[own] = (
+            offset_variances[place] = (
                 shrink
                 * shrink
                 * variance_before

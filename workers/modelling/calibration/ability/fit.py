@@ -124,23 +124,23 @@ def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
     """
     items = first_guess(table)
     shared = _START if like is None else like.shared
-    own = np.zeros((3, len(table.concepts))) if like is None else like.own
+    departures = np.zeros((3, len(table.concepts))) if like is None else like.own
     head = table.first(_HEAD)
     converged = False
     for turn in range(_MOST_ROUNDS):
-        before, filtered = items, run_filter(table, _model(shared, own, items))
+        before, filtered = items, run_filter(table, _model(shared, departures, items))
         items = fit_items(table, filtered, fit_items(table, filtered, items))
         if like is None and turn in _SHARED_IN:
-            shared = _fit_shared(head, shared, own, items)
+            shared = _fit_shared(head, shared, departures, items)
         if like is None and turn in _OWN_IN:
-            for what in (_DRIFT, _VARIANCE, _WALK):
-                own = _fit_own(head, shared, own, items, what)
+            for row in (_DRIFT, _VARIANCE, _WALK):
+                departures = _fit_own(head, shared, departures, items, row)
         converged = turn >= _ROUNDS - 1 and _moved(table, before, items) < _AT_REST
         if converged:
             break
-    model = _model(shared, own, items)
+    model = _model(shared, departures, items)
     likely = -_by_concept(table, losses(table, model, run_filter(table, model)))
-    return AbilityFit(model, items, shared, own, likely, converged)
+    return AbilityFit(model, items, shared, departures, likely, converged)
 
 
 def _moved(table: Table, before: Items, after: Items) -> float:
@@ -152,32 +152,32 @@ def _moved(table: Table, before: Items, after: Items) -> float:
 def losses(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
     """Compute the cross-entropy of each answer, nats."""
     z = logits(table, model, filtered)
-    each: Floats = np.logaddexp(0.0, z) - table.score * z
-    return each
+    cross_entropy: Floats = np.logaddexp(0.0, z) - table.score * z
+    return cross_entropy
 
 
-def _model(shared: Floats, own: Floats, items: Items) -> AbilityModel:
+def _model(shared: Floats, departures: Floats, items: Items) -> AbilityModel:
     common = SharedParameters.of(shared)
     return AbilityModel(
         0.0,
         float(common.variance),
         float(common.walk),
-        common.offset_variance * np.exp(own[_VARIANCE]),
-        common.offset_walk * np.exp(own[_WALK]),
-        common.drift + own[_DRIFT],
+        common.offset_variance * np.exp(departures[_VARIANCE]),
+        common.offset_walk * np.exp(departures[_WALK]),
+        common.drift + departures[_DRIFT],
         PRACTICE_RATIO,
         items.difficulty,
         np.exp(items.log_discrimination),
     )
 
 
-def _fit_shared(table: Table, shared: Floats, own: Floats, items: Items) -> Floats:
+def _fit_shared(table: Table, shared: Floats, departures: Floats, items: Items) -> Floats:
     table = _some(table)
 
     def mean_loss(numbers: Floats) -> tuple[float, Floats]:
         """Compute the mean loss and its forward differences, from passes side by side."""
         places = [numbers, *(numbers + step for step in _DIFFERENCE * np.eye(numbers.size))]
-        models = [_model(place, own, items) for place in places]
+        models = [_model(place, departures, items) for place in places]
         here, *there = (
             loss(table.score, logits(table, model, filtered))
             for model, filtered in zip(models, run_filters(table, models), strict=True)
@@ -209,30 +209,30 @@ def _some(table: Table) -> Table:
     return table.of(np.random.default_rng(_SEED).random(table.learners) < share)
 
 
-def _fit_own(table: Table, shared: Floats, own: Floats, items: Items, what: int) -> Floats:
-    step, prior = _STEP[what], _PRIOR[what]
+def _fit_own(table: Table, shared: Floats, departures: Floats, items: Items, row: int) -> Floats:
+    step, prior = _STEP[row], _PRIOR[row]
 
     models = []
     for by in (0.0, step, -step):
-        other = own.copy()
-        other[what] += by
-        models.append(_model(shared, other, items))
+        shifted = departures.copy()
+        shifted[row] += by
+        models.append(_model(shared, shifted, items))
     here, above, below = (
         _by_concept(table, losses(table, model, filtered))
         for model, filtered in zip(models, run_filters(table, models), strict=True)
     )
-    slope = (above - below) / (2.0 * step) + own[what] / prior
+    slope = (above - below) / (2.0 * step) + departures[row] / prior
     bend = np.maximum((above + below - 2.0 * here) / step**2, 0.0) + 1.0 / prior
-    moved = own.copy()
-    moved[what] -= np.clip(slope / bend, -3.0 * step, 3.0 * step)
+    moved = departures.copy()
+    moved[row] -= np.clip(slope / bend, -3.0 * step, 3.0 * step)
     # Variances and walks stay in a range in which the filter is stable.
-    moved[what] = np.clip(moved[what], -3.0, 3.0) if what != _DRIFT else moved[what]
+    moved[row] = np.clip(moved[row], -3.0, 3.0) if row != _DRIFT else moved[row]
     return moved
 
 
-def _by_concept(table: Table, each: Floats) -> Floats:
+def _by_concept(table: Table, values: Floats) -> Floats:
     """Sum values by concept; an answer with several concepts counts in equal shares."""
-    return summed(table.concept, table.share * each[table.link], len(table.concepts))
+    return summed(table.concept, table.share * values[table.link], len(table.concepts))
 
 
 def on_table(fit: AbilityFit, table: Table) -> AbilityModel:

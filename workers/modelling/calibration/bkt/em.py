@@ -100,11 +100,11 @@ def expected(tree: PrefixTree, parameters: Floats) -> tuple[Floats, Floats, Floa
     at_unknown = ends * (1.0 - after) + moves.learned + moves.stayed_unknown
     first = slice(0, int(tree.level[1]))
 
-    def sums(each: Floats, nodes: slice = slice(None)) -> Floats:
-        return summed(of[nodes], each[nodes], tree.concepts)
+    def sums(values: Floats, nodes: slice = slice(None)) -> Floats:
+        return summed(of[nodes], values[nodes], tree.concepts)
 
-    def by_value(each: Floats) -> Floats:
-        return summed(answer, each, tree.values.size * tree.concepts).reshape(-1, tree.concepts)
+    def by_value(values: Floats) -> Floats:
+        return summed(answer, values, tree.values.size * tree.concepts).reshape(-1, tree.concepts)
 
     answers_known, answers_unknown = by_value(at_known), by_value(at_unknown)
     events = [

@@ -70,14 +70,14 @@ def fit_kt_idem(table: Table, concepts: BktFit) -> KtIdemFit:
         )
         known = states.known
 
-        def drawn(what: int, counts: tuple[Floats, Floats], to: Floats, *, look: bool) -> Floats:
-            events, chances = (summed(item, each, items) for each in counts)
+        def drawn(row: int, counts: tuple[Floats, Floats], to: Floats, *, look: bool) -> Floats:
+            events, chances = (summed(item, values, items) for values in counts)
             if look:
-                tight[what] = _likeliest(events, chances, to[concept])
-            return (events + tight[what] * to[concept]) / (chances + tight[what])
+                tight[row] = _likeliest(events, chances, to[concept])
+            return (events + tight[row] * to[concept]) / (chances + tight[row])
 
-        def rate(events: Floats, chances: Floats, own: Floats, at: Ints) -> Floats:
-            shrunk = summed(at, events, count) + _TRANSITIONS * own
+        def rate(events: Floats, chances: Floats, centre: Floats, at: Ints) -> Floats:
+            shrunk = summed(at, events, count) + _TRANSITIONS * centre
             return shrunk / (summed(at, chances, count) + _TRANSITIONS)
 
         look = turn % _LOOK == _LOOK - 1

@@ -184,5 +184,5 @@ def _hopeless(runs: _Runs, objective: Floats, parameters: Floats, room: tuple[in
     best = values.argmax(axis=0)[problem] * problems + problem
     behind = objective[best] - runs.value
     near = np.abs(parameters[:, best] - runs.last).max(axis=0) < _SAME
-    other = best != runs.number
-    return np.asarray(other & (near | (behind > _HOPE * runs.gain) | (rank >= survivors)))
+    not_best = best != runs.number
+    return np.asarray(not_best & (near | (behind > _HOPE * runs.gain) | (rank >= survivors)))

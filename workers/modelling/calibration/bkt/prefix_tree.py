@@ -118,14 +118,14 @@ def prefix_tree_of(table: Table) -> PrefixTree:
     for k, (places, n) in enumerate(chains.slices()):
         above = chains.concept if k == 0 else node
         key = above[:n] * values.size + symbol[places]
-        distinct, first, own, count = np.unique(
+        distinct, first, inverse, count = np.unique(
             key, return_index=True, return_inverse=True, return_counts=True
         )
         parents.append(np.full(distinct.size, -1) if k == 0 else distinct // values.size)
         concepts.append(chains.concept[:n][first])
         symbols.append(distinct % values.size)
         counts.append(count)
-        node[:n] = base + own
+        node[:n] = base + inverse
         base += distinct.size
         level.append(base)
     return PrefixTree(

@@ -47,7 +47,9 @@ def _fitted(table: Table, fit: BktFit) -> Fitted:
     return Fitted(
         Parameters(
             default=mastery.default,
-            concepts={name: ConceptParameters(own) for name, own in mastery.own.items()},
+            concepts={
+                name: ConceptParameters(parameters) for name, parameters in mastery.own.items()
+            },
         ),
         by_concept(table, fit.log_likelihood),
         [

@@ -84,10 +84,10 @@ def fit_combined(
         predicted = table.of(here)
         if not predicted.learners:
             continue
-        own = PartFit(ability, mastery) if fitted is None else fitted
-        model = on_table(own.ability, table)
+        part_fit = PartFit(ability, mastery) if fitted is None else fitted
+        model = on_table(part_fit.ability, table)
         design[here[table.learner[table.link]]] = features(
-            feature_sources(predicted, model, own.mastery)
+            feature_sources(predicted, model, part_fit.mastery)
         )
     return fit_last_step(table, design)
 
@@ -101,12 +101,12 @@ def feature_sources(table: Table, model: AbilityModel, mastery: Floats) -> Featu
         mastery: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
     z = logits(table, model, run_filter(table, model))[table.link]
-    held = filter_mastery(table, mastery)
+    filtered = filter_mastery(table, mastery)
     return FeatureSources(
         z,
-        (held.right, held.wrong),
-        held.mastery,
-        (held.recent, held.lasting),
+        (filtered.right, filtered.wrong),
+        filtered.mastery,
+        (filtered.recent, filtered.lasting),
         table.attempt.astype(np.float64),
         table.again.astype(np.float64),
     )

@@ -59,22 +59,22 @@ def fit_last_step(table: Table, design: Floats) -> LastStepFit:
     """
     scale = np.where(np.ptp(design, axis=0) > 0.0, design.std(axis=0), 1.0)
     problem = _Problem(table, design / scale)
-    common, own = _USUAL * scale, np.zeros((len(table.concepts), scale.size))
+    common, departures = _USUAL * scale, np.zeros((len(table.concepts), scale.size))
     variance = np.full(scale.size, _USUAL_VARIANCE)
-    logit = problem.logit(common, own)
+    logit = problem.logit(common, departures)
     converged = False
     for _ in range(_MOST_ROUNDS):
         before = logit
         common = common + problem.common_step(logit, common - _USUAL * scale)
-        logit = problem.logit(common, own)
-        step, spread = problem.own_step(logit, own, variance)
-        own = own + step
-        logit = problem.logit(common, own)
+        logit = problem.logit(common, departures)
+        step, spread = problem.own_step(logit, departures, variance)
+        departures = departures + step
+        logit = problem.logit(common, departures)
         variance = np.maximum((spread + _USUAL_VARIANCE) / (problem.answered + 1), _LEAST_VARIANCE)
         converged = bool(np.sqrt(np.square(logit - before).mean()) < _AT_REST)
         if converged:
             break
-    return LastStepFit(common / scale, (common + own) / scale, logit, converged)
+    return LastStepFit(common / scale, (common + departures) / scale, logit, converged)
 
 
 class _Problem:
@@ -97,10 +97,10 @@ class _Problem:
         np.add.at(rows, self._link, self._features * self._share[:, None])
         self._rows = rows
 
-    def logit(self, common: Floats, own: Floats) -> Floats:
+    def logit(self, common: Floats, departures: Floats) -> Floats:
         """Return the logit of each response, within ±30."""
-        each = np.einsum("ij,ij->i", self._features, common + own[self._concept])
-        logits = np.bincount(self._link, each * self._share, self._score.size)
+        products = np.einsum("ij,ij->i", self._features, common + departures[self._concept])
+        logits = np.bincount(self._link, products * self._share, self._score.size)
         return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
 
     def common_step(self, logit: Floats, off: Floats) -> Floats:
@@ -110,7 +110,9 @@ class _Problem:
         bend = (self._rows * (p * (1.0 - p))[:, None]).T @ self._rows + np.eye(off.size)
         return _short(np.linalg.solve(bend, slope))
 
-    def own_step(self, logit: Floats, own: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    def own_step(
+        self, logit: Floats, departures: Floats, variance: Floats
+    ) -> tuple[Floats, Floats]:
         """Compute a step of each concept's departures.
 
         Returns:
@@ -120,17 +122,17 @@ class _Problem:
         p = expit(logit)
         left = (self._share * (self._score - p)[self._link])[:, None] * self._features
         weight = (self._share * (p * (1.0 - p))[self._link])[:, None] * self._features
-        size = own.shape[1]
-        slope, bend = np.zeros_like(own), np.zeros((own.shape[0], size, size))
+        size = departures.shape[1]
+        slope, bend = np.zeros_like(departures), np.zeros((departures.shape[0], size, size))
         for concept, span in enumerate(self._spans):
             slope[concept] = left[span].sum(axis=0)
             bend[concept] = weight[span].T @ self._features[span]
         bend += np.diag(1.0 / variance)
         inverse = np.linalg.inv(bend)
-        step = np.einsum("cij,cj->ci", inverse, slope - own / variance)
+        step = np.einsum("cij,cj->ci", inverse, slope - departures / variance)
         # A concept without an answer has no information about the variance over concepts.
         seen = np.array([span.stop > span.start for span in self._spans])
-        spread = own**2 + np.einsum("cii->ci", inverse)
+        spread = departures**2 + np.einsum("cii->ci", inverse)
         return _short(step), spread[seen].sum(axis=0)
 
 

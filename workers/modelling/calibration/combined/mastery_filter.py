@@ -39,18 +39,18 @@ def filter_mastery(table: Table, parameters: Floats) -> FilteredMastery:
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
     chains = chains_of(table)
-    own = parameters[:, chains.concept]
-    prior, learn, guess, slip, forget = own[[PRIOR, LEARN, GUESS, SLIP, FORGET]]
+    of_chain = parameters[:, chains.concept]
+    prior, learn, guess, slip, forget = of_chain[[PRIOR, LEARN, GUESS, SLIP, FORGET]]
     ratio_right, ratio_wrong = (1.0 - slip) / guess, slip / (1.0 - guess)
     mantissa, exponent = np.frexp(prior / (1.0 - prior))
     exponent = exponent.astype(np.int64)
     sums = np.zeros((2, prior.size))
     score = table.score[chains.row]
-    mastery, held = np.empty(score.size), np.empty((2, score.size))
+    mastery, sums_before = np.empty(score.size), np.empty((2, score.size))
     for places, n in chains.slices():
         odds = np.ldexp(mantissa[:n], np.minimum(exponent[:n], _HUGE))
         mastery[places] = odds / (1.0 + odds)
-        held[:, places] = sums[:, :n]
+        sums_before[:, places] = sums[:, :n]
         s = score[places]
         ratio = np.where(s == 1.0, ratio_right[:n], ratio_wrong[:n])
         partial = (s > 0.0) & (s < 1.0)
@@ -68,7 +68,7 @@ def filter_mastery(table: Table, parameters: Floats) -> FilteredMastery:
             mastery,
             mastery * (1.0 - slip) + unknown * guess,
             mastery * slip + unknown * (1.0 - guess),
-            *held,
+            *sums_before,
         ]
     )
     by_link = np.empty_like(columns)

@@ -93,9 +93,9 @@ def _together(bank: Bank, expectation: Expectation, complete: list[Floats]) -> l
     begin = 0
     for block in complete:
         for matrix in block:
-            own = slice(begin, begin + matrix.shape[0])
-            information[own, own] += matrix
-            begin = own.stop
+            span = slice(begin, begin + matrix.shape[0])
+            information[span, span] += matrix
+            begin = span.stop
     start = 0
     for posterior in expectation.posteriors(bank):
         rows = slice(start, start + posterior.shape[0])
@@ -119,12 +119,12 @@ def _fill(score: Floats, bank: Bank, weights: Floats, scores: list[Floats], q: i
     begin = 0
     for group, cells, by in zip(bank.groups, bank.slices(), scores, strict=True):
         n, p = group.parameters.shape
-        own = weights[:, cells]
+        group_weights = weights[:, cells]
         for k in range(p):
             column = score[:, begin + k : begin + n * p : p]
-            np.multiply(own[:, :: group.steps + 1], by[:, k, 0, q], out=column)
+            np.multiply(group_weights[:, :: group.steps + 1], by[:, k, 0, q], out=column)
             for step in range(1, group.steps + 1):
-                column += own[:, step :: group.steps + 1] * by[:, k, step, q]
+                column += group_weights[:, step :: group.steps + 1] * by[:, k, step, q]
         begin += n * p
 
 
@@ -149,8 +149,8 @@ def _cut(bank: Bank, covariance: Floats) -> list[Floats]:
     blocks, begin = [], 0
     for group in bank.groups:
         n, p = group.parameters.shape
-        own = [slice(begin + j * p, begin + (j + 1) * p) for j in range(n)]
-        blocks.append(np.array([covariance[part, part] for part in own]))
+        spans = [slice(begin + j * p, begin + (j + 1) * p) for j in range(n)]
+        blocks.append(np.array([covariance[part, part] for part in spans]))
         begin += n * p
     return blocks
 

@@ -21,12 +21,12 @@ class AnswerCheck:
 
     Args:
         answers: number of answers of each item.
-        held: True for items without a finite estimate of their own.
+        inestimable: True for items without a finite estimate of their own.
         warnings: warnings of each item.
     """
 
     answers: Floats
-    held: NDArray[np.bool_]
+    inestimable: NDArray[np.bool_]
     warnings: list[list[str]]
 
 
@@ -48,10 +48,10 @@ def check_answers(group: Group, answers: ResponseData) -> AnswerCheck:
         seen = np.column_stack([total - right, right])
     seen = seen.reshape(group.items.size, steps + 1)
     empty = seen <= 1e-12 * np.maximum(total, 1.0)[:, None]
-    held = empty.any(axis=1) | (total < _HARDLY)
+    inestimable = empty.any(axis=1) | (total < _HARDLY)
     return AnswerCheck(
         total,
-        held,
+        inestimable,
         [_words(n, gaps, stepped) for n, gaps in zip(total.tolist(), empty.tolist(), strict=True)],
     )
 

@@ -53,12 +53,12 @@ def _inverses(group: Group, information: Floats, complete: Floats) -> Floats:
     if group.model != "1PL":
         scale = np.diagonal(complete, 0, 1, 2)
         return np.array([inverse_or_nan(*pair) for pair in zip(information, scale, strict=True)])
-    cross, own = information[:, 0, 1], information[:, 1, 1]
-    slope = 1.0 / (information[:, 0, 0] - cross**2 / own).sum()
+    cross, intercept = information[:, 0, 1], information[:, 1, 1]
+    slope = 1.0 / (information[:, 0, 0] - cross**2 / intercept).sum()
     covariance = np.empty(information.shape)
     covariance[:, 0, 0] = slope
-    covariance[:, 0, 1] = covariance[:, 1, 0] = -cross / own * slope
-    covariance[:, 1, 1] = 1.0 / own + (cross / own) ** 2 * slope
+    covariance[:, 0, 1] = covariance[:, 1, 0] = -cross / intercept * slope
+    covariance[:, 1, 1] = 1.0 / intercept + (cross / intercept) ** 2 * slope
     return covariance
 
 
@@ -77,14 +77,14 @@ def _take_variance(  # noqa: PLR0917  # a loop body, given its arrays
     np.add.at(table, (place, step), weight)
     for begin in range(0, person.size, _ROWS):
         rows = slice(begin, begin + _ROWS)
-        who, what = person[rows], item[rows]
-        chance = posterior[who]
-        score = np.einsum("rk,rpkq->rpq", table[rows], scores[what])
+        row_person, row_item = person[rows], item[rows]
+        chance = posterior[row_person]
+        score = np.einsum("rk,rpkq->rpq", table[rows], scores[row_item])
         weighted = score * chance[:, None, :]
         mean = weighted.sum(axis=2)
         square = np.matmul(weighted, score.transpose(0, 2, 1))
-        spread = (square - mean[:, :, None] * mean[:, None, :]) * persons[who][:, None, None]
-        np.subtract.at(information, what, spread)
+        spread = (square - mean[:, :, None] * mean[:, None, :]) * persons[row_person][:, None, None]
+        np.subtract.at(information, row_item, spread)
 
 
 def _index(bank: Bank) -> tuple[Ints, Ints, Ints]:

@@ -160,12 +160,12 @@ def _log_likelihood(table: Table, items: list[ItemParameters]) -> Floats:
     mean, variance = [0.0] * table.learners, [1.0] * table.learners
     expected = np.empty_like(table.score)
     columns = (table.learner.tolist(), table.item.tolist(), table.score.tolist())
-    for row, (who, item, score) in enumerate(zip(*columns, strict=True)):
-        seen = evidence(items[item], mean[who], variance[who], score)
+    for row, (learner, item, score) in enumerate(zip(*columns, strict=True)):
+        seen = evidence(items[item], mean[learner], variance[learner], score)
         expected[row] = seen.probability
-        mean[who] += variance[who] * seen.gradient
-        variance[who] *= 1.0 - seen.curvature * variance[who]
+        mean[learner] += variance[learner] * seen.gradient
+        variance[learner] *= 1.0 - seen.curvature * variance[learner]
     # A probability that rounds to 1 counts as the largest number below 1.
     np.clip(expected, _NEAREST, 1.0 - _NEAREST, out=expected)
-    each = xlogy(table.score, expected) + xlog1py(1.0 - table.score, -expected)
-    return summed(table.concept, each[table.link], len(table.concepts))
+    log_likelihood = xlogy(table.score, expected) + xlog1py(1.0 - table.score, -expected)
+    return summed(table.concept, log_likelihood[table.link], len(table.concepts))

@@ -45,7 +45,7 @@ class _Target(NamedTuple):
         return _Target(
             self.counts[chosen],
             self.theta,
-            replace(self.priors_of_group, held=self.priors_of_group.held[chosen]),
+            replace(self.priors_of_group, inestimable=self.priors_of_group.inestimable[chosen]),
         )
 
 
@@ -144,7 +144,9 @@ def _step(group: Group, slope: Slope) -> Floats:
     if group.model != "1PL":
         return np.asarray(np.linalg.solve(information, slope.gradient[:, :, None])[:, :, 0])
     # One slope and an intercept per item: eliminate the intercepts first.
-    cross, own = information[:, 0, 1], information[:, 1, 1]
-    left = (information[:, 0, 0] - cross**2 / own).sum()
-    shared = (slope.gradient[:, 0] - cross / own * slope.gradient[:, 1]).sum() / left
-    return np.column_stack([np.full(n, shared), (slope.gradient[:, 1] - cross * shared) / own])
+    cross, intercept = information[:, 0, 1], information[:, 1, 1]
+    left = (information[:, 0, 0] - cross**2 / intercept).sum()
+    shared = (slope.gradient[:, 0] - cross / intercept * slope.gradient[:, 1]).sum() / left
+    return np.column_stack(
+        [np.full(n, shared), (slope.gradient[:, 1] - cross * shared) / intercept]
+    )

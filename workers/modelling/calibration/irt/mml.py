@@ -128,12 +128,12 @@ def calibrate(
         raise ValueError("answers must be at least one")
     bank = starting_bank(answers, _models(model, answers.items), _steps(steps, answers.items))
     checks = [check_answers(group, answers) for group in bank.groups]
-    priors_of_groups = [GroupPriors(priors, check.held) for check in checks]
+    priors_of_groups = [GroupPriors(priors, check.inestimable) for check in checks]
     grid = grid_of(points or points_for(answers))
     expectation = Expectation(bank.weights(answers), answers.weights, grid)
     if learn_priors:
         bank, priors = _with_priors(bank, expectation, priors, checks)
-        priors_of_groups = [GroupPriors(priors, check.held) for check in checks]
+        priors_of_groups = [GroupPriors(priors, check.inestimable) for check in checks]
     optimiser = _Optimiser(expectation, priors_of_groups, tolerance)
     bank, converged = optimiser.run(bank, rounds)
     expected = expectation.run(bank)
@@ -159,7 +159,7 @@ def _with_priors(
         difficulty=priors.difficulty or WEAK_PRIORS.difficulty,
     )
     for _ in range(_LEARNING):
-        priors_of_groups = [GroupPriors(priors, check.held) for check in checks]
+        priors_of_groups = [GroupPriors(priors, check.inestimable) for check in checks]
         bank, _ = _Optimiser(expectation, priors_of_groups, _ROUGHLY).run(bank, _FEW_ROUNDS)
         errors = rough_errors(bank, expectation.grid.theta, expectation.run(bank), priors_of_groups)
         priors = empirical_priors(priors, bank.groups, errors)
@@ -228,7 +228,7 @@ class _Optimiser:
     def _objective(self, bank: Bank) -> tuple[float, Expected]:
         """Compute log likelihood plus log prior density of a bank; -inf if it is invalid."""
         logs = [group.log_curves(self._expectation.grid.theta) for group in bank.groups]
-        if not all(np.isfinite(each).all() for each in logs):
+        if not all(np.isfinite(values).all() for values in logs):
             return -np.inf, Expected(-np.inf, np.empty(0))
         expected = self._expectation.run(bank)
         density = sum(

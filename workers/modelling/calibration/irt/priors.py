@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from workers.modelling.calibration.irt.bank import Group, difficulties
-from workers.modelling.calibration.irt.response_data import Floats
+from workers.modelling.calibration.irt.response_data import Bools, Floats
 
 Pair = tuple[float, float]
 _ENOUGH = 10
@@ -63,11 +63,11 @@ class GroupPriors:
 
     Args:
         usual: priors of all items.
-        held: True for items that take `WEAK_PRIORS` where `usual` has none, shape (n,).
+        inestimable: True for items that take `WEAK_PRIORS` where `usual` has none, shape (n,).
     """
 
     usual: Priors
-    held: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    inestimable: Bools
 
     def log_density(self, group: Group) -> Floats:
         """Compute the log density of each item's parameters up to a constant; may be -inf."""
@@ -120,17 +120,20 @@ class GroupPriors:
 
     def _normal(self, name: str) -> tuple[Floats, Floats]:
         """Return mean and 1 / variance for each item, 0 without a prior."""
-        usual, weak = getattr(self.usual, name), getattr(WEAK_PRIORS, name)
-        if usual is not None:
-            return np.full(self.held.size, usual[0]), np.full(self.held.size, usual[1] ** -2.0)
-        return np.where(self.held, weak[0], 0.0), np.where(self.held, weak[1] ** -2.0, 0.0)
+        (mean, deviation), present = self._prior(name)
+        return np.where(present, mean, 0.0), np.where(present, deviation**-2.0, 0.0)
 
     def _beta(self, name: str) -> tuple[Floats, Floats]:
-        """Return both counts minus 1 for each item."""
-        usual, weak = getattr(self.usual, name), getattr(WEAK_PRIORS, name)
+        """Return both counts minus 1 for each item, 0 without a prior."""
+        (alpha, beta), present = self._prior(name)
+        return np.where(present, alpha - 1.0, 0.0), np.where(present, beta - 1.0, 0.0)
+
+    def _prior(self, name: str) -> tuple[Pair, Bools]:
+        """Return a parameter's prior, and the items that have it."""
+        usual: Pair | None = getattr(self.usual, name)
         if usual is not None:
-            return np.full(self.held.size, usual[0] - 1.0), np.full(self.held.size, usual[1] - 1.0)
-        return np.where(self.held, weak[0] - 1.0, 0.0), np.where(self.held, weak[1] - 1.0, 0.0)
+            return usual, np.ones_like(self.inestimable)
+        return getattr(WEAK_PRIORS, name), self.inestimable
 
 
 def empirical_priors(prior: Priors, groups: Sequence[Group], errors: Sequence[Floats]) -> Priors:

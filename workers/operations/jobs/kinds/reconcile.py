@@ -18,7 +18,7 @@ async def _reconcile(
     await servers.retrying.call(servers.graph.prepare)
     total = await count(scope, lambda after: servers.audited.learners(after, COUNTED))
     concepts = 0
-    if scope.one is None:
+    if scope.learner is None:
         graph_map = GraphMap(
             ledger=servers.ledger,
             graph=servers.graph,
@@ -36,7 +36,7 @@ async def _reconcile(
     learners = differences = left = nodes = 0
     async for page in repair.run():
         learners += page.learners
-        differences += len(page.found)
+        differences += len(page.differences)
         left += len(page.left)
         nodes += len(page.nodes)
         await report(learners, total)

@@ -31,7 +31,7 @@ def parameters_of(kind: JobKind, given: dict[str, Any]) -> Parameters:
             f"parameters can't be kept ({error}): write integers of at most 64 bits, and nest less"
         ) from None
     try:
-        found: Parameters = KINDS[kind].parameters.model_validate(given)
+        parameters: Parameters = KINDS[kind].parameters.model_validate(given)
     except ValidationError as error:
         raise ValueError(reason_of(error, below="parameters")) from None
-    return found
+    return parameters

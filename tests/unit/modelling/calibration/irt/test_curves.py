@@ -37,7 +37,7 @@ def test_given_any_item_when_a_parameter_moves_then_derivatives_say_how(
 ) -> None:
     theta = np.linspace(-3.0, 3.0, 7)
     (group,) = bank_of([item(model, a, b, gap)]).groups
-    found = derivatives(group.model, group.steps, group.parameters, theta, group.log_curves(theta))
+    slopes = derivatives(group.model, group.steps, group.parameters, theta, group.log_curves(theta))
     for k in range(group.parameters.shape[1]):
         ends = []
         for sign in (1.0, -1.0):
@@ -46,7 +46,7 @@ def test_given_any_item_when_a_parameter_moves_then_derivatives_say_how(
             parameters[:, k] += sign * 1e-6
             ends.append(moved.with_parameters([parameters]).groups[0].log_curves(theta))
         slope = (ends[0] - ends[1]) / 2e-6
-        assert found[:, k] == pytest.approx(slope, rel=1e-5, abs=1e-6)
+        assert slopes[:, k] == pytest.approx(slope, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("model", ["1PL", "2PL", "graded", "partial_credit"])
@@ -58,16 +58,21 @@ def test_given_abilities_far_out_when_logs_are_taken_then_no_step_is_lost(model:
 
 def test_given_items_of_several_models_when_put_in_a_bank_then_they_come_back() -> None:
     items = [item(model, 1.1, -0.3, 0.4) for model in (*MODELS, *MODELS)]
-    for one, other in zip(bank_of(items).items(), items, strict=True):
-        assert one.model == other.model
-        assert [one.discrimination, *one.thresholds, one.lower, one.upper] == pytest.approx(
+    for curves, other in zip(bank_of(items).items(), items, strict=True):
+        assert curves.model == other.model
+        assert [
+            curves.discrimination,
+            *curves.thresholds,
+            curves.lower,
+            curves.upper,
+        ] == pytest.approx(
             [other.discrimination, *other.thresholds, other.lower, other.upper], abs=1e-12
         )
 
 
 def test_given_asymptotes_when_put_in_a_bank_then_they_count_whatever_the_name() -> None:
     low, both = Item(1.0, (0.0,), 0.2, 1.0, "2PL"), Item(1.0, (0.0,), 0.0, 0.9, "2PL")
-    assert [one.model for one in bank_of([low, both]).items()] == ["3PL", "4PL"]
+    assert [item.model for item in bank_of([low, both]).items()] == ["3PL", "4PL"]
 
 
 @pytest.mark.parametrize(

@@ -17,32 +17,32 @@ LSAT_7_INTERCEPT = (1.856, 0.808, 1.804, 0.486, 1.855)
 
 
 def test_given_lsat_6_when_calibrated_then_estimates_and_errors_are_those_of_ltm() -> None:
-    found = calibrate(lsat.answers(lsat.LSAT_6), "2PL", tolerance=1e-7)
-    assert found.converged
-    assert found.log_likelihood == pytest.approx(-2466.653, abs=5e-4)
-    assert found.discrimination == pytest.approx(np.array(LSAT_6_DISCRIMINATION), rel=1e-3)
-    assert found.difficulty == pytest.approx(np.array(LSAT_6_DIFFICULTY), rel=1e-3)
-    a = [one.errors.discrimination for one in found.items]
-    b = [one.errors.thresholds[0] for one in found.items]
+    calibration = calibrate(lsat.answers(lsat.LSAT_6), "2PL", tolerance=1e-7)
+    assert calibration.converged
+    assert calibration.log_likelihood == pytest.approx(-2466.653, abs=5e-4)
+    assert calibration.discrimination == pytest.approx(np.array(LSAT_6_DISCRIMINATION), rel=1e-3)
+    assert calibration.difficulty == pytest.approx(np.array(LSAT_6_DIFFICULTY), rel=1e-3)
+    a = [item.errors.discrimination for item in calibration.items]
+    b = [item.errors.thresholds[0] for item in calibration.items]
     assert a == pytest.approx(LSAT_6_ERRORS_OF_DISCRIMINATION, rel=5e-3)
     assert b == pytest.approx(LSAT_6_ERRORS_OF_DIFFICULTY, rel=5e-3)
 
 
 def test_given_lsat_7_when_calibrated_then_the_estimates_are_those_of_mirt() -> None:
-    found = calibrate(lsat.answers(lsat.LSAT_7), "2PL", tolerance=1e-7)
-    assert found.log_likelihood == pytest.approx(-2658.805, abs=5e-4)
-    assert found.discrimination == pytest.approx(np.array(LSAT_7_SLOPE), abs=2e-3)
-    intercept = -found.discrimination * found.difficulty
+    calibration = calibrate(lsat.answers(lsat.LSAT_7), "2PL", tolerance=1e-7)
+    assert calibration.log_likelihood == pytest.approx(-2658.805, abs=5e-4)
+    assert calibration.discrimination == pytest.approx(np.array(LSAT_7_SLOPE), abs=2e-3)
+    intercept = -calibration.discrimination * calibration.difficulty
     assert intercept == pytest.approx(np.array(LSAT_7_INTERCEPT), abs=2e-3)
 
 
 def test_given_one_slope_when_lsat_6_is_calibrated_then_it_is_that_of_thissen() -> None:
     # Thissen (1982), Psychometrika 47, 175-186; ltm's `rasch` gives 0.7551 and these.
-    found = calibrate(lsat.answers(lsat.LSAT_6), "1PL", tolerance=1e-7)
-    assert found.log_likelihood == pytest.approx(-2466.938, abs=5e-4)
-    assert found.discrimination == pytest.approx(np.full(5, 0.7551), abs=5e-4)
-    assert found.difficulty == pytest.approx(
+    calibration = calibrate(lsat.answers(lsat.LSAT_6), "1PL", tolerance=1e-7)
+    assert calibration.log_likelihood == pytest.approx(-2466.938, abs=5e-4)
+    assert calibration.discrimination == pytest.approx(np.full(5, 0.7551), abs=5e-4)
+    assert calibration.difficulty == pytest.approx(
         np.array([-3.6153, -1.3224, -0.3176, -1.7301, -2.7802]), abs=2e-3
     )
-    assert found.items[0].errors.discrimination == pytest.approx(0.0694, abs=5e-4)
-    assert len({one.errors.discrimination for one in found.items}) == 1
+    assert calibration.items[0].errors.discrimination == pytest.approx(0.0694, abs=5e-4)
+    assert len({item.errors.discrimination for item in calibration.items}) == 1
