@@ -222,7 +222,7 @@ async def test_given_workers_and_correctors_at_once_then_everything_counts_once(
                 (answered,) = await commit(ledger, folded(key, state, [late_first]))
                 if isinstance(answered, Committed):
                     break
-                state = await load(ledger, key, [response])
+                state = await load(ledger, key, [late_first])
 
     await asyncio.gather(
         work(ledgers[0]),
