@@ -1,6 +1,7 @@
 """Fold a batch without blocking the event loop for long."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,26 +20,43 @@ async def fold_in_turns(tasks: Sequence[FoldTask], parameters: Parameters) -> li
     After an activation every learner of a batch is replayed, which takes seconds.
 
     Args:
-        tasks: see `fold`. Their logs are replayed in place.
+        tasks: see `fold`.
         parameters: see `fold`.
 
     Raises:
         ValueError: see `fold`.
     """
+    ready, replayed = [], 0
     for task in tasks:
         if task.log is not None and task.replayed is None and task.late(parameters):
-            task.replayed = task.begin_replay(parameters)
-            await replay_in_turns(task.replayed, task.log)
-    return fold(tasks, parameters)
+            replay = task.begin_replay(parameters)
+            replayed = await replay_in_turns(replay, task.log, replayed)
+            ready.append(dataclasses.replace(task, replayed=replay))
+        else:
+            ready.append(task)
+    return fold(ready, parameters)
 
 
-async def replay_in_turns(replay: LateReplay, answers: Sequence[Response]) -> None:
+async def replay_in_turns(
+    replay: LateReplay, answers: Sequence[Response], replayed: int = 0
+) -> int:
     """Advance a replay, and let other tasks run in between.
 
     Args:
         replay: the replay to advance.
-        answers: the next stored answers, in the learner's order.
+        answers: the next stored answers, in any order.
+        replayed: answers replayed since other tasks ran.
+
+    Returns:
+        The answers replayed since other tasks ran.
     """
-    for start in range(0, len(answers), _REPLAYED_AT_ONCE):
-        replay.advance(answers[start : start + _REPLAYED_AT_ONCE])
-        await asyncio.sleep(0)
+    left = sorted(answers, key=lambda answer: answer.position)
+    while left:
+        part = left[: _REPLAYED_AT_ONCE - replayed]
+        left = left[len(part) :]
+        replay.advance(part)
+        replayed += len(part)
+        if replayed >= _REPLAYED_AT_ONCE:
+            replayed = 0
+            await asyncio.sleep(0)
+    return replayed

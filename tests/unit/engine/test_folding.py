@@ -1,6 +1,7 @@
 """Folding a large batch leaves the event loop to others now and then."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,7 +12,8 @@ from workers.engine.folding import fold_in_turns
 from workers.engine.recorder import Recorder
 from workers.estimation.documents import parameters_document
 from workers.estimation.fold import FoldTask, fold
-from workers.estimation.learner import Learner, LearnerKey
+from workers.estimation.late_replay import LateReplay
+from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay
 from workers.ledger.memory.ledger import MemoryLedger
@@ -51,7 +53,7 @@ async def test_given_many_answers_to_replay_when_folded_then_others_have_their_t
             FoldTask(LearnerKey("t", f"s{number}"), replay(log, Parameters()), [answer(900)], log)
         )
 
-    assert await turns_while_folding(tasks) == 2
+    assert await turns_while_folding(tasks) == 4
     assert await turns_while_folding([]) == 0
 
 
@@ -79,14 +81,15 @@ async def test_given_an_activation_when_the_next_batch_is_recorded_then_it_is_fo
     version = await memory.store("bkt", parameters_document(NEW), {}, "")
     await memory.activate(version, "better")
     portions: list[int] = []
+    advance = LateReplay.advance
 
-    def noted(tasks: list[FoldTask], parameters: Parameters) -> object:
-        portions.append(len(tasks))
-        return fold(tasks, parameters)
+    def noted(replay: LateReplay, page: Sequence[Response]) -> None:
+        portions.append(len(page))
+        advance(replay, page)
 
-    monkeypatch.setattr(folding, "_REPLAYED_AT_ONCE", 4)
-    monkeypatch.setattr(folding, "fold", noted)
+    monkeypatch.setattr(folding, "_REPLAYED_AT_ONCE", 3)
+    monkeypatch.setattr(LateReplay, "advance", noted)
     results = await record(recorder, [admitted(student, 9) for student in students])
 
     assert sum(bool(result.events) for result in results) == 3
-    assert portions == [1, 1, 1]
+    assert portions == [3, 1, 2, 2, 1, 3]

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from workers.common.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
+from workers.common.errors import (
+    LedgerRefused,
+    LedgerTooSlow,
+    LedgerUnavailable,
+    MasteryError,
+    Unstorable,
+)
 from workers.ledger.sql.direct import LIBRARY_ERRORS, DirectLedger, from_asyncpg
 from workers.ledger.sql.sqlstate import ledger_error
 
@@ -19,7 +25,8 @@ MEANING: dict[str, type[MasteryError]] = {
     "21": ALONE, "22": ALONE, "23": ALONE, "24": STOP, "25": STOP, "25006": WAIT, "25P03": WAIT,
     "25P04": WAIT, "26": STOP, "27": STOP, "28": STOP, "2B": STOP, "2D": STOP, "2F": STOP,
     "34": STOP, "38": STOP, "39": STOP, "3B": STOP, "3D": STOP, "3F": STOP, "40": WAIT,
-    "42": STOP, "44": STOP, "53": WAIT, "54": ALONE, "55": WAIT, "57": WAIT, "58": WAIT,
+    "42": STOP, "44": STOP, "53": WAIT, "54": ALONE, "55": WAIT, "57": WAIT, "57014": LedgerTooSlow,
+    "58": WAIT,
     "72": STOP, "F0": STOP, "HV": STOP, "P0": STOP, "XX": STOP,
 }  # fmt: skip
 

@@ -9,7 +9,13 @@ import pytest
 from postgrest.exceptions import APIError
 
 import supabase
-from workers.common.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
+from workers.common.errors import (
+    LedgerRefused,
+    LedgerTooSlow,
+    LedgerUnavailable,
+    MasteryError,
+    Unstorable,
+)
 from workers.ledger.sql.postgrest import LIBRARY_ERRORS, PostgrestLedger, from_supabase
 
 WAIT, ALONE, STOP = LedgerUnavailable, Unstorable, LedgerRefused
@@ -33,7 +39,7 @@ CODES: list[tuple[object, type[MasteryError], str]] = [
     ("42883", STOP, "mastery migrate up"),
     ("42P01", STOP, "mastery migrate up"),
     ("40P01", WAIT, ""),
-    ("57014", WAIT, ""),
+    ("57014", LedgerTooSlow, ""),
     ("57P01", WAIT, ""),
     ("53300", WAIT, ""),
     ("08006", WAIT, ""),
