@@ -101,7 +101,7 @@ class HttpSettings(BaseSettings):
         ge=0,
         le=65_535,
         description="port of a second listener for documents, metrics and health; unset: one "
-        "listener serves all",
+        "listener serves all, without metrics by concept",
     )
     http_trusted_proxies: Names = Field(
         (), description="addresses or networks of proxies whose `X-Forwarded-For` is believed"

@@ -107,7 +107,8 @@ class CsvResponses:
 
     Iteration raises:
         InputFileError: the message names the file and the fault: missing, not gzip, not UTF-8, not
-            CSV, a row over 1,048,576 characters, no rows, a missing column, or a row (with number, column, value and remedy).
+            CSV, a row of more than a MiB, no rows, a missing column, or a row (with number, column,
+            value and remedy).
     """
 
     def __init__(
