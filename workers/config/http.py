@@ -115,6 +115,9 @@ class HttpSettings(BaseSettings):
     http_address_limit: Rate = Field(
         "1200/minute", description="requests from one address to `/v1`, whoever asks"
     )
+    http_address_concurrency: int = Field(
+        200, ge=1, description="requests of one address in progress at once, health excepted"
+    )
     sockets_max: int = Field(1_000, ge=1, le=100_000, description="open sockets per process")
     sockets_per_subject: int = Field(
         10, ge=1, le=10_000, description="open sockets of one subject per process"
