@@ -108,7 +108,9 @@ async def running_worker(
     consumer = settings.consumer_name or name.take()
     try:
         async with open_servers(settings) as servers:
-            metrics = EngineMetrics(package_version())
+            metrics = EngineMetrics(
+                package_version(), by_concept=settings.http_inner_port is not None
+            )
             verification = build_verification(settings, servers.redis, consumer)
             worker = build_worker(
                 settings, servers, metrics, consumer, roles, verification=verification
