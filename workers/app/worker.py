@@ -188,7 +188,7 @@ def build_worker(
             group=GRAPH_GROUP,
             event=MasteryChanged,
             handler=project,
-            held=lambda: projection.held,
+            held=lambda: projection.in_flight(shard.mastery),
             waiting=projection.unsettled,
         )
 
@@ -251,6 +251,7 @@ def build_worker(
         replayer=Replayer(ledger=servers.ledger, versions=versions, meter=metrics)
         if Role.ENGINE in roles or Role.JOBS in roles
         else None,
+        projection=projection if Role.GRAPH in roles else None,
         keys=verification.ring,
     )
 

@@ -21,7 +21,7 @@ end
 -- Why a stream takes no event; nil if it takes them.
 local function obstacle(i)
   -- The id 0-0 is never added, but whoever may not add, or can't now, is told so first.
-  local answer = redis.pcall('XADD', KEYS[i], '0-0', ARGV[2], '')['err']
+  local answer = tostring(redis.pcall('XADD', KEYS[i], '0-0', ARGV[2], '')['err'])
   if not string.find(answer, 'must be greater than 0-0', 1, true) then
     return answer
   end
