@@ -127,9 +127,7 @@ class _Unhurried:
         self._answer = answer
         self.projected: list[str] = []
 
-    async def project(
-        self, _: Sequence[MasteryChanged], entries: Sequence[str]
-    ) -> list[Unlocked]:
+    async def project(self, _: Sequence[MasteryChanged], entries: Sequence[str]) -> list[Unlocked]:
         self.projected += entries
         await self._answer()
         return []
