@@ -44,7 +44,7 @@ def tasks(round_: int) -> list[FoldTask]:
 
 
 def cost() -> None:
-    metrics = EngineMetrics("0")
+    metrics = EngineMetrics("0", by_concept=True)
     watching, folding = [], []
     for round_ in range(ROUNDS):
         batch = tasks(round_)

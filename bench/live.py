@@ -54,7 +54,7 @@ async def main(file: Path, count: int) -> int:
         setting = Setting(redis_url, {"DATABASE_URL": dsn}, dsn)
         await publish(redis_url, rows)
         port, began = free_port(), time.perf_counter()
-        worker = start_worker(setting, "--role", "engine", HTTP_PORT=str(port))
+        worker = start_worker(setting, "--role", "engine", HTTP_INNER_PORT=str(port))
         try:
             await drained(redis_url)
             print(f"{len(rows):,} responses in {time.perf_counter() - began:.1f} s, start included")

@@ -16,9 +16,9 @@ from workers.streams.batch import RawEntry
 from workers.streams.entry_ids import LAST_MS, entered_ms
 
 _AHEAD_US: Final = 5 * 60 * 1_000_000
-"""Longest time from the event's first entry into the stream to `answered_at`.
+"""Longest time from the present to `answered_at`.
 
-Redriving does not change the first entry: waiting does not correct a wrong clock.
+The time of entry would not do: an entry keeps an id that Redis gave it while its clock was behind.
 """
 
 
@@ -66,24 +66,26 @@ class Admission:
         since_ms = min(added_ms, now_ms if entry.deferred_ms is None else entry.deferred_ms)
         try:
             event = self._decoder.decode(entry)
-            return self._admit(entry, event, since_ms, now_ms - added_ms)
+            return self._admit(entry, event, since_ms, now_ms)
         except Refused as refusal:
             return Rejection(entry, refusal, event)
         except KeyUnknown:
             return Deferred(entry, since_ms)
 
     def _admit(
-        self, entry: RawEntry, event: ResponseRecorded, since_ms: int, age_ms: int
+        self, entry: RawEntry, event: ResponseRecorded, since_ms: int, now_ms: int
     ) -> Admitted:
         response = event.data.response
-        first_ms = _first_entered_ms(entry)
+        age_ms = now_ms - entry.entered_ms
+        # Redis gives out ids in the future long after its clock was ahead for a moment.
+        first_ms = min(_first_entered_ms(entry), now_ms)
         answered_at_us = to_us(response.answered_at)
-        if answered_at_us > first_ms * 1000 + _AHEAD_US:
+        if answered_at_us > now_ms * 1000 + _AHEAD_US:
             path = "data.response.answered_at"
             raise Refused(
                 RejectionCode.INVALID,
-                f"{path} is {iso(answered_at_us)}, more than 5 minutes after the event entered "
-                f"the stream ({iso(first_ms * 1000)}): set the device's clock",
+                f"{path} is {iso(answered_at_us)}, more than 5 minutes after the present time "
+                f"({iso(now_ms * 1000)}): set the device's clock",
                 path,
             )
         # An entry that was deferred was young enough when it began to wait.
@@ -94,7 +96,9 @@ class Admission:
                 f"MAX_QUEUE_AGE_S={self.max_queue_age_s}: if it is to count all the same, send it "
                 "again with `mastery rejected redrive`",
             )
-        identity = self.authenticator.authenticate(event.data, first_ms / 1000, since_ms)
+        identity = self.authenticator.authenticate(
+            event.data, first_ms / 1000, since_ms, now_ms / 1000
+        )
         self.authorisation.authorise(identity, response.student_id)
         return Admitted(
             entry,

@@ -17,9 +17,11 @@ from workers.metrics.health import Health
 from workers.operations.jobs.progress_feed import JobWatch
 from workers.operations.jobs.records import JobRecords
 from workers.reference.asyncapi import build_document
+from workers.web.descriptors import affordable
 from workers.web.guard import BearerVerifier, Guard
 from workers.web.http import Refresh, application, health_routes, inner_routes
 from workers.web.jobs import Jobs
+from workers.web.limits.concurrency import ConcurrencyMiddleware
 from workers.web.limits.rates import AddressMiddleware, Rates
 from workers.web.limits.sizes import SizeMiddleware
 from workers.web.requests import HEADER
@@ -132,12 +134,13 @@ def build_http_side(
             settings.http_host,
             settings.http_port,
             trusted_proxies=settings.http_trusted_proxies,
-            max_connections=settings.sockets_max + _BESIDE_SOCKETS,
+            max_connections=affordable(settings.sockets_max + _BESIDE_SOCKETS),
         ),
         HttpServer(
-            application([*health_routes(health), *inner]),
+            application([*health_routes(health), *inner], [_concurrency(settings)]),
             settings.http_inner_host,
             settings.http_inner_port,
+            max_connections=_BESIDE_SOCKETS,
             variable="HTTP_INNER",
         )
         if settings.http_inner_port is not None
@@ -148,6 +151,7 @@ def build_http_side(
 
 def _guarded(settings: Settings, routes: Sequence[BaseRoute], rates: Rates) -> Starlette:
     middleware = [
+        _concurrency(settings),
         Middleware(
             SizeMiddleware,
             max_body_bytes=settings.http_max_body_bytes,
@@ -159,6 +163,10 @@ def _guarded(settings: Settings, routes: Sequence[BaseRoute], rates: Rates) -> S
         # First, so that pages can read refusals too.
         middleware.insert(0, cors(settings.cors_allowed_origins))
     return application(routes, middleware)
+
+
+def _concurrency(settings: Settings) -> Middleware:
+    return Middleware(ConcurrencyMiddleware, most=settings.http_address_concurrency)
 
 
 def cors(origins: Sequence[str]) -> Middleware:

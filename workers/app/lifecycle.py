@@ -12,6 +12,7 @@ from faststream.redis import RedisBroker
 from workers.common.errors import KeysUnavailable, RedisUnavailable, Unavailable
 from workers.common.tasks import GRACE_S, end
 from workers.engine.engine import Engine
+from workers.graph.projection import Projection
 from workers.identity.keyring import KeyRing
 from workers.operations.jobs.runner import JobRunner
 from workers.operations.jobs.scheduler import Scheduler
@@ -34,6 +35,7 @@ class Worker:
         engine: holds the batches in flight.
         prepare: reaches the required servers before anything is consumed.
         housekeeping: keeps the streams within their bounds.
+        projection: projects mastery events; None if another role does.
         relay: publishes pending events; None if another role does.
         jobs: runs jobs; None if another role does.
         scheduler: requests jobs that are due; None if another role does.
@@ -50,6 +52,7 @@ class Worker:
         engine: Engine,
         prepare: Callable[[], Awaitable[None]],
         housekeeping: Housekeeping,
+        projection: Projection | None = None,
         relay: OutboxRelay | None = None,
         jobs: JobRunner | None = None,
         scheduler: Scheduler | None = None,
@@ -61,6 +64,7 @@ class Worker:
         self._engine = engine
         self._prepare = prepare
         self._housekeeping = housekeeping
+        self._projection = projection
         self._relay = relay
         self._jobs = jobs
         self._scheduler = scheduler
@@ -96,12 +100,14 @@ class Worker:
         """Work until stopped, or with ``burst`` until every stream of the roles is drained.
 
         Raises:
-            Exception: the error that stopped the engine.
+            Exception: the error that stopped the engine or the projection.
         """
         ends: list[Coroutine[Any, Any, object]] = [
             (stopped or asyncio.Event()).wait(),
             self._engine.until_failed(),
         ]
+        if self._projection is not None:
+            ends.append(self._projection.until_failed())
         if burst:
             # Draining publishes pending events, so no other relay may have claimed any.
             ends.append(self._until_drained())

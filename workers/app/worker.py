@@ -4,7 +4,6 @@ import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -46,7 +45,7 @@ from workers.streams.consumer_name import ConsumerName
 from workers.streams.consumption import Consumption
 from workers.streams.housekeeping import Housekeeping
 from workers.streams.poison import PoisonIsolation
-from workers.streams.redis_clock import redis_now_ms
+from workers.streams.redis_clock import RedisClock
 from workers.streams.redis_errors import redis_errors
 from workers.streams.redriven import RedriveOrigins
 from workers.streams.route import Route
@@ -109,7 +108,9 @@ async def running_worker(
     consumer = settings.consumer_name or name.take()
     try:
         async with open_servers(settings) as servers:
-            metrics = EngineMetrics(package_version())
+            metrics = EngineMetrics(
+                package_version(), by_concept=settings.http_inner_port is not None
+            )
             verification = build_verification(settings, servers.redis, consumer)
             worker = build_worker(
                 settings, servers, metrics, consumer, roles, verification=verification
@@ -194,7 +195,7 @@ def build_worker(
             group=GRAPH_GROUP,
             event=MasteryChanged,
             handler=project,
-            in_flight=lambda: projection.in_flight,
+            in_flight=lambda: projection.in_flight(shard.mastery),
             waiting=projection.unsettled,
         )
 
@@ -257,6 +258,7 @@ def build_worker(
         replayer=Replayer(ledger=servers.ledger, versions=versions, meter=metrics)
         if Role.ENGINE in roles or Role.JOBS in roles
         else None,
+        projection=projection if Role.GRAPH in roles else None,
         keys=verification.ring,
     )
 
@@ -294,7 +296,7 @@ def _engine(
         origins=RedriveOrigins(servers.redis),
         isolation=PoisonIsolation(Tries(servers.redis), retrying, settings.max_deliveries),
         retrying=retrying,
-        clock=partial(redis_now_ms, servers.redis),
+        clock=RedisClock(servers.redis).now_ms,
         parking=verification.parking,
         aside=SetAside(metrics.set_aside),
     )
@@ -321,6 +323,7 @@ def build_service(
     ]
     if Role.ENGINE in roles or Role.JOBS in roles:
         checks.append(Check("ledger", servers.ledger.ping, required=True))
+        checks.append(Check("clock", RedisClock(servers.redis).check, required=True))
     if Role.GRAPH in roles:
         checks.append(Check("graph", servers.graph.ping, required=Role.ENGINE not in roles))
     if Role.ENGINE in roles and verification.parking is not None:

@@ -6,7 +6,8 @@ MasteryError
  │    ├── LedgerUnavailable
  │    │    └── LedgerTooSlow  the statement took too long: ask for less
  │    ├── GraphUnavailable
- │    └── KeysUnavailable
+ │    ├── KeysUnavailable
+ │    └── ClocksDiffer       Redis's clock and this worker's are too far apart
  ├── KeyUnknown             waits: a newer key set has to decide; no event is at fault
  ├── Refused                rejected: this event only, whole, to the dead letters
  ├── Unstorable             retried one by one: something in a batch can't be stored
@@ -75,6 +76,13 @@ class KeysUnavailable(Unavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__("keys", reason)
+
+
+class ClocksDiffer(Unavailable):
+    """Redis's clock and this worker's differ so much that nothing is judged by either."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("clock", reason)
 
 
 class KeyUnknown(MasteryError):

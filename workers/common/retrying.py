@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from workers.common.errors import Unavailable
+from workers.common.errors import RedisUnavailable, Unavailable
 from workers.common.jitter import jittered_sleep
 
 Result = TypeVar("Result")
@@ -16,6 +16,8 @@ _log = structlog.get_logger(__name__)
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 """Longest wait for a server, so the longest delay until work resumes, seconds."""
+_LONGEST_REDIS_WAIT_S: Final = 0.8
+"""Few calls wait for Redis, each costs it nothing, and reading waits for them."""
 
 
 SETTLING_S: Final = 2 * LONGEST_WAIT_S
@@ -77,6 +79,8 @@ class Retrying:
                     self.waiting[error.server] = error.reason
                     missed.add(error.server)
                     self._last_wait = self._clock()
+                    if isinstance(error, RedisUnavailable):
+                        step_s = min(step_s, _LONGEST_REDIS_WAIT_S)
                     await jittered_sleep(step_s)
                     step_s = min(2 * step_s, self._longest_s)
                 else:

@@ -101,7 +101,7 @@ class HttpSettings(BaseSettings):
         ge=0,
         le=65_535,
         description="port of a second listener for documents, metrics and health; unset: one "
-        "listener serves all",
+        "listener serves all, without metrics by concept",
     )
     http_trusted_proxies: Names = Field(
         (), description="addresses or networks of proxies whose `X-Forwarded-For` is believed"
@@ -114,6 +114,9 @@ class HttpSettings(BaseSettings):
     )
     http_address_limit: Rate = Field(
         "1200/minute", description="requests from one address to `/v1`, whoever asks"
+    )
+    http_address_concurrency: int = Field(
+        200, ge=1, description="requests of one address in progress at once, health excepted"
     )
     sockets_max: int = Field(1_000, ge=1, le=100_000, description="open sockets per process")
     sockets_per_subject: int = Field(

@@ -12,6 +12,7 @@ import structlog
 from contracts.rejections import RejectionCode
 from workers.admission.parking import Parking
 from workers.common.errors import Fatal, LedgerTooSlow, Refused, Unavailable
+from workers.common.failure import FirstFailure
 from workers.common.retrying import Retrying
 from workers.common.tasks import end
 from workers.engine.learners_order import in_learners_order
@@ -77,8 +78,7 @@ class Engine:
         self._batches: set[asyncio.Task[None]] = set()
         self._in_flight: defaultdict[str, set[str]] = defaultdict(set)
         self._isolating = 0
-        self._failed = asyncio.Event()
-        self._failure: Exception | None = None
+        self._failure = FirstFailure("engine_stopped")
 
     def in_flight(self, stream: str) -> AbstractSet[str]:
         """Return the ids of a stream's entries that are processed here or wait here."""
@@ -98,7 +98,7 @@ class Engine:
         try:
             prepared = await self._retrying.call(lambda: self._prepare(route, batch))
         except Fatal as error:
-            self._fail(error)
+            self._failure.note(error)
             return
         in_flight = self._in_flight[route.source]
         entries = [e for e in prepared if e.entry_id not in in_flight]
@@ -180,9 +180,7 @@ class Engine:
         Raises:
             Exception: that error.
         """
-        await self._failed.wait()
-        if self._failure is not None:
-            raise self._failure
+        await self._failure.wait()
 
     async def abandon(self) -> None:
         """Cancel the batches in flight; their entries stay pending, for any worker."""
@@ -202,14 +200,9 @@ class Engine:
         try:
             await processing
         except Exception as error:  # noqa: BLE001  # raised to the worker by `until_failed`
-            self._fail(error)
+            self._failure.note(error)
         finally:
             self._in_flight[route.source].difference_update(e.entry_id for e in batch)
-
-    def _fail(self, error: Exception) -> None:
-        _log.critical("engine_stopped", error=str(error), exc_info=not isinstance(error, Fatal))
-        self._failure = error
-        self._failed.set()
 
     async def _process_with_others(self, route: Route, batch: RawBatch) -> None:
         """Process a batch beside others; after an unexpected error, isolate its entries."""

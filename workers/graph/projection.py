@@ -1,6 +1,8 @@
 """Project batches of mastery events from their stream into the graph."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,6 +14,7 @@ from contracts.rejections import RejectionCode
 from contracts.streams import EVENT_FIELD
 from workers.admission.reasons import refusal_of
 from workers.common.errors import Fatal, Refused, Unavailable
+from workers.common.failure import FirstFailure
 from workers.common.retrying import NoRetry, Retrying
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
@@ -41,9 +44,6 @@ class Projection:
         publisher: acknowledges for the projector's group.
         isolation: finds the event at fault after an unexpected error.
         retrying: waits for unavailable servers.
-
-    Attributes:
-        in_flight: the entries in flight here.
     """
 
     def __init__(
@@ -62,21 +62,39 @@ class Projection:
         self._isolation = isolation
         self._retrying = retrying
         self._turn = asyncio.Lock()
-        self.in_flight: frozenset[str] = frozenset()
+        self._in_flight: defaultdict[str, set[str]] = defaultdict(set)
+        self._failure = FirstFailure("projection_stopped")
+
+    def in_flight(self, stream: str) -> AbstractSet[str]:
+        """Return the ids of a stream's entries that are processed here."""
+        return self._in_flight[stream]
+
+    async def until_failed(self) -> None:
+        """Wait for the error that stops the projection; without one, for ever.
+
+        Raises:
+            Exception: that error.
+        """
+        await self._failure.wait()
 
     def unsettled(self) -> bool:
         """Return True if a server is away, or returned so recently that others may still wait."""
         return self._retrying.unsettled
 
     async def submit(self, route: Route, batch: RawBatch) -> None:
-        """Project a batch and acknowledge it."""
-        async with self._turn:
-            entries = [entry for entry in batch if entry.entry_id not in self.in_flight]
-            self.in_flight = frozenset(entry.entry_id for entry in entries)
-            try:
-                await self._process_with_isolation(route, batch.part(entries))
-            finally:
-                self.in_flight = frozenset()
+        """Project a batch and acknowledge it; its entries stay pending if the projection fails."""
+        in_flight = self._in_flight[route.source]
+        entries = [entry for entry in batch if entry.entry_id not in in_flight]
+        ids = {entry.entry_id for entry in entries}
+        in_flight |= ids
+        try:
+            async with self._turn:
+                if not self._failure.happened:
+                    await self._process_with_isolation(route, batch.part(entries))
+        except Exception as error:  # noqa: BLE001  # FastStream swallows it: `until_failed` raises
+            self._failure.note(error)
+        finally:
+            in_flight -= ids
 
     async def _process_with_isolation(self, route: Route, batch: RawBatch) -> None:
         if not batch.alone:

@@ -44,7 +44,9 @@ class Reported(Protocol):
 class Authenticator(Protocol):
     """Identify the reporter of an event, from its claims or from its token."""
 
-    def authenticate(self, data: Reported, entered_at_s: float, since_ms: int) -> Identity:
+    def authenticate(
+        self, data: Reported, entered_at_s: float, since_ms: int, now_s: float | None = None
+    ) -> Identity:
         """Identify the reporter of an event.
 
         Args:
@@ -53,6 +55,7 @@ class Authenticator(Protocol):
                 since 1970.
             since_ms: time of its entry, milliseconds since 1970. Only a key set fetched later
                 proves that a key does not exist.
+            now_s: the present time by Redis's clock, seconds since 1970; None: the time of entry.
 
         Raises:
             Refused: with ``unauthenticated``.
@@ -111,13 +114,22 @@ class ClaimRules:
                 occasion, "iss", f"is not {self.issuer!r}: log in where JWT_ISSUER says"
             )
 
-    def judge_moment(self, claims: Claims, at_s: float, occasion: Occasion = PUBLISHED) -> None:
+    def judge_moment(
+        self,
+        claims: Claims,
+        at_s: float,
+        occasion: Occasion = PUBLISHED,
+        *,
+        now_s: float | None = None,
+    ) -> None:
         """Check that the claims are valid at a time.
 
         Args:
             claims: the claims.
             at_s: the time, by Redis's clock, seconds since 1970.
             occasion: the words of a refusal.
+            now_s: the present time, by Redis's clock, seconds since 1970; None: `at_s`. Claims may
+                begin between the two: then Redis's clock was behind when the event entered.
 
         Raises:
             Refused: with ``unauthenticated``.
@@ -128,8 +140,9 @@ class ClaimRules:
                 "exp",
                 f"was over when {occasion.happened} {at_s:.3f}: {occasion.in_time}",
             )
+        begun_s = at_s if now_s is None else max(at_s, now_s)
         for name, moment in (("nbf", claims.nbf), ("iat", claims.iat)):
-            if moment is not None and moment - _LEEWAY_S > at_s:
+            if moment is not None and moment - _LEEWAY_S > begun_s:
                 raise _unauthenticated(
                     occasion,
                     name,
@@ -153,9 +166,11 @@ class TrustedClaims(ClaimRules, Authenticator):
     __slots__ = ()
 
     @override
-    def authenticate(self, data: Reported, entered_at_s: float, since_ms: int = 0) -> Identity:
+    def authenticate(
+        self, data: Reported, entered_at_s: float, since_ms: int = 0, now_s: float | None = None
+    ) -> Identity:
         self.judge_parties(data.claims)
-        self.judge_moment(data.claims, entered_at_s)
+        self.judge_moment(data.claims, entered_at_s, now_s=now_s)
         return self.identity(data.claims)
 
 

@@ -22,7 +22,9 @@ class VerifiedTokens(Authenticator):
     verifier: Verifier
 
     @override
-    def authenticate(self, data: Reported, entered_at_s: float, since_ms: int) -> Identity:
+    def authenticate(
+        self, data: Reported, entered_at_s: float, since_ms: int, now_s: float | None = None
+    ) -> Identity:
         if data.token is None:
             raise Refused(
                 RejectionCode.UNAUTHENTICATED,
@@ -30,7 +32,7 @@ class VerifiedTokens(Authenticator):
                 "data.token",
             )
         verified = self.verifier.verify(data.token, round(entered_at_s * 1000), since_ms)
-        self.verifier.rules.judge_moment(verified.claims, entered_at_s)
+        self.verifier.rules.judge_moment(verified.claims, entered_at_s, now_s=now_s)
         name = differing_claim(data.claims, verified)
         if name is not None:
             field = f"data.claims.{name[:80]}"

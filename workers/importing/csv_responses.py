@@ -20,6 +20,7 @@ from workers.importing.csv_values import (
     place_of,
     score_of,
 )
+from workers.importing.row_lines import MOST_CHARACTERS, RowLines, RowTooLongError
 
 NAMESPACE: Final = UUID("6c1d2a5e-9f0b-5b57-8d0e-2a1c7f3e4b96")
 """Namespace of response ids made from rows: the same row in any file is the same response."""
@@ -106,7 +107,8 @@ class CsvResponses:
 
     Iteration raises:
         InputFileError: the message names the file and the fault: missing, not gzip, not UTF-8, not
-            CSV, no rows, a missing column, or a row (with number, column, value and remedy).
+            CSV, a row of more than a MiB, no rows, a missing column, or a row (with number, column,
+            value and remedy).
     """
 
     def __init__(
@@ -216,8 +218,10 @@ class CsvResponses:
         line = 0
         try:
             with self._open() as file:
-                reader = csv.reader(file, strict=True)
+                lines = RowLines(file)
+                reader = csv.reader(lines, strict=True)
                 for cells in reader:
+                    lines.next_row()
                     line = reader.line_num
                     if cells:
                         yield line, cells
@@ -225,6 +229,11 @@ class CsvResponses:
             raise self._wrong(
                 f"near line {line + 1}: byte 0x{error.object[error.start]:02x} is not UTF-8; "
                 "save the file as UTF-8"
+            ) from None
+        except RowTooLongError:
+            raise self._wrong(
+                f"near line {line + 1}: the row is longer than {MOST_CHARACTERS:,} characters; "
+                "remove columns that are not needed, or close the quote that a cell opened"
             ) from None
         except csv.Error as error:
             raise self._wrong(f"near line {line + 1}: it is not CSV ({error})") from None

@@ -21,16 +21,20 @@ class EngineMetrics:
     """The metrics of one process, in a registry of its own.
 
     Every value of every label exists from the start, so that a rate sees the first event.
+
+    Args:
+        version: version of the engine.
+        by_concept: also show predictions by concept, for a listener that only operators reach.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, by_concept: bool = False) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         Gauge("mastery_build_info", "Always 1.", ["version"], registry=self.registry).labels(
             version
         ).set(1)
         self._watch = PredictionMonitor(log_drift)
-        self.registry.register(PredictionGauges(self._watch))
+        self.registry.register(PredictionGauges(self._watch, by_concept=by_concept))
         self.applied = self._counter("applied", "Responses applied to their learner's state.")
         self.duplicates = self._counter("duplicate", "Responses that were in the log already.")
         self.late = self._counter("late", "Responses applied by replaying their learner.")

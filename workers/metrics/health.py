@@ -27,7 +27,7 @@ class Check:
     """A part to probe.
 
     Args:
-        name: ``redis``, ``ledger``, ``graph``, ``keys`` or ``consumer``.
+        name: ``redis``, ``ledger``, ``graph``, ``keys``, ``clock`` or ``consumer``.
         probe: probes the part.
         required: True if the worker cannot work without it.
     """

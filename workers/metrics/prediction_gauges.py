@@ -31,10 +31,13 @@ class PredictionGauges(Collector):
 
     Args:
         watch: the monitor to show.
+        by_concept: also show the gauges whose label is a concept. Learners choose the names of
+            concepts, so only operators may read them.
     """
 
-    def __init__(self, watch: PredictionMonitor) -> None:
+    def __init__(self, watch: PredictionMonitor, *, by_concept: bool) -> None:
         self._watch = watch
+        self._by_concept = by_concept
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the current gauges."""
@@ -50,7 +53,8 @@ class PredictionGauges(Collector):
             whole.add_metric([], getattr(figures.whole, measure))
             yield whole
             yield _by("history", "answers on the concept before", measure, text, figures.histories)
-            yield _by("concept", "concept", measure, text, figures.concepts)
+            if self._by_concept:
+                yield _by("concept", "concept", measure, text, figures.concepts)
         yield from _drift(figures)
 
 

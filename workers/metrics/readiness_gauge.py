@@ -36,7 +36,7 @@ class ReadinessGauge(Collector):
         ready.add_metric([], float(self._report is not None and self._report.ready))
         parts = GaugeMetricFamily(
             "mastery_part_up",
-            "Whether a part works: redis, ledger, graph, consumer.",
+            "Whether a part works: redis, ledger, graph, clock, consumer.",
             labels=["part"],
         )
         for result in self._report.checks if self._report else ():

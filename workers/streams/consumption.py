@@ -15,13 +15,14 @@ from workers.common.errors import StreamRefused, Unavailable
 from workers.common.tasks import end
 from workers.common.text import text_of
 from workers.streams.batch import RawBatch
+from workers.streams.reading import Reading
 from workers.streams.reclaiming import Reclaimer
 from workers.streams.redis_errors import redis_errors
 from workers.streams.subscribers import declare, ensure_groups
 
 _log = structlog.get_logger(__name__)
 
-_WATCH_S: Final = 1.0
+_WATCH_S: Final = 0.5
 
 
 class Consumption:
@@ -59,6 +60,7 @@ class Consumption:
         self.stream = stream
         self.group = group
         self._client = client
+        self._reading = Reading(stream, client.ping)
         self._subscriber = declare(
             broker,
             stream=stream,
@@ -70,6 +72,7 @@ class Consumption:
             title=f"{group}:{stream}",
             description=f"{group} reads {stream}",
         )
+        self._reading.attach(self._subscriber)
         self._reclaimer = Reclaimer(
             client=client,
             stream=stream,
@@ -112,7 +115,12 @@ class Consumption:
 
     @property
     def alive(self) -> bool:
-        """Return True while entries are read; FastStream may stop reading for good and stay up."""
+        """Return True while entries are read."""
+        return self._running and not self._reading.failing
+
+    @property
+    def _running(self) -> bool:
+        """Return False if FastStream has stopped reading for good; it may do so and stay up."""
         tasks = self._subscriber.tasks
         return bool(self._subscriber.running) and any(not task.done() for task in tasks)
 
@@ -157,7 +165,7 @@ class Consumption:
         """Create the group again and go on after FastStream has stopped reading for good."""
         while True:
             await asyncio.sleep(_WATCH_S)
-            if self.alive:
+            if self._running:
                 continue
             try:
                 await self.prepare()

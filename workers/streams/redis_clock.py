@@ -1,10 +1,16 @@
 """Redis's clock, whose milliseconds begin each entry id."""
 
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from workers.common.errors import ClocksDiffer
 from workers.streams.redis_errors import redis_errors
+
+BOUND_S: Final = 60.0
+"""Largest difference between Redis's clock and a worker's at which events are judged, seconds."""
 
 
 async def redis_now_ms(client: Redis) -> int:
@@ -20,3 +26,54 @@ async def redis_now_ms(client: Redis) -> int:
 
 async def _time(client: Redis) -> Any:
     return await client.time()
+
+
+class RedisClock:
+    """Redis's clock, watched by this worker's own.
+
+    Redis's clock decides. The other clock decides nothing: while the two differ too much, one of
+    them is wrong, and whatever depends on the time has to wait.
+
+    Args:
+        client: a connection to the Redis of the streams.
+        own: this worker's clock, seconds since 1970.
+        bound_s: largest difference, seconds.
+    """
+
+    def __init__(
+        self, client: Redis, *, own: Callable[[], float] = time.time, bound_s: float = BOUND_S
+    ) -> None:
+        self._client = client
+        self._own = own
+        self._bound_s = bound_s
+
+    async def now_ms(self) -> int:
+        """Return Redis's time, milliseconds since 1970.
+
+        Raises:
+            RedisUnavailable: try again.
+            ClocksDiffer: try again; Redis's clock and this worker's differ by more than the bound.
+        """
+        before_s = self._own()
+        now_ms = await redis_now_ms(self._client)
+        after_s = self._own()
+        # The answer took a while: Redis read its clock at some time in between.
+        for way, seconds in (
+            ("ahead of", now_ms / 1000 - after_s),
+            ("behind", before_s - now_ms / 1000),
+        ):
+            if seconds > self._bound_s:
+                raise ClocksDiffer(
+                    f"redis's clock is {seconds:.0f} s {way} this worker's, more than "
+                    f"{self._bound_s:.0f} s: set the wrong one; nothing is read until they agree"
+                )
+        return now_ms
+
+    async def check(self) -> None:
+        """Return if the two clocks agree.
+
+        Raises:
+            RedisUnavailable: Redis does not give the time.
+            ClocksDiffer: they differ by more than the bound.
+        """
+        await self.now_ms()

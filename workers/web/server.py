@@ -11,10 +11,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from workers.common.errors import SettingsError
-from workers.web.head_deadline import HeadDeadline
+from workers.web.http_protocol import HttpProtocol
 from workers.web.socket_protocol import MAX_MESSAGE_BYTES, SocketProtocol
 
 _BACKLOG: Final = 128
+_UNSENT_BYTES: Final = 65_536
+"""Bytes that the system holds for a client before it sends them: more would hide how it reads."""
 _GRACE_S: Final = 5
 _PING_S: Final = 20.0
 _PONG_S: Final = 20.0
@@ -36,7 +38,8 @@ class HttpServer:
         host: a name or an address, IPv4 or IPv6.
         port: the port; 0 for any free one.
         trusted_proxies: proxies whose ``X-Forwarded-For`` is trusted.
-        max_connections: with this many, open sockets included, requests are answered 503.
+        max_connections: beyond this many, open sockets included, connections of the client who
+            has most are dropped, sockets excepted.
         variable: prefix of the settings that host and port come from.
     """
 
@@ -56,7 +59,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=HeadDeadline,
+                http=HttpProtocol,
                 limit_concurrency=max_connections,
                 ws=SocketProtocol,
                 ws_max_size=MAX_MESSAGE_BYTES,
@@ -118,6 +121,9 @@ def _bound(host: str, port: int, variable: str) -> socket.socket:
         ) from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Connections inherit it.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listening.bind(address)
         listening.listen(_BACKLOG)
         listening.setblocking(False)

@@ -13,11 +13,42 @@ _CUT_S: Final = 10.0
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Cuts a connection some seconds after its application is done with it.
+    """Cuts a connection some seconds after its application has ended or its client fell silent.
 
     A closing transport first sends what is buffered, which takes for ever if the client has stopped
-    reading.
+    reading. Before its socket is accepted, a connection may be dropped to make room.
     """
+
+    dropped = False
+    _since = 0.0
+
+    @property
+    def can_be_dropped(self) -> bool:
+        """See `workers.web.making_room.Droppable`."""
+        return not self.handshake_complete or self.close_sent
+
+    @property
+    def waiting_since(self) -> float:
+        """See `workers.web.making_room.Droppable`."""
+        return self._since
+
+    @property
+    def address(self) -> str:
+        """See `workers.web.making_room.Droppable`."""
+        # There is no scope before the handshake, nor after one that is no WebSocket's.
+        scope = getattr(self, "scope", None)
+        client = scope["client"] if scope else self.client
+        return client[0] if client else "unknown"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio's."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+
+    def keepalive_timeout(self) -> None:
+        """See uvicorn's."""
+        super().keepalive_timeout()
+        self.loop.call_later(_CUT_S, self.transport.abort)
 
     def on_task_complete(self, task: "asyncio.Task[None]") -> None:
         """See uvicorn's."""

@@ -53,7 +53,7 @@ async def test_given_responses_when_recorded_then_metrics_and_command_say_what_t
     late = rows[100:110]
     published = [row for row in rows if row not in late] + late
     port = free_port()
-    worker = start_worker(setting, "--role", "engine", HTTP_PORT=str(port), LOG_LEVEL="ERROR")
+    worker = start_worker(setting, "--role", "engine", HTTP_INNER_PORT=str(port), LOG_LEVEL="ERROR")
     try:
         await publish(setting.redis_url, published)
         await drained(setting.redis_url)
@@ -67,6 +67,7 @@ async def test_given_responses_when_recorded_then_metrics_and_command_say_what_t
     stored = await stored_rows(setting.dsn)
     assert len(stored) == len(rows)
     assert shown["parameters_version", ""] == 1
+    assert {("auc_by_concept", f"c-{n}") for n in range(6)} <= shown.keys()
     assert metric_differences(shown, stored, size=SIZE, size_of_concept=SIZE_OF_CONCEPT) == []
     page = tmp_path / "page.html"
     document = json.loads(await evaluated(setting, "--json", "--report", str(page)))

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,6 +10,7 @@ from redis.exceptions import NoPermissionError
 
 from contracts.streams import REJECTED, RESPONSES
 from tests.support.dead_letters import ACCEPTED, REDRIVEN, all_of, entries, reject, rejection
+from tests.support.redis_users import redis_user
 from workers.cli.rejected.choice import Choice
 from workers.cli.rejected.run import run_over
 from workers.common.errors import StreamRefused
@@ -161,24 +159,11 @@ async def test_given_letters_that_come_back_at_once_then_a_run_ends_all_the_same
     assert await redis.xlen(REJECTED) == 500
 
 
-@asynccontextmanager
-async def user(redis: Redis, redis_url: str, *rules: str) -> AsyncIterator[Redis]:
-    """A connection of a user that may do so much and no more."""
-    name = f"test-{uuid.uuid4().hex}"
-    server: Any = redis  # redis-py leaves its general command untyped
-    await server.execute_command("ACL", "SETUSER", name, "on", ">secret", *rules)
-    try:
-        async with Redis.from_url(redis_url, username=name, password="secret") as client:
-            yield client
-    finally:
-        await server.execute_command("ACL", "DELUSER", name)
-
-
 async def test_given_a_publisher_that_may_only_publish_then_it_can_forge_no_acceptance(
     redis: Redis, redis_url: str
 ) -> None:
     rules = ("resetkeys", f"~{RESPONSES}", "+xadd", "+select", "+client")
-    async with user(redis, redis_url, *rules) as publisher:
+    async with redis_user(redis, redis_url, *rules) as publisher:
         sent: Any = await publisher.xadd(RESPONSES, {"event": "{}", "redriven": "1"})
         for forged in (
             publisher.hset(ACCEPTED, sent, "1-0"),
@@ -196,7 +181,19 @@ async def test_given_a_user_that_may_send_but_not_note_then_nothing_is_sent(
 ) -> None:
     await reject(redis, 1)
     listed = await all_of(letters)
-    async with user(redis, redis_url, "allkeys", "+@all", "-hset") as limited:
+    async with redis_user(redis, redis_url, "allkeys", "+@all", "-hset") as limited:
+        with pytest.raises(StreamRefused):
+            await Redriver(limited).redrive(listed)
+    assert await redis.keys() == [REJECTED.encode()]
+
+
+async def test_given_no_right_to_the_origins_then_nothing_is_sent(
+    redis: Redis, redis_url: str, letters: DeadLetters
+) -> None:
+    await reject(redis, 1)
+    listed = await all_of(letters)
+    rules = ("allkeys", "+@all", "-hset", f"(+hset ~{REDRIVEN})")
+    async with redis_user(redis, redis_url, *rules) as limited:
         with pytest.raises(StreamRefused):
             await Redriver(limited).redrive(listed)
     assert await redis.keys() == [REJECTED.encode()]

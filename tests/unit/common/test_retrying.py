@@ -94,7 +94,7 @@ async def test_given_a_wait_that_is_given_up_then_nobody_is_said_to_wait() -> No
 
 def test_given_the_unavailable_then_each_names_its_server() -> None:
     servers = {kind("x").server for kind in Unavailable.__subclasses__()}  # type: ignore[call-arg]  # they take a reason alone
-    assert servers == {"redis", "ledger", "graph", "keys"}
+    assert servers == {"redis", "ledger", "graph", "keys", "clock"}
 
 
 async def test_given_a_server_that_came_back_when_others_may_still_wait_then_it_is_not_settled(

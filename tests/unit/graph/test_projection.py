@@ -1,13 +1,17 @@
 """The projection: an event that is wrong costs itself only, and says how often it came."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
+
+import pytest
 
 from contracts.mastery import MasteryChanged
 from contracts.streams import GRAPH_GROUP, MASTERY, REJECTED, UNLOCKED, shards
 from contracts.unlocked import ConceptUnlocked
 from tests.support.graph_events import mastery_changed
+from workers.common.errors import GraphRefused
 from workers.common.retrying import Retrying
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
@@ -118,4 +122,87 @@ async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_a
         "version": first.data.version,
         "at": first.data.answered_at,
     }
+    await redis.close()
+
+
+class _Unhurried:
+    """Projects nothing until it is told how; notes the entries it was given."""
+
+    def __init__(self, answer: Callable[[], Awaitable[None]]) -> None:
+        self._answer = answer
+        self.projected: list[str] = []
+
+    async def project(self, _: Sequence[MasteryChanged], entries: Sequence[str]) -> list[Unlocked]:
+        self.projected += entries
+        await self._answer()
+        return []
+
+
+async def _projection(
+    redis: EmbeddedRedis, streams: Sequence[str], projector: _Unhurried
+) -> Projection:
+    """A projection of streams that each hold one delivered entry, 1-1."""
+    client = redis.client()
+    for stream in streams:
+        event = mastery_changed("student-1").model_dump_json()
+        await client.xadd(stream, {"event": event}, id="1-1")
+        await client.xgroup_create(stream, GRAPH_GROUP, id="0")
+        await client.xreadgroup(GRAPH_GROUP, "here", {stream: ">"})
+    return Projection(
+        projector=cast("Projector", projector),
+        graph=cast("Graph", _Graph()),
+        publisher=Publisher(client, GRAPH_GROUP),
+        isolation=PoisonIsolation(Tries(client), Retrying(), 2, first_pause_s=0.001),
+        retrying=Retrying(),
+    )
+
+
+def _batch(stream: str) -> RawBatch:
+    event = mastery_changed("student-1").model_dump_json().encode()
+    return RawBatch(stream, [RawEntry("1-1", {b"event": event})])
+
+
+async def test_given_equal_ids_in_two_shards_then_both_are_projected() -> None:
+    redis, gate = EmbeddedRedis(), asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    projector = _Unhurried(wait)
+    one, other = shards(2)
+    projection = await _projection(redis, [one.mastery, other.mastery], projector)
+
+    tasks = [
+        asyncio.create_task(projection.submit(Route.of_mastery(shard), _batch(shard.mastery)))
+        for shard in (one, other, one)
+    ]
+    while not projector.projected:
+        await asyncio.sleep(0.001)
+    assert projection.in_flight(one.mastery) == projection.in_flight(other.mastery) == {"1-1"}
+    gate.set()
+    await asyncio.gather(*tasks)
+
+    assert sorted(projector.projected) == [f"{one.mastery}/1-1", f"{other.mastery}/1-1"]
+    assert not projection.in_flight(one.mastery)
+    assert not projection.in_flight(other.mastery)
+    await redis.close()
+
+
+async def test_given_a_graph_that_refuses_then_the_projection_stops() -> None:
+    redis = EmbeddedRedis()
+
+    async def refuse() -> None:
+        raise GraphRefused("the graph refuses")
+
+    projector = _Unhurried(refuse)
+    (shard,) = shards(0)
+    projection = await _projection(redis, [shard.mastery], projector)
+
+    await projection.submit(Route.of_mastery(shard), _batch(shard.mastery))
+    await projection.submit(Route.of_mastery(shard), _batch(shard.mastery))
+
+    with pytest.raises(GraphRefused):
+        await projection.until_failed()
+    assert len(projector.projected) == 1
+    assert (await redis.client().xpending(shard.mastery, GRAPH_GROUP))["pending"] == 1
     await redis.close()

@@ -92,25 +92,41 @@ def test_given_no_token_then_it_is_demanded() -> None:
     assert unauthenticated(token_event(token_claims(), None)).refusal.field == "data.token"
 
 
+@pytest.mark.parametrize(("at_s", "good"), [(3_600 + 59, True), (3_600 + 60, False)])
+def test_given_a_token_then_its_expiry_is_judged_at_the_entry(at_s: int, good: bool) -> None:
+    one = _judged({}, at_s, now_s=6 * 86_400)
+    assert isinstance(one, Admitted if good else Rejection)
+
+
 @pytest.mark.parametrize(
-    ("changes", "at_s", "good"),
+    ("changes", "now_s", "good"),
     [
-        ({}, 3_600 + 59, True),
-        ({}, 3_600 + 60, False),
         ({}, -60, True),
         ({}, -61, False),
         ({"nbf": NOW_MS // 1000 + 100}, 40, True),
         ({"nbf": NOW_MS // 1000 + 100}, 39, False),
     ],
 )
-def test_given_a_token_then_its_times_are_judged_when_the_event_entered_the_stream(
-    changes: dict[str, Any], at_s: int, good: bool
+def test_given_a_token_then_its_beginning_is_judged_at_present(
+    changes: dict[str, Any], now_s: int, good: bool
 ) -> None:
+    for at_s in (now_s, now_s - 600):
+        one = _judged(changes, at_s, now_s=now_s)
+        assert isinstance(one, Admitted if good else Rejection)
+
+
+@pytest.mark.parametrize(("now_s", "good"), [(3_600 + 59, True), (3_600 + 60, False)])
+def test_given_an_id_to_come_then_the_expiry_is_judged_at_present(now_s: int, good: bool) -> None:
+    one = _judged({}, 86_400, now_s=now_s)
+    assert isinstance(one, Admitted if good else Rejection)
+
+
+def _judged(changes: dict[str, Any], at_s: int, *, now_s: int) -> Judged:
+    """Judge at `now_s` an event with an id of `at_s`, both in seconds after its token's issue."""
     issued_s = NOW_MS // 1000
     claims = token_claims(**{"iat": issued_s, "exp": issued_s + 3_600, **changes})
-    event = token_event(claims, ES256.sign(claims), number=-120)
-    verdict = judge(event, at_ms=NOW_MS + 1000 * at_s, now_ms=NOW_MS + 6 * 86_400_000)
-    assert isinstance(verdict, Admitted if good else Rejection)
+    event = token_event(claims, ES256.sign(claims), number=-1_000)
+    return judge(event, at_ms=NOW_MS + 1000 * at_s, now_ms=NOW_MS + 1000 * now_s)
 
 
 def test_given_an_unknown_key_then_the_entry_waits_since_it_was_added() -> None:

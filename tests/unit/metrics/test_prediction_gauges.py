@@ -1,9 +1,11 @@
 """Gauges of the predictions, fed where responses are applied; and what the log says of drift."""
 
 import math
+import re
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from tests.support.doubles import admitted, record, recorder
@@ -26,7 +28,7 @@ def fed(metrics: EngineMetrics, pairs: Any) -> None:
 
 
 def test_given_no_prediction_then_gauges_are_there_without_a_number() -> None:
-    metrics = EngineMetrics("1")
+    metrics = EngineMetrics("1", by_concept=True)
     for measure in ("auc", "log_loss", "brier", "ece"):
         assert math.isnan(shown(metrics, measure))
         assert math.isnan(shown(metrics, f"{measure}_by_concept", concept="other"))
@@ -42,7 +44,7 @@ def test_given_no_prediction_then_gauges_are_there_without_a_number() -> None:
 
 
 def test_given_predictions_then_their_measures_are_shown_in_each_group() -> None:
-    metrics = EngineMetrics("1")
+    metrics = EngineMetrics("1", by_concept=True)
     fed(metrics, [told(0.8, 1.0, ["a"]), told(0.6, 0.0, ["b"], attempts=7), told(0.7, 1.0, ["b"])])
 
     assert shown(metrics, "auc") == 1.0
@@ -53,6 +55,21 @@ def test_given_predictions_then_their_measures_are_shown_in_each_group() -> None
     assert shown(metrics, "log_loss_by_concept", concept="a") == pytest.approx(-math.log(0.8))
     assert shown(metrics, "parameters_version") == 1
     assert shown(metrics, "misfit", kind="bias") == pytest.approx(-0.1 / 3, rel=1e-2)
+
+
+def test_given_metrics_for_anybody_then_no_label_is_a_name_of_a_concept() -> None:
+    metrics = EngineMetrics("1")
+    with capture_logs() as logs:
+        fed(metrics, [told(0.8, 1.0, ["secret-name"])])
+        fed(metrics, stream(4_000, seed=1, shift=0.2))
+
+    text = generate_latest(metrics.registry).decode()
+    assert "concept=" not in text
+    assert "secret-name" not in text
+    assert not re.search(r'"c\d"', text)
+    assert shown(metrics, "answers") > 0
+    assert shown(metrics, "drift_concepts", kind="bias") == 3
+    assert {one["concept_id"] for one in logs} >= {"c0", "c1", "c2"}
 
 
 def test_given_a_drift_then_it_is_shown_and_told_once_and_its_end_too() -> None:

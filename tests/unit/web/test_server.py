@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from workers.common.errors import SettingsError
 from workers.web import head_deadline
@@ -137,14 +138,17 @@ async def test_given_a_head_that_never_ends_when_its_time_is_over_then_the_conne
         await server.stop()
 
 
-async def test_given_as_many_connections_as_may_be_when_one_more_asks_then_it_is_told_so() -> None:
+async def test_given_as_many_connections_as_may_be_when_one_more_asks_then_it_is_served() -> None:
     server = HttpServer(_APP, "127.0.0.1", 0, max_connections=2)
     await server.start()
+    where = ("127.0.0.1", server.port)
     try:
-        _, idle = await asyncio.open_connection("127.0.0.1", server.port)
-        async with httpx.AsyncClient() as client:
-            answer = await client.get(f"http://127.0.0.1:{server.port}/")
-        assert answer.status_code == 503
-        idle.close()
+        with socket.create_connection(where, 30) as first, socket.create_connection(where, 30):
+            with capture_logs() as logs:
+                async with httpx.AsyncClient() as client:
+                    answer = await client.get(f"http://127.0.0.1:{server.port}/")
+            assert answer.text == "hello"
+            assert first.recv(1) == b""
+            assert [(line["dropped"], line["open"], line["most"]) for line in logs] == [(1, 3, 2)]
     finally:
         await server.stop()

@@ -302,7 +302,7 @@ def _failing(action: str) -> Iterator[None]:
             f"{action}: {error}; migrate as the owner of the database (on Supabase: postgres)"
         ) from error
     except asyncpg.PostgresError as error:
-        meaning = ledger_error(error.sqlstate or "XX000", str(error))
+        meaning = ledger_error(error.sqlstate or "no state", str(error))
         if isinstance(meaning, LedgerUnavailable):
             raise meaning from error
         raise MigrationError(f"{action}: {error} (SQLSTATE {error.sqlstate})") from error

@@ -18,6 +18,8 @@ _TRANSACTION_POOLER_PORT: Final = 6543
 
 _CONNECT_S: Final = 5.0
 """The longest wait for a connection: once the network is back, the next try is soon."""
+_SPENT: Final = frozenset(("0A000", "25P02"))
+"""SQLSTATEs after which a connection, or the pooler's behind it, is not used again."""
 _RELEASE_S: Final = 1.0
 """The time that an abandoned call gives the server to cancel it, before it disconnects."""
 
@@ -79,6 +81,10 @@ class DirectLedger(SqlLedger):
             connection = await pool.acquire(timeout=self._timeout_s)
             try:
                 answer = await connection.fetchval(statement, encoded(document).decode())
+            except asyncpg.PostgresError as error:
+                if error.sqlstate in _SPENT:
+                    connection.terminate()
+                raise
             finally:
                 # It closes a connection that does not answer; the answer or error stays the same.
                 with suppress(*LIBRARY_ERRORS):
@@ -98,7 +104,7 @@ def from_asyncpg(error: Exception) -> MasteryError:
     """Translate one of `LIBRARY_ERRORS`."""
     reason = str(error) or type(error).__name__
     if isinstance(error, asyncpg.PostgresError):
-        return ledger_error(error.sqlstate or "XX000", reason)
+        return ledger_error(error.sqlstate or "no state", reason)
     if isinstance(error, asyncpg.DataError):
         return Unstorable(reason)
     if isinstance(error, _MISCONFIGURED):

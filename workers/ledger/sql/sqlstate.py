@@ -17,6 +17,8 @@ _CANCELLED: Final = "57014"
 """The statement was cancelled, as a rule by `statement_timeout`."""
 _PASSING: Final = (
     "08",  # connection exceptions
+    "0A000",  # a plan made before a migration, or kept by a pooler
+    "25P02",  # failed transaction that a pooler handed on
     "25006",  # read-only transaction: a failover is under way
     "25P03",  # idle in transaction for too long
     "25P04",  # transaction took too long
@@ -25,6 +27,7 @@ _PASSING: Final = (
     "55",  # object not in prerequisite state: lock not available
     "57",  # operator intervention: shutdown, cancelled by timeout
     "58",  # system error: I/O
+    "XX000",  # what Supabase's pooler answers when it is busy or has lost its database
 )
 _OF_THE_DATA: Final = ("21", "22", "23", "54")
 """Cardinality, data, integrity and size: the data to store is at fault."""

@@ -14,6 +14,12 @@ for i, wanted in ipairs({'stream', 'hash', 'stream', 'hash'}) do
   end
 end
 
+-- Whoever may send but not note would send again and again.
+for _, key in ipairs({KEYS[2], KEYS[4]}) do
+  redis.call('HSET', key, 'probe', '')
+  redis.call('HDEL', key, 'probe')
+end
+
 local answers = {}
 for at = 3, #ARGV, 3 do
   local letter, first, event = ARGV[at], ARGV[at + 1], ARGV[at + 2]
@@ -23,13 +29,7 @@ for at = 3, #ARGV, 3 do
   elseif #redis.call('XRANGE', KEYS[1], letter, letter) == 0 then
     answers[#answers + 1] = {'gone', ''}
   else
-    -- Noted before it is sent: whoever may send but not note would send again and again.
-    redis.call('HSET', KEYS[2], letter, first)
-    local sent = redis.pcall('XADD', KEYS[3], '*', ARGV[1], event, ARGV[2], '1')
-    if type(sent) == 'table' then
-      redis.call('HDEL', KEYS[2], letter)
-      return sent
-    end
+    local sent = redis.call('XADD', KEYS[3], '*', ARGV[1], event, ARGV[2], '1')
     redis.call('HSET', KEYS[2], letter, sent)
     redis.call('HSET', KEYS[4], sent, first)
     answers[#answers + 1] = {'sent', sent}

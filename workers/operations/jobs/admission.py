@@ -90,7 +90,8 @@ class JobAdmission:
             KeyUnknown: a key set newer than the entry has to decide.
         """
         event = self._decoder.decode(entry)
-        entered_at_s = entered_ms(entry.first_id) / 1000
+        # Redis gives out ids in the future long after its clock was ahead for a moment.
+        entered_at_s = min(entered_ms(entry.first_id), now_ms) / 1000
         # Publishers may choose an id in the future; the wait must not begin there.
         since_ms = min(entry.entered_ms, now_ms)
         if now_ms - since_ms > self.max_queue_age_s * 1000:
@@ -102,7 +103,9 @@ class JobAdmission:
         if self.schedule is not None and event.source == SCHEDULED:
             asked = self.schedule.admit(event, now_ms)
             return AdmittedJob(asked, parameters_of(event.data.kind, {}), event.correlationid)
-        identity = self.authenticator.authenticate(event.data, entered_at_s, since_ms)
+        identity = self.authenticator.authenticate(
+            event.data, entered_at_s, since_ms, now_ms / 1000
+        )
         require_job_role(identity, self.roles)
         data = event.data
         try:

@@ -22,7 +22,7 @@ from workers.publishing.rejection_event import rejection_event
 from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, RawEntry
 from workers.streams.poison import PoisonRetry, described
-from workers.streams.redis_clock import redis_now_ms
+from workers.streams.redis_clock import RedisClock, redis_now_ms
 from workers.streams.route import Route
 from workers.streams.tries import Tries
 
@@ -84,6 +84,7 @@ class JobRunner:
         self._publisher = publisher
         self._retrying = retrying
         self._client = client
+        self._clock = RedisClock(client)
         self._keys = keys
         self._route = Route.of_jobs(rejected)
         self._max_attempts = max_attempts
@@ -182,7 +183,7 @@ class JobRunner:
 
     async def _process(self, entry: RawEntry, deliveries: int) -> None:
         try:
-            now_ms = await self._retrying.call(lambda: redis_now_ms(self._client))
+            now_ms = await self._retrying.call(self._clock.now_ms)
             job = self._admission.judge(entry, now_ms)
             record = await self._retrying.call(
                 lambda: self._records.open(job.request, entry_id=entry.entry_id)

@@ -18,8 +18,8 @@ for at = 3, #ARGV do
   if ARGV[2] ~= 'force' and pending(id) then
     held[#held + 1] = id
   else
-    redis.pcall('XACK', KEYS[1], ARGV[1], id)
     gone = gone + redis.call('XDEL', KEYS[1], id)
+    redis.pcall('XACK', KEYS[1], ARGV[1], id)
     for key = 2, #KEYS do
       redis.call('HDEL', KEYS[key], id)
     end

@@ -1,7 +1,6 @@
 """Limit the requests of a subject and of an address."""
 
 import asyncio
-import ipaddress
 import math
 import time
 from typing import Final
@@ -16,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workers.streams.redis_errors import LIBRARY_ERRORS
+from workers.web.limits.customers import customer_of
 from workers.web.requests import GUARDED, error_response
 
 _log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class Rates:
 
         All addresses of one IPv6 /64 network, which belongs to one customer, count as one.
         """
-        return await self._take(self._address, "address", _customer(address))
+        return await self._take(self._address, "address", customer_of(address))
 
     async def _take(self, item: RateLimitItem, *key: str) -> int | None:
         if time.monotonic() >= self._alone_until:
@@ -121,15 +121,3 @@ async def _hit(
         return None
     stats = await limiter.get_window_stats(item, *key)
     return max(1, math.ceil(stats.reset_time - time.time()))
-
-
-def _customer(address: str) -> str:
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)

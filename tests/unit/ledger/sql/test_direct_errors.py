@@ -21,6 +21,7 @@ WAIT, ALONE, STOP = LedgerUnavailable, Unstorable, LedgerRefused
 # By class of SQLSTATE, PostgreSQL manual, appendix A; those of a longer key first.
 MEANING: dict[str, type[MasteryError]] = {
     "00": STOP, "01": STOP, "02": STOP, "03": STOP, "08": WAIT, "09": STOP, "0A": STOP,
+    "0A000": WAIT, "25P02": WAIT, "XX000": WAIT,
     "0B": STOP, "0F": STOP, "0L": STOP, "0P": STOP, "0Z": STOP, "10": STOP, "20": STOP,
     "21": ALONE, "22": ALONE, "23": ALONE, "24": STOP, "25": STOP, "25006": WAIT, "25P03": WAIT,
     "25P04": WAIT, "26": STOP, "27": STOP, "28": STOP, "2B": STOP, "2D": STOP, "2F": STOP,
@@ -115,7 +116,7 @@ def test_given_what_asyncpg_lets_through_then_it_means_something(
         ("3F000", "mastery migrate up"),
         ("26000", "port 6543"),
         ("42P05", "port 6543"),
-        ("XX000", "log of Postgres"),
+        ("XX001", "log of Postgres"),
     ],
 )
 def test_given_a_refusal_then_its_remedy_is_named(state: str, remedy: str) -> None:

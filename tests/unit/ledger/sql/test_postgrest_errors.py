@@ -151,7 +151,10 @@ async def answering(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[httpx
         # PostgREST whose connection to the database broke within the call.
         (httpx.Response(400, json={"code": "", "message": "", "details": None}), WAIT),
         (httpx.Response(409, json={"code": "23505", "message": "twice"}), ALONE),
-        (httpx.Response(500, json={"code": "XX000", "message": "oh"}), STOP),
+        (httpx.Response(500, json={"code": "XX000", "message": "oh"}), WAIT),
+        (httpx.Response(500, json={"code": "25P02", "message": "oh"}), WAIT),
+        (httpx.Response(500, json={"code": "0A000", "message": "oh"}), WAIT),
+        (httpx.Response(500, json={"code": "XX001", "message": "oh"}), STOP),
     ],
 )
 async def test_given_an_answer_of_a_gateway_then_it_means_something(

@@ -119,11 +119,13 @@ async def test_given_a_key_not_known_yet_when_taken_then_the_job_waits_for_newer
             return None
 
     class Tokens:
-        def authenticate(self, data: Any, entered_at_s: float, since_ms: int) -> Identity:
+        def authenticate(
+            self, data: Any, entered_at_s: float, since_ms: int, now_s: float | None = None
+        ) -> Identity:
             if keys.asked is None:
                 raise KeyUnknown
             assert keys.asked >= since_ms
-            return TRUSTED.authenticate(data, entered_at_s)
+            return TRUSTED.authenticate(data, entered_at_s, now_s=now_s)
 
     keys = Keys()
     world.runner = runner_of(world.redis, world.ledger, world.graph, Tokens(), keys)
@@ -147,11 +149,13 @@ async def test_given_an_issuer_away_when_a_key_is_unknown_then_its_job_alone_wai
             return None
 
     class Tokens:
-        def authenticate(self, data: Any, entered_at_s: float, since_ms: int) -> Identity:
+        def authenticate(
+            self, data: Any, entered_at_s: float, since_ms: int, now_s: float | None = None
+        ) -> Identity:
             if keys.away and data.job_id == uuid_of("job", 1):
                 raise KeyUnknown
             assert since_ms
-            return TRUSTED.authenticate(data, entered_at_s)
+            return TRUSTED.authenticate(data, entered_at_s, now_s=now_s)
 
     keys = Keys()
     world.runner = runner_of(world.redis, world.ledger, world.graph, Tokens(), keys)
