@@ -37,7 +37,7 @@ async def test_given_several_learners_when_one_conflicts_then_the_others_are_app
         *(folded(key, state, log[2:]) for key, state, log in zip(keys, states, logs, strict=True)),
     )
 
-    assert [type(answer) for answer in answers] == [Committed, Loaded, Committed]
+    assert [type(answer) for answer in answers] == [Committed, Conflict, Committed]
     await assert_stored(ledger, keys[0], logs[0][2:])
     await assert_stored(ledger, keys[1], logs[1][:2])
     await assert_stored(ledger, keys[2], logs[2][2:])
