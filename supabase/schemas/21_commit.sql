@@ -18,6 +18,7 @@
 --                          version of the parameters
 --      w_start, w_count    rate windows to keep for each learner, null: as they are
 --      every, b_*, n_*, t_of   changes of snapshots
+--      unchecked           of each learner: a response may be in the log already; it then is a conflict
 -- Out: versions   of each response, null in a conflict
 --      conflicts  numbers of the learners in conflict
 create function public.mastery_commit(jsonb) returns json
@@ -37,6 +38,7 @@ declare
   last constant int[] := (request ->> 'last_by')::int[];
   w_start constant text[] := (request ->> 'w_start')::text[];
   w_count constant text[] := (request ->> 'w_count')::text[];
+  unchecked constant boolean[] := (request ->> 'unchecked')::boolean[];
   agreed boolean[] := array_fill(false, array[cardinality(tenants)]);
   parameters constant int := (request ->> 'parameters_version')::int;
   active int;
@@ -77,6 +79,20 @@ begin
       agreed[n] := false;
       delete from mastery.learners l
        where l.tenant_id = tenants[n] and l.student_id = students[n] and l.version = 0;
+    end loop;
+  end if;
+
+  -- Under the locks nobody else can bring the response into the log.
+  if request ? 'unchecked' then
+    for n in
+      select distinct r.learner
+        from unnest(r_of, (load ->> 'r_id')::uuid[]) as r(learner, id),
+             lateral (select from public.student_responses s
+                       where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
+                         and s.response_id = r.id offset 0) as s
+       where unchecked[r.learner]
+    loop
+      agreed[n] := false;
     end loop;
   end if;
 

@@ -73,6 +73,19 @@ def split_by_limit(entries: Entries, counts: Counts, limit: RateLimit | None) ->
     return LimitSplit(fitting, over, later)
 
 
+def over_in(entries: Entries, counts: Counts, limit: RateLimit | None) -> bool:
+    """Return True if the counts do not show each response within the limit."""
+    if limit is None:
+        return False
+    windows = [arrival_of(first, limit).window for first, *_ in entries.values()]
+    oldest = min(counts.kept, default=None)
+    return any(
+        window is not None
+        and ((oldest is not None and window < oldest) or counts.of(window) + more > limit.most)
+        for window, more in Counter(windows).items()
+    )
+
+
 def counted(arrivals: list[Arrival]) -> Mapping[int, int]:
     """Count responses by window; responses that count nowhere are left out."""
     return Counter(arrival.window for arrival in arrivals if arrival.window is not None)

@@ -10,7 +10,8 @@ from workers.common.retrying import NoRetry, Retrying
 from workers.engine.folding import fold_in_turns, replay_in_turns
 from workers.engine.group import LearnerGroup, owner_name
 from workers.engine.halving import halving
-from workers.engine.rate_limiting import arrival_of, counted
+from workers.engine.learner_cache import LearnerCache
+from workers.engine.rate_limiting import arrival_of, counted, over_in
 from workers.engine.registered_names import Registry
 from workers.engine.settling import Settling
 from workers.estimation.fold import Folded, FoldTask
@@ -47,6 +48,7 @@ class Recorder:
         meter: counts, and measures each step.
         rate_limit: the most responses of a learner in a window; None: no limit.
         registry: knows the registered items and concepts; None: any may be used.
+        cache: keeps states, so that most loads are skipped.
 
     Attributes:
         settling: settles entries by what the ledger answers.
@@ -61,6 +63,7 @@ class Recorder:
         meter: Meter,
         rate_limit: RateLimit | None = None,
         registry: Registry | None = None,
+        cache: LearnerCache | None = None,
     ) -> None:
         self._ledger = ledger
         self._versions = versions_of(parameters)
@@ -68,6 +71,7 @@ class Recorder:
         self._meter = meter
         self._rate_limit = rate_limit
         self._registry = registry
+        self._cache = cache or LearnerCache()
         self.settling = Settling(rate_limit, registry, meter)
 
     def without_retry(self) -> "Recorder":
@@ -79,6 +83,7 @@ class Recorder:
             meter=self._meter,
             rate_limit=self._rate_limit,
             registry=self._registry,
+            cache=self._cache,
         )
 
     async def ping(self) -> None:
@@ -106,7 +111,7 @@ class Recorder:
         """
         # Without its log a learner who took too long may load in time.
         most_answers = 0 if any(group.slow for group in groups) else MOST_ANSWERS
-        await self._load([group for group in groups if group.loaded is None], most_answers)
+        await self._load(self._not_in_cache(groups), most_answers)
         while len(active := {g.state.active_version for g in groups if g.loaded is not None}) > 1:
             await self._load(groups, most_answers)
         if not active:
@@ -150,7 +155,30 @@ class Recorder:
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
         """Commit in one transaction; in smaller ones if it takes too long."""
         with self._meter.stage("commit"):
-            return await halving(self._ledger.commit, commits, self._retrying)
+            answers = await halving(self._ledger.commit, commits, self._retrying)
+        for commit, answer in zip(commits, answers, strict=True):
+            if isinstance(answer, Committed):
+                self._cache.keep_committed(commit, answer.versions[-1])
+            else:
+                self._cache.drop(commit.folded.key)
+        return answers
+
+    def _not_in_cache(self, groups: Sequence[LearnerGroup]) -> list[LearnerGroup]:
+        """Give learners their states from the cache; return those that have to be loaded.
+
+        The cache does not prove rate counts, so a learner over the limit is loaded.
+        """
+        missing, limit = [], self._rate_limit
+        for group in groups:
+            if group.loaded is None:
+                loaded = self._cache.loaded(
+                    group.key, group.responses(), self._versions.active.version
+                )
+                if loaded is None or over_in(group.entries, loaded.counts, limit):
+                    missing.append(group)
+                else:
+                    group.loaded = loaded
+        return missing
 
     async def _load(self, groups: Sequence[LearnerGroup], most_answers: int) -> None:
         if not groups:
@@ -173,6 +201,8 @@ class Recorder:
             answers = await halving(request, touched, self._retrying, too_slow=lambda _: None)
         for group, loaded in zip(groups, answers, strict=True):
             group.loaded, group.slow = loaded, loaded is None
+            if loaded is not None:
+                self._cache.keep_loaded(group.key, loaded)
 
     async def _page(self, key: LearnerKey, after: Position | None, limit: int) -> LogPage:
         async def request() -> LogPage:
@@ -202,6 +232,7 @@ class Recorder:
             arrivals,
             group.state.counts.after(added) if added else None,
             interval_ends(group.state.responses, folded),
+            group.state.from_cache,
         )
 
 

@@ -101,6 +101,7 @@ class Loaded:
         older: number of responses in the touched windows that are older.
         erasure: the learner's erasure, if there was one.
         active_version: version of the active parameters; 1 is the built-in one.
+        from_cache: True if the ledger was not asked: `recorded` and `erasure` are not known.
     """
 
     learner: Learner
@@ -111,6 +112,7 @@ class Loaded:
     older: dict[int, int] = field(default_factory=dict)
     erasure: Erasure | None = None
     active_version: int = 1
+    from_cache: bool = False
 
     @property
     def log(self) -> list[Response] | None:
@@ -138,6 +140,7 @@ class Commit:
         arrivals: one per response; None skips rate counts and the check for erasures.
         kept: the new counts of the newest rate windows; None leaves them as they are.
         snapshot: True to take a snapshot of the state after this commit.
+        unchecked: True if a response may be in the log already; the learner then is a conflict.
         outcomes: the outcome document of each response, as it is stored and published.
     """
 
@@ -146,6 +149,7 @@ class Commit:
     arrivals: list[Arrival] | None = None
     kept: dict[int, int] | None = None
     snapshot: bool = False
+    unchecked: bool = False
     outcomes: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:

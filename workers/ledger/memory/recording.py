@@ -76,8 +76,12 @@ class MemoryRecording(MemoryTables, RecordingLedger):
             return False
         if commit.folded.learner.parameters_version != self._activation.version:
             return False
-        account = self._accounts.get(commit.folded.key)
-        return commit.folded.learner.version == (0 if account is None else account.version)
+        account = self._accounts.get(commit.folded.key) or Account()
+        if commit.unchecked and any(
+            response.response_id in account.log for response in commit.folded.responses
+        ):
+            return False
+        return commit.folded.learner.version == account.version
 
     def _check(self, commit: Commit) -> None:
         account = self._accounts.get(commit.folded.key) or Account()

@@ -11,7 +11,7 @@ from workers.estimation.learner import (
     SessionState,
 )
 from workers.ledger.exchange import Commit, Committed, Conflict
-from workers.ledger.sql.arrays import moments, plain, texts
+from workers.ledger.sql.arrays import booleans, moments, plain, texts
 from workers.ledger.sql.documents import Document
 from workers.ledger.sql.load import load_request
 from workers.ledger.sql.snapshots import change_columns
@@ -56,7 +56,14 @@ def commit_request(commits: Sequence[Commit], outcomes: Sequence[bytes]) -> Docu
         **_abilities(commits, first_of),
         **_sessions(commits, first_of),
         **_snapshots(commits),
+        **_unchecked(commits),
     }
+
+
+def _unchecked(commits: Sequence[Commit]) -> Document:
+    if not any(commit.unchecked for commit in commits):
+        return {}
+    return {"unchecked": booleans(commit.unchecked for commit in commits)}
 
 
 def _snapshots(commits: Sequence[Commit]) -> Document:

@@ -1,0 +1,170 @@
+"""States of the learners that this worker loaded or committed last, so that most loads are skipped.
+
+A state may be stale, because another worker or a correction changed the learner. The commit
+compares versions, so a stale state is a conflict, and the learner is loaded.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from workers.estimation.learner import Learner, LearnerKey, Response
+from workers.ledger.exchange import Commit, Loaded
+
+_MOST_PARTS: Final = 100_000
+"""States of concepts, abilities and sessions that are kept, some 50 MB."""
+
+State = TypeVar("State")
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is known of a learner.
+
+    Args:
+        learner: the parts that are known.
+        responses: number of responses in the log; None if they were never counted.
+        counts: number of responses in each of the newest rate windows.
+        all_states: True if a concept or scale that is missing in `learner` has no answer.
+        all_sessions: True if a session that is missing in `learner` has no answer.
+    """
+
+    learner: Learner
+    responses: int | None
+    counts: dict[int, int]
+    all_states: bool
+    all_sessions: bool
+
+    @property
+    def parts(self) -> int:
+        """Number of the states that are known, and 1."""
+        learner = self.learner
+        return 1 + len(learner.concepts) + len(learner.abilities) + len(learner.sessions)
+
+
+class LearnerCache:
+    """Keeps states of learners within a bound; the least recently used go first.
+
+    Args:
+        most_parts: the most states of concepts, abilities and sessions that are kept.
+    """
+
+    def __init__(self, most_parts: int = _MOST_PARTS) -> None:
+        self._most_parts = most_parts
+        self._parts = 0
+        self._kept: OrderedDict[LearnerKey, _Kept] = OrderedDict()
+
+    def loaded(
+        self, key: LearnerKey, responses: Sequence[Response], active_version: int
+    ) -> Loaded | None:
+        """Return what a load would, without looking whether the responses are in the log.
+
+        Args:
+            key: the learner.
+            responses: responses about to be applied.
+            active_version: version of the active parameters, as far as this worker knows.
+
+        Returns:
+            The state; None if a part of it is unknown, or a response is late.
+        """
+        kept = self._kept.get(key)
+        if kept is None or kept.learner.parameters_version != active_version:
+            return None
+        whole, last = kept.learner, kept.learner.last
+        if last is None or any(response.position < last for response in responses):
+            return None
+        concepts = _part(
+            whole.concepts, (c for r in responses for c in r.concept_ids), kept.all_states
+        )
+        abilities = _part(whole.abilities, (r.scale for r in responses), kept.all_states)
+        sessions = _part(
+            whole.sessions,
+            (r.session_id for r in responses if r.session_id is not None),
+            kept.all_sessions,
+        )
+        if concepts is None or abilities is None or sessions is None:
+            return None
+        self._kept.move_to_end(key)
+        learner = Learner(whole.version, last, active_version, concepts, abilities, sessions)
+        return Loaded(
+            learner,
+            kept=dict(kept.counts),
+            active_version=active_version,
+            responses=kept.responses,
+            from_cache=True,
+        )
+
+    def keep_loaded(self, key: LearnerKey, loaded: Loaded) -> None:
+        """Keep a state that the ledger returned."""
+        self.drop(key)
+        learner, new = loaded.learner, loaded.learner.version == 0
+        if loaded.erasure is None:
+            self._keep(
+                key,
+                _Kept(
+                    Learner(
+                        learner.version,
+                        learner.last,
+                        learner.parameters_version,
+                        dict(learner.concepts),
+                        dict(learner.abilities),
+                        dict(learner.sessions),
+                    ),
+                    loaded.responses,
+                    dict(loaded.kept),
+                    all_states=new or loaded.log is not None,
+                    all_sessions=new,
+                ),
+            )
+
+    def keep_committed(self, commit: Commit, version: int) -> None:
+        """Bring a state that is kept up to a commit that was applied.
+
+        Args:
+            commit: the commit.
+            version: the learner's version after it.
+        """
+        folded = commit.folded
+        kept = self._kept.get(folded.key)
+        if kept is None or kept.learner.version != folded.learner.version:
+            self.drop(folded.key)
+            return
+        self.drop(folded.key)
+        learner, new = kept.learner, folded.learner
+        learner.version, learner.last = version, new.last
+        learner.parameters_version = new.parameters_version
+        learner.concepts.update(new.concepts)
+        learner.abilities.update(new.abilities)
+        learner.sessions.update(new.sessions)
+        if commit.kept is not None:
+            kept.counts = dict(commit.kept)
+        if kept.responses is not None:
+            kept.responses += len(folded.responses)
+        self._keep(folded.key, kept)
+
+    def drop(self, key: LearnerKey) -> None:
+        """Forget a learner."""
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._parts -= kept.parts
+
+    def _keep(self, key: LearnerKey, kept: _Kept) -> None:
+        self._kept[key] = kept
+        self._parts += kept.parts
+        while self._parts > self._most_parts and self._kept:
+            self.drop(next(iter(self._kept)))
+
+
+def _part(
+    known: Mapping[str, State], names: Iterable[str], everything: bool
+) -> dict[str, State] | None:
+    """Return the named states; None if one of them is unknown."""
+    part = {}
+    for name in names:
+        state = known.get(name)
+        if state is not None:
+            part[name] = state
+        elif not everything:
+            return None
+    return part
