@@ -11,7 +11,7 @@ from tests.support.repair_steps import VOID
 from workers.estimation.learner import LearnerKey, Position, Response
 from workers.estimation.replay import replay
 from workers.estimation.snapshots import EVERY
-from workers.ledger.exchange import Committed, Touched
+from workers.ledger.exchange import Committed, Conflict, Touched
 from workers.ledger.protocol import Ledger
 from workers.operations.repair.rewriting import rewriting
 
@@ -187,3 +187,22 @@ async def test_given_a_long_history_then_few_snapshots_are_kept(
     assert len(kept) <= 20
     gaps = [(later - earlier, length - later) for earlier, later in pairwise(kept)]
     assert all(gap <= max(1, (distance + 1) / 2) for gap, distance in gaps), gaps
+
+
+async def test_given_a_repeat_nobody_looked_for_then_it_is_a_conflict_and_others_go_on(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    other = LearnerKey(key.tenant_id, "other")
+    log = learner_log(6, seed=11)
+    for learner in (key, other):
+        await record(ledger, learner, log[:4])
+    repeated = folded(key, await load(ledger, key, [log[4]]), [log[4]])
+    fresh = folded(other, await load(ledger, other, [log[5]]), [log[5]])
+    repeated.folded.responses[0] = log[5]._replace(response_id=log[0].response_id)
+    repeated.unchecked = fresh.unchecked = True
+
+    answers = await ledger.commit([repeated, fresh])
+
+    assert [type(answer) for answer in answers] == [Conflict, Committed]
+    await assert_stored(ledger, key, log[:4])
+    await assert_stored(ledger, other, [*log[:4], log[5]])
