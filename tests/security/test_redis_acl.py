@@ -251,8 +251,8 @@ def test_given_the_leases_then_the_engines_users_may_hold_them_and_nobody_else(
         for words in (("SET", key, "a", "NX", "PX", "3000"), ("GET", key), ("PTTL", key)):
             assert _dry(admin, user, *words) == (engine and key in leases), words
     for key in leases:
-        for words in (("PEXPIRE", key, "1"), ("DEL", key), ("EVALSHA", "0" * 40, "1", key)):
-            assert _dry(admin, user, *words) == engine, words
+        for more in (("PEXPIRE", key, "1"), ("DEL", key), ("EVALSHA", "0" * 40, "1", key)):
+            assert _dry(admin, user, *more) == engine, more
         assert not _dry(admin, user, "XADD", key, "*", "event", "x")
 
 

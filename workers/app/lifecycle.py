@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from faststream.redis import RedisBroker
 
+from contracts.streams import Shard
 from workers.common.errors import KeysUnavailable, RedisUnavailable, Unavailable
 from workers.common.tasks import GRACE_S, end
 from workers.engine.engine import Engine
@@ -182,6 +183,11 @@ class Worker:
     def reading(self) -> list[str]:
         """The responses streams that this worker reads, by its leases."""
         return [] if self._readers is None else self._readers.held
+
+    @property
+    def old_shards(self) -> tuple[Shard, ...]:
+        """The shards of other counts that were found."""
+        return () if self._followers is None else self._followers.found
 
     def notes(self) -> dict[str, str]:
         """Map each part to what an operator should know about it although it works."""

@@ -298,6 +298,7 @@ def build_service(
         servers.redis,
         bounds_of(settings),
         [shard.rejected for shard in shards(settings.stream_shards)],
+        others=lambda: bounds_of(settings, worker.old_shards),
     )
     health = Health(
         checks, version=package_version(), waiting=worker.waited_for, notes=worker.notes

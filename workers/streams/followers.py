@@ -44,6 +44,11 @@ class Followers:
         self._known: dict[str, Consumption] = {}
         self._reading: set[str] = set()
 
+    @property
+    def found(self) -> tuple[Shard, ...]:
+        """The old shards that exist."""
+        return self._old.found
+
     async def look(self) -> None:
         """Look once, and begin or end reading accordingly.
 

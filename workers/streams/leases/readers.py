@@ -1,6 +1,7 @@
 """Share the responses streams between the live workers, one reader for each."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
@@ -16,6 +17,8 @@ from workers.streams.leases.shares import share
 _log = structlog.get_logger(__name__)
 
 _PAUSE_S: Final = 0.5
+_SETTLING_S: Final = 1.0
+"""Time after an outage of Redis in which only the former readers take streams, seconds."""
 _WANTING_S: Final = 0.1
 """Pause while a stream of our share is still held by another worker, seconds."""
 
@@ -49,6 +52,9 @@ class Readers:
         self._readers: dict[str, LeasedReader] = {}
         self._wanted: tuple[Shard, ...] = ()
         self._wants = False
+        self._read_before: set[str] = set()
+        """Streams that this worker read when Redis went away: their batches are in flight here."""
+        self._away_s = float("-inf")
         self._task: asyncio.Task[None] | None = None
         self._error: Exception | None = RedisUnavailable("no lease was asked for yet")
 
@@ -117,6 +123,8 @@ class Readers:
                 self._error = None
             except (Unavailable, Fatal) as error:
                 self._error = error
+                self._away_s = time.monotonic()
+                self._read_before.update(self.held)
                 for reader in self._readers.values():
                     reader.check()
             except Exception as error:  # noqa: BLE001  # leases must not run out for it
@@ -141,7 +149,19 @@ class Readers:
         held = self.held
         for stream in held[mine:]:
             self._readers[stream].hand_over()
-        await self._take(mine - len(held), rank, len(members))
+        settled = time.monotonic() > self._away_s + _SETTLING_S
+        if settled:
+            self._read_before.clear()
+        first = rank * len(self._wanted) // len(members)
+        await self._take(
+            mine - len(held),
+            # Workers that start together begin at different ones.
+            [
+                one
+                for one in (*self._wanted[first:], *self._wanted[:first])
+                if settled or one.responses in self._read_before
+            ],
+        )
         self._wants = len(self.held) < mine
         self._reading(len(self.held))
 
@@ -151,10 +171,9 @@ class Readers:
         own = [one for count in counts for one in shards(count)]
         return tuple(dict.fromkeys([*own, *self._old()]))
 
-    async def _take(self, missing: int, rank: int, workers: int) -> None:
-        """Take free streams; workers that start together begin at different ones."""
-        first = rank * len(self._wanted) // workers
-        for one in (*self._wanted[first:], *self._wanted[:first]):
+    async def _take(self, missing: int, among: Iterable[Shard]) -> None:
+        """Take so many streams, as far as they are free."""
+        for one in among:
             if missing <= 0:
                 return
             if one.responses not in self._readers:
