@@ -12,6 +12,7 @@ with the backends of the run's own database, Redis not at all.
 import argparse
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -87,13 +88,14 @@ async def _measure(options: argparse.Namespace, workers: int, redis: str, admin:
                 *("--role", "engine"),
                 HTTP_PORT=str(port),
                 STREAM_SHARDS=str(options.shards),
+                LOG_LEVEL="ERROR",
             )
             for port in ports
         ]
         connection = await asyncpg.connect(dsn)
         try:
             for port in ports:
-                await until(lambda p=port: _ready(p), "ready", within_s=_START_S)
+                await until(partial(_ready, port), "ready", within_s=_START_S)
             await asyncio.sleep(2)
             processes = [psutil.Process(one.pid) for one in running]
             before = [_cpu_s(one) for one in processes]

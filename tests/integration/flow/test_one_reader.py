@@ -219,6 +219,7 @@ async def _lawless(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
     monkeypatch.setattr(Lease, "acquire", yes)
     monkeypatch.setattr(Lease, "extend", yes)
+    monkeypatch.setattr(Lease, "release", yes)
     monkeypatch.setattr(readers, "share", lambda streams, *_: streams)
     settings = settings_of(setting.environment(BATCH_SIZE="50"))
     async with (
@@ -252,7 +253,7 @@ async def test_given_two_readers_forced_on_one_shard_then_the_state_equals_the_r
             await asyncio.gather(*running)
     finally:
         await ledger.close()
-    command(setting.environment(), "verify")
+    await asyncio.to_thread(command, setting.environment(), "verify")
     connection = await asyncpg.connect(setting.dsn)
     stored = await connection.fetch(
         "select tenant_id, student_id, response_id::text as id from public.student_responses"

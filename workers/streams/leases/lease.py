@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
-from redis.exceptions import LockNotOwnedError
+from redis.exceptions import LockError
 
 from workers.common.errors import RedisUnavailable
 from workers.streams.redis_errors import redis_errors
@@ -121,6 +121,6 @@ async def _owned(call: Awaitable[object]) -> bool:
     """Await a call on a lock; return False if somebody else has the lock, or nobody."""
     try:
         await call
-    except LockNotOwnedError:
+    except LockError:
         return False
     return True
