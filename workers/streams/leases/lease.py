@@ -12,9 +12,9 @@ from redis.exceptions import LockError
 from workers.common.errors import RedisUnavailable
 from workers.streams.redis_errors import redis_errors
 
-TTL_S: Final = 3.0
+TTL_S: Final = 3.5
 """Time after which a lease that nobody extends is free, seconds."""
-_EXTENSIONS: Final = 3
+_EXTENSIONS: Final = 4
 """Extensions within that time."""
 ANSWER_S: Final = 1.0
 """Longest wait for an answer of Redis; a longer one would hide that leases run out, seconds."""
