@@ -15,7 +15,7 @@ _RUN_OUT_S = 5.0
 _BACK_S = 5.0
 
 
-async def test_given_a_frozen_redis_then_reading_stops_once_the_lease_has_run_out() -> None:
+async def test_given_a_frozen_redis_then_reading_stops_with_the_lease() -> None:
     with scratch() as directory:
         server = RedisServer(directory / "redis")
         await server.start()

@@ -241,7 +241,7 @@ def test_given_the_worker_when_it_writes_then_no_response_is_forged_and_no_rejec
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_given_the_leases_then_the_engines_users_may_hold_them_and_nobody_else(
+def test_given_leases_then_the_engines_users_may_hold_them_and_nobody_else(
     admin: Redis, user: str
 ) -> None:
     keys = [*map(lease_key, _PUBLISHED), *map(lease_key, _TOLD), *_KEYS]

@@ -108,7 +108,7 @@ def _in_order(count: int, students: int, seed: int) -> list[dict[str, Any]]:
     )
 
 
-async def test_given_the_holder_is_killed_then_the_standby_takes_its_pending_entries(
+async def test_given_the_holder_is_killed_then_the_standby_takes_what_is_pending(
     setting: Setting, crew: Crew
 ) -> None:
     rows = _in_order(6_000, 80, seed=31)
@@ -163,7 +163,7 @@ async def test_given_the_holder_ends_in_order_then_the_standby_reads_at_once(
     await _all_is_right(setting, rows)
 
 
-async def test_given_a_burst_on_a_standby_then_it_ends_once_the_holder_has_drained_the_stream(
+async def test_given_a_burst_on_a_standby_then_it_ends_once_all_is_drained(
     setting: Setting, crew: Crew
 ) -> None:
     rows = _in_order(3_000, 60, seed=33)
@@ -177,7 +177,7 @@ async def test_given_a_burst_on_a_standby_then_it_ends_once_the_holder_has_drain
     await _all_is_right(setting, rows)
 
 
-async def test_given_shards_from_none_to_two_to_three_while_publishing_then_all_counts_once(
+async def test_given_shards_from_0_to_2_to_3_while_publishing_then_all_counts_once(
     setting: Setting, crew: Crew
 ) -> None:
     rows = _in_order(4_500, 90, seed=34)
@@ -230,7 +230,7 @@ async def _lawless(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         yield [one, other]
 
 
-async def test_given_two_readers_forced_on_one_shard_then_the_state_equals_the_replay(
+async def test_given_two_readers_forced_on_one_shard_then_state_equals_replay(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = simulated_rows(3_000, 30, seed=35)

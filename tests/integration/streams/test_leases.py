@@ -44,7 +44,7 @@ async def _even(*holders: LeaseHolder, streams: int) -> None:
     await until(even, _SOON_S)
 
 
-async def test_given_two_workers_on_one_stream_then_one_reads_and_the_other_stands_by(
+async def test_given_two_workers_on_one_stream_then_one_reads_one_stands_by(
     join: Join,
 ) -> None:
     first, second = await join("a"), await join("b")
@@ -77,7 +77,7 @@ async def test_given_the_holder_stops_in_order_then_another_reads_at_once(join: 
     assert (first.finished, first.let_go) == ([RESPONSES], [RESPONSES])
 
 
-async def test_given_a_batch_in_flight_when_handed_over_then_the_other_waits_for_it(
+async def test_given_a_batch_in_flight_when_handed_over_then_the_other_waits(
     join: Join,
 ) -> None:
     first, second = await join("a"), await join("b")
@@ -91,7 +91,7 @@ async def test_given_a_batch_in_flight_when_handed_over_then_the_other_waits_for
     await until(lambda: second.reading == [RESPONSES], _AT_ONCE_S)
 
 
-async def test_given_a_crashed_worker_of_this_name_then_its_lease_goes_on_at_once(
+async def test_given_a_crashed_worker_of_this_name_then_its_lease_goes_on(
     join: Join,
 ) -> None:
     first = await join("a")
@@ -101,7 +101,7 @@ async def test_given_a_crashed_worker_of_this_name_then_its_lease_goes_on_at_onc
     await until(lambda: again.reading == [RESPONSES], _AT_ONCE_S)
 
 
-async def test_given_six_shards_when_workers_join_and_leave_then_shares_stay_even(
+async def test_given_six_shards_when_workers_come_and_go_then_shares_stay_even(
     join: Join,
 ) -> None:
     first, second = await join("a", 6), await join("b", 6)
@@ -159,7 +159,7 @@ async def test_given_old_streams_then_they_are_read_until_they_are_drained(join:
     assert set(only.finished) == {one.responses for one in old}
 
 
-async def test_given_live_workers_then_the_oldest_comes_first_and_dead_ones_are_gone(
+async def test_given_live_workers_then_the_oldest_is_first_and_dead_ones_gone(
     redis: Redis,
 ) -> None:
     old, new = Roster(redis, "z", 0, silence_s=0.5), Roster(redis, "a", 4, silence_s=0.5)
@@ -177,7 +177,7 @@ async def test_given_live_workers_then_the_oldest_comes_first_and_dead_ones_are_
     assert await redis.hkeys(ROSTER_KEY) == [b"z"]
 
 
-async def test_given_a_key_of_another_type_then_a_lease_is_refused_with_the_reason(
+async def test_given_a_key_of_another_type_then_the_roster_is_refused(
     redis: Redis,
 ) -> None:
     await redis.set(ROSTER_KEY, "x")
