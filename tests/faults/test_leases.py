@@ -11,7 +11,7 @@ from tests.support.lease_holders import LeaseHolder, holding
 from tests.support.stream_reader import until
 from workers.common.errors import RedisUnavailable
 
-_RUN_OUT_S = 5.0
+_RUN_OUT_S = 8.0
 _BACK_S = 5.0
 
 

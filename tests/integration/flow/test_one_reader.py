@@ -177,7 +177,7 @@ async def test_given_a_burst_on_a_standby_then_it_ends_once_all_is_drained(
     await _all_is_right(setting, rows)
 
 
-async def test_given_shards_from_0_to_2_to_3_while_publishing_then_all_counts_once(
+async def test_given_0_then_2_then_3_shards_while_publishing_then_all_count_once(
     setting: Setting, crew: Crew
 ) -> None:
     rows = _in_order(4_500, 90, seed=34)
