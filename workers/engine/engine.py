@@ -133,6 +133,17 @@ class Engine:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await self.submit(route, batch)
 
+    async def settled(self, stream: str) -> None:
+        """Return when no entry of a stream is processed here."""
+        while self._in_flight[stream]:
+            tasks = self._batches or {asyncio.create_task(asyncio.sleep(_SOON_S))}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    def let_go(self, stream: str) -> None:
+        """Forget the entries of a stream that wait here for a key: another worker reads it."""
+        if self._parking is not None:
+            self._parking.let_go(stream)
+
     async def drain(self) -> None:
         """Return when every batch taken is done."""
         while self._batches:
