@@ -17,6 +17,10 @@ GRAPH_GROUP = "graph-projector"
 JOBS_GROUP = "mastery-jobs"
 
 
+MOST_SHARDS = 1024
+"""The largest ``STREAM_SHARDS``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """The streams that one responses stream feeds; in a Redis Cluster they share a slot."""
@@ -35,6 +39,16 @@ def shards(count: int) -> tuple[Shard, ...]:
     """
     suffixes = [f".{{{k}}}" for k in range(count)] if count else [""]
     return tuple(Shard(RESPONSES + s, MASTERY + s, REJECTED + s, UNLOCKED + s) for s in suffixes)
+
+
+def other_shards(count: int) -> tuple[Shard, ...]:
+    """Return the shards of every other count, whose streams may be left from before a change.
+
+    Args:
+        count: ``STREAM_SHARDS``, 0 or more.
+    """
+    own = frozenset(shards(count))
+    return tuple(one for one in (*shards(0), *shards(MOST_SHARDS)) if one not in own)
 
 
 def shard_of(tenant_id: str, student_id: str, count: int) -> int:

@@ -27,6 +27,7 @@ class Fault:
         degraded: whether the workers stay ready, and say that they are degraded.
         strikes: how often it happens in one run.
         strikes_workers: whether what a worker counted is gone with it.
+        seen_by_reader: whether only the worker that reads notices, since the server answers others.
         in_ci: whether the tests have it too; the others differ little from one that they have.
     """
 
@@ -44,6 +45,7 @@ class Fault:
     degraded: bool = False
     strikes: int = 1
     strikes_workers: bool = False
+    seen_by_reader: bool = False
     in_ci: bool = True
 
 
@@ -113,6 +115,7 @@ FAULTS = (
         acts.fill_disk,
         acts.free_postgres_disk,
         "ledger",
+        seen_by_reader=True,
         needs=frozenset({Need.POSTGRES_DISK}),
     ),
     Fault(

@@ -161,7 +161,8 @@ async def _noticed(fault: Fault, stage: Stage, outcome: Outcome, struck: float) 
     look = stage.fleet.degraded if fault.degraded else stage.fleet.unready
 
     async def said() -> bool:
-        return len(look(check, since=struck)) == len(stage.fleet.workers)
+        wanted = 1 if fault.seen_by_reader else len(stage.fleet.workers)
+        return len(look(check, since=struck)) >= wanted
 
     try:
         outcome.noticed_s = await until(

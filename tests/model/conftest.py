@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
 import structlog
@@ -15,6 +16,8 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.model.world import World
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
+from workers.estimation import snapshots
+from workers.ledger.sql import snapshots as snapshot_columns
 
 _COMMON: Final[dict[str, Any]] = {
     "deadline": None,
@@ -28,6 +31,13 @@ settings.register_profile(
     "model", max_examples=100, stateful_step_count=40, derandomize=True, database=None, **_COMMON
 )
 settings.register_profile("long", max_examples=5_000, stateful_step_count=60, **_COMMON)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def close_snapshots() -> Iterator[None]:
+    """Take snapshots after few answers, so that short runs have some."""
+    with patch.object(snapshots, "EVERY", 3), patch.object(snapshot_columns, "EVERY", 3):
+        yield
 
 
 @pytest.fixture(scope="session")

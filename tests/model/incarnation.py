@@ -149,6 +149,10 @@ class Incarnation:
         """Begin to take what is pending with anybody, however short a time."""
         self._begin(self._reclaimer.claim())
 
+    def take_over(self, *, others_only: bool = False) -> None:
+        """Begin to take what is pending with anybody, as a worker that acquired the lease."""
+        self._begin(self._reclaimer.take_over(others_only=others_only))
+
     @property
     def at_work(self) -> bool:
         """True if a call is in flight."""

@@ -101,6 +101,21 @@ class Interleavings(RuleBasedStateMachine):
         worker.claim()
         self._world.run(worker.rest())
 
+    @rule(name=workers, stop=stops)
+    def acquire_the_lease(self, name: str, stop: Point | None) -> None:
+        """Whoever had it before may go on: the lease proves nothing."""
+        worker = self._started(name, stop)
+        worker.strand.stop = stop
+        worker.take_over()
+        self._world.run(worker.rest())
+
+    @rule(name=workers, stop=stops)
+    def look_for_stragglers(self, name: str, stop: Point | None) -> None:
+        worker = self._started(name, stop)
+        worker.strand.stop = stop
+        worker.take_over(others_only=True)
+        self._world.run(worker.rest())
+
     @precondition(lambda self: self.held)
     @rule(which=some, stop=stops)
     def go_on(self, which: int, stop: Point | None) -> None:

@@ -20,6 +20,8 @@ from tests.security.in_process import command, drained, settings_of
 from tests.support.run_results import Found, events_differences, run_results, stored_mastery
 from tests.support.whole_run import Setting, publish, simulated_rows
 from workers.operations.dead_letters.reading import redriven_key
+from workers.streams.leases.lease import lease_key
+from workers.streams.leases.roster import ROSTER_KEY
 from workers.streams.redriven import accepted_key
 from workers.streams.tries import tries_key
 
@@ -39,6 +41,7 @@ _OTHERS: Final = [
     *map(tries_key, (RESPONSES, MASTERY, _SHARDS[1].responses)),
     *map(accepted_key, (RESPONSES, _SHARDS[1].responses)),
     *map(redriven_key, (REJECTED, _SHARDS[1].rejected)),
+    ROSTER_KEY,
     f"{RESPONSES}.{{0}}x",
     f"{RESPONSES}.{{x}}",
     f"{RESPONSES}.{{12345}}",
@@ -235,6 +238,22 @@ def test_given_the_worker_when_it_writes_then_no_response_is_forged_and_no_rejec
         assert trimmed == (key in {*_PUBLISHED, *_TOLD}), key
         assert not _dry(admin, "worker", "DEL", key)
         assert not _dry(admin, "worker", "XDEL", key, "0-1")
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_given_leases_then_the_engines_users_may_hold_them_and_nobody_else(
+    admin: Redis, user: str
+) -> None:
+    keys = [*map(lease_key, _PUBLISHED), *map(lease_key, _TOLD), *_KEYS]
+    leases = {lease_key(stream) for stream in _PUBLISHED if stream != JOBS}
+    engine = user in ("worker", "operator")
+    for key in keys:
+        for words in (("SET", key, "a", "NX", "PX", "3000"), ("GET", key), ("PTTL", key)):
+            assert _dry(admin, user, *words) == (engine and key in leases), words
+    for key in leases:
+        for more in (("PEXPIRE", key, "1"), ("DEL", key), ("EVALSHA", "0" * 40, "1", key)):
+            assert _dry(admin, user, *more) == engine, more
+        assert not _dry(admin, user, "XADD", key, "*", "event", "x")
 
 
 def test_given_the_deployed_users_when_the_engine_and_its_commands_run_then_all_is_done(

@@ -11,7 +11,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from contracts.mastery import MasteryChanged
-from contracts.streams import MASTERY, REJECTED, RESPONSES
+from contracts.streams import Shard, shards
 from tests.support import oracle
 from tests.support.whole_run import Setting
 from workers.common.times import to_us
@@ -34,47 +34,55 @@ class Found:
     """Events that came after one of the same learner and concept with a higher version."""
 
 
-async def run_results(setting: Setting, rows: Sequence[dict[str, Any]], tolerance: float) -> Found:
+async def run_results(
+    setting: Setting,
+    rows: Sequence[dict[str, Any]],
+    tolerance: float,
+    among: Sequence[Shard] = shards(0),
+) -> Found:
     """Read everything: ledger, events by a group of its own, dead letters, pending entries."""
     differences = await ledger_differences(setting.dsn, rows, tolerance)
-    events, newest, disordered = await _events(setting.redis_url)
+    events, newest, disordered = await _events(setting.redis_url, among)
     async with Redis.from_url(setting.redis_url) as client:
         rejected: Counter[str] = Counter()
-        letters: Any = await client.xrange(REJECTED)
-        for _, fields in letters:
-            rejected[json.loads(fields[b"event"])["data"]["code"]] += 1
-        groups: Any = await client.xinfo_groups(RESPONSES)
-        pending = sum(group["pending"] for group in groups)
+        pending = 0
+        for shard in among:
+            letters: Any = await client.xrange(shard.rejected)
+            for _, fields in letters:
+                rejected[json.loads(fields[b"event"])["data"]["code"]] += 1
+            groups: Any = await client.xinfo_groups(shard.responses)
+            pending += sum(group["pending"] for group in groups)
     return Found(differences, events, rejected, pending, newest, disordered)
 
 
 async def _events(
-    redis_url: str,
+    redis_url: str, among: Sequence[Shard]
 ) -> tuple[Counter[tuple[str, str, str]], dict[tuple[str, str, str], Any], int]:
     counted: Counter[tuple[str, str, str]] = Counter()
     newest: dict[tuple[str, str, str], Any] = {}
     disordered = 0
     async with Redis.from_url(redis_url) as client:
-        await client.xgroup_create(MASTERY, "a-subscriber", id="0", mkstream=True)
-        while True:
-            answer: Any = await client.xreadgroup(
-                "a-subscriber", "one", {MASTERY: ">"}, count=5_000, noack=True
-            )
-            if not answer:
-                break
-            entries = answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))
-            if entries and isinstance(entries[0], list):
-                entries = entries[0]
-            for _, fields in entries:
-                data = MasteryChanged.model_validate_json(fields[b"event"]).data
-                counted[data.student_id, data.response_id, data.concept_id] += 1
-                key = (data.tenant_id, data.student_id, data.concept_id)
-                known = newest.get(key)
-                if known is None or known.version < data.version:
-                    newest[key] = data
-                else:
-                    disordered += 1
-        await client.xgroup_destroy(MASTERY, "a-subscriber")
+        for stream in (shard.mastery for shard in among):
+            await client.xgroup_create(stream, "a-subscriber", id="0", mkstream=True)
+            while True:
+                answer: Any = await client.xreadgroup(
+                    "a-subscriber", "one", {stream: ">"}, count=5_000, noack=True
+                )
+                if not answer:
+                    break
+                entries = answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))
+                if entries and isinstance(entries[0], list):
+                    entries = entries[0]
+                for _, fields in entries:
+                    data = MasteryChanged.model_validate_json(fields[b"event"]).data
+                    counted[data.student_id, data.response_id, data.concept_id] += 1
+                    key = (data.tenant_id, data.student_id, data.concept_id)
+                    known = newest.get(key)
+                    if known is None or known.version < data.version:
+                        newest[key] = data
+                    else:
+                        disordered += 1
+            await client.xgroup_destroy(stream, "a-subscriber")
     return counted, newest, disordered
 
 

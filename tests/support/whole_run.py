@@ -18,7 +18,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from contracts.streams import RESPONSES
+from contracts.streams import shard_of, shards
 from workers.common.times import iso, to_us
 
 MASTERY_COMMAND = str(Path(sys.executable).with_name("mastery"))
@@ -88,14 +88,16 @@ def event_of(row: dict[str, Any], issued_at: int) -> bytes:
     ).encode()
 
 
-async def publish(redis_url: str, rows: Iterable[dict[str, Any]]) -> int:
+async def publish(redis_url: str, rows: Iterable[dict[str, Any]], *, shard_count: int = 0) -> int:
     """Add the event of each row with a plain XADD, in the given order; return their number."""
+    streams = [shard.responses for shard in shards(shard_count)]
     issued_at = int(time.time())
     total = 0
     async with Redis.from_url(redis_url) as client:
         pipeline = client.pipeline(transaction=False)
         for total, row in enumerate(rows, 1):  # noqa: B007  # the count of the last one
-            pipeline.xadd(RESPONSES, {"event": event_of(row, issued_at)})
+            stream = streams[shard_of(row["tenant_id"], row["student_id"], shard_count)]
+            pipeline.xadd(stream, {"event": event_of(row, issued_at)})
             if len(pipeline.command_stack) == 1_000:
                 await pipeline.execute()
         await pipeline.execute()

@@ -76,6 +76,12 @@ class Parking:
         waiting = (ids for route, ids in self._waiting.items() if route.source == stream)
         return next(waiting, {}).keys()
 
+    def let_go(self, stream: str) -> None:
+        """Forget the parked entries of a stream that another worker reads from now on."""
+        for route, waiting in self._waiting.items():
+            if route.source == stream:
+                waiting.clear()
+
     async def ready(self, batch: RawBatch) -> None:
         """Return when a batch can be judged: keys are known, and there is room to park.
 
@@ -165,7 +171,7 @@ class Parking:
         entries = [
             RawEntry(entry_id.decode(), fields, deferred_ms=waiting[entry_id.decode()])
             for entry_id, fields in claimed
-            if fields
+            if fields and entry_id.decode() in waiting
         ]
         if entries:
             await feed(route, RawBatch(route.source, entries))

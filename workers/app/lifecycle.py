@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from faststream.redis import RedisBroker
 
+from contracts.streams import Shard
 from workers.common.errors import KeysUnavailable, RedisUnavailable, Unavailable
 from workers.common.tasks import GRACE_S, end
 from workers.engine.engine import Engine
@@ -19,7 +20,9 @@ from workers.operations.jobs.scheduler import Scheduler
 from workers.operations.repair.background_replay import Replayer
 from workers.publishing.outbox_relay import OutboxRelay
 from workers.streams.consumption import Consumption
+from workers.streams.followers import Followers
 from workers.streams.housekeeping import Housekeeping
+from workers.streams.leases.readers import Readers
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +35,8 @@ class Worker:
     Args:
         broker: FastStream's broker, on which all consumptions were declared.
         consumptions: in the order in which events pass through them, shard by shard.
+        readers: hold the leases of responses streams; None if another role reads them.
+        followers: drain the streams of other shard counts; None if another role does.
         engine: holds the batches in flight.
         prepare: reaches the required servers before anything is consumed.
         housekeeping: keeps the streams within their bounds.
@@ -53,6 +58,8 @@ class Worker:
         prepare: Callable[[], Awaitable[None]],
         housekeeping: Housekeeping,
         projection: Projection | None = None,
+        readers: Readers | None = None,
+        followers: Followers | None = None,
         relay: OutboxRelay | None = None,
         jobs: JobRunner | None = None,
         scheduler: Scheduler | None = None,
@@ -65,6 +72,8 @@ class Worker:
         self._prepare = prepare
         self._housekeeping = housekeeping
         self._projection = projection
+        self._readers = readers
+        self._followers = followers
         self._relay = relay
         self._jobs = jobs
         self._scheduler = scheduler
@@ -86,10 +95,16 @@ class Worker:
             await self._broker.start()
         except (OSError, TimeoutError) as error:
             raise RedisUnavailable(str(error) or type(error).__name__) from error
-        for consumption in self._consumptions:
+        for consumption in self._shared():
             consumption.start()
+        if self._followers is not None:
+            await self._followers.look()
+        if self._readers is not None:
+            await self._readers.start()
         self._housekeeping.start()
         self._beside = [asyncio.create_task(self._engine.resume())]
+        if self._followers is not None:
+            self._beside.append(asyncio.create_task(self._followers.run()))
         if self._keys is not None:
             self._beside.append(asyncio.create_task(self._keys.run()))
         if self._scheduler is not None:
@@ -131,13 +146,21 @@ class Worker:
             await self._jobs.stop()
         # Entries that wait for keys stay pending for the next worker.
         await end(self._beside)
+        leaving = [
+            asyncio.create_task(one.stop())
+            for one in (self._readers, self._followers)
+            if one is not None
+        ]
         # The broker has the same grace time; a batch waiting for room may use it up.
-        await asyncio.gather(*(consumption.stop() for consumption in self._consumptions))
+        await asyncio.gather(*(consumption.stop() for consumption in self._shared()))
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                await asyncio.gather(*(consumption.finish() for consumption in self._consumptions))
+                finishing = (consumption.finish() for consumption in self._shared())
+                await asyncio.gather(*leaving, *finishing)
                 await self._engine.drain()
         await self._engine.abandon()
+        if self._readers is not None:
+            await self._readers.abandon()
         await self._housekeeping.stop()
         await self._broker.stop()
         _log.info("worker_stopped")
@@ -148,18 +171,45 @@ class Worker:
         return {**jobs, **self._engine.waited_for()}
 
     async def consuming(self) -> None:
-        """Return if every stream is being read.
+        """Return if every stream is being read that this worker should read.
 
         Raises:
             RedisUnavailable: the message names the streams that are not read.
+            StreamRefused: Redis refuses the leases.
             KeysUnavailable: no stream is read because the issuer's keys are missing.
         """
         why = self._engine.waited_for().get("keys")
         if why is not None:
             raise KeysUnavailable(why)
-        silent = [c.stream for c in self._consumptions if not c.alive]
+        silent = [c.stream for c in self._shared() if not c.alive]
         if silent:
             raise RedisUnavailable(f"nothing reads {', '.join(silent)}")
+        if self._readers is not None:
+            self._readers.check()
+
+    @property
+    def reading(self) -> list[str]:
+        """The responses streams that this worker reads, by its leases."""
+        return [] if self._readers is None else self._readers.held
+
+    @property
+    def old_shards(self) -> tuple[Shard, ...]:
+        """The shards of other counts that were found."""
+        return () if self._followers is None else self._followers.found
+
+    def notes(self) -> dict[str, str]:
+        """Map each part to what an operator should know about it although it works."""
+        if self._readers is None or self.reading:
+            return {}
+        return {"consumer": f"standby: other workers read {', '.join(self._readers.others)}"}
+
+    def _shared(self) -> list[Consumption]:
+        """Return the consumptions that need no lease: all workers read these streams."""
+        return [consumption for consumption in self._consumptions if not consumption.later]
+
+    def _drains(self) -> list[Callable[[], Awaitable[bool]]]:
+        followers = [] if self._followers is None else [self._followers.drained]
+        return [*(consumption.drained for consumption in self._consumptions), *followers]
 
     async def _until_drained(self) -> None:
         while True:
@@ -175,8 +225,10 @@ class Worker:
         The order is that of the flow: once the engine's stream is drained, all its events are in
         the projector's stream. Changes by jobs and replays are published last, into that stream.
         """
-        for consumption in self._consumptions:
-            while not await consumption.drained():  # noqa: ASYNC110  # Redis does not notify
+        if self._followers is not None:
+            await self._followers.look()
+        for drained in self._drains():
+            while not await drained():  # noqa: ASYNC110  # Redis does not notify
                 await asyncio.sleep(_DRAIN_POLL_S)
         if self._replayer is not None:
             await self._replayer.replay()

@@ -4,15 +4,22 @@ import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import structlog
 
-from contracts.jobs import JobRequested
-from contracts.mastery import MasteryChanged
-from contracts.responses import ResponseRecorded
-from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, JOBS_GROUP, Shard, shards
+from contracts.streams import (
+    ENGINE_GROUP,
+    GRAPH_GROUP,
+    JOBS,
+    JOBS_GROUP,
+    Shard,
+    other_shards,
+    shards,
+)
 from workers.admission.admission import Admission
+from workers.app.consumptions import Consumptions
 from workers.app.http import HttpSide, build_http_side
 from workers.app.identity import Verification, build_verification
 from workers.app.jobs import build_jobs, build_scheduler
@@ -40,15 +47,14 @@ from workers.metrics.stream_gauges import StreamGauges
 from workers.operations.repair.background_replay import Replayer
 from workers.publishing.outbox_relay import OutboxRelay
 from workers.publishing.publisher import Publisher
-from workers.streams.batch import RawBatch
 from workers.streams.consumer_name import ConsumerName
-from workers.streams.consumption import Consumption
+from workers.streams.followers import Followers
 from workers.streams.housekeeping import Housekeeping
+from workers.streams.old_shards import OldShards
 from workers.streams.poison import PoisonIsolation
 from workers.streams.redis_clock import RedisClock
 from workers.streams.redis_errors import redis_errors
 from workers.streams.redriven import RedriveOrigins
-from workers.streams.route import Route
 from workers.streams.tries import Tries
 from workers.streams.trimming import Bounds, Trimmer
 
@@ -77,20 +83,25 @@ def parameters_source(settings: Settings, ledger: ParametersLedger) -> Parameter
     return ParametersSource(ledger, settings.mastery_threshold)
 
 
-def bounds_of(settings: Settings) -> tuple[Bounds, ...]:
-    """Return the bounds of each stream; rejections stay until an operator purges them."""
+def bounds_of(settings: Settings, of: Sequence[Shard] | None = None) -> tuple[Bounds, ...]:
+    """Return the bounds of each stream; rejections stay until an operator purges them.
+
+    Args:
+        settings: the settings.
+        of: only the streams of these shards; None: all streams of the settings.
+    """
     retention_ms = settings.stream_retention_s * 1000
     return (
         *(
             bounds
-            for shard in shards(settings.stream_shards)
+            for shard in (shards(settings.stream_shards) if of is None else of)
             for bounds in (
                 Bounds(shard.responses, ENGINE_GROUP),
                 Bounds(shard.mastery, GRAPH_GROUP, settings.stream_keep, retention_ms),
                 Bounds(shard.unlocked, None, settings.stream_keep, retention_ms),
             )
         ),
-        Bounds(JOBS, JOBS_GROUP),
+        *((Bounds(JOBS, JOBS_GROUP),) if of is None else ()),
     )
 
 
@@ -159,46 +170,6 @@ def build_worker(
         isolation=PoisonIsolation(Tries(servers.redis), retrying, settings.max_deliveries),
         retrying=retrying,
     )
-    common: dict[str, Any] = {
-        "broker": servers.broker,
-        "client": servers.redis,
-        "consumer": consumer,
-        "batch_size": settings.batch_size,
-        "reclaim_after_ms": settings.reclaim_after_ms,
-    }
-
-    def recording(shard: Shard) -> Consumption:
-        route = Route.of_responses(shard)
-
-        async def record(batch: RawBatch) -> None:
-            await engine.submit(route, batch)
-
-        return Consumption(
-            **common,
-            stream=route.source,
-            group=ENGINE_GROUP,
-            event=ResponseRecorded,
-            handler=record,
-            in_flight=lambda: engine.in_flight(route.source),
-            waiting=engine.unsettled,
-        )
-
-    def projecting(shard: Shard) -> Consumption:
-        route = Route.of_mastery(shard)
-
-        async def project(batch: RawBatch) -> None:
-            await projection.submit(route, batch)
-
-        return Consumption(
-            **common,
-            stream=route.source,
-            group=GRAPH_GROUP,
-            event=MasteryChanged,
-            handler=project,
-            in_flight=lambda: projection.in_flight(shard.mastery),
-            waiting=projection.unsettled,
-        )
-
     jobs = build_jobs(
         settings,
         servers,
@@ -207,16 +178,14 @@ def build_worker(
         versions=versions,
     )
 
-    def running() -> Consumption:
-        return Consumption(
-            **(common | {"batch_size": 1}),
-            stream=JOBS,
-            group=JOBS_GROUP,
-            event=JobRequested,
-            handler=jobs.submit,
-            in_flight=lambda: jobs.in_flight,
-            waiting=jobs.busy,
-        )
+    make = Consumptions(settings, servers, consumer)
+    # An embedded Redis ends with its process and has no streams from before.
+    old = OldShards(
+        servers.redis, other_shards(settings.stream_shards) if settings.redis_url else ()
+    )
+    own = shards(settings.stream_shards)
+    recording = {one: make.recording(engine, one) for one in own if Role.ENGINE in roles}
+    projecting = {one: make.projecting(projection, one) for one in own if Role.GRAPH in roles}
 
     async def prepare() -> None:
         if Role.ENGINE in roles or Role.JOBS in roles:
@@ -227,16 +196,18 @@ def build_worker(
             # Beside the engine, the projection waits for the graph by itself.
             await servers.graph.prepare()
 
-    makers = {Role.ENGINE: recording, Role.GRAPH: projecting}
     return Worker(
         broker=servers.broker,
-        consumptions=[
-            makers[role](shard)
-            for shard in shards(settings.stream_shards)
-            for role in makers
-            if role in roles
-        ]
-        + ([running()] if Role.JOBS in roles else []),
+        consumptions=[role[one] for one in own for role in (recording, projecting) if one in role]
+        + ([make.running(jobs)] if Role.JOBS in roles else []),
+        readers=make.leased(engine, recording, old, metrics.reading) if recording else None,
+        followers=Followers(
+            old,
+            records=Role.ENGINE in roles,
+            project=partial(make.projecting, projection, later=True) if projecting else None,
+        )
+        if recording or projecting
+        else None,
         engine=engine,
         jobs=jobs if Role.JOBS in roles else None,
         scheduler=build_scheduler(settings, servers) if Role.JOBS in roles else None,
@@ -244,6 +215,7 @@ def build_worker(
         housekeeping=Housekeeping(
             trimmer=Trimmer(servers.redis),
             bounds=bounds_of(settings),
+            others=lambda: bounds_of(settings, old.found),
             consumer=consumer,
             reclaim_after_ms=settings.reclaim_after_ms,
             trimmed=metrics.trimmed,
@@ -332,8 +304,11 @@ def build_service(
         servers.redis,
         bounds_of(settings),
         [shard.rejected for shard in shards(settings.stream_shards)],
+        others=lambda: bounds_of(settings, worker.old_shards),
     )
-    health = Health(checks, version=package_version(), waiting=worker.waited_for)
+    health = Health(
+        checks, version=package_version(), waiting=worker.waited_for, notes=worker.notes
+    )
     readiness = ReadinessGauge(health)
     metrics.registry.register(gauges)
     metrics.registry.register(readiness)

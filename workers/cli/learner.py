@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from contracts.streams import other_shards
 from workers.app.servers import Servers, open_servers
 from workers.cli.progress import progress_bar
 from workers.cli.setting_up import set_up
@@ -20,6 +21,7 @@ from workers.operations.privacy.belonging import Belonging
 from workers.operations.privacy.erasing import Eraser, Report
 from workers.operations.privacy.exporting import Exporter
 from workers.operations.privacy.streams import LearnerStreams
+from workers.streams.old_shards import OldShards
 
 
 def export(tenant: str, student: str, output: Path | None) -> None:
@@ -99,7 +101,9 @@ async def _opened(
         # All servers must answer before any is changed.
         await servers.ledger.ping()
         await servers.graph.prepare()
-        streams = LearnerStreams(servers.redis, settings.stream_shards, belonging)
+        old = OldShards(servers.redis, other_shards(settings.stream_shards))
+        await old.look()
+        streams = LearnerStreams(servers.redis, settings.stream_shards, belonging, old=old.found)
         await streams.now_ms()
         if settings.redis_url is None:
             print(  # noqa: T201  # stdout has the document

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from contracts.streams import MOST_SHARDS
 from workers.common.rate_limit import RateLimit
 from workers.config.hosts import checked_url, plain_text_host
 from workers.config.http import HttpSettings, Names, names
@@ -36,7 +37,7 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         description="`redis://` or `rediss://`; unset: an embedded Redis inside the process",
     )
     stream_shards: int = Field(
-        0, ge=0, le=1024, description="streams per kind; 0: one, under the plain name"
+        0, ge=0, le=MOST_SHARDS, description="streams per kind; 0: one, under the plain name"
     )
     batch_size: int = Field(500, ge=1, le=10_000, description="entries read at once")
     max_deliveries: int = Field(

@@ -169,6 +169,18 @@ class Engine:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await self.submit(route, batch)
 
+    async def settled(self, stream: str) -> None:
+        """Return when no entry of a stream is processed here."""
+        while self._in_flight[stream]:
+            tasks = self._batches or {asyncio.create_task(asyncio.sleep(_SOON_S))}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    def let_go(self, stream: str) -> None:
+        """Forget the entries of a stream that wait here: another worker reads it."""
+        self._aside.let_go(stream)
+        if self._parking is not None:
+            self._parking.let_go(stream)
+
     async def drain(self) -> None:
         """Return when every batch taken is done."""
         while self._batches:

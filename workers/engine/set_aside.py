@@ -144,6 +144,13 @@ class SetAside:
         self._taken.pop(waiting.place, None)
         self._tell()
 
+    def let_go(self, stream: str) -> None:
+        """Forget the learners of a stream that another worker reads from now on."""
+        self._waiting = {
+            place: waiting for place, waiting in self._waiting.items() if place[0] != stream
+        }
+        self._tell()
+
     def _tell(self) -> None:
         self._changed.set()
         self._shown(len(self._waiting.keys() | self._taken.keys()))

@@ -83,6 +83,11 @@ class EngineMetrics:
             "Learners whose log is too long for a batch, or whose load takes too long.",
             registry=self.registry,
         )
+        self._reading = Gauge(
+            "mastery_leases_held",
+            "Responses streams that this worker reads; 0: it stands by.",
+            registry=self.registry,
+        )
         self._version.set(1)
         for code in RejectionCode:
             self._rejected.labels(code.value)
@@ -104,6 +109,10 @@ class EngineMetrics:
     def computing_under(self, version: int) -> None:
         """Show the version of the parameters of this process."""
         self._version.set(version)
+
+    def reading(self, streams: int) -> None:
+        """Show the number of responses streams that this worker reads."""
+        self._reading.set(streams)
 
     def outdated(self, learners: int) -> None:
         """Show the number of learners under another version than the active one."""

@@ -46,6 +46,8 @@ class CheckResult:
     reason: str | None
     """Reason why the part does not work; None if it does."""
     duration_ms: float
+    note: str | None = None
+    """Something to know about a part that works, such as that this worker stands by."""
 
     def to_jsonable(self) -> dict[str, Any]:
         """Write the result as in ``/health``."""
@@ -53,6 +55,8 @@ class CheckResult:
         shown: dict[str, Any] = {"status": status.value, "required": self.required}
         if self.reason is not None:
             shown["reason"] = self.reason
+        elif self.note is not None:
+            shown["note"] = self.note
         return {**shown, "duration_ms": round(self.duration_ms, 1)}
 
 
@@ -90,6 +94,7 @@ class Health:
         cache_s: time for which an answer is kept, seconds.
         waiting: reasons of the parts that work waits for now, by name. A server may answer a probe
             and still take no work, for example with a full disk.
+        notes: what there is to know about parts that work, by name.
         clock: a monotonic clock in seconds.
     """
 
@@ -101,6 +106,7 @@ class Health:
         timeout_s: float = 2.0,
         cache_s: float = 1.0,
         waiting: Callable[[], Mapping[str, str]] = dict,
+        notes: Callable[[], Mapping[str, str]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.version = version
@@ -108,6 +114,7 @@ class Health:
         self._timeout_s = timeout_s
         self._cache_s = cache_s
         self._waiting = waiting
+        self._notes = notes
         self._given_up: dict[str, asyncio.Future[None]] = {}
         self._clock = clock
         self._started = clock()
@@ -137,7 +144,9 @@ class Health:
         reason = await self._reason(check)
         if reason is None:
             reason = self._waiting().get(check.name)
-        return CheckResult(check.name, check.required, reason, 1000 * (self._clock() - began))
+        duration_ms = 1000 * (self._clock() - began)
+        note = self._notes().get(check.name)
+        return CheckResult(check.name, check.required, reason, duration_ms, note)
 
     async def _reason(self, check: Check) -> str | None:
         """Return the reason why a part does not work; None if it does."""

@@ -1,6 +1,6 @@
 """Gauges of the lag of each consumer group and of the number of dead letters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily
@@ -36,13 +36,19 @@ class StreamGauges(Collector):
         client: a client of the server.
         bounds: bounds of the streams with groups.
         dead_letters: streams of rejections.
+        others: returns the bounds of streams that come and go.
     """
 
     def __init__(
-        self, client: Redis, bounds: Sequence[Bounds], dead_letters: Sequence[str]
+        self,
+        client: Redis,
+        bounds: Sequence[Bounds],
+        dead_letters: Sequence[str],
+        others: Callable[[], Sequence[Bounds]] = tuple,
     ) -> None:
         self._client = client
-        self._streams = tuple(dict.fromkeys(bound.stream for bound in bounds))
+        self._own = tuple(bound.stream for bound in bounds)
+        self._others = others
         self._retentions_s = {
             bound.stream: bound.retention_ms / 1000
             for bound in bounds
@@ -67,22 +73,24 @@ class StreamGauges(Collector):
             self._seen = seen
 
     async def _look(self) -> _Seen:
-        lengths = list(dict.fromkeys([*self._streams, *self._dead_letters]))
+        others = (bound.stream for bound in self._others())
+        streams = list(dict.fromkeys([*self._own, *others]))
+        lengths = list(dict.fromkeys([*streams, *self._dead_letters]))
         with redis_errors():
             pipeline = self._client.pipeline(transaction=False)
-            for stream in self._streams:
+            for stream in streams:
                 pipeline.xinfo_groups(stream)
-            for stream in self._streams:
+            for stream in streams:
                 pipeline.xrange(stream, count=1)
             for stream in lengths:
                 pipeline.xlen(stream)
             pipeline.time()
             *answers, (seconds, microseconds) = await _answers(pipeline)
-            many = len(self._streams)
-            first = dict(zip(self._streams, answers[many : 2 * many], strict=True))
+            many = len(streams)
+            first = dict(zip(streams, answers[many : 2 * many], strict=True))
             groups = [
                 (stream, first[stream], info)
-                for stream, infos in zip(self._streams, answers[:many], strict=True)
+                for stream, infos in zip(streams, answers[:many], strict=True)
                 for info in (infos if isinstance(infos, list) else [])
             ]
             group_states = await self._ages(groups, seconds * 1000 + microseconds // 1000)

@@ -41,7 +41,8 @@ omit it. The engine accepts deprecated versions and converts them to the current
 
 With `STREAM_SHARDS=n` the streams of responses, mastery, unlocked concepts and rejections each
 become n streams with the suffix `.{k}`, braces included; k is the CRC-32 of `tenant_id/student_id`
-modulo n."""
+modulo n. After a change of n the engine drains the old streams beside the new ones; the events of
+a response keep the suffix of its stream."""
 
 
 class Document:

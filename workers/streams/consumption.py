@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from faststream.redis import RedisBroker
+from faststream.redis.subscriber.usecases import StreamBatchSubscriber
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -18,7 +20,7 @@ from workers.streams.batch import RawBatch
 from workers.streams.reading import Reading
 from workers.streams.reclaiming import Reclaimer
 from workers.streams.redis_errors import redis_errors
-from workers.streams.subscribers import declare, ensure_groups
+from workers.streams.subscribers import POLLING_MS, declare, ensure_groups
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +42,8 @@ class Consumption:
         handler: processes each batch; returns when there is room for the next.
         in_flight: returns the entries of the stream that are in flight in this worker.
         waiting: returns True while the handler waits for a server.
+        later: True if the broker starts without this stream. Call `join` or `take_over` instead of
+            `start`, as often as the reading begins anew.
     """
 
     def __init__(
@@ -56,12 +60,15 @@ class Consumption:
         handler: Callable[[RawBatch], Awaitable[None]],
         in_flight: Callable[[], AbstractSet[str]],
         waiting: Callable[[], bool],
+        later: bool = False,
     ) -> None:
         self.stream = stream
         self.group = group
+        self.later = later
         self._client = client
         self._reading = Reading(stream, client.ping)
-        self._subscriber = declare(
+        self._declaring = partial(
+            declare,
             broker,
             stream=stream,
             group=group,
@@ -72,7 +79,8 @@ class Consumption:
             title=f"{group}:{stream}",
             description=f"{group} reads {stream}",
         )
-        self._reading.attach(self._subscriber)
+        # The broker starts each subscriber that it knows.
+        self._subscriber: StreamBatchSubscriber | None = None if later else self._declare()
         self._reclaimer = Reclaimer(
             client=client,
             stream=stream,
@@ -87,6 +95,11 @@ class Consumption:
         self._tasks: list[asyncio.Task[None]] = []
         self._delivered_before = "0-0"
 
+    def _declare(self) -> StreamBatchSubscriber:
+        subscriber = self._declaring()
+        self._reading.attach(subscriber)
+        return subscriber
+
     async def prepare(self) -> None:
         """Create the stream and the group if they are missing; call before the broker starts."""
         await ensure_groups(self._client, [(self.stream, self.group)])
@@ -96,15 +109,51 @@ class Consumption:
     def start(self) -> None:
         """Start to inherit, claim, keep and watch; call once the broker has started."""
         self._tasks = [
-            asyncio.create_task(self._reclaim()),
+            asyncio.create_task(self._reclaim(self._inherit)),
             asyncio.create_task(self._keep()),
             asyncio.create_task(self._watch()),
         ]
 
+    async def join(self) -> None:
+        """Read as one of several consumers; call once the broker has started.
+
+        Raises:
+            Unavailable: a server is away; call `stop`, then try again.
+            StreamRefused: Redis refuses a command.
+        """
+        await self.prepare()
+        await self._read()
+        self.start()
+
+    async def take_over(self) -> None:
+        """Process what any consumer left pending, then read; call when the lease was acquired.
+
+        Raises:
+            Unavailable: a server is away; call `stop`, then try again.
+            StreamRefused: Redis refuses a command.
+        """
+        await self.prepare()
+        self._tasks = [asyncio.create_task(self._keep())]
+        taken = await self._reclaimer.take_over()
+        if taken:
+            _log.info("entries_taken_over", stream=self.stream, entries=taken)
+        await self._read()
+        self._tasks += [
+            asyncio.create_task(self._reclaim(self._take_stragglers)),
+            asyncio.create_task(self._watch()),
+        ]
+
+    async def _read(self) -> None:
+        self._subscriber = self._subscriber or self._declare()
+        with redis_errors():
+            await self._subscriber.start()
+
     async def stop(self) -> None:
         """Stop taking entries."""
         await end(self._tasks)
-        await self._subscriber.stop()
+        self._tasks = []
+        if self._subscriber is not None:
+            await self._subscriber.stop()
 
     async def finish(self) -> None:
         """After `stop`, process what Redis had already delivered to the cancelled read."""
@@ -121,6 +170,8 @@ class Consumption:
     @property
     def _running(self) -> bool:
         """Return False if FastStream has stopped reading for good; it may do so and stay up."""
+        if self._subscriber is None:
+            return False
         tasks = self._subscriber.tasks
         return bool(self._subscriber.running) and any(not task.done() for task in tasks)
 
@@ -144,10 +195,19 @@ class Consumption:
                 raise
         return next((group for group in groups if text_of(group["name"]) == self.group), None)
 
-    async def _reclaim(self) -> None:
+    async def _inherit(self) -> None:
+        await self._reclaimer.inherit(self._delivered_before)
+
+    async def _take_stragglers(self) -> None:
+        # Redis may have delivered entries to the last read of the former holder after they were
+        # taken over: such a read ends within this time.
+        await asyncio.sleep(2 * POLLING_MS / 1000)
+        await self._reclaimer.take_over(others_only=True)
+
+    async def _reclaim(self, first: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self._reclaimer.inherit(self._delivered_before)
+                await first()
                 await self._reclaimer.run()
             except Exception as error:  # noqa: BLE001  # pending entries must not wait for ever
                 _log.warning("reclaiming_failed", stream=self.stream, error=str(error))
@@ -165,7 +225,7 @@ class Consumption:
         """Create the group again and go on after FastStream has stopped reading for good."""
         while True:
             await asyncio.sleep(_WATCH_S)
-            if self._running:
+            if self._running or self._subscriber is None:
                 continue
             try:
                 await self.prepare()

@@ -32,6 +32,7 @@ class Housekeeping:
     Args:
         trimmer: performs each step.
         bounds: the bounds of each stream.
+        others: returns the bounds of streams that come and go.
         consumer: this worker's name in the groups.
         reclaim_after_ms: idle time after which pending entries are claimed, milliseconds. A
             consumer silent for ten times as long, with no pending entry, is gone.
@@ -48,11 +49,13 @@ class Housekeeping:
         consumer: str,
         reclaim_after_ms: int,
         trimmed: Callable[[str, int], None],
+        others: Callable[[], Sequence[Bounds]] = tuple,
         period_s: float = _PERIOD_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._trimmer = trimmer
         self._bounds = tuple(bounds)
+        self._others = others
         self._consumer = consumer
         self._gone_after_ms = _GONE_AFTER * reclaim_after_ms
         self._trimmed = trimmed
@@ -78,7 +81,7 @@ class Housekeeping:
 
     async def sweep(self) -> None:
         """Trim every stream to its bounds once; log a failure and leave it for the next sweep."""
-        for bounds in self._bounds:
+        for bounds in (*self._bounds, *self._others()):
             try:
                 await self._sweep(bounds)
             except Unavailable:

@@ -82,24 +82,45 @@ class Reclaimer:
             until: the last id delivered before this process began, since later entries are its own;
                 ``+`` once reading has stopped, for entries delivered to the cancelled read.
         """
+        return await self._take_pending(until, self._consumer)
+
+    async def take_over(self, *, others_only: bool = False) -> int:
+        """Take the pending entries of all consumers, whatever their idle time; return their number.
+
+        Only the holder of the stream's lease calls it: nobody else works on them.
+
+        Args:
+            others_only: leave this worker's own entries, which it is about to process.
+        """
+        return await self._take_pending("+", None, others_only=others_only)
+
+    async def _take_pending(
+        self, until: str, consumer: str | None, *, others_only: bool = False
+    ) -> int:
+        """Claim pending entries by their ids, oldest first, and process them."""
         taken = 0
         after = "-"
+        own = self._consumer.encode()
         while True:
             with redis_errors():
                 left: Any = await self._client.xpending_range(
-                    self._stream, self._group, after, until, self._batch_size, self._consumer
+                    self._stream, self._group, after, until, self._batch_size, consumer
                 )
                 if not left:
                     return taken
-                ids = [row["message_id"].decode() for row in left]
                 in_flight = self._in_flight()
+                ids: list[Any] = [
+                    row["message_id"].decode()
+                    for row in left
+                    if not (others_only and row["consumer"] == own)
+                ]
                 mine: list[Any] = [entry_id for entry_id in ids if entry_id not in in_flight]
                 # By their ids: reading this consumer's history would count a delivery of each
                 # entry that it reads in the meantime.
                 entries: Any = mine and await self._client.xclaim(
                     self._stream, self._group, self._consumer, 0, mine
                 )
-            after = f"({ids[-1]}"
+            after = f"({left[-1]['message_id'].decode()}"
             taken += await self._take(entries)
 
     async def claim(self) -> int:

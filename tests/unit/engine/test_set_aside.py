@@ -175,6 +175,18 @@ async def test_given_a_learner_set_aside_whose_entry_fails_then_it_alone_is_pois
     assert len(await log_of(ledger, "long")) == 20
 
 
+async def test_given_a_stream_that_another_worker_reads_then_its_learners_are_forgotten() -> None:
+    work, _, publisher = await prepared()
+    await submit(work, entry("long", 1, 30))
+
+    work.let_go("another stream")
+    assert work.in_flight(STREAM) == {entry_id(30)}
+    work.let_go(STREAM)
+
+    assert not work.in_flight(STREAM)
+    assert entry_id(30) in publisher.pending
+
+
 @pytest.mark.parametrize("most_answers", [1, 3, 7])
 async def test_given_any_page_then_the_state_is_the_replay(most_answers: int) -> None:
     work, ledger, _ = await prepared(most_answers)

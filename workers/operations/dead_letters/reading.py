@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from contracts.streams import Shard, shards
+from contracts.streams import REJECTED, Shard, shards
 from workers.common.errors import SettingsError
 from workers.common.text import text_of
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
@@ -30,13 +30,17 @@ class DeadLetters:
         client: a connection to the Redis of the streams.
         shard_count: ``STREAM_SHARDS``.
         tenant_claim: dotted path of the claim that names the tenant.
+        old: shards of other counts to read as well.
     """
 
-    def __init__(self, client: Redis, shard_count: int, tenant_claim: str) -> None:
+    def __init__(
+        self, client: Redis, shard_count: int, tenant_claim: str, *, old: Sequence[Shard] = ()
+    ) -> None:
         self._client = client
         self._tenant_claim = tenant_claim
         numbers: Sequence[int | None] = range(shard_count) if shard_count else [None]
         self._shards: dict[int | None, Shard] = dict(zip(numbers, shards(shard_count), strict=True))
+        self._shards |= {_number(shard): shard for shard in old}
 
     async def get(self, ids: Sequence[DeadLetterId]) -> dict[DeadLetterId, DeadLetter]:
         """Return the letters of these ids that exist, in the order given.
@@ -154,3 +158,9 @@ class DeadLetters:
         return read_dead_letter(
             letter_id, self._shards[letter_id.shard], fields, self._tenant_claim
         )
+
+
+def _number(shard: Shard) -> int | None:
+    """Return the number in a shard's names; None for the plain names."""
+    suffix = shard.rejected.removeprefix(REJECTED)
+    return int(suffix.strip(".{}")) if suffix else None

@@ -1,6 +1,6 @@
 """Find the entries of all streams that belong to one learner, page by page."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
@@ -50,6 +50,7 @@ class LearnerStreams:
         client: a connection to the Redis of the streams.
         shard_count: ``STREAM_SHARDS``.
         belonging: decides which entries are the learner's.
+        old: shards of other counts, whose streams may hold entries too.
 
     Attributes:
         client: as given.
@@ -57,12 +58,14 @@ class LearnerStreams:
         shards: the streams of each shard.
     """
 
-    def __init__(self, client: Redis, shard_count: int, belonging: Belonging) -> None:
+    def __init__(
+        self, client: Redis, shard_count: int, belonging: Belonging, *, old: Sequence[Shard] = ()
+    ) -> None:
         self.client = client
         self.records = JobRecords(client)
-        self.shards: tuple[Shard, ...] = shards(shard_count)
+        self.shards: tuple[Shard, ...] = (*shards(shard_count), *old)
         self._belonging = belonging
-        self._letters = DeadLetters(client, shard_count, belonging.tenant_claim)
+        self._letters = DeadLetters(client, shard_count, belonging.tenant_claim, old=old)
 
     async def now_ms(self) -> int:
         """Return the time by Redis's clock, milliseconds since 1970.

@@ -1,0 +1,1 @@
+"""One reader for each responses stream: leases, and who takes which."""
