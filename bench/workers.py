@@ -97,25 +97,25 @@ async def _measure(options: argparse.Namespace, workers: int, redis: str, admin:
             for port in ports:
                 await until(partial(_ready, port), "ready", within_s=_START_S)
             await asyncio.sleep(2)
-            processes = [psutil.Process(one.pid) for one in running]
-            before = [_cpu_s(one) for one in processes]
+            processes = [psutil.Process(process.pid) for process in running]
+            before = [_cpu_s(process) for process in processes]
             backends = await _backends_s(connection)
             async with Redis.from_url(own) as client:
                 began = time.monotonic()
                 await _publish(client, events)
                 await until(lambda: _drained(client, options.shards), "drained", within_s=_RUN_S)
             seconds = time.monotonic() - began
-            spent = [_cpu_s(one) - old for one, old in zip(processes, before, strict=True)]
+            spent = [_cpu_s(process) - old for process, old in zip(processes, before, strict=True)]
             after = await _backends_s(connection)
             postgres = sum(cpu - backends.get(pid, 0.0) for pid, cpu in after.items())
             late = await connection.fetchval("select last_value from mastery.learner_version")
         finally:
             await connection.close()
-            for one in running:
-                one.kill()
-                one.wait()
+            for process in running:
+                process.kill()
+                process.wait()
     each = 1e6 / len(rows)
-    shares = ", ".join(f"{each * one:.0f}" for one in spent)
+    shares = ", ".join(f"{each * spent_s:.0f}" for spent_s in spent)
     print(
         f"{workers} workers, {options.shards} shards: {len(rows) / seconds:.0f}/s; "
         f"µs a response: workers {each * sum(spent):.0f} ({shares}), "

@@ -147,9 +147,9 @@ class Worker:
         # Entries that wait for keys stay pending for the next worker.
         await end(self._beside)
         leaving = [
-            asyncio.create_task(one.stop())
-            for one in (self._readers, self._followers)
-            if one is not None
+            asyncio.create_task(part.stop())
+            for part in (self._readers, self._followers)
+            if part is not None
         ]
         # The broker has the same grace time; a batch waiting for room may use it up.
         await asyncio.gather(*(consumption.stop() for consumption in self._shared()))

@@ -184,8 +184,8 @@ def build_worker(
         servers.redis, other_shards(settings.stream_shards) if settings.redis_url else ()
     )
     own = shards(settings.stream_shards)
-    recording = {one: make.recording(engine, one) for one in own if Role.ENGINE in roles}
-    projecting = {one: make.projecting(projection, one) for one in own if Role.GRAPH in roles}
+    recording = {shard: make.recording(engine, shard) for shard in own if Role.ENGINE in roles}
+    projecting = {shard: make.projecting(projection, shard) for shard in own if Role.GRAPH in roles}
 
     async def prepare() -> None:
         if Role.ENGINE in roles or Role.JOBS in roles:
@@ -198,7 +198,9 @@ def build_worker(
 
     return Worker(
         broker=servers.broker,
-        consumptions=[role[one] for one in own for role in (recording, projecting) if one in role]
+        consumptions=[
+            role[shard] for shard in own for role in (recording, projecting) if shard in role
+        ]
         + ([make.running(jobs)] if Role.JOBS in roles else []),
         readers=make.leased(engine, recording, old, metrics.reading) if recording else None,
         followers=Followers(

@@ -41,7 +41,7 @@ class OldShards:
             RedisUnavailable: Redis is away; what was found stays as it is.
             StreamRefused: permission is missing.
         """
-        found: list[Shard] = []
+        with_entries: list[Shard] = []
         for page in _pages(self._candidates):
             pipeline = self._client.pipeline(transaction=False)
             for shard in page:
@@ -49,21 +49,23 @@ class OldShards:
                 pipeline.exists(shard.mastery)
             with redis_errors():
                 answers = await pipeline.execute()
-            found += [
+            with_entries += [
                 shard
                 for shard, *exist in zip(page, answers[::2], answers[1::2], strict=True)
                 if any(exist)
             ]
-        self.found = tuple(found)
+        self.found = tuple(with_entries)
         await self.look_again()
 
     async def look_again(self) -> None:
         """Look only at the streams that the last look found; raises as `look` does."""
-        unread = await undrained(self._client, [one.responses for one in self.found], ENGINE_GROUP)
-        behind = await undrained(self._client, [one.mastery for one in self.found], GRAPH_GROUP)
-        self.responses = tuple(one for one in self.found if one.responses in unread)
+        unread = await undrained(
+            self._client, [shard.responses for shard in self.found], ENGINE_GROUP
+        )
+        behind = await undrained(self._client, [shard.mastery for shard in self.found], GRAPH_GROUP)
+        self.responses = tuple(shard for shard in self.found if shard.responses in unread)
         self.mastery = tuple(
-            one for one in self.found if one.mastery in behind or one.responses in unread
+            shard for shard in self.found if shard.mastery in behind or shard.responses in unread
         )
 
 
@@ -81,10 +83,10 @@ async def undrained(client: Redis, streams: Sequence[str], group: str) -> set[st
     """
     behind: set[str] = set()
     for page in _pages(streams):
-        infos = await _each(client, page, lambda pipeline, one: pipeline.xinfo_groups(one))
+        infos = await _each(client, page, lambda pipeline, name: pipeline.xinfo_groups(name))
         after = {}
         for stream, groups in infos.items():
-            own = next((one for one in groups if text_of(one["name"]) == group), None)
+            own = next((info for info in groups if text_of(info["name"]) == group), None)
             if own is not None and own["pending"]:
                 behind.add(stream)
             else:
@@ -96,7 +98,7 @@ async def undrained(client: Redis, streams: Sequence[str], group: str) -> set[st
 async def _with_entries(client: Redis, after: Mapping[str, str]) -> set[str]:
     """Return the streams that have an entry after an id, given by stream."""
     unread = await _each(
-        client, after, lambda pipeline, one: pipeline.xrange(one, min=after[one], count=1)
+        client, after, lambda pipeline, name: pipeline.xrange(name, min=after[name], count=1)
     )
     return {stream for stream, entries in unread.items() if entries}
 
@@ -109,8 +111,8 @@ async def _each(
     if not names:
         return {}
     pipeline = client.pipeline(transaction=False)
-    for one in names:
-        ask(pipeline, one)
+    for name in names:
+        ask(pipeline, name)
     with redis_errors():
         answers: list[Any] = await pipeline.execute(raise_on_error=False)
         for answer in answers:

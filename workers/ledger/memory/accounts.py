@@ -60,7 +60,7 @@ class Account:
     def put_snapshots(self, snapshots: Iterable[Snapshot]) -> None:
         """Store snapshots under the parameters of the state, and thin them out."""
         version = self.parameters_version
-        own = {at: one for (of, at), one in self.snapshots.items() if of == version}
+        own = {at: snapshot for (of, at), snapshot in self.snapshots.items() if of == version}
         own |= {snapshot.position: snapshot for snapshot in snapshots}
         kept = thinned((own[position] for position in sorted(own)), len(self.log))
         self.snapshots = {(version, snapshot.position): snapshot for snapshot in kept}

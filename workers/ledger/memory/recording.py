@@ -34,7 +34,7 @@ class MemoryRecording(MemoryTables, RecordingLedger):
     ) -> list[Loaded]:
         loaded = [self._loaded(learner) for learner in touched]
         room = most_answers
-        for replay in (one.replay for one in loaded if one.replay is not None):
+        for replay in (learner.replay for learner in loaded if learner.replay is not None):
             if len(replay.answers or ()) <= room:
                 room -= len(replay.answers or ())
             else:
@@ -206,9 +206,13 @@ def _write_snapshots(account: Account, commit: Commit) -> None:
     folded, first = commit.folded, commit.folded.changed_from
     if folded.under_new_parameters:
         version = account.parameters_version
-        account.snapshots = {at: one for at, one in account.snapshots.items() if at[0] == version}
+        account.snapshots = {
+            at: snapshot for at, snapshot in account.snapshots.items() if at[0] == version
+        }
     if first is not None:
-        account.snapshots = {at: one for at, one in account.snapshots.items() if at[1] < first}
+        account.snapshots = {
+            at: snapshot for at, snapshot in account.snapshots.items() if at[1] < first
+        }
     account.put_snapshots(folded.snapshots)
     if commit.snapshot and account.last is not None:
         concepts = {row.concept_id: row.state for row in account.concepts.values()}

@@ -67,7 +67,7 @@ class Readers:
     def others(self) -> list[str]:
         """The streams that other workers read, or are about to."""
         held = set(self.held)
-        return [one.responses for one in self._wanted if one.responses not in held]
+        return [shard.responses for shard in self._wanted if shard.responses not in held]
 
     async def start(self) -> None:
         """Take free streams up to this worker's share, and adjust to the others until stopped.
@@ -142,7 +142,7 @@ class Readers:
         names = [member.name for member in members]
         rank = names.index(self._roster.name)
         mine = share(len(self._wanted), len(members), rank)
-        wanted = {one.responses for one in self._wanted}
+        wanted = {shard.responses for shard in self._wanted}
         for reader in self._readers.values():
             if reader.held and reader.stream not in wanted:
                 reader.hand_over()
@@ -157,9 +157,9 @@ class Readers:
             mine - len(held),
             # Workers that start together begin at different ones.
             [
-                one
-                for one in (*self._wanted[first:], *self._wanted[:first])
-                if settled or one.responses in self._read_before
+                shard
+                for shard in (*self._wanted[first:], *self._wanted[:first])
+                if settled or shard.responses in self._read_before
             ],
         )
         self._wants = len(self.held) < mine
@@ -168,14 +168,14 @@ class Readers:
     def _streams_of(self, members: Sequence[Member]) -> tuple[Shard, ...]:
         """Return the shards of all counts that live workers have, and old ones not drained."""
         counts = sorted({member.shard_count for member in members})
-        own = [one for count in counts for one in shards(count)]
+        own = [shard for count in counts for shard in shards(count)]
         return tuple(dict.fromkeys([*own, *self._old()]))
 
     async def _take(self, missing: int, among: Iterable[Shard]) -> None:
         """Take so many streams, as far as they are free."""
-        for one in among:
+        for shard in among:
             if missing <= 0:
                 return
-            if one.responses not in self._readers:
-                self._readers[one.responses] = self._make(one)
-            missing -= await self._readers[one.responses].acquire()
+            if shard.responses not in self._readers:
+                self._readers[shard.responses] = self._make(shard)
+            missing -= await self._readers[shard.responses].acquire()
