@@ -32,7 +32,7 @@ PARAMETERS: Final = {
 _CLEAR: Final = """
 delete from public.student_responses; delete from public.concept_mastery;
 delete from public.student_ability; delete from public.practice_sessions;
-delete from mastery.learners; delete from mastery.active_parameters;
+delete from mastery.snapshots; delete from mastery.learners; delete from mastery.active_parameters;
 """
 
 
