@@ -6,14 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
 from tests.integration.ledger.next_schema import next_migrations
@@ -32,6 +30,7 @@ from tests.support.whole_run import (
 )
 from workers.ledger.schema.migrations import Migrations
 from workers.ledger.schema.schema_files import migration_files
+from workers.streams.leases.roster import ROSTER_KEY
 
 BASE = migration_files()[-1].version
 """The newest schema: the next migration must let workers of the version before go on."""
@@ -60,15 +59,12 @@ async def _drained(redis_url: str) -> None:
 
 
 async def _consuming(redis_url: str, count: int) -> None:
-    """Return once so many workers have read from the stream: they have all started."""
+    """Return once so many workers have announced themselves: they have all started."""
     deadline = time.monotonic() + _PATIENCE_S
     async with Redis.from_url(redis_url) as client:
         while True:
-            found_: Any = []
-            if await client.exists(RESPONSES):
-                with suppress(ResponseError):
-                    found_ = await client.xinfo_consumers(RESPONSES, ENGINE_GROUP)
-            if len(found_) >= count:
+            announced: Any = client.hlen(ROSTER_KEY)
+            if await announced >= count:
                 return
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
