@@ -33,7 +33,7 @@ settings.register_profile(
 settings.register_profile("long", max_examples=5_000, stateful_step_count=60, **_COMMON)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def close_snapshots() -> Iterator[None]:
     """Take snapshots after few answers, so that short runs have some."""
     with patch.object(snapshots, "EVERY", 3), patch.object(snapshot_columns, "EVERY", 3):
