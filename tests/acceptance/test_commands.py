@@ -134,7 +134,7 @@ def test_given_a_wrong_setting_when_the_worker_starts_then_it_is_named_and_nothi
 def test_given_a_wrong_setting_when_run_as_a_command_then_there_is_no_traceback(
     tmp_path: Path,
 ) -> None:
-    done = _mastery("worker", directory=tmp_path, REDIS_URL="http://localhost")
+    done = _mastery("migrate", "current", directory=tmp_path, REDIS_URL="http://localhost")
     assert done.returncode == 1
     assert "REDIS_URL" in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,9 +7,9 @@ import os
 from typing import Final
 
 THOROUGH: Final = bool(os.environ.get("CI"))
-EVERYDAY_EXAMPLES: Final = 25
+EVERYDAY_EXAMPLES: Final = 12
 
 
 def examples(full: int) -> int:
     """Return the number of examples of a test whose full number is not hypothesis's 100."""
-    return full if THOROUGH else max(5, full // 4)
+    return full if THOROUGH else max(5, full // 8)

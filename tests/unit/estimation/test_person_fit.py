@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.calibrated import IRT, LAST_STEP
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer, calibrated_parameters, learner_log, logs, scores
 from workers.estimation.ability import AbilityState
 from workers.estimation.answering import apply
@@ -82,7 +83,7 @@ BANK = Parameters(
 )
 
 
-def fits(odd: bool, learners: int = 400, answers: int = 60) -> list[float]:
+def fits(odd: bool, learners: int = 400 if THOROUGH else 150, answers: int = 60) -> list[float]:
     """Compute person fit of simulated learners; odd ones guess at every item."""
     draw = np.random.default_rng(8)
     fits_of_learners = []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.examples import THOROUGH
 from workers.metrics.drift.detector import DriftDetector, Limits
 from workers.metrics.drift.monitor import CONCEPTS, SIZE_OF_CONCEPT
 from workers.metrics.drift.windows import Misfits, Windows
@@ -68,12 +69,13 @@ def flattened(to: float) -> Truth:
 
 def test_given_predictions_that_come_true_when_watched_for_long_then_nothing_is_told() -> None:
     trial = Trial(50, 2_000, Limits().of_many(50), seed=1)
-    trial.run(200, 200, as_told)
+    trial.run(200 if THOROUGH else 60, 200, as_told)
     assert (sum(trial.began["bias"]), sum(trial.began["excess"])) == (0, 0)
 
 
 def test_given_a_misfit_at_the_edge_then_it_is_told_as_seldom_as_promised() -> None:
-    size, alarm, windows, steps, answers = 100, 3.0, 200, 1_500, 10
+    size, alarm, windows, answers = 100, 3.0, 200, 10
+    steps = 1_500 if THOROUGH else 300
     limits = Limits(alarm, bias=0.02, excess=math.inf, evidence=5.0)
     trial = Trial(windows, size, limits, seed=2)
     trial.run(steps, answers, lambda told: np.clip(told, 0.02, 0.98) + 0.02)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from tests.support.simulated_learners import simulated
 from workers.estimation.scales import PRACTICE_RATIO
@@ -17,7 +18,7 @@ from workers.modelling.calibration.ability.items import fit_items
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.table import Table, table_of
 
-LOGS = simulated(60, 3, concepts=3)
+LOGS = simulated(60, 3, concepts=3, most=24 if THOROUGH else 12)
 HEAD = 500
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from tests.support.simulated_learners import simulated
 from workers.estimation.answering import apply
@@ -197,7 +198,7 @@ def test_given_few_learners_then_each_part_leaves_out_fewer(learners: int, parts
 def test_given_parts_then_each_learner_is_predicted_by_a_fit_of_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    table, _ = table_of(simulated(30, 6))
+    table, _ = table_of(simulated(30, 6, most=24 if THOROUGH else 8))
     ability, mastery = fit_ability(table), fit_mastery(table)
     number = part_count(table.learners)
     parts = [fit_without_part(table, ability, part) for part in range(number)]
@@ -236,14 +237,15 @@ def test_given_a_concept_without_answers_then_it_has_the_others_mean() -> None:
     assert filled[:, 2] == pytest.approx(parameters[:, :2].mean(axis=1))
 
 
+LENGTH = 15 if THOROUGH else 5
 DEGENERATE: dict[str, Logs] = {
-    "all right": [[answer(k, score=1.0) for k in range(15)] for _ in range(8)],
-    "all wrong": [[answer(k, score=0.0) for k in range(15)] for _ in range(8)],
-    "one learner": simulated(1, 8, most=20),
-    "one learner, all right": [[answer(k) for k in range(30)]],
+    "all right": [[answer(k, score=1.0) for k in range(LENGTH)] for _ in range(8)],
+    "all wrong": [[answer(k, score=0.0) for k in range(LENGTH)] for _ in range(8)],
+    "one learner": simulated(1, 8, most=20 if THOROUGH else 8),
+    "one learner, all right": [[answer(k) for k in range(2 * LENGTH)]],
     "5 answers": [[answer(k, score=float(k % 2)) for k in range(3)], [answer(9), answer(10)]],
-    "one concept": simulated(20, 4, concepts=1),
-    "half credit": [[answer(k, score=0.5) for k in range(6)] for _ in range(5)],
+    "one concept": simulated(20, 4, concepts=1, most=24 if THOROUGH else 8),
+    "half credit": [[answer(k, score=0.5) for k in range(6 if THOROUGH else 3)] for _ in range(5)],
     "one moment": [[answer(k, at=0, score=float(k % 3 > 0)) for k in range(9)] for _ in range(5)],
 }
 
@@ -268,7 +270,7 @@ def test_given_degenerate_data_then_the_fit_is_finite_and_the_same_again(logs: L
 
 @pytest.mark.usefixtures("few_parts")
 def test_given_many_fits_side_by_side_then_combined_by_gives_the_fit() -> None:
-    logs = simulated(40, 9, concepts=3, several=True)
+    logs = simulated(40, 9, concepts=3, most=24 if THOROUGH else 8, several=True)
     table, _ = table_of(logs)
     ability = fit_ability(table)
     parts = [fit_without_part(table, ability, part) for part in range(part_count(table.learners))]

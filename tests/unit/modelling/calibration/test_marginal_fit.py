@@ -151,14 +151,14 @@ def test_given_scores_when_steps_are_sought_then_they_are_the_fewest_that_the_sc
 
 
 def test_given_right_and_wrong_alone_when_fitted_in_steps_then_it_is_the_2pl() -> None:
-    logs, _ = _answers(200, 8, 5)
+    logs, _ = _answers(200 if THOROUGH else 100, 8, 5)
     assert fit("graded", logs) == fit("2pl", logs) == fit("partial-credit", logs)
 
 
 def test_given_an_item_seen_once_when_fitted_in_steps_then_its_thresholds_are_finite_and_rise() -> (
     None
 ):
-    logs, _ = _stepped(60, [ItemParameters(thresholds=(-0.5, 0.5))] * 4, 3)
+    logs, _ = _stepped(60 if THOROUGH else 30, [ItemParameters(thresholds=(-0.5, 0.5))] * 4, 3)
     logs[0].append(answer(9, score=0.3, item="seen once"))
     for model in ("graded", "partial-credit"):
         fitted = fit(model, logs)

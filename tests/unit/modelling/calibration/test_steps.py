@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.support.examples import THOROUGH
 from tests.support.factories import answer
 from tests.support.predicted import predict
 from tests.support.simulated_learners import simulated
@@ -25,6 +26,7 @@ from workers.modelling.judging.predicted import predict_held_out, together
 from workers.modelling.judging.residuals import fit_of_concepts, fit_of_items
 
 pytestmark = pytest.mark.usefixtures("few_parts")
+MOST = 24 if THOROUGH else 8
 
 
 def _done(model: str, answers: Answers) -> dict[str, str]:
@@ -45,7 +47,7 @@ def _merged(model: str, answers: Answers) -> Merged:
 def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_not_held_out(
     model: str,
 ) -> None:
-    logs = simulated(30, 5, concepts=3)
+    logs = simulated(30, 5, concepts=3, most=MOST)
     answers = parted(logs)
     whole = fit(model, [log for n, log in enumerate(logs) if not is_held_out(key_of(n))])
     merge = _merged(model, answers)
@@ -84,7 +86,7 @@ def test_given_nothing_that_a_fit_may_see_when_asked_then_there_are_no_steps() -
 
 
 def test_given_a_fit_when_packed_then_it_comes_back_to_the_last_bit() -> None:
-    table, _ = table_of(simulated(12, 7, several=True))
+    table, _ = table_of(simulated(12, 7, most=MOST, several=True))
     ability = fit_ability(table)
     again = unpacked(packed(ability))
     assert packed(again) == packed(ability)

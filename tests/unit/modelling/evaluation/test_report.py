@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.examples import THOROUGH
 from tests.support.fits import FitOnce, evaluate_with
 from tests.support.pages import EVIL, check_escaped, check_figures, check_page
 from tests.support.simulated_learners import simulated
@@ -37,7 +38,7 @@ from workers.modelling.evaluation.protocol import Predictions, evaluate
 from workers.modelling.judging.validity import MasteryTrace
 
 LOGS: dict[str, list[Response]] = {
-    f"s{n}": log for n, log in enumerate(simulated(25, 3, concepts=3))
+    f"s{n}": log for n, log in enumerate(simulated(25, 3, concepts=3, most=24 if THOROUGH else 12))
 }
 
 
@@ -66,7 +67,9 @@ def evaluated(model: str) -> Predictions:
 
 @cache
 def fitted_on_all(model: str) -> Fitted:
-    return FIT(model, table_of(LOGS.values())[0])
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        evaluate_with(monkeypatch, FIT)
+        return FIT(model, table_of(LOGS.values())[0])
 
 
 def evaluation(chosen: str, **fields: Any) -> Evaluation:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.examples import examples
+from tests.support.examples import THOROUGH, examples
 from tests.support.factories import answer, scores
 from tests.support.simulated_learners import simulated
 from workers.estimation.items import ItemParameters
@@ -104,15 +104,16 @@ def test_given_so_many_answers_until_mastery_then_fifteen_are_the_most(
 
 
 Logs = list[list[Response]]
+LEARNERS, LENGTH = (40, 12) if THOROUGH else (12, 6)
 
 
-def by_chances(guess: float, slip: float, learners: int = 60, length: int = 10) -> Logs:
+def by_chances(guess: float, slip: float) -> Logs:
     """Answers of classical learners, half of whom know at the start."""
     draw = np.random.default_rng(3)
     logs = []
-    for _ in range(learners):
+    for _ in range(3 * LEARNERS // 2):
         known, log = draw.random() < 0.5, []
-        for k in range(length):
+        for k in range(LENGTH - 2):
             right = draw.random() < (1.0 - slip if known else guess)
             log.append(answer(k, score=float(right)))
             known |= draw.random() < 0.05
@@ -127,20 +128,22 @@ def adversarial() -> dict[str, Logs]:
         "guess .6, slip .4": by_chances(0.6, 0.4),
         "guess .9, slip .05": by_chances(0.9, 0.05),
         "guess .3, slip .8": by_chances(0.3, 0.8),
-        "all wrong": [[answer(k, score=0.0) for k in range(12)] for _ in range(40)],
-        "all right": [[answer(k) for k in range(12)] for _ in range(40)],
+        "all wrong": [[answer(k, score=0.0) for k in range(LENGTH)] for _ in range(LEARNERS)],
+        "all right": [[answer(k) for k in range(LENGTH)] for _ in range(LEARNERS)],
         "guttman": [
-            [answer(k, item=f"q{k}", score=float(k < who % 13)) for k in range(12)]
-            for who in range(60)
+            [answer(k, item=f"q{k}", score=float(k < who % (LENGTH + 1))) for k in range(LENGTH)]
+            for who in range(3 * LEARNERS // 2)
         ],
-        "ever worse": [[answer(k, score=float(k < 6)) for k in range(12)] for _ in range(40)],
-        "half credit": [[answer(k, score=0.5) for k in range(12)] for _ in range(40)],
+        "ever worse": [
+            [answer(k, score=float(2 * k < LENGTH)) for k in range(LENGTH)] for _ in range(LEARNERS)
+        ],
+        "half credit": [[answer(k, score=0.5) for k in range(LENGTH)] for _ in range(LEARNERS)],
         "one wrong answer": [[answer(0, score=0.0)]],
         "coins": [
             [answer(k, score=float(draw.random() < 0.02), concepts=[f"c{k % 4}"]) for k in range(9)]
-            for _ in range(40)
+            for _ in range(LEARNERS)
         ],
-        "able and less so": simulated(40, 2, concepts=3, several=True),
+        "able and less so": simulated(LEARNERS, 2, concepts=3, most=2 * LENGTH, several=True),
     }
 
 

@@ -107,6 +107,7 @@ def _run(
     kept = np.sqrt(left)[..., table.concept]
     practice = concepts[2][..., table.concept] * ratio**table.attempt
     b, a = items[0][..., table.item], items[1][..., table.item]
+    scores = np.broadcast_to(table.score, a.shape)
     of_rows, variance_of = np.empty_like(a), np.empty_like(a)
     begins, link_begins = table.step.tolist(), table.link_step.tolist()
     together = len(begins) - 1
@@ -132,8 +133,7 @@ def _run(
         of_rows[..., rows], variance_of[..., rows] = mean, variance
         steep = a[..., rows]
         x, w = steep * (mean - b[..., rows]), steep * steep * variance
-        score = np.broadcast_to(table.score[rows], x.shape)
-        derivatives = evidence_of_logits(x.ravel(), w.ravel(), score.ravel())
+        derivatives = evidence_of_logits(x.ravel(), w.ravel(), scores[..., rows].ravel())
         gradient, curvature = (derivative.reshape(x.shape) for derivative in derivatives)
         gradient *= steep
         curvature *= steep * steep

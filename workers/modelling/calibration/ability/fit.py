@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
 import numpy as np
-from scipy.optimize import minimize
 
 from workers.estimation.scales import PRACTICE_RATIO
 from workers.modelling.calibration.ability.filter import (
@@ -172,6 +171,8 @@ def _model(shared: Floats, departures: Floats, items: Items) -> AbilityModel:
 
 
 def _fit_shared(table: Table, shared: Floats, departures: Floats, items: Items) -> Floats:
+    from scipy.optimize import minimize  # noqa: PLC0415  # long to import; workers rarely fit
+
     table = _some(table)
 
     def mean_loss(numbers: Floats) -> tuple[float, Floats]:

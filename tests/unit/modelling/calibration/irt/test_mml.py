@@ -158,7 +158,7 @@ def test_given_many_answers_when_calibrated_then_items_lie_within_their_errors(
     model: Model,
 ) -> None:
     items = some_items(model, 12, 3)
-    theta = np.random.default_rng(4).normal(size=2000 if THOROUGH else 1000)
+    theta = np.random.default_rng(4).normal(size=2000 if THOROUGH else 600)
     calibration = fitted(drawn(items, theta, 5, missing=0.2), model, tolerance=1e-4)
     assert calibration.converged
     off = []
@@ -192,7 +192,7 @@ def test_given_many_answers_when_calibrated_then_items_lie_within_their_errors(
 def test_given_several_models_when_calibrated_together_then_each_item_keeps_its_own() -> None:
     models: list[Model] = ["1PL", "graded", "2PL", "1PL", "partial_credit", "3PL"]
     items = [some_items(model, 1, seed)[0] for seed, model in enumerate(models)]
-    theta = np.random.default_rng(1).normal(size=800)
+    theta = np.random.default_rng(1).normal(size=800 if THOROUGH else 500)
     answers = drawn(items, theta, 2)
     calibration = calibrate(answers, models, steps=[1, 3, 1, 1, 3, 1], priors=WEAK_PRIORS)
     assert [fitted_item.item.model for fitted_item in calibration.items] == models
@@ -253,7 +253,8 @@ def test_given_more_items_than_fit_together_when_errors_are_told_then_they_are_h
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = some_items(model, 14, 2)
-    answers = drawn(items, np.random.default_rng(3).normal(size=400), 4, missing=0.3)
+    persons = 400 if THOROUGH else 200
+    answers = drawn(items, np.random.default_rng(3).normal(size=persons), 4, missing=0.3)
     together = fitted(answers, model, tolerance=1e-4)
     monkeypatch.setattr(information, "TOGETHER", 0)
     each = fitted(answers, model, tolerance=1e-4)
