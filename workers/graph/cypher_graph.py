@@ -37,18 +37,22 @@ class CypherGraph(Graph, ABC):
     async def _together(self, work: Script[_Result]) -> _Result:
         """Run a script in one transaction and return its result."""
 
+    def _merging(self, changes: Sequence[GraphChange]) -> list[Merge]:
+        """Write the statements that merge changes."""
+        return merges(changes)
+
     async def _write(self, work: Sequence[Merge]) -> None:
         await self._together(listed(work))
 
     @override
     async def merge(self, changes: Sequence[GraphChange]) -> None:
-        await self._write(merges(changes))
+        await self._write(self._merging(changes))
 
     @override
     async def project(
         self, changes: Sequence[GraphChange], mastering: Sequence[Mastering]
     ) -> list[Unlocked]:
-        return await self._together(projection(changes, mastering))
+        return await self._together(projection(self._merging(changes), mastering))
 
     @override
     async def restore(self, published: Sequence[Unlocked], *, dry_run: bool = False) -> int:

@@ -1,7 +1,7 @@
 """The graph on Neo4j 5 or newer, over the official driver."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
@@ -18,10 +18,12 @@ from typing_extensions import override
 
 from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph import constraints
+from workers.graph.changes import GraphChange
 from workers.graph.cypher_graph import CypherGraph
 from workers.graph.failures import translated
 from workers.graph.scripts import Script, run_async
-from workers.graph.statements import PROBE, Merge, Row, merges, script, statement
+from workers.graph.statements import PROBE, Merge, Row, script, statement
+from workers.graph.whole_batch import whole_batch
 
 _Result = TypeVar("_Result")
 
@@ -96,7 +98,7 @@ class Neo4jGraph(CypherGraph):
         wrong = constraints.missing(existing) + constraints.foreign(existing)
         try:
             async with self._transaction() as transaction:
-                for text, rows in merges(PROBE):
+                for text, rows in self._merging(PROBE):
                     await _run(transaction, text, {"rows": rows})
                 await transaction.rollback()
         except GraphRefused as error:
@@ -116,6 +118,10 @@ class Neo4jGraph(CypherGraph):
 
     async def _constraints(self) -> list[Row]:
         return await self._read(statement("show_constraints"), {})
+
+    @override
+    def _merging(self, changes: Sequence[GraphChange]) -> list[Merge]:
+        return whole_batch(changes)
 
     @override
     async def _read(self, text: str, parameters: dict[str, Any]) -> list[Row]:

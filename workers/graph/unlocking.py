@@ -12,10 +12,10 @@ from collections.abc import Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from workers.graph.changes import GraphChange, Key
+from workers.graph.changes import Key
 from workers.graph.repairs import node_rows
 from workers.graph.scripts import Script
-from workers.graph.statements import Merge, Row, merges, statement
+from workers.graph.statements import Merge, Row, statement
 
 _FIELDS: Final = ("tenant_id", "student_id", "concept_id")
 
@@ -63,11 +63,9 @@ class Unlocked(NamedTuple):
         return self.tenant_id, self.student_id, self.concept_id
 
 
-def projection(
-    changes: Iterable[GraphChange], mastering: Sequence[Mastering]
-) -> Script[list[Unlocked]]:
+def projection(merging: Iterable[Merge], mastering: Sequence[Mastering]) -> Script[list[Unlocked]]:
     """Merge changes, record the unlocked concepts and return the unlocks of the given entries."""
-    for merge in merges(changes):  # noqa: UP028  # a list has no `send`
+    for merge in merging:  # noqa: UP028  # a list has no `send`
         yield merge
     if not mastering:
         return []
