@@ -26,6 +26,7 @@ from workers.engine.engine import Engine
 from workers.engine.pipeline import Pipeline
 from workers.engine.recorder import Recorder
 from workers.engine.registered_names import Registry
+from workers.graph.coalescing import largest_batch, rest
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
 from workers.identity.claims import Authorisation
@@ -185,11 +186,14 @@ def build_worker(
     def projecting(shard: Shard) -> Consumption:
         route = Route.of_mastery(shard)
 
+        largest = largest_batch(settings.batch_size)
+
         async def project(batch: RawBatch) -> None:
             await projection.submit(route, batch)
+            await rest(len(batch), largest)
 
         return Consumption(
-            **common,
+            **(common | {"batch_size": largest}),
             stream=route.source,
             group=GRAPH_GROUP,
             event=MasteryChanged,
