@@ -12,8 +12,9 @@ from typing import Any
 
 from workers.cli.entry import main
 from workers.engine import recorder
+from workers.engine.learner_cache import LearnerCache
 from workers.estimation.parameters import Parameters
-from workers.ledger.exchange import Commit, Touched
+from workers.ledger.exchange import MOST_ANSWERS, Commit, Touched
 from workers.ledger.parameter_versions import ParametersSource
 from workers.ledger.sql import commit, load, recording
 from workers.ledger.sql.documents import Document
@@ -29,10 +30,14 @@ def _commit(folded: Any, entries: Sequence[str], *_: Any) -> Commit:
     return Commit(folded, list(entries))
 
 
-def _load_request(touched: Sequence[Touched]) -> Document:
-    request = _load_request_now(touched)
-    del request["active"]
+def _load_request(touched: Sequence[Touched], most_answers: int = MOST_ANSWERS) -> Document:
+    request = _load_request_now(touched, most_answers)
+    del request["active"], request["most_answers"]
     return request
+
+
+def _unknown(self: LearnerCache, *_: Any) -> None:  # noqa: ARG001  # in place of a method
+    return None
 
 
 _load_request_now = load.load_request
@@ -53,6 +58,8 @@ async def _built_in(self: ParametersSource) -> Parameters:
 if __name__ == "__main__":
     # Earlier versions did not count the rate of responses.
     vars(recorder).update(Touched=_touched, Commit=_commit)
+    # Earlier versions kept no states.
+    LearnerCache.loaded = _unknown  # type: ignore[method-assign, assignment]  # there was none
     # Earlier versions had no active parameters.
     vars(recording).update(load_request=_load_request)
     vars(commit).update(load_request=_load_request)

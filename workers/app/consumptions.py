@@ -9,6 +9,7 @@ from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, JOBS, JOBS_GROUP, Shard
 from workers.app.servers import Servers
 from workers.config.settings import Settings
 from workers.engine.engine import Engine
+from workers.graph.coalescing import largest_batch, rest
 from workers.graph.projection import Projection
 from workers.operations.jobs.runner import JobRunner
 from workers.streams.batch import RawBatch
@@ -67,16 +68,17 @@ class Consumptions:
             shard: the shard.
             later: see `Consumption`.
         """
-        route = Route.of_mastery(shard)
+        route, largest = Route.of_mastery(shard), largest_batch(self._settings.batch_size)
 
         async def project(batch: RawBatch) -> None:
             await projection.submit(route, batch)
+            await rest(len(batch), largest)
 
         return Consumption(
             broker=self._servers.broker,
             client=self._servers.redis,
             consumer=self._consumer,
-            batch_size=self._settings.batch_size,
+            batch_size=largest,
             reclaim_after_ms=self._settings.reclaim_after_ms,
             stream=shard.mastery,
             group=GRAPH_GROUP,

@@ -39,7 +39,13 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     stream_shards: int = Field(
         0, ge=0, le=MOST_SHARDS, description="streams per kind; 0: one, under the plain name"
     )
-    batch_size: int = Field(500, ge=1, le=10_000, description="entries read at once")
+    batch_size: int = Field(
+        500,
+        ge=1,
+        le=10_000,
+        description="entries read at once; the role graph reads four times as many, 2,000 at most "
+        "unless this says more",
+    )
     max_deliveries: int = Field(
         5, ge=1, le=100, description="tries alone after which an entry is `poison`"
     )

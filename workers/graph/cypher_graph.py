@@ -1,5 +1,6 @@
 """Reads, merges and repairs that all graphs with Cypher share."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -52,7 +53,9 @@ class CypherGraph(Graph, ABC):
     async def project(
         self, changes: Sequence[GraphChange], mastering: Sequence[Mastering]
     ) -> list[Unlocked]:
-        return await self._together(projection(self._merging(changes), mastering))
+        # In a thread: a large batch would hold up the engine beside it.
+        merging = await asyncio.to_thread(self._merging, changes)
+        return await self._together(projection(merging, mastering))
 
     @override
     async def restore(self, published: Sequence[Unlocked], *, dry_run: bool = False) -> int:

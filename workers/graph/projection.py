@@ -121,15 +121,8 @@ class Projection:
         await self._isolation.one_by_one(route.source, batch, actions)
 
     async def _process(self, route: Route, batch: RawBatch, retrying: Retrying) -> None:
-        events: list[Judged] = []
-        refused: list[tuple[RawEntry, Refused]] = []
-        for entry in batch:
-            try:
-                event = MasteryChanged.model_validate_json(entry.fields.get(_FIELD, b""))
-            except ValidationError as error:
-                refused.append((entry, refusal_of(error)))
-            else:
-                events.append((entry, event))
+        # In a thread: a large batch would hold up the engine beside it.
+        events, refused = await asyncio.to_thread(_judge, batch)
         unlocked: dict[str, list[bytes]] = {}
         if events:
             if not self._prepared:
@@ -165,3 +158,17 @@ class Projection:
             event = rejection_event(route.source, entry, refusal, deliveries, datetime.now(UTC))
             settled.append(Settled(entry, [event], refusal))
         await self._retrying.call(lambda: self._publisher.publish(route, settled))
+
+
+def _judge(batch: RawBatch) -> tuple[list[Judged], list[tuple[RawEntry, Refused]]]:
+    """Validate each entry by itself."""
+    events: list[Judged] = []
+    refused: list[tuple[RawEntry, Refused]] = []
+    for entry in batch:
+        try:
+            event = MasteryChanged.model_validate_json(entry.fields.get(_FIELD, b""))
+        except ValidationError as error:
+            refused.append((entry, refusal_of(error)))
+        else:
+            events.append((entry, event))
+    return events, refused

@@ -1,5 +1,6 @@
 """Merge mastery events into the graph."""
 
+import asyncio
 from collections.abc import Sequence
 
 from contracts.mastery import MasteryChanged
@@ -37,7 +38,8 @@ class Projector:
             GraphUnavailable: try the whole batch again.
             GraphRefused: the graph refuses our statements, whatever the events.
         """
-        changes = changes_of(event.data for event in events)
+        # In a thread: a large batch would hold up the engine beside it.
+        changes = await asyncio.to_thread(changes_of, [event.data for event in events])
         if not changes:
             return []
         mastering = [
