@@ -891,8 +891,10 @@ begin
          version = excluded.version, unfinished = true;
 
   for i in 1..cardinality(tables) loop
-    execute format('delete from %1$s t where t.ctid = any (array(select d.ctid from %1$s d where '
-                   'd.tenant_id = $1 and d.student_id = $2 limit $3))', tables[i])
+    -- A ctid alone may name a row of another learner in another partition.
+    execute format('delete from %1$s t where t.tenant_id = $1 and t.student_id = $2 and t.ctid = '
+                   'any (array(select d.ctid from %1$s d where d.tenant_id = $1 '
+                   'and d.student_id = $2 limit $3))', tables[i])
       using tenant, student, room;
     get diagnostics gone = row_count;
     rows := rows || jsonb_build_object(split_part(tables[i], '.', 2), gone);
