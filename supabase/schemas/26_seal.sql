@@ -114,7 +114,9 @@ declare
   after_at constant timestamptz := coalesce((request ->> 'after_at')::timestamptz, '-infinity');
   after_id constant uuid := coalesce(
     (request ->> 'after_id')::uuid, '00000000-0000-0000-0000-000000000000');
-  rows public.student_responses[];
+  last_at timestamptz;
+  last_id uuid;
+  read int;
   sealed int;
 begin
   perform from mastery.learners l
@@ -123,24 +125,29 @@ begin
   if not found then
     return json_build_array(null, null);
   end if;
-  rows := array(
-    select s from public.student_responses s
-     where s.tenant_id = tenant and s.student_id = student
-       and (s.answered_at, s.response_id) > (after_at, after_id)
-     order by s.answered_at, s.response_id limit most);
-  with responses as (
-    update public.student_responses r set checksum = g.given
-      from (select s.response_id, mastery.response_checksum(
-                     s.tenant_id, s.student_id, s.response_id, s.session_id, s.item_id,
-                     s.concept_ids, s.scale, s.score, s.answered_at, s.recorded_at, s.version,
-                     s.entry, s.outcome) as given
-              from unnest(rows) as s) as g
-     where r.tenant_id = tenant and r.student_id = student and r.response_id = g.response_id
-       and (r.checksum is null or accept and r.checksum <> g.given)
-    returning 1)
-  select count(*) from responses into sealed;
-  return json_build_array(sealed, case when cardinality(rows) = most then json_build_array(
-    mastery.microseconds(rows[most].answered_at), rows[most].response_id) end);
+  select count(*), (array_agg(p.answered_at order by p.n desc))[1],
+         (array_agg(p.response_id order by p.n desc))[1]
+    into read, last_at, last_id
+    from (select s.answered_at, s.response_id,
+                 row_number() over (order by s.answered_at, s.response_id) as n
+            from public.student_responses s
+           where s.tenant_id = tenant and s.student_id = student
+             and (s.answered_at, s.response_id) > (after_at, after_id)
+           order by s.answered_at, s.response_id limit most) as p;
+  -- A range of the index in the learner's order: no join, whose plan would depend on statistics.
+  update public.student_responses r
+     set checksum = mastery.response_checksum(
+           r.tenant_id, r.student_id, r.response_id, r.session_id, r.item_id, r.concept_ids, r.scale,
+           r.score, r.answered_at, r.recorded_at, r.version, r.entry, r.outcome)
+   where r.tenant_id = tenant and r.student_id = student
+     and (r.answered_at, r.response_id) > (after_at, after_id)
+     and (r.answered_at, r.response_id) <= (last_at, last_id)
+     and (r.checksum is null or accept and r.checksum <> mastery.response_checksum(
+            r.tenant_id, r.student_id, r.response_id, r.session_id, r.item_id, r.concept_ids,
+            r.scale, r.score, r.answered_at, r.recorded_at, r.version, r.entry, r.outcome));
+  get diagnostics sealed = row_count;
+  return json_build_array(sealed, case when read = most then json_build_array(
+    mastery.microseconds(last_at), last_id) end);
 end $$;
 
 revoke execute on function public.mastery_seal(jsonb), public.mastery_seal_page(jsonb)
