@@ -6,6 +6,7 @@ learners at random, and a rewrite that comes too late is a conflict, which chang
 that is killed leaves nothing behind.
 """
 
+import asyncio
 import functools
 import random
 import time
@@ -201,7 +202,8 @@ class Replayer:
             if any(log_differences(now)):
                 self._leave_alone(stored.key, _ALTERED)
                 return None
-            return draft.rewrite(now)
+            # A learner with a long log has many sessions: other tasks run meanwhile.
+            return await asyncio.to_thread(draft.rewrite, now)
         except MasteryError:
             raise
         except Exception as error:  # noqa: BLE001  # one learner's fault: all others go on

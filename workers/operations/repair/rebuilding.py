@@ -72,12 +72,11 @@ class Rebuilder:
         unsealed: list[Stored] = []
         parameters = await self._versions.refresh()
         left: list[LearnerKey] = []
+        to_seal: set[LearnerKey] = set()
         async for part in in_parts(self._ledger, keys):
             for read in part:
                 draft = RewriteDraft(read, parameters)
-                stored: Stored | None = read
-                if not self._is_damaged(read):
-                    stored = await replayed(self._ledger, read, draft.replay)
+                stored = await self._replayed(read, draft)
                 if stored is None:
                     left.append(read.key)
                     continue
@@ -90,26 +89,40 @@ class Rebuilder:
                     rewrites.append(rewrite)
                 elif stored.unsealed or stored.altered:
                     unsealed.append(without_log(stored))
+                if stored.unsealed or stored.altered:
+                    to_seal.add(stored.key)
         if self._dry_run:
             done.repaired += [rewrite.key for rewrite in rewrites]
             done.sealed += sum(stored.unsealed for stored in unsealed)
             return left
-        left += await self._rewrite(rewrites, done) if rewrites else []
+        left += await self._rewrite(rewrites, to_seal, done) if rewrites else []
         if unsealed:
             sealed = await self._ledger.seal(unsealed, accept=self._accept_log)
             done.sealed += sum(count or 0 for count in sealed)
             left += [stored.key for stored, n in zip(unsealed, sealed, strict=True) if n is None]
         return left
 
+    async def _replayed(self, stored: Stored, draft: RewriteDraft) -> Stored | None:
+        """Replay a learner whose log is not damaged; None if the learner changed meanwhile."""
+        if self._is_damaged(stored):
+            return stored
+        return await replayed(self._ledger, stored, draft.replay)
+
     def _is_damaged(self, stored: Stored) -> bool:
         return not self._accept_log and any(log_differences(stored))
 
-    async def _rewrite(self, rewrites: list[Rewrite], done: Rebuilt) -> list[LearnerKey]:
+    async def _rewrite(
+        self, rewrites: list[Rewrite], to_seal: set[LearnerKey], done: Rebuilt
+    ) -> list[LearnerKey]:
+        """Write rewrites; return conflicts, and learners whose other rows need a checksum."""
         versions = await self._ledger.rewrite(rewrites)
         done.repaired += [
             rewrite.key
             for rewrite, version in zip(rewrites, versions, strict=True)
             if version is not None
         ]
-        # Rewritten learners again too: their other rows may have no checksum yet.
-        return [rewrite.key for rewrite in rewrites]
+        return [
+            rewrite.key
+            for rewrite, version in zip(rewrites, versions, strict=True)
+            if version is None or rewrite.key in to_seal
+        ]
