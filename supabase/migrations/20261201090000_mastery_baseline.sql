@@ -741,7 +741,8 @@ create table mastery.erasures (
   digest bytea primary key,
   until_ms bigint not null,
   refuse boolean not null,
-  version bigint not null
+  version bigint not null,
+  unfinished boolean not null
 );
 comment on table mastery.erasures is
   'Erased learners, by a digest that cannot be read back: keeps what entered a stream before the '
@@ -751,6 +752,8 @@ comment on column mastery.erasures.until_ms is
 comment on column mastery.erasures.refuse is 'Whether later entries are refused as well.';
 comment on column mastery.erasures.version is
   'No row or event from before the erasure has a higher version of the learner.';
+comment on column mastery.erasures.unfinished is
+  'Whether rows are left: until they are deleted too, nothing of the learner is committed.';
 alter table mastery.erasures enable row level security;
 revoke all on mastery.erasures from public, anon, authenticated;
 grant all on mastery.erasures to service_role;
@@ -831,14 +834,18 @@ begin
   return coalesce(found, '[]');
 end $$;
 
--- Erases a learner's rows in all tables in one transaction, and records the erasure.
+-- Erases a learner's rows in all tables, and records the erasure. Each call deletes some rows in one
+-- transaction, states before the log, and the learner's own row last. Nothing of the learner is
+-- committed from the first call on until the last.
 --
 -- In:  tenant, student; dry_run: only count
 --      until_ms   also erase what entered a stream up to then; the later of this and an earlier
 --                 erasure's counts
 --      refuse     whether to refuse what enters later
+--      limit      the most rows to delete in this call; null: all
 -- Out: version    no row or event before the erasure has a higher one
 --      rows       {table: number of rows, ...}
+--      done       false: rows are left, call again
 create function public.mastery_erase(jsonb) returns json
 language plpgsql volatile security invoker
 set search_path = ''
@@ -849,57 +856,60 @@ declare
   request alias for $1;
   tenant constant text := request ->> 'tenant';
   student constant text := request ->> 'student';
-  dry_run constant boolean := coalesce((request ->> 'dry_run')::boolean, false);
+  tables constant text[] := array[
+    'mastery.untold', 'mastery.snapshots', 'public.practice_sessions', 'public.student_ability',
+    'public.concept_mastery', 'public.response_corrections', 'public.student_responses'];
+  room bigint := (request ->> 'limit')::bigint;
+  gone bigint;
   taken bigint;
-  rows json;
+  rows jsonb := '{}';
 begin
-  if not dry_run then
-    loop
-      insert into mastery.learners (tenant_id, student_id) values (tenant, student)
-          on conflict do nothing;
-      perform from mastery.learners l
-        where l.tenant_id = tenant and l.student_id = student for update;
-      exit when found; -- else another erasure has just deleted it
+  if coalesce((request ->> 'dry_run')::boolean, false) then
+    for i in 1..cardinality(tables) loop
+      execute format('select count(*) from %s t where t.tenant_id = $1 and t.student_id = $2',
+                     tables[i]) into gone using tenant, student;
+      rows := rows || jsonb_build_object(split_part(tables[i], '.', 2), gone);
     end loop;
-    taken := nextval('mastery.learner_version');
-    insert into mastery.erasures as e (digest, until_ms, refuse, version)
-    values (mastery.learner_digest(tenant, student), (request ->> 'until_ms')::bigint,
-            (request ->> 'refuse')::boolean, taken)
-        on conflict (digest) do update
-       set until_ms = greatest(e.until_ms, excluded.until_ms), refuse = excluded.refuse,
-           version = excluded.version;
+    return json_build_object('version', null, 'done', true, 'rows', rows || jsonb_build_object(
+      'learners', (select count(*) from mastery.learners t
+                    where t.tenant_id = tenant and t.student_id = student and t.version > 0)));
   end if;
 
-  rows := json_build_object(
-    'learners', (select count(*) from mastery.learners t
-                  where t.tenant_id = tenant and t.student_id = student and t.version > 0),
-    'student_responses', (select count(*) from public.student_responses t
-                           where t.tenant_id = tenant and t.student_id = student),
-    'response_corrections', (select count(*) from public.response_corrections t
-                              where t.tenant_id = tenant and t.student_id = student),
-    'concept_mastery', (select count(*) from public.concept_mastery t
-                         where t.tenant_id = tenant and t.student_id = student),
-    'student_ability', (select count(*) from public.student_ability t
-                         where t.tenant_id = tenant and t.student_id = student),
-    'snapshots', (select count(*) from mastery.snapshots t
-                   where t.tenant_id = tenant and t.student_id = student),
-    'practice_sessions', (select count(*) from public.practice_sessions t
-                           where t.tenant_id = tenant and t.student_id = student),
-    'untold', (select count(*) from mastery.untold t
-                where t.tenant_id = tenant and t.student_id = student));
+  loop
+    insert into mastery.learners (tenant_id, student_id) values (tenant, student)
+        on conflict do nothing;
+    perform from mastery.learners l
+      where l.tenant_id = tenant and l.student_id = student for update;
+    exit when found; -- else another erasure has just deleted it
+  end loop;
+  taken := nextval('mastery.learner_version');
+  insert into mastery.erasures as e (digest, until_ms, refuse, version, unfinished)
+  values (mastery.learner_digest(tenant, student), (request ->> 'until_ms')::bigint,
+          (request ->> 'refuse')::boolean, taken, true)
+      on conflict (digest) do update
+     set until_ms = greatest(e.until_ms, excluded.until_ms), refuse = excluded.refuse,
+         version = excluded.version, unfinished = true;
 
-  if not dry_run then
-    delete from mastery.untold t where t.tenant_id = tenant and t.student_id = student;
-    delete from mastery.snapshots t where t.tenant_id = tenant and t.student_id = student;
-    delete from public.practice_sessions t where t.tenant_id = tenant and t.student_id = student;
-    delete from public.student_ability t where t.tenant_id = tenant and t.student_id = student;
-    delete from public.concept_mastery t where t.tenant_id = tenant and t.student_id = student;
-    delete from public.response_corrections t
-     where t.tenant_id = tenant and t.student_id = student;
-    delete from public.student_responses t where t.tenant_id = tenant and t.student_id = student;
+  for i in 1..cardinality(tables) loop
+    -- A ctid alone may name a row of another learner in another partition.
+    execute format('delete from %1$s t where t.tenant_id = $1 and t.student_id = $2 and t.ctid = '
+                   'any (array(select d.ctid from %1$s d where d.tenant_id = $1 '
+                   'and d.student_id = $2 limit $3))', tables[i])
+      using tenant, student, room;
+    get diagnostics gone = row_count;
+    rows := rows || jsonb_build_object(split_part(tables[i], '.', 2), gone);
+    room := room - gone;
+    exit when room = 0;
+  end loop;
+  if room is distinct from 0 then
+    rows := rows || jsonb_build_object(
+      'learners', (select count(*) from mastery.learners t
+                    where t.tenant_id = tenant and t.student_id = student and t.version > 0));
     delete from mastery.learners t where t.tenant_id = tenant and t.student_id = student;
+    update mastery.erasures e set unfinished = false
+     where e.digest = mastery.learner_digest(tenant, student);
   end if;
-  return json_build_object('version', taken, 'rows', rows);
+  return json_build_object('version', taken, 'rows', rows, 'done', room is distinct from 0);
 end $$;
 
 -- Deletes the records of erasures that refuse nothing any more.
@@ -911,7 +921,7 @@ language sql volatile security invoker set search_path = ''
 as $$
   with gone as (
     delete from mastery.erasures e
-     where not e.refuse and e.until_ms < ($1 ->> 'before_ms')::bigint
+     where not e.refuse and not e.unfinished and e.until_ms < ($1 ->> 'before_ms')::bigint
     returning e.digest)
   select json_build_array(count(*)) from gone
 $$;
@@ -1246,6 +1256,7 @@ grant execute on function mastery.write_states to service_role;
 --      rates      [[n, windows, counts], ...] as they are kept
 --      older      [[n, window, count], ...] of requested windows older than those that are kept
 --      erased     [[n, until_ms, refuse], ...] of learners that were erased
+--      erasing    numbers of the learners whose erasure is not finished
 --      active     the active version of the parameters
 create function public.mastery_load(jsonb) returns json
 language plpgsql stable security invoker
@@ -1277,6 +1288,7 @@ declare
   rates json;
   older json;
   erased json;
+  erasing json;
   known json;
   log json;
   bases json;
@@ -1316,8 +1328,9 @@ begin
   end if;
 
   if exists (select from mastery.erasures) then
-    select json_agg(json_build_array(w.n, e.until_ms, e.refuse))
-      into erased
+    select json_agg(json_build_array(w.n, e.until_ms, e.refuse)),
+           json_agg(w.n) filter (where e.unfinished)
+      into erased, erasing
       from generate_subscripts(tenants, 1) as w(n),
            lateral (select * from mastery.erasures e
                      where e.digest = mastery.learner_digest(tenants[w.n], students[w.n])
@@ -1458,6 +1471,7 @@ begin
     'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'rates', coalesce(rates, '[]'),
     'older', coalesce(older, '[]'), 'erased', coalesce(erased, '[]'),
+    'erasing', coalesce(erasing, '[]'),
     'active', wanted);
 end $$;
 
@@ -1586,14 +1600,16 @@ begin
   end if;
 
   -- Read under the locks: an erasure is either seen here or waits for this commit.
-  if load ? 'r_entered' and exists (select from mastery.erasures) then
+  if exists (select from mastery.erasures) then
     for n in
-      select distinct r.learner
-        from unnest(r_of, (load ->> 'r_entered')::bigint[]) as r(learner, entered_ms),
-             lateral (select from mastery.erasures e
-                       where e.digest
-                             = mastery.learner_digest(tenants[r.learner], students[r.learner])
-                         and (e.refuse or r.entered_ms <= e.until_ms) offset 0) as e
+      select w.n
+        from generate_subscripts(tenants, 1) as w(n),
+             lateral (select * from mastery.erasures e
+                       where e.digest = mastery.learner_digest(tenants[w.n], students[w.n])
+                      offset 0) as e
+       where e.unfinished or load ? 'r_entered' and exists (
+               select from unnest(r_of, (load ->> 'r_entered')::bigint[]) as r(learner, entered_ms)
+                where r.learner = w.n and (e.refuse or r.entered_ms <= e.until_ms))
     loop
       agreed[n] := false;
       delete from mastery.learners l
@@ -1922,7 +1938,10 @@ grant execute on function public.mastery_current(jsonb) to service_role;
 -- the checksum that its columns give.
 --
 -- In:  tenants, students
--- Out: learners     [[n, version, answered_at, response_id, parameters_version, responses,
+--      most_answers  the most responses to return; null: all. A learner whose log does not fit comes
+--                    without responses and windows.
+-- Out: left_out     numbers of the learners whose log did not fit
+--      learners     [[n, version, answered_at, response_id, parameters_version, responses,
 --                     corrections, checksum, given], ...]
 --      responses, corrections   alike, each as it is stored
 --      concepts     [[n, row as in mastery_load, mastery_low, mastery_high, checksum, given], ...]
@@ -1949,7 +1968,23 @@ declare
   rates json;
   windows json;
   snapshots json;
+  room int := (request ->> 'most_answers')::int;
+  answers int;
+  logged boolean[] := array_fill(true, array[cardinality(tenants)]);
 begin
+  for n in 1..case when room is null then 0 else cardinality(tenants) end loop
+    answers := (select l.responses from mastery.learners l
+                 where l.tenant_id = tenants[n] and l.student_id = students[n]);
+    if answers is null then -- never counted, or without a row
+      answers := (select count(*)
+                    from (select from public.student_responses s
+                           where s.tenant_id = tenants[n] and s.student_id = students[n]
+                           limit room + 1) as s);
+    end if;
+    logged[n] := answers <= room;
+    room := case when logged[n] then room - answers else room end;
+  end loop;
+
   select json_agg(json_build_array(
            w.n, l.version, mastery.microseconds(l.answered_at), l.response_id,
            l.parameters_version, l.responses, l.corrections, l.checksum,
@@ -1971,7 +2006,8 @@ begin
     into responses
     from unnest(tenants, students) with ordinality as w(tenant, student, n),
          lateral (select * from public.student_responses s
-                   where s.tenant_id = w.tenant and s.student_id = w.student offset 0) as s;
+                   where s.tenant_id = w.tenant and s.student_id = w.student offset 0) as s
+   where logged[w.n];
 
   select json_agg(json_build_array(o.n, o.starts, o.counted))
     into windows
@@ -1980,7 +2016,7 @@ begin
                  lateral (select (r.outcome ->> 'window')::bigint as starts
                             from public.student_responses r
                            where r.tenant_id = w.tenant and r.student_id = w.student offset 0) as s
-           where s.starts is not null
+           where logged[w.n] and s.starts is not null
            group by w.n, s.starts) as o;
 
   select json_agg(json_build_array(
@@ -2030,11 +2066,68 @@ begin
     'corrections', coalesce(corrections, '[]'), 'concepts', coalesce(concepts, '[]'),
     'abilities', coalesce(abilities, '[]'), 'sessions', coalesce(sessions, '[]'),
     'rates', coalesce(rates, '[]'), 'windows', coalesce(windows, '[]'),
-    'snapshots', coalesce(snapshots, '[]'));
+    'snapshots', coalesce(snapshots, '[]'),
+    'left_out', (select coalesce(json_agg(w.n), '[]') from generate_subscripts(logged, 1) as w(n)
+                  where not logged[w.n]));
 end $$;
 
-revoke execute on function public.mastery_audit(jsonb) from public, anon, authenticated;
-grant execute on function public.mastery_audit(jsonb) to service_role;
+-- Reads some responses of a learner as they are stored, with their checksums: those that are named,
+-- or a page.
+--
+-- In:  tenant, student; ids, or limit with after_at, after_id: the last of the page before
+-- Out: responses   [[response, session, item, concepts, scale, score, answered_at, version, checksum,
+--                    given, window], ...]
+--      last        [answered_at, response_id] of the last response read; null: the log ends before
+--                  the limit
+create function public.mastery_audit_page(jsonb) returns json
+language plpgsql stable security invoker
+set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  request alias for $1;
+  tenant constant text := request ->> 'tenant';
+  student constant text := request ->> 'student';
+  most constant int := (request ->> 'limit')::int;
+  after_at constant timestamptz := coalesce((request ->> 'after_at')::timestamptz, '-infinity');
+  after_id constant uuid := coalesce(
+    (request ->> 'after_id')::uuid, '00000000-0000-0000-0000-000000000000');
+  rows public.student_responses[];
+  responses json;
+begin
+  if request ? 'ids' then
+    rows := array(
+      select s.named from unnest((request ->> 'ids')::uuid[]) as w(id),
+             lateral (select r as named from public.student_responses r
+                       where r.tenant_id = tenant and r.student_id = student
+                         and r.response_id = w.id offset 0) as s);
+  else
+    rows := array(
+      select s from public.student_responses s
+       where s.tenant_id = tenant and s.student_id = student
+         and (s.answered_at, s.response_id) > (after_at, after_id)
+       order by s.answered_at, s.response_id limit most);
+  end if;
+  select json_agg(json_build_array(
+           s.response_id, s.session_id, s.item_id, s.concept_ids, s.scale, s.score,
+           mastery.microseconds(s.answered_at), s.version, s.checksum, mastery.response_checksum(
+             s.tenant_id, s.student_id, s.response_id, s.session_id, s.item_id, s.concept_ids,
+             s.scale, s.score, s.answered_at, s.recorded_at, s.version, s.entry, s.outcome),
+           (s.outcome ->> 'window')::bigint))
+    into responses
+    from unnest(rows) as s;
+  return json_build_object(
+    'responses', coalesce(responses, '[]'),
+    'last', case when cardinality(rows) = most then json_build_array(
+      mastery.microseconds(rows[most].answered_at), rows[most].response_id) end);
+end $$;
+
+revoke execute on function public.mastery_audit(jsonb), public.mastery_audit_page(jsonb)
+  from public, anon, authenticated;
+grant execute on function public.mastery_audit(jsonb), public.mastery_audit_page(jsonb)
+  to service_role;
 
 -- Rewrite: replaces what is stored of some learners by the result of a replay, in one transaction
 -- with the corrections that made it necessary and with the changes to publish.
@@ -2161,6 +2254,7 @@ grant execute on function public.mastery_rewrite(jsonb) to service_role;
 -- Seal: gives checksums to rows of some learners that have none, under the learners' locks.
 --
 -- In:  tenants, students, expected (a learner of another version is left alone)
+--      log: false leaves out the responses, for `mastery_seal_page`
 --      accept: true also gives one to rows whose columns were altered, which declares them right
 -- Out: [number of rows of each learner with a new checksum, null for one that was left alone]
 create function public.mastery_seal(jsonb) returns json
@@ -2172,6 +2266,7 @@ as $$
 declare
   request alias for $1;
   accept constant boolean := coalesce((request ->> 'accept')::boolean, false);
+  log constant boolean := coalesce((request ->> 'log')::boolean, true);
   w record;
   total int;
   sealed int[] := '{}';
@@ -2213,7 +2308,7 @@ begin
                        s.concept_ids, s.scale, s.score, s.answered_at, s.recorded_at, s.version,
                        s.entry, s.outcome) as given
                 from public.student_responses s
-               where s.tenant_id = w.tenant_id and s.student_id = w.student_id) as g
+               where log and s.tenant_id = w.tenant_id and s.student_id = w.student_id) as g
        where r.tenant_id = g.tenant_id and r.student_id = g.student_id
          and r.response_id = g.response_id
          and (r.checksum is null or accept and r.checksum <> g.given)
@@ -2251,8 +2346,67 @@ begin
   return to_json(sealed);
 end $$;
 
-revoke execute on function public.mastery_seal(jsonb) from public, anon, authenticated;
-grant execute on function public.mastery_seal(jsonb) to service_role;
+-- Gives checksums to some responses of a learner.
+--
+-- In:  tenant, student, expected, accept: see mastery_seal
+--      limit; after_at, after_id: the last response of the page before
+-- Out: [number of rows with a new checksum, null if the learner was left alone;
+--       [answered_at, response_id] of the last response of the page, null: it was the last page]
+create function public.mastery_seal_page(jsonb) returns json
+language plpgsql volatile security invoker
+set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  request alias for $1;
+  tenant constant text := request ->> 'tenant';
+  student constant text := request ->> 'student';
+  accept constant boolean := (request ->> 'accept')::boolean;
+  most constant int := (request ->> 'limit')::int;
+  after_at constant timestamptz := coalesce((request ->> 'after_at')::timestamptz, '-infinity');
+  after_id constant uuid := coalesce(
+    (request ->> 'after_id')::uuid, '00000000-0000-0000-0000-000000000000');
+  last_at timestamptz;
+  last_id uuid;
+  read int;
+  sealed int;
+begin
+  perform from mastery.learners l
+    where l.tenant_id = tenant and l.student_id = student
+      and l.version = (request ->> 'expected')::bigint for update;
+  if not found then
+    return json_build_array(null, null);
+  end if;
+  select count(*), (array_agg(p.answered_at order by p.n desc))[1],
+         (array_agg(p.response_id order by p.n desc))[1]
+    into read, last_at, last_id
+    from (select s.answered_at, s.response_id,
+                 row_number() over (order by s.answered_at, s.response_id) as n
+            from public.student_responses s
+           where s.tenant_id = tenant and s.student_id = student
+             and (s.answered_at, s.response_id) > (after_at, after_id)
+           order by s.answered_at, s.response_id limit most) as p;
+  -- A range of the index in the learner's order: no join, whose plan would depend on statistics.
+  update public.student_responses r
+     set checksum = mastery.response_checksum(
+           r.tenant_id, r.student_id, r.response_id, r.session_id, r.item_id, r.concept_ids, r.scale,
+           r.score, r.answered_at, r.recorded_at, r.version, r.entry, r.outcome)
+   where r.tenant_id = tenant and r.student_id = student
+     and (r.answered_at, r.response_id) > (after_at, after_id)
+     and (r.answered_at, r.response_id) <= (last_at, last_id)
+     and (r.checksum is null or accept and r.checksum <> mastery.response_checksum(
+            r.tenant_id, r.student_id, r.response_id, r.session_id, r.item_id, r.concept_ids,
+            r.scale, r.score, r.answered_at, r.recorded_at, r.version, r.entry, r.outcome));
+  get diagnostics sealed = row_count;
+  return json_build_array(sealed, case when read = most then json_build_array(
+    mastery.microseconds(last_at), last_id) end);
+end $$;
+
+revoke execute on function public.mastery_seal(jsonb), public.mastery_seal_page(jsonb)
+  from public, anon, authenticated;
+grant execute on function public.mastery_seal(jsonb), public.mastery_seal_page(jsonb)
+  to service_role;
 
 -- The concept map: each tenant's concepts and items, and the prerequisites of each concept.
 --

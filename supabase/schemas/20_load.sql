@@ -30,6 +30,7 @@
 --      rates      [[n, windows, counts], ...] as they are kept
 --      older      [[n, window, count], ...] of requested windows older than those that are kept
 --      erased     [[n, until_ms, refuse], ...] of learners that were erased
+--      erasing    numbers of the learners whose erasure is not finished
 --      active     the active version of the parameters
 create function public.mastery_load(jsonb) returns json
 language plpgsql stable security invoker
@@ -61,6 +62,7 @@ declare
   rates json;
   older json;
   erased json;
+  erasing json;
   known json;
   log json;
   bases json;
@@ -100,8 +102,9 @@ begin
   end if;
 
   if exists (select from mastery.erasures) then
-    select json_agg(json_build_array(w.n, e.until_ms, e.refuse))
-      into erased
+    select json_agg(json_build_array(w.n, e.until_ms, e.refuse)),
+           json_agg(w.n) filter (where e.unfinished)
+      into erased, erasing
       from generate_subscripts(tenants, 1) as w(n),
            lateral (select * from mastery.erasures e
                      where e.digest = mastery.learner_digest(tenants[w.n], students[w.n])
@@ -242,6 +245,7 @@ begin
     'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'rates', coalesce(rates, '[]'),
     'older', coalesce(older, '[]'), 'erased', coalesce(erased, '[]'),
+    'erasing', coalesce(erasing, '[]'),
     'active', wanted);
 end $$;
 

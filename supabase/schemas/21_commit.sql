@@ -67,14 +67,16 @@ begin
   end if;
 
   -- Read under the locks: an erasure is either seen here or waits for this commit.
-  if load ? 'r_entered' and exists (select from mastery.erasures) then
+  if exists (select from mastery.erasures) then
     for n in
-      select distinct r.learner
-        from unnest(r_of, (load ->> 'r_entered')::bigint[]) as r(learner, entered_ms),
-             lateral (select from mastery.erasures e
-                       where e.digest
-                             = mastery.learner_digest(tenants[r.learner], students[r.learner])
-                         and (e.refuse or r.entered_ms <= e.until_ms) offset 0) as e
+      select w.n
+        from generate_subscripts(tenants, 1) as w(n),
+             lateral (select * from mastery.erasures e
+                       where e.digest = mastery.learner_digest(tenants[w.n], students[w.n])
+                      offset 0) as e
+       where e.unfinished or load ? 'r_entered' and exists (
+               select from unnest(r_of, (load ->> 'r_entered')::bigint[]) as r(learner, entered_ms)
+                where r.learner = w.n and (e.refuse or r.entered_ms <= e.until_ms))
     loop
       agreed[n] := false;
       delete from mastery.learners l

@@ -50,11 +50,13 @@ class BusyLedger(MemoryLedger):
         self.looked_at: list[LearnerKey] = []
         self.rewritten: list[LearnerKey] = []
 
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+    async def stored(
+        self, keys: Sequence[LearnerKey], most_answers: int | None = None
+    ) -> list[Stored]:
         self.asked.append(len(keys))
         if len(keys) > self.most:
             raise LedgerUnavailable("it took too long")
-        rows = await super().stored(keys)
+        rows = await super().stored(keys, most_answers)
         for learner in rows:
             if learner.key in self.spoiled:
                 learner.log = [learner.log[0]._replace(score=math.nan, concept_ids=())]

@@ -200,9 +200,11 @@ class Recorder:
         with self._meter.stage("load"):
             answers = await halving(request, touched, self._retrying, too_slow=lambda _: None)
         for group, loaded in zip(groups, answers, strict=True):
-            group.loaded, group.slow = loaded, loaded is None
-            if loaded is not None:
-                self._cache.keep_loaded(group.key, loaded)
+            # During an erasure nothing can be committed: the learner waits, as one who is slow.
+            group.slow = loaded is None or loaded.erasing
+            group.loaded = None if group.slow else loaded
+            if group.loaded is not None:
+                self._cache.keep_loaded(group.key, group.loaded)
 
     async def _page(self, key: LearnerKey, after: Position | None, limit: int) -> LogPage:
         async def request() -> LogPage:

@@ -7,16 +7,15 @@ replayed answer by answer.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from workers.estimation.ability import AbilityState
-from workers.estimation.answering import Prediction, apply, unseen
+from workers.estimation.answering import apply, unseen
 from workers.estimation.bkt import likelihood_ratio, update_many
 from workers.estimation.learner import EMPTY_SESSION, ConceptState, Learner, Response
 from workers.estimation.parameters import Parameters
-from workers.estimation.snapshots import Snapshot, SnapshotTaker
 
 _WIDE: Final = 8
 """Mean number of chains advanced at once from which on numpy is faster (`bench/replay.py`)."""
@@ -28,27 +27,6 @@ def replay(log: Sequence[Response], parameters: Parameters) -> Learner:
     for response in _in_order(log):
         apply(learner, response, parameters)
     return learner
-
-
-class PredictedReplay(NamedTuple):
-    """A replay with what it passed on the way."""
-
-    learner: Learner
-    """The state after the log."""
-    expected: dict[str, Prediction]
-    """The prediction of each answer, by response id."""
-    snapshots: list[Snapshot]
-    """States on the way, to store."""
-
-
-def replay_predicting(log: Sequence[Response], parameters: Parameters) -> PredictedReplay:
-    """Replay a log, and keep the prediction of each answer and snapshots."""
-    learner, taker = Learner(parameters_version=parameters.version), SnapshotTaker(0)
-    expected = {}
-    for response in _in_order(log):
-        expected[response.response_id] = apply(learner, response, parameters)
-        taker.note(learner)
-    return PredictedReplay(learner, expected, taker.taken())
 
 
 def replay_many(logs: Sequence[Sequence[Response]], parameters: Parameters) -> list[Learner]:

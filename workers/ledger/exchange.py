@@ -29,6 +29,8 @@ class Erasure(NamedTuple):
     """Entries up to this moment are erased too; milliseconds since 1970."""
     refuse: bool
     """True if later entries are refused."""
+    unfinished: bool = False
+    """True while rows of the learner are left, so that nothing can be committed."""
 
 
 @dataclass(slots=True)
@@ -123,6 +125,11 @@ class Loaded:
     def base(self) -> Snapshot | None:
         """The snapshot after which these answers come."""
         return None if self.replay is None else self.replay.base
+
+    @property
+    def erasing(self) -> bool:
+        """True while the learner's erasure is not finished."""
+        return self.erasure is not None and self.erasure.unfinished
 
     @property
     def counts(self) -> Counts:

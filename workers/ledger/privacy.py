@@ -55,9 +55,11 @@ class PrivacyLedger(Protocol):
     async def erase(
         self, key: LearnerKey, until_ms: int, *, refuse: bool, dry_run: bool = False
     ) -> Erased:
-        """Erase everything stored about a learner, in one transaction.
+        """Erase everything stored about a learner, in as many transactions as needed.
 
-        No commit brings back what entered a stream before. Repeating a call is safe.
+        No commit brings back what entered a stream before. The first transaction records the
+        erasure; until the last, nothing of the learner is committed, and readers see ever fewer
+        rows: states go before the log. Repeating a call is safe, and finishes one that broke off.
 
         Args:
             key: the learner.

@@ -34,7 +34,8 @@ class Rewrite:
         gone_sessions: sessions whose rows are deleted.
         changes: changes to publish.
         kept: counts of the newest windows; None leaves them as they are.
-        snapshots: snapshots under the parameters; they replace all that the learner has.
+        snapshots: snapshots under the parameters; they replace those at and after `changed_from`.
+        changed_from: position from which on states changed; None: all of them may have.
     """
 
     key: LearnerKey
@@ -53,6 +54,7 @@ class Rewrite:
     changes: list[Change] = field(default_factory=list)
     kept: dict[int, int] | None = None
     snapshots: list[Snapshot] = field(default_factory=list)
+    changed_from: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)

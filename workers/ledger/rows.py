@@ -1,5 +1,7 @@
 """Rows of the ledger, one learner's at a time."""
 
+from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
@@ -177,6 +179,59 @@ class SnapshotRow(NamedTuple):
 
 
 @dataclass(slots=True)
+class AuditPage:
+    """Some responses of a learner, with what the whole of them shows.
+
+    Args:
+        responses: the responses, as they were published.
+        last: position up to which the page reaches; None: the log ends with it.
+        newest_version: the highest version of any of the rows.
+        altered: rows whose checksum does not match their columns.
+        unsealed: number of rows without a checksum.
+        windows: number of the responses that were counted in each window.
+    """
+
+    responses: list[Response] = field(default_factory=list)
+    last: Position | None = None
+    newest_version: int = 0
+    altered: list[Altered] = field(default_factory=list)
+    unsealed: int = 0
+    windows: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class LogTotals:
+    """What the pages of a log showed, without the responses themselves.
+
+    Args:
+        responses: number of responses.
+        corrected: the ids of corrected responses among them.
+        newest_version, altered, unsealed, windows: see `AuditPage`.
+    """
+
+    responses: int = 0
+    corrected: set[str] = field(default_factory=set)
+    newest_version: int = 0
+    altered: list[Altered] = field(default_factory=list)
+    unsealed: int = 0
+    windows: Counter[int] = field(default_factory=Counter)
+
+    def add(self, page: AuditPage, corrected: AbstractSet[str]) -> None:
+        """Count in a page.
+
+        Args:
+            page: the next page.
+            corrected: the ids of all corrected responses.
+        """
+        self.responses += len(page.responses)
+        self.corrected |= corrected & {response.response_id for response in page.responses}
+        self.newest_version = max(self.newest_version, page.newest_version)
+        self.altered += page.altered
+        self.unsealed += page.unsealed
+        self.windows.update(page.windows)
+
+
+@dataclass(slots=True)
 class Stored:
     """Everything stored about a learner, in one snapshot, for audit and repair.
 
@@ -199,6 +254,8 @@ class Stored:
         unsealed: number of rows without a checksum.
         kept: counts of the newest windows; None if nothing was ever counted.
         windows: number of responses of the log that were counted in each window.
+        left_out: True if `log`, `responses` and `windows` are left out.
+        totals: what a log that is left out showed when it was read by pages; None: it was not read.
     """
 
     key: LearnerKey
@@ -219,3 +276,25 @@ class Stored:
     kept: dict[int, int] | None = None
     windows: dict[int, int] = field(default_factory=dict)
     snapshots: list[SnapshotRow] = field(default_factory=list)
+    left_out: bool = False
+    totals: LogTotals | None = None
+
+    @property
+    def responses_read(self) -> int:
+        """Number of responses that were read, at once or by pages."""
+        return len(self.responses) if self.totals is None else self.totals.responses
+
+    @property
+    def corrected_read(self) -> AbstractSet[str]:
+        """Ids of responses that were read: all of them, or the corrected ones."""
+        if self.totals is not None:
+            return self.totals.corrected
+        return {response.response_id for response in self.responses}
+
+    def add_totals(self, totals: LogTotals) -> None:
+        """Take over what the pages of the log showed."""
+        self.totals = totals
+        self.newest_version = max(self.newest_version, totals.newest_version)
+        self.altered = [*self.altered, *totals.altered]
+        self.unsealed += totals.unsealed
+        self.windows = dict(totals.windows)

@@ -19,8 +19,10 @@ class BusyLedger(MemoryLedger):
         super().__init__()
         self.happens = happens
 
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        rows = await super().stored(keys)
+    async def stored(
+        self, keys: Sequence[LearnerKey], most_answers: int | None = None
+    ) -> list[Stored]:
+        rows = await super().stored(keys, most_answers)
         happens, self.happens = self.happens, None
         if happens is not None:
             await happens()

@@ -67,11 +67,12 @@ async def _maker(adapter: str, embedded: EmbeddedPostgres, stack: AsyncExitStack
         (url,) = server_variables("TEST_DATABASE_URL")
         own = await stack.enter_async_context(fresh_database(url, migrated=True))
         return lambda: DirectLedger(own)
-    project = await stack.enter_async_context(exclusive_supabase(_supabase()))
+    project = await stack.enter_async_context(exclusive_supabase(supabase_project()))
     return lambda: PostgrestLedger(project.url, project.service_role_key)
 
 
-def _supabase() -> Supabase:
+def supabase_project() -> Supabase:
+    """The Supabase project of the tests, from the environment."""
     url, service_role_key, publishable_key, database_url, jwt_secret = server_variables(
         "TEST_SUPABASE_URL",
         "TEST_SUPABASE_SERVICE_ROLE_KEY",

@@ -22,7 +22,7 @@ from tests.support.ledger_steps import assert_stored, stored
 from tests.support.submissions import until
 from workers.common.errors import LedgerTooSlow
 from workers.engine.engine import Engine
-from workers.ledger.exchange import Touched
+from workers.ledger.exchange import Erasure, Touched
 from workers.streams.batch import RawEntry
 
 
@@ -194,3 +194,18 @@ async def test_given_any_page_then_the_state_is_the_replay(most_answers: int) ->
     async with resumed(work):
         await until(lambda: not work.in_flight(STREAM))
     assert len(await log_of(ledger, "long")) == 21
+
+
+async def test_given_an_erasure_under_way_then_the_learner_waits_and_others_go_on() -> None:
+    work, ledger, publisher = await prepared(most_answers=100)
+    publisher.published.clear()
+    ledger.inner._erasures[key_of("long")] = Erasure(0, refuse=False, unfinished=True)
+
+    await submit(work, entry("long", 30, 30), entry("short", 1, 31))
+    assert students(publisher) == ["short"]
+    assert work.in_flight(STREAM) == {entry_id(30)}
+
+    ledger.inner._erasures[key_of("long")] = Erasure(0, refuse=False)
+    async with resumed(work):
+        await until(lambda: not work.in_flight(STREAM))
+    assert set(students(publisher)) == {"short", "long"}

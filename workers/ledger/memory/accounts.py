@@ -57,6 +57,20 @@ class Account:
             default=None,
         )
 
+    def forget_snapshots(self, changed_from: Position | None) -> None:
+        """Drop the snapshots under other parameters, and those at and after a position.
+
+        Args:
+            changed_from: the position; None: drop all.
+        """
+        self.snapshots = {
+            (version, position): snapshot
+            for (version, position), snapshot in self.snapshots.items()
+            if version == self.parameters_version
+            and changed_from is not None
+            and position < changed_from
+        }
+
     def put_snapshots(self, snapshots: Iterable[Snapshot]) -> None:
         """Store snapshots under the parameters of the state, and thin them out."""
         version = self.parameters_version
@@ -73,6 +87,10 @@ class Account:
             *(row.version for row in self.sessions.values()),
         }
 
+    def state_versions(self) -> set[int]:
+        """Collect the versions of all rows but those of responses."""
+        return self.versions() | {correction.version for correction in self.corrections}
+
     def windows(self) -> dict[int, int]:
         """Count the responses of the log by rate window."""
         windows = (recorded.outcome.get("window") for recorded in self.log.values())
@@ -80,8 +98,7 @@ class Account:
 
     def stored(self, key: LearnerKey) -> Stored:
         """Read all rows, for audit and repair."""
-        versions = self.versions()
-        versions |= {correction.version for correction in self.corrections}
+        versions = self.state_versions()
         versions |= {recorded.version for recorded in self.log.values()}
         return Stored(
             key=key,

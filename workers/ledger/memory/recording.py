@@ -69,9 +69,12 @@ class MemoryRecording(MemoryTables, RecordingLedger):
 
     def _is_current(self, commit: Commit) -> bool:
         erasure = self._erasures.get(commit.folded.key)
-        if erasure is not None and any(
-            erasure.refuse or arrival.entered_ms <= erasure.until_ms
-            for arrival in commit.arrivals or ()
+        if erasure is not None and (
+            erasure.unfinished
+            or any(
+                erasure.refuse or arrival.entered_ms <= erasure.until_ms
+                for arrival in commit.arrivals or ()
+            )
         ):
             return False
         if commit.folded.learner.parameters_version != self._activation.version:

@@ -2,17 +2,19 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from typing_extensions import override
 
-from workers.estimation.learner import LearnerKey
+from workers.estimation.learner import LearnerKey, Position
 from workers.ledger.corrections import CorrectionRow
+from workers.ledger.exchange import Recorded
 from workers.ledger.memory.accounts import Account, copied
 from workers.ledger.memory.tables import MemoryTables
 from workers.ledger.outbox import PendingChange
 from workers.ledger.repair import CorrectionLedger, ItemResponses, ItemSpan, Rewrite
-from workers.ledger.rows import Stored
+from workers.ledger.rows import AuditPage, Stored
 
 
 class MemoryRepair(MemoryTables, CorrectionLedger):
@@ -35,8 +37,35 @@ class MemoryRepair(MemoryTables, CorrectionLedger):
         return random.sample(keys, min(count, len(keys)))
 
     @override
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
-        return [(self._accounts.get(key) or Account()).stored(key) for key in keys]
+    async def stored(
+        self, keys: Sequence[LearnerKey], most_answers: int | None = None
+    ) -> list[Stored]:
+        rows = [(self._accounts.get(key) or Account()).stored(key) for key in keys]
+        room = (
+            sum(len(stored.responses) for stored in rows) if most_answers is None else most_answers
+        )
+        for stored in rows:
+            if len(stored.responses) <= room:
+                room -= len(stored.responses)
+                continue
+            account = self._accounts[stored.key]
+            stored.log, stored.responses, stored.windows = [], [], {}
+            stored.left_out, stored.newest_version = True, max(account.state_versions(), default=0)
+        return rows
+
+    @override
+    async def audit_page(self, key: LearnerKey, after: Position | None, limit: int) -> AuditPage:
+        log = (self._accounts.get(key) or Account()).log
+        rows = sorted(
+            (row for row in log.values() if after is None or row.response.position > after),
+            key=lambda row: row.response.position,
+        )[:limit]
+        return _page_of(rows, rows[-1].response.position if len(rows) == limit else None)
+
+    @override
+    async def published(self, key: LearnerKey, response_ids: Sequence[str]) -> AuditPage:
+        log = (self._accounts.get(key) or Account()).log
+        return _page_of([log[name] for name in response_ids if name in log], None)
 
     @override
     async def answers(
@@ -81,7 +110,7 @@ class MemoryRepair(MemoryTables, CorrectionLedger):
             del account.abilities[scale]
         for session_id in rewrite.gone_sessions:
             del account.sessions[session_id]
-        account.snapshots = {}
+        account.forget_snapshots(rewrite.changed_from)
         account.put_snapshots(rewrite.snapshots)
         account.concepts |= {r.concept_id: r._replace(version=version) for r in rewrite.concepts}
         account.abilities |= {r.scale: r._replace(version=version) for r in rewrite.abilities}
@@ -100,3 +129,13 @@ class MemoryRepair(MemoryTables, CorrectionLedger):
             else None
             for stored in audited
         ]
+
+
+def _page_of(rows: Sequence[Recorded], last: Position | None) -> AuditPage:
+    windows = (recorded.outcome.get("window") for recorded in rows)
+    return AuditPage(
+        [recorded.response for recorded in rows],
+        last,
+        max((recorded.version for recorded in rows), default=0),
+        windows=dict(Counter(window for window in windows if window is not None)),
+    )

@@ -1,14 +1,27 @@
-"""The JSON documents of `mastery_audit` and `mastery_seal`."""
+"""The JSON documents of `mastery_audit`, `mastery_audit_page`, `mastery_seal` and its pages."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from workers.estimation.learner import LearnerKey, Position
 from workers.ledger.corrections import Altered, CorrectionRow, effective_log
-from workers.ledger.rows import AbilityRow, ConceptRow, SessionRow, SnapshotRow, Stored
+from workers.ledger.rows import (
+    AbilityRow,
+    AuditPage,
+    ConceptRow,
+    SessionRow,
+    SnapshotRow,
+    Stored,
+)
 from workers.ledger.sql.arrays import plain
 from workers.ledger.sql.calibrated_columns import Number, concept_state, read_interval
-from workers.ledger.sql.documents import Document, learner_columns, read_response
+from workers.ledger.sql.documents import (
+    Document,
+    learner_columns,
+    position_request,
+    read_response,
+)
 from workers.ledger.sql.snapshots import read_snapshot
 
 Row = Sequence[Any]
@@ -34,6 +47,8 @@ def read_audit(document: Document, keys: Sequence[LearnerKey]) -> list[Stored]:
         audited[n - 1].kept = dict(zip(windows, counts or (), strict=False))
     for n, window, count in document["windows"]:
         audited[n - 1].windows[window] = count
+    for n in document["left_out"]:
+        audited[n - 1].left_out = True
     for stored in audited:
         stored.log = effective_log(stored.responses, stored.corrections)
     return audited
@@ -51,7 +66,19 @@ def _read_learner(stored: Stored, row: Row) -> None:
     _compare_checksum(stored, "learners", "", checksum, given)
 
 
-def _read_response(stored: Stored, row: Row) -> None:
+def read_audit_page(document: Document) -> AuditPage:
+    """Read the answer of `mastery_audit_page`."""
+    last, windows = document["last"], Counter[int]()
+    page = AuditPage(last=None if last is None else Position(*last))
+    for *row, window in document["responses"]:
+        _read_response(page, row)
+        if window is not None:
+            windows[window] += 1
+    page.windows = dict(windows)
+    return page
+
+
+def _read_response(stored: Stored | AuditPage, row: Row) -> None:
     *columns, version, checksum, given = row
     response = read_response(*columns)
     stored.responses.append(response)
@@ -132,12 +159,12 @@ def _number(value: Number) -> float | None:
     return None if value is None else float(value)
 
 
-def _note_version(stored: Stored, version: int) -> None:
+def _note_version(stored: Stored | AuditPage, version: int) -> None:
     stored.newest_version = max(stored.newest_version, version)
 
 
 def _compare_checksum(
-    stored: Stored, table: str, key: str, checksum: int | None, given: int
+    stored: Stored | AuditPage, table: str, key: str, checksum: int | None, given: int
 ) -> None:
     if checksum is None:
         stored.unsealed += 1
@@ -151,4 +178,13 @@ def seal_request(audited: Sequence[Stored], *, accept: bool) -> Document:
         **learner_columns(stored.key for stored in audited),
         "expected": plain(stored.version for stored in audited),
         "accept": accept,
+        "log": False,
     }
+
+
+def seal_page_request(
+    stored: Stored, after: Position | None, limit: int, *, accept: bool
+) -> Document:
+    """Write the request of `mastery_seal_page`."""
+    request = {**position_request(stored.key, after, limit), "expected": stored.version}
+    return {**request, "accept": accept}

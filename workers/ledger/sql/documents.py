@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from workers.estimation.learner import LearnerKey, Response
+from workers.common.times import iso
+from workers.estimation.learner import LearnerKey, Position, Response
 from workers.ledger.sql.arrays import texts
 
 Document = dict[str, Any]
@@ -34,6 +35,15 @@ def page_request(after: LearnerKey | None, limit: int) -> Document:
     if after is None:
         return {"limit": limit}
     return {"limit": limit, "after_tenant": after.tenant_id, "after_student": after.student_id}
+
+
+def position_request(key: LearnerKey, after: Position | None, limit: int) -> Document:
+    """Write the request of a page of a learner's log."""
+    request: Document = {"tenant": key.tenant_id, "student": key.student_id, "limit": limit}
+    if after is not None:
+        request["after_at"] = iso(after.answered_at_us)
+        request["after_id"] = after.response_id
+    return request
 
 
 def read_keys(page: Sequence[Sequence[str]]) -> list[LearnerKey]:

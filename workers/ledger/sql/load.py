@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from workers.common.times import iso
 from workers.estimation.learner import Learner, LearnerKey, Position, Response, SessionState
 from workers.ledger.exchange import (
     MOST_ANSWERS,
@@ -100,15 +99,6 @@ def read_load(
     return loaded
 
 
-def page_request(key: LearnerKey, after: Position | None, limit: int) -> Document:
-    """Write the request of `mastery_log_page`."""
-    request: Document = {"tenant": key.tenant_id, "student": key.student_id, "limit": limit}
-    if after is not None:
-        request["after_at"] = iso(after.answered_at_us)
-        request["after_id"] = after.response_id
-    return request
-
-
 def read_page(document: Document) -> LogPage:
     """Read the answer of `mastery_log_page`."""
     last = document["last"]
@@ -137,4 +127,4 @@ def _read_counts_and_erasures(document: Document, loaded: list[Loaded]) -> None:
     for n, window, count in document["older"]:
         loaded[n - 1].older[window] = count
     for n, until_ms, refuse in document["erased"]:
-        loaded[n - 1].erasure = Erasure(until_ms, refuse)
+        loaded[n - 1].erasure = Erasure(until_ms, refuse, n in document["erasing"])

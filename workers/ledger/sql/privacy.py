@@ -1,10 +1,12 @@
 """Export and erasure over their SQL functions."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from typing_extensions import override
 
+from workers.common.errors import LedgerTooSlow
 from workers.estimation.learner import LearnerKey
 from workers.ledger.privacy import Erased, PrivacyLedger, Row
 from workers.ledger.sql.answers import as_promised
@@ -25,6 +27,9 @@ _PLACES: Final = {
     "untold": {"after_id": "id"},
 }
 """Parameters of `mastery_held` that name the last row read, and the columns they come from."""
+
+_ERASED_AT_ONCE: Final = 5_000
+"""Rows that one statement deletes."""
 
 
 class SqlPrivacy(SqlFunctions, PrivacyLedger):
@@ -57,9 +62,19 @@ class SqlPrivacy(SqlFunctions, PrivacyLedger):
             "refuse": refuse,
             "dry_run": dry_run,
         }
-        answer = await self._call("mastery_erase", request)
-        with as_promised("mastery_erase"):
-            return Erased(answer["version"], dict(answer["rows"]))
+        gone, limit = Counter[str](), _ERASED_AT_ONCE
+        while True:
+            try:
+                answer = await self._call("mastery_erase", {**request, "limit": limit})
+            except LedgerTooSlow:
+                if limit == 1 or dry_run:
+                    raise
+                limit //= 2
+                continue
+            with as_promised("mastery_erase"):
+                gone.update(answer["rows"])
+                if answer["done"]:
+                    return Erased(answer["version"], dict(gone))
 
     @override
     async def forget_erasures(self, before_ms: int) -> int:

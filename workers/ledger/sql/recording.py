@@ -17,9 +17,9 @@ from workers.ledger.exchange import (
 from workers.ledger.recording import RecordingLedger
 from workers.ledger.sql.answers import as_promised
 from workers.ledger.sql.commit import commit_request, read_commit
-from workers.ledger.sql.documents import encoded
+from workers.ledger.sql.documents import encoded, position_request
 from workers.ledger.sql.functions import SqlFunctions
-from workers.ledger.sql.load import load_request, page_request, read_load, read_page
+from workers.ledger.sql.load import load_request, read_load, read_page
 
 
 class SqlRecording(SqlFunctions, RecordingLedger):
@@ -36,7 +36,7 @@ class SqlRecording(SqlFunctions, RecordingLedger):
 
     @override
     async def log_page(self, key: LearnerKey, after: Position | None, limit: int) -> LogPage:
-        answer = await self._call("mastery_log_page", page_request(key, after, limit))
+        answer = await self._call("mastery_log_page", position_request(key, after, limit))
         with as_promised("mastery_log_page"):
             return read_page(answer)
 

@@ -48,7 +48,7 @@ def rewrite_request(rewrites: Sequence[Rewrite]) -> Document:
         "u_data": texts(encoded(change.data).decode() for _, change in changes),
         **rate_columns(r.kept for r in rewrites),
         **change_columns(
-            changed=[(n, None) for n, _ in numbered],
+            changed=[(n, r.changed_from) for n, r in numbered],
             snapshots=[(n, snapshot) for n, r in numbered for snapshot in r.snapshots],
             taken=[],
         ),

@@ -7,6 +7,7 @@ that is killed leaves nothing behind.
 """
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import Callable
@@ -14,14 +15,17 @@ from typing import Final, Protocol
 
 import structlog
 
-from workers.common.errors import LedgerUnavailable, Unstorable
+from workers.common.errors import LedgerTooSlow, LedgerUnavailable, MasteryError, Unstorable
 from workers.common.jitter import jittered_sleep
 from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
+from workers.estimation.parameters import Parameters
 from workers.ledger.parameter_versions import RetryingVersions, Versions
 from workers.ledger.parameters import Outdated, ParametersLedger
 from workers.ledger.repair import RepairLedger, Rewrite
-from workers.operations.repair.rewriting import rewriting
+from workers.ledger.rows import Stored
+from workers.operations.repair.long_logs import in_parts, replayed
+from workers.operations.repair.rewriting import RewriteDraft
 from workers.operations.repair.verifying import log_differences
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +43,7 @@ _LOOK_AGAIN_S: Final = 60.0
 
 _ALTERED: Final = "the log was altered: `mastery verify` shows where"
 _NOT_REPLAYED: Final = "a replay of the log fails: report it, and activate another version"
+_TOO_SLOW: Final = "a statement takes too long for one learner alone"
 _NOT_STORED: Final = "the ledger refuses the replayed state: report it"
 
 
@@ -87,6 +92,7 @@ class Replayer:
         self._period_s = period_s
         self._clock = clock
         self._left_alone: dict[LearnerKey, float] = {}
+        self._long: set[LearnerKey] = set()
         self._at_once = _AT_ONCE
         self._answered = 0
         self._told_at = clock()
@@ -122,7 +128,9 @@ class Replayer:
         while window:
             now = self._clock()
             free = [
-                learner.key for learner in window if self._left_alone.get(learner.key, now) <= now
+                learner.key
+                for learner in window
+                if self._left_alone.get(learner.key, now) <= now and learner.key not in self._long
             ]
             if free:
                 if not started:
@@ -133,6 +141,7 @@ class Replayer:
                     await self._tell("replay_progress", replayed)
             # Learners that are done have left the window.
             window = await self._outdated(None if free else window[-1])
+        replayed += await self._replay_long()
         if started:
             await self._tell("replay_ended", replayed)
         else:
@@ -147,11 +156,13 @@ class Replayer:
         """
 
         async def attempt() -> int:
+            drawn = random.sample(free, min(len(free), self._at_once))
             try:
-                done = await self._rewritten(
-                    await self._rewrites(random.sample(free, min(len(free), self._at_once)))
-                )
-            except LedgerUnavailable:
+                done = await self._rewritten(await self._rewrites(drawn))
+            except LedgerUnavailable as error:
+                if isinstance(error, LedgerTooSlow) and len(drawn) == 1:
+                    self._leave_alone(drawn[0], _TOO_SLOW, error)
+                    return 0
                 self._at_once, self._answered = max(1, self._at_once // 2), 0
                 raise
             self._answered += 1
@@ -165,23 +176,66 @@ class Replayer:
         """Return the rewrites that bring these learners under the active version."""
         parameters = await self._versions.refresh()
         rewrites: list[Rewrite] = []
-        for stored in await self._ledger.stored(keys):
-            # A replay may take a while, during which responses wait.
-            await asyncio.sleep(0)
-            if stored.parameters_version == parameters.version or not stored.version:
-                continue
-            if any(log_differences(stored)):
-                # An altered log is not replayed: the estimate would contain the alteration.
-                self._leave_alone(stored.key, _ALTERED)
-                continue
-            try:
-                rewrite = rewriting(stored, parameters)
-            except Exception as error:  # noqa: BLE001  # one learner's fault: all others go on
-                self._leave_alone(stored.key, _NOT_REPLAYED, error)
-                continue
-            if rewrite is not None:  # another version always needs one
-                rewrites.append(rewrite)
+        async for part in in_parts(self._ledger, keys):
+            for stored in part:
+                if stored.parameters_version == parameters.version or not stored.version:
+                    continue
+                if stored.left_out:
+                    self._long.add(stored.key)
+                    continue
+                rewrite = await self._drafted(stored, parameters)
+                if rewrite is not None:
+                    rewrites.append(rewrite)
         return rewrites
+
+    async def _drafted(self, stored: Stored, parameters: Parameters) -> Rewrite | None:
+        """Replay a learner; return the rewrite, None if the learner changed or is left alone."""
+        if any(log_differences(stored)):
+            # An altered log is not replayed: the estimate would contain the alteration.
+            self._leave_alone(stored.key, _ALTERED)
+            return None
+        try:
+            draft = RewriteDraft(stored, parameters)
+            now = await replayed(self._ledger, stored, draft.replay)
+            if now is None:
+                return None
+            if any(log_differences(now)):
+                self._leave_alone(stored.key, _ALTERED)
+                return None
+            # A learner with a long log has many sessions: other tasks run meanwhile.
+            return await asyncio.to_thread(draft.rewrite, now)
+        except MasteryError:
+            raise
+        except Exception as error:  # noqa: BLE001  # one learner's fault: all others go on
+            self._leave_alone(stored.key, _NOT_REPLAYED, error)
+            return None
+
+    async def _replay_long(self) -> int:
+        """Replay learners with a long log, after all others; return how many were rewritten.
+
+        One who changes behind the replay, or takes too long, is tried again later.
+        """
+        waiting, self._long, replayed = list(self._long), set(), 0
+        # Two workers should not replay the same one.
+        random.shuffle(waiting)
+        for key in waiting:
+            try:
+                replayed += await self._retrying.call(functools.partial(self._one_long, key))
+            except _TooSlow as error:
+                self._leave_alone(key, _TOO_SLOW, error)
+        return replayed
+
+    async def _one_long(self, key: LearnerKey) -> int:
+        parameters = await self._versions.refresh()
+        try:
+            async for (stored,) in in_parts(self._ledger, [key]):
+                if stored.parameters_version == parameters.version or not stored.version:
+                    continue
+                rewrite = await self._drafted(stored, parameters)
+                return 0 if rewrite is None else await self._rewritten([rewrite])
+        except LedgerTooSlow as error:
+            raise _TooSlow from error
+        return 0
 
     async def _rewritten(self, rewrites: list[Rewrite]) -> int:
         """Write rewrites, and return how many were applied."""
@@ -220,3 +274,7 @@ class Replayer:
         self._meter.computing_under(version)
         self._meter.outdated(left)
         _log.info(event, parameters_version=version, replayed=replayed, learners_left=left)
+
+
+class _TooSlow(Exception):
+    """A statement takes too long for one learner alone."""

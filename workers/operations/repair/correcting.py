@@ -10,7 +10,9 @@ from workers.ledger.corrections import Correction, newest_corrections
 from workers.ledger.parameter_versions import Versions, versions_of
 from workers.ledger.repair import CorrectionLedger, ItemSpan, Rewrite
 from workers.ledger.rows import Stored
-from workers.operations.repair.rewriting import rewriting
+from workers.operations.repair.long_corrections import draft_correction
+from workers.operations.repair.long_logs import in_parts, replayed
+from workers.operations.repair.rewriting import RewriteDraft
 from workers.operations.repair.verifying import log_differences
 
 _LEARNERS_AT_ONCE: Final = 50
@@ -119,14 +121,16 @@ class Corrector:
         while waiting:
             due: list[tuple[Corrected, Rewrite]] = []
             parameters = await self._versions.refresh()
-            for stored in await self._ledger.stored(list(waiting)):
-                settled, next_one = self._judge(stored, waiting[stored.key], parameters)
-                done += settled
-                if next_one is None:
-                    del waiting[stored.key]
-                    continue
-                due.append(next_one)
-                waiting[stored.key] = waiting[stored.key][len(settled) :]
+            async for part in in_parts(self._ledger, list(waiting)):
+                for stored in part:
+                    judged = self._judge if not stored.left_out else self._judge_by_pages
+                    settled, next_one = await judged(stored, waiting[stored.key], parameters)
+                    done += settled
+                    waiting[stored.key] = waiting[stored.key][len(settled) :]
+                    if next_one is not None:
+                        due.append(next_one)
+                    elif not waiting[stored.key]:
+                        del waiting[stored.key]
             if due:
                 versions = await self._ledger.rewrite([rewrite for _, rewrite in due])
                 for (corrected, _), version in zip(due, versions, strict=True):
@@ -137,7 +141,7 @@ class Corrector:
                             del waiting[corrected.key]
         return done
 
-    def _judge(
+    async def _judge(
         self, stored: Stored, response_ids: Sequence[str], parameters: Parameters
     ) -> tuple[list[Corrected], tuple[Corrected, Rewrite] | None]:
         """Settle responses up to the first that needs a rewrite, and return that too."""
@@ -161,8 +165,36 @@ class Corrector:
             else:
                 corrected = Corrected(key, response_id, "corrected", before, correction.score)
                 if not self._dry_run:
-                    rewrite = rewriting(stored, parameters, correction)
+                    draft = RewriteDraft(stored, parameters, correction)
+                    await replayed(self._ledger, stored, draft.replay)
+                    rewrite = draft.rewrite(stored)
                     if rewrite is not None:  # a correction always needs one
                         return settled, (corrected, rewrite)
                 settled.append(corrected)
         return settled, None
+
+    async def _judge_by_pages(
+        self, stored: Stored, response_ids: Sequence[str], parameters: Parameters
+    ) -> tuple[list[Corrected], tuple[Corrected, Rewrite] | None]:
+        """Settle the first response of a learner whose log is long, or return its rewrite.
+
+        A learner who changes meanwhile has to be judged again: nothing is settled then.
+        """
+        key, response_id = stored.key, response_ids[0]
+        read = await self._ledger.published(key, [response_id])
+        if not read.responses:
+            return [Corrected(key, response_id, "unknown")], None
+        (response,) = read.responses
+        known = newest_corrections(stored.corrections).get(response_id)
+        before = response.score if known is None else known.score
+        correction = self._verdict.on(response)
+        if correction.score == before:
+            return [Corrected(key, response_id, "unchanged", before, before)], None
+        drafted = await draft_correction(self._ledger, stored, response, correction, parameters)
+        if drafted is None:
+            return [], None
+        rewrite = drafted.rewrite
+        if rewrite is None:
+            return [Corrected(key, response_id, "damaged", before, before)], None
+        corrected = Corrected(key, response_id, "corrected", before, correction.score)
+        return ([corrected], None) if self._dry_run else ([], (corrected, rewrite))

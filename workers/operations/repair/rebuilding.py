@@ -8,7 +8,8 @@ from workers.estimation.parameters import Parameters
 from workers.ledger.parameter_versions import Versions, versions_of
 from workers.ledger.repair import RepairLedger, Rewrite
 from workers.ledger.rows import Stored
-from workers.operations.repair.rewriting import rewriting
+from workers.operations.repair.long_logs import in_parts, replayed, without_log
+from workers.operations.repair.rewriting import RewriteDraft
 from workers.operations.repair.scope import Scope
 from workers.operations.repair.verifying import PAGE, log_differences, pages
 
@@ -70,34 +71,58 @@ class Rebuilder:
         rewrites: list[Rewrite] = []
         unsealed: list[Stored] = []
         parameters = await self._versions.refresh()
-        for stored in await self._ledger.stored(keys):
-            damaged = any(log_differences(stored))
-            if damaged and not self._accept_log:
-                done.damaged.append(stored.key)
-                continue
-            again = stored.key in done.repaired
-            rewrite = None if again else rewriting(stored, parameters)
-            if rewrite is not None:
-                rewrites.append(rewrite)
-            elif stored.unsealed or stored.altered:
-                unsealed.append(stored)
+        left: list[LearnerKey] = []
+        to_seal: set[LearnerKey] = set()
+        async for part in in_parts(self._ledger, keys):
+            for read in part:
+                draft = RewriteDraft(read, parameters)
+                stored = await self._replayed(read, draft)
+                if stored is None:
+                    left.append(read.key)
+                    continue
+                if self._is_damaged(stored):
+                    done.damaged.append(stored.key)
+                    continue
+                again = stored.key in done.repaired
+                rewrite = None if again else draft.rewrite(stored)
+                if rewrite is not None:
+                    rewrites.append(rewrite)
+                elif stored.unsealed or stored.altered:
+                    unsealed.append(without_log(stored))
+                if stored.unsealed or stored.altered:
+                    to_seal.add(stored.key)
         if self._dry_run:
             done.repaired += [rewrite.key for rewrite in rewrites]
             done.sealed += sum(stored.unsealed for stored in unsealed)
-            return []
-        left = await self._rewrite(rewrites, done) if rewrites else []
+            return left
+        left += await self._rewrite(rewrites, to_seal, done) if rewrites else []
         if unsealed:
             sealed = await self._ledger.seal(unsealed, accept=self._accept_log)
             done.sealed += sum(count or 0 for count in sealed)
             left += [stored.key for stored, n in zip(unsealed, sealed, strict=True) if n is None]
         return left
 
-    async def _rewrite(self, rewrites: list[Rewrite], done: Rebuilt) -> list[LearnerKey]:
+    async def _replayed(self, stored: Stored, draft: RewriteDraft) -> Stored | None:
+        """Replay a learner whose log is not damaged; None if the learner changed meanwhile."""
+        if self._is_damaged(stored):
+            return stored
+        return await replayed(self._ledger, stored, draft.replay)
+
+    def _is_damaged(self, stored: Stored) -> bool:
+        return not self._accept_log and any(log_differences(stored))
+
+    async def _rewrite(
+        self, rewrites: list[Rewrite], to_seal: set[LearnerKey], done: Rebuilt
+    ) -> list[LearnerKey]:
+        """Write rewrites; return conflicts, and learners whose other rows need a checksum."""
         versions = await self._ledger.rewrite(rewrites)
         done.repaired += [
             rewrite.key
             for rewrite, version in zip(rewrites, versions, strict=True)
             if version is not None
         ]
-        # Rewritten learners again too: their other rows may have no checksum yet.
-        return [rewrite.key for rewrite in rewrites]
+        return [
+            rewrite.key
+            for rewrite, version in zip(rewrites, versions, strict=True)
+            if version is None or rewrite.key in to_seal
+        ]

@@ -2,19 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts.mastery import Cause
 from workers.estimation.ability import estimates
-from workers.estimation.answering import (
-    Prediction,
-    apply,
-    concept_prediction,
-    unseen,
-    unseen_ability,
-)
-from workers.estimation.learner import EMPTY_SESSION, AbilityOutcome, Learner, Response
+from workers.estimation.answering import unseen, unseen_ability
+from workers.estimation.learner import EMPTY_SESSION, AbilityOutcome
 from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
@@ -27,6 +21,7 @@ from workers.ledger.outcomes import (
     session_document,
 )
 from workers.ledger.rows import Stored
+from workers.operations.repair.log_replay import LogReplay, Passed
 
 
 class RewriteEvents:
@@ -37,10 +32,8 @@ class RewriteEvents:
     that no response ever named was never published, and is not published now.
 
     Args:
-        stored: the stored state before, with all responses.
-        learner: the state afterwards.
-        log: the responses that count afterwards.
-        expected: the prediction for each response of this log.
+        stored: the stored state before.
+        replay: the replay, with the state afterwards.
         parameters: the parameters of the state.
         correction: the correction, if the rewrite is one.
     """
@@ -48,28 +41,18 @@ class RewriteEvents:
     def __init__(
         self,
         stored: Stored,
-        learner: Learner,
-        log: Sequence[Response],
-        expected: Mapping[str, Prediction],
+        replay: LogReplay,
         parameters: Parameters,
         *,
         correction: Correction | None,
     ) -> None:
         self._stored = stored
-        self._learner = learner
-        self._log = log
-        self._expected = expected
+        self._replay = replay
+        self._learner = replay.learner
         self._parameters = parameters
         self._correction = correction
-        self._counting = {response.response_id: response for response in log}
-        # Counting responses come last, so the newest of them is the newest of all.
-        self._newest_last = sorted(
-            stored.responses,
-            key=lambda response: (response.response_id in self._counting, response.position),
-        )
         self._mastery = {row.concept_id: row.mastery for row in stored.concepts}
         self._theta = {row.scale: row.theta for row in stored.abilities}
-        self._predicted: dict[str, float] = {}
         self._scale: dict[str, str] = {}
 
     def changes(
@@ -81,63 +64,48 @@ class RewriteEvents:
         that no other event carries. If more scales or sessions changed than events can carry,
         `reconcile` brings the rest to the graph.
         """
-        about: dict[str, Response] = {}
-        if self._correction is not None:
-            (corrected,) = (
-                response
-                for response in self._stored.responses
-                if response.response_id == self._correction.response_id
-            )
-            about = dict.fromkeys(corrected.concept_ids, corrected)
+        about: dict[str, Passed] = {}
+        corrected = self._replay.about
+        if corrected is not None:
+            about = dict.fromkeys(corrected.response.concept_ids, corrected)
         for concept_id in concepts:
-            if concept_id not in about:
-                newest = self._newest(_on_concept(concept_id))
-                if newest is not None:
-                    about[concept_id] = newest
+            newest = self._replay.on_concept.get(concept_id)
+            if concept_id not in about and newest is not None:
+                about[concept_id] = newest
         scales = list(scales)
         for scale in scales:
-            self._cover(about, _on_scale(scale))
-        for session in sessions:
-            self._cover(about, _in_session(session))
+            if all(passed.response.scale != scale for passed in about.values()):
+                _cover(about, self._replay.on_scale.get(scale))
+        in_events = {passed.response.session_id for passed in about.values()}
+        for session_id in sessions:
+            if session_id not in in_events:
+                newest = self._replay.in_session.get(session_id)
+                if _cover(about, newest):
+                    in_events.add(session_id)
         self._spread(scales, about)
-        self._predict(about)
         return [
-            Change(concept_id, self._data(concept_id, response))
-            for concept_id, response in about.items()
+            Change(concept_id, self._data(concept_id, passed))
+            for concept_id, passed in about.items()
         ]
 
-    def _newest(self, wanted: Callable[[Response], bool]) -> Response | None:
-        return next(
-            (response for response in reversed(self._newest_last) if wanted(response)), None
-        )
-
-    def _cover(self, about: dict[str, Response], wanted: Callable[[Response], bool]) -> None:
-        newest = self._newest(wanted)
-        if newest is None or any(map(wanted, about.values())):
-            return
-        for concept_id in newest.concept_ids:
-            if concept_id not in about:
-                about[concept_id] = newest
-                return
-
-    def _spread(self, scales: Sequence[str], about: Mapping[str, Response]) -> None:
+    def _spread(self, scales: Sequence[str], about: Mapping[str, Passed]) -> None:
         """Add a changed scale that no event carries to a second event of that scale."""
-        self._scale = {concept_id: response.scale for concept_id, response in about.items()}
+        self._scale = {concept_id: passed.response.scale for concept_id, passed in about.items()}
         for scale in scales:
             uses = Counter(self._scale.values())
             spare = next((c for c, its in self._scale.items() if uses[its] > 1), None)
             if spare is not None and not uses[scale]:
                 self._scale[spare] = scale
 
-    def _data(self, concept_id: str, published: Response) -> dict[str, Any]:
-        response = self._as_it_counts(published)
+    def _data(self, concept_id: str, passed: Passed) -> dict[str, Any]:
+        response = passed.response
         state = self._learner.concepts.get(concept_id)
         outcome = concept_outcome(
             concept_id,
             state or unseen(concept_id, self._parameters),
             self._parameters,
             previous_mastery=self._previous_mastery(concept_id),
-            probability_correct=self._predicted[concept_id],
+            probability_correct=passed.expected_on(concept_id),
         )
         if state is None:
             # No answer counts: the prior has no interval, and the event names the last answer.
@@ -164,42 +132,12 @@ class RewriteEvents:
         # If the learner's own row was lost, its former version is unknown.
         return "parameters" if under_others and self._stored.version else "rebuild"
 
-    def _as_it_counts(self, published: Response) -> Response:
-        """Return the response with its counting score; a voided one as it was published."""
-        return self._counting.get(published.response_id, published)
-
     def _previous_mastery(self, concept_id: str) -> float:
         stored = self._mastery.get(concept_id)
         # The stored value may not be a probability: it is being repaired.
         if stored is None or not 0.0 <= stored <= 1.0:
             return unseen(concept_id, self._parameters).mastery
         return stored
-
-    def _predict(self, about: Mapping[str, Response]) -> None:
-        """Predict each of these answers on its concept.
-
-        Answers that do not count, or that lack the concept, share one more replay.
-        """
-        due = []
-        for concept_id, answer in about.items():
-            counting = self._counting.get(answer.response_id)
-            if counting is not None and concept_id in counting.concept_ids:
-                at = counting.concept_ids.index(concept_id)
-                self._predicted[concept_id] = self._expected[answer.response_id].concepts[at]
-            else:
-                due.append((self._as_it_counts(answer).position, concept_id))
-        due.sort()
-        learner = Learner(parameters_version=self._parameters.version)
-        log = sorted(self._log, key=lambda answer: answer.position)
-        at = 0
-        for position, concept_id in due:
-            while at < len(log) and log[at].position < position:
-                apply(learner, log[at], self._parameters)
-                at += 1
-            response = self._as_it_counts(about[concept_id])
-            self._predicted[concept_id] = concept_prediction(
-                learner, concept_id, response, self._parameters
-            )
 
     def _ability(self, scale: str) -> dict[str, Any]:
         none = unseen_ability(scale, self._parameters)
@@ -212,13 +150,12 @@ class RewriteEvents:
         return ability_document(scale, outcome)
 
 
-def _on_concept(concept_id: str) -> Callable[[Response], bool]:
-    return lambda response: concept_id in response.concept_ids
-
-
-def _on_scale(scale: str) -> Callable[[Response], bool]:
-    return lambda response: response.scale == scale
-
-
-def _in_session(session_id: str) -> Callable[[Response], bool]:
-    return lambda response: response.session_id == session_id
+def _cover(about: dict[str, Passed], newest: Passed | None) -> bool:
+    """Let an event that is not there yet carry the scale and session of a response."""
+    if newest is None:
+        return False
+    for concept_id in newest.response.concept_ids:
+        if concept_id not in about:
+            about[concept_id] = newest
+            return True
+    return False

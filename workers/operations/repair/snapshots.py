@@ -1,61 +1,92 @@
 """Compare stored snapshots with a replay of the log. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from workers.estimation.ability import AbilityState
 from workers.estimation.answering import apply
-from workers.estimation.learner import Learner, Position, Response
+from workers.estimation.learner import ConceptState, Learner, Position, Response
 from workers.estimation.parameters import Parameters
 from workers.ledger.rows import SnapshotRow
 
+Same = Callable[[object, object], bool]
+"""Compares two states."""
 
-def snapshot_differences(
-    rows: Sequence[SnapshotRow],
-    log: Sequence[Response],
-    parameters: Parameters,
-    same: Callable[[object, object], bool],
+
+class SnapshotComparison:
+    """Compares snapshots with the states of a replay that passes them.
+
+    Args:
+        rows: the stored snapshots.
+        parameters_version: the parameters of the replay.
+    """
+
+    def __init__(self, rows: Sequence[SnapshotRow], parameters_version: int) -> None:
+        self._parameters_version = parameters_version
+        self._wanted = {
+            row.snapshot.position for row in rows if row.parameters_version == parameters_version
+        }
+        self._states: dict[Position, tuple[dict[str, ConceptState], dict[str, AbilityState]]] = {}
+
+    def note(self, learner: Learner) -> None:
+        """Note the state after one more answer."""
+        if learner.last in self._wanted:
+            self._states[learner.last] = dict(learner.concepts), dict(learner.abilities)
+
+    def differences(
+        self, rows: Sequence[SnapshotRow], same: Same
+    ) -> Iterator[tuple[str, object, object]]:
+        """Yield what is wrong: table and column, stored and right value.
+
+        Args:
+            rows: the stored snapshots; those stored since the comparison began are left out.
+            same: compares two states.
+        """
+        for row in rows:
+            position, of = row.snapshot.position, f"of {row.snapshot.position.response_id!r}"
+            if row.parameters_version != self._parameters_version:
+                what = f"snapshots.parameters_version {of}"
+                yield what, row.parameters_version, self._parameters_version
+            elif position in self._states:
+                yield from _state_differences(row, self._states[position], same)
+            elif position in self._wanted:
+                yield f"snapshots {of}", "there", "missing"
+
+
+def _state_differences(
+    row: SnapshotRow,
+    replayed: tuple[dict[str, ConceptState], dict[str, AbilityState]],
+    same: Same,
 ) -> Iterator[tuple[str, object, object]]:
-    """Yield what is wrong in a learner's snapshots: table and column, stored and right value.
+    snapshot, of = row.snapshot, f"of {row.snapshot.position.response_id!r}"
+    tables: tuple[tuple[str, Mapping[str, object], Mapping[str, object]], ...] = (
+        ("concepts", snapshot.concepts, replayed[0]),
+        ("abilities", snapshot.abilities, replayed[1]),
+    )
+    for table, stored, states in tables:
+        if sorted(stored) != sorted(states):
+            yield f"snapshots.{table} {of}", sorted(stored), sorted(states)
+            continue
+        for name, state in states.items():
+            if not same(stored[name], state):
+                yield f"snapshots.{table} {of}: {name!r}", stored[name], state
+
+
+def compared(
+    rows: Sequence[SnapshotRow], log: Sequence[Response], parameters: Parameters
+) -> SnapshotComparison:
+    """Compare snapshots with a replay of a log as far as they reach.
 
     Args:
         rows: the stored snapshots.
         log: the responses that count, in any order.
         parameters: the parameters of the learner's state.
-        same: compares two states.
     """
-    wanted: dict[Position, SnapshotRow] = {}
-    for row in rows:
-        of = f"of {row.snapshot.position.response_id!r}"
-        if row.parameters_version == parameters.version:
-            wanted[row.snapshot.position] = row
-        else:
-            what = f"snapshots.parameters_version {of}"
-            yield what, row.parameters_version, parameters.version
-    for position, learner in _states_at(frozenset(wanted), log, parameters):
-        snapshot, of = wanted.pop(position).snapshot, f"of {position.response_id!r}"
-        for table, stored, replayed in (
-            ("concepts", snapshot.concepts, learner.concepts),
-            ("abilities", snapshot.abilities, learner.abilities),
-        ):
-            if sorted(stored) != sorted(replayed):
-                yield f"snapshots.{table} {of}", sorted(stored), sorted(replayed)
-                continue
-            for name, state in replayed.items():
-                if not same(stored[name], state):
-                    yield f"snapshots.{table} {of}: {name!r}", stored[name], state
-    for position in wanted:
-        yield f"snapshots of {position.response_id!r}", "there", "missing"
-
-
-def _states_at(
-    positions: AbstractSet[Position], log: Sequence[Response], parameters: Parameters
-) -> Iterator[tuple[Position, Learner]]:
-    """Replay a log, and yield the learner at each position; the learner changes afterwards."""
-    last = max(positions, default=None)
+    comparison = SnapshotComparison(rows, parameters.version)
+    last = max((row.snapshot.position for row in rows), default=None)
     learner = Learner(parameters_version=parameters.version)
     for response in sorted(log, key=lambda response: response.position):
         if last is None or response.position > last:
-            return
+            break
         apply(learner, response, parameters)
-        if response.position in positions:
-            yield response.position, learner
+        comparison.note(learner)
+    return comparison

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Final, NamedTuple
 
 from workers.common.errors import ParametersRefused
@@ -15,9 +16,11 @@ from workers.ledger.audit import AuditLedger
 from workers.ledger.corrections import LOG_TABLES, Altered
 from workers.ledger.parameter_versions import Versions, versions_of
 from workers.ledger.rows import Stored
+from workers.operations.repair.log_replay import LogReplay
+from workers.operations.repair.long_logs import in_parts, replay_all
 from workers.operations.repair.rewriting import concept_row
 from workers.operations.repair.scope import Scope
-from workers.operations.repair.snapshots import snapshot_differences
+from workers.operations.repair.snapshots import SnapshotComparison, compared
 
 TOLERANCE: Final = 1e-9
 """Largest difference between stored and replayed numbers that is ignored."""
@@ -98,7 +101,8 @@ async def verify(
 ) -> AsyncIterator[Verified]:
     """Compare learners, page by page; safe while workers run.
 
-    A learner's log and state are read in one snapshot. A state is compared with a replay under the
+    A learner's log and state are read in one snapshot; a long log is read by pages, again if
+    something changes behind them. A state is compared with a replay under the
     version of the parameters that the state names.
 
     Args:
@@ -111,23 +115,50 @@ async def verify(
     """
     versions = versions_of(parameters)
     async for keys in pages(ledger, only, sample, scope=scope, page=page):
-        rows = await ledger.stored(keys)
         differing: list[Difference] = []
-        for under, some in await _by_version(rows, versions):
-            replayed = replay_many([stored.log for stored in some], under)
-            differing += [
-                difference
-                for stored, learner in zip(some, replayed, strict=True)
-                for difference in differences(stored, learner, under)
-            ]
-        active = versions.active.version
-        yield Verified(
-            len(rows),
-            sum(len(stored.responses) for stored in rows),
-            differing,
-            sum(stored.unsealed for stored in rows),
-            sum(stored.version > 0 and stored.parameters_version != active for stored in rows),
-        )
+        learners = responses = unsealed = outdated = 0
+        async for part in in_parts(ledger, keys):
+            rows = []
+            for stored in part:
+                if stored.left_out:
+                    long, found = await _verify_by_pages(ledger, stored, versions)
+                    rows.append(long)
+                    differing += found
+                else:
+                    rows.append(stored)
+            whole = [stored for stored in rows if stored.totals is None]
+            for under, some in await _by_version(whole, versions):
+                replayed = replay_many([stored.log for stored in some], under)
+                differing += [
+                    difference
+                    for stored, learner in zip(some, replayed, strict=True)
+                    for difference in differences(stored, learner, under)
+                ]
+            active = versions.active.version
+            learners += len(rows)
+            responses += sum(stored.responses_read for stored in rows)
+            unsealed += sum(stored.unsealed for stored in rows)
+            outdated += sum(
+                stored.version > 0 and stored.parameters_version != active for stored in rows
+            )
+        yield Verified(learners, responses, differing, unsealed, outdated)
+
+
+async def _verify_by_pages(
+    ledger: AuditLedger, stored: Stored, versions: Versions
+) -> tuple[Stored, list[Difference]]:
+    """Compare a learner whose log is long.
+
+    Returns:
+        The learner without the log, as compared, and the differences.
+    """
+    while True:
+        ((under, _),) = await _by_version([stored], versions)
+        replay = LogReplay(stored, under, stored.corrections)
+        now = await replay_all(ledger, stored, replay)
+        if now is not None and now.parameters_version == stored.parameters_version:
+            return now, list(_differences(now, replay.learner, under, replay.comparison))
+        (stored,) = await ledger.stored([stored.key], 0)
 
 
 async def _by_version(
@@ -155,6 +186,13 @@ def differences(stored: Stored, replayed: Learner, parameters: Parameters) -> It
         replayed: the state replayed from the learner's log.
         parameters: the parameters of the replay.
     """
+    comparison = compared(stored.snapshots, stored.log, parameters)
+    yield from _differences(stored, replayed, parameters, comparison)
+
+
+def _differences(
+    stored: Stored, replayed: Learner, parameters: Parameters, comparison: SnapshotComparison
+) -> Iterator[Difference]:
     yield from log_differences(stored)
     for row in stored.altered:
         if row.table not in LOG_TABLES:
@@ -165,17 +203,20 @@ def differences(stored: Stored, replayed: Learner, parameters: Parameters) -> It
         )
     if not _counted(stored):
         yield from _miscounted(stored)
-    for what, is_, should in _values(stored, replayed, parameters):
+    snapshots = comparison.differences(stored.snapshots, _same)
+    for what, is_, should in chain(_values(stored, replayed, parameters), snapshots):
         if not _same(is_, should):
             yield Difference(stored.key, what, is_, should)
 
 
 def log_differences(stored: Stored) -> Iterator[Difference]:
-    """Yield the alterations of a learner's log, which no replay can repair."""
+    """Yield the alterations of a learner's log as far as it was read: no replay repairs them."""
     for row in stored.altered:
         if row.table in LOG_TABLES:
             yield _altered(stored.key, row)
-    known = {response.response_id for response in stored.responses}
+    if stored.left_out and stored.totals is None:
+        return
+    known = stored.corrected_read
     for response_id in dict.fromkeys(correction.response_id for correction in stored.corrections):
         if response_id not in known:
             what = f"student_responses of {response_id!r}"
@@ -191,12 +232,12 @@ def _counted(stored: Stored) -> bool:
 
 def _miscounted(stored: Stored) -> Iterator[Difference]:
     for table, count, rows in (
-        ("student_responses", stored.response_count, stored.responses),
-        ("response_corrections", stored.correction_count, stored.corrections),
+        ("student_responses", stored.response_count, stored.responses_read),
+        ("response_corrections", stored.correction_count, len(stored.corrections)),
     ):
-        if count is not None and count != len(rows):
+        if count is not None and count != rows:
             what = f"the number of rows of {table}"
-            yield Difference(stored.key, what, len(rows), count, "there were")
+            yield Difference(stored.key, what, rows, count, "there were")
 
 
 def _altered(key: LearnerKey, row: Altered) -> Difference:
@@ -220,7 +261,6 @@ def _values(
     if stored.kept is not None:
         yield "learners.rate_counts", stored.kept, newest(stored.windows)
     yield from _concept_values(stored, replayed, parameters)
-    yield from snapshot_differences(stored.snapshots, stored.log, parameters, _same)
     yield from _ability_values(stored, replayed, parameters)
     sessions = {row.session_id: row for row in stored.sessions}
     yield "practice_sessions", sorted(sessions), sorted(replayed.sessions)

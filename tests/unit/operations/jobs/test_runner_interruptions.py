@@ -97,10 +97,12 @@ class _Flaky(MemoryLedger):
         self._maybe()
         return await super().learners(after, limit)
 
-    async def stored(self, keys: Sequence[LearnerKey]) -> list[Stored]:
+    async def stored(
+        self, keys: Sequence[LearnerKey], most_answers: int | None = None
+    ) -> list[Stored]:
         self._maybe()
         self.read += [key.student_id for key in keys]
-        return await super().stored(keys)
+        return await super().stored(keys, most_answers)
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> list[int | None]:
         self._maybe()

@@ -243,7 +243,7 @@ async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_i
     source = ParametersSource(ledger, 0.95)
     read = ledger.stored
 
-    async def stored_late(keys: Sequence[LearnerKey]) -> list[Stored]:
+    async def stored_late(keys: Sequence[LearnerKey], *_most: int) -> list[Stored]:
         # As another task of the process whose answer was on its way for long.
         await source.switch_to(1)
         return await read(keys)
