@@ -80,7 +80,7 @@ def _csv(
     return path
 
 
-def test_given_nothing_at_all_when_demo_then_a_class_is_estimated_and_a_report_written(
+def test_given_nothing_when_demo_runs_then_a_class_is_reported(
     tmp_path: Path,
 ) -> None:
     done = _mastery("demo", "--students", "12", "--answers", "30", directory=tmp_path)
@@ -101,7 +101,7 @@ def test_given_real_responses_when_demo_from_file_then_they_are_reported(
     assert "60" in done.stdout
 
 
-def test_given_a_csv_with_wrong_columns_when_replayed_then_the_columns_and_the_option_are_named(
+def test_given_a_csv_of_wrong_columns_then_they_and_an_option_are_named(
     mastery_here: Callable[..., Ended], tmp_path: Path
 ) -> None:
     file = _csv(tmp_path / "answers.csv", ("pupil", "item", "concept", "correct", "order"))
@@ -123,7 +123,7 @@ def test_given_a_csv_with_wrong_columns_when_replayed_then_the_columns_and_the_o
         ({"ENVIRONMENT": "production"}, "REDIS_URL"),
     ],
 )
-def test_given_a_wrong_setting_when_the_worker_starts_then_it_is_named_and_nothing_runs(
+def test_given_a_wrong_setting_then_the_worker_names_it_and_never_starts(
     settings: dict[str, str], named: str, mastery_here: Callable[..., Ended]
 ) -> None:
     done = mastery_here("worker", **settings)
@@ -131,7 +131,7 @@ def test_given_a_wrong_setting_when_the_worker_starts_then_it_is_named_and_nothi
     assert named in done.stderr
 
 
-def test_given_a_wrong_setting_when_run_as_a_command_then_there_is_no_traceback(
+def test_given_a_wrong_setting_as_a_command_then_there_is_no_traceback(
     tmp_path: Path,
 ) -> None:
     done = _mastery("migrate", "current", directory=tmp_path, REDIS_URL="http://localhost")
@@ -147,7 +147,7 @@ def _closed_port() -> int:
 
 
 @pytest.mark.parametrize("server", ["redis", "ledger"])
-def test_given_an_unreachable_server_when_the_worker_starts_then_it_ends_and_names_it(
+def test_given_an_unreachable_server_then_the_worker_ends_and_names_it(
     server: str, mastery_here: Callable[..., Ended]
 ) -> None:
     url = f"127.0.0.1:{_closed_port()}"
@@ -162,7 +162,7 @@ def test_given_an_unreachable_server_when_the_worker_starts_then_it_ends_and_nam
     assert "Traceback" not in done.stderr
 
 
-def test_given_all_servers_when_checked_then_each_is_ok_and_a_missing_schema_is_named(
+def test_given_all_servers_when_checked_then_a_missing_schema_is_named(
     redis_url: str, database_url: str, empty_database_url: str, neo4j: Neo4j, tmp_path: Path
 ) -> None:
     servers = {"REDIS_URL": redis_url, **neo4j.environment}
@@ -173,7 +173,7 @@ def test_given_all_servers_when_checked_then_each_is_ok_and_a_missing_schema_is_
     assert "mastery migrate up" in ill.stdout
 
 
-def test_given_an_empty_database_when_migrated_up_and_down_then_history_tells(
+def test_given_an_empty_database_migrated_up_and_down_then_history_tells(
     empty_database_url: str, tmp_path: Path
 ) -> None:
     def migrate(*arguments: str) -> str:
@@ -189,7 +189,7 @@ def test_given_an_empty_database_when_migrated_up_and_down_then_history_tells(
     assert "pending" in migrate("history")
 
 
-async def test_given_a_replay_when_verified_and_then_altered_then_the_altered_value_is_named(
+async def test_given_an_altered_replay_when_verified_then_the_value_is_named(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     import asyncpg
@@ -227,7 +227,7 @@ def _answer(url: str, *, status: int, within_s: float = 90) -> Any:
         time.sleep(0.2)
 
 
-async def test_given_a_running_worker_when_looked_at_and_stopped_then_it_tells_the_truth(
+async def test_given_a_worker_inspected_and_stopped_then_it_tells_the_truth(
     redis_url: str, database_url: str, neo4j: Neo4j
 ) -> None:
     port = _closed_port()

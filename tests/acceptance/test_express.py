@@ -16,7 +16,7 @@ _PUBLISHER = Path(__file__).parent / "node" / "express_publisher.cjs"
 _COUNT = 40
 
 
-async def test_given_events_of_express_when_drained_then_mastery_is_stored_and_told_once(
+async def test_given_express_events_then_mastery_is_stored_and_published_once(
     redis_url: str, database_url: str, node_modules: Path
 ) -> None:
     node = shutil.which("node")

@@ -134,7 +134,7 @@ async def _publish(redis: Redis, student_id: str, number: int, tenant_id: str = 
     await redis.xadd("practice.responses.v1", {"event": json.dumps(event)})
 
 
-async def test_given_a_worker_when_used_over_http_and_sockets_then_each_sees_their_own(
+async def test_given_a_worker_over_http_and_sockets_then_users_see_their_own(
     tmp_path: Path, redis_url: str, database_url: str
 ) -> None:
     async with (
@@ -241,7 +241,7 @@ async def _a_slow_token_expires(port: int) -> None:
     assert closed.value.rcvd.code == 4401
 
 
-async def test_given_a_job_asked_for_when_its_worker_ends_then_another_does_it_once(
+async def test_given_a_job_whose_worker_ends_then_another_worker_does_it_once(
     tmp_path: Path, redis_url: str, database_url: str
 ) -> None:
     settings = {"HTTP_INNER_PORT": "", "RECLAIM_AFTER_MS": "500"}

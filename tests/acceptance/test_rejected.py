@@ -71,7 +71,7 @@ def operator(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     made.redis.close()
 
 
-def test_given_letters_when_listed_then_each_is_one_object_with_what_it_claims(
+def test_given_letters_when_listed_then_each_is_one_object_with_its_claims(
     operator: Operator,
 ) -> None:
     assert operator.json("list") == []
@@ -139,7 +139,7 @@ def test_given_a_limit_then_the_cursor_leads_through_all_pages(operator: Operato
     assert "--cursor" in operator.run("list", "--limit", "6").stderr
 
 
-def test_given_ids_when_listed_or_shown_then_those_are_and_the_missing_are_named(
+def test_given_ids_when_listed_or_shown_then_missing_ones_are_named(
     operator: Operator,
 ) -> None:
     first, second, *_ = operator.reject_all()
@@ -205,7 +205,7 @@ def test_given_filters_when_redriven_then_a_dry_run_only_counts(operator: Operat
     assert operator.run("redrive", "--student", "x").stdout == "no matching dead letters\n"
 
 
-def test_given_letters_when_purged_then_it_asks_and_takes_only_what_was_named(
+def test_given_letters_when_purged_then_it_asks_and_takes_only_those_named(
     operator: Operator,
 ) -> None:
     ids = operator.reject_all()
@@ -244,7 +244,7 @@ def test_given_letters_when_purged_then_it_asks_and_takes_only_what_was_named(
         (["show"], "ID"),
     ],
 )
-def test_given_arguments_that_make_no_sense_then_nothing_is_done_and_the_remedy_named(
+def test_given_senseless_arguments_then_it_does_nothing_and_names_a_remedy(
     operator: Operator, arguments: list[str], words: str
 ) -> None:
     ids = operator.reject_all()
@@ -270,7 +270,7 @@ def test_given_shards_then_ids_carry_their_number(operator: Operator) -> None:
     assert operator.redis.xlen(shard) == 1
 
 
-def test_given_the_command_itself_then_it_is_there_and_its_errors_are_one_line(
+def test_given_the_installed_command_then_its_errors_are_one_line(
     operator: Operator, tmp_path: Path
 ) -> None:
     ids = operator.reject_all()

@@ -120,7 +120,7 @@ def _run_tests(package: Path, *names: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_given_the_package_when_its_own_tests_run_on_a_real_redis_then_all_pass(
+def test_given_a_real_redis_then_all_tests_of_the_package_itself_pass(
     package: Path, redis_url: str
 ) -> None:
     said = _run_tests(
@@ -145,7 +145,7 @@ def server(tmp_path: Path) -> Iterator[GuardedRedis]:
         yield started
 
 
-def test_given_answers_of_the_package_when_a_worker_applies_them_then_it_is_told_their_mastery(
+def test_given_answers_of_the_package_then_a_worker_returns_their_mastery(
     package: Path, server: GuardedRedis, database_url: str
 ) -> None:
     setting = Setting(server.url("worker"), {"DATABASE_URL": database_url}, database_url)

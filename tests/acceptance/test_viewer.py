@@ -25,7 +25,7 @@ async def _seen(node_modules: Path, chromium: Path, url: str, *words: str) -> An
     return json.loads(output)
 
 
-async def test_given_no_network_when_the_viewer_is_opened_then_it_shows_all_messages_from_our_files(
+async def test_given_no_network_when_opened_then_it_shows_all_messages(
     node_modules: Path, chromium: Path
 ) -> None:
     app = application(

@@ -43,7 +43,7 @@ def _a_second_ago(sizes: Iterable[tuple[float, int]]) -> int:
     return max(size for at, size in sizes if at <= limit)
 
 
-async def test_given_everysec_when_power_fails_then_the_state_stays_right_and_republishing_heals(
+async def test_given_everysec_when_power_fails_then_republishing_heals_the_state(
     postgres_server: PostgresServer,
 ) -> None:
     size = Size(responses=2_500, rate=500)

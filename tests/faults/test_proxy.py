@@ -90,7 +90,7 @@ async def test_given_silence_when_it_ends_then_what_waited_arrives(echo: Proxy) 
     writer.close()
 
 
-async def test_given_silence_when_connections_are_forgotten_then_only_new_ones_work(
+async def test_given_silence_and_forgotten_connections_then_only_new_ones_work(
     echo: Proxy,
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
@@ -128,7 +128,7 @@ async def test_given_a_delay_then_each_direction_has_it(echo: Proxy) -> None:
     assert time.monotonic() - began >= 0.2
 
 
-async def test_given_an_answer_of_its_own_when_asked_then_it_stands_in_for_the_gateway(
+async def test_given_an_answer_of_its_own_then_it_stands_in_for_the_gateway(
     echo: Proxy,
 ) -> None:
     echo.answer(gateway_error(502, "Bad Gateway"))
@@ -154,7 +154,7 @@ async def ledger_line(database_url: str) -> AsyncIterator[tuple[Proxy, str]]:
     await line.stop()
 
 
-async def test_given_a_silent_database_when_a_call_is_given_up_then_it_ends_as_that_and_soon(
+async def test_given_a_silent_database_when_a_call_is_given_up_then_it_ends_soon(
     ledger_line: tuple[Proxy, str],
 ) -> None:
     line, url = ledger_line
@@ -176,7 +176,7 @@ async def test_given_a_silent_database_when_a_call_is_given_up_then_it_ends_as_t
     await ledger.close()
 
 
-async def test_given_a_silent_database_when_calls_time_out_then_the_next_has_a_new_connection(
+async def test_given_a_silent_database_after_a_timeout_then_a_call_reconnects(
     ledger_line: tuple[Proxy, str],
 ) -> None:
     line, url = ledger_line
@@ -193,7 +193,7 @@ async def test_given_a_silent_database_when_calls_time_out_then_the_next_has_a_n
     await ledger.close()
 
 
-async def test_given_a_silent_database_when_health_is_asked_then_it_answers_in_time(
+async def test_given_a_silent_database_then_health_answers_in_time(
     ledger_line: tuple[Proxy, str],
 ) -> None:
     line, url = ledger_line

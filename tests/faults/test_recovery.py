@@ -18,7 +18,7 @@ def _faults(*, graph: bool) -> list[object]:
 
 
 @pytest.mark.parametrize("fault", _faults(graph=False))
-async def test_given_load_when_a_fault_comes_and_goes_then_nothing_is_lost_or_counted_twice(
+async def test_given_load_and_a_passing_fault_then_nothing_is_lost_or_doubled(
     fault: Fault, postgres_server: PostgresServer
 ) -> None:
     outcome = await run(fault, Size(), postgres=postgres_server)

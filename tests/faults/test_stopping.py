@@ -42,7 +42,7 @@ async def _all_is_right(stage: Stage) -> None:
     assert events_differences(result, stage.load.rows, stored) == []
 
 
-async def test_given_a_backlog_when_one_worker_is_asked_to_end_then_it_leaves_nothing_behind(
+async def test_given_a_backlog_when_one_worker_stops_then_it_leaves_nothing(
     postgres_server: PostgresServer,
 ) -> None:
     async with set_stage(
@@ -70,7 +70,7 @@ async def test_given_a_backlog_when_one_worker_is_asked_to_end_then_it_leaves_no
         await _all_is_right(stage)
 
 
-async def test_given_a_frozen_database_when_a_worker_is_asked_to_end_then_it_does(
+async def test_given_a_frozen_database_when_a_worker_has_to_end_then_it_does(
     postgres_server: PostgresServer,
 ) -> None:
     async with set_stage(

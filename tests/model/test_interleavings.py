@@ -7,7 +7,7 @@ from tests.model.machine import Interleavings
 from tests.model.world import World
 
 
-def test_given_any_interleaving_of_faults_when_drained_then_the_invariants_hold(
+def test_given_any_interleaving_of_faults_then_the_invariants_hold(
     world: World, model_settings: settings
 ) -> None:
     class OnThisWorld(Interleavings):

@@ -37,7 +37,7 @@ def finish(scene: Interleavings) -> None:
 
 @steps
 @pytest.mark.parametrize("how", ["killed", "killed, its request on the way", "given up"])
-def test_given_a_worker_that_ends_at_any_step_when_another_drains_then_nothing_is_lost_or_twice(
+def test_given_a_worker_ending_at_any_step_then_none_is_lost_or_doubled(
     scene: Interleavings, step: Point, how: str
 ) -> None:
     scene.publish([answer(1), answer(3, "ab"), answer(2, "bc", 0.25)], delegated=False)
@@ -46,7 +46,7 @@ def test_given_a_worker_that_ends_at_any_step_when_another_drains_then_nothing_i
 
 
 @steps
-def test_given_an_entry_claimed_while_its_worker_runs_when_both_finish_then_each_event_is_once(
+def test_given_an_entry_claimed_from_a_live_worker_then_each_event_is_once(
     scene: Interleavings, step: Point
 ) -> None:
     scene.publish([answer(1), answer(2, "ab")], delegated=True)
@@ -57,7 +57,7 @@ def test_given_an_entry_claimed_while_its_worker_runs_when_both_finish_then_each
 
 @steps
 @pytest.mark.parametrize("second", [1, 9], ids=["late", "in order"])
-def test_given_two_workers_on_one_learner_when_they_interleave_then_both_answers_count_once(
+def test_given_two_workers_on_one_learner_then_both_answers_count_once(
     scene: Interleavings, step: Point, second: int
 ) -> None:
     scene.publish([answer(5, "ab"), answer(second, "bc", 0.5)], delegated=False)
@@ -68,7 +68,7 @@ def test_given_two_workers_on_one_learner_when_they_interleave_then_both_answers
 
 @steps
 @pytest.mark.parametrize("surprise", [False, True], ids=["away", "unexpected"])
-def test_given_a_failure_at_any_step_when_the_worker_goes_on_then_all_is_as_without_it(
+def test_given_a_failure_at_any_step_then_the_outcome_is_as_without_it(
     scene: Interleavings, step: Point, surprise: bool
 ) -> None:
     scene.publish([answer(1), answer(3, "ab"), answer(2, "a", 0.0)], delegated=False)
@@ -81,7 +81,7 @@ def test_given_a_failure_at_any_step_when_the_worker_goes_on_then_all_is_as_with
     scene.go_on(0, None)
 
 
-def test_given_a_batch_held_before_its_script_when_the_next_comes_then_it_is_not_overtaken(
+def test_given_a_batch_held_before_its_script_then_none_overtakes_it(
     scene: Interleavings,
 ) -> None:
     scene.publish([answer(1), answer(2)], delegated=False)
@@ -90,7 +90,7 @@ def test_given_a_batch_held_before_its_script_when_the_next_comes_then_it_is_not
 
 
 @pytest.mark.parametrize("how", sorted(REFUSED))
-def test_given_an_entry_that_is_refused_for_itself_then_it_alone_is_rejected(
+def test_given_an_entry_refused_for_itself_then_it_alone_is_rejected(
     scene: Interleavings, how: str
 ) -> None:
     (entry,) = scene.publish([answer(1)], delegated=False).values
@@ -100,7 +100,7 @@ def test_given_an_entry_that_is_refused_for_itself_then_it_alone_is_rejected(
 
 
 @pytest.mark.parametrize("change", sorted(CHANGES))
-def test_given_a_known_response_id_with_other_content_then_the_first_commit_decides(
+def test_given_a_known_id_with_other_content_then_the_first_commit_decides(
     scene: Interleavings, change: str
 ) -> None:
     (entry,) = scene.publish([answer(1, "ab")], delegated=False).values
@@ -112,7 +112,7 @@ def test_given_a_known_response_id_with_other_content_then_the_first_commit_deci
 
 
 @steps
-def test_given_new_parameters_when_a_learner_is_next_seen_then_the_whole_state_is_under_them(
+def test_given_new_parameters_when_next_seen_then_the_whole_state_is_new(
     scene: Interleavings, step: Point
 ) -> None:
     scene.publish([answer(1, "ab"), answer(2, "c", 0.0, "verbal")], delegated=False)
@@ -126,7 +126,7 @@ def test_given_new_parameters_when_a_learner_is_next_seen_then_the_whole_state_i
 
 
 @steps
-def test_given_parameters_back_and_forth_when_a_batch_is_on_its_way_then_no_row_is_half_of_each(
+def test_given_parameters_back_and_forth_then_no_row_is_half_of_each(
     scene: Interleavings, step: Point
 ) -> None:
     scene.publish([answer(1, "ab"), answer(2, "c", 0.0, "verbal")], delegated=False)
@@ -139,7 +139,7 @@ def test_given_parameters_back_and_forth_when_a_batch_is_on_its_way_then_no_row_
     finish(scene)
 
 
-def test_given_new_parameters_when_a_batch_holds_old_late_and_new_learners_then_each_row_is_right(
+def test_given_new_parameters_and_mixed_learners_then_each_row_is_right(
     scene: Interleavings,
 ) -> None:
     (first,) = scene.publish([answer(5, "ab")], delegated=False).values
@@ -152,7 +152,7 @@ def test_given_new_parameters_when_a_batch_holds_old_late_and_new_learners_then_
     scene.read("w2", 3, None)
 
 
-def test_given_something_unexpected_behind_a_commit_then_the_batch_behind_it_does_not_overtake(
+def test_given_a_failure_behind_a_commit_then_the_next_does_not_overtake(
     scene: Interleavings,
 ) -> None:
     scene.publish([answer(1)], delegated=False)
@@ -163,7 +163,7 @@ def test_given_something_unexpected_behind_a_commit_then_the_batch_behind_it_doe
     scene.something_unexpected(0)
 
 
-def test_given_something_unexpected_behind_a_commit_then_the_learners_order_is_kept(
+def test_given_a_failure_behind_a_commit_then_the_learner_order_is_kept(
     scene: Interleavings,
 ) -> None:
     scene.publish([answer(2), answer(1)], delegated=False)

@@ -71,7 +71,7 @@ def _row(tenant: str, student: str, event: bytes) -> dict[str, Any]:
     return {**said, "tenant_id": tenant, "student_id": student}
 
 
-async def test_given_every_attack_among_good_events_when_drained_then_each_gets_its_due(
+async def test_given_every_attack_among_good_events_then_each_gets_its_due(
     forge: Forge, redis_url: str, database_url: str, neo4j: Neo4j
 ) -> None:
     good = [(_good(forge, *fields), Harmless(fields[0], fields[1])) for fields in _GOOD]

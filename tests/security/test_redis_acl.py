@@ -121,7 +121,7 @@ def test_given_no_name_when_connecting_then_nothing_may_be_done(
         guess.xadd(RESPONSES, {"event": "x"})
 
 
-def test_given_a_user_without_a_password_when_started_then_nobody_can_be_it(
+def test_given_a_user_without_a_password_then_nobody_can_log_in_as_it(
     admin: Redis,
 ) -> None:
     for line in (Path(__file__).parents[2] / "deploy/redis/users.acl").read_text().splitlines():
@@ -135,7 +135,7 @@ def test_given_a_user_without_a_password_when_started_then_nobody_can_be_it(
         assert len(deployed["passwords"]) == 1
 
 
-def test_given_all_commands_when_the_publisher_may_run_them_then_it_is_only_to_add(
+def test_given_all_commands_then_the_publisher_may_run_only_those_that_add(
     admin: Redis,
 ) -> None:
     assert _permitted(admin, "express") - FOR_EVERYBODY == {"xadd"}
@@ -144,7 +144,7 @@ def test_given_all_commands_when_the_publisher_may_run_them_then_it_is_only_to_a
 
 
 @pytest.mark.parametrize("user", ["express", "subscriber"])
-def test_given_a_filled_server_when_a_guest_tries_every_command_then_nothing_changes(
+def test_given_a_filled_server_then_no_command_of_a_guest_changes_it(
     server: GuardedRedis, admin: Redis, user: str
 ) -> None:
     for key in (RESPONSES, MASTERY, REJECTED, JOBS, _SHARDS[0].mastery):
@@ -172,7 +172,7 @@ def test_given_a_filled_server_when_a_guest_tries_every_command_then_nothing_cha
     assert {key: admin.dump(key) for key in admin.keys("*")} == before
 
 
-def test_given_the_publisher_when_it_adds_then_responses_and_jobs_grow_and_nothing_else(
+def test_given_the_publisher_then_it_can_grow_only_responses_and_jobs(
     server: GuardedRedis, admin: Redis
 ) -> None:
     with server.client("express") as express:
@@ -188,7 +188,7 @@ def test_given_the_publisher_when_it_adds_then_responses_and_jobs_grow_and_nothi
     assert {key.decode(): admin.xlen(key) for key in keys} == dict.fromkeys(_PUBLISHED, 1)
 
 
-def test_given_a_subscriber_when_it_reads_then_it_is_changes_of_mastery_alone(
+def test_given_a_subscriber_then_it_reads_mastery_changes_alone(
     server: GuardedRedis, admin: Redis
 ) -> None:
     permitted = _permitted(admin, "subscriber") - FOR_EVERYBODY
@@ -211,7 +211,7 @@ def test_given_a_subscriber_when_it_reads_then_it_is_changes_of_mastery_alone(
             subscriber.xread({MASTERY: "0", RESPONSES: "0"})
 
 
-def test_given_the_engines_own_users_when_listed_then_none_can_harm_the_server(
+def test_given_the_users_of_the_engine_then_none_can_harm_the_server(
     admin: Redis,
 ) -> None:
     harmful = {str(name) for category in ("admin", "dangerous") for name in admin.acl_cat(category)}
@@ -228,7 +228,7 @@ def test_given_the_engines_own_users_when_listed_then_none_can_harm_the_server(
             assert not _dry(admin, user, *words)
 
 
-def test_given_the_worker_when_it_writes_then_no_response_is_forged_and_no_rejection_trimmed(
+def test_given_the_worker_then_it_forges_nothing_and_trims_no_rejection(
     admin: Redis,
 ) -> None:
     for key in _KEYS:
@@ -256,7 +256,7 @@ def test_given_leases_then_the_engines_users_may_hold_them_and_nobody_else(
         assert not _dry(admin, user, "XADD", key, "*", "event", "x")
 
 
-def test_given_the_deployed_users_when_the_engine_and_its_commands_run_then_all_is_done(
+def test_given_the_deployed_users_then_engine_and_commands_work_entirely(
     server: GuardedRedis, admin: Redis, database_url: str
 ) -> None:
     ledger = {"DATABASE_URL": database_url}
@@ -296,7 +296,7 @@ async def _found(server: GuardedRedis, dsn: str, rows: list[dict[str, Any]]) -> 
     return await run_results(setting, rows, tolerance=1e-12)
 
 
-def test_given_the_publishers_user_when_express_publishes_then_its_entries_are_there(
+def test_given_the_publisher_user_then_entries_of_express_arrive(
     server: GuardedRedis, admin: Redis
 ) -> None:
     node, modules = shutil.which("node"), Path(_PUBLISHER.parent / "node_modules")

@@ -78,7 +78,7 @@ async def _fill(supabase: Supabase) -> Rows:
     return everything
 
 
-async def test_given_every_table_when_read_by_anyone_then_each_student_sees_its_own_rows_alone(
+async def test_given_every_table_then_each_student_sees_its_own_rows_alone(
     supabase: Supabase,
 ) -> None:
     everything = await _fill(supabase)
@@ -109,7 +109,7 @@ async def test_given_every_table_when_read_by_anyone_then_each_student_sees_its_
         assert await _seen(supabase, token) == nothing
 
 
-async def test_given_a_delegated_role_of_the_database_when_reading_then_it_sees_its_own_rows_alone(
+async def test_given_a_delegated_database_role_then_it_sees_its_own_rows_alone(
     supabase: Supabase,
 ) -> None:
     everything = await _fill(supabase)
@@ -125,7 +125,7 @@ async def test_given_a_delegated_role_of_the_database_when_reading_then_it_sees_
         assert await _seen(supabase, supabase.mint("teacher", "school-7", role=role)) == nothing
 
 
-async def test_given_every_table_when_written_by_a_student_or_nobody_then_no_row_changes(
+async def test_given_every_table_written_by_student_or_nobody_then_none_changes(
     supabase: Supabase,
 ) -> None:
     await _fill(supabase)
@@ -148,7 +148,7 @@ async def test_given_every_table_when_written_by_a_student_or_nobody_then_no_row
     assert await _content(supabase, tables) == before
 
 
-async def test_given_every_function_when_called_by_a_student_or_nobody_then_it_is_refused(
+async def test_given_any_function_called_by_student_or_nobody_then_it_is_refused(
     supabase: Supabase,
 ) -> None:
     await _fill(supabase)

@@ -198,13 +198,13 @@ async def _look(dsn: str) -> list[str]:
         await connection.close()
 
 
-async def test_given_a_supabase_when_every_object_is_looked_at_then_each_has_its_rule(
+async def test_given_a_supabase_then_every_object_has_its_rule(
     supabase: Supabase,
 ) -> None:
     assert await _look(supabase.database_url) == []
 
 
-async def test_given_a_plain_postgres_when_every_object_is_looked_at_then_each_has_its_rule(
+async def test_given_a_plain_postgres_then_every_object_has_its_rule(
     database_url: str,
 ) -> None:
     assert await _look(database_url) == []
@@ -221,7 +221,7 @@ async def _found(connection: Any, statement: str) -> list[str]:
         await transaction.rollback()
 
 
-async def test_given_new_objects_with_their_rules_when_looked_at_then_nothing_is_wrong(
+async def test_given_new_objects_with_their_rules_then_nothing_is_wrong(
     supabase: Supabase,
 ) -> None:
     connection = await asyncpg.connect(supabase.database_url)

@@ -116,7 +116,7 @@ def _asked(port: int, token: str) -> list[str]:
     return places
 
 
-def test_given_a_full_run_when_everything_written_is_searched_then_no_secret_is_in_it(
+def test_given_a_full_run_then_nothing_written_has_a_secret(
     guarded: GuardedRedis, database_url: str, neo4j: Neo4j, tmp_path: Path
 ) -> None:
     keys = (SigningKey("es"), SigningKey("rs", "RS256"), SigningKey("ed", "EdDSA"))

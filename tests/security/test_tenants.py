@@ -146,7 +146,7 @@ def _without_version(value: Any) -> Any:
     return [_without_version(member) for member in value] if isinstance(value, list) else value
 
 
-async def test_given_tenants_with_the_same_ids_when_run_together_then_each_has_what_it_has_alone(
+async def test_given_tenants_with_the_same_ids_then_each_ends_as_if_it_ran_alone(
     redis_url: str, neo4j: Neo4j
 ) -> None:
     together = await _run(redis_url, neo4j, _TENANTS, batch_size=40)

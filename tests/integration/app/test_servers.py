@@ -18,7 +18,7 @@ values ($1, $2, 'fractions.add', 0.5, 1, false, now(), 1, 1, 0.5, 1)
 """
 
 
-async def test_given_redis_when_asked_then_it_is_7_or_newer_with_an_append_only_file(
+async def test_given_redis_then_it_is_7_or_newer_with_an_append_only_file(
     redis_url: str,
 ) -> None:
     async with Redis.from_url(redis_url, decode_responses=True) as client:
@@ -28,7 +28,7 @@ async def test_given_redis_when_asked_then_it_is_7_or_newer_with_an_append_only_
         assert persistence["aof_enabled"] == 1
 
 
-async def test_given_a_redis_database_in_use_when_another_is_asked_for_then_it_is_not_the_same(
+async def test_given_a_redis_database_in_use_then_the_next_one_asked_for_differs(
     redis_url: str,
 ) -> None:
     async with Redis.from_url(redis_url) as client:
@@ -38,7 +38,7 @@ async def test_given_a_redis_database_in_use_when_another_is_asked_for_then_it_i
         assert await client.get("mine") == b"1"
 
 
-async def test_given_a_fresh_database_when_asked_then_it_is_migrated_empty_and_durable(
+async def test_given_a_fresh_database_then_it_is_migrated_empty_and_durable(
     database_url: str,
 ) -> None:
     connection = await asyncpg.connect(database_url)
@@ -58,7 +58,7 @@ async def test_given_a_fresh_database_when_asked_then_it_is_migrated_empty_and_d
         await connection.close()
 
 
-async def test_given_a_database_before_migrations_when_asked_then_it_has_no_table(
+async def test_given_a_database_before_migrations_then_it_has_no_table(
     empty_database_url: str,
 ) -> None:
     connection = await asyncpg.connect(empty_database_url)
@@ -71,7 +71,7 @@ async def test_given_a_database_before_migrations_when_asked_then_it_has_no_tabl
         await connection.close()
 
 
-async def test_given_the_service_key_when_a_function_is_called_then_the_gateway_lets_it_through(
+async def test_given_the_service_key_then_the_gateway_lets_a_call_through(
     supabase: Supabase,
 ) -> None:
     assert supabase.service_role_key.startswith("sb_secret_")
@@ -93,7 +93,7 @@ async def test_given_no_key_when_asked_then_the_gateway_refuses(supabase: Supaba
 
 
 @pytest.mark.parametrize("table", _TABLES)
-async def test_given_nobody_in_particular_when_a_table_is_read_then_it_is_refused(
+async def test_given_an_anonymous_caller_when_a_table_is_read_then_it_is_refused(
     supabase: Supabase, table: str
 ) -> None:
     async with supabase.client() as client:
@@ -104,7 +104,7 @@ async def test_given_nobody_in_particular_when_a_table_is_read_then_it_is_refuse
 
 @pytest.mark.parametrize("function", ["mastery_load", "mastery_commit", "mastery_learners"])
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
-async def test_given_no_service_role_when_a_function_is_called_then_it_is_refused(
+async def test_given_no_service_role_then_a_function_call_is_refused(
     supabase: Supabase, function: str, role: str
 ) -> None:
     async with supabase.client(supabase.mint("student-42", role=role)) as client:
@@ -140,7 +140,7 @@ async def test_given_a_forged_token_when_a_student_reads_then_it_is_refused(
     assert answer.json()["code"] == "PGRST301"
 
 
-async def test_given_a_body_over_the_limit_when_sent_then_the_gateway_answers_413(
+async def test_given_a_body_over_the_limit_then_the_gateway_answers_413(
     supabase: Supabase,
 ) -> None:
     async with supabase.service_client() as client:

@@ -11,7 +11,7 @@ from tests.support.whole_run import Setting, drain, publish, simulated_rows, sta
 KEEP = 50
 
 
-async def test_given_a_drained_worker_when_ended_then_the_streams_are_short_and_no_reader_loses(
+async def test_given_a_drained_worker_then_streams_are_short_and_no_reader_loses(
     redis_url: str, database_url: str
 ) -> None:
     setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)

@@ -36,7 +36,7 @@ def run(
     return invoke
 
 
-def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_given(
+def test_given_a_file_imported_activated_and_exported_then_it_is_the_same(
     run: Callable[..., str], tmp_path: Path
 ) -> None:
     content = {
@@ -106,7 +106,7 @@ def test_given_a_file_when_imported_activated_and_exported_then_it_is_what_was_g
         (None, "can't be read: No such file"),
     ],
 )
-def test_given_a_wrong_file_when_imported_then_the_field_is_named_and_nothing_is_stored(
+def test_given_a_wrong_file_then_its_field_is_named_and_nothing_is_stored(
     run: Callable[..., str], tmp_path: Path, content: str | None, said: str
 ) -> None:
     file = tmp_path / "mine.json"
@@ -135,7 +135,7 @@ def test_given_older_formulas_active_then_version_1_can_be_activated(
     assert "version 1 is active" in run("activate", "1")
 
 
-def test_given_a_version_that_is_not_there_or_cant_be_read_then_it_is_not_activated(
+def test_given_a_missing_or_unreadable_version_then_it_is_not_activated(
     run: Callable[..., str], database_url: str, tmp_path: Path
 ) -> None:
     async def store() -> int:

@@ -14,7 +14,7 @@ from tests.support.whole_run import Setting, publish, simulated_rows
 from workers.app.worker import Role
 
 
-async def test_given_strict_mode_when_names_are_registered_then_what_was_refused_counts(
+async def test_given_strict_mode_and_registered_names_then_refused_ones_count(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)

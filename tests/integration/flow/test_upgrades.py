@@ -207,7 +207,7 @@ def _in_versions(rows: list[dict[str, Any]]) -> list[bytes]:
     return made
 
 
-async def test_given_publishers_of_three_versions_when_drained_then_all_count_and_each_once(
+async def test_given_publishers_of_three_versions_then_each_event_counts_once(
     redis_url: str, database_url: str
 ) -> None:
     setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)

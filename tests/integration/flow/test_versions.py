@@ -122,7 +122,7 @@ def workers(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[Worke
     started.end()
 
 
-async def test_given_responses_flowing_when_versions_change_then_all_ends_under_the_active_one(
+async def test_given_versions_changing_in_the_flow_then_the_active_one_rules_all(
     redis_url: str, database_url: str, workers: Workers
 ) -> None:
     rows = simulated_rows(750, 60, seed=7)
@@ -245,7 +245,7 @@ async def assert_told_once(redis_url: str, dsn: str, rows: list[dict[str, Any]])
     assert newest == {}
 
 
-async def test_given_a_background_replay_when_workers_are_killed_in_it_then_others_do_the_rest(
+async def test_given_a_replay_when_its_workers_are_killed_then_others_finish_it(
     database_url: str,
 ) -> None:
     keys = [LearnerKey("t", f"s{number:03}") for number in range(150)]

@@ -33,7 +33,7 @@ async def _all_is_right(setting: Setting, rows: list[dict[str, Any]]) -> None:
     assert await graph_differences(setting) == []
 
 
-async def test_given_responses_in_order_when_one_worker_drains_then_all_stores_agree(
+async def test_given_ordered_responses_and_one_worker_then_all_stores_agree(
     setting: Setting,
 ) -> None:
     rows = sorted(simulated_rows(2_000, 40), key=lambda r: (r["answered_at"], r["response_id"]))
@@ -44,7 +44,7 @@ async def test_given_responses_in_order_when_one_worker_drains_then_all_stores_a
     assert result.disordered == 0
 
 
-async def test_given_repeats_in_random_order_when_three_workers_share_them_then_each_counts_once(
+async def test_given_random_repeats_and_three_workers_then_each_counts_once(
     setting: Setting,
 ) -> None:
     rows = simulated_rows(1_500, 40, seed=2)
@@ -55,7 +55,7 @@ async def test_given_repeats_in_random_order_when_three_workers_share_them_then_
     await _all_is_right(setting, rows)
 
 
-async def test_given_workers_killed_on_the_way_when_others_go_on_then_nothing_is_lost_or_doubled(
+async def test_given_killed_workers_and_others_then_nothing_is_lost_or_doubled(
     setting: Setting,
 ) -> None:
     rows = simulated_rows(6_000, 80, seed=4)

@@ -137,7 +137,7 @@ async def test_given_values_at_their_ends_then_they_come_back_as_they_were(graph
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
-async def test_given_pages_of_any_size_when_read_one_after_the_other_then_nothing_is_left_out(
+async def test_given_pages_of_any_size_when_read_in_turn_then_none_is_left_out(
     graph: Graph, limit: int
 ) -> None:
     events = history(60)

@@ -49,7 +49,7 @@ async def test_given_a_newer_version_when_an_older_one_comes_then_it_is_ignored(
     await assert_holds(graph, [newer])
 
 
-async def test_given_an_older_version_when_a_newer_one_comes_then_it_takes_its_place(
+async def test_given_an_older_version_when_a_newer_one_comes_then_it_is_replaced(
     graph: Graph,
 ) -> None:
     newer, older = mastery_data(version=9), mastery_data(version=8)
@@ -71,7 +71,7 @@ async def test_given_the_same_version_with_other_numbers_then_the_first_stays(
     await assert_holds(graph, [first])
 
 
-async def test_given_several_versions_in_one_merge_in_any_order_then_the_newest_stays(
+async def test_given_versions_in_one_merge_in_any_order_then_the_newest_stays(
     graph: Graph,
 ) -> None:
     events = [mastery_data(version=v) for v in (5, 9, 3)]
@@ -83,7 +83,7 @@ async def test_given_several_versions_in_one_merge_in_any_order_then_the_newest_
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_given_batches_out_of_order_with_repeats_then_the_graph_is_that_of_the_order(
+async def test_given_shuffled_batches_with_repeats_then_the_graph_is_as_in_order(
     graph: Graph, seed: int
 ) -> None:
     draw = random.Random(seed)
@@ -99,7 +99,7 @@ async def test_given_batches_out_of_order_with_repeats_then_the_graph_is_that_of
     await assert_holds(graph, events)
 
 
-async def test_given_a_version_beyond_64_bits_then_nothing_of_the_batch_is_stored(
+async def test_given_a_version_beyond_64_bits_then_none_of_the_batch_is_stored(
     graph: Graph,
 ) -> None:
     fine, too_large = mastery_data("anna"), mastery_data("zoe", version=2**63)
@@ -112,7 +112,7 @@ async def test_given_a_version_beyond_64_bits_then_nothing_of_the_batch_is_store
     await assert_holds(graph, [fine])
 
 
-async def test_given_clients_that_merge_the_same_learners_at_once_then_none_fails_for_good(
+async def test_given_clients_merging_the_same_learners_then_none_fails_for_good(
     graph: Graph, open_graph: Open
 ) -> None:
     several = type(graph).__name__ != "EmbeddedGraph"

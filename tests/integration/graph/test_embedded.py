@@ -94,7 +94,7 @@ def _open(directory: Path, told: "multiprocessing.Queue[str]") -> None:
     told.put(asyncio.run(ping()))
 
 
-async def test_given_a_graph_open_elsewhere_when_opened_then_it_refuses_and_says_why(
+async def test_given_a_graph_open_elsewhere_then_it_refuses_and_says_why(
     tmp_path: Path,
 ) -> None:
     graph = EmbeddedGraph(tmp_path)
@@ -154,7 +154,7 @@ async def test_given_tables_of_another_version_then_the_fault_is_found(tmp_path:
     assert "mastery reconcile" in fault
 
 
-async def test_given_no_tables_when_merged_then_it_refuses_and_names_what_is_missing(
+async def test_given_no_tables_when_merged_then_it_names_what_is_missing(
     tmp_path: Path,
 ) -> None:
     graph = EmbeddedGraph(tmp_path)
@@ -180,7 +180,7 @@ async def test_given_a_long_merge_then_the_event_loop_goes_on(tmp_path: Path) ->
     assert turns > 10
 
 
-async def test_given_a_merge_that_is_cancelled_when_closed_then_it_is_whole_or_absent(
+async def test_given_a_cancelled_merge_when_closed_then_it_is_whole_or_absent(
     tmp_path: Path,
 ) -> None:
     events = history(300)

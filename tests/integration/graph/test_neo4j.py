@@ -91,7 +91,7 @@ async def test_given_merged_events_then_the_model_is_exactly_the_one_promised(
     ) == [{"type": "ZONED DATETIME NOT NULL", "text": "2026-11-21T09:30:06.400123Z"}]
 
 
-async def test_given_an_empty_server_when_used_then_the_driver_logs_no_notifications(
+async def test_given_an_empty_server_then_the_driver_logs_no_notifications(
     graph: Neo4jGraph, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("DEBUG", logger="neo4j.notifications"):
@@ -120,7 +120,7 @@ async def test_given_a_concept_map_then_merging_leaves_it_as_it_is(
     ) == [{"name": "Adding", "weight": 2, "student": "student-42"}]
 
 
-async def test_given_a_relationship_without_a_version_then_the_first_event_takes_it_over(
+async def test_given_an_unversioned_relationship_then_the_first_event_takes_it(
     graph: Neo4jGraph, driver: AsyncDriver
 ) -> None:
     await _rows(
@@ -134,7 +134,7 @@ async def test_given_a_relationship_without_a_version_then_the_first_event_takes
     await assert_holds(graph, [mastery_data()])
 
 
-async def test_given_a_leftover_constraint_on_the_id_alone_then_it_is_found_and_named(
+async def test_given_a_leftover_constraint_on_the_id_alone_then_it_is_named(
     graph: Neo4jGraph, driver: AsyncDriver
 ) -> None:
     async with _constraint(driver, "leftover", "(c:Concept) REQUIRE c.id IS UNIQUE"):
@@ -148,7 +148,7 @@ async def test_given_a_leftover_constraint_on_the_id_alone_then_it_is_found_and_
     await graph.merge(changes_of([mastery_data(tenant_id="t2")]))
 
 
-async def test_given_a_missing_constraint_then_it_is_found_and_preparing_makes_it(
+async def test_given_a_missing_constraint_then_preparing_finds_and_makes_it(
     graph: Neo4jGraph, driver: AsyncDriver
 ) -> None:
     await _rows(driver, "DROP CONSTRAINT scale_identity")
@@ -160,7 +160,7 @@ async def test_given_a_missing_constraint_then_it_is_found_and_preparing_makes_i
     assert await graph.faults() == []
 
 
-async def test_given_our_names_on_other_constraints_when_prepared_then_it_refuses(
+async def test_given_our_names_on_other_constraints_then_preparing_refuses(
     graph: Neo4jGraph, driver: AsyncDriver
 ) -> None:
     await _rows(driver, "DROP CONSTRAINT scale_identity")
@@ -183,7 +183,7 @@ async def test_given_nodes_that_are_there_twice_when_prepared_then_it_refuses(
     await graph.prepare()
 
 
-async def test_given_no_constraints_when_several_prepare_at_once_then_all_are_made(
+async def test_given_no_constraints_and_concurrent_preparing_then_all_are_made(
     graph: Neo4jGraph, neo4j: Neo4j, driver: AsyncDriver
 ) -> None:
     for label in ("student", "concept", "scale", "practice_session"):
@@ -225,7 +225,7 @@ async def test_given_wrong_settings_then_the_graph_refuses_and_names_the_setting
     assert neo4j.password not in str(raised.value)
 
 
-async def test_given_a_network_that_swallows_everything_then_it_is_noticed_and_gone_when_back(
+async def test_given_a_silent_network_then_its_loss_and_return_are_noticed(
     neo4j: Neo4j,
 ) -> None:
     events = history(20)
@@ -250,7 +250,7 @@ async def test_given_a_network_that_swallows_everything_then_it_is_noticed_and_g
     assert noticed_after_s < 20
 
 
-async def test_given_connections_that_break_in_the_midst_of_merges_then_repeats_make_it_whole(
+async def test_given_connections_that_break_in_merges_then_repeats_complete_them(
     neo4j: Neo4j,
 ) -> None:
     events = history(400)
@@ -306,7 +306,7 @@ async def test_given_a_transaction_that_holds_a_lock_then_waiting_for_it_ends(
 
 
 @pytest.mark.parametrize("session_id", [None, "s-9"])
-async def test_given_a_newer_version_not_yet_committed_when_an_older_one_comes_then_it_is_ignored(
+async def test_given_a_newer_uncommitted_version_then_an_older_one_is_ignored(
     graph: Neo4jGraph, driver: AsyncDriver, session_id: str | None
 ) -> None:
     first, older, newer = (mastery_data(version=v, session_id=session_id) for v in (1, 5, 9))
@@ -323,7 +323,7 @@ async def test_given_a_newer_version_not_yet_committed_when_an_older_one_comes_t
     await assert_holds(graph, [first, newer])
 
 
-async def test_given_a_session_not_yet_committed_when_another_student_comes_then_nothing_is_twice(
+async def test_given_an_uncommitted_session_then_another_student_doubles_nothing(
     graph: Neo4jGraph, driver: AsyncDriver
 ) -> None:
     async with driver.session() as session, await session.begin_transaction() as other:

@@ -205,7 +205,7 @@ async def test_given_copies_of_a_relationship_then_one_is_left(school: School) -
     await school.assert_equal()
 
 
-async def test_given_a_concept_that_nobody_practised_in_a_shared_session_then_only_it_goes(
+async def test_given_a_shared_session_then_only_the_unpractised_concept_goes(
     school: School,
 ) -> None:
     for number, key in enumerate(KEYS[:3]):

@@ -29,7 +29,7 @@ class BusyLedger(MemoryLedger):
         return rows
 
 
-async def test_given_an_event_that_a_wrong_version_kept_out_meanwhile_then_it_is_there_in_the_end(
+async def test_given_an_event_a_wrong_version_kept_out_then_it_is_there_at_last(
     graph: Graph,
 ) -> None:
     ledger = BusyLedger(None)
@@ -54,7 +54,7 @@ async def test_given_an_event_that_a_wrong_version_kept_out_meanwhile_then_it_is
     await school.assert_equal()
 
 
-async def test_given_events_between_the_two_readings_then_nothing_is_taken_for_wrong(
+async def test_given_events_between_the_two_readings_then_none_counts_as_wrong(
     graph: Graph,
 ) -> None:
     ledger = BusyLedger(None)
@@ -87,7 +87,7 @@ async def test_given_events_between_the_two_readings_then_nothing_is_taken_for_w
     await school.assert_equal()
 
 
-async def test_given_a_response_that_came_after_its_learner_was_compared_then_its_concept_stays(
+async def test_given_a_response_after_the_comparison_then_its_concept_stays(
     graph: Graph,
 ) -> None:
     school = School(MemoryLedger(), graph)
@@ -112,7 +112,7 @@ async def test_given_a_response_that_came_after_its_learner_was_compared_then_it
     await school.assert_equal()
 
 
-async def test_given_a_concept_practised_at_last_while_it_is_taken_away_then_it_is_there_in_the_end(
+async def test_given_a_concept_practised_during_its_removal_then_it_is_there(
     graph: Graph,
 ) -> None:
     ledger = BusyLedger(None)

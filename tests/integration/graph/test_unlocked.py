@@ -94,7 +94,7 @@ async def _unlocked(redis_url: str) -> list[ConceptUnlocked]:
     return [ConceptUnlocked.model_validate_json(fields[b"event"]) for _, fields in entries]
 
 
-async def test_given_a_projector_killed_before_it_acknowledges_then_each_is_told_exactly_once(
+async def test_given_a_projector_killed_before_its_ack_then_each_comes_just_once(
     redis_url: str, database_url: str, neo4j: Neo4j, tmp_path: Path
 ) -> None:
     setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url, neo4j.environment)

@@ -59,7 +59,7 @@ async def mapped(graph: Graph) -> Graph:
     return graph
 
 
-async def test_given_a_map_when_merged_and_merged_anew_then_it_is_exactly_what_was_said(
+async def test_given_a_map_when_merged_twice_then_it_is_exactly_what_was_given(
     graph: Graph,
 ) -> None:
     hostile = MappedConcept("'}) DETACH DELETE n //", "na\\me \"'", ("a", "ünï 🙂"))
@@ -84,7 +84,7 @@ async def test_given_a_map_when_merged_and_merged_anew_then_it_is_exactly_what_w
     assert await graph.mapped(TENANT, []) == []
 
 
-async def test_given_the_last_prerequisite_when_mastered_then_the_concept_is_unlocked(
+async def test_given_the_last_prerequisite_mastered_then_the_concept_is_unlocked(
     mapped: Graph,
 ) -> None:
     first, last = mastered("a", 3), mastered("b", 5)
@@ -141,7 +141,7 @@ async def test_given_a_tenant_without_that_map_then_nothing_is_unlocked(mapped: 
     assert unlocked == []
 
 
-async def test_given_a_batch_that_was_merged_when_tried_again_in_any_company_then_it_tells_the_same(
+async def test_given_a_merged_batch_retried_in_any_company_then_events_are_equal(
     mapped: Graph,
 ) -> None:
     await project(mapped, (mastered("a", 3), "m/1-0"))
@@ -156,7 +156,7 @@ async def test_given_a_batch_that_was_merged_when_tried_again_in_any_company_the
     assert len(first) == 1
 
 
-async def test_given_the_same_event_in_another_entry_then_it_unlocks_nothing_again(
+async def test_given_the_same_event_in_another_entry_then_nothing_unlocks_again(
     mapped: Graph,
 ) -> None:
     last = mastered("a", 5)
@@ -197,7 +197,7 @@ async def test_given_an_unlocked_learner_when_erased_then_what_is_of_before_goes
     assert await mapped.mapped(TENANT, ["d"]) == [MAP[3]]
 
 
-async def test_given_what_was_told_when_restored_to_a_lost_graph_then_it_is_not_told_again(
+async def test_given_past_unlocks_restored_to_a_lost_graph_then_none_is_repeated(
     mapped: Graph,
 ) -> None:
     unlocked = Unlocked(
@@ -216,7 +216,7 @@ async def test_given_what_was_told_when_restored_to_a_lost_graph_then_it_is_not_
     assert learner.unlocked == [unlocked]
 
 
-async def test_given_batches_shuffled_repeated_and_at_once_then_each_is_owned_by_one_entry(
+async def test_given_shuffled_concurrent_batches_then_one_entry_owns_each_unlock(
     mapped: Graph, open_graph: Open
 ) -> None:
     draw = random.Random(7)

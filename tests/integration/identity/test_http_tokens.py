@@ -59,7 +59,7 @@ def _operator(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", [None, "verify", "trust"])
-async def test_given_an_issuer_when_asked_in_any_mode_then_only_its_tokens_are_let_in(
+async def test_given_an_issuer_in_any_mode_then_only_its_tokens_are_admitted(
     mode: str | None,
 ) -> None:
     own, foreign = SigningKey("own"), SigningKey("own")

@@ -48,7 +48,7 @@ def in_use(keys: KeyRing) -> dict[str | None, bool]:
     return {key.key_id: key.retired_ms is None for key in keys.keys.keys}
 
 
-async def test_given_a_rotation_when_fetched_then_the_old_key_retires_and_comes_back(
+async def test_given_a_rotation_then_the_old_key_retires_and_can_come_back(
     redis: Redis, issuer: KeyServer
 ) -> None:
     first, other = ring(redis, issuer), ring(redis, issuer)
@@ -69,7 +69,7 @@ async def test_given_a_rotation_when_fetched_then_the_old_key_retires_and_comes_
     assert await fetched(first) == {"old": True, "new": True}
 
 
-async def test_given_an_outage_then_the_last_good_keys_stay_also_across_a_restart(
+async def test_given_an_outage_and_a_restart_then_the_last_good_keys_stay(
     redis: Redis, issuer: KeyServer
 ) -> None:
     keyring = ring(redis, issuer)
@@ -116,7 +116,7 @@ async def test_given_a_retired_key_when_its_time_is_over_then_it_is_forgotten(
     assert await redis.pttl(keys_key(issuer.url)) > 29 * 24 * 3_600_000
 
 
-async def test_given_a_fetch_that_began_earlier_when_it_ends_later_then_it_changes_nothing(
+async def test_given_an_earlier_fetch_when_it_ends_later_then_it_changes_nothing(
     redis: Redis, issuer: KeyServer
 ) -> None:
     history = KeyHistory(redis, issuer.url, ALGORITHMS, 600_000)
@@ -128,7 +128,7 @@ async def test_given_a_fetch_that_began_earlier_when_it_ends_later_then_it_chang
     assert (newest.fetched_ms, [key.key_id for key in newest.keys]) == (now_ms, ["new"])
 
 
-async def test_given_workers_with_other_algorithms_then_none_retires_the_others_keys(
+async def test_given_workers_with_other_algorithms_then_keys_of_all_stay_active(
     redis: Redis, issuer: KeyServer
 ) -> None:
     issuer.keys = [SigningKey("es"), SigningKey("rs", "RS256")]
@@ -152,7 +152,7 @@ async def test_given_many_who_need_a_newer_set_then_they_share_a_fetch(
     assert issuer.fetches <= 2
 
 
-async def test_given_failures_when_asked_within_a_moment_then_the_server_is_left_alone(
+async def test_given_recent_failures_when_asked_then_the_server_is_left_alone(
     redis: Redis, issuer: KeyServer
 ) -> None:
     keys = ring(redis, issuer, spacing_s=3_600)
@@ -190,7 +190,7 @@ async def test_given_nobody_asks_then_a_removed_key_retires_all_the_same(
 
 
 @pytest.mark.parametrize("value", ["{", "[]", "7"])
-async def test_given_a_record_that_is_not_ours_then_it_is_refused_with_the_remedy(
+async def test_given_a_foreign_record_then_it_is_refused_with_the_remedy(
     redis: Redis, issuer: KeyServer, value: str
 ) -> None:
     await redis.hset(keys_key(issuer.url), "jwk x", value)
@@ -248,7 +248,7 @@ async def test_given_a_bearer_when_its_key_is_new_then_it_is_fetched(
         ({"pad": 9_000 * "x"}, "token"),
     ],
 )
-async def test_given_a_bearer_that_does_not_count_then_it_is_refused_for_the_request(
+async def test_given_an_invalid_bearer_then_it_is_refused_for_the_request(
     redis: Redis, issuer: KeyServer, changes: dict[str, Any], field: str
 ) -> None:
     who = bearer(redis, ring(redis, issuer))

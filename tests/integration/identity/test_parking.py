@@ -88,7 +88,7 @@ async def emptied(work: Parking) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_given_entries_that_wait_then_they_are_fed_in_batches_after_a_fetch(
+async def test_given_waiting_entries_then_they_are_fed_in_batches_after_a_fetch(
     redis: Redis, issuer: KeyServer
 ) -> None:
     work, feed = parking(redis, issuer), Fed(RuntimeError("a defect of ours"))

@@ -89,7 +89,7 @@ async def work(settings: Settings) -> None:
             await worker.run(burst=True)
 
 
-async def test_given_unknown_keys_during_an_outage_then_they_wait_and_the_others_go_on(
+async def test_given_unknown_keys_in_an_outage_then_they_wait_and_others_go_on(
     redis: Redis, settings: Settings, issuer: KeyServer
 ) -> None:
     old, new, forger = issuer.keys[0], SigningKey("new", "EdDSA"), SigningKey("forged")
@@ -133,7 +133,7 @@ async def drained(redis: Redis) -> bool:
     return not await pending(redis)
 
 
-async def test_given_a_stop_while_entries_wait_then_the_next_worker_sees_them_through(
+async def test_given_a_stop_as_entries_wait_then_the_next_worker_finishes_them(
     redis: Redis, settings: Settings, issuer: KeyServer
 ) -> None:
     new = SigningKey("new")
@@ -157,7 +157,7 @@ async def test_given_a_stop_while_entries_wait_then_the_next_worker_sees_them_th
     assert not await refused(redis)
 
 
-async def test_given_no_key_at_the_first_start_then_intake_waits_and_readiness_says_why(
+async def test_given_no_key_at_start_then_intake_waits_and_readiness_says_why(
     redis: Redis, settings: Settings, issuer: KeyServer
 ) -> None:
     await publish(redis, issuer.keys[0], *range(4))
@@ -179,7 +179,7 @@ async def test_given_no_key_at_the_first_start_then_intake_waits_and_readiness_s
             await worker.consuming()
 
 
-async def test_given_a_rotation_with_entries_of_both_keys_queued_then_none_is_lost(
+async def test_given_a_rotation_and_entries_of_both_keys_then_none_is_lost(
     redis: Redis, settings: Settings, issuer: KeyServer
 ) -> None:
     old, new = issuer.keys[0], SigningKey("new")
@@ -212,7 +212,7 @@ async def test_given_an_id_of_a_moment_to_come_then_it_stalls_nobody(
 
 
 @pytest.mark.parametrize("mode", ["verify", "trust"])
-async def test_given_an_entry_that_waited_too_long_then_it_is_refused_and_counts_once_redriven(
+async def test_given_an_entry_that_waited_too_long_then_its_redrive_counts_once(
     redis: Redis, settings: Settings, issuer: KeyServer, mode: str
 ) -> None:
     issued_s = int(time.time()) - 8 * 86_400
@@ -238,7 +238,7 @@ async def test_given_an_entry_that_waited_too_long_then_it_is_refused_and_counts
     assert await applied(settings) == 1
 
 
-async def test_given_a_whole_run_in_verify_mode_then_what_is_signed_counts_and_nothing_else(
+async def test_given_a_run_in_verify_mode_then_only_signed_answers_count(
     redis: Redis, settings: Settings, issuer: KeyServer, redis_url: str, database_url: str
 ) -> None:
     key, forger = issuer.keys[0], SigningKey("old")

@@ -143,7 +143,7 @@ async def altered(connection: Any, table: str, column: str, kind: str) -> tuple[
     return None
 
 
-async def test_given_any_column_of_any_table_when_altered_then_verify_names_the_table(
+async def test_given_any_altered_column_of_any_table_then_verify_names_the_table(
     books: Books,
 ) -> None:
     assert await books.differences() == []
@@ -215,7 +215,7 @@ async def test_given_any_one_row_deleted_then_verify_finds_it(books: Books, tabl
         assert await books.differences() == []
 
 
-async def test_given_rows_of_nobody_and_of_nothing_answered_then_verify_finds_and_rebuild_removes(
+async def test_given_rows_of_nobody_then_verify_finds_and_rebuild_removes_them(
     books: Books,
 ) -> None:
     for student, concept in (("ann", "never answered"), ("nobody", "c0")):
@@ -249,7 +249,7 @@ async def test_given_rows_of_nobody_and_of_nothing_answered_then_verify_finds_an
     )
 
 
-async def test_given_rows_from_before_checksums_then_verify_counts_and_rebuild_seals_them(
+async def test_given_rows_without_checksums_then_verify_counts_and_rebuild_seals(
     books: Books,
 ) -> None:
     total = 0
@@ -275,7 +275,7 @@ async def test_given_rows_from_before_checksums_then_verify_counts_and_rebuild_s
     assert sum("student_responses" in difference.what for difference in differing) == len(LOG)
 
 
-async def test_given_an_altered_log_when_it_is_accepted_then_the_state_is_what_it_gives(
+async def test_given_an_altered_log_when_accepted_then_the_state_follows_from_it(
     books: Books,
 ) -> None:
     await books.connection.execute(
@@ -293,7 +293,7 @@ async def test_given_an_altered_log_when_it_is_accepted_then_the_state_is_what_i
     assert {response.item_id for response in stored.log} >= {"other"}
 
 
-async def test_given_a_learner_never_counted_when_it_goes_on_then_rebuild_counts_it(
+async def test_given_a_learner_never_counted_that_goes_on_then_rebuild_counts_it(
     books: Books,
 ) -> None:
     await books.connection.execute(

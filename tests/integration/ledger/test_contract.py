@@ -70,7 +70,7 @@ async def test_given_a_known_learner_when_loaded_then_only_what_is_touched_comes
     assert (loaded.recorded, loaded.log) == ({}, None)
 
 
-async def test_given_a_known_learner_when_more_follows_then_states_and_versions_go_on(
+async def test_given_a_known_learner_then_states_and_versions_go_on(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(30, seed=2)
@@ -84,7 +84,7 @@ async def test_given_a_known_learner_when_more_follows_then_states_and_versions_
     assert learner.version == versions[-1]
 
 
-async def test_given_responses_in_any_order_when_committed_then_versions_rise_in_the_learners_order(
+async def test_given_responses_in_any_order_then_versions_rise_in_learner_order(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(10, seed=3)
@@ -118,7 +118,7 @@ async def test_given_a_stale_version_when_committed_then_nothing_is_stored(
     await assert_stored(ledger, key, [first, second, third])
 
 
-async def test_given_a_conflict_with_a_late_response_then_the_log_comes_with_the_whole_state(
+async def test_given_a_conflict_and_a_late_response_then_log_and_state_come(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(8, seed=4)
@@ -139,7 +139,7 @@ async def test_given_a_conflict_with_a_late_response_then_the_log_comes_with_the
     await assert_stored(ledger, key, [*log, late])
 
 
-async def test_given_known_responses_when_loaded_then_version_entry_and_outcome_come_back(
+async def test_given_known_responses_then_version_entry_and_outcome_come_back(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(6, seed=5)
@@ -156,7 +156,7 @@ async def test_given_known_responses_when_loaded_then_version_entry_and_outcome_
     assert loaded.recorded[log[1].response_id].entry == entry_of(log[1])
 
 
-async def test_given_a_known_response_that_is_late_when_loaded_then_no_log_is_needed(
+async def test_given_a_known_late_response_when_loaded_then_no_log_is_needed(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(5, seed=6)
@@ -168,7 +168,7 @@ async def test_given_a_known_response_that_is_late_when_loaded_then_no_log_is_ne
     assert loaded.log is None
 
 
-async def test_given_a_new_late_response_when_loaded_then_log_and_whole_state_come(
+async def test_given_a_new_late_response_when_loaded_then_log_and_state_come(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(9, seed=7)
@@ -183,7 +183,7 @@ async def test_given_a_new_late_response_when_loaded_then_log_and_whole_state_co
     assert loaded.recorded.keys() == {log[3].response_id}
 
 
-async def test_given_answers_of_the_same_moment_then_the_response_id_decides_which_is_late(
+async def test_given_answers_at_one_moment_then_the_response_id_decides_lateness(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     low, middle, high = sorted(
@@ -199,7 +199,7 @@ async def test_given_answers_of_the_same_moment_then_the_response_id_decides_whi
     assert learner.last == high.position
 
 
-async def test_given_a_commit_whose_outcome_is_unknown_when_repeated_then_its_responses_are_known(
+async def test_given_a_commit_of_unknown_outcome_when_repeated_then_it_is_known(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(4, seed=8)
@@ -217,7 +217,7 @@ async def test_given_a_commit_whose_outcome_is_unknown_when_repeated_then_its_re
 
 
 @pytest.mark.parametrize("defect", ["known", "score", "nul"])
-async def test_given_what_cannot_be_stored_when_committed_then_nothing_of_the_commit_is(
+async def test_given_an_unstorable_value_when_committed_then_nothing_is_stored(
     ledger: Ledger, tenant: str, defect: str
 ) -> None:
     good, bad = LearnerKey(tenant, "a"), LearnerKey(tenant, "b")

@@ -36,7 +36,7 @@ CALIBRATED = pytest.mark.parametrize("parameters", [LAST_STEP, IRT], ids=["last-
 
 
 @CALIBRATED
-async def test_given_answers_in_any_order_by_two_workers_then_the_state_is_the_replay_to_the_bit(
+async def test_given_any_order_and_two_workers_then_the_state_is_the_replay(
     open_ledger: OpenLedger, key: LearnerKey, parameters: Parameters
 ) -> None:
     ledgers = open_ledger(), open_ledger()
@@ -60,7 +60,7 @@ async def test_given_answers_in_any_order_by_two_workers_then_the_state_is_the_r
     assert late.learner.abilities == replayed.abilities
 
 
-async def test_given_a_concept_of_two_scales_when_one_is_answered_late_then_both_abilities_follow(
+async def test_given_a_concept_of_two_scales_and_a_late_answer_then_both_follow(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = [answer(n, concepts=("c0",), scale=("math", "verbal")[n % 2]) for n in range(6)]
@@ -76,7 +76,7 @@ async def test_given_a_concept_of_two_scales_when_one_is_answered_late_then_both
 
 
 @CALIBRATED
-async def test_given_corrections_and_lost_rows_then_the_state_is_what_counts_to_the_bit(
+async def test_given_corrections_and_lost_rows_then_the_state_is_exactly_right(
     ledger: Ledger, key: LearnerKey, parameters: Parameters
 ) -> None:
     log = learner_log(30, seed=43)
@@ -98,7 +98,7 @@ async def test_given_corrections_and_lost_rows_then_the_state_is_what_counts_to_
     assert await stored(ledger, key) == before
 
 
-async def test_given_a_calibrated_state_when_rebuilt_under_the_classical_then_nothing_of_it_is_left(
+async def test_given_a_calibrated_state_rebuilt_as_classical_then_none_is_left(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     classical = Parameters()
@@ -171,7 +171,7 @@ async def test_given_any_float_then_each_column_keeps_its_bits(
     assert all(isinstance(value, float) for value in [*state.gradient, *ability[1:]])
 
 
-async def test_given_calibrated_and_other_learners_in_one_commit_then_each_keeps_its_own(
+async def test_given_mixed_learners_in_one_commit_then_each_keeps_its_own(
     ledger: Ledger, tenant: str
 ) -> None:
     log = [answer(n, concepts=("c0", "c1"), scale=("math", "verbal")[n % 2]) for n in range(4)]
@@ -188,7 +188,7 @@ async def test_given_calibrated_and_other_learners_in_one_commit_then_each_keeps
     await assert_stored(ledger, keys[1], log, none)
 
 
-async def test_given_calibrated_states_when_exported_then_their_columns_are_among_them(
+async def test_given_calibrated_states_then_the_export_has_their_columns(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     await record(ledger, key, learner_log(20, seed=46), LAST_STEP)

@@ -46,7 +46,7 @@ async def _all(
     return keys, logs, pages
 
 
-async def test_given_corrected_logs_when_read_in_pages_then_each_answer_counts_once_as_it_counts(
+async def test_given_corrected_logs_when_paged_then_each_answer_counts_once(
     open_ledger: OpenLedger, tenant: str
 ) -> None:
     ledger = open_ledger()

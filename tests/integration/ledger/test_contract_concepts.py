@@ -83,7 +83,7 @@ async def test_given_a_map_when_a_part_is_imported_then_it_alone_changes(
     assert known.items == {"q": moved, "r": other}
 
 
-async def test_given_another_version_by_now_when_imported_then_nothing_is_written(
+async def test_given_another_version_by_now_then_the_import_writes_nothing(
     maps: ConceptLedger, tenant: str
 ) -> None:
     version = await maps.import_concepts(tenant, part(Concept("a", "A", "s")))
@@ -99,7 +99,7 @@ async def test_given_another_version_by_now_when_imported_then_nothing_is_writte
 
 
 @pytest.mark.parametrize("prerequisite", ["a", "nowhere"])
-async def test_given_a_prerequisite_that_cannot_be_when_imported_then_nothing_is_written(
+async def test_given_an_impossible_prerequisite_then_the_import_writes_nothing(
     maps: ConceptLedger, tenant: str, prerequisite: str
 ) -> None:
     with pytest.raises(Unstorable):

@@ -77,7 +77,7 @@ async def test_given_learners_without_responses_then_they_are_left_out(
     assert await ledger.current(keys[:1]) == []
 
 
-async def test_given_since_then_only_learners_with_a_response_recorded_then_or_later_come(
+async def test_given_a_since_time_then_only_learners_with_later_records_come(
     ledger: Ledger, tenant: str
 ) -> None:
     old, new, both = (LearnerKey(tenant, student) for student in ("old", "new", "both"))

@@ -24,7 +24,7 @@ from workers.ledger.protocol import Ledger
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_given_several_learners_when_one_conflicts_then_the_others_are_applied(
+async def test_given_several_learners_and_one_conflict_then_others_are_applied(
     ledger: Ledger, tenant: str
 ) -> None:
     keys = [LearnerKey(tenant, f"s{number}") for number in (3, 1, 2)]
@@ -43,7 +43,7 @@ async def test_given_several_learners_when_one_conflicts_then_the_others_are_app
     await assert_stored(ledger, keys[2], logs[2][2:])
 
 
-async def test_given_the_same_student_and_response_in_two_tenants_then_they_stay_apart(
+async def test_given_the_same_ids_in_two_tenants_then_they_stay_apart(
     ledger: Ledger, tenant: str
 ) -> None:
     first, other = LearnerKey(tenant, "s"), LearnerKey(f"{tenant}-2", "s")
@@ -62,7 +62,7 @@ async def test_given_no_learners_when_loaded_then_nothing_comes(ledger: Ledger) 
     assert await ledger.stored([]) == []
 
 
-async def test_given_many_learners_when_loaded_then_each_answer_stands_in_its_own_place(
+async def test_given_many_learners_when_loaded_then_answers_keep_their_places(
     ledger: Ledger, tenant: str
 ) -> None:
     keys = [LearnerKey(tenant, f"student {n}") for n in random.Random(9).sample(range(300), 300)]
@@ -85,7 +85,7 @@ async def test_given_many_learners_when_loaded_then_each_answer_stands_in_its_ow
         assert {known.response for known in state.recorded.values()} == set(log)
 
 
-async def test_given_learners_when_paged_then_each_comes_once_in_the_order_of_keys(
+async def test_given_learners_when_paged_then_each_comes_once_in_key_order(
     ledger: Ledger, tenant: str
 ) -> None:
     students = [
@@ -122,7 +122,7 @@ async def test_given_learners_when_paged_then_each_comes_once_in_the_order_of_ke
     assert (await ledger.learners(None, 1)) == [min(await ledger.learners(limit=10_000))]
 
 
-async def test_given_repeats_and_lateness_when_two_write_at_once_then_no_update_is_lost(
+async def test_given_late_repeats_by_two_writers_at_once_then_no_update_is_lost(
     open_ledger: OpenLedger, tenant: str
 ) -> None:
     writers = [open_ledger() for _ in range(3)]
@@ -152,7 +152,7 @@ async def test_given_repeats_and_lateness_when_two_write_at_once_then_no_update_
     assert conflicts > 0 or type(writers[0]).__name__ == "MemoryLedger"
 
 
-async def test_given_batches_that_overlap_in_other_orders_when_committed_then_no_deadlock(
+async def test_given_overlapping_batches_in_other_orders_then_none_deadlocks(
     open_ledger: OpenLedger, tenant: str
 ) -> None:
     writers = [open_ledger() for _ in range(3)]

@@ -55,7 +55,7 @@ def folded_under(new: Parameters, key: LearnerKey, state: Loaded, response: Resp
     return commit_of(learner_fold)
 
 
-async def test_given_a_state_under_others_when_next_seen_then_all_of_it_is_under_the_new(
+async def test_given_a_state_under_others_when_next_seen_then_all_is_renewed(
     ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     await record(ledger, key, FIRST)
@@ -71,7 +71,7 @@ async def test_given_a_state_under_others_when_next_seen_then_all_of_it_is_under
     assert told == {"a", "b", "c"}
 
 
-async def test_given_a_new_learner_when_committed_then_it_is_under_the_parameters_it_was_folded_by(
+async def test_given_a_new_learner_then_it_keeps_the_parameters_of_its_fold(
     ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     await ledger.activate(new.version, "better")
@@ -83,7 +83,7 @@ async def test_given_a_new_learner_when_committed_then_it_is_under_the_parameter
     assert list(differences(await stored(ledger, key), replay([NEXT], new), new)) == []
 
 
-async def test_given_another_worker_under_the_old_in_between_then_the_conflict_brings_the_log(
+async def test_given_an_old_worker_in_between_then_the_conflict_brings_the_log(
     ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     await record(ledger, key, FIRST[:2])
@@ -114,7 +114,7 @@ async def test_given_a_repeat_under_new_parameters_then_nothing_is_replayed(
     assert list(loaded.recorded) == [FIRST[0].response_id]
 
 
-async def test_given_other_parameters_than_the_active_when_committed_then_all_is_a_conflict(
+async def test_given_inactive_parameters_when_committed_then_all_is_a_conflict(
     ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     stranger = LearnerKey(key.tenant_id, "seen for the first time")
@@ -147,7 +147,7 @@ async def test_given_other_parameters_than_the_active_when_committed_then_all_is
     assert list(differences(await stored(ledger, key), replay([*FIRST, NEXT], new), new)) == []
 
 
-async def test_given_a_worker_that_knows_one_version_alone_when_another_is_active_then_it_waits(
+async def test_given_a_worker_of_one_version_and_another_active_then_it_waits(
     ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     if not isinstance(ledger, SqlLedger):
@@ -164,7 +164,7 @@ async def test_given_a_worker_that_knows_one_version_alone_when_another_is_activ
     assert (await ledger._call("mastery_commit", request))["conflicts"] == []
 
 
-async def test_given_the_same_worker_and_a_learner_replayed_already_then_it_has_the_log_and_waits(
+async def test_given_a_replayed_learner_then_that_worker_has_the_log_and_waits(
     ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     if not isinstance(ledger, SqlLedger):
@@ -189,7 +189,7 @@ async def test_given_the_same_worker_and_a_learner_replayed_already_then_it_has_
         await ledger._call("mastery_commit", request)
 
 
-async def test_given_who_knows_one_version_alone_when_another_is_active_then_nothing_is_rewritten(
+async def test_given_one_known_version_and_another_active_then_no_row_changes(
     ledger: Ledger, key: LearnerKey, new: Parameters
 ) -> None:
     if not isinstance(ledger, SqlLedger):

@@ -33,7 +33,7 @@ async def all_of(
     return told
 
 
-async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predicted(
+async def test_given_a_log_then_each_response_has_the_prediction_of_its_outcome(
     ledger: Ledger, watched: PredictionsLedger, key: LearnerKey
 ) -> None:
     log = learner_log(40, seed=3, concepts=5)
@@ -78,7 +78,7 @@ async def test_given_a_log_then_each_response_comes_with_what_its_outcome_predic
     ) == sorted(expected)
 
 
-async def test_given_an_outcome_with_the_responses_own_prediction_then_that_comes(
+async def test_given_an_outcome_with_its_own_prediction_then_that_one_comes(
     ledger: Ledger, watched: PredictionsLedger, key: LearnerKey
 ) -> None:
     made = folded(key, await load(ledger, key, [answer(1)]), [answer(1)])
@@ -91,7 +91,7 @@ async def test_given_an_outcome_with_the_responses_own_prediction_then_that_come
     assert (told.probability, told.parameters_version, told.attempts) == (0.1 + 0.2, 7, 1)
 
 
-async def test_given_corrections_then_scores_count_as_now_and_voided_ones_are_left_out(
+async def test_given_corrections_then_final_scores_count_and_voided_ones_do_not(
     ledger: Ledger, watched: PredictionsLedger, key: LearnerKey
 ) -> None:
     log = [answer(k, score=1.0) for k in range(6)]

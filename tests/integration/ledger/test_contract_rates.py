@@ -41,7 +41,7 @@ async def record_at(ledger: Ledger, key: LearnerKey, number: int, window: int) -
     assert isinstance(done, Committed)
 
 
-async def test_given_responses_in_more_windows_than_are_kept_then_older_ones_come_from_the_log(
+async def test_given_more_windows_than_are_kept_then_the_log_has_older_ones(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     windows = [MINUTE * n for n in range(1, KEPT_WINDOWS + 4)]
@@ -70,7 +70,7 @@ async def test_given_responses_in_more_windows_than_are_kept_then_older_ones_com
     assert [page.differences async for page in verify(ledger, PARAMETERS, only=key)] == [[]]
 
 
-async def test_given_two_who_count_at_once_when_one_commits_then_the_other_is_told_the_count(
+async def test_given_two_who_count_at_once_then_a_commit_tells_the_other(
     open_ledger: OpenLedger, key: LearnerKey
 ) -> None:
     first, other = open_ledger(), open_ledger()
@@ -86,7 +86,7 @@ async def test_given_two_who_count_at_once_when_one_commits_then_the_other_is_to
     assert (await load_at(other, key, answer(2), MINUTE)).kept == {MINUTE: 2}
 
 
-async def test_given_requests_of_a_worker_of_before_then_counts_stay_and_all_is_sealed(
+async def test_given_requests_of_an_older_worker_then_counts_stay_and_are_sealed(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     await record(ledger, key, [answer(0)])
@@ -117,7 +117,7 @@ async def test_given_exempt_responses_then_nothing_is_counted_or_noted(
     assert (await stored(ledger, key)).kept is None
 
 
-async def test_given_kept_counts_that_are_not_the_logs_then_verify_says_so_and_rebuild_mends_them(
+async def test_given_wrong_counts_then_verify_reports_and_rebuild_mends_them(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     state = await load(ledger, key, [answer(0)])

@@ -48,7 +48,7 @@ def odd(request: pytest.FixtureRequest, tenant: str) -> LearnerKey:
     return LearnerKey(tenant + request.param, request.param)
 
 
-async def test_given_a_learner_when_exported_by_pages_then_every_row_is_there_once(
+async def test_given_a_learner_exported_in_pages_then_every_row_is_there_once(
     open_ledger: OpenLedger, odd: LearnerKey
 ) -> None:
     ledger: Any = open_ledger()
@@ -106,7 +106,7 @@ async def test_given_a_learner_when_erased_then_nothing_is_left_and_others_stay(
     assert not any(again.rows.values())
 
 
-async def test_given_an_erasure_in_between_when_committed_then_it_is_a_conflict_that_tells(
+async def test_given_an_erasure_before_the_commit_then_a_conflict_says_so(
     open_ledger: OpenLedger, key: LearnerKey
 ) -> None:
     ledger: Any = open_ledger()
@@ -130,7 +130,7 @@ async def test_given_an_erasure_in_between_when_committed_then_it_is_a_conflict_
 
 
 @pytest.mark.parametrize("refuse", [False, True])
-async def test_given_an_erased_learner_when_something_enters_later_then_it_is_new_or_refused(
+async def test_given_an_erased_learner_then_a_later_entry_is_new_or_refused(
     open_ledger: OpenLedger, key: LearnerKey, *, refuse: bool
 ) -> None:
     ledger: Any = open_ledger()
@@ -152,7 +152,7 @@ async def test_given_an_erased_learner_when_something_enters_later_then_it_is_ne
     assert len((await held(ledger, key))["student_responses"]) == 1
 
 
-async def test_given_erasures_when_they_are_old_then_they_are_forgotten_unless_they_refuse(
+async def test_given_old_erasures_then_they_are_forgotten_unless_they_refuse(
     open_ledger: OpenLedger, tenant: str
 ) -> None:
     ledger: Any = open_ledger()
@@ -169,7 +169,7 @@ async def test_given_erasures_when_they_are_old_then_they_are_forgotten_unless_t
     assert await ledger.forget_erasures(2**60) >= 2
 
 
-async def test_given_commits_and_an_erasure_at_once_then_nothing_of_before_is_left(
+async def test_given_commits_and_an_erasure_at_once_then_nothing_earlier_is_left(
     open_ledger: OpenLedger, tenant: str
 ) -> None:
     keys = [LearnerKey(tenant, f"s{n}") for n in range(4)]

@@ -60,7 +60,7 @@ async def test_given_a_late_answer_when_loaded_then_the_log_begins_at_a_snapshot
     assert loaded.learner.sessions == {}
 
 
-async def test_given_a_late_answer_when_committed_then_snapshots_behind_it_are_new(
+async def test_given_a_late_answer_when_committed_then_snapshots_behind_are_new(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(3 * EVERY + STEP, seed=3)
@@ -189,7 +189,7 @@ async def test_given_a_long_history_then_few_snapshots_are_kept(
     assert all(gap <= max(1, (distance + 1) / 2) for gap, distance in gaps), gaps
 
 
-async def test_given_a_repeat_nobody_looked_for_then_it_is_a_conflict_and_others_go_on(
+async def test_given_an_unchecked_repeat_then_it_conflicts_and_others_go_on(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     other = LearnerKey(key.tenant_id, "other")

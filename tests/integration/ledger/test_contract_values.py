@@ -187,7 +187,7 @@ async def test_given_both_ends_of_time_then_the_later_one_counts_as_later(
     assert learner.last == last.position
 
 
-async def test_given_no_session_and_sixteen_concepts_then_they_come_back_in_their_order(
+async def test_given_no_session_and_sixteen_concepts_then_they_return_in_order(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     concepts = tuple(f"concept {number}" for number in range(16, 0, -1))
@@ -225,7 +225,7 @@ async def test_given_the_largest_counts_then_they_come_back(
     assert loaded.learner.sessions["s"] == session
 
 
-async def test_given_the_parameters_version_of_a_fold_then_it_is_stored_everywhere(
+async def test_given_the_parameters_version_of_a_fold_then_all_rows_store_it(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     version = await ledger.store("classical", {}, {}, "")

@@ -62,7 +62,7 @@ async def outdated(ledger: Ledger, tenant: str) -> list[Outdated]:
     return [learner for learner in keys if learner.key.tenant_id == tenant]
 
 
-async def test_given_a_stored_version_when_read_then_it_has_the_bits_that_were_stored(
+async def test_given_a_stored_version_when_read_then_it_has_the_stored_bits(
     ledger: Ledger,
 ) -> None:
     version = await store(ledger)
@@ -81,7 +81,7 @@ async def test_given_a_stored_version_when_read_then_it_has_the_bits_that_were_s
     )
 
 
-async def test_given_more_versions_when_listed_then_each_has_a_higher_number_and_no_document(
+async def test_given_more_versions_then_numbers_rise_and_no_document_is_listed(
     ledger: Ledger,
 ) -> None:
     first, second = await store(ledger, "one"), await store(ledger, "two")
@@ -100,7 +100,7 @@ async def test_given_more_versions_when_listed_then_each_has_a_higher_number_and
     assert not hasattr(by_number[second], "document")
 
 
-async def test_given_the_built_in_version_when_read_then_it_is_the_classical_parameters(
+async def test_given_the_built_in_version_then_it_is_the_classical_parameters(
     ledger: Ledger,
 ) -> None:
     stored = await ledger.version(1)
@@ -109,7 +109,7 @@ async def test_given_the_built_in_version_when_read_then_it_is_the_classical_par
     assert parameters_of(dict(stored.document)) == Parameters(version=1)
 
 
-async def test_given_a_version_when_activated_and_another_again_then_the_last_one_counts(
+async def test_given_two_activations_then_the_last_one_counts(
     ledger: Ledger,
 ) -> None:
     version = await store(ledger)
@@ -127,7 +127,7 @@ async def test_given_a_version_when_activated_and_another_again_then_the_last_on
     assert back.activated_at > active.activated_at
 
 
-async def test_given_no_such_version_when_read_or_activated_then_it_is_refused_and_nothing_changes(
+async def test_given_no_such_version_when_read_or_activated_then_it_is_refused(
     ledger: Ledger,
 ) -> None:
     with pytest.raises(ParametersRefused, match=r"no version 999999.*parameters list"):
@@ -138,7 +138,7 @@ async def test_given_no_such_version_when_read_or_activated_then_it_is_refused_a
     assert await ledger.active_version() == 1
 
 
-async def test_given_an_activation_that_is_the_latest_no_more_then_nothing_changes_under_it(
+async def test_given_a_superseded_activation_then_nothing_changes_under_it(
     ledger: Ledger,
 ) -> None:
     first, second = await store(ledger, "one"), await store(ledger, "two")
@@ -163,7 +163,7 @@ async def test_given_an_activation_that_is_the_latest_no_more_then_nothing_chang
         await ledger.activate(999_999, "a slip", expected=back)
 
 
-async def test_given_many_at_once_who_expect_the_same_when_they_activate_then_one_does(
+async def test_given_many_activating_from_the_same_version_then_one_succeeds(
     open_ledger: OpenLedger,
 ) -> None:
     ledgers = [open_ledger() for _ in range(4)]
@@ -181,7 +181,7 @@ async def test_given_many_at_once_who_expect_the_same_when_they_activate_then_on
     assert await ledgers[0].active_version() == versions[done.index(True)]
 
 
-async def test_given_learners_under_a_version_when_another_is_activated_then_they_are_outdated(
+async def test_given_another_version_activated_then_old_learners_are_outdated(
     ledger: Ledger, tenant: str
 ) -> None:
     version = await store(ledger)

@@ -86,7 +86,7 @@ async def test_given_a_void_and_a_rescore_then_the_state_is_that_of_what_counts(
     assert learner.version == learner.newest_version > before.version
 
 
-async def test_given_a_voided_newest_response_then_an_earlier_one_is_late_no_more(
+async def test_given_a_voided_newest_response_then_an_earlier_one_is_not_late(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     first, newest, between = answer(1), answer(9), answer(5)
@@ -105,7 +105,7 @@ async def test_given_a_voided_newest_response_then_an_earlier_one_is_late_no_mor
     )
 
 
-async def test_given_corrections_when_a_late_response_comes_then_it_gets_the_log_that_counts(
+async def test_given_corrections_then_a_late_response_gets_the_corrected_log(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(12, seed=22)
@@ -124,7 +124,7 @@ async def test_given_corrections_when_a_late_response_comes_then_it_gets_the_log
     await assert_counts(ledger, key, [*log, late], [*counts, late])
 
 
-async def test_given_a_repeat_of_a_corrected_response_then_it_is_known_as_it_was_published(
+async def test_given_a_repeat_of_a_corrected_response_then_it_is_as_published(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = [answer(1), answer(2), answer(3)]
@@ -294,7 +294,7 @@ async def test_given_an_item_then_the_answers_to_it_come_by_pages_of_learners(
     )
 
 
-async def test_given_learners_then_all_holders_a_sample_and_their_number_are_known(
+async def test_given_learners_then_all_holders_a_sample_and_a_count_are_known(
     ledger: Ledger, tenant: str
 ) -> None:
     keys = [LearnerKey(tenant, student) for student in ("a", "B", "ä", "z", "Z")]
@@ -314,7 +314,7 @@ async def test_given_learners_then_all_holders_a_sample_and_their_number_are_kno
     assert set(await ledger.sample(100_000)) >= set(keys)
 
 
-async def test_given_a_learner_that_is_right_then_there_is_nothing_to_rebuild_nor_to_seal(
+async def test_given_a_correct_learner_then_nothing_needs_rebuilding_or_sealing(
     ledger: Ledger, key: LearnerKey
 ) -> None:
     log = learner_log(10, seed=26)

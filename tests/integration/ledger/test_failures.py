@@ -60,7 +60,7 @@ async def ours(url: str) -> int:
         await connection.close()
 
 
-async def test_given_a_backend_killed_in_the_middle_of_a_commit_then_it_is_unavailable_and_goes_on(
+async def test_given_a_backend_killed_in_a_commit_then_it_is_away_and_recovers(
     database_url: str,
 ) -> None:
     ledger = DirectLedger(database_url)
@@ -80,7 +80,7 @@ async def test_given_a_backend_killed_in_the_middle_of_a_commit_then_it_is_unava
     await ledger.close()
 
 
-async def test_given_a_commit_that_takes_too_long_then_it_is_unavailable_and_goes_on(
+async def test_given_a_slow_commit_then_the_ledger_is_unavailable_and_recovers(
     database_url: str,
 ) -> None:
     ledger = DirectLedger(database_url, timeout_s=0.5)
@@ -99,7 +99,7 @@ async def test_given_a_commit_that_takes_too_long_then_it_is_unavailable_and_goe
     await ledger.close()
 
 
-async def test_given_a_close_in_the_middle_of_a_call_then_the_call_ends_and_nothing_is_left(
+async def test_given_a_close_during_a_call_then_the_call_ends_with_nothing_left(
     database_url: str,
 ) -> None:
     ledger = DirectLedger(database_url)
@@ -113,7 +113,7 @@ async def test_given_a_close_in_the_middle_of_a_call_then_the_call_ends_and_noth
             await committing
 
 
-async def test_given_first_calls_at_once_then_one_pool_is_opened_and_all_of_it_closed(
+async def test_given_concurrent_first_calls_then_one_pool_opens_and_closes(
     database_url: str,
 ) -> None:
     ledger = DirectLedger(database_url, connections=2)
@@ -152,7 +152,7 @@ async def test_given_a_wrong_password_then_it_is_said_and_the_password_is_not(
     await ledger.close()
 
 
-async def test_given_a_database_that_does_not_exist_then_the_remedy_is_to_create_it(
+async def test_given_a_missing_database_then_the_remedy_is_to_create_it(
     database_url: str,
 ) -> None:
     ledger = DirectLedger(urlsplit(database_url)._replace(path="/nowhere").geturl())
@@ -233,7 +233,7 @@ async def test_given_a_lock_over_rest_then_it_is_unavailable_and_goes_on(
     await ledger.close()
 
 
-async def test_given_a_backend_killed_over_rest_then_it_is_unavailable_and_goes_on(
+async def test_given_a_backend_killed_over_rest_then_it_is_away_and_recovers(
     supabase: Supabase,
 ) -> None:
     ledger = PostgrestLedger(supabase.url, supabase.service_role_key)
@@ -258,7 +258,7 @@ async def test_given_a_backend_killed_over_rest_then_it_is_unavailable_and_goes_
     await ledger.close()
 
 
-async def test_given_first_calls_at_once_over_rest_then_one_client_is_opened_and_closed(
+async def test_given_concurrent_first_calls_over_rest_then_one_client_opens(
     supabase: Supabase,
 ) -> None:
     ledger = PostgrestLedger(supabase.url, supabase.service_role_key)

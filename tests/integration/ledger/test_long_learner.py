@@ -132,7 +132,7 @@ async def _assert_right(ledger: Ledger, source: ParametersSource) -> None:
     assert verified == (1, ANSWERS, [], 0, 0)
 
 
-async def test_given_an_erasure_under_way_then_nothing_is_committed_until_it_ends(
+async def test_given_an_erasure_under_way_then_commits_wait_until_it_ends(
     ledger: DirectLedger | PostgrestLedger,
 ) -> None:
     new = answer(1)

@@ -76,7 +76,7 @@ async def test_given_workers_under_load_when_up_and_down_then_nothing_is_lost(
             await ledger.close()
 
 
-async def test_given_a_table_in_use_when_migrated_then_others_go_on_and_it_is_tried_again(
+async def test_given_a_table_in_use_then_the_migration_retries_and_others_go_on(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.ledger.schema.migrations._TABLE_LOCK", "100ms")

@@ -51,7 +51,7 @@ async def round_trip(dsn: str) -> None:
     assert all(first[kind] for kind in first if kind != "published")
 
 
-async def test_given_a_plain_postgres_when_up_down_and_up_then_the_schema_is_the_same(
+async def test_given_plain_postgres_up_down_and_up_then_the_schema_is_the_same(
     database_url: str,
 ) -> None:
     await round_trip(database_url)
@@ -63,7 +63,7 @@ async def test_given_supabase_when_up_down_and_up_then_the_schema_is_the_same(
     await round_trip(supabase.database_url)
 
 
-async def test_given_each_version_when_taken_back_and_applied_then_the_schema_is_the_same(
+async def test_given_each_version_reverted_and_applied_then_schema_is_the_same(
     empty_database_url: str,
 ) -> None:
     runner = Migrations(empty_database_url)
@@ -82,7 +82,7 @@ async def test_given_each_version_when_taken_back_and_applied_then_the_schema_is
 # Rights: the rules of every object are in tests/security/schema_rules.py
 
 
-async def test_given_a_publication_for_realtime_when_migrated_then_it_holds_mastery_alone(
+async def test_given_a_realtime_publication_then_it_has_mastery_alone(
     supabase: Supabase,
 ) -> None:
     query = "select pubname, schemaname, tablename from pg_publication_tables"
@@ -177,7 +177,7 @@ def of(tenant: str, student: str) -> set[tuple[str, str, str]]:
     return {(table, tenant, student) for table in TABLES}
 
 
-async def test_given_two_tenants_with_the_same_student_when_read_then_each_sees_its_own(
+async def test_given_one_student_id_in_two_tenants_then_each_sees_its_own(
     supabase: Supabase,
 ) -> None:
     for tenant, student in (("school-7", "ann"), ("school-8", "ann"), ("school-7", "bob")):
@@ -234,7 +234,7 @@ async def test_given_claims_that_are_no_strings_when_read_then_they_are_nobody(
         ("app.school", {"tenant_id": "one", "app_metadata": {}}, "default"),
     ],
 )
-async def test_given_the_path_of_a_claim_when_read_then_the_tenant_is_found_there(
+async def test_given_the_path_of_a_claim_then_the_tenant_is_found_there(
     supabase: Supabase, path: str, claims: dict[str, Any], tenant: str
 ) -> None:
     await Migrations(supabase.database_url, jwt_tenant_claim=path).up()
@@ -254,7 +254,7 @@ async def test_given_nobody_or_the_service_when_read_then_it_is_nothing_or_all(
     assert await seen(supabase, supabase.mint("", role="service_role")) == everything
 
 
-async def test_given_any_role_when_the_private_schema_is_asked_for_then_it_is_not_exposed(
+async def test_given_any_role_then_the_private_schema_is_not_exposed(
     supabase: Supabase,
 ) -> None:
     for token in (None, supabase.mint("ann"), supabase.mint("", role="service_role")):
@@ -266,7 +266,7 @@ async def test_given_any_role_when_the_private_schema_is_asked_for_then_it_is_no
 # Corrections
 
 
-async def test_given_corrections_when_read_then_each_student_sees_its_own_and_writes_none(
+async def test_given_corrections_then_students_read_their_own_and_write_none(
     supabase: Supabase,
 ) -> None:
     response = "00000000-0000-4000-8000-000000000001"
@@ -311,7 +311,7 @@ async def test_given_corrections_when_read_then_each_student_sees_its_own_and_wr
 # The order of keys
 
 
-async def test_given_keys_in_two_alphabets_when_paged_then_they_come_by_code_point(
+async def test_given_keys_in_two_alphabets_then_pages_come_by_code_point(
     supabase: Supabase,
 ) -> None:
     keys = [("B", "b"), ("a", "Z"), ("a", "a"), ("a", "ä"), ("é", "1")]

@@ -119,7 +119,7 @@ async def test_given_equal_costs_when_a_response_is_looked_up_then_by_its_key(
         await connection.close()
 
 
-async def test_given_a_development_version_when_migrated_then_the_remedy_is_named(
+async def test_given_a_development_version_then_the_remedy_is_named(
     empty_database_url: str,
 ) -> None:
     connection = await asyncpg.connect(empty_database_url)

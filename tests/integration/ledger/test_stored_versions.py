@@ -30,7 +30,7 @@ async def execute(dsn: str, statement: str) -> None:
         "truncate mastery.parameters",
     ],
 )
-async def test_given_a_version_when_somebody_changes_its_row_then_the_database_refuses(
+async def test_given_a_version_when_its_row_is_changed_then_the_database_refuses(
     database_url: str, statement: str
 ) -> None:
     ledger = DirectLedger(database_url)
@@ -42,7 +42,7 @@ async def test_given_a_version_when_somebody_changes_its_row_then_the_database_r
         await ledger.close()
 
 
-async def test_given_an_altered_document_when_read_then_it_is_refused_with_the_remedy(
+async def test_given_an_altered_document_when_read_then_the_remedy_is_named(
     database_url: str,
 ) -> None:
     ledger = DirectLedger(database_url)
@@ -59,7 +59,7 @@ async def test_given_an_altered_document_when_read_then_it_is_refused_with_the_r
         await ledger.close()
 
 
-async def test_given_the_service_role_when_it_writes_the_tables_itself_then_only_as_the_engine_does(
+async def test_given_the_service_role_then_direct_writes_must_match_the_engine(
     supabase: Supabase,
 ) -> None:
     ledger = PostgrestLedger(supabase.url, supabase.service_role_key)

@@ -37,7 +37,7 @@ _WITHIN_S = 240
 _JOB = JobKey("school-7", uuid_of("calibration"))
 
 
-async def test_given_a_calibration_whose_worker_is_killed_then_another_goes_on_from_its_stages(
+async def test_given_a_killed_calibration_then_another_continues_from_its_stages(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)
@@ -140,7 +140,7 @@ async def _ended(records: JobRecords) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
-def test_given_a_log_when_the_command_calibrates_then_a_better_version_is_stored_and_active(
+def test_given_a_log_when_calibrated_then_a_better_version_becomes_active(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def filled() -> None:

@@ -46,7 +46,7 @@ async def evaluated(setting: Setting, *arguments: str) -> str:
     return done.stdout
 
 
-async def test_given_responses_when_recorded_then_metrics_and_command_say_what_the_table_gives(
+async def test_given_responses_then_metrics_and_command_agree_with_the_table(
     setting: Setting, tmp_path: Path
 ) -> None:
     rows = sorted(simulated_rows(1_500, 30), key=lambda r: (r["answered_at"], r["response_id"]))

@@ -14,7 +14,7 @@ from workers.operations.repair.verifying import verify
 
 
 @pytest.mark.parametrize("model", ["bkt-irt", "irt"])
-async def test_given_calibrated_parameters_when_streamed_then_predictions_are_those_of_evaluate(
+async def test_given_calibrated_parameters_then_streams_predict_as_evaluate_does(
     database_url: str, model: str
 ) -> None:
     logs = {

@@ -18,7 +18,7 @@ from workers.operations.dead_letters.selection import Selection
 from workers.streams.redriven import accepted_key
 
 
-async def test_given_many_letters_when_filtered_then_each_page_is_bounded_and_none_is_missed(
+async def test_given_many_letters_when_filtered_then_bounded_pages_miss_none(
     redis: Redis, letters: DeadLetters
 ) -> None:
     await reject(redis, 450)
@@ -102,7 +102,7 @@ async def test_given_no_letters_then_nothing_is_found(letters: DeadLetters) -> N
     assert await letters.get([DeadLetterId(None, "1-1")]) == {}
 
 
-async def test_given_letters_when_purged_then_they_and_their_notes_are_gone_and_no_others(
+async def test_given_letters_when_purged_then_only_they_and_their_notes_are_gone(
     redis: Redis, letters: DeadLetters
 ) -> None:
     await reject(redis, 3)
@@ -125,7 +125,7 @@ async def test_given_letters_when_purged_then_they_and_their_notes_are_gone_and_
     assert await redis.hlen(ACCEPTED) == 1
 
 
-async def test_given_a_redriven_entry_on_its_way_then_its_letter_is_kept_until_it_is_settled(
+async def test_given_a_redriven_entry_then_its_letter_stays_until_it_is_settled(
     redis: Redis, letters: DeadLetters
 ) -> None:
     await reject(redis, 1)

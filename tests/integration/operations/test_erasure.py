@@ -125,7 +125,7 @@ async def prepared(books: Books) -> None:
     await books.publish(verification(STUDENT), verification("bob"), stream=JOBS)
 
 
-async def test_given_a_learner_of_many_traces_when_erased_then_nothing_remains_and_others_stay(
+async def test_given_traces_of_a_learner_when_erased_then_only_others_remain(
     books: Books, tmp_path: Path
 ) -> None:
     numbers = [*range(40), *range(900, 905)]
@@ -192,7 +192,7 @@ async def test_given_a_learner_of_many_traces_when_erased_then_nothing_remains_a
 
 
 @pytest.mark.parametrize("refuse", [False, True])
-async def test_given_a_worker_under_load_when_erased_then_what_was_before_is_gone_for_good(
+async def test_given_a_loaded_worker_when_erased_then_earlier_data_never_returns(
     books: Books, *, refuse: bool
 ) -> None:
     published = 0

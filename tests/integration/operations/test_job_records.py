@@ -43,7 +43,7 @@ async def test_given_requests_when_opened_then_each_id_is_one_job_and_one_entry(
         assert 0 < await redis.ttl(key) <= module.KEPT_S
 
 
-async def test_given_the_entry_that_asked_when_refused_then_its_job_has_failed_and_no_other(
+async def test_given_a_refused_entry_then_only_the_job_it_asked_for_has_failed(
     redis: Redis,
 ) -> None:
     records = JobRecords(redis)
@@ -89,7 +89,7 @@ async def test_given_names_that_look_alike_when_found_then_each_has_its_own(redi
     assert page == [opened]
 
 
-async def test_given_a_full_tenant_when_another_is_asked_then_the_oldest_ended_goes(
+async def test_given_a_full_tenant_and_one_more_job_then_the_oldest_ended_goes(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PER_TENANT", 3)

@@ -135,7 +135,7 @@ async def damage(graph: Neo4jGraph, seed: int) -> int:
     return len(chosen) + len(abilities) + len(strays)
 
 
-async def test_given_a_damaged_graph_when_reconciled_over_supabase_then_it_is_as_the_ledger(
+async def test_given_a_damaged_graph_over_supabase_then_reconcile_repairs_it(
     redis_url: str, supabase: Supabase, neo4j: Neo4j, graph: Neo4jGraph
 ) -> None:
     setting = Setting(redis_url, supabase.environment, supabase.database_url, neo4j.environment)
@@ -160,7 +160,7 @@ async def test_given_a_damaged_graph_when_reconciled_over_supabase_then_it_is_as
     assert (await reconcile(setting, "--dry-run"))["different"] == 0
 
 
-async def test_given_a_worker_that_records_and_projects_when_reconciled_meanwhile_then_all_agree(
+async def test_given_a_busy_worker_when_reconciled_meanwhile_then_all_agree(
     redis_url: str, database_url: str, neo4j: Neo4j, graph: Neo4jGraph
 ) -> None:
     setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url, neo4j.environment)
@@ -190,7 +190,7 @@ async def _trickle(redis_url: str, rows: list[dict[str, Any]]) -> None:
         await asyncio.sleep(0.15)
 
 
-async def test_given_redis_flushed_before_the_projector_when_published_then_all_know_the_ledger(
+async def test_given_redis_flushed_before_the_projector_then_all_know_the_ledger(
     own_redis: str, database_url: str, neo4j: Neo4j
 ) -> None:
     setting = Setting(own_redis, {"DATABASE_URL": database_url}, database_url, neo4j.environment)
@@ -228,7 +228,7 @@ async def test_given_redis_flushed_before_the_projector_when_published_then_all_
     assert await graph_differences(setting) == []
 
 
-async def test_given_rows_rewritten_and_redis_flushed_when_published_then_all_know_the_ledger(
+async def test_given_rows_rewritten_and_redis_flushed_then_all_know_the_ledger(
     own_redis: str, database_url: str, neo4j: Neo4j
 ) -> None:
     setting = Setting(own_redis, {"DATABASE_URL": database_url}, database_url, neo4j.environment)

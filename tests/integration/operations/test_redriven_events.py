@@ -69,7 +69,7 @@ def hours_ago(hours: int) -> str:
     return f"{int(time.time() - hours * 3_600) * 1_000}-0"
 
 
-async def test_given_a_token_expired_since_when_redriven_then_its_first_acceptance_counts(
+async def test_given_a_redriven_token_expired_since_then_first_acceptance_counts(
     redis: Redis, letters: DeadLetters, settings: Settings
 ) -> None:
     """Refused at first for its size; twice, before the limit is raised far enough."""
@@ -141,7 +141,7 @@ async def test_given_a_conflict_when_redriven_then_it_is_a_conflict_again(
     assert await redis.xlen(MASTERY) == 1
 
 
-async def test_given_a_letter_whose_response_was_committed_then_redriving_it_publishes_its_events(
+async def test_given_a_letter_of_a_committed_response_then_redriving_publishes(
     redis: Redis, letters: DeadLetters, settings: Settings
 ) -> None:
     """Recreate an entry whose workers died repeatedly between commit and acknowledgement."""

@@ -106,7 +106,7 @@ async def test_given_a_key_of_another_type_then_nothing_at_all_is_sent(
         assert not await redis.exists(other)
 
 
-async def test_given_a_stream_that_takes_nothing_more_then_the_letter_is_not_noted_as_sent(
+async def test_given_a_full_stream_then_the_letter_is_not_noted_as_sent(
     redis: Redis, letters: DeadLetters
 ) -> None:
     await reject(redis, 1)
@@ -159,7 +159,7 @@ async def test_given_letters_that_come_back_at_once_then_a_run_ends_all_the_same
     assert await redis.xlen(REJECTED) == 500
 
 
-async def test_given_a_publisher_that_may_only_publish_then_it_can_forge_no_acceptance(
+async def test_given_a_user_limited_to_publishing_then_no_acceptance_is_forged(
     redis: Redis, redis_url: str
 ) -> None:
     rules = ("resetkeys", f"~{RESPONSES}", "+xadd", "+select", "+client")

@@ -92,7 +92,7 @@ def desk(
     return desk
 
 
-def test_given_a_response_when_voided_and_rescored_then_it_counts_like_that_and_is_told(
+def test_given_a_response_voided_and_rescored_then_it_counts_accordingly(
     desk: Desk,
 ) -> None:
     arguments = ("--student", "ann", "--reason", "cheated", LOG[4].response_id.upper())
@@ -116,7 +116,7 @@ def test_given_a_response_when_voided_and_rescored_then_it_counts_like_that_and_
     ] == [("void", None, "cheated"), ("rescore", 0.25, "cheated")]
 
 
-def test_given_a_miskeyed_item_when_flipped_then_all_in_the_span_are_and_a_repeat_changes_nothing(
+def test_given_a_miskeyed_item_when_flipped_then_its_span_flips_just_once(
     desk: Desk,
 ) -> None:
     item = LOG[3].item_id
@@ -162,7 +162,7 @@ def test_given_a_wrong_order_then_it_is_named_and_nothing_changes(
     assert desk.sql("select * from response_corrections") == []
 
 
-def test_given_wrong_rows_when_verified_and_rebuilt_then_they_are_named_and_repaired(
+def test_given_wrong_rows_when_verified_and_rebuilt_then_they_are_repaired(
     desk: Desk,
 ) -> None:
     desk.sql("update concept_mastery set mastery = 0.5 where student_id = 'bob'")
@@ -185,7 +185,7 @@ def test_given_wrong_rows_when_verified_and_rebuilt_then_they_are_named_and_repa
     assert "no difference" in desk.run("verify")
 
 
-def test_given_an_altered_log_then_nothing_is_computed_from_it_unless_it_is_accepted(
+def test_given_an_altered_log_then_nothing_is_computed_unless_accepted(
     desk: Desk,
 ) -> None:
     desk.sql("update student_responses set score = 0.125 where student_id = 'bob'")
@@ -217,7 +217,7 @@ def test_given_no_redis_or_one_that_is_away_then_the_next_worker_tells(
     assert told == len(desk.events()) >= 2
 
 
-def test_given_rows_without_checksum_then_verify_says_how_many_and_rebuild_seals_them(
+def test_given_rows_without_checksum_then_verify_counts_and_rebuild_seals(
     desk: Desk,
 ) -> None:
     desk.sql("update student_responses set checksum = null where student_id = 'cy'")
@@ -250,7 +250,7 @@ def test_given_an_older_schema_then_the_remedy_is_named(
     assert "mastery migrate up" in str(done.exception)
 
 
-def test_given_a_whole_run_when_an_item_is_flipped_then_ledger_events_and_graph_follow(
+def test_given_a_run_when_an_item_is_flipped_then_ledger_and_graph_follow(
     desk: Desk,
     database_url: str,
     redis_url: str,

@@ -94,7 +94,7 @@ class Crashing(MemoryLedger):
         await super().forget_changes(numbers)
 
 
-async def test_given_a_crash_between_telling_and_forgetting_then_it_is_told_again_by_the_same_id(
+async def test_given_a_crash_before_forgetting_then_the_same_id_is_sent_again(
     redis_url: str,
 ) -> None:
     done = await corrected()
@@ -152,7 +152,7 @@ async def test_given_a_running_relay_then_later_corrections_are_told_too(redis_u
     assert newest["data"]["correction"] == "void"
 
 
-async def test_given_an_event_of_a_correction_then_the_graph_takes_it_and_nobody_practised(
+async def test_given_a_correction_event_then_the_graph_takes_it_without_practice(
     redis_url: str,
 ) -> None:
     ledger = await corrected()

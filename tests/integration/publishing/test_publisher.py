@@ -64,7 +64,7 @@ async def pending(redis: Redis) -> int:
     return int((await redis.xpending(SHARD.responses, ENGINE_GROUP))["pending"])
 
 
-async def test_given_pending_entries_when_published_then_each_is_acked_and_its_events_added(
+async def test_given_pending_entries_then_each_is_acked_and_its_events_added(
     redis: Redis, publisher: Publisher
 ) -> None:
     first, second, third, fourth = await deliver(redis, 4)
@@ -99,7 +99,7 @@ async def test_given_a_repeat_when_published_then_nothing_is_added(
     assert await events(redis, SHARD.rejected) == [b"no"]
 
 
-async def test_given_an_entry_that_another_claimed_and_acked_then_nothing_is_added(
+async def test_given_an_entry_another_consumer_acked_then_nothing_is_added(
     redis: Redis, publisher: Publisher
 ) -> None:
     first, second = await deliver(redis, 2)
@@ -196,7 +196,7 @@ async def test_given_entries_of_ten_megabytes_then_they_go_through_one_by_one(
     assert after - before >= 3
 
 
-async def test_given_two_workers_with_the_same_entries_then_each_is_published_once(
+async def test_given_two_workers_with_the_same_entries_then_each_goes_out_once(
     redis: Redis,
 ) -> None:
     ids = await deliver(redis, 400)

@@ -30,7 +30,7 @@ async def test_given_a_plain_xadd_then_it_is_consumed_byte_by_byte(
     await until(reader.consumption.drained)
 
 
-async def test_given_events_published_before_the_first_start_then_they_are_consumed(
+async def test_given_events_before_the_first_start_then_they_are_consumed(
     opened: Open, redis: Redis
 ) -> None:
     await add(redis, "1", "2", "3")
@@ -59,7 +59,7 @@ async def _flush(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("lose", [_destroy_group, _delete_stream, _flush])
-async def test_given_the_group_is_lost_then_it_is_made_again_and_nothing_new_is_missed(
+async def test_given_a_lost_group_then_it_is_remade_and_nothing_new_is_missed(
     opened: Open, redis: Redis, lose: Callable[[Redis], Awaitable[None]]
 ) -> None:
     reader = await opened(reclaim_after_ms=200)

@@ -13,7 +13,7 @@ async def consumers(redis: Redis, name: str = OURS) -> set[str]:
     return {info["name"].decode() for info in await redis.xinfo_consumers(STREAM, name)}
 
 
-async def test_given_silent_consumers_when_forgotten_then_not_ours_nor_one_with_pending_entries(
+async def test_given_silent_consumers_then_own_and_pending_ones_are_kept(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS, "foreign")
@@ -37,7 +37,7 @@ async def test_given_silent_consumers_when_forgotten_then_not_ours_nor_one_with_
     assert row["consumer"] == b"me"
 
 
-async def test_given_a_forgotten_consumer_that_lives_when_it_waits_then_it_reads_on(
+async def test_given_a_forgotten_consumer_that_lives_then_it_reads_on(
     redis_url: str, redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS)
@@ -52,7 +52,7 @@ async def test_given_a_forgotten_consumer_that_lives_when_it_waits_then_it_reads
     assert await consumers(redis) == {"lives"}
 
 
-async def test_given_neither_stream_nor_group_when_forgotten_then_there_is_nothing(
+async def test_given_neither_stream_nor_group_then_there_is_nothing_to_forget(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     assert await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, consumer="me") == []
@@ -60,7 +60,7 @@ async def test_given_neither_stream_nor_group_when_forgotten_then_there_is_nothi
     assert await trimmer.forget_consumers(STREAM, OURS, idle_ms=0, consumer="me") == []
 
 
-async def test_given_tries_when_forgotten_then_those_of_entries_that_are_left_stay(
+async def test_given_tries_when_forgotten_then_those_of_remaining_entries_stay(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     assert await trimmer.forget_tries(STREAM, "5-0") == 0

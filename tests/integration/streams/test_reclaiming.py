@@ -10,7 +10,7 @@ from contracts.streams import ENGINE_GROUP, RESPONSES
 from tests.support.stream_reader import Open, add, until
 
 
-async def test_given_what_a_predecessor_of_the_same_name_left_then_it_is_inherited_at_start(
+async def test_given_entries_of_a_namesake_predecessor_then_start_inherits_them(
     opened: Open, redis: Redis
 ) -> None:
     await add(redis, *map(str, range(7)))
@@ -23,7 +23,7 @@ async def test_given_what_a_predecessor_of_the_same_name_left_then_it_is_inherit
     await until(reader.consumption.drained)
 
 
-async def test_given_what_a_dead_consumer_left_then_it_is_claimed_once_it_is_idle_for_long(
+async def test_given_entries_of_a_dead_consumer_then_they_are_claimed_once_idle(
     opened: Open, redis: Redis
 ) -> None:
     await add(redis, *map(str, range(7)))
@@ -71,7 +71,7 @@ async def test_given_entries_deleted_while_pending_then_they_do_not_stay_pending
 
 
 @pytest.mark.parametrize("page", [5_000, 7])
-async def test_given_entries_delivered_again_and_again_then_their_company_shrinks(
+async def test_given_entries_delivered_repeatedly_then_their_batches_shrink(
     opened: Open, redis: Redis, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     monkeypatch.setattr("workers.streams.reclaiming._PENDING_PAGE", page)

@@ -14,7 +14,7 @@ from workers.streams.tries import tries_key
 from workers.streams.trimming import Need, Trimmer
 
 
-async def test_given_pending_and_unread_entries_when_trimmed_then_exactly_the_acked_before_them_go(
+async def test_given_pending_and_unread_entries_then_exactly_the_acked_before_go(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS)
@@ -41,7 +41,7 @@ async def test_given_unread_entries_when_trimmed_then_all_before_them_go(
     assert await ids(redis) == added[20:]
 
 
-async def test_given_all_acked_when_trimmed_then_nothing_is_left_and_the_group_goes_on(
+async def test_given_all_acked_when_trimmed_then_all_go_and_the_group_goes_on(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS)
@@ -62,7 +62,7 @@ async def test_given_all_acked_when_trimmed_then_nothing_is_left_and_the_group_g
 
 
 @pytest.mark.parametrize("state", ["unread", "pending"])
-async def test_given_a_foreign_group_that_is_behind_when_trimmed_then_what_it_needs_stays(
+async def test_given_a_foreign_group_behind_then_what_it_needs_stays(
     redis: Redis, trimmer: Trimmer, state: str
 ) -> None:
     await group(redis, OURS, "foreign")
@@ -99,7 +99,7 @@ async def test_given_no_stream_or_an_empty_one_when_trimmed_then_nothing_happens
     assert (trimmed.entries, trimmed.more, trimmed.needs) == (0, False, (Need(OURS, None),))
 
 
-async def test_given_a_deleted_entry_still_pending_when_trimmed_then_it_holds_nothing_back(
+async def test_given_a_deleted_entry_still_pending_then_it_holds_nothing_back(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS)
@@ -111,7 +111,7 @@ async def test_given_a_deleted_entry_still_pending_when_trimmed_then_it_holds_no
     assert await ids(redis) == added[6:]
 
 
-async def test_given_a_group_set_back_when_trimmed_then_what_it_reads_again_stays(
+async def test_given_a_group_set_back_then_what_it_reads_again_stays(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS)
@@ -123,7 +123,7 @@ async def test_given_a_group_set_back_when_trimmed_then_what_it_reads_again_stay
     assert await ids(redis) == added[4:]
 
 
-async def test_given_ids_beyond_a_doubles_digits_when_trimmed_then_the_boundary_is_exact(
+async def test_given_ids_beyond_the_digits_of_doubles_then_the_boundary_is_exact(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS)
@@ -157,7 +157,7 @@ async def test_given_a_long_backlog_when_trimmed_then_each_step_is_bounded(redis
     assert len(steps) >= 5
 
 
-async def test_given_nodes_larger_than_a_step_when_trimmed_then_it_is_exact_all_the_same(
+async def test_given_nodes_larger_than_a_step_then_the_trim_is_still_exact(
     redis: Redis,
 ) -> None:
     await group(redis, OURS)
@@ -167,7 +167,7 @@ async def test_given_nodes_larger_than_a_step_when_trimmed_then_it_is_exact_all_
     assert await ids(redis) == added[430:]
 
 
-async def test_given_any_history_when_trimmed_then_what_a_group_needs_stays_and_nothing_else(
+async def test_given_any_history_when_trimmed_then_only_what_a_group_needs_stays(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     chance = random.Random(5)
@@ -194,7 +194,7 @@ async def test_given_any_history_when_trimmed_then_what_a_group_needs_stays_and_
         assert await ids(redis) == (added[added.index(needed[0]) :] if needed else [])
 
 
-async def test_given_readers_and_writers_at_work_when_trimmed_then_every_entry_is_read(
+async def test_given_readers_and_writers_at_work_then_every_entry_is_read(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS, "slow")

@@ -18,7 +18,7 @@ async def test_given_all_acked_when_trimmed_then_exactly_the_newest_stay(
     assert await ids(redis) == added[-keep:]
 
 
-async def test_given_entries_of_which_some_are_unacked_when_trimmed_then_more_than_keep_stay(
+async def test_given_some_unacked_entries_when_trimmed_then_more_than_keep_stay(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     await group(redis, OURS)
@@ -29,7 +29,7 @@ async def test_given_entries_of_which_some_are_unacked_when_trimmed_then_more_th
     assert await ids(redis) == added[250:]
 
 
-async def test_given_a_group_that_is_to_come_when_trimmed_then_it_has_read_nothing(
+async def test_given_a_future_group_when_trimmed_then_it_has_read_nothing(
     redis: Redis, trimmer: Trimmer
 ) -> None:
     added = await add(redis, 50)
@@ -50,7 +50,7 @@ async def old(redis: Redis, count: int, age_ms: int) -> list[str]:
 
 
 @pytest.mark.parametrize("state", ["unread", "pending", "to come"])
-async def test_given_unacked_entries_past_the_retention_when_trimmed_then_they_go(
+async def test_given_unacked_entries_past_the_retention_then_they_go(
     redis: Redis, trimmer: Trimmer, state: str
 ) -> None:
     gone = await old(redis, 250, 2 * HOUR_MS)

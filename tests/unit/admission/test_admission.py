@@ -79,7 +79,7 @@ def test_given_an_entry_with_more_fields_then_only_event_counts() -> None:
 @pytest.mark.parametrize(
     ("seconds", "fine"), [(-3e9, True), (0, True), (300, True), (300.001, False), (1e6, False)]
 )
-def test_given_an_answer_from_ahead_of_its_entry_then_five_minutes_are_the_limit(
+def test_given_an_answer_ahead_of_its_entry_then_the_limit_is_five_minutes(
     seconds: float, fine: bool
 ) -> None:
     verdict = admission().judge(raw(event_json(answered_at=moment(seconds))))
@@ -122,9 +122,7 @@ def test_given_correct_or_score_then_the_score_is_what_counts(
     assert judged(event_json(**changes)).response.score == score
 
 
-def test_given_an_entry_of_just_the_largest_size_then_it_is_admitted_and_one_byte_more_is_not() -> (
-    None
-):
+def test_given_an_entry_at_the_size_limit_then_one_byte_more_is_refused() -> None:
     text = event_json()
     size = len(text) + len(b"event")
 
@@ -133,9 +131,7 @@ def test_given_an_entry_of_just_the_largest_size_then_it_is_admitted_and_one_byt
     assert str(size) in refused(text, max_event_bytes=size - 1).reason
 
 
-def test_given_a_token_of_just_the_largest_size_then_it_is_admitted_and_one_byte_more_is_not() -> (
-    None
-):
+def test_given_a_token_at_the_size_limit_then_one_byte_more_is_refused() -> None:
     fits = json.dumps(changed(event(), "data.token", "t" * 8192)).encode()
     not_quite = json.dumps(changed(event(), "data.token", "é" * 4097)).encode()
 
@@ -242,7 +238,7 @@ def test_given_a_byte_altered_anywhere_then_it_is_judged_and_never_raises(
     assert isinstance(verdict, Admitted | Rejection)
 
 
-def test_given_a_token_or_an_answer_in_the_wrong_place_then_the_reason_does_not_quote_it() -> None:
+def test_given_a_misplaced_token_or_answer_then_the_reason_never_quotes_it() -> None:
     token = "eyJhbGciOiJFUzI1NiJ9." + "e30" * 60 + ".c2ln"
     for path in ("data.response.student_id", "data.response.answered_at", "id", "correlationid"):
         reason = refused(json.dumps(changed(event(), path, token)).encode()).reason

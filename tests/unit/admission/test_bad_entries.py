@@ -52,7 +52,7 @@ def test_given_any_damage_when_judged_then_it_gets_its_code(kind: str, seed: int
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_given_a_bad_entry_when_its_fault_is_taken_away_then_it_is_admitted(kind: str) -> None:
+def test_given_a_bad_entry_when_its_fault_is_removed_then_it_is_admitted(kind: str) -> None:
     """So that each kind is refused for its own fault."""
     make = KINDS[kind].make
     kept: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def test_given_the_kinds_when_counted_then_there_are_many_of_every_code() -> Non
     assert len(KINDS) + len(CONFLICTS) >= 60
 
 
-def test_given_entries_spread_when_made_twice_then_they_are_the_same_and_all_there() -> None:
+def test_given_spread_entries_made_twice_then_they_are_equal_and_complete() -> None:
     rows = simulated_rows(300, 5)
     count = 2 * (len(KINDS) + len(CONFLICTS))
     made = list(spread(rows, count, START_US // 1_000_000, seed=3))
@@ -95,7 +95,7 @@ def test_given_entries_spread_when_made_twice_then_they_are_the_same_and_all_the
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_given_a_bad_entry_when_refused_then_its_bytes_are_in_the_dead_letter(kind: str) -> None:
+def test_given_a_bad_entry_when_refused_then_the_dead_letter_has_its_bytes(kind: str) -> None:
     bad = bad_entry(kind, 7, START_US // 1_000_000, random.Random(7))
     verdict = judged(bad)
     assert isinstance(verdict, Rejection)
@@ -129,7 +129,7 @@ LARGEST: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("text", LARGEST.values(), ids=LARGEST.keys())
-def test_given_an_entry_of_the_largest_size_when_judged_then_it_takes_no_time(text: bytes) -> None:
+def test_given_an_entry_of_the_largest_size_then_judging_takes_no_time(text: bytes) -> None:
     assert len(text) < 65_531
     taken = []
     for _ in range(3):
@@ -177,7 +177,7 @@ def test_given_any_type_when_judged_then_it_is_known_or_told(end: str, begin: st
         assert verdict.refusal.reason.startswith(("type is", "data.response.concept_id"))
 
 
-def test_given_version_0_when_judged_then_it_is_admitted_as_the_current_version() -> None:
+def test_given_version_0_when_judged_then_it_counts_as_the_current_version() -> None:
     current = event(correct=MISSING, score=1.0, scale=MISSING)
     older = early(event(correct=MISSING, score=1.0))
 
@@ -190,7 +190,7 @@ def test_given_version_0_when_judged_then_it_is_admitted_as_the_current_version(
     assert json.loads(other.entry.fields[b"event"]) == older
 
 
-def test_given_an_unknown_major_version_when_judged_then_nothing_but_the_type_is_told() -> None:
+def test_given_an_unknown_major_version_then_only_its_type_is_told() -> None:
     future = {"specversion": "1.0", "id": "7", "type": "practice.response.recorded.v2", "data": {}}
     verdict = admission().judge(raw(json.dumps(future).encode()))
     assert isinstance(verdict, Rejection)

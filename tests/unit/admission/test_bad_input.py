@@ -46,9 +46,7 @@ NO_EVENT: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("text", "named"), NO_EVENT.values(), ids=NO_EVENT.keys())
-def test_given_no_event_then_it_is_invalid_and_the_reason_says_what_to_publish(
-    text: bytes, named: str
-) -> None:
+def test_given_no_event_then_the_reason_says_what_to_publish(text: bytes, named: str) -> None:
     refusal = refused_text(text)
 
     assert (refusal.code, refusal.field) == (RejectionCode.INVALID, "event")
@@ -60,7 +58,7 @@ def test_given_no_event_then_it_is_invalid_and_the_reason_says_what_to_publish(
     "fields",
     [{}, {b"data": event_json()}, {b"Event": event_json()}, {b"\xff": b""}, {b"x" * 200: b""}],
 )
-def test_given_an_entry_without_the_field_event_then_the_reason_names_its_fields(
+def test_given_an_entry_without_an_event_then_the_reason_lists_its_fields(
     fields: dict[bytes, bytes],
 ) -> None:
     refusal = refused(RawEntry(entry_id(0), fields))

@@ -40,7 +40,7 @@ def record(items: list[Item], scores: list[float]) -> Abilities:
 
 
 @pytest.mark.parametrize("scores", [[1.0] * 10_000, [0.0, 1.0] * 5_000, [0.0, 1.0, 1.0] * 40])
-def test_given_any_length_when_estimated_then_moments_are_those_of_exact_integrals(
+def test_given_any_length_then_moments_are_those_of_exact_integrals(
     scores: list[float],
 ) -> None:
     right = sum(scores)
@@ -65,7 +65,7 @@ def test_given_any_length_when_estimated_then_moments_are_those_of_exact_integra
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_given_all_right_or_all_wrong_when_estimated_then_it_is_finite_and_on_its_side(
+def test_given_all_right_or_all_wrong_then_it_is_finite_on_its_side(
     model: Model,
 ) -> None:
     items = some_items(model, 20)

@@ -117,7 +117,7 @@ def test_given_a_fresh_start_when_help_is_shown_then_no_engine_is_imported(
     assert {status for status, _ in imported.values()} == {0}
 
 
-def test_given_a_fresh_start_when_listing_commands_then_pydantic_stays_away(
+def test_given_a_fresh_start_when_listing_commands_then_pydantic_is_absent(
     imported: dict[str, tuple[int, set[str]]],
 ) -> None:
     # Typer itself imports pydantic as soon as it reads a command's options.

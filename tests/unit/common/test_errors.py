@@ -28,7 +28,7 @@ def test_given_every_error_when_classified_then_exactly_one_branch_decides() -> 
             assert sum(issubclass(member, branch) for branch in BRANCHES) == 1, name
 
 
-def test_given_the_tree_at_the_top_of_the_file_when_compared_then_it_is_the_code() -> None:
+def test_given_the_tree_at_the_top_of_the_file_then_it_matches_the_code() -> None:
     drawn: list[tuple[int, str]] = [
         (match.start(1), match.group(1))
         for line in (errors.__doc__ or "").splitlines()

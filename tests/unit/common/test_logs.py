@@ -28,7 +28,7 @@ def _fail(token: str) -> None:
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_given_an_error_with_a_token_in_a_local_when_logged_then_the_token_is_nowhere(
+def test_given_an_error_with_a_token_in_a_local_then_no_log_has_the_token(
     style: str,
 ) -> None:
     out = io.StringIO()
@@ -41,7 +41,7 @@ def test_given_an_error_with_a_token_in_a_local_when_logged_then_the_token_is_no
     assert _TOKEN not in out.getvalue()
 
 
-def test_given_context_when_a_library_logs_then_the_line_carries_it_as_json() -> None:
+def test_given_context_when_a_library_logs_then_the_line_has_it_as_json() -> None:
     out = io.StringIO()
     configure_logs("INFO", "json", out)
     with structlog.contextvars.bound_contextvars(request_id="req-1"):

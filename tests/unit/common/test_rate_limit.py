@@ -16,7 +16,7 @@ from workers.common.rate_limit import KEPT_WINDOWS, Counts, RateLimit, newest
         ("999999999/hour", 1_795_253_459_999, 1_795_251_600),
     ],
 )
-def test_given_a_limit_when_read_then_it_is_written_alike_and_knows_its_windows(
+def test_given_a_limit_when_read_then_its_text_and_windows_are_kept(
     text: str, moment_ms: int, window: int
 ) -> None:
     limit = RateLimit.parse(text)
@@ -38,7 +38,7 @@ def test_given_something_else_when_read_then_the_error_names_the_remedy(text: st
 
 
 @given(st.lists(st.integers(0, 30), max_size=200))
-def test_given_windows_in_any_order_when_counted_then_kept_and_log_together_are_exact(
+def test_given_windows_in_any_order_then_kept_counts_plus_log_are_exact(
     windows: list[int],
 ) -> None:
     log: dict[int, int] = {}

@@ -50,7 +50,7 @@ async def test_given_a_server_that_is_away_then_waits_double_up_to_the_longest(
     assert len(set(slept)) == 12
 
 
-async def test_given_a_server_that_is_away_then_it_is_said_which_and_why_until_it_answers() -> None:
+async def test_given_an_absent_server_then_retries_name_it_and_the_cause() -> None:
     retrying, away = Retrying(first_s=0.001), True
 
     async def call() -> None:
@@ -97,7 +97,7 @@ def test_given_the_unavailable_then_each_names_its_server() -> None:
     assert servers == {"redis", "ledger", "graph", "keys", "clock"}
 
 
-async def test_given_a_server_that_came_back_when_others_may_still_wait_then_it_is_not_settled(
+async def test_given_a_server_back_while_others_may_wait_then_it_is_not_settled(
     slept: list[float],
 ) -> None:
     now = 100.0

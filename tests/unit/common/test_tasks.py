@@ -21,7 +21,7 @@ async def failing() -> None:
         raise RuntimeError("on the way out")
 
 
-async def test_given_tasks_that_swallow_cancellations_then_they_are_over_all_the_same() -> None:
+async def test_given_tasks_that_swallow_cancellations_then_they_still_end() -> None:
     tasks = [asyncio.create_task(stubborn(times)) for times in (1, 2, 3)]
     tasks += [asyncio.create_task(failing()), asyncio.create_task(asyncio.sleep(0))]
     await asyncio.sleep(0.01)

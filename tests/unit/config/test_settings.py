@@ -22,7 +22,7 @@ EXAMPLE = Path(__file__).parents[3] / ".env.example"
 # The example file
 
 
-def test_given_the_example_when_compared_with_the_settings_then_each_is_in_it_once() -> None:
+def test_given_the_example_when_compared_then_it_has_each_setting_once() -> None:
     names = re.findall(r"^#?\s*([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.MULTILINE)
     # Those of the schedule follow from the kinds of jobs: one of them shows how they are written.
     of_kinds = {f"SCHEDULE_{kind.upper()}" for kind in get_args(JobKind)}
@@ -31,20 +31,20 @@ def test_given_the_example_when_compared_with_the_settings_then_each_is_in_it_on
     assert set(names) & of_kinds
 
 
-def test_given_the_example_as_env_file_when_loaded_then_all_is_as_by_default(
+def test_given_the_example_as_env_file_then_it_loads_as_the_defaults(
     tmp_path: Path,
 ) -> None:
     (tmp_path / ".env").write_text(EXAMPLE.read_text())
     assert load_settings(tmp_path) == Settings(_env_file=None)
 
 
-def test_given_the_example_when_read_then_each_default_is_spelt_out_unless_unset() -> None:
+def test_given_the_example_then_each_default_is_spelt_out_unless_unset() -> None:
     written = dotenv_values(EXAMPLE)
     for name, field in Settings.model_fields.items():
         assert bool(written.get(name.upper())) is (field.default not in (None, ())), name
 
 
-def test_given_the_example_when_read_then_each_setting_stands_under_a_comment() -> None:
+def test_given_the_example_then_each_setting_stands_under_a_comment() -> None:
     lines = EXAMPLE.read_text().splitlines()
     for before, line in pairwise(lines):
         if re.match(r"[A-Z]", line):
@@ -54,7 +54,7 @@ def test_given_the_example_when_read_then_each_setting_stands_under_a_comment() 
 # Layers
 
 
-def test_given_all_layers_when_loaded_then_the_environment_wins_over_the_files(
+def test_given_all_layers_when_loaded_then_the_environment_beats_the_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("BATCH_SIZE=1\nHTTP_PORT=1\nMAX_DELIVERIES=1\nSTREAM_SHARDS=1\n")
@@ -74,7 +74,7 @@ def test_given_all_layers_when_loaded_then_the_environment_wins_over_the_files(
 
 
 @pytest.mark.parametrize("where", ["file", "override", "default"])
-def test_given_an_environment_named_anywhere_when_loaded_then_its_file_is_read(
+def test_given_an_environment_named_anywhere_then_its_file_is_read(
     tmp_path: Path, where: str
 ) -> None:
     name = "development" if where == "default" else "staging"
@@ -150,7 +150,7 @@ def test_given_loaded_settings_when_changed_then_it_is_refused() -> None:
         ("DATABASE_URL", "mysql://host", "begins with postgresql://"),
     ],
 )
-def test_given_a_malformed_setting_when_loaded_then_variable_fault_and_remedy_are_named(
+def test_given_a_malformed_setting_then_name_fault_and_remedy_are_told(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
 ) -> None:
     text = refusal(monkeypatch, {variable: value})
@@ -201,7 +201,7 @@ def test_given_half_of_a_pair_when_loaded_then_the_other_half_is_asked_for(
         {**PRODUCTION, "REDIS_URL": f"redis://:{SECRET}@elsewhere"},
     ],
 )
-def test_given_a_secret_when_anything_is_wrong_then_its_value_is_never_told(
+def test_given_a_secret_and_any_error_then_its_value_is_never_told(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
     assert SECRET not in refusal(monkeypatch, environment)
@@ -232,7 +232,7 @@ def test_given_several_faults_when_loaded_then_all_are_told_at_once(
     assert len(text.splitlines()) == 4
 
 
-def test_given_an_env_file_that_is_no_text_when_loaded_then_the_remedy_is_told(
+def test_given_an_env_file_that_is_no_text_then_the_remedy_is_told(
     tmp_path: Path,
 ) -> None:
     (tmp_path / ".env").write_bytes(b"REDIS_URL=\xff\xfe\n")

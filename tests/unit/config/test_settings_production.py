@@ -16,7 +16,7 @@ def test_given_a_complete_production_when_loaded_then_it_is_accepted(
 
 
 @pytest.mark.parametrize("missing", ["REDIS_URL", "DATABASE_URL", "JWT_MODE"])
-def test_given_production_when_one_unsafe_default_is_left_then_it_alone_is_named(
+def test_given_production_and_one_unsafe_default_then_it_alone_is_named(
     monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     lines = refusal(monkeypatch, {**PRODUCTION, missing: ""}).splitlines()[1:]
@@ -24,7 +24,7 @@ def test_given_production_when_one_unsafe_default_is_left_then_it_alone_is_named
     assert missing in lines[0]
 
 
-def test_given_production_when_nothing_else_is_set_then_each_unsafe_default_is_named(
+def test_given_production_and_nothing_set_then_unsafe_defaults_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = refusal(monkeypatch, {"ENVIRONMENT": "production"})
@@ -79,7 +79,7 @@ def test_given_production_when_nothing_else_is_set_then_each_unsafe_default_is_n
         ({"JWT_MODE": "trust", "JWT_JWKS_URL": "https://issuer.example/jwks.json"}, "JWT_ISSUER"),
     ],
 )
-def test_given_production_when_a_setting_is_unsafe_then_it_alone_is_named_and_no_secret_told(
+def test_given_production_and_one_unsafe_setting_then_only_its_name_shows(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str
 ) -> None:
     text = refusal(monkeypatch, {**PRODUCTION, **changes})
@@ -109,7 +109,7 @@ def test_given_production_when_nobody_else_can_listen_then_it_is_accepted(
     assert load(monkeypatch, {**PRODUCTION, **changes}).environment == "production"
 
 
-def test_given_staging_when_keys_are_fetched_in_plain_text_then_it_is_refused(
+def test_given_staging_when_keys_come_in_plain_text_then_it_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = {"JWT_JWKS_URL": "http://issuer.example/jwks.json"}

@@ -54,7 +54,7 @@ def test_given_keys_when_loaded_then_they_say_the_mode_and_the_algorithms(
         ({"MAX_QUEUE_AGE_S": "59"}, "greater than or equal to 60"),
     ],
 )
-def test_given_settings_of_tokens_that_contradict_each_other_then_the_remedy_is_told(
+def test_given_contradictory_token_settings_then_the_remedy_is_told(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], says: str
 ) -> None:
     assert re.search(says, refusal(monkeypatch, environment))

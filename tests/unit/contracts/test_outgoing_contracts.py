@@ -107,7 +107,7 @@ def read(model: type[BaseModel], candidate: object) -> BaseModel:
 
 
 @pytest.mark.parametrize(("model", "example"), CASES)
-def test_given_a_valid_event_when_read_written_and_read_then_it_is_the_same(
+def test_given_a_valid_event_read_and_written_then_it_is_the_same(
     model: type[CloudEvent[Any]], example: dict[str, Any]
 ) -> None:
     first = read(model, example)
@@ -177,7 +177,7 @@ def test_given_no_finite_ability_when_read_then_it_is_refused(name: str, literal
         MasteryChanged.model_validate_json(text.replace('"PLACE"', literal))
 
 
-def test_given_every_rejection_code_when_asked_then_it_has_the_status_of_the_interface() -> None:
+def test_given_every_rejection_code_then_its_status_matches_the_interface() -> None:
     assert {code.value: code.status for code in RejectionCode} == {
         "invalid": 422,
         "too_large": 413,
@@ -202,7 +202,7 @@ def test_given_a_read_event_when_changed_then_it_is_refused() -> None:
 
 
 @given(st.binary(max_size=100))
-def test_given_any_bytes_when_read_then_nothing_but_a_validation_error_comes(data: bytes) -> None:
+def test_given_any_bytes_when_read_then_only_a_validation_error_is_raised(data: bytes) -> None:
     for model, _ in CASES:
         with pytest.raises(ValidationError):
             model.model_validate_json(data)

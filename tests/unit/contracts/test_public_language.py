@@ -30,7 +30,7 @@ FILES = sorted(Path(contracts.__file__).parent.glob("**/*.py"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_given_a_contract_when_its_imports_are_read_then_none_is_of_the_workers(file: Path) -> None:
+def test_given_a_contract_then_none_of_its_imports_is_of_the_workers(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
@@ -38,9 +38,7 @@ def test_given_a_contract_when_its_imports_are_read_then_none_is_of_the_workers(
         assert not [name for name in names if name.split(".")[0] == "workers"]
 
 
-def test_given_a_publisher_in_python_when_it_imports_contracts_then_nothing_else_is_loaded() -> (
-    None
-):
+def test_given_a_python_publisher_then_contracts_load_nothing_else() -> None:
     code = "import sys, contracts; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
@@ -53,7 +51,7 @@ def test_given_the_public_names_when_listed_then_each_is_there() -> None:
     assert sorted(contracts.__all__) == contracts.__all__
 
 
-def test_given_the_interface_when_compared_then_streams_groups_and_field_are_named_so() -> None:
+def test_given_the_interface_then_streams_groups_and_field_have_its_names() -> None:
     assert (RESPONSES, MASTERY, REJECTED, JOBS, UNLOCKED) == (
         "practice.responses.v1",
         "practice.mastery.v1",

@@ -14,7 +14,7 @@ from tests.support.factories import MISSING, changed, event, event_json, uuid_of
 from tests.support.response_events import accept
 
 
-def test_given_the_example_of_the_interface_when_read_then_all_of_it_is_there() -> None:
+def test_given_the_example_of_the_interface_then_it_is_read_entirely() -> None:
     recorded = ResponseRecorded.model_validate_json(
         """{
           "specversion": "1.0", "id": "01931e4e-7c5e-7b3a-9a67-0242ac120002",
@@ -48,7 +48,7 @@ def test_given_the_example_of_the_interface_when_read_then_all_of_it_is_there() 
     assert (response.response_time_ms, response.attempt, response.hints_used) == (8200, 1, 0)
 
 
-def test_given_only_what_is_required_when_read_then_the_rest_has_its_default() -> None:
+def test_given_only_required_fields_when_read_then_defaults_fill_the_rest() -> None:
     candidate = event(
         session_id=MISSING, scale=MISSING, response_time_ms=MISSING, attempt=MISSING,
         hints_used=MISSING, claim_changes={"role": MISSING, "tenant_id": MISSING},
@@ -111,7 +111,7 @@ def test_given_an_rfc_3339_time_when_read_then_it_is_that_moment_in_utc(
 
 
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)), st.integers(-1439, 1439))  # noqa: DTZ001  # the zone is the second argument
-def test_given_any_moment_and_offset_when_read_then_it_is_kept_to_the_microsecond(
+def test_given_any_moment_and_offset_when_read_then_microseconds_are_kept(
     moment: datetime, offset: int
 ) -> None:
     sign = "-" if offset < 0 else "+"
@@ -120,7 +120,7 @@ def test_given_any_moment_and_offset_when_read_then_it_is_kept_to_the_microsecon
     assert read == moment.replace(tzinfo=UTC) - timedelta(minutes=offset)
 
 
-def test_given_a_uuid_in_upper_case_when_read_then_it_is_the_same_in_lower_case() -> None:
+def test_given_an_upper_case_uuid_then_it_equals_the_lower_case_one() -> None:
     own = uuid_of("x")
     assert accept(event(response_id=own.upper())).data.response.response_id == own
 
@@ -128,7 +128,7 @@ def test_given_a_uuid_in_upper_case_when_read_then_it_is_the_same_in_lower_case(
 @pytest.mark.parametrize(
     "text", ["a", "x" * 128, "é" * 128, "😀" * 128, "a b", "a/b:c", " ", "\u00a0", "ﷺ", '"', "\\"]
 )
-def test_given_any_text_without_control_characters_when_an_id_then_it_is_kept_as_it_is(
+def test_given_text_without_control_characters_as_id_then_it_stays_as_is(
     text: str,
 ) -> None:
     response = accept(event(item_id=text, concept_ids=[text], session_id=text)).data.response
@@ -153,14 +153,14 @@ def test_given_an_unknown_field_when_read_then_it_is_ignored(path: str, value: o
     assert "invented_later" not in accept(candidate).model_dump_json()
 
 
-def test_given_an_unknown_claim_when_read_then_it_is_kept_for_the_tenants_path() -> None:
+def test_given_an_unknown_claim_then_it_is_kept_for_the_path_of_the_tenant() -> None:
     extra = {"app_metadata": {"tenant_id": "t"}}
     assert (accept(event(claim_changes=extra)).data.claims.model_extra or {}).get(
         "app_metadata"
     ) == {"tenant_id": "t"}
 
 
-def test_given_a_field_twice_when_read_then_the_last_counts_as_in_javascript() -> None:
+def test_given_a_field_twice_then_the_last_counts_as_in_javascript() -> None:
     text = event_json().decode().replace('"correct": true', '"correct": true, "correct": false')
     assert ResponseRecorded.model_validate_json(text).data.response.correct is False
 

@@ -204,7 +204,7 @@ def test_given_no_finite_number_when_read_then_its_path_is_named(literal: str, p
         ({"correct": False, "score": 0.5}, "correct is false but score is 0.5"),
     ],
 )
-def test_given_fields_that_disagree_when_read_then_the_response_is_named_with_the_remedy(
+def test_given_fields_that_disagree_then_the_response_is_named_with_remedy(
     changes: dict[str, Any], says: str
 ) -> None:
     text = json.dumps(event(**changes))
@@ -268,13 +268,13 @@ PATHS = sorted({path for path, _ in WRONG})
 
 
 @given(st.binary(max_size=200))
-def test_given_any_bytes_when_read_then_nothing_but_a_validation_error_comes(data: bytes) -> None:
+def test_given_any_bytes_when_read_then_only_a_validation_error_is_raised(data: bytes) -> None:
     with pytest.raises(ValidationError):
         ResponseRecorded.model_validate_json(data)
 
 
 @given(st.lists(st.tuples(st.sampled_from(PATHS), JSON), min_size=1, max_size=3))
-def test_given_any_json_in_any_field_when_read_then_it_is_accepted_or_a_validation_error(
+def test_given_any_json_in_any_field_then_the_worst_is_a_validation_error(
     changes: list[tuple[str, object]],
 ) -> None:
     candidate = event()
@@ -291,7 +291,7 @@ def test_given_any_json_in_any_field_when_read_then_it_is_accepted_or_a_validati
 
 
 @given(st.integers(0, len(event_json()) - 1), st.binary(max_size=3))
-def test_given_a_damaged_event_when_read_then_it_is_accepted_or_a_validation_error(
+def test_given_a_damaged_event_then_it_is_accepted_or_a_validation_error(
     place: int, damage: bytes
 ) -> None:
     text = event_json()

@@ -20,13 +20,13 @@ def _read(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", _CASES, ids=str)
-def test_given_the_shards_that_node_is_tested_with_when_computed_then_they_are_ours(
+def test_given_the_shards_that_node_is_tested_with_then_ours_are_the_same(
     case: dict[str, Any],
 ) -> None:
     assert shard_of(case["tenant_id"], case["student_id"], case["shards"]) == case["shard"]
 
 
-def test_given_the_package_when_read_then_its_version_and_licence_are_the_projects() -> None:
+def test_given_the_package_then_its_version_and_licence_are_ours() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     package, lock = _read("package.json"), _read("package-lock.json")
 
@@ -36,9 +36,7 @@ def test_given_the_package_when_read_then_its_version_and_licence_are_the_projec
     assert (_PACKAGE / "LICENSE").read_text() == (_ROOT / "LICENSE").read_text()
 
 
-def test_given_the_package_when_read_then_users_get_ioredis_alone_and_tests_exact_versions() -> (
-    None
-):
+def test_given_the_package_then_users_get_ioredis_and_tests_exact_versions() -> None:
     package = _read("package.json")
 
     assert "dependencies" not in package

@@ -50,7 +50,7 @@ def test_given_what_is_no_minor_version_when_read_then_the_type_is_wrong(wrong: 
     assert "publish that one" in str(caught.value)
 
 
-def test_given_a_schema_that_is_named_when_read_then_it_is_kept_and_must_be_text() -> None:
+def test_given_a_named_schema_when_read_then_it_is_kept_and_must_be_text() -> None:
     named = event() | {"dataschema": "https://school.example/schemas/response/v1.3.json"}
     assert ResponseRecorded.model_validate_json(text(named)).dataschema == named["dataschema"]
     unfit: tuple[object, ...] = ("", 1, {})
@@ -59,7 +59,7 @@ def test_given_a_schema_that_is_named_when_read_then_it_is_kept_and_must_be_text
             ResponseRecorded.model_validate_json(text(event() | {"dataschema": wrong}))
 
 
-def test_given_an_early_event_when_upcast_then_it_says_the_same_as_the_current_one() -> None:
+def test_given_an_early_event_when_upcast_then_it_equals_the_current_one() -> None:
     made = upcast(text(early(claim_changes={"app_metadata": {"tenant_id": "t"}})))
     should = ResponseRecorded.model_validate_json(
         text(event(scale=MISSING, claim_changes={"app_metadata": {"tenant_id": "t"}}))
@@ -69,7 +69,7 @@ def test_given_an_early_event_when_upcast_then_it_says_the_same_as_the_current_o
 
 
 @pytest.mark.parametrize("correct", [True, False])
-def test_given_fields_that_version_0_did_not_have_when_upcast_then_they_mean_nothing(
+def test_given_fields_unknown_to_version_0_then_upcasting_ignores_them(
     correct: bool,
 ) -> None:
     candidate = early(correct=correct)
@@ -94,7 +94,7 @@ def test_given_fields_that_version_0_did_not_have_when_upcast_then_they_mean_not
         ("id", "no uuid"),
     ],
 )
-def test_given_an_early_event_that_is_wrong_when_upcast_then_its_own_field_is_named(
+def test_given_a_wrong_early_event_when_upcast_then_its_own_field_is_named(
     path: str, value: object
 ) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -119,7 +119,7 @@ _FEW_BYTES = st.binary(max_size=9)
     st.binary(max_size=80)
     | st.builds(lambda a, b: a + b'"type":"' + V0.encode() + b, _FEW_BYTES, _FEW_BYTES)
 )
-def test_given_any_bytes_when_upcast_then_nothing_but_a_validation_error_comes(
+def test_given_any_bytes_when_upcast_then_only_a_validation_error_comes(
     data: bytes,
 ) -> None:
     with pytest.raises(ValidationError):
@@ -137,7 +137,7 @@ def _to_v0(document: Document) -> Document:
     return {**document, "type": V0}
 
 
-def test_given_several_older_versions_when_upcast_then_one_step_follows_the_other() -> None:
+def test_given_several_older_versions_when_upcast_then_steps_run_in_turn() -> None:
     chain = {**UPCASTERS, _Oldest.TYPE: Upcaster(_Oldest, _to_v0)}
     oldest = changed(early(), "type", _Oldest.TYPE)
 
@@ -148,14 +148,14 @@ def test_given_several_older_versions_when_upcast_then_one_step_follows_the_othe
         upcast(text(changed(oldest, "data.response.concept_id", 5)), chain)
 
 
-def test_given_an_upcaster_when_applied_then_what_it_was_given_is_unchanged() -> None:
+def test_given_an_upcaster_when_applied_then_its_input_is_unchanged() -> None:
     given_ = early()
     kept = copy.deepcopy(given_)
     UPCASTERS[V0].upcast(given_)
     assert given_ == kept
 
 
-def test_given_the_registry_when_read_then_each_older_version_is_named_by_its_own_type() -> None:
+def test_given_the_registry_then_each_older_version_is_named_by_its_type() -> None:
     assert {kind: step.model.TYPE for kind, step in UPCASTERS.items()} == {  # type: ignore[attr-defined]  # each event class has it
         V0: ResponseRecordedV0.TYPE
     }

@@ -25,14 +25,14 @@ def by_student(classroom: Classroom) -> dict[str, list[Answer]]:
     return by_student
 
 
-def test_given_a_seed_when_simulated_twice_then_the_same_and_another_differs() -> None:
+def test_given_a_seed_when_simulated_twice_then_only_another_seed_differs() -> None:
     first, again, other = simulate(1, 20), simulate(1, 20), simulate(2, 20)
     assert (first.answers, first.deliveries) == (again.answers, again.deliveries)
     assert np.array_equal(first.known, again.known)
     assert {a.response_id for a in first.answers}.isdisjoint(a.response_id for a in other.answers)
 
 
-def test_given_the_class_when_simulated_then_200_students_answer_some_20_000(
+def test_given_the_class_then_200_students_give_about_20_000_answers(
     classroom: Classroom,
 ) -> None:
     assert len(by_student(classroom)) == 200
@@ -52,7 +52,7 @@ def test_given_answers_when_counted_then_they_are_the_attempts(classroom: Classr
     assert np.array_equal(counted, classroom.attempts)
 
 
-def test_given_times_when_read_then_school_days_and_one_answer_after_the_other(
+def test_given_times_then_answers_follow_each_other_on_school_days(
     classroom: Classroom,
 ) -> None:
     for answers in by_student(classroom).values():
@@ -67,7 +67,7 @@ def test_given_times_when_read_then_school_days_and_one_answer_after_the_other(
             assert len({answer.answered_at.date() for answer in session}) == 1
 
 
-def test_given_the_process_when_many_answer_then_shares_follow_its_parameters() -> None:
+def test_given_the_process_when_many_answer_then_shares_match_parameters() -> None:
     # Nobody learns or slips by chance: what is answered right tells what is known from the start.
     parameters = BktParameters(prior=0.25, learn=0.0, guess=1e-9, slip=1e-9)
     still = simulate(parameters=parameters)
@@ -79,7 +79,7 @@ def test_given_the_process_when_many_answer_then_shares_follow_its_parameters() 
         assert answer.correct == still.known[row[answer.student_id], needed].all()
 
 
-def test_given_classical_parameters_when_practised_then_knowledge_grows_as_they_say(
+def test_given_classical_parameters_when_practised_then_knowledge_follows(
     classroom: Classroom,
 ) -> None:
     expected = 1 - (1 - CLASSICAL.prior) * (1 - CLASSICAL.learn) ** classroom.attempts
@@ -87,7 +87,7 @@ def test_given_classical_parameters_when_practised_then_knowledge_grows_as_they_
     assert abs(float(classroom.known.mean() - expected.mean())) < 4 * error
 
 
-def test_given_deliveries_when_sent_then_each_answer_at_least_once_some_late_some_twice(
+def test_given_deliveries_then_each_answer_comes_and_some_late_or_twice(
     classroom: Classroom,
 ) -> None:
     sent = list(classroom.deliveries)

@@ -75,7 +75,7 @@ def large(students: int, concepts: int, answers: int) -> ReportData:
 
 
 @pytest.mark.parametrize("data", [report_data(), large(900, 60, 20_000)], ids=["small", "large"])
-def test_given_data_when_rendered_then_one_well_formed_page_that_loads_nothing(
+def test_given_data_when_rendered_then_a_well_formed_page_loads_nothing(
     data: ReportData,
 ) -> None:
     html = render_report(data)
@@ -152,7 +152,7 @@ def test_given_truth_when_rendered_then_it_stands_beside_the_estimate() -> None:
     assert "<h3>True knowledge</h3>" not in render_report(report_data())
 
 
-def test_given_nobody_right_or_no_ability_when_rendered_then_dashes_and_no_ability() -> None:
+def test_given_no_right_answer_or_ability_when_rendered_then_dashes_show() -> None:
     data = report_data(
         duration_s=0.0,
         predictions=predictions(score=np.zeros(4)),
@@ -182,7 +182,7 @@ def test_given_data_when_summed_up_then_the_table_has_its_figures() -> None:
         assert expected in text
 
 
-def test_given_a_concept_without_estimates_when_rendered_then_its_row_has_dashes() -> None:
+def test_given_a_concept_without_estimates_then_its_row_has_dashes() -> None:
     data = report_data(predictions=predictions(concept_id=["add", "add", "add", "divide"]))
     row = re.search(r'<tr><th scope="row">divide</th>(.*?)</tr>', render_report(data))
     assert row is not None

@@ -81,7 +81,7 @@ def test_given_the_rules_when_read_then_each_is_whole_and_named_once() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_given_a_rule_when_compared_with_the_metrics_then_each_of_its_names_is_shown(
+def test_given_a_rule_then_the_metrics_show_each_of_its_names(
     rule: dict[str, Any], samples: Samples
 ) -> None:
     expression = rule["expr"]

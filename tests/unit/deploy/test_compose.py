@@ -42,7 +42,7 @@ def services(values: dict[str, str]) -> dict[str, Any]:
     return dict(yaml.safe_load(VARIABLE.sub(fill, COMPOSE))["services"])
 
 
-def test_given_made_secrets_when_compared_then_they_are_all_that_is_required(
+def test_given_made_secrets_then_they_are_all_that_is_required(
     secrets: dict[str, str],
 ) -> None:
     required = {name for name, kind, _ in VARIABLE.findall(COMPOSE) if kind == "?"}
@@ -50,7 +50,7 @@ def test_given_made_secrets_when_compared_then_they_are_all_that_is_required(
     assert len(set(secrets.values())) == len(secrets)
 
 
-def test_given_the_service_key_when_decoded_then_it_is_signed_and_names_the_role(
+def test_given_the_service_key_when_decoded_then_it_is_signed_for_the_role(
     secrets: dict[str, str],
 ) -> None:
     claims = jwt.decode(
@@ -80,7 +80,7 @@ def test_given_its_environment_when_settings_load_then_they_are_whole(
         assert settings.database_url is not None
 
 
-def test_given_the_services_when_read_then_ports_are_on_the_loopback_address(
+def test_given_the_services_then_ports_are_on_the_loopback_address(
     secrets: dict[str, str],
 ) -> None:
     ports = [port for service in services(secrets).values() for port in service.get("ports", [])]
@@ -88,7 +88,7 @@ def test_given_the_services_when_read_then_ports_are_on_the_loopback_address(
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_given_the_services_when_read_then_whoever_is_waited_for_can_say_it_is_healthy(
+def test_given_the_services_then_each_awaited_one_can_report_its_health(
     secrets: dict[str, str],
 ) -> None:
     by_name = services(secrets)
@@ -100,7 +100,7 @@ def test_given_the_services_when_read_then_whoever_is_waited_for_can_say_it_is_h
                 assert "test" in by_name[name]["healthcheck"]
 
 
-def test_given_the_files_that_are_mounted_when_looked_for_then_they_are_there(
+def test_given_the_mounted_files_when_looked_for_then_they_are_there(
     secrets: dict[str, str],
 ) -> None:
     mounts = [

@@ -28,7 +28,7 @@ _PERMISSIVE: Final = re.compile(
 _COPYLEFT: Final = re.compile(r"\b(GPL|AGPL|LGPL|General Public|SSPL|BUSL)", re.IGNORECASE)
 
 
-def test_given_the_lock_when_read_then_each_package_is_of_the_registry_and_has_hashes() -> None:
+def test_given_the_lock_then_packages_are_of_the_registry_and_have_hashes() -> None:
     assert len(FOREIGN) > 50
     for package in FOREIGN:
         assert package["source"] == {"registry": "https://pypi.org/simple"}, package["name"]
@@ -50,7 +50,7 @@ def test_given_the_locks_of_npm_when_read_then_each_package_has_a_hash() -> None
                 assert package.get("resolved", registry).startswith(registry), (lock, name)
 
 
-def test_given_the_dockerfile_when_read_then_it_installs_the_lock_and_is_not_root() -> None:
+def test_given_the_dockerfile_then_it_installs_the_lock_and_is_not_root() -> None:
     text = (ROOT / "Dockerfile").read_text()
     syncs = re.findall(r"uv sync[^\n]*", text)
     assert syncs
@@ -66,9 +66,7 @@ def test_given_pyjwt_when_locked_then_it_has_the_fixes_that_tokens_rely_on() -> 
     assert tuple(map(int, version.split("."))) >= (2, 15, 1)
 
 
-def test_given_the_installed_packages_when_their_licences_are_read_then_all_are_permissive() -> (
-    None
-):
+def test_given_the_installed_packages_then_all_licences_are_permissive() -> None:
     unknown = {}
     for package in FOREIGN:
         try:
@@ -161,7 +159,7 @@ def test_given_no_known_vulnerability_when_audited_then_it_passes() -> None:
     assert "skipped" not in done.stdout
 
 
-def test_given_a_known_vulnerability_when_audited_then_it_fails_and_names_it() -> None:
+def test_given_a_known_vulnerability_then_the_audit_fails_and_names_it() -> None:
     with _vulnerabilities({"pyjwt": "PYSEC-2026-1"}) as service:
         done = _audit(service)
     assert done.returncode != 0, done.stdout
@@ -169,7 +167,7 @@ def test_given_a_known_vulnerability_when_audited_then_it_fails_and_names_it() -
     assert "pyjwt" in done.stdout
 
 
-def test_given_a_service_that_is_away_when_audited_then_it_is_skipped_with_the_reason() -> None:
+def test_given_an_absent_service_then_the_audit_is_skipped_with_the_reason() -> None:
     done = _audit("http://127.0.0.1:9/")
     assert done.returncode == 0, done.stdout
     assert "skipped, the service cannot be reached" in done.stdout

@@ -1,4 +1,4 @@
-"""Documents name files that exist, and the architecture lists each folder."""
+"""Documents name files that exist, folders are listed, files and test names are short."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,8 @@ DOCUMENTS: Final = sorted(
 _PATH: Final = re.compile(
     r"`((?:workers|contracts|supabase|tests|bench|deploy|docs)/[\w./-]*)(?:`|::)"
 )
+
+_TEST: Final = re.compile(r"^ *(?:async )?def (test_\w+)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
@@ -39,3 +41,13 @@ def test_given_a_python_file_of_the_product_then_it_has_350_lines_at_most() -> N
     ]
     long = [file.name for file in product if len(file.read_text("utf-8").splitlines()) > 350]
     assert long == []
+
+
+def test_given_the_tests_then_each_name_has_70_characters_at_most() -> None:
+    names = [
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in _TEST.findall(file.read_text("utf-8"))
+    ]
+    assert len(names) > 1000
+    assert [name for name in names if len(name) > 70] == []

@@ -82,7 +82,7 @@ class _Engine:
 
 
 @pytest.mark.parametrize("away", [0, 1])
-async def test_given_a_job_queued_when_drained_then_its_changes_are_told_and_projected(
+async def test_given_a_queued_job_when_drained_then_changes_go_out_to_the_graph(
     away: int,
 ) -> None:
     flow = _Flow(away=away)
@@ -103,7 +103,7 @@ async def test_given_a_job_queued_when_drained_then_its_changes_are_told_and_pro
     assert flow.order == [*(one_pass[:3] * away), *one_pass, *one_pass]
 
 
-async def test_given_learners_under_others_when_drained_then_they_are_replayed_and_told() -> None:
+async def test_given_learners_under_others_then_a_drain_replays_and_publishes() -> None:
     flow = _Flow(jobs=0, outdated=2)
     streams: Any = [_Stream(flow, name) for name in ("responses", "mastery")]
     worker = Worker(

@@ -25,7 +25,7 @@ from workers.ledger.memory.ledger import MemoryLedger
 from workers.metrics.engine_metrics import EngineMetrics
 
 
-async def test_given_good_and_bad_entries_when_submitted_then_each_ends_as_it_should() -> None:
+async def test_given_good_and_bad_entries_when_submitted_then_each_ends_right() -> None:
     publisher, meter = FakePublisher(*map(entry_id, (0, 1, 20, 21))), EngineMetrics("0")
     work = engine(MemoryLedger(), publisher, meter)
     foreign = raw(event_json("s2", claim_changes={"sub": "s3"}), 21)
@@ -47,7 +47,7 @@ async def test_given_good_and_bad_entries_when_submitted_then_each_ends_as_it_sh
     assert counted(meter, "responses_rejected", code="forbidden") == 1
 
 
-async def test_given_only_bad_entries_when_submitted_then_the_ledger_is_not_asked() -> None:
+async def test_given_only_bad_entries_then_the_ledger_is_not_asked() -> None:
     publisher, ledger = FakePublisher(entry_id(20)), HookedLedger()
     work = engine(ledger, publisher)
 
@@ -57,7 +57,7 @@ async def test_given_only_bad_entries_when_submitted_then_the_ledger_is_not_aske
     assert (ledger.loads, len(publisher.rejected)) == (0, 1)
 
 
-async def test_given_batches_that_overlap_then_versions_are_published_in_their_order() -> None:
+async def test_given_overlapping_batches_then_versions_are_published_in_order() -> None:
     publisher, ledger = FakePublisher(*(e.entry_id for e in GOOD)), HookedLedger()
     work, gate = engine(ledger, publisher), asyncio.Event()
 
@@ -141,7 +141,7 @@ async def test_given_an_entry_on_its_way_then_it_is_not_taken_again() -> None:
     assert publisher.acknowledged == [entry_id(0), entry_id(1)]
 
 
-async def test_given_batches_on_their_way_when_abandoned_then_their_entries_stay_pending() -> None:
+async def test_given_batches_in_flight_when_abandoned_then_entries_stay_pending() -> None:
     publisher, ledger = FakePublisher(entry_id(0), entry_id(1)), HookedLedger()
 
     async def hang(_: Sequence[object]) -> None:
@@ -206,9 +206,7 @@ async def test_given_a_try_alone_when_its_reader_stops_then_the_try_is_finished(
     assert (len(publisher.published), publisher.pending) == (1, set())
 
 
-async def test_given_an_entry_that_waited_when_its_batch_is_on_its_way_then_it_is_not_dropped() -> (
-    None
-):
+async def test_given_a_waiting_entry_with_its_batch_in_flight_then_it_is_kept() -> None:
     publisher, ledger, gate = (
         FakePublisher(*(e.entry_id for e in GOOD)),
         HookedLedger(),

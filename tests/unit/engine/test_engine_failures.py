@@ -27,7 +27,7 @@ from workers.streams.batch import RawEntry
 
 
 @pytest.mark.parametrize("failing", ["ledger", "publisher"])
-async def test_given_what_nothing_will_cure_then_the_engine_says_so_and_acks_nothing(
+async def test_given_an_incurable_failure_then_the_engine_says_so_without_ack(
     failing: str,
 ) -> None:
     publisher, ledger = FakePublisher(entry_id(0)), HookedLedger()
@@ -77,9 +77,7 @@ async def test_given_servers_that_are_away_then_the_engine_waits_and_goes_on() -
     assert (len(publisher.published), len(publisher.rejected), publisher.pending) == (1, 1, set())
 
 
-async def test_given_a_crash_between_commit_and_ack_when_redelivered_then_the_events_are_the_same() -> (  # noqa: E501  # the name says it
-    None
-):
+async def test_given_a_crash_between_commit_and_ack_then_the_events_are_the_same() -> None:
     ledger, lost = HookedLedger(), FakePublisher(entry_id(0), entry_id(1))
     await _record_and_die(engine(ledger, lost), ledger)
     later = FakePublisher(entry_id(5))
@@ -165,7 +163,7 @@ async def test_given_an_entry_that_fails_unexpectedly_then_it_alone_is_poison() 
     assert versions == sorted(versions)
 
 
-async def test_given_an_entry_that_brought_the_process_down_too_often_then_it_is_poison() -> None:
+async def test_given_an_entry_that_often_ended_the_process_then_it_is_poison() -> None:
     publisher, ledger = FakePublisher(entry_id(0)), HookedLedger()
     work = engine(ledger, publisher, tries=FakeTries({entry_id(0): 3}))
 
@@ -194,7 +192,7 @@ async def test_given_a_server_that_is_away_then_the_engine_says_that_it_waits() 
     assert work.waited_for() == {}
 
 
-async def test_given_a_batch_that_fails_after_its_commit_then_the_next_gives_way_to_it() -> None:
+async def test_given_a_batch_that_fails_after_its_commit_then_the_next_yields() -> None:
     publisher, ledger = FakePublisher(*(e.entry_id for e in GOOD)), HookedLedger()
     work, failures = engine(ledger, publisher), iter([RuntimeError("answer lost")])
 
@@ -214,7 +212,7 @@ async def test_given_a_batch_that_fails_after_its_commit_then_the_next_gives_way
     assert len(versions) == 12
 
 
-async def test_given_records_of_acceptance_that_are_not_ours_then_the_engine_stops() -> None:
+async def test_given_foreign_records_of_acceptance_then_the_engine_stops() -> None:
     publisher = FakePublisher(entry_id(0))
     work = engine(MemoryLedger(), publisher)
 

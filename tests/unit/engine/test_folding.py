@@ -42,7 +42,7 @@ async def turns_while_folding(tasks: list[FoldTask]) -> int:
     return turns
 
 
-async def test_given_many_answers_to_replay_when_folded_then_others_have_their_turn(
+async def test_given_many_answers_to_replay_when_folded_then_others_get_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(folding, "_REPLAYED_AT_ONCE", 10)
@@ -66,7 +66,7 @@ async def test_given_nothing_to_replay_when_folded_then_it_is_in_one_go(
     assert await turns_while_folding(tasks) == 0
 
 
-async def test_given_an_activation_when_the_next_batch_is_recorded_then_it_is_folded_in_turns(
+async def test_given_an_activation_then_the_next_batch_is_folded_in_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     memory = MemoryLedger()

@@ -59,7 +59,7 @@ async def test_given_commits_when_asked_then_the_answer_is_that_of_a_load(
                 assert (known.kept, known.responses) == (real.kept, real.responses)
 
 
-async def test_given_a_late_response_or_other_parameters_when_asked_then_it_is_unknown() -> None:
+async def test_given_a_late_response_or_other_parameters_then_it_is_unknown() -> None:
     ledger, cache = MemoryLedger(), LearnerCache()
     await commit(ledger, cache, [answer(5)])
 
@@ -110,7 +110,7 @@ async def test_given_a_repeat_of_a_known_learner_then_its_events_are_the_same() 
     assert len((await stored(ledger.inner, key_of())).log) == 1
 
 
-async def test_given_another_worker_in_between_then_the_stale_state_is_a_conflict() -> None:
+async def test_given_another_worker_between_then_the_stale_state_conflicts() -> None:
     ledger = HookedLedger()
     work, other = recorder(ledger), recorder(ledger.inner)
     await record(work, [admitted(number=1)])

@@ -40,9 +40,7 @@ async def assert_state(ledger: AuditLedger, *applied: Admitted) -> None:
     assert not list(differences(learner, replay(list(log.values()), PARAMETERS), PARAMETERS))
 
 
-async def test_given_new_responses_when_recorded_then_each_publishes_one_event_per_concept() -> (
-    None
-):
+async def test_given_new_responses_then_each_publishes_one_event_per_concept() -> None:
     ledger, meter = MemoryLedger(), EngineMetrics("0")
     second = admitted("s1", 2, concept_ids=["a", "b"])
     other = admitted("s2", 2, entry=3)
@@ -91,7 +89,7 @@ async def test_given_a_late_response_when_recorded_then_it_tells_what_is_current
     assert counted(meter, "responses_late") == 1
 
 
-async def test_given_a_repeat_in_the_batch_when_recorded_then_the_first_entry_owns_it() -> None:
+async def test_given_a_repeat_in_the_batch_then_the_first_entry_owns_it() -> None:
     ledger, meter = MemoryLedger(), EngineMetrics("0")
     entries = [admitted(number=1, entry=n) for n in (5, 6, 7)]
 
@@ -104,7 +102,7 @@ async def test_given_a_repeat_in_the_batch_when_recorded_then_the_first_entry_ow
     assert counted(meter, "responses_duplicate") == 2
 
 
-async def test_given_a_repeat_in_a_later_batch_when_recorded_then_it_publishes_nothing() -> None:
+async def test_given_a_repeat_in_a_later_batch_then_it_publishes_nothing() -> None:
     ledger, meter = MemoryLedger(), EngineMetrics("0")
     work = recorder(ledger, meter)
     await record(work, [admitted(number=1, entry=5)])
@@ -118,7 +116,7 @@ async def test_given_a_repeat_in_a_later_batch_when_recorded_then_it_publishes_n
     assert counted(meter, "responses_duplicate") == 1
 
 
-async def test_given_the_owner_again_when_recorded_then_it_publishes_the_stored_outcome() -> None:
+async def test_given_the_owner_again_then_it_publishes_the_stored_outcome() -> None:
     ledger = MemoryLedger()
     entries = [admitted(number=n, concept_ids=["a", f"c{n}"]) for n in (1, 2)]
     first = by_entry(await record(recorder(ledger), entries))
@@ -132,7 +130,7 @@ async def test_given_the_owner_again_when_recorded_then_it_publishes_the_stored_
         assert events_of(again[name]) == events_of(result)
 
 
-async def test_given_the_owner_behind_a_repeat_in_one_batch_then_the_owner_publishes() -> None:
+async def test_given_the_owner_behind_its_repeat_in_a_batch_then_it_publishes() -> None:
     # Two workers died: one held entry 3 unread, the other had applied the response from entry 5.
     ledger = MemoryLedger()
     owner, repeat = admitted(number=1, entry=5), admitted(number=1, entry=3)
@@ -177,7 +175,7 @@ async def test_given_a_known_response_with_another_content_then_it_is_a_conflict
 
 
 @pytest.mark.parametrize("known_before", [True, False])
-async def test_given_a_response_id_twice_in_a_batch_with_other_content_then_the_other_is_refused(
+async def test_given_a_response_id_twice_with_other_content_then_one_is_refused(
     known_before: bool,
 ) -> None:
     ledger = MemoryLedger()
@@ -211,7 +209,7 @@ async def test_given_the_concepts_in_another_order_then_it_is_a_repeat() -> None
     assert "with another item_id, scale:" in refusal_of(refused).reason
 
 
-async def test_given_another_worker_in_between_when_recorded_then_it_is_folded_again() -> None:
+async def test_given_another_worker_in_between_then_it_is_folded_again() -> None:
     ledger, meter = HookedLedger(), EngineMetrics("0")
     mine = [admitted("s1", 2), admitted("s1", 5, entry=5), admitted("s2", 6, entry=6)]
     theirs = [admitted("s1", 3, entry=13), admitted("s1", 9, entry=19)]
@@ -234,7 +232,7 @@ async def test_given_another_worker_in_between_when_recorded_then_it_is_folded_a
     assert all(len(result.events) == 1 and result.version for result in results.values())
 
 
-async def test_given_a_known_response_beside_a_new_one_in_conflict_then_each_ends_once() -> None:
+async def test_given_a_known_and_a_new_response_in_conflict_then_each_ends_once() -> None:
     ledger = HookedLedger()
     known, new = admitted(number=1), admitted(number=4)
     await record(recorder(ledger.inner), [known])
@@ -252,9 +250,7 @@ async def test_given_a_known_response_beside_a_new_one_in_conflict_then_each_end
     await assert_state(ledger.inner, known, new, admitted(number=6))
 
 
-async def test_given_the_same_response_committed_by_another_in_between_then_only_it_publishes() -> (
-    None
-):
+async def test_given_a_response_another_worker_commits_then_only_that_publishes() -> None:
     ledger = HookedLedger()
     theirs = iter([admitted(number=1, entry=30)])
 
@@ -270,7 +266,7 @@ async def test_given_the_same_response_committed_by_another_in_between_then_only
     assert refusal_of(results[entry_id(6)]).code is RejectionCode.CONFLICT
 
 
-async def test_given_one_student_id_in_two_tenants_then_responses_of_one_id_stay_apart() -> None:
+async def test_given_one_student_id_in_two_tenants_then_responses_stay_apart() -> None:
     ledger = MemoryLedger()
     entries = [admitted(number=1), admitted(number=1, entry=2, tenant_id="other", correct=False)]
 
@@ -283,7 +279,7 @@ async def test_given_one_student_id_in_two_tenants_then_responses_of_one_id_stay
     await assert_state(ledger, entries[1])
 
 
-async def test_given_a_batch_then_each_learner_is_asked_for_once_with_each_response_once() -> None:
+async def test_given_a_batch_then_learners_and_responses_are_asked_for_once() -> None:
     ledger = HookedLedger()
     asked: list[Touched] = []
 

@@ -41,7 +41,7 @@ async def test_given_a_ledger_that_is_away_then_it_is_waited_for(when: str) -> N
 
 
 @pytest.mark.parametrize("when", ["before_load", "before_commit"])
-async def test_given_a_ledger_that_refuses_then_it_is_told_and_nothing_tried_again(
+async def test_given_a_ledger_that_refuses_then_it_is_reported_and_not_retried(
     when: str,
 ) -> None:
     ledger = HookedLedger()

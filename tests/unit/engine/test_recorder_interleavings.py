@@ -108,7 +108,7 @@ def _admitted(student: str, response: Response, number: int) -> Admitted:
 
 @settings(max_examples=examples(150))
 @given(streams(), st.integers(0, 2**32), st.sampled_from((0.0, 0.1, 0.4)))
-def test_given_any_interleaving_when_all_is_acknowledged_then_state_and_events_are_right(
+def test_given_any_interleaving_with_all_acked_then_state_and_events_hold(
     entries: list[Admitted], seed: int, crashes: float
 ) -> None:
     trial = Trial(entries, seed, crashes)

@@ -63,7 +63,7 @@ def delegated(entry: Admitted) -> Admitted:
 OVER = RejectionCode.RATE_LIMITED
 
 
-async def test_given_more_than_the_limit_when_recorded_then_the_first_entries_count() -> None:
+async def test_given_more_than_the_limit_then_the_first_entries_count() -> None:
     ledger = MemoryLedger()
     # The later their entries, the earlier they were answered: entries decide, not answers.
     batch = [admitted(number=9 - n, entry=n) for n in range(5)]
@@ -81,9 +81,7 @@ async def test_given_more_than_the_limit_when_recorded_then_the_first_entries_co
     assert stored.kept == stored.windows == {START_MS // 1000: 3}
 
 
-async def test_given_the_next_window_or_a_redriven_entry_when_recorded_then_it_counts_there() -> (
-    None
-):
+async def test_given_the_next_window_or_a_redriven_entry_then_it_counts_there() -> None:
     work = limited(MemoryLedger(), most=1)
     await record(work, [admitted(number=0)])
     late = admitted(number=1, entry=61)
@@ -94,7 +92,7 @@ async def test_given_the_next_window_or_a_redriven_entry_when_recorded_then_it_c
     assert codes(await record(work, [admitted(number=3, entry=62)])) == [OVER]
 
 
-async def test_given_repeats_of_known_responses_when_recorded_then_they_count_nothing() -> None:
+async def test_given_repeats_of_known_responses_then_they_count_nothing() -> None:
     work = limited(MemoryLedger(), most=2)
     await record(work, [admitted(number=0)])
 
@@ -104,7 +102,7 @@ async def test_given_repeats_of_known_responses_when_recorded_then_they_count_no
     assert codes(results) == [None] * 6
 
 
-async def test_given_a_delegated_role_when_recorded_then_it_is_exempt_and_counts_nothing() -> None:
+async def test_given_a_delegated_role_then_it_is_exempt_and_counts_nothing() -> None:
     ledger = MemoryLedger()
     work = limited(ledger, most=1)
 
@@ -116,9 +114,7 @@ async def test_given_a_delegated_role_when_recorded_then_it_is_exempt_and_counts
     assert stored.windows == {START_MS // 1000: 1}
 
 
-async def test_given_two_entries_of_one_response_when_the_first_is_over_then_the_next_counts() -> (
-    None
-):
+async def test_given_a_response_twice_and_the_first_over_then_the_next_counts() -> None:
     ledger = MemoryLedger()
     work = limited(ledger, most=1)
     batch = [
@@ -134,7 +130,7 @@ async def test_given_two_entries_of_one_response_when_the_first_is_over_then_the
     assert len(by_entry(results)[entry_id(70)].events) == 1
 
 
-async def test_given_another_worker_that_takes_the_room_then_exactly_so_many_count() -> None:
+async def test_given_another_worker_that_takes_room_then_exactly_the_rest_counts() -> None:
     ledger = MemoryLedger()
     hooked = HookedLedger(ledger)
     others: list[Settled] = []
@@ -160,7 +156,7 @@ async def test_given_another_worker_that_takes_the_room_then_exactly_so_many_cou
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_given_many_workers_and_redeliveries_when_recorded_then_each_window_has_its_number(
+async def test_given_workers_and_redeliveries_then_each_window_has_its_number(
     seed: int,
 ) -> None:
     draw = random.Random(seed)
@@ -220,7 +216,7 @@ async def test_given_an_erasure_in_between_when_recorded_then_it_ends_as_nothing
     assert hooked.commits == 1
 
 
-async def test_given_an_erased_learner_when_entries_come_then_only_the_later_count() -> None:
+async def test_given_an_erased_learner_then_only_later_entries_count() -> None:
     ledger = MemoryLedger()
     await ledger.erase(key_of(), START_MS + 5000, refuse=False)
     batch = [
@@ -239,7 +235,7 @@ async def test_given_an_erased_learner_when_entries_come_then_only_the_later_cou
     assert {row.concept_id for row in stored.concepts} == {"after", "fractions.add"}
 
 
-async def test_given_a_refused_learner_when_something_comes_later_then_it_is_forbidden() -> None:
+async def test_given_a_refused_learner_then_later_entries_are_forbidden() -> None:
     ledger = MemoryLedger()
     await ledger.erase(key_of(), START_MS + 5000, refuse=True)
 

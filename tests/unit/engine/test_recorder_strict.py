@@ -130,7 +130,7 @@ async def test_given_an_import_when_the_event_comes_again_then_it_counts() -> No
     assert len(result.events) == 1
 
 
-async def test_given_a_response_that_is_recorded_when_it_comes_again_then_it_is_as_before() -> None:
+async def test_given_a_recorded_response_that_comes_again_then_it_is_as_before() -> None:
     ledger = _Ledger()
     entry = admitted(number=0, item_id="q1", concept_ids=["a"])
     (first,) = await record(recorder(ledger), [entry])
@@ -159,7 +159,7 @@ async def test_given_a_ledger_that_is_away_when_recorded_then_it_is_waited_for()
         )
 
 
-async def test_given_more_names_than_are_kept_when_recorded_then_all_are_asked_for_anew() -> None:
+async def test_given_more_names_than_are_kept_then_all_are_asked_for_anew() -> None:
     ledger = _Ledger()
     await ledger.register("a", "q1", "q2")
     work = strict(ledger, most=2)

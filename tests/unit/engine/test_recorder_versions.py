@@ -96,7 +96,7 @@ def published(results: list[Settled]) -> int:
     return sum(result.recorded is not None for result in results)
 
 
-async def test_given_an_activation_nobody_noticed_when_recorded_then_it_is_under_the_new() -> None:
+async def test_given_an_unnoticed_activation_then_the_response_is_under_the_new() -> None:
     office = Office()
     worker = office.worker()
     await worker.record(admitted("s1", 0), admitted("s1", 1))
@@ -112,9 +112,7 @@ async def test_given_an_activation_nobody_noticed_when_recorded_then_it_is_under
     await office.assert_all_under(version)
 
 
-async def test_given_parameters_with_a_covariance_when_recorded_then_no_concept_is_told_twice() -> (
-    None
-):
+async def test_given_parameters_with_covariance_then_no_concept_comes_twice() -> None:
     office = Office()
     worker = office.worker()
     await worker.record(admitted("s1", 0), admitted("s1", 1))
@@ -128,7 +126,7 @@ async def test_given_parameters_with_a_covariance_when_recorded_then_no_concept_
     )
 
 
-async def test_given_an_activation_after_the_load_when_committed_then_all_is_folded_again() -> None:
+async def test_given_an_activation_after_the_load_then_all_is_folded_again() -> None:
     office = Office()
     worker = office.worker()
     await worker.record(admitted("s1", 0))
@@ -147,7 +145,7 @@ async def test_given_an_activation_after_the_load_when_committed_then_all_is_fol
     await office.assert_all_under(version)
 
 
-async def test_given_a_worker_that_has_not_noticed_then_it_cant_take_a_learner_back() -> None:
+async def test_given_a_worker_unaware_of_the_version_then_no_learner_goes_back() -> None:
     office = Office()
     fast, slow = office.worker(), office.worker()
     await slow.record(admitted("s1", 0))
@@ -162,7 +160,7 @@ async def test_given_a_worker_that_has_not_noticed_then_it_cant_take_a_learner_b
     await office.assert_all_under(version)
 
 
-async def test_given_a_rate_and_an_activation_in_between_then_what_is_over_is_refused() -> None:
+async def test_given_a_rate_and_an_activation_in_between_then_excess_is_refused() -> None:
     office = Office()
     worker = office.worker(RateLimit(2, "minute"))
     version = await office.store()
@@ -194,7 +192,7 @@ async def test_given_a_version_that_cant_be_read_when_recorded_then_it_says_why(
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_given_workers_replays_and_activations_at_once_then_the_last_version_is_of_all(
+async def test_given_workers_and_activations_at_once_then_the_last_version_wins(
     seed: int,
 ) -> None:
     draw = random.Random(seed)

@@ -153,7 +153,7 @@ async def test_given_one_learner_too_slow_then_all_others_go_on() -> None:
     assert publisher.pending == set()
 
 
-async def test_given_a_learner_set_aside_whose_entry_fails_then_it_alone_is_poison() -> None:
+async def test_given_a_failing_entry_set_aside_then_it_alone_is_poison() -> None:
     work, ledger, publisher = await prepared()
     good, bad = entry("long", 1, 30), entry("long", 50, 31)
 
@@ -175,7 +175,7 @@ async def test_given_a_learner_set_aside_whose_entry_fails_then_it_alone_is_pois
     assert len(await log_of(ledger, "long")) == 20
 
 
-async def test_given_a_stream_that_another_worker_reads_then_its_learners_are_forgotten() -> None:
+async def test_given_a_stream_handed_over_then_its_learners_are_forgotten() -> None:
     work, _, publisher = await prepared()
     await submit(work, entry("long", 1, 30))
 
@@ -196,7 +196,7 @@ async def test_given_any_page_then_the_state_is_the_replay(most_answers: int) ->
     assert len(await log_of(ledger, "long")) == 21
 
 
-async def test_given_an_erasure_under_way_then_the_learner_waits_and_others_go_on() -> None:
+async def test_given_an_erasure_under_way_then_only_its_learner_waits() -> None:
     work, ledger, publisher = await prepared(most_answers=100)
     publisher.published.clear()
     ledger.inner._erasures[key_of("long")] = Erasure(0, refuse=False, unfinished=True)

@@ -91,14 +91,14 @@ def test_given_any_length_when_estimated_then_it_equals_exact_quadrature(respons
 
 
 @given(st.integers(0, 100_000), st.floats(0.0, 1.0))
-def test_given_partial_credit_when_estimated_then_it_equals_exact_quadrature(
+def test_given_partial_credit_when_estimated_then_it_equals_quadrature(
     responses: int, share: float
 ) -> None:
     close(AbilityState(responses, responses * share))
 
 
 @given(st.integers(0, 100_000), st.integers(0, 100_000), st.integers(1, 1024))
-def test_given_right_and_wrong_swapped_when_estimated_then_theta_is_mirrored(
+def test_given_right_and_wrong_swapped_then_theta_is_mirrored(
     responses: int, whole: int, parts: int
 ) -> None:
     score = min(whole + parts / 1024.0, float(responses))
@@ -109,7 +109,7 @@ def test_given_right_and_wrong_swapped_when_estimated_then_theta_is_mirrored(
     assert error[0] == error[1]
 
 
-def test_given_all_right_when_there_are_more_then_theta_rises_and_is_finite() -> None:
+def test_given_all_right_and_more_answers_then_theta_rises_and_is_finite() -> None:
     theta, error = estimate_many(np.geomspace(1.0, 1e9, 200), np.geomspace(1.0, 1e9, 200))
     assert np.isfinite([theta, error]).all()
     assert (np.diff(theta) > 0).all()
@@ -125,12 +125,12 @@ def test_given_more_right_answers_when_estimated_then_theta_is_higher(
 
 
 @given(st.lists(st.tuples(st.integers(0, 100_000), st.floats(0.0, 1.0)), min_size=1, max_size=30))
-def test_given_many_states_when_estimated_together_then_the_bits_are_those_of_one_by_one(
+def test_given_many_states_together_then_the_bits_are_those_of_one_by_one(
     cases: list[tuple[int, float]],
 ) -> None:
     states = [AbilityState(n, n * share) for n, share in cases]
     assert estimates([*states, *states]) == [estimates([state])[0] for state in states] * 2
 
 
-def test_given_answers_when_counted_then_number_and_sum_are_the_whole_state() -> None:
+def test_given_answers_then_number_and_sum_are_the_whole_state() -> None:
     assert AbilityState().after(1.0).after(0.25).after(0.0) == AbilityState(3, 1.25)

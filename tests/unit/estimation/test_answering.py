@@ -55,7 +55,7 @@ def moments(item: ItemParameters, mean: float, variance: float, score: float) ->
 @pytest.mark.parametrize("mean", [-1.0, 0.0, 1.0])
 @pytest.mark.parametrize("variance", [0.1, 0.4, 1.0])
 @pytest.mark.parametrize("score", [0.0, 1.0])
-def test_given_any_item_when_answered_then_the_posterior_is_that_of_quadrature(
+def test_given_any_item_when_answered_then_the_posterior_equals_quadrature(
     item: ItemParameters, mean: float, variance: float, score: float
 ) -> None:
     seen = evidence(item, mean, variance, score)
@@ -68,7 +68,7 @@ def test_given_any_item_when_answered_then_the_posterior_is_that_of_quadrature(
 
 
 @given(item_parameters(), st.floats(-50.0, 50.0), st.floats(1e-6, 100.0), scores())
-def test_given_any_answer_then_ability_keeps_a_positive_variance_and_finite_mean(
+def test_given_any_answer_then_variance_is_above_0_and_the_mean_finite(
     item: ItemParameters, mean: float, variance: float, score: float
 ) -> None:
     seen = evidence(item, mean, variance, score)
@@ -78,7 +78,7 @@ def test_given_any_answer_then_ability_keeps_a_positive_variance_and_finite_mean
 
 
 @pytest.mark.parametrize("steps", ["graded", "partial_credit"])
-def test_given_steps_when_ability_rises_then_chances_sum_to_1_and_credit_rises(
+def test_given_steps_then_chances_sum_to_1_and_credit_rises_with_ability(
     steps: Any,
 ) -> None:
     item = ItemParameters(0.0, 1.4, thresholds=(-1.0, 0.0, 2.0), steps=steps)
@@ -92,7 +92,7 @@ def test_given_steps_when_ability_rises_then_chances_sum_to_1_and_credit_rises(
 
 @settings(max_examples=40)
 @given(calibrated_parameters(), st.sampled_from([0.0, 1.0, 0.5]), st.integers(1, 60))
-def test_given_a_record_all_of_one_kind_then_all_numbers_stay_finite_and_inside(
+def test_given_a_record_of_one_kind_then_numbers_stay_finite_and_in_range(
     parameters: Parameters, score: float, length: int
 ) -> None:
     learner = Learner()
@@ -111,7 +111,7 @@ def test_given_a_record_all_of_one_kind_then_all_numbers_stay_finite_and_inside(
     assert 0.0 < estimate.standard_error < 100.0
 
 
-def test_given_all_wrong_or_all_right_on_a_bank_then_ability_has_their_sign() -> None:
+def test_given_all_wrong_or_all_right_on_a_bank_then_ability_has_that_sign() -> None:
     items = {f"q{k}": ItemParameters(k / 10 - 2, 1.5) for k in range(40)}
     parameters = Parameters(items=items, any_scale=ScaleParameters())
     by_score = {}
@@ -124,7 +124,7 @@ def test_given_all_wrong_or_all_right_on_a_bank_then_ability_has_their_sign() ->
     assert 2.0 < by_score[1.0] < 6.0
 
 
-def test_given_concepts_that_deviate_when_answered_then_each_takes_its_share() -> None:
+def test_given_concepts_with_offsets_then_each_takes_its_share() -> None:
     parameters = Parameters(
         any_scale=ScaleParameters(
             variance=1.0, walk=0.01, concept_offset=ConceptOffset(0.4, 0.02, 0.03)
@@ -165,7 +165,7 @@ def test_given_items_and_concepts_never_seen_then_their_means_stand_in() -> None
     assert expected["scale"].probability_correct == evidence(mean, 0.0, 1.0, 1.0).probability
 
 
-def test_given_an_items_own_guess_and_slip_then_they_take_the_concepts_place() -> None:
+def test_given_guess_and_slip_of_an_item_then_they_outrank_the_concept() -> None:
     own = replace(BktParameters(0.25, 0.1, 0.2, 0.1), guess=0.4, slip=0.05)
     parameters = Parameters(items={"q": ItemParameters(guess=0.4, slip=0.05)})
     for score in (0.0, 0.5, 1.0):
@@ -176,7 +176,7 @@ def test_given_an_items_own_guess_and_slip_then_they_take_the_concepts_place() -
         assert learner.concepts == expected.concepts
 
 
-def test_given_days_without_an_answer_when_knowledge_decays_then_less_is_expected() -> None:
+def test_given_days_without_answers_then_decay_lowers_what_is_expected() -> None:
     parameters = Parameters(default=BktParameters(0.5, 0.1, 0.2, 0.1, decay_per_day=0.1))
     learner = Learner()
     apply(learner, answer(0), parameters)
@@ -215,7 +215,7 @@ def test_given_days_without_an_answer_when_knowledge_decays_then_less_is_expecte
         (ScaleParameters, {"predicts": True, "prediction": PredictionWeights()}, "only one"),
     ],
 )
-def test_given_parameters_out_of_range_when_made_then_they_are_refused_by_name(
+def test_given_parameters_out_of_range_then_they_are_refused_by_name(
     make: Any, changes: dict[str, Any], said: str
 ) -> None:
     valid: dict[Any, dict[str, Any]] = {
@@ -225,7 +225,7 @@ def test_given_parameters_out_of_range_when_made_then_they_are_refused_by_name(
         make(**{**valid.get(make, {}), **changes})
 
 
-def test_given_simulated_learners_then_95_percent_intervals_hold_most_true_abilities() -> None:
+def test_given_simulated_learners_then_95_percent_intervals_hold_the_truth() -> None:
     draw = np.random.default_rng(1)
     items = {
         f"q{k}": ItemParameters(draw.normal(), float(draw.uniform(0.6, 1.5))) for k in range(30)

@@ -35,7 +35,7 @@ def exact(parameters: BktParameters) -> oracle.Bkt:
     return oracle.Bkt.of_floats(p.prior, p.learn, p.guess, p.slip, p.forget)
 
 
-def test_given_the_classical_prior_when_nothing_is_answered_then_mastery_is_a_quarter() -> None:
+def test_given_the_classical_prior_and_no_answer_then_mastery_is_a_quarter() -> None:
     assert probability(*CLASSICAL.prior_odds) == 0.25
     assert answer_probabilities(0.25, CLASSICAL, None)[0] == pytest.approx(
         0.25 * 0.9 + 0.75 * 0.2, abs=1e-16
@@ -53,7 +53,7 @@ def test_given_the_classical_prior_when_nothing_is_answered_then_mastery_is_a_qu
         (0.5, 0.28),
     ],
 )
-def test_given_the_prior_when_one_answer_comes_then_mastery_is_the_hand_computed(
+def test_given_the_prior_and_one_answer_then_mastery_is_the_hand_computed(
     score: float, expected: float
 ) -> None:
     assert probability(*after(CLASSICAL.prior_odds, CLASSICAL, score)) == pytest.approx(
@@ -61,7 +61,7 @@ def test_given_the_prior_when_one_answer_comes_then_mastery_is_the_hand_computed
     )
 
 
-def test_given_100000_right_answers_when_as_many_wrong_follow_then_mastery_is_exact() -> None:
+def test_given_100000_right_and_100000_wrong_then_mastery_is_exact() -> None:
     odds = CLASSICAL.prior_odds
     chain = oracle.Chain(oracle.CLASSICAL.prior, 1 - oracle.CLASSICAL.prior)
     worst = Decimal(0)
@@ -86,7 +86,7 @@ def test_given_100000_right_answers_when_as_many_wrong_follow_then_mastery_is_ex
     assert lowest < 0.2
 
 
-def test_given_a_frozen_float_replay_when_compared_then_ours_comes_down_and_it_does_not() -> None:
+def test_given_a_frozen_float_replay_then_ours_comes_down_and_it_does_not() -> None:
     """The trap that this representation is there for."""
     p = 0.25
     for _ in range(60):
@@ -100,7 +100,7 @@ def test_given_a_frozen_float_replay_when_compared_then_ours_comes_down_and_it_d
     assert ours < 0.12
 
 
-def test_given_no_learning_when_always_wrong_then_knowing_never_quite_vanishes() -> None:
+def test_given_no_learning_and_all_wrong_then_knowing_never_quite_vanishes() -> None:
     parameters = BktParameters(prior=0.5, learn=0.0, guess=0.2, slip=0.1)
     odds = after(parameters.prior_odds, parameters, *[0.0] * 20_000)
     assert probability(*odds) == 0.0
@@ -110,7 +110,7 @@ def test_given_no_learning_when_always_wrong_then_knowing_never_quite_vanishes()
 
 
 @given(bkt_parameters(), st.lists(scores(), max_size=40))
-def test_given_any_parameters_when_answers_come_then_mastery_is_the_exact_one(
+def test_given_any_parameters_and_answers_then_mastery_is_the_exact_one(
     parameters: BktParameters, answers: list[float]
 ) -> None:
     bkt = exact(parameters)
@@ -142,7 +142,7 @@ def _odds(odds: Odds) -> Decimal:
         max_size=12,
     )
 )
-def test_given_many_learners_when_updated_together_then_the_bits_are_those_of_one_by_one(
+def test_given_many_learners_together_then_the_bits_are_as_one_by_one(
     cases: list[tuple[BktParameters, float, float, int]],
 ) -> None:
     answered = [(p, likelihood_ratio(p, s), m, e) for p, s, m, e in cases]
@@ -158,7 +158,7 @@ def test_given_many_learners_when_updated_together_then_the_bits_are_those_of_on
 
 
 @given(bkt_parameters(), st.floats(0.5, 1, exclude_max=True), st.integers(-50, 50))
-def test_given_any_state_when_the_answer_is_better_then_mastery_is_no_lower(
+def test_given_any_state_and_a_better_answer_then_mastery_is_no_lower(
     parameters: BktParameters, mantissa: float, exponent: int
 ) -> None:
     if parameters.learn + parameters.forget > 1:

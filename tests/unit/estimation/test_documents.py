@@ -18,7 +18,7 @@ from workers.estimation.parameters import Parameters
 
 @settings(max_examples=40)
 @given(calibrated_parameters())
-def test_given_any_parameters_when_written_and_read_then_they_are_the_same_to_the_last_bit(
+def test_given_any_parameters_written_and_read_then_every_bit_is_the_same(
     parameters: Parameters,
 ) -> None:
     assert parameters_of(json.loads(json.dumps(parameters_document(parameters)))) == parameters

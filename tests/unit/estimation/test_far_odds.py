@@ -77,7 +77,7 @@ def test_given_odds_of_any_size_when_moved_then_the_gradient_is_exact(
 
 
 @given(mantissas, exponents, chances)
-def test_given_odds_of_any_size_when_time_passes_then_the_gradient_is_exact(
+def test_given_odds_of_any_size_as_time_passes_then_the_gradient_is_exact(
     mantissa: float, exponent: int, lost: float
 ) -> None:
     (gradient,) = gradient_of_loss((1.0,), (mantissa, exponent), lost)
@@ -87,7 +87,7 @@ def test_given_odds_of_any_size_when_time_passes_then_the_gradient_is_exact(
 
 @pytest.mark.parametrize("covariance", [(), ((0.1, 0.0, 0.0, 0.0, 0.0), *((0.0,) * 5,) * 4)])
 @pytest.mark.parametrize("decay", [1e-9, 0.05, 1_000.0])
-def test_given_500_right_answers_when_a_day_passes_then_the_next_one_applies(
+def test_given_500_right_answers_and_a_day_then_the_next_answer_applies(
     decay: float, covariance: tuple[tuple[float, ...], ...]
 ) -> None:
     model = BktParameters(0.25, 0.1, 0.2, 0.1, decay_per_day=decay, covariance=covariance)

@@ -130,7 +130,7 @@ def deliveries(draw: st.DrawFn) -> list[list[Response]]:
 
 
 @given(deliveries(), bkt_parameters())
-def test_given_any_arrival_when_folded_then_the_state_is_the_replay_to_the_last_bit(
+def test_given_any_arrival_then_the_state_is_the_replay_to_the_last_bit(
     batches: list[list[Response]], bkt: BktParameters
 ) -> None:
     parameters = Parameters(default=bkt)
@@ -153,7 +153,7 @@ def test_given_snapshots_when_folded_in_any_order_then_all_are_replays(
 
 
 @given(deliveries(), calibrated_parameters())
-def test_given_calibrated_parameters_when_folded_in_any_order_then_the_state_is_the_replay(
+def test_given_calibrated_parameters_in_any_order_then_state_is_the_replay(
     batches: list[list[Response]], parameters: Parameters
 ) -> None:
     ledger = DictLedger(parameters)
@@ -167,7 +167,7 @@ def test_given_calibrated_parameters_when_folded_in_any_order_then_the_state_is_
 
 
 @given(deliveries(), calibrated_parameters())
-def test_given_calibrated_parameters_when_folded_then_each_answer_is_predicted_from_those_before(
+def test_given_calibrated_parameters_then_earlier_answers_predict_each_one(
     batches: list[list[Response]], parameters: Parameters
 ) -> None:
     ledger = DictLedger(parameters)
@@ -193,7 +193,7 @@ def test_given_calibrated_parameters_when_folded_then_each_answer_is_predicted_f
 
 
 @given(deliveries(), st.lists(bkt_parameters(), min_size=1, max_size=3), st.data())
-def test_given_new_parameters_in_between_when_folded_then_the_state_is_the_replay_under_the_last(
+def test_given_new_parameters_in_between_then_the_replay_is_under_the_last(
     batches: list[list[Response]], versions: list[BktParameters], data: st.DataObject
 ) -> None:
     known = [Parameters(version=n, default=bkt) for n, bkt in enumerate(versions, 1)]
@@ -234,7 +234,7 @@ def test_given_any_arrival_when_folded_then_the_state_is_the_oracles(
 
 
 @given(deliveries(), bkt_parameters())
-def test_given_any_arrival_when_folded_then_each_outcome_tells_what_was_current_after_its_commit(
+def test_given_any_arrival_then_outcomes_tell_values_after_their_commit(
     batches: list[list[Response]], bkt: BktParameters
 ) -> None:
     ledger = DictLedger(Parameters(default=bkt))
@@ -276,7 +276,7 @@ def test_given_any_arrival_when_folded_then_each_outcome_tells_what_was_current_
 
 
 @given(deliveries(), bkt_parameters(), st.floats(0.05, 0.95))
-def test_given_any_arrival_when_folded_then_outcomes_make_one_unbroken_chain(
+def test_given_any_arrival_then_outcomes_make_one_unbroken_chain(
     batches: list[list[Response]], bkt: BktParameters, threshold: float
 ) -> None:
     parameters = Parameters(mastery_threshold=threshold, default=bkt)
@@ -307,7 +307,7 @@ def test_given_any_arrival_when_folded_then_outcomes_make_one_unbroken_chain(
 
 
 @given(deliveries())
-def test_given_any_batch_when_folded_then_it_names_the_newest_answer_of_whatever_changed(
+def test_given_any_batch_then_it_names_the_newest_answer_of_each_change(
     batches: list[list[Response]],
 ) -> None:
     ledger = DictLedger()

@@ -12,7 +12,7 @@ CLASSICAL = Parameters()
 KEY = LearnerKey("school-7", "student-42")
 
 
-def test_given_a_first_answer_when_folded_then_the_outcome_is_the_hand_computed() -> None:
+def test_given_a_first_answer_then_the_outcome_is_the_hand_computed() -> None:
     (folded,) = fold([FoldTask(KEY, Learner(), [answer(0, session="s")])], CLASSICAL)
     ((change,), ability, session, version, probability) = folded.outcomes[0]
     assert probability == change.probability_correct
@@ -27,7 +27,7 @@ def test_given_a_first_answer_when_folded_then_the_outcome_is_the_hand_computed(
     assert version == 1
 
 
-def test_given_right_then_wrong_answers_when_folded_then_mastered_and_lapsed_come_once() -> None:
+def test_given_right_then_wrong_answers_then_mastered_and_lapsed_come_once() -> None:
     log = [answer(k, score=1.0 if k < 6 else 0.0) for k in range(12)]
     (folded,) = fold([FoldTask(KEY, Learner(), log)], CLASSICAL)
     transitions = [outcome.concepts[0].transition for outcome in folded.outcomes]
@@ -40,20 +40,20 @@ def test_given_right_then_wrong_answers_when_folded_then_mastered_and_lapsed_com
             assert masteries[at] < 0.95 <= masteries[at - 1]
 
 
-def test_given_mastery_exactly_at_the_threshold_when_folded_then_it_counts_as_mastered() -> None:
+def test_given_mastery_exactly_at_the_threshold_then_it_counts_as_mastered() -> None:
     (folded,) = fold([FoldTask(KEY, Learner(), [answer(0)])], CLASSICAL)
     reached = folded.outcomes[0].concepts[0].mastery
     (again,) = fold([FoldTask(KEY, Learner(), [answer(0)])], Parameters(mastery_threshold=reached))
     assert again.outcomes[0].concepts[0].transition == "mastered"
 
 
-def test_given_a_late_answer_without_the_log_when_folded_then_it_is_refused() -> None:
+def test_given_a_late_answer_without_the_log_then_it_is_refused() -> None:
     learner = replay([answer(5)], CLASSICAL)
     with pytest.raises(ValueError, match="has to be replayed"):
         fold([FoldTask(KEY, learner, [answer(3)])], CLASSICAL)
 
 
-def test_given_a_wrong_stored_value_when_a_late_answer_comes_then_its_repair_is_told() -> None:
+def test_given_a_wrong_stored_value_and_a_late_answer_then_repair_is_told() -> None:
     log = [answer(1, concepts=["a"]), answer(3, concepts=["b"])]
     stored = replay(log, CLASSICAL)
     stored.concepts["a"] = stored.concepts["a"]._replace(mantissa=0.5, exponent=0)

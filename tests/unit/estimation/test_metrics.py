@@ -24,7 +24,7 @@ def array(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 @given(cases)
-def test_given_ties_when_auc_then_it_is_the_share_of_pairs_won_with_ties_half(
+def test_given_ties_then_auc_is_the_share_of_pairs_won_plus_half_the_ties(
     drawn: list[tuple[int, int]],
 ) -> None:
     right = [p for outcome, p in drawn if outcome]
@@ -37,7 +37,7 @@ def test_given_ties_when_auc_then_it_is_the_share_of_pairs_won_with_ties_half(
     assert area == pytest.approx(won / (len(right) * len(wrong)), abs=1e-12)
 
 
-def test_given_partial_credit_when_auc_then_a_score_of_one_half_counts_as_right() -> None:
+def test_given_partial_credit_then_auc_counts_a_score_of_one_half_as_right() -> None:
     assert auc(array(0.5, 0.4), array(0.9, 0.1)) == 1.0
 
 
@@ -46,7 +46,7 @@ def test_given_known_values_when_log_loss_then_mean_cross_entropy_in_nats() -> N
     assert log_loss(array(1, 0, 0.25), array(0.8, 0.3, 0.5)) == pytest.approx(expected, abs=1e-15)
 
 
-def test_given_certainty_when_it_comes_true_then_it_costs_nothing_and_else_is_infinite() -> None:
+def test_given_certainty_then_the_loss_is_nothing_or_infinite() -> None:
     assert log_loss(array(1, 0), array(1, 0)) == 0.0
     assert log_loss(array(1, 1), array(0, 1)) == math.inf
 
@@ -56,7 +56,7 @@ def test_given_known_values_when_brier_then_mean_square_and_rmse_its_root() -> N
     assert rmse(array(1, 0), array(0.8, 0.4)) == pytest.approx(math.sqrt(0.1))
 
 
-def test_given_edges_of_bins_when_binned_then_each_is_closed_below_and_one_is_in_the_last() -> None:
+def test_given_edges_of_bins_then_bins_close_below_and_the_last_above_too() -> None:
     bins = calibration_bins(array(1, 0, 1, 1), array(0.0, 0.5, 0.55, 1.0))
     assert bins.size.tolist() == [1, 0, 0, 0, 0, 2, 0, 0, 0, 1]
     assert bins.prediction[5] == pytest.approx(0.525)

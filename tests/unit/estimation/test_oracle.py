@@ -22,7 +22,7 @@ def test_given_one_answer_when_replayed_then_mastery_is_the_hand_computed(
 
 
 @pytest.mark.parametrize(("responses", "score"), [(0, 0.0), (1, 1.0), (12, 7.5), (2000, 1999.25)])
-def test_given_answers_when_estimated_then_ability_is_that_of_other_arithmetic(
+def test_given_answers_then_ability_equals_that_of_other_arithmetic(
     responses: int, score: float
 ) -> None:
     with mpmath.workdps(40):
@@ -43,7 +43,7 @@ def test_given_answers_when_estimated_then_ability_is_that_of_other_arithmetic(
         assert abs(mpmath.mpf(str(standard_error)) - error) < mpmath.mpf("1e-20")
 
 
-def test_given_mastery_by_other_arithmetic_when_replayed_then_it_is_the_same() -> None:
+def test_given_mastery_by_other_arithmetic_then_the_replay_is_the_same() -> None:
     log = learner_log(60, seed=5, concepts=1)
     with mpmath.workdps(70):
         p, learn, guess, slip = (mpmath.mpf(k) / 100 for k in (25, 10, 20, 10))
@@ -70,7 +70,7 @@ def _as_datetime(us: int) -> datetime:
         lambda row: {**row, "response_id": UUID(row["response_id"])},
     ],
 )
-def test_given_rows_of_any_source_when_replayed_repeated_and_reversed_then_it_is_the_same(
+def test_given_rows_of_any_source_in_any_order_then_the_replay_is_the_same(
     convert: Any,
 ) -> None:
     plain = rows(learner_log(30))

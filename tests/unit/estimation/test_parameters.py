@@ -16,7 +16,7 @@ VALID: dict[str, Any] = {"prior": 0.25, "learn": 0.1, "guess": 0.2, "slip": 0.1,
 OUTSIDE = (-0.1, 1.0, 1.1, math.nan, math.inf, -math.inf, 5e-324, LEAST / 2)
 
 
-def test_given_the_classical_parameters_when_read_then_they_are_the_published_ones() -> None:
+def test_given_the_classical_parameters_then_they_are_the_published_ones() -> None:
     assert BktParameters(**VALID) == CLASSICAL
     assert Parameters().mastery_threshold == 0.95
     assert Parameters().of_concept("any") == CLASSICAL
@@ -36,7 +36,7 @@ def test_given_certainty_from_the_start_when_made_then_it_is_refused(name: str) 
 
 
 @pytest.mark.parametrize(("guess", "slip"), [(0.5, 0.5), (0.9, 0.2)])
-def test_given_guess_and_slip_that_turn_evidence_round_when_made_then_they_are_refused(
+def test_given_guess_and_slip_that_invert_evidence_then_they_are_refused(
     guess: float, slip: float
 ) -> None:
     with pytest.raises(ValueError, match=r"guess \+ slip must be below 1"):
@@ -52,7 +52,7 @@ def test_given_guess_and_slip_that_turn_evidence_round_when_made_then_they_are_r
         ({"mastery_threshold": math.nan}, "mastery_threshold"),
     ],
 )
-def test_given_a_version_or_threshold_out_of_range_when_made_then_it_is_refused_by_name(
+def test_given_a_bad_version_or_threshold_then_it_is_refused_by_name(
     changes: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"^{name} must"):
@@ -63,7 +63,7 @@ def test_given_a_version_or_threshold_out_of_range_when_made_then_it_is_refused_
 @pytest.mark.parametrize("learn", [0.0, LEAST, 1 - 2**-53])
 @pytest.mark.parametrize("forget", [0.0, LEAST, 1 - 2**-53])
 @pytest.mark.parametrize(("guess", "slip"), [(LEAST, LEAST), (LEAST, 1 - 2**-53), (0.9, LEAST)])
-def test_given_extreme_parameters_when_answers_come_then_mastery_stays_a_probability(
+def test_given_extreme_parameters_then_mastery_stays_a_probability(
     prior: float, learn: float, forget: float, guess: float, slip: float
 ) -> None:
     parameters = Parameters(default=BktParameters(prior, learn, guess, slip, forget))

@@ -21,7 +21,7 @@ from workers.estimation.scales import ScaleParameters
 
 
 @given(scores(), st.floats(0.001, 0.999))
-def test_given_an_answer_then_its_surprise_is_log_likelihood_less_its_expectation(
+def test_given_an_answer_then_surprise_is_log_likelihood_minus_expectation(
     score: float, p: float
 ) -> None:
     answer = surprise_of(score, p)
@@ -45,7 +45,7 @@ def test_given_an_answer_that_was_certain_then_its_surprise_is_finite(
 
 
 @given(logs(), calibrated_parameters())
-def test_given_any_log_then_surprises_add_up_on_calibrated_scales_and_on_no_others(
+def test_given_any_log_then_surprises_add_up_on_calibrated_scales_only(
     log: list[Response], parameters: Parameters
 ) -> None:
     learner = Learner()
@@ -99,12 +99,12 @@ def fits(odd: bool, learners: int = 400 if THOROUGH else 150, answers: int = 60)
     return fits_of_learners
 
 
-def test_given_learners_who_answer_as_predicted_then_their_fit_is_near_a_standard_normal() -> None:
+def test_given_learners_as_predicted_then_fit_is_near_a_standard_normal() -> None:
     values = np.array(fits(odd=False))
     assert abs(values.mean()) < 0.2
     assert 0.85 < values.std() < 1.15
     assert (values < UNUSUAL).mean() < 0.015
 
 
-def test_given_learners_who_guess_whatever_the_question_then_nearly_all_are_unusual() -> None:
+def test_given_learners_who_always_guess_then_nearly_all_are_unusual() -> None:
     assert (np.array(fits(odd=True)) < UNUSUAL).mean() > 0.95

@@ -19,7 +19,7 @@ CLASSICAL = Parameters()
 
 
 @given(st.lists(logs(max_size=12), max_size=8), bkt_parameters())
-def test_given_any_logs_when_replayed_wide_then_the_bits_are_those_of_one_by_one(
+def test_given_any_logs_when_replayed_wide_then_bits_are_as_one_by_one(
     many: list[list[Response]], bkt: BktParameters
 ) -> None:
     parameters = Parameters(version=3, default=bkt)
@@ -31,7 +31,7 @@ def test_given_any_logs_when_replayed_wide_then_the_bits_are_those_of_one_by_one
 
 
 @pytest.mark.parametrize("learners", [0, 1, 2, 200])
-def test_given_few_or_many_learners_when_replayed_then_the_bits_are_the_same(learners: int) -> None:
+def test_given_few_or_many_learners_then_the_replay_has_the_same_bits(learners: int) -> None:
     many = [learner_log(5 + seed % 30, seed) for seed in range(learners)]
     many[1:1] = [[]] if learners else []
     assert replay_many(many, CLASSICAL) == [replay(log, CLASSICAL) for log in many]
@@ -51,7 +51,7 @@ def test_given_an_empty_log_when_replayed_then_it_is_a_new_learner() -> None:
     assert replay_many([[], []], CLASSICAL) == [Learner(), Learner()]
 
 
-def test_given_long_mixed_logs_when_replayed_wide_then_the_state_is_the_oracles() -> None:
+def test_given_long_mixed_logs_when_replayed_wide_then_the_oracle_agrees() -> None:
     many = [learner_log(400, seed, concepts=5) for seed in range(40)]
     for log, state in zip(many, replay_many(many, CLASSICAL), strict=True):
         truth = oracle.replay(rows(log))
@@ -61,7 +61,7 @@ def test_given_long_mixed_logs_when_replayed_wide_then_the_state_is_the_oracles(
             assert state.concepts[concept].attempts == truth.concepts[concept].attempts
 
 
-def test_given_many_right_answers_when_replayed_wide_then_wrong_ones_still_bring_it_down() -> None:
+def test_given_many_right_answers_then_wrong_ones_still_bring_it_down() -> None:
     # Odds of 2^2000 are beyond a float's range already.
     right = 20_000 if THOROUGH else 1_000
     log = [answer(k, score=1.0) for k in range(right)]

@@ -31,7 +31,7 @@ def test_given_every_interval_taken_when_thinned_then_few_stay_and_near(interval
         assert later - earlier <= 2 * EVERY + distance
 
 
-def test_given_a_replay_when_it_ends_then_snapshots_stand_at_whole_intervals() -> None:
+def test_given_a_replay_then_snapshots_stand_at_whole_intervals() -> None:
     taker = SnapshotTaker(EVERY - 2)
     learner = Learner()
     for number in range(2 * EVERY):

@@ -59,7 +59,7 @@ def test_given_answers_then_the_gradient_is_that_of_differences(
     assert gradient == pytest.approx(differences, rel=1e-6, abs=1e-8)
 
 
-def test_given_an_items_own_guess_then_the_gradient_takes_it_as_the_concepts_moved() -> None:
+def test_given_an_item_with_its_own_guess_then_the_gradient_takes_that() -> None:
     items = {f"item-{k}": ItemParameters(guess=0.1 + k / 50, slip=0.2) for k in range(7)}
     (first,) = log_of([1.0])
     state = unseen("c", under(BKT, items))
@@ -82,7 +82,7 @@ def test_given_a_covariance_then_the_interval_is_that_of_the_delta_method() -> N
     )
 
 
-def test_given_no_covariance_or_a_state_from_before_it_then_there_is_no_interval() -> None:
+def test_given_no_covariance_or_an_older_state_then_there_is_no_interval() -> None:
     bare = replace(BKT, covariance=())
     log = log_of([1.0, 0.0, 1.0])
     learner = replay(log[:2], under(bare))
@@ -96,7 +96,7 @@ def test_given_no_covariance_or_a_state_from_before_it_then_there_is_no_interval
     assert mastery_interval(with_one, bare) is None
 
 
-def test_given_a_covariance_when_many_are_replayed_then_bits_are_those_of_one_by_one() -> None:
+def test_given_a_covariance_and_many_replays_then_bits_are_as_one_by_one() -> None:
     many = [log_of([float((k * n) % 3 > 0) for k in range(n)]) for n in range(1, 40)]
     assert replay_many(many, under(BKT)) == [replay(log, under(BKT)) for log in many]
     assert all(
@@ -111,7 +111,7 @@ def test_given_a_covariance_when_many_are_replayed_then_bits_are_those_of_one_by
     st.sampled_from([0.0, 1.0, 0.5]),
     st.integers(0, 80),
 )
-def test_given_any_parameters_and_answers_then_intervals_are_never_nonsense(
+def test_given_any_parameters_and_answers_then_intervals_are_sensible(
     parameters: Parameters, log: list[Response], score: float, more: int
 ) -> None:
     learner = replay(log, parameters)
@@ -130,7 +130,7 @@ def test_given_any_parameters_and_answers_then_intervals_are_never_nonsense(
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
-def test_given_thousands_of_answers_alike_then_the_interval_holds_and_others_still_move_it(
+def test_given_countless_equal_answers_then_the_interval_holds_and_adapts(
     score: float,
 ) -> None:
     log = log_of([score] * 2_000, step_s=1)
@@ -149,7 +149,7 @@ def test_given_thousands_of_answers_alike_then_the_interval_holds_and_others_sti
     assert all(map(math.isfinite, after))
 
 
-def test_given_a_gradient_too_large_to_square_then_nothing_is_known_of_mastery() -> None:
+def test_given_a_gradient_too_large_to_square_then_mastery_is_unknown() -> None:
     state = ConceptState(0.5, 1, 3, 0, gradient=(1e200, 0.0, 0.0, 0.0, 0.0))
     low, high = mastery_interval(state, BKT) or (1.0, 0.0)
     assert low < 1e-80

@@ -17,7 +17,7 @@ from workers.graph.changes import (
 )
 
 
-def test_given_an_event_when_its_changes_are_asked_for_then_each_relationship_is_there() -> None:
+def test_given_an_event_then_its_changes_include_each_relationship() -> None:
     event = mastery_data(version=6)
 
     assert changes_of([event]) == [
@@ -47,7 +47,7 @@ def test_given_no_events_then_nothing_changes() -> None:
     assert changes_of([]) == []
 
 
-def test_given_a_late_response_then_the_newest_answer_on_the_concept_counts() -> None:
+def test_given_a_late_response_then_the_newest_answer_on_a_concept_counts() -> None:
     newest_answer = START + timedelta(days=3)
     event = mastery_data(answered_at=START, last_answered_at=newest_answer)
 
@@ -57,7 +57,7 @@ def test_given_a_late_response_then_the_newest_answer_on_the_concept_counts() ->
     assert mastery.answered_at == newest_answer
 
 
-def test_given_several_versions_of_a_relationship_then_only_the_newest_stays() -> None:
+def test_given_versions_of_one_relationship_then_only_the_newest_stays() -> None:
     events = [mastery_data(version=v) for v in (3, 7, 5)]
 
     versions = [
@@ -83,7 +83,7 @@ def test_given_any_order_of_events_then_the_changes_come_in_one_order() -> None:
 
 
 @given(histories(), st.randoms(use_true_random=False), st.integers(1, 5))
-def test_given_any_order_batches_and_repeats_when_merged_then_the_graph_is_that_of_the_order(
+def test_given_any_order_batches_and_repeats_then_the_graph_is_as_in_order(
     history: list[MasteryData], draw: random.Random, batch: int
 ) -> None:
     in_order, shuffled = DictGraph(), DictGraph()
@@ -99,7 +99,7 @@ def test_given_any_order_batches_and_repeats_when_merged_then_the_graph_is_that_
 
 
 @given(histories())
-def test_given_changes_when_the_newest_are_taken_twice_then_nothing_more_happens(
+def test_given_changes_when_the_newest_are_taken_twice_then_none_is_added(
     history: list[MasteryData],
 ) -> None:
     changes = changes_of(history)

@@ -27,7 +27,7 @@ def test_given_our_constraints_under_any_name_then_none_is_missing(kind: str) ->
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_given_a_label_without_its_constraint_then_it_is_named_with_the_remedy(label: str) -> None:
+def test_given_a_label_without_its_constraint_then_it_is_named_with_remedy(label: str) -> None:
     rows = [row for row in OURS if row["labelsOrTypes"] != [label]]
 
     (sentence,) = missing([*rows, _constraint(label, "UNIQUENESS", "id")])
@@ -52,7 +52,7 @@ def test_given_a_label_without_its_constraint_then_it_is_named_with_the_remedy(l
         ("ATTENDED", "RELATIONSHIP_PROPERTY_EXISTENCE", ["since"]),
     ],
 )
-def test_given_a_constraint_that_refuses_our_merges_then_it_is_named_with_the_remedy(
+def test_given_a_constraint_that_refuses_our_merges_then_remedy_is_named(
     owner: str, kind: str, properties: list[str]
 ) -> None:
     (sentence,) = foreign([*OURS, _constraint(owner, kind, *properties)])

@@ -147,7 +147,7 @@ def test_given_an_answer_that_passes_then_the_graph_is_unavailable(code: str) ->
         ("Neo.DatabaseError.Schema.ConstraintCreationFailed", "mastery check"),
     ],
 )
-def test_given_an_answer_that_stays_then_the_graph_refuses_and_names_the_remedy(
+def test_given_a_lasting_error_then_the_graph_refuses_and_names_the_remedy(
     code: str, remedy: str
 ) -> None:
     ours = failure(_answered(code))

@@ -62,9 +62,7 @@ class _Graph:
         return
 
 
-async def test_given_an_invalid_and_a_poisonous_event_when_projected_then_both_are_rejected() -> (
-    None
-):
+async def test_given_an_invalid_and_a_poisonous_event_then_both_are_rejected() -> None:
     redis = EmbeddedRedis()
     client = redis.client()
     first = mastery_changed("student-1").model_copy(

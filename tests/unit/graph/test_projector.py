@@ -57,7 +57,7 @@ async def test_given_an_empty_batch_when_projected_then_the_graph_is_left_alone(
     assert graph.merged == []
 
 
-async def test_given_a_graph_that_is_away_when_projected_then_the_caller_hears_of_it() -> None:
+async def test_given_an_absent_graph_when_projected_then_the_caller_hears_of_it() -> None:
     away = GraphUnavailable("gone")
 
     with pytest.raises(GraphUnavailable) as raised:

@@ -31,7 +31,7 @@ def test_given_every_cypher_file_then_each_is_named_in_the_code() -> None:
 
 
 @pytest.mark.parametrize(("name", "count"), [("constraints", 4), ("tables", 11)])
-def test_given_a_script_then_each_statement_stands_alone_and_may_be_repeated(
+def test_given_a_script_then_statements_stand_alone_and_may_be_repeated(
     name: str, count: int
 ) -> None:
     statements = script(name)
@@ -48,7 +48,7 @@ def test_given_an_unknown_name_then_it_says_so() -> None:
         statement("no_such_statement")
 
 
-def test_given_several_versions_when_merged_then_each_relationship_has_one_row() -> None:
+def test_given_several_versions_merged_then_each_relationship_has_one_row() -> None:
     changes = [
         change
         for version in (2, 9, 4)
@@ -79,7 +79,7 @@ def test_given_several_versions_when_merged_then_each_relationship_has_one_row()
     ]
 
 
-def test_given_ids_that_recur_when_merged_then_each_node_has_one_row_in_order() -> None:
+def test_given_recurring_ids_then_each_node_has_one_row_in_order() -> None:
     events = [
         mastery_data(student, concept, tenant_id=tenant)
         for tenant in ("t2", "t1")

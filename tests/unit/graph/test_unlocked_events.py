@@ -13,9 +13,7 @@ NOTED = Unlocked(
 )
 
 
-def test_given_a_cause_without_names_when_told_then_the_event_has_none_and_the_entrys_time() -> (
-    None
-):
+def test_given_a_cause_without_names_then_its_event_has_only_entry_time() -> None:
     told = ConceptUnlocked.model_validate_json(
         unlocked_event(NOTED, CAUSE, RawEntry("1795000000123-0", {}))
     )
@@ -25,7 +23,7 @@ def test_given_a_cause_without_names_when_told_then_the_event_has_none_and_the_e
     assert to_us(told.time) == 1_795_000_000_123_000
 
 
-def test_given_the_same_learner_and_concept_when_told_then_the_id_is_the_same() -> None:
+def test_given_the_same_learner_and_concept_then_the_event_id_is_the_same() -> None:
     entry = RawEntry("1795000000123-0", {})
     others = [NOTED._replace(version=9, unlocked_by="b"), NOTED._replace(concept_id="d")]
 

@@ -73,7 +73,7 @@ async def _assert_unavailable(uri: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["bolt", "neo4j"])
 @pytest.mark.parametrize("handler", [_silent, _http, _hanging_up])
-async def test_given_a_server_that_does_not_speak_when_used_then_the_graph_is_unavailable(
+async def test_given_a_silent_server_when_used_then_the_graph_is_unavailable(
     scheme: str, handler: _Handler
 ) -> None:
     async with _listening(handler) as address:
@@ -90,13 +90,13 @@ async def test_given_an_unknown_host_when_used_then_the_graph_is_unavailable() -
     await _assert_unavailable("bolt://no-such-host.invalid:7687")
 
 
-async def test_given_a_plain_server_when_tls_is_wanted_then_the_graph_is_unavailable() -> None:
+async def test_given_a_plain_server_and_tls_wanted_then_the_graph_is_unavailable() -> None:
     async with _listening(_hanging_up) as address:
         await _assert_unavailable(f"bolt+s://{address}")
 
 
 @pytest.mark.parametrize("uri", ["redis://127.0.0.1:1", "nonsense", ""])
-async def test_given_a_uri_that_is_none_then_the_graph_refuses_and_names_the_setting(
+async def test_given_an_invalid_uri_then_the_graph_refuses_and_names_the_setting(
     uri: str,
 ) -> None:
     with pytest.raises(GraphRefused, match="NEO4J_URI"):

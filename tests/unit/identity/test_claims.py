@@ -84,7 +84,7 @@ def test_given_a_date_that_is_no_finite_number_then_it_is_refused(claim: str, va
         ("exp", 1e300, True),
     ],
 )
-def test_given_a_token_then_it_is_judged_when_its_entry_came_with_a_minute_of_leeway(
+def test_given_a_token_then_it_is_judged_by_entry_time_with_leeway(
     claim: str, after_s: float, fine: bool
 ) -> None:
     changes = {claim: START_S + after_s}
@@ -94,7 +94,7 @@ def test_given_a_token_then_it_is_judged_when_its_entry_came_with_a_minute_of_le
         assert unauthenticated(changes).field == f"data.claims.{claim}"
 
 
-def test_given_an_entry_that_waited_for_days_then_its_token_counts_as_when_it_came() -> None:
+def test_given_an_entry_that_waited_days_then_its_token_counts_as_it_came() -> None:
     # The worker's own clock says nothing: the token expired long before this test runs, or after.
     assert isinstance(judge({"exp": START_S + 1}), Admitted)
     assert isinstance(judge({"iat": START_S, "nbf": START_S}), Admitted)
@@ -122,7 +122,7 @@ def test_given_one_audience_or_several_then_ours_must_be_among_them(
 
 
 @pytest.mark.parametrize("audience", [[""] * 65, [5], ["authenticated", None], ""])
-def test_given_an_audience_of_another_shape_then_it_is_refused_under_its_own_name(
+def test_given_an_audience_of_another_shape_then_it_is_refused_by_its_name(
     audience: Any,
 ) -> None:
     assert unauthenticated({"aud": audience}).field == "data.claims.aud"
@@ -211,7 +211,7 @@ def test_given_another_students_answer_then_it_is_forbidden(role: Any) -> None:
         assert part in verdict.refusal.reason
 
 
-def test_given_a_delegated_role_then_it_may_report_for_students_of_its_tenant() -> None:
+def test_given_a_delegated_role_then_it_reports_for_students_of_its_tenant() -> None:
     assert tenant_of({"sub": "gateway", "role": "service_role", "tenant_id": "t9"}) == "t9"
 
 

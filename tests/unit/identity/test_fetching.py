@@ -61,7 +61,7 @@ async def test_given_an_answer_without_keys_then_it_is_an_outage(body: bytes, sa
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 500, 503])
-async def test_given_a_bad_status_then_it_is_an_outage_and_no_redirect_is_followed(
+async def test_given_a_bad_status_then_it_is_an_outage_and_redirects_are_ignored(
     status: int,
 ) -> None:
     with KeyServer(SigningKey("forged")) as other, KeyServer(ES256) as server:

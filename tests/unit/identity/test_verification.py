@@ -45,7 +45,7 @@ def test_given_verification_without_a_key_then_it_is_never_taken_for_trust() -> 
         build_verification(settings, NOWHERE, "me")
 
 
-async def test_given_a_bearer_without_keys_of_an_issuer_then_what_is_unknown_stays_so(
+async def test_given_a_bearer_and_no_keys_of_its_issuer_then_it_stays_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def now(_: Redis) -> int:

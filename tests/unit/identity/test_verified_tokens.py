@@ -138,7 +138,7 @@ def test_given_an_unknown_key_then_the_entry_waits_since_it_was_added() -> None:
     assert unauthenticated(event, keys=keys_of(ES256, fetched_ms=LATER_MS))
 
 
-def test_given_an_id_of_a_moment_to_come_then_the_entry_does_not_wait_for_that() -> None:
+def test_given_an_id_from_the_future_then_the_entry_does_not_wait_for_it() -> None:
     claims = token_claims(exp=NOW_MS // 1000 + 10_000_000)
     event = token_event(claims, SigningKey("new").sign(claims))
     far = NOW_MS + 1_000_000_000
@@ -154,7 +154,7 @@ def test_given_an_id_of_a_moment_to_come_then_the_entry_does_not_wait_for_that()
 
 
 @pytest.mark.parametrize(("age_s", "good"), [(604_800, True), (604_801, False)])
-def test_given_an_entry_that_waited_for_long_then_it_is_refused_in_either_mode(
+def test_given_an_entry_that_waited_for_long_then_either_mode_refuses_it(
     age_s: int, good: bool
 ) -> None:
     claims = token_claims()

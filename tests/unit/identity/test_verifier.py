@@ -41,7 +41,7 @@ def test_given_a_token_of_a_known_key_when_verified_then_it_says_who_it_is(
     assert (verified.identity, verified.values) == (STUDENT, claims)
 
 
-def test_given_a_token_of_the_secret_when_verified_then_it_needs_no_key_set() -> None:
+def test_given_a_token_of_the_secret_then_it_needs_no_key_set() -> None:
     token = jwt.encode(token_claims(), SECRET, "HS256", headers={"kid": "whatever"})
     assert verifier(KeySet()).verify(token, NOW_MS, NOW_MS).identity == STUDENT
 
@@ -192,7 +192,7 @@ def test_given_a_claim_that_is_wrong_then_it_is_refused(claim: str, text: str, s
         (b"", "three parts"),
     ],
 )
-def test_given_a_payload_that_is_no_object_of_distinct_claims_then_it_is_refused(
+def test_given_a_payload_without_distinct_claims_then_it_is_refused(
     payload: bytes, says: str
 ) -> None:
     assert says in str(refusal(ES256.sign_raw(payload)))

@@ -25,7 +25,7 @@ from workers.identity.keys import KeySet
 # Keys that are not known
 
 
-def test_given_an_unknown_key_when_no_newer_key_set_says_so_then_it_is_not_refused() -> None:
+def test_given_an_unknown_key_and_no_newer_key_set_then_it_is_not_refused() -> None:
     token = SigningKey("new").sign(token_claims())
     with pytest.raises(KeyUnknown):
         verifier(keys_of(ES256)).verify(token, NOW_MS, LATER_MS)
@@ -35,7 +35,7 @@ def test_given_an_unknown_key_when_no_newer_key_set_says_so_then_it_is_not_refus
         verifier(keys_of(ES256)).verify(token, NOW_MS, LATER_MS - 1)
 
 
-def test_given_no_kid_when_a_key_fits_then_it_counts_and_else_waits_for_a_newer_set() -> None:
+def test_given_no_kid_then_a_fitting_key_counts_or_a_newer_set_is_awaited() -> None:
     nameless, other = SigningKey(None), SigningKey(None)
     claims = token_claims()
     checked = verifier(keys_of(nameless, ES256))
@@ -47,7 +47,7 @@ def test_given_no_kid_when_a_key_fits_then_it_counts_and_else_waits_for_a_newer_
     assert "key set" in str(refusal(other.sign(claims), checked))
 
 
-def test_given_a_retired_key_then_it_serves_what_entered_before_and_nothing_else() -> None:
+def test_given_a_retired_key_then_it_serves_earlier_entries_alone() -> None:
     (key,) = keys_of(ES256).keys
     retired = KeySet((key.retired(NOW_MS),), LATER_MS)
     token = ES256.sign(token_claims())
@@ -59,7 +59,7 @@ def test_given_a_retired_key_then_it_serves_what_entered_before_and_nothing_else
         checked.verify(token, NOW_MS, LATER_MS)
 
 
-def test_given_a_cached_token_when_its_key_is_gone_then_it_no_longer_counts() -> None:
+def test_given_a_cached_token_whose_key_is_gone_then_it_no_longer_counts() -> None:
     known = [keys_of(ES256)]
     checked = verifier(keys=lambda: known[0])
     token = ES256.sign(token_claims())
@@ -74,7 +74,7 @@ def test_given_a_cached_token_when_its_key_is_gone_then_it_no_longer_counts() ->
 # The cache
 
 
-def test_given_a_token_again_when_verified_then_its_signature_is_not_looked_at_again(
+def test_given_a_token_again_then_its_signature_is_not_checked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     checked = verifier(cached=2)
@@ -102,7 +102,7 @@ def test_given_a_token_again_when_verified_then_its_signature_is_not_looked_at_a
 
 @given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 4))
 @settings(max_examples=examples(50), deadline=None)
-def test_given_any_order_of_tokens_when_verified_then_the_cache_changes_no_answer(
+def test_given_any_order_of_tokens_then_the_cache_changes_no_answer(
     order: list[int], cached: int
 ) -> None:
     checked = verifier(cached=cached)

@@ -82,7 +82,7 @@ def test_given_no_file_or_a_directory_when_read_then_says_so(tmp_path: Path) -> 
     assert "Is a directory" in refused(tmp_path)
 
 
-def test_given_missing_columns_when_read_then_names_them_those_there_and_options(
+def test_given_missing_columns_then_missing_present_and_options_are_named(
     tmp_path: Path,
 ) -> None:
     message = refused(written(tmp_path, "user,item,skill,correct,order", "1,2,3,1,0"))
@@ -151,7 +151,7 @@ def test_given_a_bad_time_when_read_then_says_what_a_time_is(tmp_path: Path, cel
 
 
 @pytest.mark.parametrize("cell", ["1767225600", "1767225600000", "2026-01-01 00:00:00"])
-def test_given_a_number_or_no_zone_when_time_then_seconds_milliseconds_and_utc(
+def test_given_a_number_or_no_zone_then_time_is_in_seconds_ms_or_utc(
     tmp_path: Path, cell: str
 ) -> None:
     path = written(tmp_path, "student,item,concept,correct,time", f"s,i,c,1,{cell}")

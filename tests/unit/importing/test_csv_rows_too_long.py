@@ -50,7 +50,7 @@ def memory_below(megabytes: int) -> Iterator[None]:
     ids=["header", "line", "nul", "quoted-cell", "quoted-cells"],
 )
 @pytest.mark.parametrize("counted", [False, True])
-def test_given_a_row_without_end_when_read_then_it_is_refused_in_little_memory(
+def test_given_a_row_without_end_then_it_is_refused_in_little_memory(
     tmp_path: Path, start: bytes, repeated: bytes, near: str, counted: bool
 ) -> None:
     path = bomb(tmp_path / "bomb.csv.gz", start, repeated)

@@ -41,7 +41,7 @@ def test_given_a_response_when_event_then_the_contract_takes_it_whole() -> None:
     assert event.data.response.concept_ids == ("fractions.add",)
 
 
-def test_given_the_same_response_when_event_then_the_same_id_and_another_tenants_differs() -> None:
+def test_given_the_same_response_then_the_event_id_differs_by_tenant_alone() -> None:
     responses = [response(1), response(1), response(2)]
     ids = [ResponseRecorded.model_validate_json(e.event).id for e in entries(responses, delegate())]
     (other,) = entries([response(1)], delegate("school-7"))
@@ -80,7 +80,7 @@ def test_given_shards_when_entries_then_each_learner_has_one_stream() -> None:
     assert len(set(streams)) == 3
 
 
-async def test_given_many_entries_when_published_then_all_in_order_and_progress_told() -> None:
+async def test_given_many_entries_then_they_go_out_in_order_with_progress() -> None:
     client = FakeAsyncRedis()
     told: list[int] = []
     sent = list(entries((response(n) for n in range(2_345)), delegate()))

@@ -46,7 +46,7 @@ async def stored(ledger: MemoryLedger, document: dict[str, Any] | None = None) -
     return await ledger.store("bkt", DOCUMENT if document is None else document, {}, "")
 
 
-async def test_given_nothing_activated_then_the_built_in_ones_have_the_settings_threshold() -> None:
+async def test_given_no_activation_then_built_in_ones_have_the_threshold_setting() -> None:
     ledger = CountingLedger()
     source = ParametersSource(ledger, 0.9)
 
@@ -55,7 +55,7 @@ async def test_given_nothing_activated_then_the_built_in_ones_have_the_settings_
     assert ledger.read == []
 
 
-async def test_given_another_version_when_refreshed_and_back_then_each_is_read_once() -> None:
+async def test_given_another_version_and_back_then_each_is_read_once() -> None:
     ledger = CountingLedger()
     source = ParametersSource(ledger, 0.9)
     version = await stored(ledger)
@@ -72,7 +72,7 @@ async def test_given_another_version_when_refreshed_and_back_then_each_is_read_o
     assert ledger.read == [version]
 
 
-async def test_given_a_document_with_threshold_and_version_then_setting_and_ledger_decide() -> None:
+async def test_given_a_document_with_both_values_then_setting_and_ledger_decide() -> None:
     ledger = MemoryLedger()
     version = await stored(ledger, DOCUMENT | {"version": 77, "mastery_threshold": 0.5})
 
@@ -81,7 +81,7 @@ async def test_given_a_document_with_threshold_and_version_then_setting_and_ledg
     assert (parameters.version, parameters.mastery_threshold) == (version, 0.8)
 
 
-async def test_given_many_versions_then_the_one_not_asked_for_for_longest_is_forgotten() -> None:
+async def test_given_many_versions_then_the_least_recently_used_is_forgotten() -> None:
     ledger = CountingLedger()
     source = ParametersSource(ledger, 0.95)
     versions = [await stored(ledger) for _ in range(5)]
@@ -106,7 +106,7 @@ async def test_given_many_versions_then_the_one_not_asked_for_for_longest_is_for
         ({"default": {"prior": 0.4, "learn": 0.2, "guess": 0.6, "slip": 0.5}}, "guess"),
     ],
 )
-async def test_given_a_document_of_a_newer_engine_when_reached_then_it_is_refused_with_the_remedy(
+async def test_given_a_document_of_a_newer_engine_then_it_is_refused_with_remedy(
     document: dict[str, Any], what: str
 ) -> None:
     ledger = MemoryLedger()
@@ -136,7 +136,7 @@ async def test_given_older_formulas_then_refused_and_version_1_is_a_way_out() ->
     assert (await source.refresh()).version == 1
 
 
-async def test_given_fixed_parameters_when_another_version_is_wanted_then_it_is_refused() -> None:
+async def test_given_fixed_parameters_and_another_version_then_it_is_refused() -> None:
     parameters = Parameters(version=3, default=OTHER)
     fixed = versions_of(parameters)
 
@@ -149,7 +149,7 @@ async def test_given_fixed_parameters_when_another_version_is_wanted_then_it_is_
     assert versions_of(fixed) is fixed
 
 
-async def test_given_a_ledger_that_is_away_when_patient_then_it_is_asked_until_it_answers() -> None:
+async def test_given_an_absent_ledger_and_retrying_then_it_is_asked_until_back() -> None:
     ledger = CountingLedger()
     source = ParametersSource(ledger, 0.95)
     version = await stored(ledger)

@@ -79,7 +79,7 @@ def test_given_a_stage_that_fails_when_measured_then_its_time_counts() -> None:
     assert metrics.registry.get_sample_value("mastery_batch_stage_seconds_count", labels) == 1
 
 
-async def test_given_streams_when_refreshed_then_lag_pending_and_dead_letters_are_shown(
+async def test_given_streams_then_lag_pending_and_dead_letters_are_shown(
     client: Redis,
 ) -> None:
     for _ in range(5):
@@ -136,7 +136,7 @@ async def _aged(client: Redis, stream: str, *ages_s: float) -> list[str]:
     return ids
 
 
-async def test_given_groups_when_refreshed_then_each_shows_the_age_of_its_oldest_unacked_entry(
+async def test_given_groups_then_each_shows_the_age_of_its_oldest_unacked_entry(
     client: Redis,
 ) -> None:
     ids = await _aged(client, "mastery", 900, 600, 300)
@@ -162,7 +162,7 @@ async def test_given_groups_when_refreshed_then_each_shows_the_age_of_its_oldest
     assert value("mastery_stream_retention_seconds", {"stream": "responses"}) is None
 
 
-async def test_given_a_deleted_entry_still_pending_when_refreshed_then_its_age_counts_nothing(
+async def test_given_a_deleted_entry_still_pending_then_its_age_counts_nothing(
     client: Redis,
 ) -> None:
     ids = await _aged(client, "responses", 900, 300)
@@ -178,7 +178,7 @@ async def test_given_a_deleted_entry_still_pending_when_refreshed_then_its_age_c
     assert registry.get_sample_value("mastery_stream_oldest_age_seconds", _LABELS) == 0
 
 
-async def test_given_a_group_deleted_meanwhile_when_refreshed_then_the_others_are_shown(
+async def test_given_a_group_deleted_meanwhile_then_the_others_are_shown(
     client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await client.xadd("responses", {"event": "{}"})
@@ -199,7 +199,7 @@ async def test_given_a_group_deleted_meanwhile_when_refreshed_then_the_others_ar
     assert registry.get_sample_value("mastery_streams_up") == 1
 
 
-def test_given_trimmed_entries_when_counted_then_each_stream_has_its_number() -> None:
+def test_given_trimmed_entries_then_each_stream_has_its_count() -> None:
     metrics = EngineMetrics("1")
     metrics.trimmed("a", 0)
     metrics.trimmed("b", 5)
@@ -208,7 +208,7 @@ def test_given_trimmed_entries_when_counted_then_each_stream_has_its_number() ->
     assert value("mastery_stream_trimmed_total", {"stream": "b"}) == 5
 
 
-async def test_given_a_part_away_when_refreshed_then_readiness_and_the_part_are_shown() -> None:
+async def test_given_an_absent_part_then_readiness_and_the_part_are_shown() -> None:
     away = {"graph": False, "ledger": False}
 
     def probe(name: str) -> Callable[[], Awaitable[None]]:
@@ -235,7 +235,7 @@ async def test_given_a_part_away_when_refreshed_then_readiness_and_the_part_are_
     assert (value("mastery_ready"), value("mastery_part_up", {"part": "ledger"})) == (0, 0)
 
 
-async def test_given_a_refresh_on_its_way_when_scraped_then_the_values_before_are_shown(
+async def test_given_a_refresh_in_progress_when_scraped_then_earlier_values_show(
     client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await client.xadd("responses", {"event": "{}"})
@@ -266,7 +266,7 @@ async def test_given_a_refresh_on_its_way_when_scraped_then_the_values_before_ar
     assert value("mastery_stream_lag", _LABELS) is None
 
 
-async def test_given_many_scrapes_when_refreshed_then_one_refresh_serves_all_for_a_while() -> None:
+async def test_given_many_scrapes_then_one_refresh_serves_all_for_a_while() -> None:
     now, asked = [100.0], {"good": 0, "bad": 0}
 
     async def good() -> None:

@@ -50,7 +50,7 @@ async def test_given_parts_that_work_when_asked_then_all_is_healthy() -> None:
     }
 
 
-async def test_given_a_required_part_away_when_asked_then_unhealthy_with_its_reason() -> None:
+async def test_given_an_absent_required_part_then_unhealthy_with_its_reason() -> None:
     away = _Part(RedisUnavailable("connection refused"))
     health = Health([Check("redis", away.probe), Check("graph", _Part().probe)], version="1")
 
@@ -64,7 +64,7 @@ async def test_given_a_required_part_away_when_asked_then_unhealthy_with_its_rea
     assert shown["checks"]["graph"]["status"] == "healthy"
 
 
-async def test_given_the_graph_away_from_an_engine_when_asked_then_degraded_and_ready() -> None:
+async def test_given_an_engine_without_its_graph_then_degraded_and_ready() -> None:
     graph = Check("graph", _Part(GraphUnavailable("no route")).probe, required=False)
     health = Health([Check("redis", _Part().probe), graph], version="1")
 
@@ -75,7 +75,7 @@ async def test_given_the_graph_away_from_an_engine_when_asked_then_degraded_and_
     assert report.to_jsonable()["checks"]["graph"]["required"] is False
 
 
-async def test_given_a_part_that_never_answers_when_asked_then_it_counts_as_away_in_time() -> None:
+async def test_given_a_part_that_never_answers_then_it_counts_as_absent_in_time() -> None:
     health = Health([Check("ledger", _hang)], version="1", timeout_s=0.02)
 
     report = await asyncio.wait_for(health.report(), 30)
@@ -120,7 +120,7 @@ async def test_given_an_old_answer_when_the_part_recovers_then_health_does_too()
     assert (await health.report()).status is Status.HEALTHY
 
 
-async def test_given_a_part_that_answers_and_takes_no_work_when_asked_then_it_says_why() -> None:
+async def test_given_a_part_that_answers_but_takes_no_work_then_it_says_why() -> None:
     waiting = {"ledger": "no space left on device"}
     health = Health(
         [Check("ledger", _Part().probe)], version="1", cache_s=0, waiting=lambda: waiting
@@ -135,7 +135,7 @@ async def test_given_a_part_that_answers_and_takes_no_work_when_asked_then_it_sa
     assert freed.ready
 
 
-async def test_given_a_probe_that_ends_late_when_given_up_then_none_starts_beside_it() -> None:
+async def test_given_a_late_probe_when_given_up_then_none_starts_beside_it() -> None:
     polite = asyncio.Event()
     began = 0
 

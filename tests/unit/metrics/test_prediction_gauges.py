@@ -94,9 +94,7 @@ def test_given_a_drift_then_it_is_shown_and_told_once_and_its_end_too() -> None:
     assert named == {None, "c0", "c1", "c2"}
 
 
-async def test_given_a_batch_when_recorded_then_what_is_applied_counts_and_a_repeat_does_not() -> (
-    None
-):
+async def test_given_a_batch_then_applied_responses_count_and_repeats_do_not() -> None:
     metrics, ledger = EngineMetrics("1"), MemoryLedger()
     batch = [admitted(number=number) for number in range(4)]
 

@@ -38,7 +38,7 @@ def rejected(fields: dict[bytes, bytes], refusal: Refused = INVALID) -> dict[str
     return document
 
 
-async def test_given_a_response_then_its_event_says_all_that_the_contract_promises() -> None:
+async def test_given_a_response_then_its_event_keeps_all_contract_promises() -> None:
     (event,) = await published(score=1.0)
 
     assert event["subject"] == "student-42/fractions.add"
@@ -73,7 +73,7 @@ async def test_given_no_session_nor_trace_then_these_are_left_out() -> None:
     assert not {"session", "session_id"} & event["data"].keys()
 
 
-async def test_given_the_same_response_then_its_ids_are_the_same_and_all_others_differ() -> None:
+async def test_given_the_same_response_then_ids_are_equal_and_others_differ() -> None:
     first = await published(concept_ids=["a", "b"])
     again = await published(concept_ids=["a", "b"], envelope_changes={"id": str(UUID(int=7))})
     others = [
@@ -87,7 +87,7 @@ async def test_given_the_same_response_then_its_ids_are_the_same_and_all_others_
     assert len({*ids, *(event["id"] for other in others for event in other)}) == 5
 
 
-async def test_given_answers_until_mastered_and_back_then_the_transitions_are_told() -> None:
+async def test_given_answers_to_mastered_and_back_then_transitions_are_told() -> None:
     ledger = MemoryLedger()
     scores = [1.0] * 5 + [0.0] * 4
     batch = [admitted(number=n, score=s, correct=MISSING) for n, s in enumerate(scores)]

@@ -87,9 +87,7 @@ async def test_given_calibrated_parameters_then_events_say_how_sure_all_is() -> 
     assert newest["ability"]["person_fit"] == person_fit(math.state)
 
 
-async def test_given_a_late_answer_on_a_concept_of_two_scales_then_both_abilities_are_told() -> (
-    None
-):
+async def test_given_a_late_answer_on_two_scales_then_both_abilities_are_told() -> None:
     ledger = MemoryLedger()
     log = [
         answer(n, concepts=("c0", "c2")[n % 3 == 2 :][:1], scale=("math", "verbal")[n % 2])
@@ -107,9 +105,7 @@ async def test_given_a_late_answer_on_a_concept_of_two_scales_then_both_abilitie
     assert {row.version for row in stored.abilities} == {version}
 
 
-async def test_given_one_concept_of_two_scales_alone_then_the_other_ability_is_stored_untold() -> (
-    None
-):
+async def test_given_one_concept_of_two_scales_then_the_other_is_stored_untold() -> None:
     ledger = MemoryLedger()
     log = [answer(n, concepts=("c0",), scale=("math", "verbal")[n % 2]) for n in range(4)]
     await record(ledger, KEY, log, LAST_STEP)
@@ -123,9 +119,7 @@ async def test_given_one_concept_of_two_scales_alone_then_the_other_ability_is_s
     assert {row.version for row in stored.abilities} == {version}
 
 
-async def test_given_the_default_then_the_recorder_tells_neither_interval_of_mastery_nor_fit() -> (
-    None
-):
+async def test_given_the_default_then_neither_interval_nor_fit_is_published() -> None:
     ledger = MemoryLedger()
     recorder = Recorder(
         ledger=ledger, parameters=Parameters(), retrying=fast_retrying(), meter=EngineMetrics("0")

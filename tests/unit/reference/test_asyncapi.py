@@ -78,7 +78,7 @@ def test_given_an_event_when_its_schema_is_made_then_it_is_complete(
     assert [example["type"] for example in schema["examples"]] == [EVENT_TYPES[event]]
 
 
-def test_given_the_models_when_documented_then_each_schema_is_that_of_its_model() -> None:
+def test_given_the_models_then_each_schema_is_that_of_its_model() -> None:
     _, whole = models_json_schema(
         [(event, "validation") for event in EVENT_TYPES],
         ref_template="#/components/schemas/{model}",
@@ -93,7 +93,7 @@ def test_given_the_document_when_made_twice_then_its_text_is_the_same() -> None:
     assert json.loads(build_document().to_json()) == build_document().to_jsonable()
 
 
-def test_given_the_document_when_read_then_it_names_us_and_no_process_of_ours() -> None:
+def test_given_the_document_then_it_names_us_and_none_of_our_processes() -> None:
     document = build_document()
     content = document.to_jsonable()
 
@@ -125,7 +125,7 @@ def test_given_the_channels_when_read_then_actions_and_messages_are_ours() -> No
             assert message["correlationId"]["location"] == "$message.payload#/correlationid"
 
 
-def test_given_the_events_when_documented_then_those_that_are_upcast_alone_are_deprecated() -> None:
+def test_given_the_events_then_only_those_merely_upcast_are_deprecated() -> None:
     content = build_document().to_jsonable()
 
     for event, event_type in EVENT_TYPES.items():
@@ -174,7 +174,7 @@ def test_given_drift_when_checked_then_it_is_named_and_nothing_is_written(
     assert drifted(repository, COMMAND) == []
 
 
-def test_given_another_folder_when_written_then_it_is_refused_and_left_alone(
+def test_given_another_folder_when_written_then_it_is_left_alone(
     tmp_path: Path,
 ) -> None:
     for act in (write, drifted):
@@ -194,7 +194,7 @@ def test_given_a_file_that_cannot_be_written_when_written_then_it_is_named(
         write(repository, COMMAND)
 
 
-def test_given_the_command_when_run_then_it_writes_checks_and_fails_on_drift(
+def test_given_the_command_then_it_writes_checks_and_fails_on_drift(
     repository: Path,
 ) -> None:
     run = CliRunner().invoke

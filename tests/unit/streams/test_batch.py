@@ -75,7 +75,7 @@ async def subscriber(received: list[RawBatch]) -> AsyncIterator[StreamBatchSubsc
 
 
 @pytest.mark.parametrize("kind", _HOSTILE)
-async def test_given_any_entry_when_a_batch_is_parsed_then_it_is_handed_over_unchanged(
+async def test_given_any_entry_when_parsed_then_it_is_handed_over_unchanged(
     kind: str,
 ) -> None:
     fields = _HOSTILE[kind]
@@ -95,9 +95,7 @@ async def test_given_random_bytes_when_a_batch_is_parsed_then_no_byte_changes(
     assert [entry.fields for entry in batch] == entries
 
 
-async def test_given_an_envelope_look_alike_when_parsed_then_none_of_its_headers_is_trusted() -> (
-    None
-):
+async def test_given_an_envelope_look_alike_then_none_of_its_headers_is_trusted() -> None:
     message = await parse(_message([_HOSTILE["JSON that looks like an envelope"]]))
 
     assert message.reply_to == ""
@@ -134,7 +132,7 @@ async def test_given_any_entry_when_fed_to_consume_then_the_handler_gets_it_raw(
     assert batch == [RawEntry("1-0", _HOSTILE[kind]), RawEntry("2-0", {b"event": b"{}"})]
 
 
-async def test_given_the_subscriber_when_declared_then_it_reads_bounded_batches_of_new_entries(
+async def test_given_the_subscriber_then_it_reads_bounded_batches_of_new_entries(
     subscriber: StreamBatchSubscriber,
 ) -> None:
     stream = subscriber.stream_sub
@@ -146,7 +144,7 @@ async def test_given_the_subscriber_when_declared_then_it_reads_bounded_batches_
     assert 100 <= (stream.polling_interval or 0) <= 1000
 
 
-def test_given_a_raw_batch_of_an_event_when_documented_then_the_schema_is_of_one_event() -> None:
+def test_given_a_raw_batch_when_documented_then_the_schema_is_of_one_event() -> None:
     schema = TypeAdapter(raw_batch_of(ResponseRecorded)).json_schema()
 
     assert schema["type"] == "object"

@@ -51,7 +51,7 @@ async def delivered(client: Any, count: int, consumer: str = "a") -> list[bytes]
 # Blocking
 
 
-async def test_given_an_empty_stream_when_read_then_it_blocks_for_its_time_without_spinning(
+async def test_given_an_empty_stream_when_read_then_it_blocks_without_spinning(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, callbacks = asyncio.get_running_loop(), 0
@@ -71,7 +71,7 @@ async def test_given_an_empty_stream_when_read_then_it_blocks_for_its_time_witho
     assert 0 < callbacks < 100
 
 
-async def test_given_an_empty_stream_when_read_without_block_then_the_answer_is_at_once(
+async def test_given_an_empty_stream_read_without_block_then_it_answers_at_once(
     client: Any,
 ) -> None:
     async with asyncio.timeout(_WITHIN_S):
@@ -94,7 +94,7 @@ async def test_given_a_blocked_reader_when_an_entry_comes_then_it_wakes_at_once(
     assert (stream, fields) == (b"s", {b"event": b"x"})
 
 
-async def test_given_a_blocked_reader_when_another_key_changes_then_it_goes_on_waiting(
+async def test_given_a_blocked_reader_when_another_key_changes_then_it_waits_on(
     redis: EmbeddedRedis, client: Any
 ) -> None:
     began = time.monotonic()
@@ -105,7 +105,7 @@ async def test_given_a_blocked_reader_when_another_key_changes_then_it_goes_on_w
     assert time.monotonic() - began >= 0.49
 
 
-async def test_given_two_blocked_readers_when_one_entry_comes_then_one_of_them_gets_it(
+async def test_given_two_blocked_readers_and_one_entry_then_one_of_them_gets_it(
     redis: EmbeddedRedis, client: Any
 ) -> None:
     readings = [asyncio.create_task(read(client, name, block=300)) for name in "ab"]
@@ -115,7 +115,7 @@ async def test_given_two_blocked_readers_when_one_entry_comes_then_one_of_them_g
     assert sum(bool(answer) for answer in answers) == 1
 
 
-async def test_given_a_blocked_reader_that_is_cancelled_when_an_entry_comes_then_it_is_not_lost(
+async def test_given_a_cancelled_blocked_reader_then_the_next_entry_is_not_lost(
     client: Any,
 ) -> None:
     reading = asyncio.create_task(read(client, block=5_000))
@@ -311,7 +311,7 @@ async def test_given_two_stores_when_one_is_written_then_the_other_is_empty() ->
     await two.close()
 
 
-async def test_given_a_broker_when_started_then_its_handler_gets_what_a_client_adds(
+async def test_given_a_broker_when_started_then_its_handler_gets_client_entries(
     redis: EmbeddedRedis, client: Any
 ) -> None:
     broker = redis.broker(logger=None)

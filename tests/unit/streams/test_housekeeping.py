@@ -99,7 +99,7 @@ async def test_given_streams_when_swept_then_each_is_trimmed_counted_and_tidied(
     assert logs[0]["consumers"] == ["gone"]
 
 
-async def test_given_it_runs_when_entries_come_then_they_are_trimmed_soon_and_at_the_end(
+async def test_given_entries_come_then_it_trims_soon_and_at_the_end(
     client: Redis,
 ) -> None:
     await acked(client, "a", 3)
@@ -163,7 +163,7 @@ class FrozenTrimmer(Trimmer):
         raise AssertionError
 
 
-async def test_given_redis_frozen_when_stopped_then_it_waits_no_longer_than_two_seconds(
+async def test_given_frozen_redis_when_stopped_then_it_waits_two_seconds_at_most(
     client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.streams.housekeeping._LAST_SWEEP_S", 0.05)
@@ -174,7 +174,7 @@ async def test_given_redis_frozen_when_stopped_then_it_waits_no_longer_than_two_
         await kept.stop()
 
 
-async def test_given_a_stream_in_trouble_when_swept_then_it_is_told_once_and_others_are_trimmed(
+async def test_given_a_troubled_stream_then_it_is_reported_once_and_others_go_on(
     client: Redis,
 ) -> None:
     await client.set("bad", "text")
@@ -196,7 +196,7 @@ async def test_given_a_stream_in_trouble_when_swept_then_it_is_told_once_and_oth
 # Retention
 
 
-async def test_given_a_group_past_half_of_the_retention_when_swept_then_it_is_named_now_and_then(
+async def test_given_a_group_past_half_of_retention_then_it_is_named_at_times(
     client: Redis,
 ) -> None:
     await old(client, 3, HOUR_MS * 6 // 10)
@@ -215,7 +215,7 @@ async def test_given_a_group_past_half_of_the_retention_when_swept_then_it_is_na
     assert logs[0]["retention_s"] == 3_600
 
 
-async def test_given_a_group_before_half_of_the_retention_when_swept_then_nothing_is_said(
+async def test_given_a_group_before_half_of_the_retention_then_nothing_is_said(
     client: Redis,
 ) -> None:
     await old(client, 30, HOUR_MS * 4 // 10)
@@ -226,7 +226,7 @@ async def test_given_a_group_before_half_of_the_retention_when_swept_then_nothin
     assert await client.xlen("mastery") == 30
 
 
-async def test_given_unacked_entries_past_the_retention_when_swept_then_who_loses_them_is_named(
+async def test_given_unacked_entries_past_retention_then_their_group_is_named(
     client: Redis,
 ) -> None:
     await old(client, 230, 2 * HOUR_MS)
@@ -240,7 +240,7 @@ async def test_given_unacked_entries_past_the_retention_when_swept_then_who_lose
     ]
 
 
-async def test_given_a_stream_that_no_group_of_ours_reads_when_swept_then_others_alone_count(
+async def test_given_a_stream_no_group_of_ours_reads_then_others_alone_count(
     client: Redis,
 ) -> None:
     bounds = Bounds("mastery", None, keep=10, retention_ms=HOUR_MS)
@@ -261,7 +261,7 @@ async def test_given_a_stream_that_no_group_of_ours_reads_when_swept_then_others
 # What each stream keeps
 
 
-def test_given_settings_when_bounds_are_made_then_rejections_and_responses_know_no_age(
+def test_given_settings_then_rejections_and_responses_have_no_age_bound(
     tmp_path: Path,
 ) -> None:
     settings = load_settings(tmp_path, stream_shards=2, stream_keep=5, stream_retention_s=60)

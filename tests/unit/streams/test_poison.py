@@ -58,7 +58,7 @@ def bad(error: Exception) -> Callable[[str], Exception | None]:
 @pytest.mark.parametrize(
     "error", [Unstorable("value out of range"), KeyError("x"), RuntimeError("boom")]
 )
-async def test_given_an_entry_that_always_fails_then_it_is_refused_and_its_neighbours_seen_through(
+async def test_given_an_entry_that_always_fails_then_it_alone_is_refused(
     error: Exception,
 ) -> None:
     trial, tries = Trial(bad(error)), FakeTries()
@@ -82,7 +82,7 @@ async def test_given_an_unexpected_error_then_its_text_stays_out_of_the_reason()
     assert "secret-token" not in trial.refused[BAD]
 
 
-async def test_given_an_entry_that_passes_when_tried_again_then_nothing_is_refused() -> None:
+async def test_given_an_entry_that_passes_when_retried_then_nothing_is_refused() -> None:
     failures = iter([RuntimeError(), RuntimeError()])
     trial, tries = Trial(lambda _: next(failures, None)), FakeTries()
 
@@ -101,7 +101,7 @@ async def test_given_tries_that_ended_the_process_then_they_count() -> None:
     assert tries.kept == {}
 
 
-async def test_given_a_process_that_ends_during_a_try_then_the_try_was_noted_before() -> None:
+async def test_given_a_process_that_ends_in_a_try_then_the_try_was_noted_before() -> None:
     tries = FakeTries()
     noted: list[int] = []
     trial = Trial(lambda name: noted.append(tries.kept[name]))
@@ -111,7 +111,7 @@ async def test_given_a_process_that_ends_during_a_try_then_the_try_was_noted_bef
     assert noted == [1]
 
 
-async def test_given_a_server_that_is_away_then_no_try_is_counted_however_long_it_lasts() -> None:
+async def test_given_an_absent_server_then_no_try_counts_however_long_it_takes() -> None:
     away = iter([LedgerUnavailable("gone")] * 10)
     trial, tries = Trial(lambda _: next(away, None)), FakeTries()
     trial.away = iter([LedgerUnavailable("gone")] * 10)

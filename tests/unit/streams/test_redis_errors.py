@@ -61,7 +61,7 @@ def _made(error: type[Exception]) -> Exception:
     return error("42 127.0.0.1:7000")
 
 
-def test_given_the_library_when_its_errors_are_listed_then_each_is_decided_here() -> None:
+def test_given_the_library_then_each_of_its_errors_is_decided_here() -> None:
     assert {error.__name__ for error in _ALL} == _AWAY | _REFUSED
 
 
@@ -103,7 +103,7 @@ def test_given_another_error_when_raised_then_it_is_left_alone() -> None:
         raise KeyError("ours")
 
 
-def test_given_a_missing_group_when_asked_then_it_is_recognised_through_our_error() -> None:
+def test_given_a_missing_group_then_it_is_recognised_through_our_error() -> None:
     with pytest.raises(StreamRefused) as caught, redis_errors():
         raise ResponseError("NOGROUP No such key 'x' or consumer group 'g'")
 

@@ -60,7 +60,7 @@ EXPIRED_S = 7_200
 """After `START`: tokens of the factory are valid for an hour."""
 
 
-def test_given_a_redriven_entry_then_its_token_is_judged_by_its_first_acceptance() -> None:
+def test_given_a_redriven_entry_then_first_acceptance_judges_its_token() -> None:
     """A token issued after the first acceptance shows that Redis's clock was behind then."""
     late = marked(EXPIRED_S, event_json(answered_at=moment(-7200)))
 

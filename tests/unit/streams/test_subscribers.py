@@ -18,7 +18,7 @@ async def client() -> AsyncIterator[Redis]:
     await client.aclose()
 
 
-async def test_given_entries_before_the_group_when_ensured_then_the_group_reads_them(
+async def test_given_entries_before_the_group_when_ensured_then_it_reads_them(
     client: Redis,
 ) -> None:
     await client.xadd("s", {"event": "early"})
@@ -31,7 +31,7 @@ async def test_given_entries_before_the_group_when_ensured_then_the_group_reads_
     assert await client.exists("empty") == 1
 
 
-async def test_given_a_group_that_has_read_when_ensured_again_then_it_keeps_its_place(
+async def test_given_a_group_that_has_read_when_ensured_then_it_keeps_its_place(
     client: Redis,
 ) -> None:
     await client.xadd("s", {"event": "1"})

@@ -91,7 +91,7 @@ async def test_given_keys_that_take_for_ever_when_asked_then_the_request_ends(
         assert (await _refused(guard(redis, Slow()), bearer(token()))).status_code == 503
 
 
-async def test_given_a_subject_that_asks_too_often_when_refused_then_others_are_not() -> None:
+async def test_given_a_subject_that_asks_too_often_then_others_are_not_refused() -> None:
     async with store() as redis:
         strict = guard(redis, rate="1/hour")
         await strict.of_request(_request(bearer(token())))

@@ -99,7 +99,7 @@ async def test_given_parts_when_health_is_asked_then_status_and_reasons_agree(
     assert ("connection refused" in str(body["checks"]["redis"])) is (probe is _away)
 
 
-async def test_given_a_part_away_when_liveness_is_asked_then_the_process_is_alive() -> None:
+async def test_given_an_absent_part_when_liveness_is_asked_then_it_is_alive() -> None:
     async with _client(_away) as client:
         answer = await client.get("/health/live")
 
@@ -107,7 +107,7 @@ async def test_given_a_part_away_when_liveness_is_asked_then_the_process_is_aliv
     assert answer.json()["status"] == "alive"
 
 
-async def test_given_counts_when_metrics_are_asked_then_they_are_shown_and_refreshed() -> None:
+async def test_given_counts_when_metrics_are_asked_then_they_are_fresh() -> None:
     metrics = EngineMetrics("1.2.3")
     metrics.applied.inc(3)
 
@@ -157,14 +157,14 @@ async def test_given_the_viewer_when_asked_then_all_its_files_are_ours() -> None
     assert "<script>" not in page.text
 
 
-def test_given_the_style_sheets_when_read_then_they_load_nothing_from_elsewhere() -> None:
+def test_given_the_style_sheets_then_they_load_nothing_from_elsewhere() -> None:
     for sheet in STATIC.rglob("*.css"):
         text = sheet.read_text(encoding="utf-8")
         assert "@import" not in text
         assert not re.search(r"url\(\s*['\"]?(?!data:)", text)
 
 
-def test_given_vendored_files_when_listed_then_their_licence_is_beside_them() -> None:
+def test_given_vendored_files_then_their_licence_is_beside_them() -> None:
     vendor = STATIC / "vendor"
 
     assert "Apache License" in (vendor / "LICENSE").read_text(encoding="utf-8")
@@ -208,7 +208,7 @@ async def test_given_no_request_id_when_asked_twice_then_each_is_another() -> No
         ("GET", "/broken", 500, "internal_server_error"),
     ],
 )
-async def test_given_a_request_that_fails_when_answered_then_the_error_has_our_shape(
+async def test_given_a_request_that_fails_then_the_error_has_our_shape(
     method: str, path: str, status: int, code: str
 ) -> None:
     async with _client() as client:
@@ -232,7 +232,7 @@ async def test_given_a_method_not_taken_when_answered_then_those_taken_are_named
     assert "GET" in answer.json()["error"]["message"]
 
 
-async def test_given_a_failure_when_logged_then_the_id_is_bound_and_let_go_afterwards() -> None:
+async def test_given_a_failure_when_logged_then_the_id_is_bound_only_meanwhile() -> None:
     with capture_logs() as logs:
         await _get("/broken", headers={"X-Request-ID": "req-9"})
 
@@ -242,7 +242,7 @@ async def test_given_a_failure_when_logged_then_the_id_is_bound_and_let_go_after
     assert logs[1]["status"] == 500
 
 
-async def test_given_a_query_with_a_token_when_logged_then_the_log_has_only_the_path() -> None:
+async def test_given_a_query_with_a_token_when_logged_then_only_the_path_shows() -> None:
     with capture_logs() as logs:
         await _get("/nothing?token=eyJhbGciOi")
 

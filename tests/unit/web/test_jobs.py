@@ -21,7 +21,7 @@ from workers.web.http import application
 _JOB = uuid_of("job", 1)
 
 
-async def test_given_a_request_when_posted_then_it_is_recorded_and_published_once() -> None:
+async def test_given_a_posted_request_then_it_is_recorded_and_published_once() -> None:
     async with store() as redis, _served(redis) as client:
         body = {"kind": "rebuild", "parameters": {"dry_run": True}, "job_id": _JOB.upper()}
         first = await client.post("/v1/jobs", json=body, headers={"X-Request-ID": "req-7"})
@@ -55,7 +55,7 @@ async def test_given_a_request_when_posted_then_it_is_recorded_and_published_onc
     assert (event.data.claims.sub, event.data.claims.role) == ("operator-1", "service_role")
 
 
-async def test_given_more_than_an_event_may_hold_when_posted_then_it_is_refused_at_once() -> None:
+async def test_given_more_than_an_event_may_hold_then_it_is_refused_at_once() -> None:
     async with store() as redis, _served(redis) as client:
         body = {"kind": "calibrate", "parameters": {"note": "\U0001f600" * 1_000}}
         answer = await client.post("/v1/jobs", json=body)
@@ -66,7 +66,7 @@ async def test_given_more_than_an_event_may_hold_when_posted_then_it_is_refused_
     assert "MAX_EVENT_BYTES=4096" in error_of(answer)["message"]
 
 
-async def test_given_a_queued_job_whose_entry_is_lost_when_posted_again_then_it_is_published_again(
+async def test_given_a_queued_job_without_its_entry_then_a_repost_publishes_it(
 ) -> None:  # fmt: skip
     async with store() as redis, _served(redis) as client:
         body = {"kind": "verify", "job_id": _JOB}
@@ -89,7 +89,7 @@ async def test_given_no_id_when_posted_then_one_is_made_each_time() -> None:
             assert (await client.get(f"/v1/jobs/{job_id}")).json()["job_id"] == job_id
 
 
-async def test_given_an_id_in_use_when_something_else_is_asked_then_it_is_a_conflict() -> None:
+async def test_given_an_id_in_use_for_something_else_then_it_is_a_conflict() -> None:
     async with store() as redis, _served(redis) as client:
         await client.post("/v1/jobs", json={"kind": "verify", "job_id": _JOB})
         other = await client.post("/v1/jobs", json={"kind": "rebuild", "job_id": _JOB})
@@ -125,7 +125,7 @@ async def test_given_an_id_in_use_when_something_else_is_asked_then_it_is_a_conf
         (b'{"kind": ' + b"9" * 300 + b"}", "very many digits"),
     ],
 )
-async def test_given_a_wrong_body_when_posted_then_field_value_and_remedy_are_named(
+async def test_given_a_wrong_body_then_field_value_and_remedy_are_named(
     body: bytes | dict[str, Any], words: str
 ) -> None:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -138,7 +138,7 @@ async def test_given_a_wrong_body_when_posted_then_field_value_and_remedy_are_na
     assert len(answer.content) < 600
 
 
-async def test_given_a_job_when_deleted_then_it_is_cancelled_once_and_stays_to_be_seen() -> None:
+async def test_given_a_job_when_deleted_then_it_is_cancelled_once_and_still_seen() -> None:
     async with store() as redis, _served(redis) as client:
         await client.post("/v1/jobs", json={"kind": "verify", "job_id": _JOB})
         first = await client.delete(f"/v1/jobs/{_JOB}")
@@ -203,7 +203,7 @@ async def test_given_a_wrong_query_when_listed_then_it_is_said(query: str) -> No
     assert error_of(answer)["message"].startswith(query[:5])
 
 
-async def test_given_as_many_jobs_as_may_be_when_one_more_is_asked_then_the_ended_make_room(
+async def test_given_a_full_tenant_and_one_more_job_then_ended_ones_make_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "PER_TENANT", 3)

@@ -27,7 +27,7 @@ async def test_given_another_role_when_jobs_are_asked_for_then_it_may_not(
     assert nobody.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_given_jobs_of_two_tenants_when_listed_then_each_sees_its_own_page_by_page() -> None:
+async def test_given_jobs_of_two_tenants_then_each_pages_through_its_own() -> None:
     async with store() as redis, _served(redis) as client:
         mine = [
             (await client.post("/v1/jobs", json={"kind": "verify"})).json()["job_id"]
@@ -53,7 +53,7 @@ async def test_given_jobs_of_two_tenants_when_listed_then_each_sees_its_own_page
 @pytest.mark.parametrize(
     "path", [f"{_JOB}:urn:school", f"{_JOB}%3Aurn%3Aschool", "7", "%00", f"urn:uuid:{_JOB}", "é"]
 )
-async def test_given_a_tenant_with_colons_when_another_asks_around_them_then_there_is_nothing(
+async def test_given_a_tenant_with_colons_then_others_cannot_ask_around_them(
     path: str,
 ) -> None:
     async with store() as redis, _served(redis) as client:
@@ -100,7 +100,7 @@ async def test_given_a_page_when_it_calls_then_only_the_listed_origin_may(
     assert refused.status_code == 422
 
 
-async def test_given_no_origins_when_a_page_calls_then_nothing_is_said_of_origins() -> None:
+async def test_given_no_origins_when_a_page_calls_then_no_origin_header_comes() -> None:
     async with store() as redis, _served(redis) as client:
         answer = await client.get("/v1/jobs", headers={"Origin": _ORIGIN})
 

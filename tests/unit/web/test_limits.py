@@ -58,7 +58,7 @@ async def test_given_a_request_when_it_is_too_large_then_it_is_refused_unread(
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_given_a_body_that_does_not_come_when_its_time_is_over_then_it_is_refused(
+async def test_given_a_body_that_never_comes_then_it_is_refused_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sizes, "BODY_S", 0.01)
@@ -86,9 +86,7 @@ async def test_given_a_body_that_does_not_come_when_its_time_is_over_then_it_is_
     assert json.loads(said[1]["body"])["error"]["code"] == "request_timeout"
 
 
-async def test_given_a_body_that_does_not_say_its_length_when_too_large_then_it_is_refused() -> (
-    None
-):
+async def test_given_a_large_body_of_unsaid_length_then_it_is_refused() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b"x" * 500
@@ -100,7 +98,7 @@ async def test_given_a_body_that_does_not_say_its_length_when_too_large_then_it_
     assert "HTTP_MAX_BODY_BYTES=1024" in error_of(answer)["message"]
 
 
-async def test_given_two_workers_when_a_subject_asks_both_then_they_count_together() -> None:
+async def test_given_two_workers_and_one_subject_then_they_count_together() -> None:
     async with store() as redis:
         first, two = (Rates(redis, subject="3/hour", address="9/hour") for _ in range(2))
         passed = [await rates.of_subject("t", "s") for rates in (first, two, first, two)]
@@ -112,7 +110,7 @@ async def test_given_two_workers_when_a_subject_asks_both_then_they_count_togeth
         assert await first.of_subject("another", "s") is None
 
 
-async def test_given_names_with_slashes_when_counted_then_no_tenants_are_mixed_up() -> None:
+async def test_given_names_with_slashes_when_counted_then_tenants_stay_apart() -> None:
     async with store() as redis:
         rates = Rates(redis, subject="1/hour", address="1/hour")
         for tenant_id, subject in (("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), ("}a", "{")):
@@ -151,7 +149,7 @@ async def test_given_addresses_when_counted_then_those_of_one_customer_are_one(
         assert (await rates.of_address(addresses[1]) is not None) is together
 
 
-async def test_given_an_address_that_asks_too_often_when_refused_then_health_is_not() -> None:
+async def test_given_an_address_that_asks_too_often_then_health_is_not_refused() -> None:
     async with store() as redis:
         rates = Rates(redis, subject="9/hour", address="2/hour")
         routes = [Route("/v1/echo", _echo), Route("/health", _echo), Route("/v1/broken", _broken)]
@@ -169,7 +167,7 @@ async def test_given_an_address_that_asks_too_often_when_refused_then_health_is_
     assert 1 <= int(refused.headers["retry-after"]) <= 3_600
 
 
-async def test_given_what_is_neither_request_nor_socket_when_served_then_it_is_handed_on() -> None:
+async def test_given_neither_request_nor_socket_then_it_is_handed_on() -> None:
     async with store() as redis:
         rates = Rates(redis, subject="1/hour", address="1/hour")
         sizes = Middleware(SizeMiddleware, max_body_bytes=1_024, max_token_bytes=256)

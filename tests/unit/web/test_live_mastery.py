@@ -28,7 +28,7 @@ class _Failing(LiveMastery):
         super().deliver(event)
 
 
-async def test_given_an_event_that_fails_when_read_then_the_next_ones_still_arrive(
+async def test_given_an_event_that_fails_when_read_then_the_next_still_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_AWAY_S", 0.01)

@@ -29,7 +29,7 @@ async def _slow(_: Request) -> Response:
 _APP = Starlette(routes=[Route("/", _hello), Route("/slow", _slow)])
 
 
-async def test_given_port_0_when_started_then_it_serves_on_a_free_port_until_stopped() -> None:
+async def test_given_port_0_then_it_serves_on_a_free_port_until_stopped() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     server = HttpServer(_APP, "127.0.0.1", 0)
     await server.start()
@@ -59,7 +59,7 @@ async def test_given_a_request_in_flight_when_stopped_then_it_is_answered() -> N
         assert (await answer).text == "done"
 
 
-async def test_given_a_port_in_use_when_started_then_the_setting_and_a_remedy_are_named() -> None:
+async def test_given_a_port_in_use_then_the_setting_and_a_remedy_are_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         server = HttpServer(_APP, "127.0.0.1", port)
@@ -71,19 +71,19 @@ async def test_given_a_port_in_use_when_started_then_the_setting_and_a_remedy_ar
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no such host"])
-async def test_given_a_host_that_is_not_ours_when_started_then_the_setting_is_named(
+async def test_given_a_host_that_is_not_ours_then_the_setting_is_named(
     host: str,
 ) -> None:
     with pytest.raises(SettingsError, match=f"HTTP_HOST {host}"):
         await HttpServer(_APP, host, 0).start()
 
 
-def test_given_a_server_not_started_when_its_port_is_asked_then_that_is_said() -> None:
+def test_given_a_server_not_started_when_its_port_is_asked_then_it_says_so() -> None:
     with pytest.raises(RuntimeError, match="not started"):
         _ = HttpServer(_APP, "127.0.0.1", 0).port
 
 
-async def test_given_another_variable_when_a_port_is_in_use_then_that_one_is_named() -> None:
+async def test_given_another_variable_and_a_port_in_use_then_that_one_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         server = HttpServer(_APP, "127.0.0.1", port, variable="HTTP_INNER")
@@ -93,7 +93,7 @@ async def test_given_another_variable_when_a_port_is_in_use_then_that_one_is_nam
 
 
 @pytest.mark.parametrize(("trusted", "seen"), [((), "127.0.0.1"), (("127.0.0.0/8",), "192.0.2.7")])
-async def test_given_a_proxy_when_it_says_who_asks_then_only_a_trusted_one_is_believed(
+async def test_given_a_proxy_naming_the_client_then_only_a_trusted_one_counts(
     trusted: tuple[str, ...], seen: str
 ) -> None:
     async def who(request: Request) -> Response:
@@ -114,7 +114,7 @@ async def test_given_a_proxy_when_it_says_who_asks_then_only_a_trusted_one_is_be
 
 
 @pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
-async def test_given_a_head_that_never_ends_when_its_time_is_over_then_the_connection_is_closed(
+async def test_given_a_head_that_never_ends_then_the_connection_closes_in_time(
     monkeypatch: pytest.MonkeyPatch, before: bytes
 ) -> None:
     monkeypatch.setattr(head_deadline, "HEAD_S", 0.05)
@@ -138,7 +138,7 @@ async def test_given_a_head_that_never_ends_when_its_time_is_over_then_the_conne
         await server.stop()
 
 
-async def test_given_as_many_connections_as_may_be_when_one_more_asks_then_it_is_served() -> None:
+async def test_given_all_connections_taken_when_another_asks_then_it_is_served() -> None:
     server = HttpServer(_APP, "127.0.0.1", 0, max_connections=2)
     await server.start()
     where = ("127.0.0.1", server.port)

@@ -43,9 +43,7 @@ async def _add(redis: Redis, event: str | bytes) -> None:
 # Who may open one
 
 
-async def test_given_no_token_or_a_forged_one_when_connecting_then_the_handshake_is_refused() -> (
-    None
-):
+async def test_given_no_token_or_a_forged_one_then_the_handshake_is_refused() -> None:
     async with _served() as served:
         assert (await served.refusal(_PATH))[0] == 401
         assert "?token=TOKEN" in (await served.refusal(_PATH))[1]
@@ -54,7 +52,7 @@ async def test_given_no_token_or_a_forged_one_when_connecting_then_the_handshake
         assert (await served.refusal(_PATH, subprotocols=[Subprotocol("bearer")]))[0] == 401
 
 
-async def test_given_another_student_when_connecting_then_only_a_delegated_role_may() -> None:
+async def test_given_another_student_then_only_a_delegated_role_may_connect() -> None:
     async with _served() as served:
         assert (await served.refusal(_PATH, token("student-43")))[0] == 403
         async with served.open(_PATH, operator()) as socket:
@@ -83,7 +81,7 @@ async def test_given_a_page_when_it_connects_then_its_origin_is_looked_at(
                 pass
 
 
-async def test_given_a_job_when_another_asks_then_only_its_tenant_and_role_may_follow() -> None:
+async def test_given_a_job_then_only_its_tenant_and_role_may_follow() -> None:
     async with _served() as served:
         await served.records.open(JobRequest(_JOB, "verify"))
         assert (await served.refusal(_JOB_PATH, operator("school-8")))[0] == 404
@@ -96,9 +94,7 @@ async def test_given_a_path_of_no_socket_when_connecting_then_it_is_not_found() 
         assert (await served.refusal("/v1/ws/nothing", token()))[0] == 404
 
 
-async def test_given_a_plain_request_when_answered_then_it_says_why_a_socket_would_be_refused() -> (
-    None
-):
+async def test_given_a_plain_request_then_it_says_why_a_socket_would_be_refused() -> None:
     async with _served() as served, httpx.AsyncClient() as client:
         await served.records.open(JobRequest(_JOB, "verify"))
         at = f"http://127.0.0.1:{served.port}"
@@ -114,7 +110,7 @@ async def test_given_a_plain_request_when_answered_then_it_says_why_a_socket_wou
             assert ("upgrade" in answer.headers) is (status == 426)
 
 
-async def test_given_as_many_sockets_as_may_be_when_one_more_comes_then_it_has_to_wait() -> None:
+async def test_given_full_sockets_when_one_more_comes_then_it_has_to_wait() -> None:
     async with _served(max_open=3, max_per_subject=2) as served:
         async with (
             served.open(_PATH, token()),
@@ -129,9 +125,7 @@ async def test_given_as_many_sockets_as_may_be_when_one_more_comes_then_it_has_t
             pass
 
 
-async def test_given_an_address_that_connects_too_often_when_refused_then_the_status_is_429() -> (
-    None
-):
+async def test_given_an_address_that_connects_too_often_then_the_status_is_429() -> None:
     async with _served(address="1/hour") as served:
         async with served.open(_PATH, token()):
             pass
@@ -151,7 +145,7 @@ async def test_given_redis_away_when_connecting_then_it_is_to_come_again() -> No
 # What they say
 
 
-async def test_given_followers_when_mastery_changes_then_each_hears_of_its_own_student() -> None:
+async def test_given_followers_and_changes_then_each_hears_of_its_own_student() -> None:
     async with _served() as served:
         await _add(served.redis, _event(version=1))
         async with (
@@ -176,7 +170,7 @@ async def test_given_followers_when_mastery_changes_then_each_hears_of_its_own_s
             assert (await _next(later))["version"] == 6
 
 
-async def test_given_redis_away_for_a_while_when_it_is_back_then_nothing_is_missed(
+async def test_given_redis_away_when_it_is_back_then_nothing_is_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mastery, "_AWAY_S", 0.01)
@@ -195,7 +189,7 @@ async def test_given_redis_away_for_a_while_when_it_is_back_then_nothing_is_miss
             assert (await _next(socket))["version"] == 1
 
 
-async def test_given_a_job_when_it_moves_on_then_each_step_is_said_until_it_has_ended() -> None:
+async def test_given_a_job_when_it_moves_on_then_each_step_is_sent_until_it_ends() -> None:
     async with _served() as served:
         record = await served.records.open(JobRequest(_JOB, "verify"))
         async with served.open(_JOB_PATH, operator()) as socket:

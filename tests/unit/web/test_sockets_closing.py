@@ -27,7 +27,7 @@ async def test_given_a_token_that_expires_when_it_does_then_the_socket_is_closed
         assert await _code(socket.recv) == 4401
 
 
-async def test_given_a_client_that_talks_when_it_goes_on_then_the_socket_is_closed() -> None:
+async def test_given_a_client_that_talks_too_much_then_the_socket_is_closed() -> None:
     async def say() -> None:
         await socket.send("hello")
         await asyncio.sleep(0)
@@ -42,7 +42,7 @@ async def test_given_a_long_message_when_it_arrives_then_the_socket_is_closed() 
         assert await _code(socket.recv) == 1009
 
 
-async def test_given_a_server_that_ends_when_it_does_then_sockets_are_told_to_come_again() -> None:
+async def test_given_a_server_that_ends_then_sockets_are_told_to_come_again() -> None:
     async with _served() as served:
         socket = await served.open(_PATH, token()).__aenter__()
     assert await _code(socket.recv) == 1012
@@ -58,7 +58,7 @@ def _flood(live: LiveMastery) -> None:
         live.deliver(event)
 
 
-async def test_given_a_slow_client_when_its_mailbox_is_full_then_it_is_closed_and_told() -> None:
+async def test_given_a_slow_client_with_a_full_queue_then_it_is_closed_and_told() -> None:
     async with _served() as served, served.open(_PATH, token(), max_queue=1) as socket:
         key = LearnerKey("school-7", "student-42")
         async with asyncio.timeout(_WITHIN_S):
@@ -68,7 +68,7 @@ async def test_given_a_slow_client_when_its_mailbox_is_full_then_it_is_closed_an
         assert await _code(socket.recv) == 1013
 
 
-async def test_given_a_client_that_reads_nothing_when_it_is_too_slow_then_it_is_cut(
+async def test_given_a_client_that_reads_nothing_then_it_is_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(serving, "_CLOSING_S", 0.05)
@@ -83,7 +83,7 @@ async def test_given_a_client_that_reads_nothing_when_it_is_too_slow_then_it_is_
 
 
 @pytest.mark.parametrize("path", ["/v1/ws/fails", "/v1/ws/fails/at-once"])
-async def test_given_a_failure_when_it_happens_then_the_log_has_it_and_the_client_does_not(
+async def test_given_a_failure_then_the_log_has_it_and_the_client_does_not(
     path: str,
 ) -> None:
     async with _served() as served:

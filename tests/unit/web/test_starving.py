@@ -151,7 +151,7 @@ async def test_given_a_reader_who_is_slow_when_it_goes_on_then_it_gets_all(
     assert loop.time() - began > 3.0
 
 
-async def test_given_an_address_with_many_requests_in_progress_then_others_are_served() -> None:
+async def test_given_an_address_with_many_requests_then_others_are_served() -> None:
     async with served(at_once=3, trusted_proxies=["127.0.0.0/8"]) as server:
         async with readers(server, 3, "/huge", "X-Forwarded-For: 192.0.2.7"):
             await until_connections(server, 3)

@@ -41,7 +41,7 @@ def test_given_options_that_do_not_go_together_then_they_are_refused(
     assert said in result.output
 
 
-def test_given_a_student_alone_then_it_is_of_the_default_tenant_and_what_is_found_is_said(
+def test_given_a_student_alone_then_the_default_tenant_and_findings_show(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def nothing_differs(_: Settings, order: Order, report: Report) -> None:

@@ -101,7 +101,7 @@ async def go_on(servers: Servers) -> None:
     servers.ledger.stop = None
 
 
-async def test_given_a_stop_while_comparing_when_gone_on_then_the_rest_is_compared(
+async def test_given_a_stop_while_comparing_when_resumed_then_the_rest_follows(
     servers: Servers,
 ) -> None:
     report = await run(servers, Order(Scope()), await stop_at_second_page(servers))
@@ -120,7 +120,7 @@ async def test_given_a_stop_while_comparing_when_gone_on_then_the_rest_is_compar
     assert list(again.lines()) == [f"{STUDENTS} learners compared with the graph: no difference"]
 
 
-async def test_given_a_stop_while_publishing_when_gone_on_then_each_event_is_there_once(
+async def test_given_a_stop_in_publishing_when_resumed_then_each_event_is_once(
     servers: Servers,
 ) -> None:
     report = await run(servers, Order(Scope(), ALL), await stop_at_second_page(servers))
@@ -251,7 +251,7 @@ def unlocked(tenant_id: str, student_id: str) -> bytes:
     return json.dumps(example).encode()
 
 
-async def test_given_a_lost_graph_when_reconciled_then_map_and_unlocked_concepts_are_back(
+async def test_given_a_lost_graph_when_reconciled_then_map_and_unlocks_are_back(
     servers: Servers,
 ) -> None:
     concepts = {"next": Concept("next", "Next", "s", ("c0",)), "c0": Concept("c0", "C", "s")}
@@ -276,7 +276,7 @@ async def test_given_a_lost_graph_when_reconciled_then_map_and_unlocked_concepts
     assert (concept.concept_id, concept.entry, concept.version) == ("next", "", 1912)
 
 
-async def test_given_no_redis_when_reconciled_then_the_graph_is_repaired_all_the_same(
+async def test_given_no_redis_when_reconciled_then_the_graph_is_still_repaired(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object, **__: object) -> None:

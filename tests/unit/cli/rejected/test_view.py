@@ -32,14 +32,14 @@ def test_given_a_letter_then_its_row_has_what_others_read() -> None:
     }
 
 
-def test_given_a_letter_that_says_nothing_then_its_row_is_null_but_for_the_id() -> None:
+def test_given_a_letter_that_says_nothing_then_its_row_has_only_the_id() -> None:
     fields = row(letter(b"?"))
     assert fields.pop("id") == LETTER
     assert set(fields.values()) == {None}
     assert whole(letter(b"?"))["event"] is None
 
 
-def test_given_a_letter_then_the_whole_has_the_event_as_it_was_without_its_token() -> None:
+def test_given_a_letter_then_the_whole_shows_its_event_without_the_token() -> None:
     sent = changed(event(), "data.token", "secret")
     document = whole(holding(sent))
     assert document["event"] == changed(event(), "data.token", "(redacted)")
@@ -64,7 +64,7 @@ def test_given_a_listing_as_json_then_it_is_one_array_however_it_came(
     ]
 
 
-def test_given_a_listing_for_people_then_there_is_a_line_for_each_or_a_word(
+def test_given_a_listing_for_people_then_each_letter_has_a_line_or_a_word(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")

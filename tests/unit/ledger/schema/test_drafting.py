@@ -83,7 +83,7 @@ async def assert_both_ways(base: Path, server: str) -> None:
         assert await read_catalogue(connection) == first
 
 
-async def test_given_no_migration_when_drafted_then_it_is_the_schema_files_in_order(
+async def test_given_no_migration_then_the_draft_is_the_schema_files_in_order(
     base: Path,
 ) -> None:
     (file,) = migration_files(base)
@@ -120,7 +120,7 @@ async def test_given_nothing_changed_when_drafted_then_nothing_is_written(
     ],
     ids=["body", "parameter", "policy", "trigger", "grant"],
 )
-async def test_given_one_change_when_drafted_then_it_and_its_rollback_do_that_alone(
+async def test_given_one_change_then_draft_and_rollback_do_that_alone(
     base: Path, server: str, old: str, new: str, changed: list[str]
 ) -> None:
     if "points" in new:
@@ -132,7 +132,7 @@ async def test_given_one_change_when_drafted_then_it_and_its_rollback_do_that_al
     await assert_both_ways(base, server)
 
 
-async def test_given_many_changes_when_drafted_then_they_come_in_an_order_that_works(
+async def test_given_many_changes_when_drafted_then_they_come_in_a_working_order(
     base: Path, server: str
 ) -> None:
     edit(
@@ -162,7 +162,7 @@ async def test_given_many_changes_when_drafted_then_they_come_in_an_order_that_w
     await assert_both_ways(base, server)
 
 
-async def test_given_a_new_function_when_drafted_then_default_rights_are_revoked_by_name(
+async def test_given_a_new_function_then_default_rights_are_revoked_by_name(
     base: Path, server: str
 ) -> None:
     edit(
@@ -178,7 +178,7 @@ async def test_given_a_new_function_when_drafted_then_default_rights_are_revoked
     assert revoke in made.files[0].read_text()
 
 
-async def test_given_a_changed_table_when_drafted_then_it_is_named_to_be_done_by_hand(
+async def test_given_a_changed_table_then_it_is_named_as_to_be_done_by_hand(
     base: Path, server: str
 ) -> None:
     edit(base, "1_table.sql", "score float8 not null", "score float8 not null, attempt int")
@@ -194,7 +194,7 @@ async def test_given_a_changed_table_when_drafted_then_it_is_named_to_be_done_by
     await assert_both_ways(base, server)
 
 
-async def test_given_a_newest_version_in_the_future_when_drafted_then_it_is_newer(
+async def test_given_a_newest_version_in_the_future_then_the_draft_is_newer(
     base: Path, server: str
 ) -> None:
     (path,) = (base / "migrations").glob("*.sql")
@@ -220,7 +220,7 @@ async def test_given_an_unfit_name_when_drafted_then_the_form_is_told(
         await draft(name, base)
 
 
-async def test_given_an_installed_package_when_drafted_then_a_checkout_is_asked_for(
+async def test_given_an_installed_package_then_a_checkout_is_asked_for(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "migrations").mkdir()
@@ -239,7 +239,7 @@ def test_given_nothing_changed_when_the_command_runs_then_it_says_so(
     assert output == "nothing to draft: the migrations give what supabase/schemas says\n"
 
 
-def test_given_no_server_at_all_when_the_command_runs_then_it_says_what_it_wrote(
+def test_given_no_server_when_the_command_runs_then_it_names_what_it_wrote(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drafting, "schema_directory", lambda: base)

@@ -72,7 +72,7 @@ def persistent() -> Iterator[Path]:
         yield Path(directory).resolve()
 
 
-async def test_given_no_directory_when_started_then_it_is_migrated_and_leaves_nothing() -> None:
+async def test_given_no_directory_when_started_then_it_is_migrated_and_temporary() -> None:
     server = EmbeddedPostgres(jwt_tenant_claim="app.school")
     with pytest.raises(RuntimeError, match="not started"):
         _ = server.dsn
@@ -88,7 +88,7 @@ async def test_given_no_directory_when_started_then_it_is_migrated_and_leaves_no
     await server.stop()
 
 
-async def test_given_a_directory_when_started_again_then_its_data_are_there_and_were_safe(
+async def test_given_a_directory_when_started_again_then_its_data_are_there(
     persistent: Path,
 ) -> None:
     async with EmbeddedPostgres(persistent) as server:
@@ -100,7 +100,7 @@ async def test_given_a_directory_when_started_again_then_its_data_are_there_and_
         assert await ask(server.dsn, "select to_regclass('kept')") == "kept"
 
 
-async def test_given_a_directory_in_use_when_started_then_the_other_is_left_alone(
+async def test_given_a_directory_in_use_when_started_then_the_other_is_untouched(
     persistent: Path,
 ) -> None:
     async with EmbeddedPostgres(persistent) as server:
@@ -109,7 +109,7 @@ async def test_given_a_directory_in_use_when_started_then_the_other_is_left_alon
         assert await ask(server.dsn, "select 1") == 1
 
 
-async def test_given_the_file_of_a_dead_server_when_started_then_it_is_no_obstacle(
+async def test_given_the_file_of_a_dead_server_then_it_is_no_obstacle(
     persistent: Path,
 ) -> None:
     async with EmbeddedPostgres(persistent) as server:
@@ -175,7 +175,7 @@ async def test_given_a_start_under_way_when_cancelled_then_nothing_is_left(
         (signal.SIGKILL, True),
     ],
 )
-def test_given_a_running_server_when_its_owner_is_ended_then_the_server_ends_too(
+def test_given_a_running_server_when_its_owner_ends_then_the_server_ends(
     number: signal.Signals, temporary: bool, persistent: Path
 ) -> None:
     argument = "" if temporary else str(persistent)
@@ -194,7 +194,7 @@ def test_given_a_running_server_when_its_owner_is_ended_then_the_server_ends_too
         assert not (directory / "postmaster.pid").exists()
 
 
-def test_given_a_server_and_no_guard_when_its_owner_is_killed_then_the_next_start_ends_it(
+def test_given_no_guard_and_a_killed_owner_then_the_next_start_ends_it(
     persistent: Path,
 ) -> None:
     with subprocess.Popen(
@@ -219,7 +219,7 @@ def test_given_a_server_and_no_guard_when_its_owner_is_killed_then_the_next_star
     asyncio.run(start_again())
 
 
-def test_given_any_runtime_directory_when_the_library_is_imported_then_the_variable_is_kept(
+def test_given_any_runtime_directory_when_imported_then_it_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/anywhere")

@@ -24,7 +24,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monke
     return monkeypatch
 
 
-def test_given_a_database_url_when_the_commands_are_run_then_they_say_what_they_did(
+def test_given_a_database_url_when_run_then_commands_say_what_they_did(
     embedded_postgres: EmbeddedPostgres, environment: pytest.MonkeyPatch
 ) -> None:
     name = f"t{uuid.uuid4().hex}"
@@ -53,7 +53,7 @@ def test_given_a_database_url_when_the_commands_are_run_then_they_say_what_they_
 
 
 @pytest.mark.usefixtures("environment")
-def test_given_no_database_at_all_when_up_then_it_says_that_the_embedded_one_needs_none() -> None:
+def test_given_no_database_when_up_then_it_says_the_embedded_needs_none() -> None:
     result = CliRunner().invoke(app, ["up"])
     assert result.exit_code == 0
     assert "migrates itself" in result.output

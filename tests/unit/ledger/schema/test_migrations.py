@@ -28,7 +28,7 @@ async def dsn(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 # Up and down
 
 
-async def test_given_an_empty_database_when_up_then_everything_is_applied_and_recorded(
+async def test_given_an_empty_database_when_up_then_all_is_applied_and_recorded(
     dsn: str,
 ) -> None:
     runner = Migrations(dsn, files=FILES)
@@ -113,14 +113,14 @@ async def test_given_a_failing_rollback_when_down_then_it_changes_nothing(dsn: s
     assert await value(dsn, "select to_regclass('public.x')") == "x"
 
 
-async def test_given_several_workers_when_all_go_up_at_once_then_each_file_is_applied_once(
+async def test_given_several_workers_up_at_once_then_each_file_is_applied_once(
     dsn: str,
 ) -> None:
     results = await asyncio.gather(*(Migrations(dsn, files=FILES).up() for _ in range(5)))
     assert sorted(version for done in results for version in done) == [f.version for f in FILES]
 
 
-async def test_given_another_migrates_for_long_when_up_then_it_is_to_be_tried_again(
+async def test_given_another_slow_migration_when_up_then_it_asks_to_try_again(
     dsn: str,
 ) -> None:
     async with connected(dsn) as other:
@@ -155,7 +155,7 @@ async def recorded(dsn: str, *rows: tuple[str, str | None]) -> Migrations:
     return Migrations(dsn, files=FILES)
 
 
-async def test_given_another_programs_migrations_in_the_same_table_when_up_then_they_are_let_be(
+async def test_given_migrations_of_another_program_then_they_are_left_alone(
     dsn: str,
 ) -> None:
     runner = await recorded(dsn, ("20200101000000", "accounts"), ("20990101000000", None))
@@ -163,7 +163,7 @@ async def test_given_another_programs_migrations_in_the_same_table_when_up_then_
     assert await runner.up() == [file.version for file in runner._files]
 
 
-async def test_given_a_newer_database_when_up_then_the_unknown_versions_are_named(
+async def test_given_a_newer_database_when_up_then_unknown_versions_are_named(
     dsn: str,
 ) -> None:
     runner = await recorded(dsn, (FIRST.version, "first"), ("20990101000000", "mastery_future"))
@@ -194,7 +194,7 @@ async def test_given_a_renamed_file_when_up_then_it_is_told(dsn: str) -> None:
         await runner.up()
 
 
-async def test_given_a_ledger_of_the_cli_without_names_when_up_then_it_is_completed(
+async def test_given_a_cli_ledger_without_names_when_up_then_it_is_completed(
     dsn: str,
 ) -> None:
     async with connected(dsn) as connection:
@@ -220,7 +220,7 @@ async def test_given_a_ledger_of_the_cli_without_names_when_up_then_it_is_comple
         "postgresql://postgres@/postgres?host=pooler&port=6543",
     ],
 )
-async def test_given_a_transaction_pooler_when_up_then_a_direct_connection_is_asked_for(
+async def test_given_a_transaction_pooler_then_a_direct_connection_is_asked_for(
     dsn: str,
 ) -> None:
     with pytest.raises(MigrationError, match="direct connection or a session pooler") as caught:
@@ -239,7 +239,7 @@ async def test_given_a_url_that_is_none_when_asked_then_the_setting_is_named() -
             await Migrations(dsn, files=FILES).current()
 
 
-async def test_given_a_database_that_does_not_exist_when_asked_then_it_is_no_matter_of_waiting(
+async def test_given_a_missing_database_when_asked_then_waiting_does_not_help(
     dsn: str,
 ) -> None:
     with pytest.raises(MigrationError, match=r"nowhere.*3D000"):

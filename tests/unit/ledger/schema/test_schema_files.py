@@ -14,7 +14,7 @@ def write(base: Path, folder: str, name: str, sql: str = "select 1") -> None:
     (base / folder / name).write_text(sql)
 
 
-def test_given_this_program_when_its_files_are_read_then_each_migration_has_a_rollback() -> None:
+def test_given_this_program_then_each_migration_file_has_a_rollback() -> None:
     files = migration_files()
     assert files
     assert [f.version for f in files] == sorted(f.version for f in files)
@@ -22,7 +22,7 @@ def test_given_this_program_when_its_files_are_read_then_each_migration_has_a_ro
     assert all(file.down for file in files)
 
 
-def test_given_a_file_with_another_name_when_read_then_the_form_of_names_is_told(
+def test_given_a_file_with_another_name_then_the_form_of_names_is_told(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, "migrations", "1_early.sql")
@@ -44,7 +44,7 @@ def test_given_a_rollback_of_no_migration_when_read_then_it_is_named(tmp_path: P
         migration_files(tmp_path)
 
 
-def test_given_an_installed_wheel_when_looked_for_then_its_own_files_are_found(
+def test_given_an_installed_wheel_then_its_own_files_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "site-packages" / "workers" / "ledger"
@@ -55,7 +55,7 @@ def test_given_an_installed_wheel_when_looked_for_then_its_own_files_are_found(
     assert schema_files.schema_directory() == write_parent
 
 
-def test_given_no_files_at_all_when_looked_for_then_the_installation_is_blamed(
+def test_given_no_files_at_all_then_the_installation_is_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema_files, "__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))

@@ -66,7 +66,7 @@ def test_given_any_error_of_the_server_then_it_means_what_its_class_says(
     assert state in str(error)
 
 
-def test_given_all_errors_of_asyncpg_then_each_is_caught_and_means_something() -> None:
+def test_given_all_errors_of_asyncpg_then_each_is_caught_with_a_meaning() -> None:
     assert len(SERVER_ERRORS) > 200
     for kind in errors():
         assert issubclass(kind, LIBRARY_ERRORS), kind
@@ -132,7 +132,7 @@ def test_given_a_refusal_then_its_remedy_is_named(state: str, remedy: str) -> No
         ("postgresql://u:secret@127.0.0.1/db?sslmode=nonsense", LedgerRefused),
     ],
 )
-async def test_given_a_url_that_leads_nowhere_then_it_is_said_and_the_password_is_not(
+async def test_given_a_url_to_nowhere_then_it_is_named_without_the_password(
     dsn: str, expected: type[MasteryError]
 ) -> None:
     ledger = DirectLedger(dsn, timeout_s=3)

@@ -67,7 +67,7 @@ CODES: list[tuple[object, type[MasteryError], str]] = [
 
 
 @pytest.mark.parametrize(("code", "expected", "remedy"), CODES)
-def test_given_a_code_then_it_means_something_and_a_refusal_names_its_remedy(
+def test_given_a_code_then_it_has_a_meaning_and_a_refusal_names_its_remedy(
     code: object, expected: type[MasteryError], remedy: str
 ) -> None:
     error = from_supabase(api_error(code))
@@ -112,7 +112,7 @@ def test_given_httpx_then_there_were_errors_to_try() -> None:
 @pytest.mark.parametrize(
     "error", [supabase.AsyncSupabaseException("Invalid API key"), httpx.ConnectError("")]
 )
-def test_given_an_error_without_words_or_of_the_client_then_the_setting_is_named(
+def test_given_a_wordless_or_client_error_then_the_setting_is_named(
     error: Exception,
 ) -> None:
     assert "SUPABASE_URL" in str(from_supabase(error))

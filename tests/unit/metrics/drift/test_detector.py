@@ -67,7 +67,7 @@ def flattened(to: float) -> Truth:
     return lambda told: 1.0 / (1.0 + ((1.0 - told) / told) ** to)
 
 
-def test_given_predictions_that_come_true_when_watched_for_long_then_nothing_is_told() -> None:
+def test_given_predictions_that_come_true_for_long_then_nothing_is_told() -> None:
     trial = Trial(50, 2_000, Limits().of_many(50), seed=1)
     trial.run(200 if THOROUGH else 60, 200, as_told)
     assert (sum(trial.began["bias"]), sum(trial.began["excess"])) == (0, 0)
@@ -98,7 +98,7 @@ def test_given_a_misfit_at_the_edge_then_it_is_told_as_seldom_as_promised() -> N
         (flattened(2.0), "excess"),
     ],
 )
-def test_given_a_drift_of_a_concept_then_it_is_told_once_and_over_once_it_is(
+def test_given_a_drift_of_a_concept_then_start_and_end_are_reported_once(
     truth: Truth, kind: str
 ) -> None:
     trial = Trial(40, 2_000, Limits().of_many(50), seed=3)
@@ -115,7 +115,7 @@ def test_given_a_drift_of_a_concept_then_it_is_told_once_and_over_once_it_is(
 
 
 @pytest.mark.parametrize("predicted", [0.02, 0.97, 0.98])
-def test_given_a_concept_that_is_nearly_always_predicted_alike_then_its_drift_is_told_all_the_same(
+def test_given_a_concept_of_near_constant_predictions_then_drift_is_told(
     predicted: float,
 ) -> None:
     trial = Trial(50, SIZE_OF_CONCEPT, Limits().of_many(CONCEPTS), seed=5)
@@ -147,7 +147,7 @@ def misfits(bias: float, variance: float, answers: float = 100.0) -> Misfits:
     return Misfits(column(answers), column(bias), column(0.0), column(variance), column(0.0))
 
 
-def test_given_too_little_evidence_then_nothing_is_told_and_what_was_told_stands() -> None:
+def test_given_too_little_evidence_then_reports_stay_as_they_are() -> None:
     watch = DriftDetector([Limits(alarm=2.0, evidence=10.0)])
     assert watch.look(misfits(30.0, 9.9)) == []
     assert math.isnan(watch.misfit(0, 0).over)
@@ -163,9 +163,7 @@ def test_given_too_little_evidence_then_nothing_is_told_and_what_was_told_stands
     assert not watch.drifting(0, 0)
 
 
-def test_given_a_misfit_within_the_limit_but_not_what_is_tolerated_then_what_was_told_stands() -> (
-    None
-):
+def test_given_a_misfit_between_tolerance_and_limit_then_the_report_stands() -> None:
     watch = DriftDetector([Limits(alarm=2.0, evidence=10.0)])
     assert watch.look(misfits(-30.0, 10.0))[0].began
     assert watch.look(misfits(-2.5, 10.0)) == []

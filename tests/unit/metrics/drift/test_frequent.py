@@ -5,16 +5,14 @@ import random
 from workers.metrics.drift.frequent import FrequentNames
 
 
-def test_given_free_places_when_names_come_then_the_most_frequent_take_them() -> None:
+def test_given_free_places_then_the_most_frequent_names_take_them() -> None:
     popular = FrequentNames(2)
     assert popular.count(["a", "b", "b", "c"]) is None
     assert popular.names == ["b", "a"]
     assert popular.places == {"a": 1, "b": 0}
 
 
-def test_given_a_name_far_more_frequent_then_it_takes_the_place_of_the_rarest_and_no_sooner() -> (
-    None
-):
+def test_given_a_far_more_frequent_name_then_it_alone_replaces_the_rarest() -> None:
     popular = FrequentNames(2)
     popular.count(["a"] * 60 + ["b"] * 50)
     assert popular.count(["c"] * 200) is None
@@ -24,9 +22,7 @@ def test_given_a_name_far_more_frequent_then_it_takes_the_place_of_the_rarest_an
     assert popular.count(["b"] * 100) is None
 
 
-def test_given_many_names_when_counted_then_memory_is_bounded_and_the_frequent_ones_are_found() -> (
-    None
-):
+def test_given_many_names_then_memory_is_bounded_and_frequent_ones_found() -> None:
     draw = random.Random(1)
     popular = FrequentNames(5)
     for _ in range(300):

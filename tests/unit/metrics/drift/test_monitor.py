@@ -23,7 +23,7 @@ def observe(
         watch.observe([response for response, _ in part], [outcome for _, outcome in part])
 
 
-def test_given_responses_then_each_counts_overall_by_concept_and_by_history() -> None:
+def test_given_responses_then_each_counts_overall_by_concept_and_history() -> None:
     pairs = stream(2_500, seed=1)
     watch = PredictionMonitor()
     observe(watch, pairs)
@@ -88,7 +88,7 @@ def test_given_more_concepts_than_places_then_the_rest_are_others() -> None:
     assert figures.concepts[OTHERS].answers == pytest.approx(3, rel=1e-3)
 
 
-def test_given_a_concept_that_becomes_frequent_then_it_takes_a_place_and_begins_anew() -> None:
+def test_given_a_concept_that_becomes_frequent_then_it_takes_a_place_anew() -> None:
     names = [f"c{k}" for k in range(CONCEPTS)]
     watch = PredictionMonitor()
     observe(watch, [told(0.7, 1.0, [name]) for name in [*names, *names[1:]]])

@@ -40,7 +40,7 @@ def fed(decay: float, right: NDArray[np.bool_], told: Floats, by: int) -> Moving
 
 @pytest.mark.parametrize("by", [17, 1_000, 15_000])
 @pytest.mark.parametrize("kind", ["near", "wide", "crowded"])
-def test_given_predictions_of_any_kind_when_binned_then_the_area_is_hardly_off(
+def test_given_predictions_of_any_kind_when_binned_then_the_area_is_close(
     kind: str, by: int
 ) -> None:
     for seed in range(2):

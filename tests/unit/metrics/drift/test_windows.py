@@ -56,7 +56,7 @@ def fed(
 
 
 @pytest.mark.parametrize("size", [30, 1_000])
-def test_given_answers_of_several_windows_when_measured_then_each_is_of_its_own_weighted_answers(
+def test_given_answers_of_several_windows_then_each_weighs_its_own_answers(
     size: int,
 ) -> None:
     scores, predictions = drawn(3_000, 1)
@@ -76,7 +76,7 @@ def test_given_answers_of_several_windows_when_measured_then_each_is_of_its_own_
     assert all(math.isnan(value) for value in measures[3][1:])
 
 
-def test_given_a_window_far_larger_than_its_answers_then_its_measures_are_the_plain_ones() -> None:
+def test_given_a_window_far_above_its_answers_then_measures_are_plain() -> None:
     scores, predictions = drawn(4_000, 3)
     windows = Windows([10**9])
     windows.add(np.zeros(scores.size, np.int64), scores, predictions)
@@ -90,7 +90,7 @@ def test_given_a_window_far_larger_than_its_answers_then_its_measures_are_the_pl
     assert measure.ece == pytest.approx(ece(scores, predictions), abs=1e-5)
 
 
-def test_given_one_answer_at_a_time_or_all_at_once_then_the_window_is_the_same() -> None:
+def test_given_answers_one_by_one_or_at_once_then_the_window_is_the_same() -> None:
     scores, predictions = drawn(300, 4)
     rows = np.random.default_rng(5).integers(0, 2, scores.size)
     windows, all_at_once = Windows([50, 80]), Windows([50, 80])
@@ -103,7 +103,7 @@ def test_given_one_answer_at_a_time_or_all_at_once_then_the_window_is_the_same()
         assert ones == pytest.approx(others, rel=1e-9)
 
 
-def test_given_answers_when_compared_then_misfits_are_sums_whose_variances_are_known() -> None:
+def test_given_answers_when_compared_then_misfit_sums_have_known_variances() -> None:
     scores, predictions = drawn(500, 6)
     windows = Windows([100])
     windows.add(np.zeros(scores.size, np.int64), scores, predictions)
@@ -121,7 +121,7 @@ def test_given_answers_when_compared_then_misfits_are_sums_whose_variances_are_k
     assert misfits.excess_variance[0] == pytest.approx((weights**2 * spread * logit**2).sum())
 
 
-def test_given_a_window_that_is_cleared_then_it_begins_anew_and_others_stay() -> None:
+def test_given_a_cleared_window_then_it_begins_anew_and_others_stay() -> None:
     scores, predictions = drawn(200, 7)
     windows, other = Windows([100, 100]), Windows([100])
     rows = np.tile([0, 1], 100)
@@ -134,7 +134,7 @@ def test_given_a_window_that_is_cleared_then_it_begins_anew_and_others_stay() ->
     assert windows.measures() == [other.measures()[0], untouched]
 
 
-def test_given_certain_predictions_that_fail_then_every_number_stays_finite() -> None:
+def test_given_certain_predictions_that_fail_then_all_numbers_stay_finite() -> None:
     told = residuals(np.array([0.0, 1.0, 1.0]), np.array([1.0, 0.0, 1.0]))
     assert all(np.isfinite(column).all() for column in told)
     windows = Windows([10])

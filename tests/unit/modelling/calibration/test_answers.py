@@ -40,7 +40,7 @@ def assert_alike(table: Table, other: Table) -> None:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_given_logs_on_scales_when_tabled_then_each_table_is_that_of_its_learners_logs(
+def test_given_logs_on_scales_then_each_table_is_of_the_logs_on_its_scale(
     several: bool,
 ) -> None:
     logs = on_scales(simulated(60, 3, concepts=4, several=several))
@@ -69,7 +69,7 @@ def test_given_logs_on_scales_when_tabled_then_each_table_is_that_of_its_learner
         )
 
 
-def test_given_others_held_out_when_tabled_then_the_table_is_that_of_those_who_are_left() -> None:
+def test_given_others_held_out_then_the_table_is_of_the_remaining_learners() -> None:
     logs = [*simulated(30, 7, several=True), [], *simulated(4, 8, most=60)]
     answers = answers_of(logs)
     assert answers.learners == len(logs)
@@ -79,7 +79,7 @@ def test_given_others_held_out_when_tabled_then_the_table_is_that_of_those_who_a
     assert_alike(replace(answers, held_out=held).table(0), table_of(kept)[0])
 
 
-def test_given_a_learner_when_replayed_then_the_log_is_as_it_was_but_for_its_ids() -> None:
+def test_given_a_learner_when_replayed_then_only_the_ids_of_the_log_change() -> None:
     logs = [*on_scales(simulated(5, 1, several=True)), [], *simulated(2, 2)]
     answers = answers_of(logs)
     for number, log in enumerate(logs):
@@ -109,7 +109,7 @@ def test_given_other_answers_when_digested_then_another_digest() -> None:
     assert replace(answers, held_out=~answers.held_out).digest() != digest
 
 
-def test_given_many_learners_when_held_out_then_as_many_as_said_and_always_the_same() -> None:
+def test_given_many_learners_then_the_same_given_share_is_always_held_out() -> None:
     keys = [LearnerKey("t", f"s{number}") for number in range(5_000)]
     held = [is_held_out(key) for key in keys]
     assert abs(np.mean(held) - HELD_OUT) < 0.03

@@ -52,7 +52,7 @@ def test_given_a_guttman_scale_when_fitted_then_all_parameters_are_valid(
     ),
     st.integers(1, 30),
 )
-def test_given_items_at_their_bounds_when_averaged_then_the_mean_lies_between_them(
+def test_given_items_at_their_bounds_then_the_mean_lies_between_them(
     items: list[ItemParameters], repeats: int
 ) -> None:
     mean = mean_item(items * repeats)

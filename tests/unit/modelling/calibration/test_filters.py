@@ -31,9 +31,7 @@ def shuffled_back(table: Table, places: list[int], logs: list[list[Response]]) -
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_given_any_model_when_walked_then_the_numbers_are_those_of_the_engine(
-    *, several: bool
-) -> None:
+def test_given_any_model_when_walked_then_numbers_are_those_of_the_engine(*, several: bool) -> None:
     logs = [*simulated(30, 1, concepts=3, several=several), []]
     table, places = table_of(logs)
     draw = np.random.default_rng(3)
@@ -76,9 +74,7 @@ def test_given_any_model_when_walked_then_the_numbers_are_those_of_the_engine(
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_given_some_learners_when_chosen_then_the_table_is_the_one_of_their_logs(
-    *, several: bool
-) -> None:
+def test_given_some_learners_when_chosen_then_the_table_is_of_their_logs(*, several: bool) -> None:
     logs = simulated(20, 4, several=several)
     table, places = table_of(logs)
     chosen = np.arange(20) % 3 == 0
@@ -114,7 +110,7 @@ def enumerated(scores: list[float], at: int) -> tuple[list[float], float, float,
     return known, steps[0], steps[1], float(np.log(total))
 
 
-def test_given_short_chains_when_smoothed_then_it_is_what_enumeration_gives() -> None:
+def test_given_short_chains_when_smoothed_then_enumeration_gives_the_same() -> None:
     logs = simulated(40, 6, most=9)
     table, _ = table_of(logs)
     chains = chains_of(table)
@@ -153,7 +149,7 @@ def test_given_short_chains_when_smoothed_then_it_is_what_enumeration_gives() ->
     assert events[[0, 1, 2, 4]] == pytest.approx(np.array([known_first, learned, guessed, forgot]))
 
 
-def test_given_a_tree_when_repeated_or_cut_then_each_concept_counts_as_before() -> None:
+def test_given_a_tree_repeated_or_cut_then_each_concept_counts_as_before() -> None:
     tree = prefix_tree_of(table_of(simulated(60, 7, most=12))[0])
     other = np.array([[0.3, 0.1], [0.3, 0.4], [0.1, 0.2], [0.2, 0.1], [0.0, 0.2]])
     alone = [expected(tree, parameters) for parameters in (BKT, other)]
@@ -168,7 +164,7 @@ def test_given_a_tree_when_repeated_or_cut_then_each_concept_counts_as_before() 
     assert nothing.concept.size == nothing.concepts == 0
 
 
-def test_given_chains_longer_than_counts_then_the_tree_is_of_their_first_answers(
+def test_given_chains_longer_than_counts_then_the_tree_has_first_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     logs = simulated(30, 7, concepts=1, most=20)

@@ -38,7 +38,7 @@ def log_likelihoods(logs: list[list[Response]], parameters: Parameters) -> dict[
 
 
 @pytest.mark.parametrize("model", ["bkt", "bkt-forgets", "kt-idem", "irt"])
-def test_given_a_fit_then_its_log_likelihood_is_that_of_the_engines_predictions(
+def test_given_a_fit_then_its_log_likelihood_is_that_of_engine_predictions(
     model: str,
 ) -> None:
     fitted = fit(model, LOGS)
@@ -67,7 +67,7 @@ def test_given_other_learners_then_richer_models_predict_them_better() -> None:
     ],
     ids=["one answer", "all right", "all wrong", "partial credit"],
 )
-def test_given_next_to_no_or_one_sided_data_then_parameters_are_valid_and_predict_sensibly(
+def test_given_scarce_or_one_sided_data_then_parameters_predict_sensibly(
     model: str, logs: list[list[Response]]
 ) -> None:
     fitted = fit(model, logs)
@@ -117,9 +117,7 @@ def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
 
 
 @pytest.mark.parametrize("forgets", [False, True])
-def test_given_no_priors_when_fitted_then_long_plain_em_from_any_start_is_no_higher(
-    *, forgets: bool
-) -> None:
+def test_given_no_priors_then_long_plain_em_from_any_start_is_no_higher(*, forgets: bool) -> None:
     table = table_of(LOGS)[0]
     tree, counts = prefix_tree_of(table), np.array(BetaPriors())
     fitted = fit_bkt(table, forgets=forgets, priors=BetaPriors())
@@ -130,7 +128,7 @@ def test_given_no_priors_when_fitted_then_long_plain_em_from_any_start_is_no_hig
         assert (fitted.log_likelihood >= em(tree, here, counts).log_likelihood - 1e-6).all()
 
 
-def test_given_too_few_steps_when_climbing_then_nothing_is_said_to_be_at_rest() -> None:
+def test_given_too_few_steps_then_nothing_is_said_to_be_at_rest() -> None:
     tree = prefix_tree_of(table_of(LOGS)[0])
     (start,) = _starts(tree.concepts, forgets=False, places=1, seed=0)
     problems = tree.concepts
@@ -170,7 +168,7 @@ def test_given_no_such_model_or_no_answer_when_fitted_then_it_is_refused() -> No
         fit("bkt", [[]])
 
 
-def test_given_the_same_answers_in_another_order_of_learners_then_the_fit_is_the_same() -> None:
+def test_given_another_order_of_learners_then_the_fit_is_the_same() -> None:
     logs = LOGS if THOROUGH else LOGS[:40]
     fitted, other = fit("irt", logs), fit("irt", logs[::-1])
     scale, again = fitted.parameters.any_scale, other.parameters.any_scale

@@ -41,7 +41,7 @@ def hessian(value: Any, at: Floats, step: float = 1e-3) -> Floats:
     return hessian
 
 
-def test_given_a_fit_then_its_covariance_is_the_inverse_of_the_likelihoods_curvature() -> None:
+def test_given_a_fit_then_its_covariance_is_the_inverse_curvature() -> None:
     tree, counts = prefix_tree_of(TABLE), np.array(WEAK_PRIORS)
     fitted = fit_bkt(TABLE, forgets=True)
     covariance = bkt_covariance(tree, fitted.parameters, counts)
@@ -56,7 +56,7 @@ def test_given_a_fit_then_its_covariance_is_the_inverse_of_the_likelihoods_curva
         assert np.linalg.inv(-curvature) == pytest.approx(covariance[concept], rel=2e-2, abs=1e-3)
 
 
-def test_given_no_forgetting_then_forget_has_no_variance_and_the_others_have() -> None:
+def test_given_no_forgetting_then_only_forget_has_no_variance() -> None:
     fitted = fit_bkt(TABLE, forgets=False)
     covariance = bkt_covariance(prefix_tree_of(TABLE), fitted.parameters, np.array(WEAK_PRIORS))
     assert (covariance[:, 4] == 0.0).all()
@@ -74,9 +74,7 @@ def test_given_any_start_when_polished_then_it_ends_no_lower_and_inside(priors: 
         assert (end[2] + end[3] < 1.0).all()
 
 
-def test_given_answers_that_only_an_odd_start_explains_then_few_answers_are_looked_at_closely() -> (
-    None
-):
+def test_given_few_answers_with_an_odd_optimum_then_the_search_finds_it() -> None:
     # One always wrong, the others mostly wrong now and then: nobody guesses, those who know slip.
     logs = [[answer(k, score=0.0) for k in range(9)]]
     draw = np.random.default_rng(1)
@@ -91,7 +89,7 @@ def test_given_answers_that_only_an_odd_start_explains_then_few_answers_are_look
     assert fitted.log_likelihood[0] >= em(many, here, counts).log_likelihood.max() - 1e-6
 
 
-def test_given_flat_or_wrongly_curved_information_then_variances_are_large_and_finite() -> None:
+def test_given_flat_or_misshapen_information_then_variances_stay_finite() -> None:
     observed = np.array([np.zeros((3, 3)), np.diag([5.0, -3.0, 1e-9]), np.full((3, 3), np.nan)])
     fixed = np.zeros((3, 3), dtype=np.bool_)
     fixed[2] = True
@@ -102,7 +100,7 @@ def test_given_flat_or_wrongly_curved_information_then_variances_are_large_and_f
     assert (np.linalg.eigvalsh(inverted) >= -1e-12).all()
 
 
-def test_given_concepts_apart_then_one_never_seen_is_as_uncertain_as_they_are_apart() -> None:
+def test_given_concepts_apart_then_an_unseen_one_is_as_uncertain_as_that() -> None:
     values = np.array([[0.0, 2.0], [1.0, 1.0]])
     own = np.array([np.diag([0.1, 0.2]), np.diag([0.3, 0.2])])
     assert around_mean(values, own) == pytest.approx(np.diag([2.2, 0.2]))
@@ -111,7 +109,7 @@ def test_given_concepts_apart_then_one_never_seen_is_as_uncertain_as_they_are_ap
 
 @pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("model", ["bkt", "bkt-forgets", "bkt-irt"])
-def test_given_a_fit_then_a_sparse_or_unseen_concept_has_the_wider_interval(model: str) -> None:
+def test_given_a_fit_then_sparse_or_unseen_concepts_have_wider_intervals(model: str) -> None:
     rare = [answer(90 + k, score=float(k % 2), concepts=["rare"]) for k in range(2)]
     parameters = fit(model, [*LOGS, rare]).parameters
     widths = {}

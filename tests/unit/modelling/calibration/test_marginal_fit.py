@@ -28,7 +28,7 @@ def _answers(learners: int, items: int, seed: int) -> tuple[list[list[Response]]
     return logs, np.array([a, b])
 
 
-def test_given_2pl_answers_when_fitted_then_the_truth_lies_within_its_standard_errors() -> None:
+def test_given_2pl_answers_then_the_truth_lies_within_standard_errors() -> None:
     logs, truth = _answers(1500 if THOROUGH else 700, 20, 3)
     fitted = fit("2pl", logs)
     off = []
@@ -53,7 +53,7 @@ def test_given_2pl_answers_when_fitted_then_the_truth_lies_within_its_standard_e
         ("4pl", {"difficulty", "discrimination", "lower", "upper"}),
     ],
 )
-def test_given_a_model_when_fitted_then_its_parameters_have_errors_and_the_others_are_usual(
+def test_given_a_fitted_model_then_only_its_own_parameters_have_errors(
     model: str, told: set[str]
 ) -> None:
     logs, _ = _answers(200, 8, 5)
@@ -95,7 +95,7 @@ _THRESHOLDS = [(-0.8, 0.4), (-1.0, 0.0, 1.2), (), (-0.3, 0.9), (-0.5, 0.1, 0.6, 
 @pytest.mark.parametrize(
     ("model", "steps"), [("graded", "graded"), ("partial-credit", "partial_credit")]
 )
-def test_given_scores_in_steps_when_fitted_then_the_thresholds_lie_within_their_errors(
+def test_given_scores_in_steps_then_thresholds_lie_within_their_errors(
     model: str, steps: str
 ) -> None:
     items = [
@@ -130,7 +130,7 @@ def test_given_scores_in_steps_when_fitted_then_the_thresholds_lie_within_their_
     )
 
 
-def test_given_scores_when_steps_are_sought_then_they_are_the_fewest_that_the_scores_tell() -> None:
+def test_given_scores_when_steps_are_sought_then_the_fewest_are_found() -> None:
     scores = {
         "right or wrong": ([0.0, 1.0], 1),
         "halves": ([0.0, 0.5, 1.0], 2),
@@ -150,14 +150,12 @@ def test_given_scores_when_steps_are_sought_then_they_are_the_fewest_that_the_sc
     }
 
 
-def test_given_right_and_wrong_alone_when_fitted_in_steps_then_it_is_the_2pl() -> None:
+def test_given_right_and_wrong_alone_in_steps_then_it_is_the_2pl() -> None:
     logs, _ = _answers(200 if THOROUGH else 100, 8, 5)
     assert fit("graded", logs) == fit("2pl", logs) == fit("partial-credit", logs)
 
 
-def test_given_an_item_seen_once_when_fitted_in_steps_then_its_thresholds_are_finite_and_rise() -> (
-    None
-):
+def test_given_an_item_seen_once_in_steps_then_its_thresholds_are_ordered() -> None:
     logs, _ = _stepped(60 if THOROUGH else 30, [ItemParameters(thresholds=(-0.5, 0.5))] * 4, 3)
     logs[0].append(answer(9, score=0.3, item="seen once"))
     for model in ("graded", "partial-credit"):

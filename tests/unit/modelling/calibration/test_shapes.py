@@ -68,7 +68,7 @@ SHAPES = {
 @pytest.mark.usefixtures("few_parts")
 @pytest.mark.parametrize("model", ["bkt-forgets", "kt-idem", "bkt-irt"])
 @pytest.mark.parametrize("logs", list(SHAPES.values()), ids=list(SHAPES))
-def test_given_any_shape_then_learners_who_were_not_fitted_are_predicted_sensibly(
+def test_given_any_shape_then_unfitted_learners_are_predicted_sensibly(
     model: str, logs: Logs
 ) -> None:
     parameters = fit(model, logs[2:]).parameters
@@ -77,7 +77,7 @@ def test_given_any_shape_then_learners_who_were_not_fitted_are_predicted_sensibl
             assert 0.0 < expected < 1.0, response
 
 
-def test_given_items_far_apart_then_kt_idem_lets_them_be_so_and_alike_ones_lean_together() -> None:
+def test_given_items_far_apart_or_alike_then_kt_idem_spreads_or_joins_them() -> None:
     draw = np.random.default_rng(4)
 
     def guesses(chances: list[float]) -> list[float]:
@@ -97,7 +97,7 @@ def test_given_items_far_apart_then_kt_idem_lets_them_be_so_and_alike_ones_lean_
     assert alike < 0.05
 
 
-def test_given_few_learners_side_by_side_then_passes_together_are_each_of_them_alone() -> None:
+def test_given_few_learners_together_then_passes_equal_those_of_each_alone() -> None:
     logs = simulated(30, 5, several=True)
     table, _ = table_of(logs)
     draw = np.random.default_rng(2)
@@ -120,7 +120,7 @@ def test_given_few_learners_side_by_side_then_passes_together_are_each_of_them_a
             assert part == pytest.approx(other, abs=1e-12)
 
 
-def test_given_more_answers_than_five_numbers_need_then_a_part_of_the_learners_is_drawn(
+def test_given_more_answers_than_needed_then_some_learners_are_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table, _ = table_of(simulated(400, 9, most=8))

@@ -44,7 +44,7 @@ def _merged(model: str, answers: Answers) -> Merged:
 
 
 @pytest.mark.parametrize("model", ["bkt-irt", "bkt-forgets", "irt", "3pl"])
-def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_not_held_out(
+def test_given_logs_fitted_in_steps_then_held_out_ones_do_not_count(
     model: str,
 ) -> None:
     logs = simulated(30, 5, concepts=3, most=MOST)
@@ -57,9 +57,7 @@ def test_given_logs_when_fitted_in_steps_then_it_is_the_fit_of_those_that_are_no
     assert merge.parameters.any_scale == whole.parameters.any_scale
 
 
-def test_given_several_scales_when_merged_then_each_has_its_own_and_the_commonest_serves_all() -> (
-    None
-):
+def test_given_several_scales_when_merged_then_the_commonest_serves_all() -> None:
     logs = on_scales(simulated(160, 6, concepts=3))
     few = [answer(90, scale="rare", item="rare-1", concepts=["rare"])]
     answers = parted([*logs, *([few] * 5)])
@@ -81,7 +79,7 @@ def test_given_several_scales_when_merged_then_each_has_its_own_and_the_commones
     assert merge.parameters.of_concept("rare") == merge.parameters.default
 
 
-def test_given_nothing_that_a_fit_may_see_when_asked_then_there_are_no_steps() -> None:
+def test_given_nothing_that_a_fit_may_see_then_there_are_no_steps() -> None:
     assert steps_of("bkt-irt", parted([])) == []
 
 
@@ -112,7 +110,7 @@ def test_given_a_fit_of_another_version_when_unpacked_then_it_is_none(text: str)
         unpacked_fit(text)
 
 
-def test_given_held_out_learners_when_predicted_then_as_the_engine_streams_them() -> None:
+def test_given_held_out_learners_then_predictions_are_as_streamed() -> None:
     logs = on_scales(simulated(60, 8))
     answers = parted(logs)
     new = fit("bkt", logs).parameters

@@ -49,7 +49,7 @@ async def said_nothing(step: int, total_steps: int) -> None:
 
 
 @pytest.mark.usefixtures("few_parts")
-async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_done_twice() -> None:
+async def test_given_a_stopped_run_when_resumed_then_nothing_is_done_twice() -> None:
     ledger = MemoryLedger()
     await practised(ledger, 40)
     calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
@@ -98,7 +98,7 @@ async def test_given_a_run_that_was_stopped_when_gone_on_with_then_nothing_is_do
     assert len(await ledger.versions()) == versions
 
 
-async def test_given_stages_of_other_answers_when_gone_on_with_then_they_are_dropped() -> None:
+async def test_given_stages_of_other_answers_when_resumed_then_they_are_dropped() -> None:
     ledger = MemoryLedger()
     await practised(ledger, 40)
     calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=HERE)
@@ -138,7 +138,7 @@ async def test_given_stages_of_other_answers_when_gone_on_with_then_they_are_dro
     assert set(fit("bkt", logs).parameters.concepts) == set(calibration.parameters.concepts)
 
 
-async def test_given_stages_of_another_engine_or_of_a_job_then_no_command_goes_on_with_them(
+async def test_given_stages_of_another_engine_or_a_job_then_no_command_resumes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = MemoryLedger()
@@ -198,7 +198,7 @@ async def test_given_much_to_compute_then_none_of_it_is_on_the_event_loop(
     assert len(threads) == 11
 
 
-async def test_given_directories_of_the_killed_when_a_week_old_then_the_next_removes_them(
+async def test_given_week_old_remains_of_killed_runs_then_the_next_removes_them(
     tmp_path: Path,
 ) -> None:
     ledger = MemoryLedger()
@@ -217,7 +217,7 @@ async def test_given_directories_of_the_killed_when_a_week_old_then_the_next_rem
     assert [directory.exists() for directory in (old, new, other)] == [False, True, True]
 
 
-async def test_given_nobody_or_a_process_that_fails_when_calibrated_then_it_says_so(
+async def test_given_no_learners_or_a_failing_process_then_it_says_so(
     tmp_path: Path,
 ) -> None:
     ledger = MemoryLedger()
@@ -290,7 +290,7 @@ async def test_given_a_step_whose_starter_ends_then_it_ends_too(tmp_path: Path) 
     assert not workspace.exists()
 
 
-async def test_given_a_step_when_begun_then_ctrl_c_in_a_terminal_does_not_reach_it(
+async def test_given_a_step_when_begun_then_ctrl_c_does_not_reach_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = asyncio.create_subprocess_exec

@@ -70,7 +70,7 @@ async def test_given_a_lost_answer_when_stored_then_there_is_one_version() -> No
 
 
 @pytest.mark.parametrize("activate", ["if-better", "always"])
-async def test_given_a_worker_that_dies_once_it_is_active_then_another_says_what_it_found(
+async def test_given_a_worker_that_dies_after_activation_then_another_reports_it(
     activate: Activate,
 ) -> None:
     ledger = MemoryLedger()
@@ -90,7 +90,7 @@ async def test_given_a_worker_that_dies_once_it_is_active_then_another_says_what
     assert await ledger.active_version() == 1
 
 
-async def test_given_a_worker_that_dies_once_it_is_stored_then_another_activates_it() -> None:
+async def test_given_a_worker_that_dies_after_storing_then_another_activates_it() -> None:
     class Dying(MemoryLedger):
         dead = False
 
@@ -135,7 +135,7 @@ async def calibrated_anew(ledger: MemoryLedger, present: int) -> Calibrated:
     return await calibrator.calibrate(Request("bkt", dry_run=True), said_nothing)
 
 
-async def test_given_another_version_after_it_was_compared_then_that_one_stays_active() -> None:
+async def test_given_another_version_after_comparison_then_that_one_stays_active() -> None:
     class Decided(MemoryLedger):
         other = 0
 

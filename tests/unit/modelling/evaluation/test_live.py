@@ -70,7 +70,7 @@ def live_of(*pages: list[StoredPrediction]) -> Live:
     return collection.live()
 
 
-def test_given_predictions_in_the_order_of_keys_then_they_are_those_of_their_recording() -> None:
+def test_given_predictions_in_key_order_then_they_are_those_of_recording() -> None:
     rows = stream(500)
     mixed = random.Random(2).sample(rows, len(rows))
     live = live_of(mixed[:100], [], mixed[100:])
@@ -214,7 +214,7 @@ def test_given_spans_then_they_hold_all_responses_in_order() -> None:
     assert len(live_of(stream(3)).spans()) == 1
 
 
-def test_given_a_concept_that_drifts_then_it_is_named_and_the_others_are_not() -> None:
+def test_given_a_drifting_concept_then_it_alone_is_named() -> None:
     rows = stream(4_000, concept_ids=("a",))
     rows += [
         prediction._replace(version=prediction.version + 4_000)
@@ -225,7 +225,7 @@ def test_given_a_concept_that_drifts_then_it_is_named_and_the_others_are_not() -
     assert live_document(live, Selection(), {})["drift"]["concepts"] == ["b"]
 
 
-def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothing() -> None:
+def test_given_several_versions_then_the_page_is_whole_and_loads_nothing() -> None:
     rows = stream(900)
     rows += [
         prediction._replace(version=prediction.version + 900, parameters_version=2)
@@ -250,7 +250,7 @@ def test_given_several_versions_when_rendered_then_a_whole_page_that_loads_nothi
 
 
 @pytest.mark.parametrize("size", [1, 40])
-def test_given_few_predictions_of_one_version_when_rendered_then_the_page_stands(size: int) -> None:
+def test_given_few_predictions_of_one_version_then_the_page_stands(size: int) -> None:
     html = render_live(live_of(stream(size, concept_ids=(EVIL,))), Selection(), NOW, {})
     check_escaped(html)
     check_figures(html, 6)
@@ -258,7 +258,7 @@ def test_given_few_predictions_of_one_version_when_rendered_then_the_page_stands
     assert "Calibration of version" not in html
 
 
-def test_given_many_concepts_that_drift_when_rendered_then_the_first_are_named() -> None:
+def test_given_many_drifting_concepts_then_the_first_are_named() -> None:
     rows = []
     for k in range(25):
         rows += [
@@ -305,7 +305,7 @@ def test_given_options_that_exclude_each_other_when_run_then_it_says_so(
     assert said in re.sub(r"\s+", " ", done.output.replace("│", " "))
 
 
-def test_given_nothing_stored_when_judged_then_it_says_so_and_writes_no_page(
+def test_given_nothing_stored_when_judged_then_it_says_so_without_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("DATABASE_URL", "SUPABASE_URL", "REDIS_URL"):

@@ -63,7 +63,7 @@ def by_hand(logs: dict[str, list[Response]]) -> tuple[list[float], list[float]]:
     return score, told
 
 
-def test_given_a_file_when_evaluated_then_each_answer_is_predicted_once_by_the_other_folds(
+def test_given_a_file_then_other_folds_predict_each_answer_once(
     tmp_path: Path,
 ) -> None:
     logs = logs_of(CsvResponses(a_file(tmp_path)))
@@ -82,7 +82,7 @@ def test_given_a_file_when_evaluated_then_each_answer_is_predicted_once_by_the_o
     assert len(evaluation.fitted) == 5
 
 
-def test_given_answers_on_several_concepts_when_evaluated_then_each_is_traced() -> None:
+def test_given_answers_on_several_concepts_then_each_is_traced() -> None:
     logs = {
         f"s{n}": [
             answer(3 * n + k, at=k, concepts=("a", "b") if k == 1 else ("b",), score=(n + k) % 2)
@@ -159,7 +159,7 @@ def test_given_a_file_when_the_command_runs_then_a_table_names_all_models(
     assert "Validity of mastery" in done.stdout
 
 
-def test_given_answers_all_alike_when_the_command_runs_then_there_is_no_auc(
+def test_given_answers_all_alike_then_the_command_shows_no_auc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluate_with(monkeypatch, FitOnce())
@@ -185,7 +185,7 @@ def test_given_no_such_model_or_too_few_students_when_run_then_it_says_so(tmp_pa
     assert "4 students" in str(few.exception)
 
 
-def test_given_several_processes_when_evaluated_then_the_predictions_are_the_same() -> None:
+def test_given_several_processes_then_the_predictions_are_the_same() -> None:
     answers = answers_of(simulated(12, 3, most=6))
     told: list[tuple[str, int]] = []
     evaluation = evaluate_all(["classical", "bkt"], answers, lambda *_: None)
@@ -197,7 +197,7 @@ def test_given_several_processes_when_evaluated_then_the_predictions_are_the_sam
         assert sum(n for of, n in told if of == model) == answers.score.size
 
 
-def test_given_a_pools_process_when_it_begins_then_an_interrupt_ends_it_without_a_word() -> None:
+def test_given_a_starting_pool_process_then_an_interrupt_ends_it_silently() -> None:
     before = getsignal(SIGINT)
     answers = answers_of(simulated(6, 4, most=4))
     try:

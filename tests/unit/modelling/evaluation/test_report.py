@@ -149,7 +149,7 @@ def test_given_fitted_items_when_rendered_then_the_extreme_ones_are_named() -> N
         ("classical", []),
     ],
 )
-def test_given_a_model_when_rendered_then_the_parameters_of_its_concepts_are_drawn(
+def test_given_a_model_then_the_parameters_of_its_concepts_are_drawn(
     chosen: str, labels: list[str]
 ) -> None:
     html = render_evaluation(evaluation(chosen))
@@ -158,7 +158,7 @@ def test_given_a_model_when_rendered_then_the_parameters_of_its_concepts_are_dra
     assert len(re.findall(r"<desc [^>]*>3 concepts; mean", part)) == len(labels)
 
 
-def test_given_more_models_than_colours_when_rendered_then_each_has_its_own() -> None:
+def test_given_more_models_than_colours_then_each_has_its_own() -> None:
     told = evaluated("bkt")
     names = [*MODELS, "another", "and one more"]
     html = render_evaluation(evaluation("bkt", predictions=dict.fromkeys(names, told)))
@@ -233,7 +233,7 @@ def test_given_histories_when_grouped_then_each_group_is_measured_alone() -> Non
     assert groups[1].ece == ece(score[chosen], probability[chosen])
 
 
-def test_given_attempts_left_out_when_drawn_then_each_dot_has_its_own_numbers() -> None:
+def test_given_attempts_left_out_when_drawn_then_dots_keep_their_numbers() -> None:
     attempt = np.repeat([1, 2, 3], [40, 5, 40])
     probability = np.repeat([0.25, 0.5, 0.75], [40, 5, 40])
     told = predictions(probability.tolist(), [0.0, 1.0] * 42 + [0.0], attempt=attempt)
@@ -281,7 +281,7 @@ def test_given_a_low_ceiling_when_checked_then_it_is_warned_of_once() -> None:
     assert degenerate(again, Tallies(1, {"c": Tally(100, 50.0)}, {})) == [told]
 
 
-def test_given_a_low_ceiling_when_the_table_is_told_then_its_model_is_named(
+def test_given_a_low_ceiling_then_the_table_names_its_model(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     forgets = Parameters(default=BktParameters(0.3, 0.1, 0.2, 0.1, forget=0.2))
@@ -316,7 +316,7 @@ def test_given_an_item_when_checked_then_what_is_degenerate_is_told(
     assert not told or told[0].startswith(str(expected))
 
 
-def test_given_warnings_when_rendered_then_many_are_folded_and_none_is_said() -> None:
+def test_given_warnings_then_many_are_folded_and_an_empty_list_says_none() -> None:
     fitted = Fitted(Parameters(), warnings=[f"warning {n}" for n in range(15)])
     html = render_evaluation(evaluation("classical", fitted=fitted))
     assert "<summary>3 more</summary>" in html
@@ -328,7 +328,7 @@ def test_given_warnings_when_rendered_then_many_are_folded_and_none_is_said() ->
     assert "No parameter looks degenerate." in none
 
 
-def test_given_an_item_unanswered_when_tallied_then_its_mean_is_not_a_number() -> None:
+def test_given_an_unanswered_item_when_tallied_then_its_mean_is_nan() -> None:
     assert np.isnan(Tally().right)
     assert Tally(4, 3.0).right == 0.75
 
@@ -346,7 +346,7 @@ def test_given_report_when_the_command_runs_then_the_page_is_written(tmp_path: P
     assert len(cells(html, "classical")) == 5
 
 
-def test_given_no_directory_for_the_report_when_run_then_it_is_refused_first(
+def test_given_no_directory_for_the_report_then_it_is_refused_first(
     tmp_path: Path,
 ) -> None:
     absent = tmp_path / "absent" / "page.html"

@@ -67,7 +67,7 @@ def test_given_several_cycles_when_checked_then_each_is_told(path: Path) -> None
         assert any(f"'{number}a' → '{number}b' → '{number}a'" in text for text in told)
 
 
-def test_given_a_cycle_through_what_is_registered_when_checked_then_that_is_told(
+def test_given_a_cycle_through_registered_concepts_then_it_is_reported(
     path: Path,
 ) -> None:
     file = map_file(path, concept("a", "c"))
@@ -77,7 +77,7 @@ def test_given_a_cycle_through_what_is_registered_when_checked_then_that_is_told
     assert "'a' → 'b' → 'c' → 'a' ('b', 'c' registered already)" in finding.problem
 
 
-def test_given_a_map_that_was_altered_by_hand_when_checked_then_its_cycle_is_told(
+def test_given_a_map_altered_by_hand_then_its_cycle_is_reported(
     path: Path,
 ) -> None:
     (finding,) = findings(map_file(path, concept("x")), registered(b=("a",), a=("b",)))
@@ -88,7 +88,7 @@ def test_given_a_map_that_was_altered_by_hand_when_checked_then_its_cycle_is_tol
     )
 
 
-def test_given_a_file_that_takes_the_old_way_back_when_checked_then_it_is_no_cycle(
+def test_given_a_file_that_removes_the_old_way_back_then_it_is_no_cycle(
     path: Path,
 ) -> None:
     file = map_file(path, concept("a", "b"), concept("b"))
@@ -97,7 +97,7 @@ def test_given_a_file_that_takes_the_old_way_back_when_checked_then_it_is_no_cyc
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_given_any_graph_when_checked_then_a_cycle_is_found_exactly_where_there_is_one(
+def test_given_any_graph_then_a_cycle_is_found_exactly_where_there_is_one(
     path: Path, seed: int
 ) -> None:
     draw = random.Random(seed)

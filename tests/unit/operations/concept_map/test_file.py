@@ -95,7 +95,7 @@ def test_given_no_file_or_no_json_when_read_then_it_says_so(path: Path) -> None:
         ),
     ],
 )
-def test_given_a_wrong_form_when_read_then_place_value_and_remedy_are_named(
+def test_given_a_wrong_form_then_place_value_and_remedy_are_named(
     path: Path, document: Any, lines: list[str]
 ) -> None:
     path.write_text(json.dumps(document))

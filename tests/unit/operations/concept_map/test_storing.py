@@ -41,7 +41,7 @@ async def load(ledger: MemoryLedger, path: Path, *concepts: Any, items: Any = ()
     return await Importer(ledger, "t").run(path, map_file(path, *concepts, items=items))
 
 
-async def test_given_a_file_when_imported_again_and_changed_then_the_difference_is_told(
+async def test_given_a_changed_file_imported_again_then_the_difference_is_told(
     path: Path,
 ) -> None:
     ledger = MemoryLedger()
@@ -80,7 +80,7 @@ async def test_given_a_file_when_imported_again_and_changed_then_the_difference_
     )
 
 
-async def test_given_a_cycle_with_what_is_registered_when_imported_then_nothing_is_written(
+async def test_given_a_cycle_with_the_registered_map_then_nothing_is_written(
     path: Path,
 ) -> None:
     ledger = MemoryLedger()
@@ -107,7 +107,7 @@ class _Crowded(MemoryLedger):
         return known
 
 
-async def test_given_another_import_in_between_when_imported_then_all_is_checked_anew(
+async def test_given_another_import_in_between_then_all_is_checked_anew(
     path: Path,
 ) -> None:
     imported = await load(_Crowded(Concept("x", "X", "s")), path, concept("a"))
@@ -119,7 +119,7 @@ async def test_given_another_import_in_between_when_imported_then_all_is_checked
     assert not again.different
 
 
-async def test_given_the_map_of_the_ledger_when_the_graph_is_repaired_then_both_agree(
+async def test_given_the_map_of_the_ledger_then_a_repaired_graph_agrees(
     path: Path, graph: EmbeddedGraph
 ) -> None:
     ledger = MemoryLedger()
@@ -162,7 +162,7 @@ class _Moving(MemoryLedger):
         return known
 
 
-async def test_given_an_import_meanwhile_when_the_graph_is_repaired_then_it_has_the_newer_map(
+async def test_given_an_import_meanwhile_then_a_repaired_graph_has_the_newer_map(
     graph: EmbeddedGraph,
 ) -> None:
     ledger = _Moving()

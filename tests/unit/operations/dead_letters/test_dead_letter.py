@@ -31,7 +31,7 @@ def test_given_a_rejection_then_all_of_it_is_read() -> None:
     assert dead_letter.event == event_json()
 
 
-def test_given_a_redriven_entry_that_was_refused_then_its_first_acceptance_is_known() -> None:
+def test_given_a_refused_redriven_entry_then_its_first_acceptance_is_known() -> None:
     dead_letter = letter(entry_id="1795259999999-0", redriven_from=ENTRY)
 
     assert dead_letter.text("entry_id") == "1795259999999-0"
@@ -65,7 +65,7 @@ def test_given_what_is_no_rejection_then_it_is_a_letter_without_contents(kept: b
     assert dead_letter.claimed() == Claimed(None, None)
 
 
-def test_given_an_entry_without_the_field_then_it_is_a_letter_without_contents() -> None:
+def test_given_an_entry_without_the_field_then_its_letter_has_no_contents() -> None:
     assert read_dead_letter(DeadLetterId(3, "1-1"), PLAIN, {b"x": b"y"}, "tenant_id").data == {}
 
 
@@ -87,7 +87,7 @@ def test_given_base64_that_is_none_then_there_is_nothing_to_send() -> None:
         ("data", "x", Claimed(None, None)),
     ],
 )
-def test_given_an_event_with_faults_then_what_it_claims_is_read_where_it_can_be(
+def test_given_an_event_with_faults_then_its_readable_claims_are_read(
     path: str, value: Any, claimed: Claimed
 ) -> None:
     assert holding(changed(event(), path, value)).claimed() == claimed
@@ -99,7 +99,7 @@ def test_given_a_tenant_under_a_claim_of_our_own_then_it_is_found_there() -> Non
     assert dead_letter.claimed().tenant_id == "o-1"
 
 
-def test_given_a_rejection_of_the_projector_then_the_mastery_event_names_whose_it_is() -> None:
+def test_given_a_projector_rejection_then_its_event_names_the_learner() -> None:
     assert holding({"data": {"tenant_id": "t", "student_id": "s"}}).claimed() == Claimed("t", "s")
 
 

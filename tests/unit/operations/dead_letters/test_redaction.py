@@ -58,7 +58,7 @@ def test_given_a_token_in_any_place_then_it_is_not_shown(place: Any) -> None:
         f'{{"data": "{TOKEN[:50]}'.encode(),
     ],
 )
-def test_given_an_event_that_is_no_json_then_its_text_is_shown_without_the_token(
+def test_given_an_event_that_is_no_json_then_its_text_shows_without_token(
     text: bytes,
 ) -> None:
     redacted = shown(text)
@@ -68,7 +68,7 @@ def test_given_an_event_that_is_no_json_then_its_text_is_shown_without_the_token
     assert REDACTED in redacted
 
 
-def test_given_what_json_or_the_stack_can_not_bear_then_it_is_shown_in_words() -> None:
+def test_given_values_json_or_stack_cannot_bear_then_words_show_them() -> None:
     deep = b"[" * 100 + b"NaN" + b"]" * 100
     assert shown(b'{"a": NaN, "b": -Infinity, "c": 1.5}') == {"a": "nan", "b": "-inf", "c": 1.5}
     assert "too deep to show" in json.dumps(shown(deep))
@@ -79,7 +79,7 @@ def test_given_a_reason_then_only_what_looks_like_a_jwt_goes() -> None:
     assert without_jwts(f"is '{TOKEN}': no") == f"is '{REDACTED}': no"
 
 
-def test_given_numbers_that_not_every_reader_has_then_they_are_shown_as_text() -> None:
+def test_given_numbers_not_every_reader_has_then_they_are_shown_as_text() -> None:
     redacted = shown(
         b'{"huge": 123456789012345678901234567890, "large": 9007199254740993, "on": true}'
     )

@@ -27,7 +27,7 @@ def test_given_a_filter_then_it_takes_what_it_names(selection: Selection, taken:
     assert selection.takes(letter()) is taken
 
 
-def test_given_a_letter_that_says_nothing_then_only_a_filter_by_time_takes_it() -> None:
+def test_given_a_letter_that_says_nothing_then_only_a_time_filter_takes_it() -> None:
     silent = letter(b"?")
     assert Selection.of(since=START).takes(silent)
     assert not Selection.of(tenant_id="default").takes(silent)

@@ -20,7 +20,7 @@ from workers.reference.examples import EXAMPLES
 _WITHIN_S = 30.0
 
 
-async def test_given_a_request_to_verify_when_run_then_only_its_tenant_is_looked_at(
+async def test_given_a_request_to_verify_then_only_its_tenant_is_examined(
     world: World,
 ) -> None:
     async with world.redis.pubsub(ignore_subscribe_messages=True) as channel:
@@ -56,7 +56,7 @@ async def test_given_a_request_to_verify_when_run_then_only_its_tenant_is_looked
     assert said[-1]["payload"]["status"] == "succeeded"
 
 
-async def test_given_a_damaged_state_when_verified_and_rebuilt_then_it_is_found_and_repaired(
+async def test_given_a_damaged_state_then_verify_finds_it_and_rebuild_repairs_it(
     world: World,
 ) -> None:
     for tenant_id, student_id in (("school-7", "s001"), ("school-8", "s000")):
@@ -79,7 +79,7 @@ async def test_given_a_damaged_state_when_verified_and_rebuilt_then_it_is_found_
     assert 99 in {row.attempts for row in other.concepts}
 
 
-async def test_given_an_empty_graph_when_reconciled_then_the_tenant_is_in_it_and_no_other(
+async def test_given_an_empty_graph_when_reconciled_then_it_has_only_the_tenant(
     world: World,
 ) -> None:
     await run(world, request("reconcile", 1, parameters={"dry_run": True}))
@@ -104,7 +104,7 @@ async def _unlock(world: World, tenant_id: str, student_id: str, concept_id: str
     await world.redis.xadd(shards(SHARDS)[-1].unlocked, {"event": json.dumps(example)})
 
 
-async def test_given_a_lost_graph_when_reconciled_then_what_was_told_is_not_told_again(
+async def test_given_a_lost_graph_when_reconciled_then_no_unlock_is_repeated(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for tenant_id, student_id in (("school-7", "s001"), ("school-7", "s003"), ("school-8", "s000")):
@@ -134,7 +134,7 @@ async def test_given_a_lost_graph_when_reconciled_then_what_was_told_is_not_told
     assert noted == [("s001", ""), ("s003", "")]
 
 
-async def test_given_calibration_when_asked_for_then_a_version_is_stored_and_figures_are_told(
+async def test_given_calibration_then_a_version_is_stored_and_figures_are_told(
     world: World,
 ) -> None:
     for number, log in enumerate(simulated(40, 5)):

@@ -54,7 +54,7 @@ async def test_given_several_who_watch_when_a_job_moves_on_then_each_is_told(
             assert (await _next(each))["progress"] == 0.5
 
 
-async def test_given_a_channel_that_says_nothing_when_time_passes_then_the_record_is_looked_at(
+async def test_given_a_silent_channel_when_time_passes_then_the_record_is_read(
     world: World, watch: JobWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "_LOOK_S", 0.01)
@@ -93,7 +93,7 @@ async def test_given_redis_away_for_a_while_when_watched_then_it_goes_on(
         assert (await _next(messages))["payload"]["status"] == "running"
 
 
-async def test_given_a_job_whose_record_is_gone_when_watched_then_there_is_nothing_to_say(
+async def test_given_a_job_whose_record_is_gone_when_watched_then_nothing_comes(
     watch: JobWatch,
 ) -> None:
     async with asyncio.timeout(_WITHIN_S):

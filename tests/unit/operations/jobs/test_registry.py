@@ -33,5 +33,5 @@ def test_given_the_kinds_when_documented_then_each_is_named() -> None:
     assert all(f"`{kind}`" in CHANNELS["jobs"].description for kind in get_args(JobKind))
 
 
-def test_given_kinds_when_asked_which_concern_all_tenants_then_calibration_does() -> None:
+def test_given_kinds_then_only_calibration_concerns_all_tenants() -> None:
     assert [kind for kind in KINDS if KINDS[kind].of_all_tenants] == ["calibrate"]

@@ -40,7 +40,7 @@ _WITHIN_S = 30.0
         (request(parameters={"x": "y" * 5_000}), "too_large", "MAX_EVENT_BYTES"),
     ],
 )
-async def test_given_a_request_that_is_refused_when_taken_then_it_is_kept_whole_and_acked(
+async def test_given_a_refused_request_when_taken_then_it_stays_whole_and_acked(
     world: World, event: Any, code: str, words: str
 ) -> None:
     await run(world, event)
@@ -65,7 +65,7 @@ async def test_given_an_entry_without_an_event_when_taken_then_it_is_rejected(
     assert (rejected["code"], rejected["field"]) == ("invalid", "event")
 
 
-async def test_given_an_entry_that_waited_too_long_when_taken_then_it_is_rejected(
+async def test_given_an_entry_that_waited_too_long_then_it_is_rejected(
     world: World,
 ) -> None:
     await world.redis.xadd(JOBS, {"event": json.dumps(request())}, id="1000-0")
@@ -76,7 +76,7 @@ async def test_given_an_entry_that_waited_too_long_when_taken_then_it_is_rejecte
     assert "MAX_QUEUE_AGE_S" in rejected["reason"]
 
 
-async def test_given_one_id_for_two_things_when_taken_then_the_second_is_a_conflict(
+async def test_given_one_id_for_two_things_when_taken_then_the_second_conflicts(
     world: World,
 ) -> None:
     await run(world)
@@ -97,7 +97,7 @@ async def test_given_too_many_jobs_when_one_more_is_taken_then_it_is_rejected(
     assert [rejection["code"] for rejection in await world.rejected()] == ["rate_limited"]
 
 
-async def test_given_a_job_that_has_ended_when_delivered_again_then_it_is_acked_and_not_done(
+async def test_given_an_ended_job_delivered_again_then_it_is_acked_and_not_done(
     world: World,
 ) -> None:
     await run(world)
@@ -108,7 +108,7 @@ async def test_given_a_job_that_has_ended_when_delivered_again_then_it_is_acked_
     assert await world.pending() == 0
 
 
-async def test_given_a_key_not_known_yet_when_taken_then_the_job_waits_for_newer_keys(
+async def test_given_a_key_not_known_yet_then_the_job_waits_for_newer_keys(
     world: World,
 ) -> None:
     class Keys:
@@ -136,7 +136,7 @@ async def test_given_a_key_not_known_yet_when_taken_then_the_job_waits_for_newer
     assert job.status is JobStatus.SUCCEEDED
 
 
-async def test_given_an_issuer_away_when_a_key_is_unknown_then_its_job_alone_waits(
+async def test_given_an_absent_issuer_and_unknown_key_then_its_job_alone_waits(
     world: World,
 ) -> None:
     class Keys:
@@ -180,7 +180,7 @@ async def test_given_an_issuer_away_when_a_key_is_unknown_then_its_job_alone_wai
     assert await world.pending() == 0
 
 
-async def test_given_a_request_that_fails_unexpectedly_when_tried_then_it_ends_as_poison(
+async def test_given_a_request_that_fails_unexpectedly_then_it_ends_as_poison(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[object] = []
@@ -203,7 +203,7 @@ async def test_given_a_request_that_fails_unexpectedly_when_tried_then_it_ends_a
     assert (job.status, job.problem) == (JobStatus.FAILED, rejected["reason"])
 
 
-async def test_given_a_request_that_failed_before_when_it_fails_again_then_tries_add_up(
+async def test_given_a_request_that_failed_before_then_its_tries_add_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
@@ -220,7 +220,7 @@ async def test_given_a_request_that_failed_before_when_it_fails_again_then_tries
 
 
 @pytest.mark.parametrize("status", list(JobStatus))
-async def test_given_a_job_asked_for_elsewhere_when_its_entry_is_refused_then_its_record_says_so(
+async def test_given_a_refused_entry_of_a_job_elsewhere_then_the_record_says_so(
     world: World, status: JobStatus
 ) -> None:
     refused = request(claims=claims("operator-1", TENANT, role="service_role", exp=1))
@@ -254,7 +254,7 @@ async def test_given_a_job_asked_for_elsewhere_when_its_entry_is_refused_then_it
     "changes",
     [{"claims": claims(TENANT, exp=1)}, {"claims": 7}, {"job_id": 7}, {"kind": "rebuild"}],
 )
-async def test_given_a_queued_job_when_another_entry_is_refused_then_it_is_untouched(
+async def test_given_a_queued_job_and_another_refused_entry_then_it_is_untouched(
     world: World, changes: dict[str, Any]
 ) -> None:
     opened = await world.records.open(JobRequest(JOB, "verify", {}, "operator-1"))
@@ -264,7 +264,7 @@ async def test_given_a_queued_job_when_another_entry_is_refused_then_it_is_untou
     assert await world.job() == opened
 
 
-async def test_given_a_record_erased_meanwhile_when_begun_then_there_is_none_again(
+async def test_given_a_record_erased_meanwhile_then_begin_makes_none_again(
     world: World,
 ) -> None:
     opened = await world.records.open(JobRequest(JOB, "verify"))

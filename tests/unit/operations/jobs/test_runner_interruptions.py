@@ -114,7 +114,7 @@ class _Flaky(MemoryLedger):
 
 
 @pytest.mark.parametrize("kind", ["verify", "rebuild", "reconcile"])
-async def test_given_a_server_away_again_and_again_when_run_then_no_learner_is_looked_at_anew(
+async def test_given_a_server_away_repeatedly_then_no_learner_is_examined_anew(
     world: World, kind: str
 ) -> None:
     ledger = _Flaky()
@@ -150,7 +150,7 @@ async def _started(world: World, *, what: Any = None) -> "asyncio.Task[None]":
     return task
 
 
-async def test_given_a_job_that_runs_when_stopped_then_it_is_left_to_another_as_it_was(
+async def test_given_a_running_job_when_stopped_then_another_takes_it_as_it_was(
     world: World,
 ) -> None:
     task = await _started(world)
@@ -192,7 +192,7 @@ async def test_given_a_job_that_runs_when_another_comes_then_it_waits(world: Wor
     assert await world.pending() == 0
 
 
-async def test_given_a_job_that_waits_its_turn_when_stopped_then_it_is_never_begun(
+async def test_given_a_job_that_waits_its_turn_when_stopped_then_it_never_begins(
     world: World,
 ) -> None:
     task = await _started(world)
@@ -207,7 +207,7 @@ async def test_given_a_job_that_waits_its_turn_when_stopped_then_it_is_never_beg
     assert await world.pending() == 2
 
 
-async def test_given_a_job_taken_over_when_it_has_something_to_say_then_it_is_given_up(
+async def test_given_a_job_taken_over_when_it_reports_then_it_is_given_up(
     world: World,
 ) -> None:
     release = asyncio.Event()
@@ -223,7 +223,7 @@ async def test_given_a_job_taken_over_when_it_has_something_to_say_then_it_is_gi
     assert await world.pending() == 1
 
 
-async def test_given_a_job_that_runs_when_cancelled_then_it_is_given_up_and_never_begun_again(
+async def test_given_a_running_job_when_cancelled_then_it_never_begins_again(
     world: World,
 ) -> None:
     task = await _started(world)
@@ -243,7 +243,7 @@ async def test_given_a_job_that_runs_when_cancelled_then_it_is_given_up_and_neve
     assert await world.pending() == 0
 
 
-async def test_given_a_job_taken_over_when_it_says_nothing_then_it_is_given_up_all_the_same(
+async def test_given_a_job_taken_over_when_it_is_silent_then_it_is_given_up_too(
     world: World,
 ) -> None:
     task = await _started(world)
@@ -267,7 +267,7 @@ async def test_given_a_queued_job_when_cancelled_then_it_is_not_begun(world: Wor
     assert await world.records.cancel(JobKey(TENANT, uuid_of("none")), "x") is None
 
 
-async def test_given_a_job_whose_worker_ends_each_time_when_taken_up_again_then_it_fails(
+async def test_given_a_job_whose_worker_ends_each_time_then_it_fails(
     world: World,
 ) -> None:
     await world.records.open(JobRequest(JOB, "verify"))
@@ -281,7 +281,7 @@ async def test_given_a_job_whose_worker_ends_each_time_when_taken_up_again_then_
     assert "ended 2 times" in str(job.problem)
 
 
-async def test_given_an_entry_on_its_way_when_delivered_again_then_it_is_not_taken_twice(
+async def test_given_an_entry_in_flight_delivered_again_then_it_is_taken_once(
     world: World,
 ) -> None:
     release = asyncio.Event()

@@ -43,7 +43,7 @@ def _ms(*moment: int) -> int:
         ("", "0 fields"),
     ],
 )
-def test_given_what_is_no_expression_when_checked_then_value_and_remedy_are_named(
+def test_given_an_invalid_expression_then_value_and_remedy_are_named(
     expression: str, words: str
 ) -> None:
     with pytest.raises(ValueError, match=words) as error:
@@ -52,7 +52,7 @@ def test_given_what_is_no_expression_when_checked_then_value_and_remedy_are_name
     assert "30 3 * * 0" in str(error.value)
 
 
-def test_given_an_expression_when_asked_then_its_latest_moment_is_this_minute_or_before() -> None:
+def test_given_an_expression_then_its_latest_moment_is_not_after_now() -> None:
     slot = _ms(2026, 11, 21, 3, 30)
     for now_ms in (slot, slot + 59_999, slot + 60_000, slot + 86_399_999):
         assert latest(NIGHTLY, now_ms) == slot
@@ -62,7 +62,7 @@ def test_given_an_expression_when_asked_then_its_latest_moment_is_this_minute_or
     assert latest("0 0 29 2 *", _ms(2026, 1, 1)) == _ms(2024, 2, 29)
 
 
-def test_given_tenants_when_asked_then_each_has_its_jobs_and_calibration_is_once() -> None:
+def test_given_tenants_then_each_has_its_jobs_and_calibration_is_once() -> None:
     slots = SCHEDULE.latest(_ms(2026, 11, 22, 5, 0))
     assert slots == [
         Slot("verify", "school-7", _ms(2026, 11, 22, 3, 30)),
@@ -96,7 +96,7 @@ def _scheduler(world: World, schedule: Schedule = SCHEDULE) -> Scheduler:
     return Scheduler(schedule=schedule, records=world.records, client=world.redis, period_s=0.001)
 
 
-async def test_given_workers_when_a_slot_comes_then_it_is_asked_for_once_and_a_missed_one_too(
+async def test_given_workers_and_a_due_or_missed_slot_then_it_is_asked_for_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = _Clock(monkeypatch)
@@ -120,7 +120,7 @@ async def test_given_workers_when_a_slot_comes_then_it_is_asked_for_once_and_a_m
     assert await _scheduler(world, moved).look() == []
 
 
-async def test_given_a_worker_that_ends_before_it_noted_when_looked_again_then_it_is_one_job(
+async def test_given_a_worker_that_ends_before_its_note_then_it_is_one_job(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = _Clock(monkeypatch)
@@ -134,7 +134,7 @@ async def test_given_a_worker_that_ends_before_it_noted_when_looked_again_then_i
     assert await world.redis.xlen(JOBS) == 2
 
 
-async def test_given_a_tenant_with_too_many_jobs_when_a_slot_comes_then_it_is_told_and_left(
+async def test_given_a_tenant_with_too_many_jobs_then_its_slot_is_left_and_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = _Clock(monkeypatch)
@@ -201,7 +201,7 @@ class _Refusing:
         raise AssertionError
 
 
-async def test_given_a_slot_that_came_when_its_request_is_taken_then_no_token_is_needed(
+async def test_given_a_due_slot_when_taken_then_its_request_needs_no_token(
     world: World,
 ) -> None:
     world.runner = runner_of(world.redis, world.ledger, world.graph, _Refusing())
@@ -230,7 +230,7 @@ async def test_given_a_slot_that_came_when_its_request_is_taken_then_no_token_is
         ("source", "/elsewhere"),
     ],
 )
-async def test_given_another_than_the_slots_job_when_taken_as_scheduled_then_it_is_refused(
+async def test_given_a_job_other_than_its_slot_when_scheduled_then_it_is_refused(
     world: World, path: str, value: Any
 ) -> None:
     _judged(world, MINUTELY)
@@ -244,7 +244,7 @@ async def test_given_another_than_the_slots_job_when_taken_as_scheduled_then_it_
     assert await world.records.find(JobKey("school-7", uuid_of("mine"))) is None
 
 
-async def test_given_a_worker_without_a_schedule_when_one_is_taken_then_it_is_refused(
+async def test_given_a_worker_without_schedule_when_one_is_taken_then_it_refuses(
     world: World,
 ) -> None:
     (slot,) = MINUTELY.latest(int(datetime.now(UTC).timestamp() * 1000))

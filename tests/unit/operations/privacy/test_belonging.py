@@ -69,7 +69,7 @@ def test_given_mastery_events_when_asked_then_tenant_and_student_decide() -> Non
     assert not ANN.owns(mastery("bob"))
 
 
-def test_given_an_entry_without_an_event_when_asked_then_its_fields_are_looked_into() -> None:
+def test_given_an_entry_without_an_event_then_its_fields_are_examined() -> None:
     assert ANN.owns_entry({b"data": json.dumps({"of": NAME}).encode()})
     assert not ANN.owns_entry({b"data": b'{"of": "bob"}'})
 
@@ -78,7 +78,7 @@ def test_given_an_entry_without_an_event_when_asked_then_its_fields_are_looked_i
     ("text", "version"),
     [(mastery("x"), 7), (mastery("x", version=True), None), (b"{}", None), (b"\xff", None)],
 )
-def test_given_an_event_when_asked_for_its_version_then_it_is_a_number_or_none(
+def test_given_an_event_then_its_version_is_a_number_or_none(
     text: bytes, version: int | None
 ) -> None:
     assert version_of(text) == version
@@ -93,7 +93,7 @@ def test_given_an_event_when_asked_for_its_version_then_it_is_a_number_or_none(
         (PLAIN.mastery, 8, 0, False),
     ],
 )
-def test_given_a_dead_letter_when_erasing_then_its_version_counts_where_it_is_a_learners(
+def test_given_a_dead_letter_when_erasing_then_a_learner_version_counts(
     stream: str, version: int, until_ms: int, *, expected: bool
 ) -> None:
     entered = {**event(NAME), "data": {**event(NAME)["data"], "version": version}}

@@ -150,7 +150,7 @@ async def test_given_what_is_newer_when_erased_then_it_stays(place: Place) -> No
     assert await place.client.xlen(MASTERY) == 2
 
 
-async def test_given_entries_of_dead_workers_when_erased_then_they_are_taken_away(
+async def test_given_entries_of_dead_workers_when_erased_then_they_go(
     place: Place,
 ) -> None:
     for stream, group in ((RESPONSES, ENGINE_GROUP), (MASTERY, GRAPH_GROUP)):

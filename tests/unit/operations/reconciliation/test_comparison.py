@@ -36,7 +36,7 @@ def compared(should: list[MasteryChange], held: list[MasteryChange]) -> list[Dif
         ([ONE._replace(version="7")], "altered"),  # type: ignore[arg-type]  # a foreign hand's
     ],
 )
-def test_given_a_relationship_when_compared_then_its_kind_says_how_it_differs(
+def test_given_a_relationship_then_its_kind_says_how_it_differs(
     held: list[MasteryChange], kind: str
 ) -> None:
     (difference,) = compared([ONE], held)
@@ -53,15 +53,13 @@ def test_given_equal_relationships_then_nothing_differs() -> None:
     assert compared([ONE], [ONE]) == []
 
 
-def test_given_a_concept_whose_answers_were_all_voided_then_its_place_in_the_graph_is_kept() -> (
-    None
-):
+def test_given_a_concept_of_voided_answers_then_the_graph_keeps_its_place() -> None:
     assert compared([], [ONE._replace(attempts=0)]) == []
     (difference,) = compared([ONE], [ONE._replace(attempts=0)])
     assert difference.kind == "altered"
 
 
-def test_given_what_the_ledger_does_not_have_then_it_is_stray_and_only_taken_away() -> None:
+def test_given_extras_the_ledger_lacks_then_they_are_stray_and_removed() -> None:
     (difference,) = compared([], [ONE])
 
     assert (difference.kind, difference.forced) == ("stray", True)
@@ -76,7 +74,7 @@ def test_given_the_same_ids_in_two_kinds_then_they_are_two_relationships() -> No
     assert [difference.kind for difference in differing] == ["missing", "stray"]
 
 
-def test_given_a_difference_then_people_and_programs_read_what_both_sides_have() -> None:
+def test_given_a_difference_then_people_and_programs_read_both_sides() -> None:
     held = ONE._replace(mastery=0.25)
     difference = Difference((held,), ONE)
 

@@ -42,7 +42,7 @@ def graph_of(events: list[bytes]) -> StoredLearner:
     return learner
 
 
-async def test_given_a_log_then_the_events_carry_all_that_is_current_with_their_own_ids() -> None:
+async def test_given_a_log_then_its_events_carry_all_current_values_and_own_ids() -> None:
     for seed in range(20):
         ledger = MemoryLedger()
         log = learner_log(30, seed=seed, concepts=6)
@@ -70,7 +70,7 @@ async def test_given_a_log_then_the_events_carry_all_that_is_current_with_their_
         assert graph_of(restated.events) == wanted
 
 
-async def test_given_calibrated_states_then_both_scales_of_a_concept_are_restated() -> None:
+async def test_given_calibrated_states_then_both_scales_of_a_concept_come() -> None:
     for seed in range(20):
         ledger = MemoryLedger()
         log = learner_log(30, seed=seed, concepts=6)
@@ -87,7 +87,7 @@ async def test_given_calibrated_states_then_both_scales_of_a_concept_are_restate
         assert graph_of(restated.events) == wanted
 
 
-async def test_given_calibrated_rows_written_anew_then_their_event_says_how_sure_they_are() -> None:
+async def test_given_rewritten_calibrated_rows_then_their_event_has_certainty() -> None:
     ledger = MemoryLedger()
     log = [answer(n, concepts=("c0",), score=float(n % 3 > 0)) for n in range(12)]
     await record(ledger, KEY, log, LAST_STEP)
@@ -104,7 +104,7 @@ async def test_given_calibrated_rows_written_anew_then_their_event_says_how_sure
     assert event["data"]["ability"]["person_fit"] == fit is not None
 
 
-async def test_given_an_ability_that_no_current_concept_tells_then_its_event_comes_too() -> None:
+async def test_given_an_ability_of_no_current_concept_then_its_event_comes_too() -> None:
     ledger = MemoryLedger()
     await record(ledger, KEY, [answer(0, scale="math", session="s-1")])
     await record(ledger, KEY, [answer(1, scale="verbal", session="s-2")])
@@ -163,7 +163,7 @@ async def test_given_another_version_then_the_event_has_another_id() -> None:
     assert first["id"] != second["id"]
 
 
-async def test_given_only_a_concept_written_anew_then_the_rest_stays_its_responses() -> None:
+async def test_given_only_one_rewritten_concept_then_the_rest_keeps_its_events() -> None:
     _, current = await rewritten("concept")
 
     restated = current_events(current, NOW_US)
@@ -178,7 +178,7 @@ async def test_given_only_a_concept_written_anew_then_the_rest_stays_its_respons
     assert restated.unpublished == 0
 
 
-async def test_given_a_scale_or_session_written_anew_alone_then_it_counts_as_unpublished() -> None:
+async def test_given_a_rewritten_scale_or_session_alone_then_it_is_unpublished() -> None:
     _, current = await rewritten("ability", "session")
 
     restated = current_events(current, NOW_US)

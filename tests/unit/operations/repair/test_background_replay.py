@@ -12,9 +12,7 @@ from workers.estimation.learner import LearnerKey
 _WITHIN_S = 30.0
 
 
-async def test_given_learners_under_others_when_replayed_then_all_are_under_the_active_one() -> (
-    None
-):
+async def test_given_learners_under_others_then_all_end_under_the_active_version() -> None:
     world = World(45)
     version = await world.fill()
     replayer = world.replayer()
@@ -36,7 +34,7 @@ async def test_given_learners_under_others_when_replayed_then_all_are_under_the_
     assert await replayer.replay() == 0
 
 
-async def test_given_changed_values_when_replayed_then_each_is_to_be_told_with_its_cause() -> None:
+async def test_given_changed_values_then_each_is_to_be_published_with_its_cause() -> None:
     world = World(1)
     version = await world.fill()
     (before,) = await world.ledger.stored(world.keys)
@@ -61,7 +59,7 @@ async def test_given_changed_values_when_replayed_then_each_is_to_be_told_with_i
         assert told[row.concept_id].version == row.version > old[row.concept_id].version
 
 
-async def test_given_a_concept_on_two_scales_when_replayed_then_each_scale_is_told() -> None:
+async def test_given_a_concept_on_two_scales_then_each_scale_is_published() -> None:
     world = World(0)
     key = LearnerKey("t", "s")
     world.keys.append(key)
@@ -86,7 +84,7 @@ async def test_given_a_concept_on_two_scales_when_replayed_then_each_scale_is_to
     }
 
 
-async def test_given_the_older_version_activated_again_when_replayed_then_it_is_as_it_was() -> None:
+async def test_given_the_older_version_activated_again_then_it_is_as_it_was() -> None:
     world = World(3)
     version = await world.fill()
     before = await world.ledger.stored(world.keys)
@@ -102,7 +100,7 @@ async def test_given_the_older_version_activated_again_when_replayed_then_it_is_
         ]
 
 
-async def test_given_another_version_activated_meanwhile_then_all_are_under_the_last_one() -> None:
+async def test_given_another_version_activated_meanwhile_then_the_last_one_wins() -> None:
     world = World(45)
     version = await world.fill()
     third = await world.ledger.store(
@@ -167,7 +165,7 @@ async def test_given_a_long_replay_then_its_progress_is_told_every_few_seconds()
     assert [(line["replayed"], line["learners_left"]) for line in progress] == [(20, 40), (40, 20)]
 
 
-async def test_given_nothing_to_do_when_run_then_an_activation_is_noticed_by_itself() -> None:
+async def test_given_nothing_to_do_when_run_then_an_activation_is_still_noticed() -> None:
     world = World(2)
     version = await world.fill()
     running = asyncio.create_task(world.replayer(period_s=0.01).run())

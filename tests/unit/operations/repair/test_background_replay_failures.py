@@ -29,7 +29,7 @@ async def test_given_a_worker_that_is_killed_then_another_does_the_rest() -> Non
     await world.assert_all_under(version)
 
 
-async def test_given_a_log_that_was_altered_then_its_learner_is_left_alone_for_a_while() -> None:
+async def test_given_an_altered_log_then_its_learner_is_left_alone_for_a_while() -> None:
     world = World(3)
     version = await world.fill()
     world.ledger.damaged = {world.keys[1]}
@@ -51,7 +51,7 @@ async def test_given_a_log_that_was_altered_then_its_learner_is_left_alone_for_a
 
 
 @pytest.mark.parametrize("fault", ["spoiled", "unstorable"])
-async def test_given_a_learner_who_cant_be_replayed_then_all_others_are_and_it_is_said(
+async def test_given_a_failing_learner_then_it_is_named_and_all_others_replayed(
     fault: str,
 ) -> None:
     world = World(45)
@@ -83,7 +83,7 @@ async def test_given_a_learner_who_cant_be_replayed_then_all_others_are_and_it_i
     assert [line["event"] for line in logs].count("learner_not_replayed") == 2
 
 
-async def test_given_a_ledger_that_is_too_slow_for_many_then_fewer_are_asked_for_at_once() -> None:
+async def test_given_a_ledger_too_slow_for_many_then_fewer_are_asked_for_at_once() -> None:
     world = World(45)
     version = await world.fill()
     world.ledger.most = 3
@@ -99,7 +99,7 @@ async def test_given_a_ledger_that_is_too_slow_for_many_then_fewer_are_asked_for
     await world.assert_all_under(version)
 
 
-async def test_given_more_altered_logs_than_are_looked_at_at_once_then_those_behind_are_replayed(
+async def test_given_many_altered_logs_then_learners_behind_them_are_replayed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("workers.operations.repair.background_replay._WINDOW", 3)
@@ -125,7 +125,7 @@ async def test_given_a_ledger_that_is_away_then_the_replay_waits_and_goes_on() -
     await world.assert_all_under(version)
 
 
-async def test_given_a_version_that_cant_be_read_when_run_then_it_ends_and_says_why() -> None:
+async def test_given_an_unreadable_version_when_run_then_it_ends_and_says_why() -> None:
     world = World(1)
     await world.fill()
     version = await world.ledger.store("newer", DOCUMENT | {"of_a_newer_engine": 1}, {}, "")

@@ -40,7 +40,7 @@ FLIP = Verdict("flip", "miskeyed")
 # What counts
 
 
-def test_given_corrections_of_a_response_then_the_one_with_the_highest_version_counts() -> None:
+def test_given_corrections_of_a_response_then_the_highest_version_counts() -> None:
     log = [answer(1, score=1.0), answer(2, score=1.0), answer(3)]
     first, second, _ = (response.response_id for response in log)
     corrections = [
@@ -53,7 +53,7 @@ def test_given_corrections_of_a_response_then_the_one_with_the_highest_version_c
     assert effective_log(log, corrections) == [log[1]._replace(score=0.25), log[2]]
 
 
-async def test_given_a_void_then_a_rescore_then_the_learner_is_what_counts_each_time() -> None:
+async def test_given_a_void_then_a_rescore_then_the_learner_is_right_each_time() -> None:
     log = learner_log(20, seed=1)
     ledger = await ledger_with(log)
 
@@ -69,7 +69,7 @@ async def test_given_a_void_then_a_rescore_then_the_learner_is_what_counts_each_
     assert learner.version == learner.newest_version == learner.corrections[-1].version
 
 
-async def test_given_the_same_correction_twice_then_nothing_changes_and_nothing_is_told() -> None:
+async def test_given_the_same_correction_twice_then_nothing_changes_or_is_told() -> None:
     log = learner_log(9, seed=2)
     ledger = await ledger_with(log)
     for verdict in (VOID, rescore(0.75), FLIP):
@@ -91,7 +91,7 @@ async def test_given_a_rescore_to_the_score_published_then_nothing_changes() -> 
     assert (await stored(ledger)).corrections == []
 
 
-async def test_given_a_flip_then_correct_is_wrong_and_the_reverse_by_what_was_published() -> None:
+async def test_given_a_flip_then_published_right_is_wrong_and_wrong_is_right() -> None:
     log = [answer(1, score=1.0), answer(2, score=0.0), answer(3, score=0.25)]
     ledger = await ledger_with(log)
     await correct(ledger, rescore(0.6), log[2])
@@ -105,9 +105,7 @@ async def test_given_a_flip_then_correct_is_wrong_and_the_reverse_by_what_was_pu
     )
 
 
-async def test_given_several_responses_of_a_learner_then_each_correction_has_its_own_version() -> (
-    None
-):
+async def test_given_several_responses_then_each_correction_has_its_own_version() -> None:
     log = learner_log(12, seed=3)
     ledger = await ledger_with(log)
 
@@ -120,7 +118,7 @@ async def test_given_several_responses_of_a_learner_then_each_correction_has_its
     assert learner.version == versions[-1]
 
 
-async def test_given_rows_that_a_correction_does_not_touch_then_they_keep_their_versions() -> None:
+async def test_given_rows_a_correction_does_not_touch_then_versions_stay() -> None:
     log = [
         answer(1, concepts=("a",), scale="math", session="s1"),
         answer(2, concepts=("b",), scale="verbal", session="s2"),
@@ -137,9 +135,7 @@ async def test_given_rows_that_a_correction_does_not_touch_then_they_keep_their_
         assert now_2.version == after.version > was_2.version
 
 
-async def test_given_all_responses_voided_then_no_row_is_left_and_the_next_one_begins_anew() -> (
-    None
-):
+async def test_given_all_responses_voided_then_no_row_stays_and_the_next_is_new() -> None:
     log = [answer(1, session="s"), answer(2, session="s")]
     ledger = await ledger_with(log)
 
@@ -186,9 +182,7 @@ async def test_given_a_dry_run_then_it_says_the_same_and_changes_nothing() -> No
     assert planned == await correct(ledger, VOID, *log)
 
 
-async def test_given_an_item_then_all_answers_to_it_in_the_span_are_corrected_page_by_page() -> (
-    None
-):
+async def test_given_an_item_then_its_answers_in_the_span_are_corrected_by_pages() -> None:
     log = learner_log(30, seed=6)
     keys = [LearnerKey("school-7", f"s{n:04}") for n in range(700)]
     ledger = await ledger_with(log[:2], *keys[:-1])
@@ -233,7 +227,7 @@ async def test_given_two_correctors_at_once_then_each_response_is_corrected_once
     assert len((await stored(ledger)).corrections) == 6
 
 
-async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_is_under_the_active(
+async def test_given_an_older_version_known_meanwhile_then_the_active_one_rules(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     log = [answer(1), answer(2)]
@@ -259,9 +253,7 @@ async def test_given_news_of_an_older_version_meanwhile_when_corrected_then_it_i
 # What is told
 
 
-async def test_given_a_rescore_then_the_event_has_the_new_score_and_the_values_before_and_now() -> (
-    None
-):
+async def test_given_a_rescore_then_the_event_has_the_new_score_and_both_values() -> None:
     log = [answer(n, score=1.0, scale="math", session="s") for n in range(3)]
     ledger = await ledger_with(log)
     before = replay(log, PARAMETERS)

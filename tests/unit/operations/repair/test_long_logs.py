@@ -179,9 +179,7 @@ async def test_given_a_long_log_when_corrected_then_state_and_snapshots_follow(a
     assert page.differences == []
 
 
-async def test_given_an_altered_row_behind_the_base_when_corrected_then_it_is_repaired_too() -> (
-    None
-):
+async def test_given_an_altered_row_behind_the_base_then_a_correction_repairs_it() -> None:
     log = [answer(0, concepts=("old",)), *LOG[1:]]
     ledger = await slow_ledger(log)
     account = ledger._accounts[KEY]
@@ -204,7 +202,7 @@ async def test_given_a_wrong_row_of_a_long_log_when_rebuilt_then_it_is_repaired(
     await assert_counts(ledger, LOG)
 
 
-async def test_given_another_version_then_long_logs_are_replayed_after_the_others() -> None:
+async def test_given_another_version_then_long_logs_are_replayed_last() -> None:
     ledger = await slow_ledger()
     await record(ledger, OTHER, LOG[:20])
     version = await ledger.store("bkt", DOCUMENT, {}, "")

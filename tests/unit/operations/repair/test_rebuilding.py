@@ -40,9 +40,7 @@ async def rebuilt(ledger: MemoryLedger, **options: Any) -> Rebuilt:
     return rebuilt
 
 
-async def test_given_a_scale_and_a_session_that_changed_alone_then_some_event_tells_of_them() -> (
-    None
-):
+async def test_given_a_scale_and_a_session_changed_alone_then_an_event_has_them() -> None:
     log = [
         answer(1, concepts=("a", "b"), scale="math", session="s1"),
         answer(2, concepts=("b",), scale="verbal", session="s2"),
@@ -67,7 +65,7 @@ async def test_given_a_scale_and_a_session_that_changed_alone_then_some_event_te
     assert "correction" not in data["b"]
 
 
-async def test_given_more_scales_than_concepts_then_the_rest_is_left_to_reconcile() -> None:
+async def test_given_more_scales_than_concepts_then_reconcile_gets_the_rest() -> None:
     log = [answer(1, scale="math"), answer(2, scale="verbal")]
     ledger = await ledger_with(log)
     account = ledger._accounts[KEY]
@@ -77,9 +75,7 @@ async def test_given_more_scales_than_concepts_then_the_rest_is_left_to_reconcil
     assert [data["ability"]["scale"] for data in await told(ledger)] == ["math"]
 
 
-async def test_given_wrong_lost_and_stray_rows_when_rebuilt_then_only_that_learner_changes() -> (
-    None
-):
+async def test_given_wrong_lost_and_stray_rows_then_only_that_learner_changes() -> None:
     keys = [LearnerKey("school-7", f"s{n:03}") for n in range(150)]
     log = learner_log(20, seed=8)
     ledger = await ledger_with(log, *keys)
@@ -114,7 +110,7 @@ async def test_given_other_parameters_when_rebuilt_then_the_state_is_under_them(
     assert list(differences(await stored(ledger), replay(log, other), other)) == []
 
 
-async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure_all_is() -> None:
+async def test_given_calibrated_parameters_when_rebuilt_then_certainty_is_told() -> None:
     log = learner_log(40, seed=14)
     ledger = await ledger_with(log)
     rebuilder = Rebuilder(ledger=ledger, parameters=LAST_STEP)
@@ -138,7 +134,7 @@ async def test_given_calibrated_parameters_when_rebuilt_then_it_is_told_how_sure
     assert all(fits.values())
 
 
-async def test_given_an_ability_above_6_when_rebuilt_then_events_name_it_as_previous() -> None:
+async def test_given_an_ability_above_6_then_rebuilt_events_name_it_as_previous() -> None:
     far = replace(LAST_STEP, any_scale=ScaleParameters(8.0, 2.0))
     log = learner_log(5, seed=15)
     ledger = MemoryLedger()
@@ -153,9 +149,7 @@ async def test_given_an_ability_above_6_when_rebuilt_then_events_name_it_as_prev
         assert data["ability"]["previous_theta"] == before[data["ability"]["scale"]]
 
 
-async def test_given_a_damaged_log_when_rebuilt_then_it_is_left_alone_unless_it_is_accepted() -> (
-    None
-):
+async def test_given_a_damaged_log_when_rebuilt_then_it_is_kept_unless_accepted() -> None:
     log = learner_log(10, seed=10)
     ledger = await ledger_with(log)
     await correct(ledger, VOID, log[4])
@@ -187,7 +181,7 @@ async def test_given_a_state_that_is_right_then_there_is_nothing_to_rewrite() ->
     assert rewriting(learner, PARAMETERS, correction) is not None
 
 
-async def test_given_a_sample_or_one_learner_when_verified_then_only_these_are_looked_at() -> None:
+async def test_given_a_sample_or_one_learner_when_verified_then_only_these_count() -> None:
     keys = [LearnerKey("school-7", f"s{n:03}") for n in range(230)]
     ledger = await ledger_with(learner_log(3, seed=13), *keys)
 

@@ -26,7 +26,7 @@ LOG = learner_log(40, seed=7)
         Parameters(version=2, default=BktParameters(0.4, 0.2, 0.15, 0.05, 0.02)),
     ],
 )
-async def test_given_other_parameters_when_rewritten_then_one_replay_gives_state_and_predictions(
+async def test_given_other_parameters_then_one_pass_gives_state_and_predictions(
     new: Parameters,
 ) -> None:
     ledger = MemoryLedger()
@@ -46,9 +46,7 @@ async def test_given_other_parameters_when_rewritten_then_one_replay_gives_state
         )
 
 
-async def test_given_an_answer_that_counts_no_more_when_rewritten_then_it_is_predicted_too() -> (
-    None
-):
+async def test_given_an_answer_that_no_longer_counts_then_it_is_predicted_too() -> None:
     ledger = MemoryLedger()
     await record(ledger, KEY, LOG)
     (stored,) = await ledger.stored([KEY])

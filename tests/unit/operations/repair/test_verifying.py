@@ -136,7 +136,7 @@ async def test_given_one_altered_value_then_it_is_found_and_named(
     assert what.strip() in _what(alter(await _stored()))
 
 
-async def test_given_any_column_of_the_rows_then_an_alteration_of_it_is_in_the_table() -> None:
+async def test_given_any_column_of_the_rows_then_its_alteration_is_in_the_table() -> None:
     stored = await _stored()
     tables: dict[str, Any] = {
         "concept_mastery": stored.concepts[0],

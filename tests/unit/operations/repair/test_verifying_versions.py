@@ -39,7 +39,7 @@ async def test_given_an_activation_when_verified_then_states_are_right_and_wait(
     assert (verification.learners, verification.outdated, verification.differences) == (3, 3, [])
 
 
-async def test_given_a_wrong_state_under_the_older_version_when_verified_then_it_is_found() -> None:
+async def test_given_a_wrong_state_under_the_older_version_then_it_is_found() -> None:
     ledger = await _filled()
     row = ledger._accounts[KEYS[1]].concepts["c0"]
     ledger._accounts[KEYS[1]].concepts["c0"] = row._replace(mastery=row.mastery / 2)
@@ -51,7 +51,7 @@ async def test_given_a_wrong_state_under_the_older_version_when_verified_then_it
     assert verification.differences[0].what == "concept_mastery.mastery of 'c0'"
 
 
-async def test_given_a_state_under_a_version_that_is_not_there_then_that_is_a_difference() -> None:
+async def test_given_a_state_under_a_missing_version_then_that_is_a_difference() -> None:
     ledger = await _filled()
     ledger._accounts[KEYS[2]].parameters_version = 9
 
@@ -63,7 +63,7 @@ async def test_given_a_state_under_a_version_that_is_not_there_then_that_is_a_di
     ] == [(KEYS[2], "learners.parameters_version", 9, 1)]
 
 
-def test_given_learners_who_wait_then_the_command_says_how_many_and_that_it_is_no_fault() -> None:
+def test_given_learners_who_wait_then_they_are_counted_but_not_as_a_fault() -> None:
     comparison = Comparison(learners=5, responses=9, outdated=2)
 
     assert comparison.document()["learners_outdated"] == 2

@@ -122,7 +122,7 @@ class _Whole(BaseModel):
     either: Annotated[str, Field(min_length=2)] | Annotated[list[str], Field(max_length=4)]
 
 
-def test_given_models_when_declared_then_fields_their_absence_and_their_bounds_are_said() -> None:
+def test_given_models_then_fields_absence_and_bounds_are_declared() -> None:
     schema = _Whole.model_json_schema()
 
     assert declaration("Whole", schema | {"$defs": {}}) == (
@@ -156,7 +156,7 @@ def test_given_models_when_declared_then_fields_their_absence_and_their_bounds_a
     )
 
 
-def test_given_a_format_when_commented_then_it_is_said_and_its_pattern_is_not() -> None:
+def test_given_a_format_when_commented_then_it_replaces_its_pattern() -> None:
     known = comment({"type": "string", "format": "date-time", "pattern": "^2"})
     unknown = comment({"type": "string", "format": "email"})
     other = comment({"type": "string", "pattern": "^a*/$"})
@@ -169,7 +169,7 @@ def test_given_a_format_when_commented_then_it_is_said_and_its_pattern_is_not() 
 
 
 @given(st.text())
-def test_given_any_description_when_commented_then_the_comment_ends_at_its_end(text: str) -> None:
+def test_given_any_description_then_the_comment_ends_at_its_end(text: str) -> None:
     lines = comment({"description": text}, "  ")
     whole = "\n".join(lines)
 
@@ -204,7 +204,7 @@ def _kept() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(_SCHEMAS.glob("*.json"))}
 
 
-def test_given_the_kept_schemas_when_made_types_then_no_part_and_no_property_is_missing() -> None:
+def test_given_the_kept_schemas_then_no_part_and_no_property_is_missing() -> None:
     schemas = _kept()
     streams = {"all": Stream("all.v1", tuple(schemas), "Everything.")}
 
@@ -229,7 +229,7 @@ def test_given_the_kept_schemas_when_made_types_then_no_part_and_no_property_is_
     assert module(_kept(), streams) == text
 
 
-def test_given_one_name_with_two_meanings_when_made_types_then_it_is_refused() -> None:
+def test_given_one_name_with_two_meanings_then_it_is_refused() -> None:
     def event(title: str, kind: str) -> dict[str, Any]:
         return {
             "title": title,

@@ -56,7 +56,7 @@ def test_given_abilities_far_out_when_logs_are_taken_then_no_step_is_lost(model:
     assert logs.min() < -500.0
 
 
-def test_given_items_of_several_models_when_put_in_a_bank_then_they_come_back() -> None:
+def test_given_items_of_several_models_in_a_bank_then_they_come_back() -> None:
     items = [item(model, 1.1, -0.3, 0.4) for model in (*MODELS, *MODELS)]
     for curves, other in zip(bank_of(items).items(), items, strict=True):
         assert curves.model == other.model
@@ -70,7 +70,7 @@ def test_given_items_of_several_models_when_put_in_a_bank_then_they_come_back() 
         )
 
 
-def test_given_asymptotes_when_put_in_a_bank_then_they_count_whatever_the_name() -> None:
+def test_given_asymptotes_in_a_bank_then_they_count_under_any_name() -> None:
     low, both = Item(1.0, (0.0,), 0.2, 1.0, "2PL"), Item(1.0, (0.0,), 0.0, 0.9, "2PL")
     assert [item.model for item in bank_of([low, both]).items()] == ["3PL", "4PL"]
 
@@ -83,8 +83,6 @@ def test_given_asymptotes_when_put_in_a_bank_then_they_count_whatever_the_name()
         (Item(1.0, (0.0,), 0.5, 0.4), "0 ≤ lower < upper ≤ 1"),
     ],
 )
-def test_given_an_item_that_is_none_when_put_in_a_bank_then_the_error_names_it(
-    bad: Item, words: str
-) -> None:
+def test_given_an_invalid_item_for_a_bank_then_the_error_names_it(bad: Item, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         bank_of([bad])

@@ -75,7 +75,7 @@ def test_given_any_answers_when_calibrated_then_the_likelihood_never_falls(
 @pytest.mark.parametrize("model", ["1PL", "2PL", "partial_credit"])
 @given(seed=SEEDS)
 @settings(max_examples=4 if THOROUGH else 2)
-def test_given_another_order_of_persons_items_and_answers_when_calibrated_then_nothing_else_differs(
+def test_given_reordered_persons_items_and_answers_then_the_fit_is_equal(
     model: Model, seed: int
 ) -> None:
     answers = some_answers(model, 200, seed, missing=0.2, items=5)
@@ -93,7 +93,7 @@ def test_given_another_order_of_persons_items_and_answers_when_calibrated_then_n
     assert numbers(second)[items] == pytest.approx(numbers(first), rel=1e-3, abs=1e-3)
 
 
-def test_given_gaps_or_their_absence_when_calibrated_then_the_bits_are_the_same() -> None:
+def test_given_gaps_or_none_when_calibrated_then_the_bits_are_the_same() -> None:
     draw = np.random.default_rng(5)
     table = draw.integers(0, 2, (200, 6)).astype(np.float64)
     table[draw.random(table.shape) < 0.4] = np.nan
@@ -102,7 +102,7 @@ def test_given_gaps_or_their_absence_when_calibrated_then_the_bits_are_the_same(
     assert (numbers(calibrate(data_of_table(table))) == numbers(calibrate(triples))).all()
 
 
-def test_given_persons_without_answers_when_calibrated_then_they_change_nothing() -> None:
+def test_given_persons_without_answers_then_they_change_nothing() -> None:
     answers = some_answers("2PL", 300, 8)
     more = replace(answers, persons=answers.persons + 50)
     first, second = fitted(answers, "2PL"), fitted(more, "2PL")
@@ -110,7 +110,7 @@ def test_given_persons_without_answers_when_calibrated_then_they_change_nothing(
     assert numbers(second) == pytest.approx(numbers(first), abs=1e-6)
 
 
-def test_given_weights_when_calibrated_then_it_is_as_if_each_person_were_there() -> None:
+def test_given_weights_then_it_is_as_if_each_person_were_there() -> None:
     weighted = lsat.answers(lsat.LSAT_7)
     pattern = np.repeat(np.arange(weighted.persons), weighted.weights.astype(int))
     table = weighted.score.reshape(weighted.persons, 5)[pattern]
@@ -124,7 +124,7 @@ def test_given_weights_when_calibrated_then_it_is_as_if_each_person_were_there()
         assert other.answers == item.answers == 1000.0
 
 
-def test_given_items_of_two_steps_when_calibrated_by_any_such_model_then_it_is_the_2pl() -> None:
+def test_given_two_step_items_under_any_such_model_then_it_is_the_2pl() -> None:
     answers = lsat.answers(lsat.LSAT_7)
     plain = calibrate(answers, "2PL", tolerance=1e-7)
     for model in ("graded", "partial_credit"):
@@ -133,9 +133,7 @@ def test_given_items_of_two_steps_when_calibrated_by_any_such_model_then_it_is_t
         assert numbers(calibration)[:, :2] == pytest.approx(numbers(plain)[:, :2], abs=1e-4)
 
 
-def test_given_partial_credit_on_plain_items_when_calibrated_then_it_weights_right_and_wrong() -> (
-    None
-):
+def test_given_partial_credit_on_plain_items_then_it_mixes_right_and_wrong() -> None:
     # A person with score 1/2 is worth half a person right and half a person wrong.
     score = np.array([0.5, 1.0, 0.0, 0.5])
     answers = ResponseData(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), score, 2, 2)
@@ -154,7 +152,7 @@ def test_given_partial_credit_on_plain_items_when_calibrated_then_it_weights_rig
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_given_many_answers_when_calibrated_then_items_lie_within_their_errors(
+def test_given_many_answers_then_items_lie_within_their_errors(
     model: Model,
 ) -> None:
     items = some_items(model, 12, 3)
@@ -189,7 +187,7 @@ def test_given_many_answers_when_calibrated_then_items_lie_within_their_errors(
     assert least < np.sqrt(np.mean(np.square(off))) < 1.45
 
 
-def test_given_several_models_when_calibrated_together_then_each_item_keeps_its_own() -> None:
+def test_given_several_models_together_then_each_item_keeps_its_own() -> None:
     models: list[Model] = ["1PL", "graded", "2PL", "1PL", "partial_credit", "3PL"]
     items = [some_items(model, 1, seed)[0] for seed, model in enumerate(models)]
     theta = np.random.default_rng(1).normal(size=800 if THOROUGH else 500)
@@ -211,7 +209,7 @@ def test_given_several_models_when_calibrated_together_then_each_item_keeps_its_
 
 
 @pytest.mark.parametrize("model", ["2PL", "3PL", "graded"])
-def test_given_a_fit_when_errors_are_told_then_they_are_those_of_a_numerical_hessian(
+def test_given_a_fit_then_errors_are_those_of_a_numerical_hessian(
     model: Model,
 ) -> None:
     answers = some_answers(model, 500, 21, items=5)
@@ -249,7 +247,7 @@ def test_given_a_fit_when_errors_are_told_then_they_are_those_of_a_numerical_hes
 
 
 @pytest.mark.parametrize("model", ["1PL", "2PL", "graded"])
-def test_given_more_items_than_fit_together_when_errors_are_told_then_they_are_hardly_smaller(
+def test_given_too_many_items_at_once_then_errors_are_hardly_smaller(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = some_items(model, 14, 2)
@@ -262,7 +260,7 @@ def test_given_more_items_than_fit_together_when_errors_are_told_then_they_are_h
         assert 0.75 < other.errors.thresholds[0] / item.errors.thresholds[0] <= 1.0 + 1e-9
 
 
-def test_given_items_that_say_nothing_when_calibrated_then_they_are_finite_and_warned_of() -> None:
+def test_given_items_that_say_nothing_then_they_are_finite_with_a_warning() -> None:
     draw = np.random.default_rng(6)
     theta = draw.normal(size=400)
     table = (draw.random((400, 10)) < 1.0 / (1.0 + np.exp(-theta[:, None]))).astype(np.float64)
@@ -287,7 +285,7 @@ def test_given_items_that_say_nothing_when_calibrated_then_they_are_finite_and_w
     assert calibration.items[1].item.thresholds[0] < 0.0 < calibration.items[2].item.thresholds[0]
 
 
-def test_given_a_step_never_reached_when_calibrated_then_it_is_held_and_warned_of() -> None:
+def test_given_a_step_never_reached_then_it_is_held_with_a_warning() -> None:
     answers = some_answers("graded", 300, 9)
     score = np.where((answers.item == 2) & (answers.score == 1.0), 2.0 / 3.0, answers.score)
     calibration = fitted(replace(answers, score=score), "graded")
@@ -295,7 +293,7 @@ def test_given_a_step_never_reached_when_calibrated_then_it_is_held_and_warned_o
     assert np.isfinite(numbers(calibration)).all()
 
 
-def test_given_flat_likelihood_when_errors_are_asked_then_there_are_none_and_it_is_said() -> None:
+def test_given_a_flat_likelihood_then_there_are_no_errors_and_it_says_so() -> None:
     # One item alone says how often it is answered, never how well it discriminates.
     answers = ResponseData(
         np.arange(60), np.zeros(60, dtype=np.int64), np.tile([1.0, 0.0], 30), 60, 1
@@ -307,7 +305,7 @@ def test_given_flat_likelihood_when_errors_are_asked_then_there_are_none_and_it_
     assert "no standard error" not in " ".join(other.warnings)
 
 
-def test_given_few_answers_when_priors_are_learnt_then_items_come_nearer_the_truth() -> None:
+def test_given_few_answers_and_learnt_priors_then_items_come_nearer_truth() -> None:
     items = some_items("2PL", 40, 12)
     answers = drawn(items, np.random.default_rng(13).normal(size=300), 14, missing=0.5)
     truth = np.array([[item.discrimination, item.thresholds[0]] for item in items])
@@ -321,7 +319,7 @@ def test_given_few_answers_when_priors_are_learnt_then_items_come_nearer_the_tru
     assert (rmse[1] < rmse[0]).all()
 
 
-def test_given_items_with_hardly_an_answer_when_priors_are_learnt_then_all_stays_finite() -> None:
+def test_given_hardly_any_answers_and_learnt_priors_then_all_stays_finite() -> None:
     items = some_items("2PL", 150, 22)
     answers = drawn(items, np.random.default_rng(23).normal(size=100), 24, missing=0.93)
     calibration = calibrate(answers, learn_priors=True)
@@ -331,12 +329,12 @@ def test_given_items_with_hardly_an_answer_when_priors_are_learnt_then_all_stays
     assert np.abs(calibration.difficulty).max() < 5.0
 
 
-def test_given_too_few_items_when_priors_are_to_be_learnt_then_those_given_stay() -> None:
+def test_given_too_few_items_to_learn_priors_then_the_given_ones_stay() -> None:
     calibration = calibrate(lsat.answers(lsat.LSAT_7), learn_priors=True, priors=WEAK_PRIORS)
     assert calibration.priors == WEAK_PRIORS
 
 
-def test_given_many_persons_when_calibrated_then_chunks_and_sparse_sums_are_the_same(
+def test_given_many_persons_then_chunks_and_sparse_sums_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers = some_answers("2PL", 300, 15, missing=0.3)

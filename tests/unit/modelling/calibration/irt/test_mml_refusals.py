@@ -20,7 +20,7 @@ from workers.modelling.calibration.irt.response_data import Floats, ResponseData
         ({"weight": np.array([1.0, 0.0])}, "weight must be"),
     ],
 )
-def test_given_answers_that_are_none_when_made_then_the_error_names_the_column(
+def test_given_invalid_answers_when_made_then_the_error_names_the_column(
     change: dict[str, Floats], words: str
 ) -> None:
     columns: dict[str, object] = {
@@ -34,7 +34,7 @@ def test_given_answers_that_are_none_when_made_then_the_error_names_the_column(
         ResponseData(**{**columns, **change})  # type: ignore[arg-type]
 
 
-def test_given_arguments_that_do_not_fit_when_calibrated_then_the_error_says_which() -> None:
+def test_given_mismatched_arguments_then_the_error_says_which() -> None:
     answers = ResponseData(np.array([0]), np.array([0]), np.array([1.0]), 1, 1)
     nobody = ResponseData(
         np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), 1, 1

@@ -16,7 +16,7 @@ LSAT_7_SLOPE = (0.988, 1.081, 1.706, 0.765, 0.736)
 LSAT_7_INTERCEPT = (1.856, 0.808, 1.804, 0.486, 1.855)
 
 
-def test_given_lsat_6_when_calibrated_then_estimates_and_errors_are_those_of_ltm() -> None:
+def test_given_lsat_6_then_estimates_and_errors_are_those_of_ltm() -> None:
     calibration = calibrate(lsat.answers(lsat.LSAT_6), "2PL", tolerance=1e-7)
     assert calibration.converged
     assert calibration.log_likelihood == pytest.approx(-2466.653, abs=5e-4)
@@ -36,7 +36,7 @@ def test_given_lsat_7_when_calibrated_then_the_estimates_are_those_of_mirt() -> 
     assert intercept == pytest.approx(np.array(LSAT_7_INTERCEPT), abs=2e-3)
 
 
-def test_given_one_slope_when_lsat_6_is_calibrated_then_it_is_that_of_thissen() -> None:
+def test_given_one_slope_on_lsat_6_then_it_is_that_of_thissen() -> None:
     # Thissen (1982), Psychometrika 47, 175-186; ltm's `rasch` gives 0.7551 and these.
     calibration = calibrate(lsat.answers(lsat.LSAT_6), "1PL", tolerance=1e-7)
     assert calibration.log_likelihood == pytest.approx(-2466.938, abs=5e-4)
