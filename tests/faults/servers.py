@@ -146,6 +146,7 @@ class PostgresServer:
         self._user = _POSTGRES_USER if os.geteuid() == 0 else None
         newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         self._bin = newest[-1] if newest else None
+        self._template: str | None = None
         self.process = Process(
             [
                 program("postgres", package="postgresql", folder=self._bin),
@@ -153,6 +154,8 @@ class PostgresServer:
                 *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
                 *("-c", "max_wal_size=64MB", "-c", "wal_level=logical"),
                 *("-c", "restart_after_crash=on", "-c", "shared_buffers=32MB"),
+                # Its process crashes, never the machine: what it wrote stays written.
+                *("-c", "fsync=off"),
             ],
             (logs or directory.parent) / "postgres.log",
             user=self._user,
@@ -190,20 +193,31 @@ class PostgresServer:
         secret.unlink()
 
     async def database(self) -> str:
-        """A new database with all migrations applied; it goes with the cluster."""
+        """A new database with all migrations applied, copied from the first such.
+
+        It goes with the cluster.
+        """
+        if self._template is None:
+            template = await self._created("template1")
+            connection = await asyncpg.connect(self._url_of(template))
+            try:
+                await apply_migrations(connection)
+            finally:
+                await connection.close()
+            self._template = template
+        return self._url_of(await self._created(self._template))
+
+    async def _created(self, template: str) -> str:
         name = f"run_{uuid.uuid4().hex}"
         connection = await asyncpg.connect(self.url)
         try:
-            await connection.execute(f"create database {name}")
+            await connection.execute(f"create database {name} template {template}")
         finally:
             await connection.close()
-        url = self.url.removesuffix("/postgres") + f"/{name}"
-        connection = await asyncpg.connect(url)
-        try:
-            await apply_migrations(connection)
-        finally:
-            await connection.close()
-        return url
+        return name
+
+    def _url_of(self, database: str) -> str:
+        return self.url.removesuffix("/postgres") + f"/{database}"
 
     def through(self, url: str, port: int) -> str:
         """The same database by way of a proxy."""
