@@ -239,7 +239,7 @@ async def test_given_a_worker_inspected_and_stopped_then_it_tells_the_truth(
         url = f"http://127.0.0.1:{port}"
         health = _answer(f"{url}/health/ready", status=200).json()
         assert health["status"] == "healthy"
-        assert set(health["checks"]) == {"redis", "ledger", "graph", "consumer"}
+        assert set(health["checks"]) == {"clock", "redis", "ledger", "graph", "consumer"}
         _answer(f"{url}/health/live", status=200)
         assert "practice.mastery.changed.v1" in _answer(f"{url}/asyncapi.yaml", status=200).text
         _answer(f"{url}/docs", status=200)
