@@ -14,12 +14,14 @@ run's own. Postgres counts with the backends of the contender's database, not wi
 import argparse
 import asyncio
 import json
+import logging
 import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # has no types of its own
+import structlog
 
 from bench.speed.cases import CASES, DEFAULT
 from bench.speed.report import document, table
@@ -73,4 +75,5 @@ async def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     asyncio.run(main(arguments().parse_args()))

@@ -121,7 +121,7 @@ CASES: Final[dict[str, list[Contender]]] = {
     "cache": [
         replace(BASE, label="cached", history=20),
         # Nobody answers twice, so no state is ever in the cache.
-        replace(BASE, label="not cached", history=20, learners=100_000),
+        replace(BASE, label="not cached", history=20, learners=20_000),
     ],
 }
 """Cases by name; the first contender of each is what the others are compared with."""

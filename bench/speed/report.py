@@ -19,8 +19,8 @@ def table(results: Sequence[Measured]) -> str:
     """Return a Markdown table; ratios are to the first row."""
     names = [p for p in _PROCESSES if any(p in result.used_s for result in results)]
     lone = any(result.lone_ms for result in results)
-    heads = ["", "entries", "rate /s", "ratio", *(f"{name} µs" for name in names)]
-    heads += ["all µs", "ratio", "MiB", *(["p50 ms", "p99 ms"] if lone else [])]
+    heads = ["contender", "entries", "rate /s", "of first", *(f"{name} µs" for name in names)]
+    heads += ["all µs", "all of first", "MiB", *(["p50 ms", "p99 ms"] if lone else [])]
     lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     first = results[0]
     for result in results:

@@ -3,7 +3,6 @@
 import asyncio
 import statistics
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ class Measured:
     contender: Contender
     entries: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
-    used_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    used_s: dict[str, float] = field(default_factory=dict)
     used_of_each_s: list[float] = field(default_factory=list)
     memory_mb: float = 0.0
     lone_ms: list[float] = field(default_factory=list)
@@ -100,8 +99,7 @@ async def _turn(running: Side, servers_s: Callable[[], dict[str, float]], result
     result.used_of_each_s = [
         a + b for a, b in zip(result.used_of_each_s or [0.0] * len(each), each, strict=True)
     ]
-    result.used_s["worker"] += sum(each)
-    result.used_s["Postgres"] += since(backends, backends_after)
-    for name, seconds in servers_s().items():
-        result.used_s[name] += seconds - others[name]
+    used = {"worker": sum(each), "Postgres": since(backends, backends_after)}
+    used |= {name: seconds - others[name] for name, seconds in servers_s().items()}
+    result.used_s = {name: s + result.used_s.get(name, 0.0) for name, s in used.items()}
     await running.swap_sequence()
