@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import psutil  # type: ignore[import-untyped]  # has no types of its own
 
 from bench.processor_time import family, listening_on, process_of_port, used_s
+from bench.settings import neo4j_server, supabase_project
 from bench.speed.cases import Contender
 from tests.faults.servers import RedisServer, scratch
 from tests.support.servers import (
@@ -19,15 +20,6 @@ from tests.support.servers import (
     exclusive_supabase,
     server_variables,
 )
-
-_SUPABASE: Final = (
-    "TEST_SUPABASE_URL",
-    "TEST_SUPABASE_SERVICE_ROLE_KEY",
-    "TEST_SUPABASE_PUBLISHABLE_KEY",
-    "TEST_SUPABASE_DATABASE_URL",
-    "TEST_JWT_SECRET",
-)
-_NEO4J: Final = ("TEST_NEO4J_URI", "TEST_NEO4J_USERNAME", "TEST_NEO4J_PASSWORD")
 
 
 @dataclass
@@ -72,13 +64,11 @@ async def servers(contenders: Iterable[Contender], ledger: str) -> AsyncIterator
         await redis.set("save", "")
         processes["Redis"] = family(listening_on(redis.port))
         if ledger == "supabase" or any(side.needs_supabase for side in contenders):
-            project = Supabase(*server_variables(*_SUPABASE))
-            supabase = await stack.enter_async_context(exclusive_supabase(project))
+            supabase = await stack.enter_async_context(exclusive_supabase(supabase_project()))
             processes["PostgREST"] = family(await _postgrest(supabase.database_url))
             processes["gateway"] = family(listening_on(_port(supabase.url)))
         if any(side.needs_neo4j for side in contenders):
-            server = Neo4j(*server_variables(*_NEO4J))
-            neo4j = await stack.enter_async_context(exclusive_neo4j(server))
+            neo4j = await stack.enter_async_context(exclusive_neo4j(neo4j_server()))
             processes["Neo4j"] = family(listening_on(_port(neo4j.uri)))
         yield Servers(redis.url, admin, supabase, neo4j, processes)
 
