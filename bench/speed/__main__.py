@@ -5,6 +5,7 @@
     uv run python -m bench.speed --case late --turns 10
     uv run python -m bench.speed --case base --ledger supabase --json FILE
     uv run python -m bench.speed --case base --peer PYTHON  # a Python with edx-event-bus-redis
+    PYTHONPATH=OTHER_TREE uv run python -m bench.speed      # another version of the engine
 
 Each case is a run of its own. Its contenders are all ready before the first entry; then each gets a
 small chunk in turn. Only ratios within a case, and processor times, can be compared. Redis is this

@@ -40,9 +40,19 @@ class Servers:
     neo4j: Neo4j | None
     processes: dict[str, list[psutil.Process]]
 
-    def used_s(self) -> dict[str, float]:
-        """Return the processor time of each server so far."""
-        return {name: sum(map(used_s, some)) for name, some in self.processes.items()}
+    def used_s(self, contender: Contender, ledger: str) -> dict[str, float]:
+        """Return the processor time so far of each server that a contender uses.
+
+        The others work in the background only, for nobody.
+        """
+        idle = set() if contender.needs_neo4j else {"Neo4j"}
+        if not contender.needs_supabase and ledger != "supabase":
+            idle |= {"PostgREST", "gateway"}
+        return {
+            name: sum(map(used_s, some))
+            for name, some in self.processes.items()
+            if name not in idle
+        }
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Final
 
 from bench.processor_time import since
 from bench.speed.cases import Contender, Kind
-from bench.speed.servers import servers
+from bench.speed.servers import Servers, servers
 from bench.speed.sides import Side, Sizes, side
 
 _PAUSE_S: Final = 0.03
@@ -72,7 +72,7 @@ async def measure(
         for turn in range(sizes.turns + 1):
             tell(f"turn {turn} of {sizes.turns}" if turn else "warming up")
             for running, result in zip(sides, results, strict=True):
-                await _turn(running, shared.used_s, result if turn else Measured(running.contender))
+                await _turn(running, shared, result if turn else Measured(running.contender))
         for running, result in zip(sides, results, strict=True):
             result.memory_mb = running.memory_mb()
         lonely = [(s, r) for s, r in zip(sides, results, strict=True) if s.contender.lone]
@@ -83,11 +83,12 @@ async def measure(
     return results
 
 
-async def _turn(running: Side, servers_s: Callable[[], dict[str, float]], result: Measured) -> None:
+async def _turn(running: Side, shared: Servers, result: Measured) -> None:
     """Publish the next chunks, each when the one before it is drained, and measure."""
     chunks = [running.entries() for _ in range(running.contender.repeats)]
     await running.swap_sequence()
-    others = servers_s()
+    ledger = running.sizes.ledger
+    others = shared.used_s(running.contender, ledger)
     own, backends = await running.used_s()
     began = time.perf_counter()
     for entries in chunks:
@@ -100,6 +101,7 @@ async def _turn(running: Side, servers_s: Callable[[], dict[str, float]], result
         a + b for a, b in zip(result.used_of_each_s or [0.0] * len(each), each, strict=True)
     ]
     used = {"worker": sum(each), "Postgres": since(backends, backends_after)}
-    used |= {name: seconds - others[name] for name, seconds in servers_s().items()}
+    others_after = shared.used_s(running.contender, ledger)
+    used |= {name: seconds - others[name] for name, seconds in others_after.items()}
     result.used_s = {name: s + result.used_s.get(name, 0.0) for name, s in used.items()}
     await running.swap_sequence()
