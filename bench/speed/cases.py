@@ -119,9 +119,10 @@ CASES: Final[dict[str, list[Contender]]] = {
         *(side for concepts in (1, 100) for n in (300, 20_000) for side in _late(n, concepts)),
     ],
     "cache": [
-        replace(BASE, label="cached", history=20),
+        # One concept: a state of several is known only after an answer on each of them.
+        replace(BASE, label="cached", history=20, concepts_of_learner=1),
         # Nobody answers twice, so no state is ever in the cache.
-        replace(BASE, label="not cached", history=20, learners=20_000),
+        replace(BASE, label="not cached", history=20, concepts_of_learner=1, learners=12_500),
     ],
 }
 """Cases by name; the first contender of each is what the others are compared with."""
