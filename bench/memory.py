@@ -15,8 +15,7 @@ import asyncio
 import random
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,14 +24,9 @@ from uuid import UUID
 import psutil  # type: ignore[import-untyped]  # has no types of its own
 from redis.asyncio import Redis
 
+from bench.settings import setting_of
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, MASTERY, RESPONSES
-from tests.support.servers import (
-    Supabase,
-    exclusive_redis,
-    exclusive_supabase,
-    fresh_database,
-    server_variables,
-)
+from tests.support.servers import exclusive_redis, server_variables
 from tests.support.whole_run import Setting, publish, start_worker
 from workers.common.times import to_us
 
@@ -139,26 +133,6 @@ def verdict(seen: Seen, options: argparse.Namespace, *, code: int, left: int, ke
     print(f"mastery: greatest length {seen.mastery}, after the drain {kept} (kept {options.keep})")
     wrong = code != 0 or ratio > MOST_GROWTH or left > 0 or kept > options.keep
     return 1 if wrong else 0
-
-
-@asynccontextmanager
-async def setting_of(ledger: str, redis_url: str) -> AsyncIterator[Setting]:
-    if ledger == "supabase":
-        project = Supabase(
-            *server_variables(
-                "TEST_SUPABASE_URL",
-                "TEST_SUPABASE_SERVICE_ROLE_KEY",
-                "TEST_SUPABASE_PUBLISHABLE_KEY",
-                "TEST_SUPABASE_DATABASE_URL",
-                "TEST_JWT_SECRET",
-            )
-        )
-        async with exclusive_supabase(project) as supabase:
-            yield Setting(redis_url, supabase.environment, supabase.database_url)
-    else:
-        (admin,) = server_variables("TEST_DATABASE_URL")
-        async with fresh_database(admin, migrated=True) as dsn:
-            yield Setting(redis_url, {"DATABASE_URL": dsn}, dsn)
 
 
 async def main(options: argparse.Namespace) -> int:

@@ -10,14 +10,13 @@ database's processes, which depends less on a busy machine than elapsed time; Li
 
 import argparse
 import asyncio
-import os
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 
+from bench.processor_time import backends_s
 from tests.support.doubles import PARAMETERS, admission, raw, record
 from tests.support.factories import event_json
 from tests.support.servers import fresh_database, server_variables
@@ -27,8 +26,6 @@ from workers.common.retrying import Retrying
 from workers.engine.recorder import Recorder
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.engine_metrics import EngineMetrics
-
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -45,20 +42,9 @@ class Side:
         """Return the processor time of the database's processes so far, seconds."""
         connection = await asyncpg.connect(self.dsn)
         try:
-            rows = await connection.fetch(
-                "select pid from pg_stat_activity where datname = current_database() "
-                "and pid <> pg_backend_pid()"
-            )
+            return sum((await backends_s(connection)).values())
         finally:
             await connection.close()
-        used = [_used(row["pid"]) for row in rows]
-        return sum(used)
-
-
-def _used(pid: int) -> float:
-    """Return the processor time of a process so far, seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _batch(number: int, size: int) -> list[Admitted]:

@@ -21,6 +21,7 @@ from typing import Any
 from neo4j import AsyncGraphDatabase
 from redis.asyncio import Redis
 
+from bench.settings import neo4j_server, setting_of
 from contracts.streams import RESPONSES
 from tests.support.oracle import rows_of_csv
 from tests.support.run_results import (
@@ -29,13 +30,7 @@ from tests.support.run_results import (
     run_results,
     stored_mastery,
 )
-from tests.support.servers import (
-    Neo4j,
-    Supabase,
-    exclusive_supabase,
-    fresh_database,
-    server_variables,
-)
+from tests.support.servers import server_variables
 from tests.support.whole_run import MASTERY_COMMAND, Setting, drain, publish
 
 
@@ -103,25 +98,8 @@ async def _empty_graph(setting: Setting) -> None:
 
 async def _main(options: argparse.Namespace) -> int:
     (redis_url,) = server_variables("TEST_REDIS_URL")
-    graph = Neo4j(*server_variables("TEST_NEO4J_URI", "TEST_NEO4J_USERNAME", "TEST_NEO4J_PASSWORD"))
-    if options.ledger == "supabase":
-        project = Supabase(
-            *server_variables(
-                "TEST_SUPABASE_URL",
-                "TEST_SUPABASE_SERVICE_ROLE_KEY",
-                "TEST_SUPABASE_PUBLISHABLE_KEY",
-                "TEST_SUPABASE_DATABASE_URL",
-                "TEST_JWT_SECRET",
-            )
-        )
-        async with exclusive_supabase(project) as supabase:
-            setting = Setting(
-                f"{redis_url}/14", supabase.environment, supabase.database_url, graph.environment
-            )
-            return await _run(options, setting)
-    (admin,) = server_variables("TEST_DATABASE_URL")
-    async with fresh_database(admin, migrated=True) as dsn:
-        setting = Setting(f"{redis_url}/14", {"DATABASE_URL": dsn}, dsn, graph.environment)
+    graph = neo4j_server().environment
+    async with setting_of(options.ledger, f"{redis_url}/14", graph) as setting:
         return await _run(options, setting)
 
 

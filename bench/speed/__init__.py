@@ -1,0 +1,1 @@
+"""Drive workers, and what they are compared with, in turns in one run."""
