@@ -33,7 +33,7 @@ def test_given_no_options_then_no_case_needs_stored_answers() -> None:
 
 
 @pytest.mark.parametrize("order", Order)
-def test_given_any_order_when_taken_then_each_learner_answers_equally_often(order: Order) -> None:
+def test_given_any_order_then_each_learner_answers_equally_often(order: Order) -> None:
     rows = answers(order=order, learners=10, history=200).take(40)
     each = 8 if order is Order.DOUBLED else 4
     assert Counter(row["student_id"] for row in rows) == {f"student-{n}": each for n in range(10)}
