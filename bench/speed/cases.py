@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Kind(StrEnum):
-    """Who consumes the entries."""
+    """Kinds of consumers of the entries."""
 
     ENGINE = "engine"
     """Our worker, role engine alone."""

@@ -19,7 +19,7 @@ _PAUSE_S: Final = 0.03
 
 @dataclass
 class Measured:
-    """What was measured of a contender.
+    """Measurements of a contender.
 
     Attributes:
         contender: which.

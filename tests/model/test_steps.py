@@ -30,7 +30,7 @@ def answer(second: int, concepts: str = "a", score: float = 1.0, scale: str = "m
 
 
 def finish(scene: Interleavings) -> None:
-    """Let all workers go on; one that knows the learner stands at no load."""
+    """Resume all workers; a worker that knows the learner stands at no load."""
     while scene.held:
         scene.go_on(0, None)
 

@@ -26,7 +26,7 @@ class FitOnce:
 
 
 def evaluate_with(monkeypatch: pytest.MonkeyPatch, fits: FitOnce) -> None:
-    """Let evaluations take their fits from `fits`, whose last step has few parts (`few_parts`)."""
+    """Make evaluations take their fits from `fits`, whose last step has few parts (`few_parts`)."""
     if not THOROUGH:
         monkeypatch.setattr("workers.modelling.calibration.combined.fit._MOST_PARTS", 2)
     monkeypatch.setattr("workers.modelling.evaluation.protocol.fit_table", fits)

@@ -20,7 +20,7 @@ State = TypeVar("State")
 
 @dataclass(slots=True)
 class _Kept:
-    """What is known of a learner.
+    """Known parts of a learner's state.
 
     Args:
         learner: the parts that are known.

@@ -140,7 +140,7 @@ class SetAside:
                 continue
 
     def done(self, waiting: Waiting) -> None:
-        """Let go of a learner taken; entries that are left have to be put back before."""
+        """Release a learner that `take` returned; put back entries that are left before."""
         self._taken.pop(waiting.place, None)
         self._tell()
 

@@ -38,5 +38,5 @@ def rest_s(entries: int, largest: int) -> float:
 
 
 async def rest(entries: int, largest: int) -> None:
-    """Let entries gather after a batch; see `rest_s`."""
+    """Wait after a batch so that entries gather; see `rest_s`."""
     await asyncio.sleep(rest_s(entries, largest))

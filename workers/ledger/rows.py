@@ -201,7 +201,7 @@ class AuditPage:
 
 @dataclass(slots=True)
 class LogTotals:
-    """What the pages of a log showed, without the responses themselves.
+    """Totals of the pages of a log, without the responses themselves.
 
     Args:
         responses: number of responses.

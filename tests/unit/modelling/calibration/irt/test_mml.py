@@ -194,14 +194,8 @@ def test_given_several_models_together_then_each_item_keeps_its_own() -> None:
     answers = drawn(items, theta, 2)
     calibration = calibrate(answers, models, steps=[1, 3, 1, 1, 3, 1], priors=WEAK_PRIORS)
     assert [fitted_item.item.model for fitted_item in calibration.items] == models
-    assert [len(fitted_item.item.thresholds) for fitted_item in calibration.items] == [
-        1,
-        3,
-        1,
-        1,
-        3,
-        1,
-    ]
+    lengths = [len(fitted_item.item.thresholds) for fitted_item in calibration.items]
+    assert lengths == [1, 3, 1, 1, 3, 1]
     assert calibration.items[0].item.discrimination == calibration.items[3].item.discrimination
     assert calibration.items[5].item.lower > 0.0
     for item, true in zip(calibration.items, items, strict=True):
