@@ -1,6 +1,6 @@
 """Wire the HTTP side of a process: applications, sockets and their addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
-from contracts.streams import shards
+from contracts.streams import Shard, shards
 from workers.app.servers import Servers
 from workers.config.settings import Settings
 from workers.metrics.health import Health
@@ -82,6 +82,7 @@ def build_http_side(
     registry: CollectorRegistry,
     refresh: Refresh,
     bearer: BearerVerifier | None,
+    old: Callable[[], Iterable[Shard]],
 ) -> HttpSide:
     """Wire the HTTP servers and their applications.
 
@@ -92,6 +93,7 @@ def build_http_side(
         registry: metrics of the worker.
         refresh: updates the gauges.
         bearer: verifies tokens; None if no key is configured.
+        old: returns the shards of other counts found so far.
     """
     records = JobRecords(servers.redis)
     watch = JobWatch(servers.redis, records)
@@ -115,7 +117,9 @@ def build_http_side(
         records=records,
         watch=watch,
         live=LiveMastery(
-            servers.redis, [shard.mastery for shard in shards(settings.stream_shards)]
+            servers.redis,
+            [shard.mastery for shard in shards(settings.stream_shards)],
+            lambda: (shard.mastery for shard in old()),
         ),
         delegate_roles=settings.jwt_delegate_roles,
         job_roles=settings.job_roles,

@@ -322,4 +322,5 @@ def build_service(
         registry=metrics.registry,
         refresh=SharedRefresh([readiness.refresh, gauges.refresh]).refresh,
         bearer=verification.bearer,
+        old=lambda: worker.old_shards,
     )

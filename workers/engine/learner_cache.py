@@ -31,7 +31,7 @@ class _Kept:
         counts: number of responses in each of the newest rate windows.
         all_states: True if a concept or scale that is missing in `learner` has no answer.
         all_sessions: True if a session that is missing in `learner` has no answer.
-        made_by: the commit that makes this state and is not answered yet; None: the state is stored.
+        made_by: the commit, not answered yet, that makes this state; None: the state is stored.
     """
 
     learner: Learner
@@ -62,7 +62,7 @@ class LearnerCache:
         self._in_flight: dict[LearnerKey, Commit] = {}
 
     def in_flight(self, key: LearnerKey) -> bool:
-        """Return True if a commit of the learner is not answered yet, so that a load is too early."""
+        """Return True if a commit of the learner is not answered yet: a load is too early."""
         return key in self._in_flight
 
     def loaded(
