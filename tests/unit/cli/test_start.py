@@ -178,7 +178,7 @@ def test_given_a_half_word_when_completed_then_commands_are_offered() -> None:
     [
         ("typer", ["--help"]),
         ("workers.config.settings", ["check"]),
-        ("workers.dev.running", ["dev"]),
+        ("workers.dev.starting", ["dev"]),
     ],
 )
 def test_given_ctrl_c_while_importing_then_it_ends_in_one_line(
