@@ -83,7 +83,7 @@ def build_http_side(
     registry: CollectorRegistry,
     refresh: Refresh,
     bearer: BearerVerifier | None,
-    old: Callable[[], Iterable[Shard]],
+    old: Callable[[], Iterable[Shard]] = tuple,
     extension: Extension = NO_EXTENSION,
 ) -> HttpSide:
     """Wire the HTTP servers and their applications.

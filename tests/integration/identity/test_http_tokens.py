@@ -40,7 +40,6 @@ async def _served(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
             registry=CollectorRegistry(),
             refresh=refresh,
             bearer=build_verification(chosen, servers.redis, "worker").bearer,
-            old=tuple,
         )
         await side.start()
         stack.push_async_callback(side.stop)
