@@ -1,6 +1,6 @@
 """Wire the HTTP side of a process: applications, sockets and their addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -13,22 +13,29 @@ from starlette.routing import BaseRoute
 from contracts.streams import shards
 from workers.app.servers import Servers
 from workers.config.settings import Settings
+from workers.metrics.drift.windows import CurveBin
 from workers.metrics.health import Health
+from workers.operations.dead_letters.reading import DeadLetters
+from workers.operations.dead_letters.tally import DeadLetterTally
 from workers.operations.jobs.progress_feed import JobWatch
 from workers.operations.jobs.records import JobRecords
 from workers.reference.asyncapi import build_document
 from workers.web.descriptors import affordable
 from workers.web.guard import BearerVerifier, Guard
-from workers.web.http import Refresh, application, health_routes, inner_routes
+from workers.web.http import application, health_routes, inner_routes
 from workers.web.jobs import Jobs
 from workers.web.limits.concurrency import ConcurrencyMiddleware
 from workers.web.limits.rates import AddressMiddleware, Rates
 from workers.web.limits.sizes import SizeMiddleware
+from workers.web.pages.front import operators_routes, public_routes
+from workers.web.refreshing import Refresh
+from workers.web.rejected import Rejected
 from workers.web.requests import HEADER
 from workers.web.server import HttpServer
 from workers.web.sockets.admission import SocketAdmission
 from workers.web.sockets.mastery import LiveMastery
 from workers.web.sockets.routes import Sockets
+from workers.web.status import Status
 
 _BESIDE_SOCKETS: Final = 1_000
 """Connections of a process besides WebSockets."""
@@ -81,6 +88,7 @@ def build_http_side(
     health: Health,
     registry: CollectorRegistry,
     refresh: Refresh,
+    calibration: Callable[[], Sequence[CurveBin]],
     bearer: BearerVerifier | None,
 ) -> HttpSide:
     """Wire the HTTP servers and their applications.
@@ -91,6 +99,7 @@ def build_http_side(
         health: health of the worker.
         registry: metrics of the worker.
         refresh: updates the gauges.
+        calibration: returns the calibration curve of the newest predictions.
         bearer: verifies tokens; None if no key is configured.
     """
     records = JobRecords(servers.redis)
@@ -122,9 +131,26 @@ def build_http_side(
     )
     inner = inner_routes(registry=registry, document=build_document(), refresh=refresh)
     apart = settings.http_inner_port is not None
+    status = Status(
+        registry=registry,
+        refresh=refresh,
+        health=health,
+        calibration=calibration,
+        dead_letters=DeadLetterTally(
+            servers.redis, [shard.rejected for shard in shards(settings.stream_shards)]
+        ),
+        parameters=servers.ledger,
+    )
+    rejected = Rejected(
+        guard=guard,
+        letters=DeadLetters(servers.redis, settings.stream_shards, settings.jwt_tenant_claim),
+        roles=settings.job_roles,
+    )
     outer_routes = [
         *health_routes(health),
         *([] if apart else inner),
+        *public_routes(status, guard, settings.job_roles, documents=not apart),
+        *rejected.routes,
         *jobs.routes,
         *sockets.routes,
     ]
@@ -137,7 +163,10 @@ def build_http_side(
             max_connections=affordable(settings.sockets_max + _BESIDE_SOCKETS),
         ),
         HttpServer(
-            application([*health_routes(health), *inner], [_concurrency(settings)]),
+            application(
+                [*health_routes(health), *inner, *operators_routes(status), *rejected.routes],
+                [_concurrency(settings)],
+            ),
             settings.http_inner_host,
             settings.http_inner_port,
             max_connections=_BESIDE_SOCKETS,

@@ -321,5 +321,6 @@ def build_service(
         health=health,
         registry=metrics.registry,
         refresh=SharedRefresh([readiness.refresh, gauges.refresh]).refresh,
+        calibration=metrics.calibration,
         bearer=verification.bearer,
     )
