@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
 from contracts.streams import shards
+from workers.app.extension import NO_EXTENSION, Extension
 from workers.app.servers import Servers
 from workers.config.settings import Settings
 from workers.metrics.drift.windows import CurveBin
@@ -90,6 +91,7 @@ def build_http_side(
     refresh: Refresh,
     calibration: Callable[[], Sequence[CurveBin]],
     bearer: BearerVerifier | None,
+    extension: Extension = NO_EXTENSION,
 ) -> HttpSide:
     """Wire the HTTP servers and their applications.
 
@@ -101,6 +103,7 @@ def build_http_side(
         refresh: updates the gauges.
         calibration: returns the calibration curve of the newest predictions.
         bearer: verifies tokens; None if no key is configured.
+        extension: more routes and middleware of the public server.
     """
     records = JobRecords(servers.redis)
     watch = JobWatch(servers.redis, records)
@@ -147,6 +150,7 @@ def build_http_side(
         roles=settings.job_roles,
     )
     outer_routes = [
+        *extension.routes,
         *health_routes(health),
         *([] if apart else inner),
         *public_routes(status, guard, settings.job_roles, documents=not apart),
@@ -156,7 +160,7 @@ def build_http_side(
     ]
     return HttpSide(
         HttpServer(
-            _guarded(settings, outer_routes, rates),
+            _guarded(settings, outer_routes, rates, extension.middleware),
             settings.http_host,
             settings.http_port,
             trusted_proxies=settings.http_trusted_proxies,
@@ -178,7 +182,12 @@ def build_http_side(
     )
 
 
-def _guarded(settings: Settings, routes: Sequence[BaseRoute], rates: Rates) -> Starlette:
+def _guarded(
+    settings: Settings,
+    routes: Sequence[BaseRoute],
+    rates: Rates,
+    first: Sequence[Middleware],
+) -> Starlette:
     middleware = [
         _concurrency(settings),
         Middleware(
@@ -191,7 +200,7 @@ def _guarded(settings: Settings, routes: Sequence[BaseRoute], rates: Rates) -> S
     if settings.cors_allowed_origins:
         # First, so that pages can read refusals too.
         middleware.insert(0, cors(settings.cors_allowed_origins))
-    return application(routes, middleware)
+    return application(routes, [*first, *middleware])
 
 
 def _concurrency(settings: Settings) -> Middleware:

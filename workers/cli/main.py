@@ -12,10 +12,12 @@ from workers.cli.commands.asyncapi import asyncapi
 from workers.cli.commands.calibrate import calibrate
 from workers.cli.commands.check import check
 from workers.cli.commands.demo import demo
+from workers.cli.commands.dev import dev
 from workers.cli.commands.evaluate import evaluate
 from workers.cli.commands.rebuild import rebuild
 from workers.cli.commands.reconcile import reconcile
 from workers.cli.commands.replay import replay
+from workers.cli.commands.token import token
 from workers.cli.commands.verify import verify
 from workers.cli.commands.worker import worker
 from workers.cli.interruption import interrupted
@@ -81,6 +83,7 @@ def _options(
 
 
 app.command(rich_help_panel=_RUN)(demo)
+app.command(rich_help_panel=_RUN)(dev)
 app.command(rich_help_panel=_RUN)(worker)
 app.command(rich_help_panel=_RUN)(replay)
 app.command(rich_help_panel=_SET_UP)(check)
@@ -95,6 +98,7 @@ app.add_typer(learner.app, name="learner", rich_help_panel=_DATA)
 app.command(rich_help_panel=_MODELS)(calibrate)
 app.command(rich_help_panel=_MODELS)(evaluate)
 app.add_typer(parameters.app, name="parameters", rich_help_panel=_MODELS)
+app.command(rich_help_panel=_DEVELOP)(token)
 app.command(rich_help_panel=_DEVELOP)(asyncapi)
 
 
