@@ -107,7 +107,7 @@ async function answer(given) {
   };
   sentAt.set(response.response_id, performance.now());
   at("feedback").className = correct ? "is-good" : "is-bad";
-  at("feedback").textContent = correct ? `Right: ${text} ${right}` : `Wrong: ${text} ${right}, not ${given}`;
+  at("feedback").textContent = `${correct ? "Right" : "Wrong"}: ${solved(text, right)}${correct ? "." : `, not ${given}.`}`;
   ask();
   try {
     const { entry_id, event } = await call("dev/responses", response);
@@ -117,6 +117,12 @@ async function answer(given) {
     sentAt.delete(response.response_id);
     at("problem").textContent = error.message;
   }
+}
+
+// "5 - 32 = ?" has a gap for the answer; "What is x?" has none.
+function solved(text, right) {
+  const gap = /([=/] ?)\?$/;
+  return gap.test(text) ? text.replace(gap, `$1${right}`) : `${text} ${right}`;
 }
 
 // The token alone is longer than the rest of the event.
