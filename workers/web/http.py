@@ -113,4 +113,3 @@ def inner_routes(
         Route("/asyncapi.yaml", yaml),
         Route("/asyncapi.json", json),
     ]
-
