@@ -3,11 +3,13 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 _SCRIPT = Path(__file__).parents[1] / "acceptance" / "node" / "page.cjs"
 _SERIOUS = frozenset(("serious", "critical"))
+VIEWS: Final = ((1400, "light"), (390, "dark"))
+"""Widths and colour schemes in which pages are looked at."""
 
 
 class Browser:
@@ -24,7 +26,7 @@ class Browser:
 
     async def open(self, url: str, *words: str, **plan: Any) -> dict[str, Any]:
         """Open a page, wait for words, and act; `page.cjs` describes the plan and the answer."""
-        whole = {"url": url, "words": words, **plan}
+        whole = {"url": url, "words": words, "views": VIEWS, "axe": True, **plan}
         process = await asyncio.create_subprocess_exec(
             "node", _SCRIPT, self._node_modules, self._chromium, json.dumps(whole),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -36,13 +38,10 @@ class Browser:
 
 
 def check_seen(seen: dict[str, Any], host: str) -> None:
-    """Check that a page asked only this host, said nothing wrong, and fits into the window."""
+    """Check that a page asked only this host, said nothing wrong, fits, and is accessible."""
     assert seen["problems"] == []
     assert seen["refused"] == []
     assert {urlsplit(url).netloc for url in seen["requests"]} <= {host}
-    assert seen["wider"] <= 0
-
-
-def check_accessible(seen: dict[str, Any]) -> None:
-    """Check that axe found nothing serious."""
-    assert [found for found in seen["violations"] if found["impact"] in _SERIOUS] == []
+    for view in seen["views"]:
+        assert view["wider"] <= 0, view["width"]
+        assert [found for found in view["violations"] if found["impact"] in _SERIOUS] == []

@@ -2,20 +2,20 @@
 // Usage: node page.cjs NODE_MODULES CHROMIUM PLAN, with PLAN as JSON:
 //   url         the page; nothing but its origin can be reached
 //   words       texts to wait for
-//   width       of the window, pixels (1400)
-//   scheme      "light" or "dark"
+//   views       [[WIDTH, SCHEME], …] to look at the page in; the first one holds while it acts
 //   steps       [["fill", SELECTOR, TEXT], ["click", SELECTOR], ["press", KEY], ["see", TEXT],
 //               ["evaluate", SCRIPT]], where the last one's value is added to `values`
-//   axe         true: judge the page with axe-core
-//   screenshot  a file for a picture; `clip` cuts it
+//   axe         true: judge the page with axe-core in each view
+//   screenshot  a file for a picture of the last view; `height` cuts it, pixels
 "use strict";
 const fs = require("node:fs");
 const path = require("node:path");
 
 const [modules, executablePath, text] = process.argv.slice(2);
 const { chromium } = require(path.join(modules, "playwright-core"));
-const plan = { words: [], width: 1400, scheme: "light", steps: [], ...JSON.parse(text) };
+const plan = { words: [], views: [[1400, "light"]], steps: [], ...JSON.parse(text) };
 const PATIENCE_MS = 20000;
+const HEIGHT = 900;
 
 async function main() {
   const browser = await chromium.launch({
@@ -30,12 +30,11 @@ async function main() {
       "--disable-sync",
     ],
   });
-  const seen = { requests: [], problems: [], refused: [], values: [], bytes: 0 };
+  const seen = { requests: [], problems: [], refused: [], values: [], bytes: 0, views: [] };
   try {
-    const context = await browser.newContext({
-      viewport: { width: plan.width, height: plan.height ?? 900 },
-      colorScheme: plan.scheme,
-    });
+    const [[width, colorScheme]] = plan.views;
+    const viewport = { width, height: HEIGHT };
+    const context = await browser.newContext({ viewport, colorScheme });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     await observe(context, page, seen);
@@ -46,13 +45,8 @@ async function main() {
     await page.waitForLoadState("networkidle", { timeout: 3000 }).catch(() => {});
     seen.title = await page.title();
     seen.text = await page.evaluate(() => document.body.innerText);
-    seen.wider = await page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
-    if (plan.axe) seen.violations = await violations(page);
-    if (plan.screenshot) {
-      await page.screenshot({ path: plan.screenshot, fullPage: !plan.clip, ...plan.clip });
-    }
+    for (const [width, colorScheme] of plan.views) seen.views.push(await view(page, width, colorScheme));
+    if (plan.screenshot) await picture(page);
   } finally {
     await browser.close();
   }
@@ -95,6 +89,22 @@ async function act(page, [kind, ...of], seen) {
   else if (kind === "see") await see(page, ...of);
   else if (kind === "evaluate") seen.values.push(await page.evaluate(...of));
   else throw new Error(`no such step: ${kind}`);
+}
+
+async function view(page, width, colorScheme) {
+  await page.setViewportSize({ width, height: HEIGHT });
+  await page.emulateMedia({ colorScheme });
+  const wider = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  return { width, colorScheme, wider, violations: plan.axe ? await violations(page) : [] };
+}
+
+async function picture(page) {
+  const [width] = plan.views.at(-1);
+  const clip = plan.height && { x: 0, y: 0, width, height: plan.height };
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: plan.screenshot, fullPage: true, ...(clip && { clip }) });
 }
 
 // Evaluated, not added as a script: a page's policy allows only its own.
