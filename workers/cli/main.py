@@ -1,7 +1,7 @@
 """The `mastery` command line: all commands, grouped by family."""
 
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -20,7 +20,7 @@ from workers.cli.commands.replay import replay
 from workers.cli.commands.token import token
 from workers.cli.commands.verify import verify
 from workers.cli.commands.worker import worker
-from workers.cli.interruption import interrupted
+from workers.cli.interruption import ending_at_once, interrupted
 from workers.common.errors import MasteryError
 
 _RUN: Final = "Run the engine"
@@ -43,6 +43,12 @@ class _Group(TyperGroup):
     def _place(self, name: str) -> int:
         panel: str = self.commands[name].rich_help_panel  # type: ignore[attr-defined]
         return _PANELS.index(panel)
+
+    @override
+    def make_context(self, *arguments: Any, **named: Any) -> typer.Context:
+        # As in `invoke`.
+        with ending_at_once():
+            return super().make_context(*arguments, **named)  # type: ignore[return-value]
 
     @override
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]

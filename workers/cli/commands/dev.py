@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from workers.cli.interruption import ending_at_once
+
 
 def dev(
     directory: Annotated[
@@ -18,6 +20,7 @@ def dev(
     ] = False,
 ) -> None:
     """Run everything for development on embedded servers: no setting, no other server."""
-    from workers.cli.dev import run_dev
+    with ending_at_once():
+        from workers.cli.dev import run_dev
 
     run_dev(directory, as_json=as_json)
