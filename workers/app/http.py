@@ -63,6 +63,11 @@ class HttpSide:
         """The port of the outer server; known after `start`."""
         return self._outer.port
 
+    @property
+    def inner_port(self) -> int | None:
+        """The port of the operators' server, known after `start`; None if there is none."""
+        return None if self._inner is None else self._inner.port
+
     async def start(self) -> None:
         """Bind and listen; return when requests are answered.
 
