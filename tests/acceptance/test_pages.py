@@ -1,6 +1,6 @@
 """Our pages in a real browser: nothing foreign, no error, accessible, and fit for a phone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -111,7 +111,7 @@ async def _report(html: str) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("report", [_demo, _evaluation], ids=["demo", "evaluate"])
 async def test_given_a_report_then_it_is_accessible_and_fits_a_phone(
-    browser: Browser, report: "cache[str]"
+    browser: Browser, report: Callable[[], str]
 ) -> None:
     async with _report(report()) as host:
         seen = await browser.open(f"http://{host}/")

@@ -11,6 +11,7 @@ from contracts.rejections import RejectionCode
 from contracts.streams import REJECTED, RESPONSES, Shard, shards
 from tests.support.factories import event, event_json
 from workers.common.errors import Refused
+from workers.common.text import text_of
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
 from workers.operations.dead_letters.reading import DeadLetters, redriven_key
 from workers.operations.dead_letters.selection import Selection
@@ -67,8 +68,7 @@ async def add_with_token(redis: Redis, tenant_id: str = "school-7") -> str:
     whole = event(tenant_id=tenant_id)
     whole["data"]["token"] = TOKEN
     text = rejection({b"event": json.dumps(whole).encode()}, reason=f"a reason with {TOKEN}")
-    entry_id: bytes = await redis.xadd(REJECTED, {"event": text})
-    return entry_id.decode()
+    return text_of(await redis.xadd(REJECTED, {"event": text}))
 
 
 async def all_of(letters: DeadLetters, selection: Selection | None = None) -> list[DeadLetter]:

@@ -64,5 +64,14 @@ async def served_pages(**settings: Any) -> AsyncIterator[ServedPages]:
             stack.push_async_callback(side.stop)
             sides.append(side)
         alone, two = sides
-        ports = (alone.port, two.port, two.inner_port)
-        yield ServedPages(*(f"127.0.0.1:{port}" for port in ports), client, metrics)
+        yield ServedPages(
+            outer=_host(alone.port),
+            apart=_host(two.port),
+            inner=_host(two.inner_port),
+            redis=client,
+            metrics=metrics,
+        )
+
+
+def _host(port: int | None) -> str:
+    return f"127.0.0.1:{port}"
