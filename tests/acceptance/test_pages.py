@@ -17,8 +17,8 @@ from tests.support.served_pages import served_pages
 from tests.unit.demo.test_report import large
 from tests.unit.modelling.evaluation.test_report import evaluated, evaluation
 from workers.demo.report import render_report
-from workers.dev.running import running_dev
 from workers.dev.settings import development_settings
+from workers.dev.starting import started_dev
 from workers.modelling.calibration.fitting import MODELS
 from workers.modelling.evaluation.page.report import render_evaluation
 from workers.web.http import application
@@ -126,7 +126,7 @@ async def test_given_mastery_dev_when_questions_are_answered_then_mastery_moves(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HTTP_PORT", "0")
     settings = development_settings(None)
-    async with running_dev(settings, tmp_path / "key.pem") as running:
+    async with started_dev(settings, tmp_path / "key.pem") as running:
         host = running.urls.http_url.removeprefix("http://")
         answered = (["click", "#right"], ["click", "#choices button"], ["press", "Enter"])
         seen = await browser.open(

@@ -1,6 +1,6 @@
 """Wire the HTTP side of a process: applications, sockets and their addresses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
-from contracts.streams import shards
+from contracts.streams import Shard, shards
 from workers.app.extension import NO_EXTENSION, Extension
 from workers.app.servers import Servers
 from workers.config.settings import Settings
@@ -96,6 +96,7 @@ def build_http_side(
     refresh: Refresh,
     calibration: Callable[[], Sequence[CurveBin]],
     bearer: BearerVerifier | None,
+    old: Callable[[], Iterable[Shard]] = tuple,
     extension: Extension = NO_EXTENSION,
 ) -> HttpSide:
     """Wire the HTTP servers and their applications.
@@ -108,6 +109,7 @@ def build_http_side(
         refresh: updates the gauges.
         calibration: returns the calibration curve of the newest predictions.
         bearer: verifies tokens; None if no key is configured.
+        old: returns the shards of other counts found so far.
         extension: more routes and middleware of the public server.
     """
     records = JobRecords(servers.redis)
@@ -132,7 +134,9 @@ def build_http_side(
         records=records,
         watch=watch,
         live=LiveMastery(
-            servers.redis, [shard.mastery for shard in shards(settings.stream_shards)]
+            servers.redis,
+            [shard.mastery for shard in shards(settings.stream_shards)],
+            lambda: (shard.mastery for shard in old()),
         ),
         delegate_roles=settings.jwt_delegate_roles,
         job_roles=settings.job_roles,
@@ -145,13 +149,17 @@ def build_http_side(
         health=health,
         calibration=calibration,
         dead_letters=DeadLetterTally(
-            servers.redis, [shard.rejected for shard in shards(settings.stream_shards)]
+            servers.redis,
+            [shard.rejected for shard in shards(settings.stream_shards)],
+            lambda: [shard.rejected for shard in old()],
         ),
         parameters=servers.ledger,
     )
     rejected = Rejected(
         guard=guard,
-        letters=DeadLetters(servers.redis, settings.stream_shards, settings.jwt_tenant_claim),
+        letters=lambda: DeadLetters(
+            servers.redis, settings.stream_shards, settings.jwt_tenant_claim, old=tuple(old())
+        ),
         roles=settings.job_roles,
     )
     outer_routes = [

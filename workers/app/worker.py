@@ -338,5 +338,6 @@ def build_service(
         refresh=SharedRefresh([readiness.refresh, gauges.refresh]).refresh,
         calibration=metrics.calibration,
         bearer=verification.bearer,
+        old=lambda: worker.old_shards,
         extension=extension,
     )

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
+from contracts.streams import other_shards
 from workers.cli.rejected import view
 from workers.cli.rejected.choice import Choice
 from workers.cli.rejected.run import Tally, run_over
@@ -22,6 +23,7 @@ from workers.operations.dead_letters.outcome import Outcome
 from workers.operations.dead_letters.purging import Purger
 from workers.operations.dead_letters.reading import DeadLetters
 from workers.operations.dead_letters.redriving import Redriver, preview
+from workers.streams.old_shards import OldShards
 
 Result = TypeVar("Result")
 
@@ -90,7 +92,11 @@ def _run(work: Callable[[DeadLetters, Redis], Coroutine[Any, Any, Result]]) -> R
 
     async def opened() -> Result:
         async with _client(settings) as client:
-            letters = DeadLetters(client, settings.stream_shards, settings.jwt_tenant_claim)
+            old = OldShards(client, other_shards(settings.stream_shards))
+            await old.look()
+            letters = DeadLetters(
+                client, settings.stream_shards, settings.jwt_tenant_claim, old=old.found
+            )
             return await work(letters, client)
 
     return asyncio.run(opened())

@@ -62,3 +62,5 @@ async def test_given_shards_when_counted_then_all_of_them_are(redis: Redis) -> N
         await reject(redis, 3, stream)
 
     assert (await DeadLetterTally(redis, streams).count()).total == 6
+    counter = DeadLetterTally(redis, streams[:1], lambda: streams[1:])
+    assert (await counter.count()).total == 6
