@@ -71,7 +71,7 @@ def operator(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     made.redis.close()
 
 
-def test_given_letters_of_another_shard_count_then_they_are_listed_and_sent_again(
+def test_given_letters_of_other_shards_then_they_are_listed_and_redriven(
     operator: Operator,
 ) -> None:
     operator.redis.xadd(RESPONSES, {"event": "{}"})
