@@ -2,12 +2,17 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final
 
 import pytest
 import structlog
 from hypothesis import settings
+
+# numpy reads it at its import, and processes that tests start inherit it: on the small matrices of
+# tests, more threads only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Pytest explains the assertions of helpers too, if it is told so before it imports them.
 pytest.register_assert_rewrite("tests.support")

@@ -117,6 +117,12 @@ def runner_of(
     )
 
 
+@pytest.fixture(autouse=True)
+def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run notice soon that its job is no longer its own."""
+    monkeypatch.setattr("workers.operations.jobs.execution._LOOK_S", 0.02)
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """Two tenants with learners, and a runner."""
