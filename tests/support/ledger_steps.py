@@ -1,7 +1,9 @@
 """Steps of the ledger tests: load, fold and commit, as the recorder does."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+import pickle
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.common.rate_limit import RateLimit
@@ -13,6 +15,7 @@ from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
 from workers.ledger.audit import AuditLedger
 from workers.ledger.exchange import Arrival, Commit, Committed, Conflict, Loaded, Recorded, Touched
+from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.recording import RecordingLedger
 from workers.ledger.rows import Stored
 from workers.operations.repair.verifying import differences
@@ -84,6 +87,17 @@ async def record(
     (answer,) = await ledger.commit([commit_])
     assert isinstance(answer, Committed)
     return answer.versions
+
+
+def pickled(ledger: MemoryLedger, logs: Mapping[LearnerKey, Sequence[Response]]) -> bytes:
+    """Record logs in a ledger and pickle it: each test gets a copy within a millisecond or so."""
+
+    async def record_all() -> None:
+        for key, log in logs.items():
+            await record(ledger, key, log)
+
+    asyncio.run(record_all())
+    return pickle.dumps(ledger)
 
 
 async def persist(
