@@ -13,7 +13,6 @@ from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.fitting import fit_table
 from workers.modelling.calibration.table import Table
 
-
 _RECIPES: Final = "workers.modelling.calibration"
 _BKT: Final[dict[object, BktFit]] = {}
 _ABILITY: Final[dict[object, AbilityFit]] = {}

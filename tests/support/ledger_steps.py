@@ -3,8 +3,8 @@
 import asyncio
 import json
 import pickle
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from workers.common.rate_limit import RateLimit
 from workers.engine.rate_limiting import counted
@@ -19,6 +19,8 @@ from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.recording import RecordingLedger
 from workers.ledger.rows import Stored
 from workers.operations.repair.verifying import differences
+
+_Ledger = TypeVar("_Ledger", bound=MemoryLedger)
 
 PARAMETERS = Parameters()
 LIMIT = RateLimit(600, "minute")
@@ -89,15 +91,21 @@ async def record(
     return answer.versions
 
 
-def pickled(ledger: MemoryLedger, logs: Mapping[LearnerKey, Sequence[Response]]) -> bytes:
-    """Record logs in a ledger and pickle it: each test gets a copy within a millisecond or so."""
+def copier(ledger: _Ledger, logs: Mapping[LearnerKey, Sequence[Response]]) -> Callable[[], _Ledger]:
+    """Record logs in a ledger, and return what makes a copy of it within a few milliseconds."""
 
     async def record_all() -> None:
         for key, log in logs.items():
             await record(ledger, key, log)
 
     asyncio.run(record_all())
-    return pickle.dumps(ledger)
+    text = pickle.dumps(ledger)
+
+    def copied() -> _Ledger:
+        ledger: _Ledger = pickle.loads(text)  # noqa: S301  # our own bytes
+        return ledger
+
+    return copied
 
 
 async def persist(

@@ -1,8 +1,7 @@
 """A runner of jobs without a server beside it."""
 
 import json
-import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +13,7 @@ from structlog.testing import capture_logs
 from contracts.streams import JOBS, JOBS_GROUP, REJECTED
 from tests.support.doubles import fast_retrying
 from tests.support.factories import claims, learner_log, uuid_of
-from tests.support.ledger_steps import pickled
+from tests.support.ledger_steps import copier
 from workers.estimation.learner import LearnerKey
 from workers.graph.embedded import EmbeddedGraph
 from workers.identity.claims import Authenticator, TrustedClaims
@@ -125,22 +124,22 @@ def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def practised() -> bytes:
-    """A pickled ledger with learners of two tenants."""
+def practised() -> Callable[[], MemoryLedger]:
+    """Makes ledgers with the same learners of two tenants."""
     logs = {
         LearnerKey("school-7" if number % 2 else "school-8", f"s{number:03}"): learner_log(
             2, seed=number, concepts=2
         )
         for number in range(50)
     }
-    return pickled(MemoryLedger(), logs)
+    return copier(MemoryLedger(), logs)
 
 
 @pytest.fixture
-async def world(tmp_path: Path, practised: bytes) -> AsyncIterator[World]:
+async def world(tmp_path: Path, practised: Callable[[], MemoryLedger]) -> AsyncIterator[World]:
     """Two tenants with learners, and a runner."""
     store, graph = EmbeddedRedis(), EmbeddedGraph(tmp_path / "graph")
-    ledger: MemoryLedger = pickle.loads(practised)
+    ledger = practised()
     redis = store.client()
     await ensure_groups(redis, [(JOBS, JOBS_GROUP)])
     try:
