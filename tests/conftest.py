@@ -1,11 +1,13 @@
 """Fixtures that lend a real server to one test: its own, empty, and given back afterwards."""
 
 import asyncio
+import functools
 import logging
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final
 
+import httpx
 import pytest
 import structlog
 from hypothesis import settings
@@ -85,6 +87,15 @@ def _logs_as_before() -> Iterator[None]:
         structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_once() -> Iterator[None]:
+    """Load the certificates of authorities once: it takes longer than most tests of HTTP."""
+    with pytest.MonkeyPatch.context() as patched:
+        load = functools.cache(httpx.create_ssl_context)
+        patched.setattr("httpx._transports.default.create_ssl_context", load)
+        yield
 
 
 @pytest.fixture(scope="session")
