@@ -5,7 +5,7 @@ public streams, and adds from `CHANNELS` what FastStream can't know.
 """
 
 import json
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 import yaml
@@ -98,8 +98,9 @@ class DescribedAsyncAPI(AsyncAPI):
         return Document(_complete(super().to_specification().to_jsonable()))
 
 
+@cache
 def build_document() -> Document:
-    """Build the AsyncAPI document of the engine."""
+    """Build the AsyncAPI document of the engine, once for each process."""
     broker = RedisBroker("redis://localhost:6379")
     for title, channel in CHANNELS.items():
         if channel.group is None:
