@@ -102,16 +102,43 @@ class Follower(Generic[Event]):
 
     def _read(self) -> Generator[FollowAction, Any, dict[str, list[Entry]]]:
         after, count = dict(self._positions), self._reading.batch_size
+        behind = set()
+        for stream, entry_id in after.items():
+            information = yield from _information(stream)
+            if position(newest_id(information)) > position(entry_id):
+                behind.add(stream)
         wait_ms = max(1, int(1000 * self._reading.longest_wait_s))
         reply = yield Ask(lambda r: r.xread(after, count=count, block=wait_ms), waits=True)
         found = entries_by_stream(reply)
-        for stream in found:
+        for stream in behind & found.keys():
             # After the read: what was trimmed before it is known by now.
-            information = yield ask_information(stream)
-            deleted = information.get("max-deleted-entry-id")  # none before Redis 7
-            if deleted is not None and position(text(deleted)) > position(after[stream]):
+            information = yield from _information(stream)
+            if _may_lack(information, after[stream]):
                 raise PositionLostError(stream, after[stream])
         return found
+
+
+def _information(stream: str) -> Generator[Ask, Any, Mapping[str, Any]]:
+    """Ask for the state of a stream, which may not exist yet."""
+    try:
+        information: Mapping[str, Any] = yield ask_information(stream)
+    except ResponseError as error:
+        if not is_missing(error):
+            raise
+        return {"last-generated-id": BEGINNING}
+    return information
+
+
+def _may_lack(information: Mapping[str, Any], entry_id: str) -> bool:
+    """Return True unless all entries after a position are surely there.
+
+    Streams are trimmed from the front. So they are if the first entry is not after the position, or
+    if nothing was ever trimmed.
+    """
+    first, added = information.get("first-entry"), information.get("entries-added")
+    if added is None or added == information["length"]:  # not told before Redis 7
+        return False
+    return not first or position(text(first[0])) > position(entry_id)
 
 
 def ask_information(stream: str) -> Ask:
