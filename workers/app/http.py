@@ -24,6 +24,8 @@ from workers.web.jobs import Jobs
 from workers.web.limits.concurrency import ConcurrencyMiddleware
 from workers.web.limits.rates import AddressMiddleware, Rates
 from workers.web.limits.sizes import SizeMiddleware
+from workers.web.mastery import StudentMastery
+from workers.web.openapi import openapi_routes
 from workers.web.requests import HEADER
 from workers.web.server import HttpServer
 from workers.web.sockets.admission import SocketAdmission
@@ -120,12 +122,21 @@ def build_http_side(
         delegate_roles=settings.jwt_delegate_roles,
         job_roles=settings.job_roles,
     )
+    mastery = StudentMastery(
+        guard=guard,
+        ledger=servers.ledger,
+        client=servers.redis,
+        shard_count=settings.stream_shards,
+        delegate_roles=settings.jwt_delegate_roles,
+    )
     inner = inner_routes(registry=registry, document=build_document(), refresh=refresh)
     apart = settings.http_inner_port is not None
     outer_routes = [
         *health_routes(health),
         *([] if apart else inner),
         *jobs.routes,
+        *mastery.routes,
+        *openapi_routes(),
         *sockets.routes,
     ]
     return HttpSide(
