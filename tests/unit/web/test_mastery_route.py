@@ -91,7 +91,7 @@ async def test_given_events_then_positions_are_those_before_the_first_page() -> 
     assert first["positions"] == second["positions"] == {MASTERY: end}
 
 
-async def test_given_a_commit_during_the_read_then_its_event_is_after_the_position() -> None:
+async def test_given_a_commit_amid_the_read_then_its_event_follows_the_position() -> None:
     class Committing(MemoryLedger):
         @override
         async def values(

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from contracts.client import Publisher, stream_names, tenant_of
 from contracts.client.starting import starts
 from contracts.streams import shards
 from tests.support.factories import event_json
+
+_ROOT = Path(__file__).parents[4]
 
 
 def test_given_shards_then_the_streams_are_those_of_the_engine() -> None:
@@ -80,3 +84,18 @@ def test_given_the_client_then_it_imports_redis_and_pydantic_alone() -> None:
     heavy = {"workers", "numpy", "scipy", "faststream", "asyncpg", "supabase", "neo4j", "httpx"}
     assert {"redis", "pydantic", "contracts"} <= set(loaded)
     assert heavy.isdisjoint(loaded)
+
+
+def test_given_the_small_package_then_its_version_and_bounds_are_ours() -> None:
+    engine, small = (
+        tomllib.loads((_ROOT / name / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for name in (".", "contracts")
+    )
+
+    assert {small[key] for key in ("version", "license")} == {engine["version"], engine["license"]}
+    for requirement in small["dependencies"]:
+        name, _, bound = requirement.partition(">=")
+        assert any(
+            other.partition("[")[0].partition(">=")[0] == name and other.endswith(f">={bound}")
+            for other in engine["dependencies"]
+        )
