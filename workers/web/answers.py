@@ -81,6 +81,39 @@ class JobPage(_Answer):
     next_cursor: str | None = Field(description="`cursor` of the next page; null: nothing follows.")
 
 
+class RejectedEntry(_Answer):
+    """A dead letter without its event; a field that it lacks is null."""
+
+    id: str = Field(description="Names the dead letter in `mastery rejected`.")
+    entry_id: str | None = Field(description="The id that the entry had in its stream.")
+    stream: str | None
+    code: str | None = Field(examples=["invalid"])
+    status: int | None
+    reason: str | None = Field(description="A sentence that names field, value and remedy.")
+    field: str | None
+    tenant_id: str | None
+    student_id: str | None
+    deliveries: int | None
+    accepted_at: Timestamp | None = Field(description="When the event first entered the stream.")
+    rejected_at: str | None
+    redriven_at: Timestamp | None
+    redriven_as: str | None = Field(description="The entry under which it was sent again.")
+
+
+class RejectedList(_Answer):
+    """The newest dead letters of the tenant."""
+
+    rejected: list[RejectedEntry]
+
+
+class RejectedWhole(RejectedEntry):
+    """A dead letter with its event, without tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    event: Any = Field(description="The event as it was published, tokens replaced.")
+
+
 class Error(_Answer):
     """Why a request was refused."""
 

@@ -10,7 +10,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from workers.common.version import package_version
-from workers.web.answers import ErrorAnswer, Job, JobPage, MasteryPage
+from workers.web.answers import (
+    ErrorAnswer,
+    Job,
+    JobPage,
+    MasteryPage,
+    RejectedList,
+    RejectedWhole,
+)
 from workers.web.jobs import JobBody
 from workers.web.paging import LARGEST_PAGE, PAGE
 from workers.web.requests import HEADER
@@ -18,7 +25,8 @@ from workers.web.requests import HEADER
 PATH: Final = "/v1/openapi.json"
 
 _DESCRIPTION: Final = """\
-Current values of students, and long jobs. The events themselves are described by `asyncapi.yaml`.
+Current values of students, dead letters, and long jobs. The events themselves are described by
+`asyncapi.yaml`.
 
 Live changes of a student come over the WebSocket `/v1/ws/students/{student_id}/mastery`, the
 progress of a job over `/v1/ws/jobs/{job_id}`; both take the token as the subprotocols `bearer` and
@@ -26,11 +34,19 @@ TOKEN.
 
 The token names the tenant. Data of another tenant do not exist for it."""
 
-_MODELS: Final[tuple[type[BaseModel], ...]] = (MasteryPage, Job, JobPage, JobBody, ErrorAnswer)
+_MODELS: Final[tuple[type[BaseModel], ...]] = (
+    MasteryPage,
+    Job,
+    JobPage,
+    JobBody,
+    RejectedList,
+    RejectedWhole,
+    ErrorAnswer,
+)
 _ERRORS: Final = {
     401: "The token is missing, or refused.",
     403: "The role, or the student of the token, is not allowed.",
-    404: "The tenant has no such job.",
+    404: "The tenant has no such job or dead letter.",
     409: "The id belongs to another job, or the job has ended otherwise.",
     413: "The body, or the token, is too large.",
     422: "A parameter, or the body, is not valid; the message names the field and the remedy.",
@@ -58,6 +74,7 @@ def openapi_document() -> dict[str, Any]:
         "security": [{"bearer": []}],
         "tags": [
             {"name": "mastery", "description": "What students know now."},
+            {"name": "rejections", "description": "Events that were refused."},
             {"name": "jobs", "description": "Long jobs, for the roles in `JOB_ROLES`."},
         ],
         "paths": _paths(),
@@ -103,6 +120,28 @@ def _paths() -> dict[str, Any]:
                 answers={200: ("A page of current values.", MasteryPage)},
                 parameters=[_path_parameter("student_id", "The student."), *_PAGING],
                 errors=(422,),
+            )
+        },
+        "/v1/rejected": {
+            "get": _operation(
+                "listRejected",
+                "rejections",
+                "List the tenant's newest dead letters.",
+                "A role in `JOB_ROLES`. At most 50, among the newest 200 of all tenants.",
+                answers={200: ("Dead letters, newest first.", RejectedList)},
+                parameters=[],
+                errors=(),
+            )
+        },
+        "/v1/rejected/{id}": {
+            "get": _operation(
+                "readRejected",
+                "rejections",
+                "Read a dead letter with its event.",
+                "A role in `JOB_ROLES`. Tokens are replaced.",
+                answers={200: ("The dead letter.", RejectedWhole)},
+                parameters=[_path_parameter("id", "The dead letter, as the list names it.")],
+                errors=(404,),
             )
         },
         "/v1/jobs": {

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
+from contracts.streams import other_shards
 from workers.cli.rejected import view
 from workers.cli.rejected.choice import Choice
 from workers.cli.rejected.run import Tally, run_over
@@ -17,10 +18,12 @@ from workers.common.errors import SettingsError
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
+from workers.operations.dead_letters.display import whole
 from workers.operations.dead_letters.outcome import Outcome
 from workers.operations.dead_letters.purging import Purger
 from workers.operations.dead_letters.reading import DeadLetters
 from workers.operations.dead_letters.redriving import Redriver, preview
+from workers.streams.old_shards import OldShards
 
 Result = TypeVar("Result")
 
@@ -41,7 +44,7 @@ def list_letters(chosen: Choice, *, as_json: bool) -> None:
 def show(ids: Sequence[DeadLetterId], *, as_json: bool) -> None:
     """Print whole dead letters, without tokens; exit with 1 if one is missing."""
     by_id = _run(lambda letters, _: letters.get(ids))
-    shown = [view.whole(letter) for letter in by_id.values()]
+    shown = [whole(letter) for letter in by_id.values()]
     if as_json:
         typer.echo(view.as_json(shown[0] if len(ids) == 1 and shown else shown))
     else:
@@ -89,7 +92,11 @@ def _run(work: Callable[[DeadLetters, Redis], Coroutine[Any, Any, Result]]) -> R
 
     async def opened() -> Result:
         async with _client(settings) as client:
-            letters = DeadLetters(client, settings.stream_shards, settings.jwt_tenant_claim)
+            old = OldShards(client, other_shards(settings.stream_shards))
+            await old.look()
+            letters = DeadLetters(
+                client, settings.stream_shards, settings.jwt_tenant_claim, old=old.found
+            )
             return await work(letters, client)
 
     return asyncio.run(opened())
