@@ -145,6 +145,7 @@ def test_given_written_files_when_checked_then_none_has_drifted(repository: Path
     assert drifted(repository, COMMAND) == []
     assert {name for name in _files(repository) if "envelope" not in name} == {
         "asyncapi.yaml",
+        "openapi.json",
         *(f"contracts/schemas/{name}.json" for name in EVENT_TYPES.values()),
         "contracts/typescript/src/events.ts",
         *(f"docs/reference/{name}.md" for name in ("commands", "events", "jobs", "settings")),
