@@ -85,6 +85,6 @@ def start(options: Options) -> None:
 async def _reconcile(settings: Settings, order: Order, report: Report) -> None:
     stopped = stop_on_signals()
     async with open_servers(settings) as servers:
-        with progress_bar() as bar:
+        with progress_bar(logged=True) as bar:
             run = Run(servers, settings.stream_shards, order, report, bar)
             await run.until_done(stopped)
