@@ -46,6 +46,8 @@ async def _export(settings: Settings, key: LearnerKey, output: Path | None) -> N
             with open(output or 1, "wb", closefd=output is not None) as file:  # noqa: ASYNC230  # nothing else runs; 1 is stdout
                 async for piece in exporter.export(key):
                     file.write(piece)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise InputFileError(f"{output or 'stdout'} can't be written: {error}") from error
 

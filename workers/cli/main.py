@@ -18,7 +18,7 @@ from workers.cli.commands.reconcile import reconcile
 from workers.cli.commands.replay import replay
 from workers.cli.commands.verify import verify
 from workers.cli.commands.worker import worker
-from workers.cli.interruption import interrupted
+from workers.cli.interruption import interrupted, reader_left
 from workers.common.errors import MasteryError
 
 _RUN: Final = "Run the engine"
@@ -31,7 +31,7 @@ _PANELS: Final = (_RUN, _SET_UP, _REPAIR, _DATA, _MODELS, _DEVELOP)
 
 
 class _Group(TyperGroup):
-    """Lists commands panel by panel, and reports Ctrl-C in one line."""
+    """Lists commands panel by panel; ends on Ctrl-C with one line, on a closed pipe with none."""
 
     @override
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
@@ -49,6 +49,8 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             interrupted()
+        except BrokenPipeError:
+            reader_left()
 
 
 app = typer.Typer(

@@ -6,6 +6,7 @@ import typer
 
 from workers.cli.choices import DEFAULT_TENANT
 from workers.cli.commands.options import Json, Output, Yes
+from workers.cli.output import require_writable
 
 app = typer.Typer(help="Export or erase the data of one learner.", no_args_is_help=True)
 
@@ -16,6 +17,7 @@ Tenant = Annotated[str, typer.Option(help="The student's tenant.")]
 @app.command()
 def export(student: Student, tenant: Tenant = DEFAULT_TENANT, output: Output = None) -> None:
     """Print all data of a learner as JSON, without tokens."""
+    require_writable(output, "--output")
     from workers.cli.learner import export as export_learner
 
     export_learner(tenant, student, output)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from workers.cli.commands.options import Json, Output
+from workers.cli.output import require_writable
 
 app = typer.Typer(help="List, show, activate, import and export parameters.", no_args_is_help=True)
 
@@ -58,6 +59,7 @@ def import_(
 @app.command()
 def export(version: Version, output: Output = None) -> None:
     """Print a version as JSON, for import elsewhere."""
+    require_writable(output, "--output")
     from workers.cli.parameters.actions import export as export_version
 
     export_version(version, output)
