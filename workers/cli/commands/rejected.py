@@ -44,7 +44,11 @@ def list_(
     cursor: Cursor = None,
     as_json: Json = False,
 ) -> None:
-    """List dead letters, oldest first; print the next page's cursor to standard error."""
+    """List dead letters, oldest first; print the next page's cursor to standard error.
+
+    A table on a terminal; in a pipe one line for each letter, with tabs between id, code, tenant,
+    student, times of rejection and redrive, and reason.
+    """
     from workers.cli.rejected.actions import list_letters
     from workers.cli.rejected.choice import choice_of
 

@@ -1,6 +1,7 @@
 """List, show, redrive and purge dead letters."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ Result = TypeVar("Result")
 
 def list_letters(chosen: Choice, *, as_json: bool) -> None:
     """List dead letters, oldest first."""
-    listing = view.JsonListing() if as_json else view.TableListing()
+    listing = _listing(as_json=as_json)
 
     async def print_page(page: list[DeadLetter]) -> list[Outcome]:
         listing.add(page)
@@ -36,6 +37,12 @@ def list_letters(chosen: Choice, *, as_json: bool) -> None:
     tally = _run(lambda letters, _: run_over(letters, chosen, print_page))
     listing.close()
     _conclude(tally)
+
+
+def _listing(*, as_json: bool) -> view.JsonListing | view.TableListing | view.PlainListing:
+    if as_json:
+        return view.JsonListing()
+    return view.TableListing() if sys.stdout.isatty() else view.PlainListing()
 
 
 def show(ids: Sequence[DeadLetterId], *, as_json: bool) -> None:
