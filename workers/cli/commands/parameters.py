@@ -22,11 +22,17 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def show(version: Version, as_json: Json = False) -> None:
-    """Print a version with the diagnostics of its fit."""
+def show(
+    version: Version,
+    most: Annotated[
+        int, typer.Option("--show", min=1, help="Print at most this many concepts and items.")
+    ] = 50,
+    as_json: Json = False,
+) -> None:
+    """Print a version: the diagnostics of its fit, then a table with guess and slip."""
     from workers.cli.parameters.actions import show as show_version
 
-    show_version(version, as_json=as_json)
+    show_version(version, most=most, as_json=as_json)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
+from workers.cli.plain import plain
 from workers.cli.rejected import view
 from workers.cli.rejected.choice import Choice
 from workers.cli.rejected.run import Tally, run_over
@@ -125,7 +126,7 @@ def _report(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
         typer.echo(view.as_json({"dry_run": dry_run, **tally.as_dict()}))
     else:
         for line in tally.lines(dry_run=dry_run):
-            typer.echo(view.plain(line))
+            typer.echo(plain(line))
     _conclude(tally)
 
 

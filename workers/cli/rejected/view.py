@@ -2,7 +2,6 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from workers.cli.plain import plain
 from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.redaction import REDACTED, shown, without_jwts, without_tokens
 
@@ -19,8 +19,6 @@ _NARROWEST: Final = {"rejected_at": 10, "redriven_at": 10}
 """Widths that keep a date in one line."""
 _TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\S*$")
 _LONGEST_TABLE: Final = 500
-_UNSAFE: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-"""Unicode categories that can move the cursor, reverse text or break lines."""
 
 
 def console() -> Console:
@@ -154,21 +152,6 @@ def detail(letter: DeadLetter) -> str:
         text = event if isinstance(event, str) else json.dumps(event, indent=2, ensure_ascii=False)
         lines += ["", f"the event (tokens replaced by {REDACTED}):", plain(text, keep="\n")]
     return "\n".join(lines)
-
-
-def plain(text: str, keep: str = "") -> str:
-    """Return a text with its control and format characters as escapes.
-
-    Args:
-        text: any text of a publisher.
-        keep: characters to leave unescaped.
-    """
-    return "".join(
-        character
-        if character in keep or unicodedata.category(character) not in _UNSAFE
-        else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
 
 
 def _cell(value: str | None) -> str:

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from tests.support.dead_letters import ENTRY, LETTER, PLAIN, holding, letter
 from tests.support.factories import changed, event
+from workers.cli.plain import plain
 from workers.cli.rejected.view import (
     JsonListing,
     PlainListing,
     TableListing,
     detail,
-    plain,
     row,
     whole,
 )
