@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from workers.cli.choices import DEFAULT_TENANT
-from workers.cli.commands.options import Json
+from workers.cli.commands.options import Json, Tenant
 
 app = typer.Typer(help="Concepts, prerequisites and items.", no_args_is_help=True)
 
@@ -21,7 +21,7 @@ def import_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The map as JSON (docs/concepts.md).")
     ],
-    tenant: Annotated[str, typer.Option(help="Tenant of the concepts.")] = DEFAULT_TENANT,
+    tenant: Tenant = DEFAULT_TENANT,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only validate and compare; change nothing.")
     ] = False,

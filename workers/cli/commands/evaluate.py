@@ -44,7 +44,7 @@ def evaluate(
         bool, typer.Option("--live", help="Evaluate the predictions stored in the ledger.")
     ] = False,
     tenant: Annotated[
-        str | None, typer.Option(help="With --live: only learners of this tenant.")
+        str | None, typer.Option(help="With --live: only this tenant; all if not given.")
     ] = None,
     since: Annotated[
         Since | None,
