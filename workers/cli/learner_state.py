@@ -77,7 +77,7 @@ def _lines(current: Current) -> Iterator[str]:
             [
                 concept.concept_id,
                 f"{concept.mastery:.3f}",
-                "-" if concept.interval is None else "{:.3f} – {:.3f}".format(*concept.interval),
+                "-" if concept.interval is None else "{:.3f} to {:.3f}".format(*concept.interval),
                 "yes" if concept.mastered else "no",
                 str(concept.attempts),
                 iso(concept.answered_at_us),

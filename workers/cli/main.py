@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 from typing_extensions import override
 
-from workers.cli.commands import concepts, learner, migrate, parameters, rejected, response
+from workers.cli.commands import concepts, jobs, learner, migrate, parameters, rejected, response
 from workers.cli.commands.asyncapi import asyncapi
 from workers.cli.commands.calibrate import calibrate
 from workers.cli.commands.check import check
@@ -91,6 +91,7 @@ app.add_typer(concepts.app, name="concepts", rich_help_panel=_SET_UP)
 app.command(rich_help_panel=_REPAIR)(verify)
 app.command(rich_help_panel=_REPAIR)(rebuild)
 app.command(rich_help_panel=_REPAIR)(reconcile)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=_REPAIR)
 app.add_typer(rejected.app, name="rejected", rich_help_panel=_DATA)
 app.add_typer(response.app, name="response", rich_help_panel=_DATA)
 app.add_typer(learner.app, name="learner", rich_help_panel=_DATA)

@@ -1,8 +1,10 @@
-"""Check that a file can be written before work is done for it."""
+"""Write a file, and check that it can be written before work is done for it."""
 
 from pathlib import Path
 
 import typer
+
+from workers.common.errors import InputFileError
 
 
 def require_writable(path: Path | None, option: str) -> None:
@@ -34,3 +36,18 @@ def require_writable(path: Path | None, option: str) -> None:
         ) from None
     if not existed:
         path.unlink()
+
+
+def write_output(text: str, path: Path | None) -> None:
+    """Write a text to a file; to standard output without a path.
+
+    Raises:
+        InputFileError: the path is not writable.
+    """
+    if path is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputFileError(f"{path} can't be written: {error.strerror or error}") from error

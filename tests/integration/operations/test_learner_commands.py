@@ -23,9 +23,7 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(
-    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Run:
+def run(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
     for name in ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "NEO4J_URI", "NEO4J_PASSWORD"):
         monkeypatch.delenv(name, raising=False)

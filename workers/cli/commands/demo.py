@@ -19,7 +19,8 @@ from workers.cli.output import require_writable
 
 def demo(
     file: Annotated[
-        Path | None, typer.Option("--from", help="A CSV of real responses instead of a class, plain or .gz.")
+        Path | None,
+        typer.Option("--from", help="A CSV of real responses instead of a class."),
     ] = None,
     report: Annotated[Path, typer.Option(help="Where to write the report.")] = Path(
         "mastery-report.html"

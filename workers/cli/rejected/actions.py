@@ -2,22 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import typer
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
 
 from workers.cli.plain import plain
+from workers.cli.redis_client import redis_of_workers
 from workers.cli.rejected import view
 from workers.cli.rejected.choice import Choice
 from workers.cli.rejected.run import Tally, run_over
-from workers.common.errors import SettingsError
 from workers.config.loading import load_settings
-from workers.config.settings import Settings
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
 from workers.operations.dead_letters.outcome import Outcome
 from workers.operations.dead_letters.purging import Purger
@@ -96,29 +92,11 @@ def _run(work: Callable[[DeadLetters, Redis], Coroutine[Any, Any, Result]]) -> R
     settings = load_settings()
 
     async def opened() -> Result:
-        async with _client(settings) as client:
+        async with redis_of_workers(settings, "dead letters") as client:
             letters = DeadLetters(client, settings.stream_shards, settings.jwt_tenant_claim)
             return await work(letters, client)
 
     return asyncio.run(opened())
-
-
-@asynccontextmanager
-async def _client(settings: Settings) -> AsyncIterator[Redis]:
-    if settings.redis_url is None:
-        raise SettingsError(
-            "REDIS_URL is unset: an embedded Redis ends with its process and loses its dead "
-            "letters; set REDIS_URL to the Redis of the worker"
-        )
-    client = Redis.from_url(
-        settings.redis_url,
-        socket_timeout=5,
-        socket_connect_timeout=5,
-        # A person waits for the answer; redis-py's default retries for half a minute.
-        retry=Retry(ExponentialBackoff(cap=1, base=0.1), retries=3),
-    )
-    async with client:
-        yield client
 
 
 def _report(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
