@@ -256,7 +256,7 @@ async def test_given_a_worker_inspected_and_stopped_then_it_tells_the_truth(
         worker.wait()
 
 
-def test_given_a_taken_http_port_when_drained_in_a_burst_then_it_needs_none(
+def test_given_a_taken_http_port_when_a_burst_runs_then_it_needs_none(
     mastery_here: Callable[..., Ended],
 ) -> None:
     with socket.socket() as taken:

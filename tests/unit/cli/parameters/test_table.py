@@ -7,7 +7,7 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Para
 _ADD = BktParameters(prior=0.4, learn=0.15, guess=0.22, slip=0.07)
 
 
-def test_given_a_version_when_shown_then_guess_and_slip_stand_beside_the_rest() -> None:
+def test_given_a_version_when_shown_then_guess_and_slip_are_columns() -> None:
     parameters = Parameters(
         concepts={"b": ConceptParameters(), "a": ConceptParameters(mastery=_ADD)}
     )
