@@ -29,7 +29,7 @@ def _settings(url: str, environment: Environment = "development") -> Settings:
 
 @pytest.mark.parametrize("shards", [0, 3])
 @pytest.mark.parametrize("user", ["worker", "operator"])
-async def test_given_a_deployed_user_then_no_right_is_missing_and_nothing_is_written(
+async def test_given_a_deployed_user_then_no_right_is_missing(
     server: GuardedRedis, user: str, shards: int
 ) -> None:
     settings = _settings(server.url(user)).model_copy(update={"stream_shards": shards})
@@ -89,7 +89,7 @@ def check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Check:
         ("volatile-ttl", "no", ["maxmemory-policy is volatile-ttl", "AOF is off"]),
     ],
 )
-async def test_given_a_redis_that_may_lose_entries_then_it_fails_but_in_development(
+async def test_given_a_redis_that_may_lose_entries_then_it_is_told(
     server: GuardedRedis, policy: str, aof: str, said: list[str], environment: Environment
 ) -> None:
     async with Redis.from_url(server.url()) as admin:

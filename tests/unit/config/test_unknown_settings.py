@@ -17,7 +17,7 @@ from workers.config.unknown import unknown_settings
         ("LOGLEVEL", "LOG_LEVEL"),
     ],
 )
-def test_given_a_misspelt_setting_in_the_environment_then_the_right_one_is_named(
+def test_given_a_misspelt_setting_then_the_right_one_is_named(
     name: str, meant: str, tmp_path: Path
 ) -> None:
     (found,) = unknown_settings(
