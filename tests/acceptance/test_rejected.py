@@ -71,6 +71,19 @@ def operator(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     made.redis.close()
 
 
+def test_given_letters_of_other_shards_then_they_are_listed_and_redriven(
+    operator: Operator,
+) -> None:
+    operator.redis.xadd(RESPONSES, {"event": "{}"})
+    letter = operator.reject(code=RejectionCode.CONFLICT)
+
+    (listed,) = operator.json("list", STREAM_SHARDS="2")
+    operator.run("redrive", letter, STREAM_SHARDS="2")
+
+    assert listed["id"] == letter
+    assert operator.redis.xlen(RESPONSES) == 2
+
+
 def test_given_letters_when_listed_then_each_is_one_object_with_its_claims(
     operator: Operator,
 ) -> None:

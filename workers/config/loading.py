@@ -44,8 +44,18 @@ def files_of(directory: Path | None = None) -> tuple[Path, Path]:
     return _layers(directory or Path.cwd(), None)
 
 
+def environment_name(directory: Path | None = None) -> str:
+    """Read `ENVIRONMENT` alone, unchecked.
+
+    Args:
+        directory: see `load_settings`.
+    """
+    base = directory or Path.cwd()
+    return os.environ.get("ENVIRONMENT") or _environment_of(base / ".env")
+
+
 def _layers(base: Path, environment: str | None) -> tuple[Path, Path]:
-    name = environment or os.environ.get("ENVIRONMENT") or _environment_of(base / ".env")
+    name = environment or environment_name(base)
     return base / ".env", base / f".env.{name}"
 
 

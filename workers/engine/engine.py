@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 _SOON_S: Final = 0.05
 _AT_ONCE: Final = 3
-"""Batches in flight at once: one is admitted, one is in the ledger, one is published."""
+"""Batches in flight at once: one is admitted, one is folded, one is committed and published."""
 _ASIDE_AT_ONCE: Final = 2
 """Learners set aside who are processed at once, so that a long log delays the others little."""
 
@@ -36,7 +36,7 @@ _ASIDE_AT_ONCE: Final = 2
 class Engine:
     """Takes batches of raw entries, and processes each entry until it is acknowledged.
 
-    Batches overlap: while one is published, the next is in the ledger and a third is admitted.
+    Batches overlap: while one is committed and published, the next is folded and a third admitted.
     Each step takes batches in order and one at a time, so that one worker publishes a learner's
     events in the order of their versions. A batch is committed only after the acknowledgement of
     the one before it: whatever happens, at most one batch has to be repeated.
@@ -73,8 +73,8 @@ class Engine:
         self._room_aside = asyncio.Semaphore(_ASIDE_AT_ONCE)
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._alone = asyncio.Lock()
-        self._ledger_lock = asyncio.Lock()
-        self._publishing_lock = asyncio.Lock()
+        self._folding_lock = asyncio.Lock()
+        self._committing_lock = asyncio.Lock()
         self._batches: set[asyncio.Task[None]] = set()
         self._in_flight: defaultdict[str, set[str]] = defaultdict(set)
         self._isolating = 0
@@ -259,22 +259,21 @@ class Engine:
         Raises:
             YieldToEarlierBatch: an earlier batch failed, and `beside` is True.
         """
-        ledger, publishing = OnceLock(self._ledger_lock), OnceLock(self._publishing_lock)
+        folding, committing = OnceLock(self._folding_lock), OnceLock(self._committing_lock)
         try:
             async with aclosing(pipeline):
                 async for step in pipeline:
-                    await ledger.acquire()
                     if step is Step.LOAD:
+                        await folding.acquire()
                         continue
-                    # Taken before the ledger is let go, so that batches are published in its order.
-                    newly_acquired = await publishing.acquire()
-                    if step is Step.PUBLISH:
-                        ledger.release()
-                    elif newly_acquired and beside and self._isolating:
+                    # Taken before folding is let go, so that batches are committed in its order.
+                    newly_acquired = await committing.acquire()
+                    folding.release()
+                    if step is Step.COMMIT and newly_acquired and beside and self._isolating:
                         raise YieldToEarlierBatch
         finally:
-            ledger.release()
-            publishing.release()
+            folding.release()
+            committing.release()
 
     async def _isolate(self, route: Route, batch: RawBatch) -> None:
         """Process a batch in which an entry fails, with nothing else in flight."""

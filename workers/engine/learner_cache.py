@@ -1,7 +1,10 @@
-"""States of the learners that this worker loaded or committed last, so that most loads are skipped.
+"""States of the learners that this worker loaded or folded last, so that most loads are skipped.
 
 A state may be stale, because another worker or a correction changed the learner. The commit
 compares versions, so a stale state is a conflict, and the learner is loaded.
+
+A state is kept from its fold on, so that the next batch is folded while this one is committed. If
+this commit fails, the commits that were folded from its state are conflicts too.
 """
 
 from collections import OrderedDict
@@ -28,6 +31,7 @@ class _Kept:
         counts: number of responses in each of the newest rate windows.
         all_states: True if a concept or scale that is missing in `learner` has no answer.
         all_sessions: True if a session that is missing in `learner` has no answer.
+        made_by: the commit, not answered yet, that makes this state; None: the state is stored.
     """
 
     learner: Learner
@@ -35,6 +39,7 @@ class _Kept:
     counts: dict[int, int]
     all_states: bool
     all_sessions: bool
+    made_by: Commit | None = None
 
     @property
     def parts(self) -> int:
@@ -54,9 +59,19 @@ class LearnerCache:
         self._most_parts = most_parts
         self._parts = 0
         self._kept: OrderedDict[LearnerKey, _Kept] = OrderedDict()
+        self._in_flight: dict[LearnerKey, Commit] = {}
+
+    def in_flight(self, key: LearnerKey) -> bool:
+        """Return True if a commit of the learner is not answered yet: a load is too early."""
+        return key in self._in_flight
 
     def loaded(
-        self, key: LearnerKey, responses: Sequence[Response], active_version: int
+        self,
+        key: LearnerKey,
+        responses: Sequence[Response],
+        active_version: int,
+        *,
+        ahead: bool = False,
     ) -> Loaded | None:
         """Return what a load would, without looking whether the responses are in the log.
 
@@ -64,12 +79,15 @@ class LearnerCache:
             key: the learner.
             responses: responses about to be applied.
             active_version: version of the active parameters, as far as this worker knows.
+            ahead: True to take states whose commit is not answered yet, too.
 
         Returns:
             The state; None if a part of it is unknown, or a response is late.
         """
         kept = self._kept.get(key)
         if kept is None or kept.learner.parameters_version != active_version:
+            return None
+        if kept.made_by is not None and not ahead:
             return None
         whole, last = kept.learner, kept.learner.last
         if last is None or any(response.position < last for response in responses):
@@ -93,6 +111,7 @@ class LearnerCache:
             active_version=active_version,
             responses=kept.responses,
             from_cache=True,
+            after=kept.made_by,
         )
 
     def keep_loaded(self, key: LearnerKey, loaded: Loaded) -> None:
@@ -118,22 +137,22 @@ class LearnerCache:
                 ),
             )
 
-    def keep_committed(self, commit: Commit, version: int) -> None:
-        """Bring a state that is kept up to a commit that was applied.
-
-        Args:
-            commit: the commit.
-            version: the learner's version after it.
-        """
+    def keep_folded(self, commit: Commit) -> None:
+        """Bring a state that is kept up to a fold, whose commit is not answered yet."""
+        commit.follow()
         folded = commit.folded
+        self._in_flight[folded.key] = commit
         kept = self._kept.get(folded.key)
-        if kept is None or kept.learner.version != folded.learner.version:
+        if (
+            kept is None
+            or kept.made_by is not commit.after
+            or kept.learner.version != folded.learner.version
+        ):
             self.drop(folded.key)
             return
         self.drop(folded.key)
         learner, new = kept.learner, folded.learner
-        learner.version, learner.last = version, new.last
-        learner.parameters_version = new.parameters_version
+        learner.last, learner.parameters_version = new.last, new.parameters_version
         learner.concepts.update(new.concepts)
         learner.abilities.update(new.abilities)
         learner.sessions.update(new.sessions)
@@ -141,7 +160,25 @@ class LearnerCache:
             kept.counts = dict(commit.kept)
         if kept.responses is not None:
             kept.responses += len(folded.responses)
+        kept.made_by = commit
         self._keep(folded.key, kept)
+
+    def settle(self, commit: Commit) -> None:
+        """Keep the state that a commit made, if it was applied; drop it otherwise.
+
+        Args:
+            commit: a commit that was answered or given up.
+        """
+        key = commit.folded.key
+        if self._in_flight.get(key) is commit:
+            del self._in_flight[key]
+        kept = self._kept.get(key)
+        if commit.version is None:
+            # Whatever is not stored yet may follow from it.
+            if kept is not None and kept.made_by is not None:
+                self.drop(key)
+        elif kept is not None and kept.made_by is commit:
+            kept.learner.version, kept.made_by = commit.version, None
 
     def drop(self, key: LearnerKey) -> None:
         """Forget a learner."""

@@ -31,8 +31,11 @@ class Step(Enum):
     """The next step of a batch; it may have to wait for other batches."""
 
     LOAD = auto()
+    """Load and fold, while the batch before is committed or published."""
     COMMIT = auto()
+    """Commit, once the batch before is published."""
     PUBLISH = auto()
+    """Publish, once the batch before is published."""
 
 
 class Pipeline:
@@ -141,12 +144,14 @@ class Pipeline:
             left: takes the learners whose log does not fit into a load; None: these logs are
                 replayed page by page.
         """
-        stream = route.source
+        stream, ahead = route.source, True
         while unsettled:
-            parameters = await recorder.load(unsettled)
-            slow = [group for group in unsettled if group.loaded is None]
+            parameters = await recorder.load(unsettled, ahead=ahead)
+            slow = [group for group in unsettled if group.loaded is None and group.slow]
+            early = [group for group in unsettled if group.loaded is None and not group.slow]
             loaded = [group for group in unsettled if group.loaded is not None]
             done, ready, unsettled = recorder.settling.loaded(stream, loaded)
+            unsettled += early
             settled += done
             if left is None:
                 if slow:
@@ -158,12 +163,14 @@ class Pipeline:
             else:
                 left += [*slow, *(group for group in ready if not group.fits)]
             ready = [group for group in ready if group.fits]
-            if not ready:
+            if not ready and not early:
                 continue
-            commits = await recorder.fold(stream, ready, parameters)
+            commits = await recorder.fold(stream, ready, parameters) if ready else []
 
-            yield Step.COMMIT
-            answers = await recorder.commit(commits)
+            with recorder.giving_up(commits):
+                yield Step.COMMIT
+                answers = await recorder.commit(commits)
+            ahead = False
             done, again = recorder.settling.committed(stream, ready, commits, answers)
             settled += done
             unsettled = [*unsettled, *again]

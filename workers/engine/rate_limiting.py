@@ -6,7 +6,7 @@ anew.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from contracts.rejections import RejectionCode
@@ -37,7 +37,7 @@ class LimitSplit(NamedTuple):
 
 def arrival_of(admitted: Admitted, limit: RateLimit | None) -> Arrival:
     """Return when an entry entered its stream, and the window in which it counts."""
-    entered_ms = _order(admitted)[0]
+    entered_ms = admitted.entry.entered_ms
     counted = limit is not None and not admitted.delegated
     return Arrival(entered_ms, limit.window_of(entered_ms) if limit and counted else None)
 
@@ -52,8 +52,8 @@ def split_by_limit(entries: Entries, counts: Counts, limit: RateLimit | None) ->
     """
     if limit is None:
         return LimitSplit(entries, [], {})
-    windows = {name: arrival_of(listed[0], limit).window for name, listed in entries.items()}
-    wanted = Counter(window for window in windows.values() if window is not None)
+    arrivals = {name: arrival_of(listed[0], limit) for name, listed in entries.items()}
+    wanted = counted(arrivals.values())
     if all(counts.of(window) + more <= limit.most for window, more in wanted.items()):
         return LimitSplit(entries, [], {})
     fitting: Entries = {}
@@ -61,7 +61,7 @@ def split_by_limit(entries: Entries, counts: Counts, limit: RateLimit | None) ->
     later: Entries = {}
     taken: Counter[int] = Counter()
     for name, (first, *others) in sorted(entries.items(), key=lambda item: _order(item[1][0])):
-        window = windows[name]
+        window = arrivals[name].window
         if window is None or counts.of(window) + taken[window] < limit.most:
             fitting[name] = entries[name]
             if window is not None:
@@ -77,18 +77,22 @@ def over_in(entries: Entries, counts: Counts, limit: RateLimit | None) -> bool:
     """Return True if the counts do not show each response within the limit."""
     if limit is None:
         return False
-    windows = [arrival_of(first, limit).window for first, *_ in entries.values()]
+    wanted = counted(arrival_of(first, limit) for first, *_ in entries.values())
     oldest = min(counts.kept, default=None)
     return any(
-        window is not None
-        and ((oldest is not None and window < oldest) or counts.of(window) + more > limit.most)
-        for window, more in Counter(windows).items()
+        (oldest is not None and window < oldest) or counts.of(window) + more > limit.most
+        for window, more in wanted.items()
     )
 
 
-def counted(arrivals: list[Arrival]) -> Mapping[int, int]:
+def counted(arrivals: Iterable[Arrival]) -> Mapping[int, int]:
     """Count responses by window; responses that count nowhere are left out."""
-    return Counter(arrival.window for arrival in arrivals if arrival.window is not None)
+    # A `Counter` costs several times as much for the few responses of a learner.
+    more: dict[int, int] = {}
+    for arrival in arrivals:
+        if arrival.window is not None:
+            more[arrival.window] = more.get(arrival.window, 0) + 1
+    return more
 
 
 def over_limit(admitted: Admitted, limit: RateLimit) -> Refused:

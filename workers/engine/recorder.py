@@ -1,6 +1,7 @@
 """The steps of a batch that need the ledger: load, fold, commit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from workers.admission.verdicts import Admitted
@@ -100,7 +101,7 @@ class Recorder:
         if registry is not None and admitted:
             await self._retrying.call(lambda: registry.look_up(admitted))
 
-    async def load(self, groups: Sequence[LearnerGroup]) -> Parameters:
+    async def load(self, groups: Sequence[LearnerGroup], *, ahead: bool = False) -> Parameters:
         """Load the learners that are not loaded, and return the parameters active for all.
 
         If another version was activated in between, all are loaded again: an answer holds a
@@ -108,12 +109,16 @@ class Recorder:
 
         Args:
             groups: the learners; one that takes too long alone is marked as slow, and not loaded.
+            ahead: True while an earlier batch may not be committed yet: its states are taken from
+                the cache, and learners of whom a part is unknown are not loaded.
         """
         # Without its log a learner who took too long may load in time.
         most_answers = 0 if any(group.slow for group in groups) else MOST_ANSWERS
-        await self._load(self._not_in_cache(groups), most_answers)
+        await self._load(self._not_in_cache(groups, ahead=ahead), most_answers)
         while len(active := {g.state.active_version for g in groups if g.loaded is not None}) > 1:
-            await self._load(groups, most_answers)
+            for group in groups:
+                group.forget_state()
+            await self._load(self._to_load(groups, ahead=ahead), most_answers)
         if not active:
             return self._versions.active
         (version,) = active
@@ -147,23 +152,44 @@ class Recorder:
         """Fold the new responses of loaded learners; return what to commit, in the same order."""
         with self._meter.stage("fold"):
             folded = await fold_in_turns([self._task(group) for group in groups], parameters)
-        return [
+        commits = [
             self._commit_of(stream, group, result)
             for group, result in zip(groups, folded, strict=True)
         ]
+        for commit in commits:
+            self._cache.keep_folded(commit)
+        return commits
+
+    @contextmanager
+    def giving_up(self, commits: Sequence[Commit]) -> Iterator[None]:
+        """Forget the states of commits if these are not answered."""
+        try:
+            yield
+        except BaseException:
+            for commit in commits:
+                self._cache.settle(commit)
+            raise
 
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
-        """Commit in one transaction; in smaller ones if it takes too long."""
+        """Commit in one transaction; in smaller ones if it takes too long.
+
+        Earlier batches must be committed. A commit whose state was never stored is a conflict.
+        """
         with self._meter.stage("commit"):
-            answers = await halving(self._ledger.commit, commits, self._retrying)
-        for commit, answer in zip(commits, answers, strict=True):
+            possible = [commit for commit in commits if commit.follow()]
+            answered = iter(
+                await halving(self._ledger.commit, possible, self._retrying) if possible else ()
+            )
+        answers: list[Committed | Conflict] = []
+        for commit in commits:
+            answer = next(answered) if commit.after is None else Conflict()
             if isinstance(answer, Committed):
-                self._cache.keep_committed(commit, answer.versions[-1])
-            else:
-                self._cache.drop(commit.folded.key)
+                commit.version = answer.versions[-1]
+            self._cache.settle(commit)
+            answers.append(answer)
         return answers
 
-    def _not_in_cache(self, groups: Sequence[LearnerGroup]) -> list[LearnerGroup]:
+    def _not_in_cache(self, groups: Sequence[LearnerGroup], *, ahead: bool) -> list[LearnerGroup]:
         """Give learners their states from the cache; return those that have to be loaded.
 
         The cache does not prove rate counts, so a learner over the limit is loaded.
@@ -172,13 +198,17 @@ class Recorder:
         for group in groups:
             if group.loaded is None:
                 loaded = self._cache.loaded(
-                    group.key, group.responses(), self._versions.active.version
+                    group.key, group.responses(), self._versions.active.version, ahead=ahead
                 )
                 if loaded is None or over_in(group.entries, loaded.counts, limit):
                     missing.append(group)
                 else:
                     group.loaded = loaded
-        return missing
+        return self._to_load(missing, ahead=ahead)
+
+    def _to_load(self, groups: Sequence[LearnerGroup], *, ahead: bool) -> list[LearnerGroup]:
+        """Return the learners whose stored state will not change before they are folded."""
+        return [group for group in groups if not (ahead and self._cache.in_flight(group.key))]
 
     async def _load(self, groups: Sequence[LearnerGroup], most_answers: int) -> None:
         if not groups:
@@ -235,6 +265,7 @@ class Recorder:
             group.state.counts.after(added) if added else None,
             interval_ends(group.state.responses, folded),
             group.state.from_cache,
+            group.state.after,
         )
 
 

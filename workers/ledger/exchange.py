@@ -104,6 +104,7 @@ class Loaded:
         erasure: the learner's erasure, if there was one.
         active_version: version of the active parameters; 1 is the built-in one.
         from_cache: True if the ledger was not asked: `recorded` and `erasure` are not known.
+        after: the commit that made this state and is not answered yet; None: the state is stored.
     """
 
     learner: Learner
@@ -115,6 +116,7 @@ class Loaded:
     erasure: Erasure | None = None
     active_version: int = 1
     from_cache: bool = False
+    after: "Commit | None" = None
 
     @property
     def log(self) -> list[Response] | None:
@@ -148,6 +150,8 @@ class Commit:
         kept: the new counts of the newest rate windows; None leaves them as they are.
         snapshot: True to take a snapshot of the state after this commit.
         unchecked: True if a response may be in the log already; the learner then is a conflict.
+        after: the commit, not answered yet, that makes the state this one was folded from.
+        version: the learner's version after this commit; None if it is not answered or a conflict.
         outcomes: the outcome document of each response, as it is stored and published.
     """
 
@@ -157,6 +161,8 @@ class Commit:
     kept: dict[int, int] | None = None
     snapshot: bool = False
     unchecked: bool = False
+    after: "Commit | None" = None
+    version: int | None = None
     outcomes: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -167,6 +173,15 @@ class Commit:
         for outcome, arrival in zip(self.outcomes, self.arrivals or (), strict=False):
             if arrival.window is not None:
                 outcome["window"] = arrival.window
+
+    def follow(self) -> bool:
+        """Take the version that the commit before made; return False if it made none so far."""
+        if self.after is not None:
+            if self.after.version is None:
+                return False
+            self.folded.learner.version = self.after.version
+            self.after = None
+        return True
 
     @property
     def touched(self) -> Touched:

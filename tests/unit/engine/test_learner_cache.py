@@ -23,7 +23,7 @@ from tests.support.factories import answer, event_json, logs
 from tests.support.ledger_steps import assert_stored, folded, load, stored
 from workers.engine.learner_cache import LearnerCache
 from workers.estimation.learner import LearnerKey, Response
-from workers.ledger.exchange import Committed
+from workers.ledger.exchange import Commit, Committed
 from workers.ledger.memory.ledger import MemoryLedger
 
 KEY = LearnerKey("school-7", "student-42")
@@ -35,11 +35,17 @@ async def commit(
     """Load, fold and commit as the recorder does; the cache follows."""
     state = await load(ledger, KEY, responses)
     cache.keep_loaded(KEY, state)
-    made = folded(KEY, state, responses)
+    await settle(ledger, cache, folded(KEY, state, responses))
+    assert again
+
+
+async def settle(ledger: MemoryLedger, cache: LearnerCache, made: Commit) -> None:
+    """Commit; the cache follows."""
+    cache.keep_folded(made)
     (answered,) = await ledger.commit([made])
     assert isinstance(answered, Committed)
-    cache.keep_committed(made, answered.versions[-1])
-    assert again
+    made.version = answered.versions[-1]
+    cache.settle(made)
 
 
 @given(logs(), st.integers(1, 4))
@@ -69,16 +75,47 @@ async def test_given_a_late_response_or_other_parameters_then_it_is_unknown() ->
     assert cache.loaded(LearnerKey("school-7", "other"), [answer(6)], 1) is None
 
 
+async def test_given_a_fold_then_its_state_is_known_ahead_of_its_commit() -> None:
+    ledger, cache = MemoryLedger(), LearnerCache()
+    state = await load(ledger, KEY, [answer(1)])
+    cache.keep_loaded(KEY, state)
+    made = folded(KEY, state, [answer(1)])
+    cache.keep_folded(made)
+
+    known = cache.loaded(KEY, [answer(2)], 1, ahead=True)
+    assert known is not None
+    assert (known.after, known.learner.concepts) == (made, made.folded.learner.concepts)
+    assert cache.in_flight(KEY)
+    assert cache.loaded(KEY, [answer(2)], 1) is None
+
+
+async def test_given_a_commit_that_failed_then_no_state_from_it_is_known() -> None:
+    ledger, cache = MemoryLedger(), LearnerCache()
+    state = await load(ledger, KEY, [answer(1)])
+    cache.keep_loaded(KEY, state)
+    first = folded(KEY, state, [answer(1)])
+    cache.keep_folded(first)
+    known = cache.loaded(KEY, [answer(2)], 1, ahead=True)
+    assert known is not None
+    second = folded(KEY, known, [answer(2)])
+    second.after = known.after
+    cache.keep_folded(second)
+
+    cache.settle(first)
+
+    assert cache.loaded(KEY, [answer(3)], 1, ahead=True) is None
+    assert not second.follow()
+    cache.settle(second)
+    assert not cache.in_flight(KEY)
+
+
 async def test_given_more_states_than_the_bound_then_the_least_recent_go() -> None:
     ledger, cache = MemoryLedger(), LearnerCache(most_parts=9)
     keys = [LearnerKey("school-7", f"s{number}") for number in range(4)]
     for key in keys:
         state = await load(ledger, key, [answer(1)])
         cache.keep_loaded(key, state)
-        made = folded(key, state, [answer(1)])
-        (answered,) = await ledger.commit([made])
-        assert isinstance(answered, Committed)
-        cache.keep_committed(made, answered.versions[-1])
+        await settle(ledger, cache, folded(key, state, [answer(1)]))
 
     known = [key for key in keys if cache.loaded(key, [answer(2)], 1) is not None]
 

@@ -1,6 +1,7 @@
 """The one reader of all who follow outlives whatever happens to it."""
 
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
@@ -44,3 +45,22 @@ async def test_given_an_event_that_fails_when_read_then_the_next_still_arrive(
 
     assert said == [1, 2]
     assert [line["event"] for line in logs] == ["live_mastery_failed"]
+
+
+async def test_given_old_shards_found_later_then_their_events_arrive_too() -> None:
+    old: list[str] = []
+    async with store() as redis:
+        live = LiveMastery(redis, [MASTERY], lambda: old)
+        await redis.xadd(f"{MASTERY}.{{0}}", _event(0), id="1-0")
+        async with live.following(_KEY) as queue:
+            await redis.xadd(f"{MASTERY}.{{0}}", _event(1))
+            old.append(f"{MASTERY}.{{0}}")
+            await redis.xadd(MASTERY, _event(2))
+            async with asyncio.timeout(_WITHIN_S):
+                said = {orjson.loads(await queue.take())["version"] for _ in range(2)}
+
+    assert said == {1, 2}
+
+
+def _event(version: int) -> dict[Any, Any]:
+    return {"event": orjson.dumps({"data": {**_KEY._asdict(), "version": version}})}

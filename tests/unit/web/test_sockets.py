@@ -134,7 +134,7 @@ async def test_given_an_address_that_connects_too_often_then_the_status_is_429()
 
 async def test_given_redis_away_when_connecting_then_it_is_to_come_again() -> None:
     class Away(LiveMastery):
-        async def _ends(self) -> dict[str, str]:
+        async def _ends(self) -> tuple[dict[str, str], int]:
             raise RedisUnavailable("away")
 
     async with _served(Away) as served:

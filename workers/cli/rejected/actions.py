@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import typer
 from redis.asyncio import Redis
 
+from contracts.streams import other_shards
 from workers.cli.plain import plain
 from workers.cli.redis_client import redis_of_workers
 from workers.cli.rejected import view
@@ -15,10 +16,12 @@ from workers.cli.rejected.choice import Choice
 from workers.cli.rejected.run import Tally, run_over
 from workers.config.loading import load_settings
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
+from workers.operations.dead_letters.display import whole
 from workers.operations.dead_letters.outcome import Outcome
 from workers.operations.dead_letters.purging import Purger
 from workers.operations.dead_letters.reading import DeadLetters
 from workers.operations.dead_letters.redriving import Redriver, preview
+from workers.streams.old_shards import OldShards
 
 Result = TypeVar("Result")
 
@@ -45,7 +48,7 @@ def _listing(*, as_json: bool) -> view.JsonListing | view.TableListing | view.Pl
 def show(ids: Sequence[DeadLetterId], *, as_json: bool) -> None:
     """Print whole dead letters, without tokens; exit with 1 if one is missing."""
     by_id = _run(lambda letters, _: letters.get(ids))
-    shown = [view.whole(letter) for letter in by_id.values()]
+    shown = [whole(letter) for letter in by_id.values()]
     if as_json:
         typer.echo(view.as_json(shown[0] if len(ids) == 1 and shown else shown))
     else:
@@ -93,7 +96,11 @@ def _run(work: Callable[[DeadLetters, Redis], Coroutine[Any, Any, Result]]) -> R
 
     async def opened() -> Result:
         async with redis_of_workers(settings, "dead letters") as client:
-            letters = DeadLetters(client, settings.stream_shards, settings.jwt_tenant_claim)
+            old = OldShards(client, other_shards(settings.stream_shards))
+            await old.look()
+            letters = DeadLetters(
+                client, settings.stream_shards, settings.jwt_tenant_claim, old=old.found
+            )
             return await work(letters, client)
 
     return asyncio.run(opened())

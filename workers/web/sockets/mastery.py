@@ -2,7 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -33,11 +40,19 @@ class LiveMastery:
     Args:
         client: a connection to the Redis of the streams.
         streams: the mastery streams of all shards.
+        old: returns the mastery streams of other shard counts found so far; they grow until they
+            are drained.
     """
 
-    def __init__(self, client: Redis, streams: Sequence[str]) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        streams: Sequence[str],
+        old: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._client = client
         self._streams = tuple(streams)
+        self._old = old
         self._queues: defaultdict[LearnerKey, set[BoundedQueue]] = defaultdict(set)
         self._turn = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
@@ -62,8 +77,8 @@ class LiveMastery:
         queue = BoundedQueue()
         async with self._turn:
             if self._reader is None:
-                ends = await self._ends()
-                self._reader = asyncio.create_task(self._read(ends), name="live-mastery")
+                ends, began_ms = await self._ends()
+                self._reader = asyncio.create_task(self._read(ends, began_ms), name="live-mastery")
             self._queues[key].add(queue)
         try:
             yield queue
@@ -76,16 +91,21 @@ class LiveMastery:
                     reader, self._reader = self._reader, None
                     await end([reader])
 
-    async def _ends(self) -> dict[str, str]:
+    async def _ends(self) -> tuple[dict[str, str], int]:
+        """Return the newest id of each stream, and Redis's time, milliseconds since 1970."""
         ends = {}
-        for stream in self._streams:
+        with redis_errors():
+            seconds, microseconds = await self._client.time()
+        for stream in (*self._streams, *self._old()):
             with redis_errors():
                 last: Any = await self._client.xrevrange(stream, count=1)
             ends[stream] = last[0][0].decode() if last else "0-0"
-        return ends
+        return ends, seconds * 1000 + microseconds // 1000
 
-    async def _read(self, after: dict[Any, Any]) -> None:
+    async def _read(self, after: dict[Any, Any], began_ms: int) -> None:
         while True:
+            for stream in self._old():
+                after.setdefault(stream, f"{began_ms}-0")
             try:
                 delivered = await self._read_some(after)
             except (Unavailable, StreamRefused) as error:

@@ -10,15 +10,9 @@ from rich.console import Console
 from tests.support.dead_letters import ENTRY, LETTER, PLAIN, holding, letter
 from tests.support.factories import changed, event
 from workers.cli.plain import plain
-from workers.cli.rejected.view import (
-    JsonListing,
-    PlainListing,
-    TableListing,
-    detail,
-    row,
-    whole,
-)
+from workers.cli.rejected.view import JsonListing, PlainListing, TableListing, detail
 from workers.operations.dead_letters.dead_letter import DeadLetterId
+from workers.operations.dead_letters.display import row, whole
 
 HOSTILE = "a\x1b[2Jb\u202e\x9b\u2028[red]c"
 
