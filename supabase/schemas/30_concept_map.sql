@@ -78,6 +78,21 @@ as $$
          and i.item_id = any (($1 ->> 'items')::text[])), '[]'))
 $$;
 
+-- Lists a page of the items of a tenant, in the order of their ids.
+--
+-- In:  tenant
+--      after: only those behind it; limit
+-- Out: [[item_id, [concept_id, ...], scale], ...]
+create function public.mastery_items(jsonb) returns json
+language sql stable security invoker set search_path = ''
+as $$
+  select coalesce(json_agg(json_build_array(i.item_id, i.concept_ids, i.scale)
+                           order by i.item_id), '[]')
+    from (select n.item_id, n.concept_ids, n.scale from mastery.items n
+           where n.tenant_id = $1 ->> 'tenant' and n.item_id > ($1 ->> 'after') collate "C"
+           order by n.item_id limit ($1 ->> 'limit')::int) as i
+$$;
+
 -- Writes a part of a tenant's map, in one transaction, if nobody has changed the map meanwhile.
 --
 -- In:  tenant
@@ -169,9 +184,11 @@ $$;
 
 revoke execute on function
   public.mastery_concept_map(jsonb), public.mastery_import_concepts(jsonb),
-  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb)
+  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb),
+  public.mastery_items(jsonb)
   from public, anon, authenticated;
 grant execute on function
   public.mastery_concept_map(jsonb), public.mastery_import_concepts(jsonb),
-  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb)
+  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb),
+  public.mastery_items(jsonb)
   to service_role;

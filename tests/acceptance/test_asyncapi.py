@@ -9,12 +9,16 @@ import pytest
 import yaml
 
 _ROOT = Path(__file__).parents[2]
-_SCRIPT = Path(__file__).parent / "node" / "parse_asyncapi.cjs"
+_NODE = Path(__file__).parent / "node"
 
 
 async def _parsed(node_modules: Path, file: Path, *schemas: Path) -> Any:
+    return await _run("parse_asyncapi.cjs", node_modules, file, *schemas)
+
+
+async def _run(script: str, *arguments: Path) -> Any:
     process = await asyncio.create_subprocess_exec(
-        "node", _SCRIPT, node_modules, file, *schemas,
+        "node", _NODE / script, *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, errors = await asyncio.wait_for(process.communicate(), timeout=120)
@@ -36,11 +40,26 @@ async def test_given_the_kept_document_when_parsed_then_there_is_no_finding(
         ("send", "practice.unlocked.v1", "practice.concept.unlocked.v1"),
         ("send", "practice.rejected.v1", "practice.response.rejected.v1"),
         ("receive", "practice.jobs.v1", "practice.job.requested.v1"),
+        ("send", "/v1/ws/students/{student_id}/mastery", "LiveMastery"),
+        ("send", "/v1/ws/jobs/{job_id}", "JobProgress"),
     }
-    assert {o["contentType"] for o in parsed["operations"]} == {"application/cloudevents+json"}
+    assert {o["contentType"] for o in parsed["operations"] if "/" not in o["address"]} == {
+        "application/cloudevents+json"
+    }
     assert {o["payload"] for o in parsed["operations"]} == {"object"}
     deprecated = [o["message"] for o in parsed["operations"] if o["deprecated"]]
     assert deprecated == ["practice.response.recorded.v0"]
+
+
+async def test_given_the_kept_document_when_linted_then_there_is_no_finding(
+    node_modules: Path, tmp_path: Path
+) -> None:
+    assert await _run("lint_asyncapi.cjs", node_modules, _ROOT / "asyncapi.yaml") == []
+    document = yaml.safe_load((_ROOT / "asyncapi.yaml").read_text(encoding="utf-8"))
+    del document["info"]["contact"]
+    (tmp_path / "asyncapi.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    (finding,) = await _run("lint_asyncapi.cjs", node_modules, tmp_path / "asyncapi.yaml")
+    assert finding.startswith("1 asyncapi-info-contact")
 
 
 @pytest.mark.parametrize(

@@ -254,3 +254,14 @@ async def test_given_a_worker_inspected_and_stopped_then_it_tells_the_truth(
     finally:
         worker.kill()
         worker.wait()
+
+
+def test_given_a_taken_http_port_when_a_burst_runs_then_it_needs_none(
+    mastery_here: Callable[..., Ended],
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = mastery_here("worker", "--burst", HTTP_PORT=port, LOG_LEVEL="WARNING")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -43,13 +43,14 @@ async def open_servers(settings: Settings) -> AsyncIterator[Servers]:
     Connections are made at their first use, so an unavailable server is noticed only then.
     """
     async with AsyncExitStack() as stack:
-        broker, client = await _redis(settings, stack)
+        broker, client = await open_redis(settings, stack)
         ledger = await open_ledger(settings, stack)
-        graph = await _graph(settings, stack)
+        graph = await open_graph(settings, stack)
         yield Servers(broker, client, ledger, graph)
 
 
-async def _redis(settings: Settings, stack: AsyncExitStack) -> tuple[RedisBroker, Redis]:
+async def open_redis(settings: Settings, stack: AsyncExitStack) -> tuple[RedisBroker, Redis]:
+    """Open the Redis in the settings, as a broker and as a plain client; the stack closes it."""
     logger = logging.getLogger("faststream")
     if settings.redis_url is None:
         from workers.streams.embedded_redis import EmbeddedRedis
@@ -93,7 +94,8 @@ async def open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
     return ledger
 
 
-async def _graph(settings: Settings, stack: AsyncExitStack) -> Graph:
+async def open_graph(settings: Settings, stack: AsyncExitStack) -> Graph:
+    """Open the graph in the settings; the stack closes it."""
     graph: Graph
     if settings.neo4j_uri is not None and settings.neo4j_password is not None:
         from workers.graph.neo4j import Neo4jGraph

@@ -23,7 +23,7 @@ from workers.demo.classroom import Classroom, simulate
 from workers.demo.gathering import gather
 from workers.demo.report import render_report, summary_table
 from workers.demo.report_data import ReportData
-from workers.importing.csv_responses import CsvResponses
+from workers.importing.csv_responses import Columns, CsvResponses
 from workers.importing.delegate import Delegate
 from workers.importing.events import Entry, entries
 
@@ -57,12 +57,22 @@ class _Lesson:
     classroom: Classroom | None
 
 
-def run_demo(file: Path | None, report: Path, *, students: int, answers: int) -> None:
+def run_demo(
+    file: Path | None,
+    columns: Columns,
+    report: Path,
+    *,
+    separator: str,
+    students: int,
+    answers: int,
+) -> None:
     """Run a class through the engine, and write a report.
 
     Args:
         file: a CSV of real responses instead of a simulated class.
+        columns: the names of its columns.
         report: the path of the report.
+        separator: separates the concepts within a cell of the file.
         students: size of the simulated class.
         answers: answers of each simulated student.
 
@@ -78,7 +88,7 @@ def run_demo(file: Path | None, report: Path, *, students: int, answers: int) ->
         source = f"{len(classroom.students)} simulated students whose knowledge is known"
         lesson = _Lesson(source, delivered, len(delivered), classroom)
     else:
-        responses = CsvResponses(file, latest=datetime.now(UTC))
+        responses = CsvResponses(file, columns, separator=separator, latest=datetime.now(UTC))
         fields = (response.fields() for response in responses)
         lesson = _Lesson(f"responses of {file.name}", fields, responses.count(), None)
     data = asyncio.run(_demo(settings, lesson))

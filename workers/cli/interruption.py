@@ -1,4 +1,4 @@
-"""Exit from a command that Ctrl-C interrupted."""
+"""Exit from a command that Ctrl-C interrupted, or whose reader has left."""
 
 import os
 import signal
@@ -38,3 +38,15 @@ def ending_at_once() -> Iterator[None]:
 def _end(_: int, __: object) -> NoReturn:
     os.write(sys.stderr.fileno(), _MESSAGE.encode())
     os._exit(_STATUS)
+
+
+def reader_left() -> NoReturn:
+    """Exit without a word because nobody reads the output any more, as with ``| head``.
+
+    The status is 141, with which a shell reports a command that SIGPIPE ended.
+    """
+    # What is still buffered has nowhere to go; Python would report that at exit.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    sys.exit(141)

@@ -12,6 +12,7 @@ import typer
 
 from contracts.streams import other_shards
 from workers.app.servers import Servers, open_servers
+from workers.cli.one_learner import unknown_learner
 from workers.cli.progress import progress_bar
 from workers.cli.setting_up import set_up
 from workers.common.errors import InputFileError
@@ -46,8 +47,12 @@ async def _export(settings: Settings, key: LearnerKey, output: Path | None) -> N
             with open(output or 1, "wb", closefd=output is not None) as file:  # noqa: ASYNC230  # nothing else runs; 1 is stdout
                 async for piece in exporter.export(key):
                     file.write(piece)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise InputFileError(f"{output or 'stdout'} can't be written: {error}") from error
+    if not exporter.held:
+        typer.echo(unknown_learner(key), err=True)
 
 
 def erase(
@@ -72,6 +77,8 @@ def erase(
             err=True,
         )
     report = asyncio.run(_erase(settings, key, refuse=refuse, dry_run=dry_run))
+    if not (report.found or any(report.rows.values())):
+        typer.echo(unknown_learner(key), err=True)
     if as_json:
         document = {**key._asdict(), "refuse": refuse, "dry_run": dry_run, **asdict(report)}
         typer.echo(json.dumps(document, indent=2))

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 from typing_extensions import override
 
-from workers.cli.commands import concepts, learner, migrate, parameters, rejected, response
+from workers.cli.commands import concepts, jobs, learner, migrate, parameters, rejected, response
 from workers.cli.commands.asyncapi import asyncapi
 from workers.cli.commands.calibrate import calibrate
 from workers.cli.commands.check import check
@@ -20,7 +20,7 @@ from workers.cli.commands.replay import replay
 from workers.cli.commands.token import token
 from workers.cli.commands.verify import verify
 from workers.cli.commands.worker import worker
-from workers.cli.interruption import ending_at_once, interrupted
+from workers.cli.interruption import ending_at_once, interrupted, reader_left
 from workers.common.errors import MasteryError
 
 _RUN: Final = "Run the engine"
@@ -33,7 +33,7 @@ _PANELS: Final = (_RUN, _SET_UP, _REPAIR, _DATA, _MODELS, _DEVELOP)
 
 
 class _Group(TyperGroup):
-    """Lists commands panel by panel, and reports Ctrl-C in one line."""
+    """Lists commands panel by panel; ends on Ctrl-C with one line, on a closed pipe with none."""
 
     @override
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
@@ -57,6 +57,8 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             interrupted()
+        except BrokenPipeError:
+            reader_left()
 
 
 app = typer.Typer(
@@ -98,6 +100,7 @@ app.add_typer(concepts.app, name="concepts", rich_help_panel=_SET_UP)
 app.command(rich_help_panel=_REPAIR)(verify)
 app.command(rich_help_panel=_REPAIR)(rebuild)
 app.command(rich_help_panel=_REPAIR)(reconcile)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=_REPAIR)
 app.add_typer(rejected.app, name="rejected", rich_help_panel=_DATA)
 app.add_typer(response.app, name="response", rich_help_panel=_DATA)
 app.add_typer(learner.app, name="learner", rich_help_panel=_DATA)

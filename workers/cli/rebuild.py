@@ -9,14 +9,14 @@ import typer
 
 from workers.app.servers import open_ledger
 from workers.app.worker import parameters_source
-from workers.cli.one_learner import one_learner, require_known
+from workers.cli.one_learner import learner_count, require_known, scope_of
 from workers.cli.progress import progress_bar
 from workers.cli.publishing import publish_pending, published_line
 from workers.cli.setting_up import set_up
 from workers.config.settings import Settings
-from workers.estimation.learner import LearnerKey
 from workers.ledger.protocol import Ledger
 from workers.operations.repair.rebuilding import Rebuilder, Rebuilt
+from workers.operations.repair.scope import Scope
 
 _SHOWN: Final = 20
 
@@ -27,15 +27,15 @@ def run_rebuild(
     """Rebuild all learners or one; exit with 1 if a log is damaged, or a dry run finds work.
 
     Args:
-        tenant: the tenant of `student`; None for the default one.
+        tenant: only learners of this tenant; None for all, or for the default one of `student`.
         student: the only student to rebuild.
         dry_run: change nothing.
         accept_log: accept rows of the log that differ from their checksums.
         as_json: print JSON.
     """
-    only = one_learner(tenant, student)
+    scope = scope_of(tenant, student)
     settings = set_up()
-    rebuilt, published, left = asyncio.run(_rebuild(settings, only, dry_run, accept_log))
+    rebuilt, published, left = asyncio.run(_rebuild(settings, scope, dry_run, accept_log))
     if as_json:
         document = {**_document(rebuilt), "events": published, "dry_run": dry_run}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -48,29 +48,28 @@ def run_rebuild(
 
 
 async def _rebuild(
-    settings: Settings, only: LearnerKey | None, dry_run: bool, accept_log: bool
+    settings: Settings, scope: Scope, dry_run: bool, accept_log: bool
 ) -> tuple[Rebuilt, int, str | None]:
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings, stack)
-        await require_known(ledger, only)
+        await require_known(ledger, scope.learner)
         rebuilder = Rebuilder(
             ledger=ledger,
             parameters=parameters_source(settings, ledger),
             dry_run=dry_run,
             accept_log=accept_log,
         )
-        rebuilt = await _all(ledger, rebuilder, only)
+        rebuilt = await _all(ledger, rebuilder, scope)
         if dry_run or not rebuilt.repaired:
             return rebuilt, 0, None
         return rebuilt, *await publish_pending(ledger, settings)
 
 
-async def _all(ledger: Ledger, rebuilder: Rebuilder, only: LearnerKey | None) -> Rebuilt:
+async def _all(ledger: Ledger, rebuilder: Rebuilder, scope: Scope) -> Rebuilt:
     rebuilt = Rebuilt()
     with progress_bar() as bar:
-        total = 1 if only is not None else await ledger.count()
-        task = bar.add_task("rebuilding", total=total)
-        async for page in rebuilder.rebuild(only):
+        task = bar.add_task("rebuilding", total=await learner_count(ledger, scope))
+        async for page in rebuilder.rebuild(scope=scope):
             rebuilt.learners += page.learners
             rebuilt.repaired += page.repaired
             rebuilt.damaged += page.damaged

@@ -23,7 +23,7 @@ _SUBJECT: Final = "mastery-replay"
 
 
 def run_replay(
-    file: Path, columns: Columns, *, separator: str, tenant: str | None, speed: float | None
+    file: Path, columns: Columns, *, separator: str, tenant: str, speed: float | None
 ) -> None:
     """Publish the responses of a CSV, and process them.
 
@@ -31,7 +31,7 @@ def run_replay(
         file: plain or .gz.
         columns: the names of its columns.
         separator: separates the concepts within a cell.
-        tenant: the tenant of the students; None for the default one.
+        tenant: the tenant of the students.
         speed: multiple of the pace at which the answers were given; None for all at once.
 
     Raises:
@@ -51,7 +51,7 @@ def run_replay(
 
 
 async def _replay(
-    settings: Settings, responses: CsvResponses, tenant: str | None, speed: float | None
+    settings: Settings, responses: CsvResponses, tenant: str, speed: float | None
 ) -> None:
     total = responses.count()
     delegate = Delegate.of_settings(settings, _SUBJECT, datetime.now(UTC), tenant)

@@ -10,12 +10,12 @@ import typer
 
 from workers.app.servers import open_ledger
 from workers.app.worker import parameters_source
-from workers.cli.one_learner import one_learner, require_known
+from workers.cli.one_learner import learner_count, require_known, scope_of
 from workers.cli.progress import progress_bar
 from workers.cli.setting_up import set_up
 from workers.config.settings import Settings
-from workers.estimation.learner import LearnerKey
 from workers.ledger.protocol import Ledger
+from workers.operations.repair.scope import Scope
 from workers.operations.repair.verifying import TOLERANCE, Difference, verify
 
 
@@ -76,17 +76,17 @@ def run_verification(
     """Verify all learners, a sample or one; exit with 1 on any difference.
 
     Args:
-        tenant: the tenant of `student`; None for the default one.
+        tenant: only learners of this tenant; None for all, or for the default one of `student`.
         student: the only student to verify.
         sample: number of learners to draw at random.
         show: print at most this many differences.
         as_json: print JSON.
     """
-    only = one_learner(tenant, student)
-    if only is not None and sample is not None:
-        raise typer.BadParameter("--sample and --student exclude each other")
+    scope = scope_of(tenant, student)
+    if scope.tenant_id is not None and sample is not None:
+        raise typer.BadParameter("--sample draws among all learners: omit --tenant and --student")
     settings = set_up()
-    comparison = asyncio.run(_verify(settings, only, sample))
+    comparison = asyncio.run(_verify(settings, scope, sample))
     if as_json:
         typer.echo(json.dumps(comparison.document(), indent=2, ensure_ascii=False))
     else:
@@ -95,11 +95,11 @@ def run_verification(
         raise typer.Exit(1)
 
 
-async def _verify(settings: Settings, only: LearnerKey | None, sample: int | None) -> Comparison:
+async def _verify(settings: Settings, scope: Scope, sample: int | None) -> Comparison:
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings, stack)
-        await require_known(ledger, only)
-        return await _compared(ledger, settings, only, sample)
+        await require_known(ledger, scope.learner)
+        return await _compared(ledger, settings, scope, sample)
 
 
 async def compare(ledger: Ledger, settings: Settings) -> tuple[int, int, list[Difference]]:
@@ -115,16 +115,16 @@ async def compare(ledger: Ledger, settings: Settings) -> tuple[int, int, list[Di
 async def _compared(
     ledger: Ledger,
     settings: Settings,
-    only: LearnerKey | None = None,
+    scope: Scope | None = None,
     sample: int | None = None,
 ) -> Comparison:
     comparison = Comparison()
-    total = 1 if only is not None else await ledger.count()
+    total = await learner_count(ledger, scope or Scope())
     versions = parameters_source(settings, ledger)
     await versions.refresh()
     with progress_bar() as bar:
-        task = bar.add_task("verifying", total=total if sample is None else min(sample, total))
-        async for page in verify(ledger, versions, only=only, sample=sample):
+        task = bar.add_task("verifying", total=total if sample is None else min(sample, total or 0))
+        async for page in verify(ledger, versions, sample=sample, scope=scope):
             comparison.learners += page.learners
             comparison.responses += page.responses
             comparison.unsealed += page.unsealed

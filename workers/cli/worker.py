@@ -20,7 +20,7 @@ def run_worker(roles: Sequence[str] | None, *, burst: bool) -> None:
 
     Args:
         roles: see `Role`; all roles if None or empty.
-        burst: stop as soon as every stream of the roles is drained.
+        burst: stop as soon as every stream of the roles is drained; without HTTP.
     """
     settings = set_up()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -29,5 +29,6 @@ def run_worker(roles: Sequence[str] | None, *, burst: bool) -> None:
 
 async def _run(settings: Settings, roles: tuple[Role, ...], *, burst: bool) -> None:
     stopped = stop_on_signals()
-    async with running_worker(settings, roles) as (running, _):
+    # A run until drained ends before anybody could ask it anything, and needs no free port.
+    async with running_worker(settings, roles, http=not burst) as (running, _):
         await running.run(burst=burst, stopped=stopped)

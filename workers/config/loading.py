@@ -1,6 +1,6 @@
 """Read the settings from the environment, ``.env`` and ``.env.$ENVIRONMENT``.
 
-Nothing else reads the environment.
+Nothing else reads settings from the environment; `unknown` finds names that are none.
 """
 
 import os
@@ -37,6 +37,11 @@ def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         wrong = [f"a .env file in {base} can't be read ({error}): make it readable UTF-8 text"]
     raise SettingsError("settings are wrong:\n  " + "\n  ".join(wrong))
+
+
+def files_of(directory: Path | None = None) -> tuple[Path, Path]:
+    """Return the ``.env`` files that `load_settings` reads, whether they exist or not."""
+    return _layers(directory or Path.cwd(), None)
 
 
 def environment_name(directory: Path | None = None) -> str:

@@ -110,6 +110,16 @@ class Neo4jGraph(CypherGraph):
         async with self._transaction(self._limits.ping_s) as transaction:
             await _run(transaction, statement("ping"))
 
+    async def version(self) -> str:
+        """Return the server's version, such as ``5.26.0``.
+
+        Raises:
+            GraphUnavailable: the server can't be reached.
+        """
+        with translated():
+            agent = (await self._driver.get_server_info()).agent
+        return agent.rpartition("/")[2]
+
     @override
     async def close(self) -> None:
         with translated(), suppress(TimeoutError):

@@ -64,6 +64,10 @@ class ConceptLedger(Protocol):
         """Read all concepts of a tenant, and the registered ones of these items."""
         ...
 
+    async def items(self, tenant_id: str, after: str = "", limit: int = 500) -> list[Item]:
+        """List a page of the registered items of a tenant, in the order of their ids."""
+        ...
+
     async def import_concepts(self, tenant_id: str, part: ConceptMap) -> int | None:
         """Write concepts and items, in one transaction; others stay as they are.
 

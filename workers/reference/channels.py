@@ -41,6 +41,8 @@ class Channel:
     tag: str
     summary: str
     description: str
+    task: str
+    """What the engine does with the channel, and what the other side does."""
     older: tuple[type[CloudEvent[Any]], ...] = ()
     """Deprecated versions that we still accept."""
 
@@ -74,6 +76,8 @@ CHANNELS: Final[dict[str, Channel]] = {
         description="Publishers add answers in any order and may repeat them: `response_id` makes "
         "each answer count once, and `answered_at` gives the order. An entry that can't be "
         "accepted goes whole to the rejections.",
+        task="The engine records each response once, in the order of `answered_at`. Publish with a "
+        "plain `XADD practice.responses.v1 '*' event '{…}'`.",
         older=(ResponseRecordedV0,),
     ),
     "mastery": Channel(
@@ -86,6 +90,8 @@ CHANNELS: Final[dict[str, Channel]] = {
         description="One event for each concept of an applied response, and one for each other "
         "concept whose current value a late response changed. Read the stream with your own "
         "consumer group and keep the event with the highest `version` per student and concept.",
+        task="The engine publishes in the step that acknowledges the response, exactly once. "
+        "Subscribers read with a group of their own, or with `XREAD` from the last id they stored.",
     ),
     "unlocked": Channel(
         stream=UNLOCKED,
@@ -97,6 +103,8 @@ CHANNELS: Final[dict[str, Channel]] = {
         description="The student has mastered every prerequisite of a concept that they have not "
         "yet mastered. One event per student and concept, ever. Prerequisites come from the "
         "concept map (`mastery concepts import`).",
+        task="The graph role publishes once per student and concept, after the mastery event that "
+        "completed the prerequisites.",
     ),
     "rejections": Channel(
         stream=REJECTED,
@@ -107,6 +115,8 @@ CHANNELS: Final[dict[str, Channel]] = {
         summary="An entry of the responses was refused.",
         description="The whole entry, with the rejection code, a reason that names the remedy, and "
         "its place in the stream. It can be corrected and sent again.",
+        task="The engine publishes a refused entry in the step that acknowledges it. Operators "
+        "look at it, send it again or purge it with `mastery rejected`.",
     ),
     "jobs": Channel(
         stream=JOBS,
@@ -117,12 +127,14 @@ CHANNELS: Final[dict[str, Channel]] = {
         summary="Someone requests a long-running job.",
         description=f"{_JOB_KINDS}, requested by a role listed in `JOB_ROLES`. "
         "`job_id` makes each request count once.",
+        task="A worker of the role `jobs` runs each job once and reports progress on its socket. "
+        "`POST /v1/jobs` adds the same event.",
     ),
 }
 
 
 TAGS: Final = [
-    {"name": "practice", "description": "Answers of students, and the refused ones."},
     {"name": "mastery", "description": "Mastery of students after their answers."},
     {"name": "operation", "description": "Jobs that operators request."},
+    {"name": "practice", "description": "Answers of students, and the refused ones."},
 ]

@@ -162,3 +162,16 @@ async def test_given_tenants_with_maps_when_paged_then_each_comes_once(
 
     assert tenants == sorted(set(tenants))
     assert [name for name in tenants if name.startswith(tenant)] == sorted(wanted)
+
+
+async def test_given_items_when_paged_then_each_of_the_tenant_comes_once(
+    maps: ConceptLedger, tenant: str
+) -> None:
+    items = tuple(Item(f"q{text}", ("a",), text) for text in HOSTILE)
+    await maps.import_concepts(tenant, part(Concept("a", "A", "s"), items=items))
+    await maps.import_concepts(f"{tenant}x", part(Concept("a", "A", "s"), items=items[:1]))
+    expected = sorted(items)
+    first = await maps.items(tenant, limit=3)
+    assert first == expected[:3]
+    assert await maps.items(tenant, first[-1].item_id, limit=3) == expected[3:]
+    assert await maps.items(f"{tenant}y") == []

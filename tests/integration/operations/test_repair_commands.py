@@ -229,11 +229,10 @@ def test_given_rows_without_checksum_then_verify_counts_and_rebuild_seals(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["verify", "--tenant", "default"],
+        ["verify", "--tenant", "default", "--sample", "2"],
         ["verify", "--student", "ann", "--sample", "2"],
         ["verify", "--student", "nobody"],
         ["rebuild", "--student", "nobody"],
-        ["rebuild", "--tenant", "default"],
     ],
 )
 def test_given_a_learner_named_wrongly_then_it_is_refused(desk: Desk, arguments: list[str]) -> None:

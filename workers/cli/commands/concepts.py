@@ -1,4 +1,4 @@
-"""`mastery concepts import`: the concept map of a tenant."""
+"""`mastery concepts import|list|export`: the concept map of a tenant."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,10 @@ from typing import Annotated
 import typer
 
 from workers.cli.choices import DEFAULT_TENANT
-from workers.cli.commands.options import Json
+from workers.cli.commands.options import Json, Output, Tenant
+from workers.cli.output import require_writable
 
 app = typer.Typer(help="Concepts, prerequisites and items.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `import` a subcommand: typer would merge a single command into its group."""
 
 
 @app.command("import")
@@ -21,7 +17,7 @@ def import_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The map as JSON (docs/concepts.md).")
     ],
-    tenant: Annotated[str, typer.Option(help="Tenant of the concepts.")] = DEFAULT_TENANT,
+    tenant: Tenant = DEFAULT_TENANT,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only validate and compare; change nothing.")
     ] = False,
@@ -31,3 +27,20 @@ def import_(
     from workers.cli.concepts import import_map
 
     import_map(file, tenant, dry_run=dry_run, as_json=as_json)
+
+
+@app.command("list")
+def list_(tenant: Tenant = DEFAULT_TENANT, as_json: Json = False) -> None:
+    """List a tenant's concepts with their prerequisites."""
+    from workers.cli.concept_listing import list_concepts
+
+    list_concepts(tenant, as_json=as_json)
+
+
+@app.command()
+def export(tenant: Tenant = DEFAULT_TENANT, output: Output = None) -> None:
+    """Print a tenant's concepts, prerequisites and items as JSON, for `concepts import`."""
+    require_writable(output, "--output")
+    from workers.cli.concept_listing import export as export_map
+
+    export_map(tenant, output)

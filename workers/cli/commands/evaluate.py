@@ -16,6 +16,7 @@ from workers.cli.commands.options import (
     TimeColumn,
     since_option,
 )
+from workers.cli.output import require_writable
 from workers.operations.reconciliation.since import Since
 
 
@@ -43,7 +44,7 @@ def evaluate(
         bool, typer.Option("--live", help="Evaluate the predictions stored in the ledger.")
     ] = False,
     tenant: Annotated[
-        str | None, typer.Option(help="With --live: only learners of this tenant.")
+        str | None, typer.Option(help="With --live: only this tenant; all if not given.")
     ] = None,
     since: Annotated[
         Since | None,
@@ -65,10 +66,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Cross-validate models on a CSV: fit on some learners, predict every answer of the others."""
-    if report is not None and not report.parent.is_dir():
-        raise typer.BadParameter(
-            f"{report.parent} is not a directory: create it or name another", param_hint="--report"
-        )
+    require_writable(report, "--report")
     if live:
         if file is not None or model:
             raise typer.BadParameter(

@@ -1,21 +1,30 @@
-"""`mastery learner export|erase`: the data of one learner."""
+"""`mastery learner show|export|erase`: the data of one learner."""
 
 from typing import Annotated
 
 import typer
 
 from workers.cli.choices import DEFAULT_TENANT
-from workers.cli.commands.options import Json, Output, Yes
+from workers.cli.commands.options import Json, Output, Tenant, Yes
+from workers.cli.output import require_writable
 
-app = typer.Typer(help="Export or erase the data of one learner.", no_args_is_help=True)
+app = typer.Typer(help="Show, export or erase the data of one learner.", no_args_is_help=True)
 
 Student = Annotated[str, typer.Argument(metavar="ID", help="The student.")]
-Tenant = Annotated[str, typer.Option(help="The student's tenant.")]
+
+
+@app.command()
+def show(student: Student, tenant: Tenant = DEFAULT_TENANT, as_json: Json = False) -> None:
+    """Print a learner's current mastery, ability and practice sessions."""
+    from workers.cli.learner_state import show as show_learner
+
+    show_learner(tenant, student, as_json=as_json)
 
 
 @app.command()
 def export(student: Student, tenant: Tenant = DEFAULT_TENANT, output: Output = None) -> None:
     """Print all data of a learner as JSON, without tokens."""
+    require_writable(output, "--output")
     from workers.cli.learner import export as export_learner
 
     export_learner(tenant, student, output)

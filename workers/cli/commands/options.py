@@ -42,10 +42,15 @@ Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")
 ]
-LearnerTenant = Annotated[
-    str | None, typer.Option(help=f"The student's tenant; {DEFAULT_TENANT} if not given.")
+Tenant = Annotated[str, typer.Option(help="The tenant.")]
+OnlyTenant = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant",
+        help=f"Only this tenant; all if not given, or {DEFAULT_TENANT} with --student.",
+    ),
 ]
-LearnerStudent = Annotated[str | None, typer.Option(help="Only this student.")]
+OnlyStudent = Annotated[str | None, typer.Option("--student", help="Only this student.")]
 
 StudentColumn = Annotated[str, typer.Option("--student", help="Column of the student.")]
 ItemColumn = Annotated[str, typer.Option("--item", help="Column of the item.")]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from workers.cli.commands.options import Json, Output
+from workers.cli.output import require_writable
 
 app = typer.Typer(help="List, show, activate, import and export parameters.", no_args_is_help=True)
 
@@ -21,11 +22,17 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def show(version: Version, as_json: Json = False) -> None:
-    """Print a version with the diagnostics of its fit."""
+def show(
+    version: Version,
+    most: Annotated[
+        int, typer.Option("--show", min=1, help="Print at most this many concepts and items.")
+    ] = 50,
+    as_json: Json = False,
+) -> None:
+    """Print a version: the diagnostics of its fit, then a table with guess and slip."""
     from workers.cli.parameters.actions import show as show_version
 
-    show_version(version, as_json=as_json)
+    show_version(version, most=most, as_json=as_json)
 
 
 @app.command()
@@ -58,6 +65,7 @@ def import_(
 @app.command()
 def export(version: Version, output: Output = None) -> None:
     """Print a version as JSON, for import elsewhere."""
+    require_writable(output, "--output")
     from workers.cli.parameters.actions import export as export_version
 
     export_version(version, output)

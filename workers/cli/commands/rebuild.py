@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.commands.options import Json, LearnerStudent, LearnerTenant
+from workers.cli.commands.options import Json, OnlyStudent, OnlyTenant
 
 
 def rebuild(
-    tenant: LearnerTenant = None,
-    student: LearnerStudent = None,
+    tenant: OnlyTenant = None,
+    student: OnlyStudent = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing; fail if anything needs repair.")
     ] = False,

@@ -4,17 +4,13 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.choices import DEFAULT_TENANT
-from workers.cli.commands.options import Json, since_option
+from workers.cli.commands.options import Json, OnlyStudent, OnlyTenant, since_option
 from workers.operations.reconciliation.since import Since
 
 
 def reconcile(
-    tenant: Annotated[str | None, typer.Option(help="Only learners of this tenant.")] = None,
-    student: Annotated[
-        str | None,
-        typer.Option(help=f"Only this student; the tenant is {DEFAULT_TENANT} if not given."),
-    ] = None,
+    tenant: OnlyTenant = None,
+    student: OnlyStudent = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="First publish current values again.")
     ] = False,

@@ -18,8 +18,8 @@ _LIMITING: Final = typer.Option(min=1, help="At most this many.")
 
 Ids = Annotated[list[str] | None, _IDS]
 Code = Annotated[list[RejectionCode] | None, typer.Option(help="Only this code; repeatable.")]
-Tenant = Annotated[str | None, typer.Option(help="The tenant that the event claims.")]
-Student = Annotated[str | None, typer.Option(help="The student that the event claims.")]
+Tenant = Annotated[str | None, typer.Option(help="Only this tenant, as the event claims it.")]
+Student = Annotated[str | None, typer.Option(help="Only this student, as the event claims it.")]
 Since = Annotated[
     datetime | None, time_option("Rejected at this time or later, by the clock of Redis.")
 ]
@@ -44,7 +44,11 @@ def list_(
     cursor: Cursor = None,
     as_json: Json = False,
 ) -> None:
-    """List dead letters, oldest first; print the next page's cursor to standard error."""
+    """List dead letters, oldest first; print the next page's cursor to standard error.
+
+    A table on a terminal; in a pipe one line for each letter, with tabs between id, code, tenant,
+    student, times of rejection and redrive, and reason.
+    """
     from workers.cli.rejected.actions import list_letters
     from workers.cli.rejected.choice import choice_of
 

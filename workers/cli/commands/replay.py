@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from workers.cli.choices import DEFAULT_TENANT
 from workers.cli.commands.options import (
     ConceptColumn,
     CorrectColumn,
@@ -12,6 +13,7 @@ from workers.cli.commands.options import (
     OrderColumn,
     Separator,
     StudentColumn,
+    Tenant,
     TimeColumn,
 )
 
@@ -25,7 +27,7 @@ def replay(
     order: OrderColumn = "order",
     time_column: TimeColumn = None,
     separator: Separator = "~~",
-    tenant: Annotated[str | None, typer.Option(help="Tenant of the students.")] = None,
+    tenant: Tenant = DEFAULT_TENANT,
     speed: Annotated[
         float | None,
         typer.Option(min=0.001, help="Multiple of the original pace; all at once if not given."),

@@ -7,7 +7,7 @@ from uuid import UUID
 import typer
 
 from workers.cli.choices import DEFAULT_TENANT
-from workers.cli.commands.options import Json, time_option
+from workers.cli.commands.options import Json, Tenant, time_option
 
 app = typer.Typer(
     help="Void or rescore recorded responses; the log keeps the original.", no_args_is_help=True
@@ -33,7 +33,6 @@ ResponseId = Annotated[
     str | None,
     typer.Argument(parser=_response_id, metavar="[RESPONSE_ID]", help="One response."),
 ]
-Tenant = Annotated[str, typer.Option(help="The tenant.")]
 Student = Annotated[str | None, typer.Option(help="The student who gave the response.")]
 Item = Annotated[str | None, typer.Option(help="All responses to this item instead.")]
 Since = Annotated[datetime | None, time_option("Only responses answered at this time or later.")]

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.commands.options import LearnerStudent, LearnerTenant
+from workers.cli.commands.options import OnlyStudent, OnlyTenant
 
 
 def verify(
     sample: Annotated[
         int | None, typer.Option(min=1, help="Only this many learners, drawn at random.")
     ] = None,
-    tenant: LearnerTenant = None,
-    student: LearnerStudent = None,
+    tenant: OnlyTenant = None,
+    student: OnlyStudent = None,
     show: Annotated[int, typer.Option(min=1, help="Print at most this many differences.")] = 20,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON with all differences.")

@@ -9,7 +9,11 @@ from workers.cli.choices import Role
 
 def worker(
     burst: Annotated[
-        bool, typer.Option("--burst", help="Exit with 0 once every stream of the roles is drained.")
+        bool,
+        typer.Option(
+            "--burst",
+            help="Without HTTP; exit with 0 once every stream of the roles is drained.",
+        ),
     ] = False,
     role: Annotated[
         list[Role] | None, typer.Option(help="Only this role; repeatable. All roles if not given.")

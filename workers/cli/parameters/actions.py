@@ -41,8 +41,13 @@ def list_versions(*, as_json: bool) -> None:
         typer.echo("\n".join(listing(versions, active)))
 
 
-def show(version: int, *, as_json: bool) -> None:
-    """Print a version with the diagnostics of its fit.
+def show(version: int, *, most: int, as_json: bool) -> None:
+    """Print a version: the diagnostics of its fit, and its parameters as tables.
+
+    Args:
+        version: the version.
+        most: at most this many concepts and this many items; JSON has all of them.
+        as_json: print JSON.
 
     Raises:
         ParametersRefused: the version is missing, or this engine can't read it.
@@ -58,7 +63,7 @@ def show(version: int, *, as_json: bool) -> None:
         document = {**asdict(stored), "active": active == version}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(details(stored, parameters, active=active == version)))
+        typer.echo("\n".join(details(stored, parameters, active=active == version, most=most)))
 
 
 def activate(version: int, reason: str) -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Self
 
-import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from workers.cli.output import write_output
 from workers.common.errors import InputFileError
 from workers.estimation.documents import OlderFormulas, parameters_of
 from workers.ledger.parameters import StoredParameters, stored_document
@@ -66,11 +66,4 @@ class ParametersFile(BaseModel):
         Raises:
             InputFileError: the path is not writable.
         """
-        text = self.model_dump_json(indent=2) + "\n"
-        if path is None:
-            typer.echo(text, nl=False)
-            return
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputFileError(f"{path} can't be written: {error.strerror or error}") from error
+        write_output(self.model_dump_json(indent=2) + "\n", path)

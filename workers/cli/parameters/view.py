@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from workers.cli.parameters.table import tables
 from workers.estimation.parameters import Parameters
 from workers.ledger.parameters import Activation, ParametersVersion, StoredParameters
 from workers.modelling.judging.deciding import Decision
@@ -23,8 +24,17 @@ def listing(versions: Iterable[ParametersVersion], active: Activation) -> list[s
     return lines
 
 
-def details(stored: StoredParameters, parameters: Parameters, *, active: bool) -> list[str]:
-    """Return the content of a version and the diagnostics of its fit."""
+def details(
+    stored: StoredParameters, parameters: Parameters, *, active: bool, most: int
+) -> list[str]:
+    """Return the diagnostics of a version, and its parameters as tables.
+
+    Args:
+        stored: the version as it is stored.
+        parameters: its parameters.
+        active: True if it is the active version.
+        most: at most this many concepts and this many items.
+    """
     scales = ", ".join([*parameters.scales, *(["any other"] if parameters.any_scale else [])])
     return [
         f"version      {stored.version}{', active' if active else ''}",
@@ -36,6 +46,8 @@ def details(stored: StoredParameters, parameters: Parameters, *, active: bool) -
         f"scales       {scales or 'none is calibrated'}",
         *_decision(stored.diagnostics),
         f"diagnostics  {json.dumps(dict(stored.diagnostics), indent=2, ensure_ascii=False)}",
+        "",
+        *tables(parameters, most),
     ]
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import typer
 
 from workers.app.lifecycle import stop_on_signals
-from workers.app.servers import open_servers
-from workers.cli.choices import DEFAULT_TENANT
+from workers.app.servers import Servers, open_servers
+from workers.cli.one_learner import scope_of, unknown_learner
 from workers.cli.progress import progress_bar
 from workers.cli.reconcile.report import Report
 from workers.cli.reconcile.run import Order, Run
 from workers.cli.setting_up import set_up
 from workers.common.errors import MasteryError
 from workers.config.settings import Settings
+from workers.estimation.learner import LearnerKey
 from workers.operations.reconciliation.since import Since
-from workers.operations.repair.scope import Cursor, Phase, Scope
+from workers.operations.repair.scope import Cursor, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,7 @@ class Options:
                 raise typer.BadParameter(
                     "this cursor belongs to a run with --publish: give --publish and --since too"
                 )
-        tenant = self.tenant
-        if self.student is not None and tenant is None:
-            tenant = DEFAULT_TENANT
-        return Order(Scope(tenant, self.student), self.since, cursor, self.dry_run)
+        return Order(scope_of(self.tenant, self.student), self.since, cursor, self.dry_run)
 
 
 def start(options: Options) -> None:
@@ -85,6 +83,22 @@ def start(options: Options) -> None:
 async def _reconcile(settings: Settings, order: Order, report: Report) -> None:
     stopped = stop_on_signals()
     async with open_servers(settings) as servers:
-        with progress_bar() as bar:
+        if order.scope.learner is not None:
+            await _require_known(servers, order.scope.learner)
+        with progress_bar(logged=True) as bar:
             run = Run(servers, settings.stream_shards, order, report, bar)
             await run.until_done(stopped)
+
+
+async def _require_known(servers: Servers, key: LearnerKey) -> None:
+    """Refuse a learner of whom neither the ledger nor the graph has anything.
+
+    Raises:
+        BadParameter: the learner is unknown.
+    """
+    (stored,) = await servers.ledger.stored([key], 0)
+    if stored.version or stored.newest_version:
+        return
+    await servers.graph.prepare()
+    if not await servers.graph.knows(key):
+        raise typer.BadParameter(unknown_learner(key))

@@ -1,22 +1,20 @@
 """List, show, redrive and purge dead letters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import typer
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
 
 from contracts.streams import other_shards
+from workers.cli.plain import plain
+from workers.cli.redis_client import redis_of_workers
 from workers.cli.rejected import view
 from workers.cli.rejected.choice import Choice
 from workers.cli.rejected.run import Tally, run_over
-from workers.common.errors import SettingsError
 from workers.config.loading import load_settings
-from workers.config.settings import Settings
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
 from workers.operations.dead_letters.display import whole
 from workers.operations.dead_letters.outcome import Outcome
@@ -30,7 +28,7 @@ Result = TypeVar("Result")
 
 def list_letters(chosen: Choice, *, as_json: bool) -> None:
     """List dead letters, oldest first."""
-    listing = view.JsonListing() if as_json else view.TableListing()
+    listing = _listing(as_json=as_json)
 
     async def print_page(page: list[DeadLetter]) -> list[Outcome]:
         listing.add(page)
@@ -39,6 +37,12 @@ def list_letters(chosen: Choice, *, as_json: bool) -> None:
     tally = _run(lambda letters, _: run_over(letters, chosen, print_page))
     listing.close()
     _conclude(tally)
+
+
+def _listing(*, as_json: bool) -> view.JsonListing | view.TableListing | view.PlainListing:
+    if as_json:
+        return view.JsonListing()
+    return view.TableListing() if sys.stdout.isatty() else view.PlainListing()
 
 
 def show(ids: Sequence[DeadLetterId], *, as_json: bool) -> None:
@@ -91,7 +95,7 @@ def _run(work: Callable[[DeadLetters, Redis], Coroutine[Any, Any, Result]]) -> R
     settings = load_settings()
 
     async def opened() -> Result:
-        async with _client(settings) as client:
+        async with redis_of_workers(settings, "dead letters") as client:
             old = OldShards(client, other_shards(settings.stream_shards))
             await old.look()
             letters = DeadLetters(
@@ -102,30 +106,12 @@ def _run(work: Callable[[DeadLetters, Redis], Coroutine[Any, Any, Result]]) -> R
     return asyncio.run(opened())
 
 
-@asynccontextmanager
-async def _client(settings: Settings) -> AsyncIterator[Redis]:
-    if settings.redis_url is None:
-        raise SettingsError(
-            "REDIS_URL is unset: an embedded Redis ends with its process and loses its dead "
-            "letters; set REDIS_URL to the Redis of the worker"
-        )
-    client = Redis.from_url(
-        settings.redis_url,
-        socket_timeout=5,
-        socket_connect_timeout=5,
-        # A person waits for the answer; redis-py's default retries for half a minute.
-        retry=Retry(ExponentialBackoff(cap=1, base=0.1), retries=3),
-    )
-    async with client:
-        yield client
-
-
 def _report(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(view.as_json({"dry_run": dry_run, **tally.as_dict()}))
     else:
         for line in tally.lines(dry_run=dry_run):
-            typer.echo(view.plain(line))
+            typer.echo(plain(line))
     _conclude(tally)
 
 

@@ -1,7 +1,7 @@
 """Dead letters on a terminal and as JSON."""
 
 import json
-import unicodedata
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,15 +10,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from workers.cli.plain import plain
 from workers.operations.dead_letters.dead_letter import DeadLetter
 from workers.operations.dead_letters.display import row, whole
 from workers.operations.dead_letters.redaction import REDACTED, shown
 
 _COLUMNS: Final = ("id", "code", "tenant_id", "student_id", "rejected_at", "redriven_at")
-_LONGEST_CELL: Final = 64
+_NARROWEST: Final = {"rejected_at": 10, "redriven_at": 10}
+"""Widths that keep a date in one line."""
+_TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\S*$")
 _LONGEST_TABLE: Final = 500
-_UNSAFE: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-"""Unicode categories that can move the cursor, reverse text or break lines."""
 
 
 def console() -> Console:
@@ -48,10 +49,24 @@ class JsonListing:
         typer.echo("[]" if self._before == "[" else "\n]")
 
 
+class PlainListing:
+    """Print rows as lines of whole values between tabs, for other programs to read."""
+
+    def add(self, letters: Sequence[DeadLetter]) -> None:
+        """Print more rows."""
+        for letter in letters:
+            cells = row(letter)
+            typer.echo("\t".join(plain(cells[name] or "-") for name in (*_COLUMNS, "reason")))
+
+    def close(self) -> None:
+        """Do nothing: no row means no line."""
+
+
 class TableListing:
     """Print rows as tables of limited length."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: Console | None = None) -> None:
+        self._console = shown or console()
         self._rows: list[dict[str, Any]] = []
         self._empty = True
 
@@ -69,18 +84,25 @@ class TableListing:
             typer.echo("no matching dead letters")
 
     def _print(self) -> None:
-        console().print(_table(self._rows))
+        # Uncropped: a table wider than the terminal keeps its last column.
+        self._console.print(_table(self._rows), crop=False)
         self._rows, self._empty = [], False
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     made = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        made.add_column(name.replace("_", " "), no_wrap=True)
-    made.add_column("reason", overflow="fold", min_width=20)
+    longest = max(len(cells["id"]) for cells in rows)
+    shown = [name for name in _COLUMNS if name != "redriven_at" or any(c[name] for c in rows)]
+    for name in shown:
+        # A cut id is of no use to `show` and `redrive`; all else may wrap.
+        least = longest if name == "id" else _NARROWEST.get(name, 8)
+        made.add_column(
+            name.replace("_", " "), no_wrap=name == "id", overflow="fold", min_width=least
+        )
+    made.add_column("reason", overflow="fold", min_width=9)
     for cells in rows:
         reason = Text(plain(cells["reason"] or "not a rejection by this engine"))
-        made.add_row(*(Text(_cell(cells[name])) for name in _COLUMNS), reason)
+        made.add_row(*(Text(_cell(cells[name])) for name in shown), reason)
     return made
 
 
@@ -103,21 +125,6 @@ def detail(letter: DeadLetter) -> str:
     return "\n".join(lines)
 
 
-def plain(text: str, keep: str = "") -> str:
-    """Return a text with its control and format characters as escapes.
-
-    Args:
-        text: any text of a publisher.
-        keep: characters to leave unescaped.
-    """
-    return "".join(
-        character
-        if character in keep or unicodedata.category(character) not in _UNSAFE
-        else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
-
-
 def _cell(value: str | None) -> str:
-    text = plain(value or "-")
-    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+    # A time wraps between date and time of day.
+    return _TIME.sub(r"\1 \2", plain(value or "-"))

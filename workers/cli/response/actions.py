@@ -8,6 +8,7 @@ import typer
 
 from workers.app.servers import open_ledger
 from workers.app.worker import parameters_source
+from workers.cli.one_learner import require_known
 from workers.cli.progress import progress_bar
 from workers.cli.publishing import publish_pending
 from workers.cli.response.report import Report
@@ -29,7 +30,7 @@ def correct(target: Target, verdict: Verdict, *, dry_run: bool, as_json: bool) -
         as_json: print JSON.
 
     Raises:
-        BadParameter: the learner has no such response.
+        BadParameter: the learner is unknown, or has no such response.
     """
     settings = set_up()
     report = asyncio.run(_correct(settings, target, verdict, dry_run=dry_run))
@@ -61,6 +62,7 @@ async def _correct(
         if isinstance(target, ItemSpan):
             await _of_item(ledger, corrector, target, report)
         else:
+            await require_known(ledger, target[0])
             report.done = await corrector.correct([target])
         if not dry_run:
             report.published, report.left = await publish_pending(ledger, settings)

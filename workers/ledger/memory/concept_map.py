@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from typing_extensions import override
 
 from workers.common.errors import Unstorable
-from workers.ledger.concept_map import ConceptLedger, ConceptMap, Name, Registered
+from workers.ledger.concept_map import ConceptLedger, ConceptMap, Item, Name, Registered
 from workers.ledger.memory.tables import MemoryTables
 
 
@@ -24,6 +24,11 @@ class MemoryConceptMap(MemoryTables, ConceptLedger):
                 if item_id in known.items
             },
         )
+
+    @override
+    async def items(self, tenant_id: str, after: str = "", limit: int = 500) -> list[Item]:
+        known = self._map_of(tenant_id).items
+        return [known[item_id] for item_id in sorted(known) if item_id > after][:limit]
 
     @override
     async def import_concepts(self, tenant_id: str, part: ConceptMap) -> int | None:

@@ -37,6 +37,13 @@ class SqlConceptMap(SqlFunctions, ConceptLedger):
             )
 
     @override
+    async def items(self, tenant_id: str, after: str = "", limit: int = 500) -> list[Item]:
+        request = {"tenant": tenant_id, "after": after, "limit": limit}
+        answer = await self._call("mastery_items", request)
+        with as_promised("mastery_items"):
+            return [Item(item_id, tuple(ids), scale) for item_id, ids, scale in answer]
+
+    @override
     async def import_concepts(self, tenant_id: str, part: ConceptMap) -> int | None:
         concepts, items = part.concepts.values(), part.items.values()
         pairs = [(c.concept_id, needed) for c in concepts for needed in c.prerequisites]

@@ -13,7 +13,7 @@ from workers.ledger.sql.documents import encoded
 from workers.ledger.sql.ledger import SqlLedger
 from workers.ledger.sql.sqlstate import ledger_error
 
-_TRANSACTION_POOLER_PORT: Final = 6543
+TRANSACTION_POOLER_PORT: Final = 6543
 """Supabase's transaction pooler, behind which prepared statements do not survive."""
 
 _CONNECT_S: Final = 5.0
@@ -61,7 +61,7 @@ class DirectLedger(SqlLedger):
         # Without the lock two first calls would each open a pool, and one would leak.
         async with self._opening:
             if self._pool is None:
-                pooled = urlsplit(self._dsn).port == _TRANSACTION_POOLER_PORT
+                pooled = urlsplit(self._dsn).port == TRANSACTION_POOLER_PORT
                 self._pool = await asyncpg.create_pool(
                     self._dsn,
                     min_size=0,
@@ -98,6 +98,23 @@ class DirectLedger(SqlLedger):
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
+
+
+async def server_version(dsn: str) -> int:
+    """Return the version of the Postgres at a DSN, such as 150004 for 15.4.
+
+    Raises:
+        LedgerUnavailable: it can't be reached.
+        LedgerRefused: the DSN or the login is wrong.
+    """
+    try:
+        connection = await asyncpg.connect(dsn, timeout=_CONNECT_S, statement_cache_size=0)
+        try:
+            return int(await connection.fetchval("show server_version_num"))
+        finally:
+            await connection.close(timeout=_CONNECT_S)
+    except LIBRARY_ERRORS as error:
+        raise from_asyncpg(error) from error
 
 
 def from_asyncpg(error: Exception) -> MasteryError:

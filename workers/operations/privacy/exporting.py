@@ -30,6 +30,8 @@ class Exporter:
         self._ledger = ledger
         self._graph = graph
         self._streams = streams
+        self.held = False
+        """True once something was exported that is held about a learner."""
 
     async def export(self, key: LearnerKey) -> AsyncIterator[bytes]:
         """Yield the document in pieces: UTF-8, without any token.
@@ -44,12 +46,12 @@ class Exporter:
         yield orjson.dumps(head)[:-1] + b',\n"ledger": {'
         for number, table in enumerate(TABLES):
             yield (b",\n" if number else b"\n") + orjson.dumps(table) + b": ["
-            async for piece in _listed(self._rows(key, table)):
+            async for piece in self._listed(self._rows(key, table)):
                 yield piece
             yield b"]"
         yield b'},\n"graph": ' + orjson.dumps(await self._of_graph(key))
         yield b',\n"dead_letters": ['
-        async for piece in _listed(self._letters()):
+        async for piece in self._listed(self._letters()):
             yield piece
         yield b'],\n"streams": {'
         for number, (name, pages) in enumerate(
@@ -61,11 +63,11 @@ class Exporter:
             )
         ):
             yield (b",\n" if number else b"\n") + orjson.dumps(name) + b": ["
-            async for piece in _listed(_entries(pages)):
+            async for piece in self._listed(_entries(pages)):
                 yield piece
             yield b"]"
         yield b'},\n"job_records": ['
-        async for piece in _listed(self._job_records()):
+        async for piece in self._listed(self._job_records()):
             yield piece
         yield b"]}\n"
 
@@ -77,8 +79,10 @@ class Exporter:
 
     async def _of_graph(self, key: LearnerKey) -> dict[str, Any]:
         (stored,) = await self._graph.learners([key])
+        knows = await self._graph.knows(key)
+        self.held |= knows
         return {
-            "student": await self._graph.knows(key),
+            "student": knows,
             "has_mastery": [relationship._asdict() for relationship in stored.mastery],
             "has_ability": [relationship._asdict() for relationship in stored.abilities],
             "attended": [relationship._asdict() for relationship in stored.attendance],
@@ -88,6 +92,14 @@ class Exporter:
     async def _job_records(self) -> AsyncIterator[Iterable[Any]]:
         async for page in self._streams.job_records():
             yield [record.to_jsonable() for record in page]
+
+    async def _listed(self, pages: AsyncIterable[Iterable[Any]]) -> AsyncIterator[bytes]:
+        before = b"\n"
+        async for page in pages:
+            for document in page:
+                self.held = True
+                yield before + orjson.dumps(document)
+                before = b",\n"
 
     async def _letters(self) -> AsyncIterator[Iterable[Any]]:
         async for page in self._streams.letters():
@@ -113,11 +125,3 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
         **without_tokens(said),
         "event": None if event is None else shown(event),
     }
-
-
-async def _listed(pages: AsyncIterable[Iterable[Any]]) -> AsyncIterator[bytes]:
-    before = b"\n"
-    async for page in pages:
-        for document in page:
-            yield before + orjson.dumps(document)
-            before = b",\n"

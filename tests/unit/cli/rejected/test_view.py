@@ -1,13 +1,17 @@
 """Dead letters as people see them: nothing of an event moves their terminal."""
 
+import io
 import json
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from tests.support.dead_letters import ENTRY, LETTER, PLAIN, holding, letter
 from tests.support.factories import changed, event
-from workers.cli.rejected.view import JsonListing, TableListing, detail, plain
+from workers.cli.plain import plain
+from workers.cli.rejected.view import JsonListing, PlainListing, TableListing, detail
+from workers.operations.dead_letters.dead_letter import DeadLetterId
 from workers.operations.dead_letters.display import row, whole
 
 HOSTILE = "a\x1b[2Jb\u202e\x9b\u2028[red]c"
@@ -76,6 +80,45 @@ def test_given_a_listing_for_people_then_each_letter_has_a_line_or_a_word(
     assert capsys.readouterr().out.count(LETTER) == 501
     listing.close()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("columns", [10, 40, 80, 120, 200])
+def test_given_a_terminal_of_any_width_then_no_id_is_cut(columns: int) -> None:
+    sharded = f"1023:{LETTER}"
+    output = io.StringIO()
+    listing = TableListing(Console(file=output, width=columns, markup=False, highlight=False))
+    listing.add([letter(), replace(letter(), id=DeadLetterId.parse(sharded))])
+    listing.close()
+    first = [line.split(" ")[0] for line in output.getvalue().splitlines()]
+    assert [text for text in first if text] == ["id", LETTER, sharded]
+
+
+def test_given_a_narrow_terminal_then_what_wraps_is_still_whole() -> None:
+    output = io.StringIO()
+    listing = TableListing(Console(file=output, width=80, markup=False, highlight=False))
+    listing.add([letter(reason="one two three")])
+    listing.close()
+    for text in ("conflict", "school-7", "student-", "2026-11-", "three"):
+        assert text in output.getvalue()
+
+
+def test_given_a_pipe_then_each_letter_is_one_plain_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listing = PlainListing()
+    listing.add([replace(letter(reason="a\tb\nc"), redriven_as="1795259999999-3"), letter(b"?")])
+    listing.close()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split("\t") == [
+        LETTER,
+        "conflict",
+        "school-7",
+        "student-42",
+        "2026-11-21T10:00:00.000Z",
+        "2026-11-21T11:19:59.999Z",
+        "a\\tb\\nc",
+    ]
+    assert second.split("\t") == [LETTER, *["-"] * 6]
 
 
 def test_given_a_hostile_event_then_the_terminal_gets_none_of_it(

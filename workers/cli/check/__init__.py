@@ -1,0 +1,1 @@
+"""`mastery check`: settings, servers and keys, one probe each."""
