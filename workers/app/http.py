@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
 from contracts.streams import Shard, shards
+from workers.app.extension import NO_EXTENSION, Extension
 from workers.app.servers import Servers
 from workers.config.settings import Settings
 from workers.metrics.health import Health
@@ -83,6 +84,7 @@ def build_http_side(
     refresh: Refresh,
     bearer: BearerVerifier | None,
     old: Callable[[], Iterable[Shard]],
+    extension: Extension = NO_EXTENSION,
 ) -> HttpSide:
     """Wire the HTTP servers and their applications.
 
@@ -94,6 +96,7 @@ def build_http_side(
         refresh: updates the gauges.
         bearer: verifies tokens; None if no key is configured.
         old: returns the shards of other counts found so far.
+        extension: more routes and middleware of the public server.
     """
     records = JobRecords(servers.redis)
     watch = JobWatch(servers.redis, records)
@@ -127,6 +130,7 @@ def build_http_side(
     inner = inner_routes(registry=registry, document=build_document(), refresh=refresh)
     apart = settings.http_inner_port is not None
     outer_routes = [
+        *extension.routes,
         *health_routes(health),
         *([] if apart else inner),
         *jobs.routes,
@@ -134,7 +138,7 @@ def build_http_side(
     ]
     return HttpSide(
         HttpServer(
-            _guarded(settings, outer_routes, rates),
+            _guarded(settings, outer_routes, rates, extension.middleware),
             settings.http_host,
             settings.http_port,
             trusted_proxies=settings.http_trusted_proxies,
@@ -153,7 +157,12 @@ def build_http_side(
     )
 
 
-def _guarded(settings: Settings, routes: Sequence[BaseRoute], rates: Rates) -> Starlette:
+def _guarded(
+    settings: Settings,
+    routes: Sequence[BaseRoute],
+    rates: Rates,
+    first: Sequence[Middleware],
+) -> Starlette:
     middleware = [
         _concurrency(settings),
         Middleware(
@@ -166,7 +175,7 @@ def _guarded(settings: Settings, routes: Sequence[BaseRoute], rates: Rates) -> S
     if settings.cors_allowed_origins:
         # First, so that pages can read refusals too.
         middleware.insert(0, cors(settings.cors_allowed_origins))
-    return application(routes, middleware)
+    return application(routes, [*first, *middleware])
 
 
 def _concurrency(settings: Settings) -> Middleware:

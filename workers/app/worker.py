@@ -20,6 +20,7 @@ from contracts.streams import (
 )
 from workers.admission.admission import Admission
 from workers.app.consumptions import Consumptions
+from workers.app.extension import NO_EXTENSION, Extension
 from workers.app.http import HttpSide, build_http_side
 from workers.app.identity import Verification, build_verification
 from workers.app.jobs import build_jobs, build_scheduler
@@ -107,7 +108,11 @@ def bounds_of(settings: Settings, of: Sequence[Shard] | None = None) -> tuple[Bo
 
 @asynccontextmanager
 async def running_worker(
-    settings: Settings, roles: Sequence[Role] = ROLES, *, http: bool = True
+    settings: Settings,
+    roles: Sequence[Role] = ROLES,
+    *,
+    http: bool = True,
+    extension: Extension = NO_EXTENSION,
 ) -> AsyncIterator[tuple[Worker, Servers]]:
     """Yield a started worker with its HTTP side; stop all of it at the end.
 
@@ -119,6 +124,7 @@ async def running_worker(
     consumer = settings.consumer_name or name.take()
     try:
         async with open_servers(settings) as servers:
+            await extension.seed(servers)
             metrics = EngineMetrics(
                 package_version(), by_concept=settings.http_inner_port is not None
             )
@@ -127,7 +133,15 @@ async def running_worker(
                 settings, servers, metrics, consumer, roles, verification=verification
             )
             service = (
-                build_service(settings, servers, metrics, worker, roles, verification=verification)
+                build_service(
+                    settings,
+                    servers,
+                    metrics,
+                    worker,
+                    roles,
+                    verification=verification,
+                    extension=extension,
+                )
                 if http
                 else None
             )
@@ -284,6 +298,7 @@ def build_service(
     roles: Sequence[Role],
     *,
     verification: Verification,
+    extension: Extension,
 ) -> HttpSide:
     """Wire the HTTP side of a worker."""
 
@@ -323,4 +338,5 @@ def build_service(
         refresh=SharedRefresh([readiness.refresh, gauges.refresh]).refresh,
         bearer=verification.bearer,
         old=lambda: worker.old_shards,
+        extension=extension,
     )

@@ -1,10 +1,40 @@
 """Exit from a command that Ctrl-C interrupted."""
 
+import os
+import signal
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+_MESSAGE: Final = "mastery: interrupted\n"
+_STATUS: Final = 130
 
 
 def interrupted() -> NoReturn:
     """Print that the command was interrupted, and exit with 130 as shells expect."""
-    print("mastery: interrupted", file=sys.stderr)  # noqa: T201  # the command line's own message
-    sys.exit(130)
+    sys.stderr.write(_MESSAGE)
+    sys.exit(_STATUS)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process at once, while there is nothing to clean up.
+
+    Python drops a KeyboardInterrupt that comes within a callback of its import system, which is
+    likely in an import of some seconds.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # a background job of a shell ignores Ctrl-C
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(_: int, __: object) -> NoReturn:
+    os.write(sys.stderr.fileno(), _MESSAGE.encode())
+    os._exit(_STATUS)

@@ -1,7 +1,7 @@
 """The `mastery` command line: all commands, grouped by family."""
 
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -12,13 +12,15 @@ from workers.cli.commands.asyncapi import asyncapi
 from workers.cli.commands.calibrate import calibrate
 from workers.cli.commands.check import check
 from workers.cli.commands.demo import demo
+from workers.cli.commands.dev import dev
 from workers.cli.commands.evaluate import evaluate
 from workers.cli.commands.rebuild import rebuild
 from workers.cli.commands.reconcile import reconcile
 from workers.cli.commands.replay import replay
+from workers.cli.commands.token import token
 from workers.cli.commands.verify import verify
 from workers.cli.commands.worker import worker
-from workers.cli.interruption import interrupted
+from workers.cli.interruption import ending_at_once, interrupted
 from workers.common.errors import MasteryError
 
 _RUN: Final = "Run the engine"
@@ -41,6 +43,12 @@ class _Group(TyperGroup):
     def _place(self, name: str) -> int:
         panel: str = self.commands[name].rich_help_panel  # type: ignore[attr-defined]
         return _PANELS.index(panel)
+
+    @override
+    def make_context(self, *arguments: Any, **named: Any) -> typer.Context:
+        # As in `invoke`.
+        with ending_at_once():
+            return super().make_context(*arguments, **named)  # type: ignore[return-value]
 
     @override
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
@@ -81,6 +89,7 @@ def _options(
 
 
 app.command(rich_help_panel=_RUN)(demo)
+app.command(rich_help_panel=_RUN)(dev)
 app.command(rich_help_panel=_RUN)(worker)
 app.command(rich_help_panel=_RUN)(replay)
 app.command(rich_help_panel=_SET_UP)(check)
@@ -95,6 +104,7 @@ app.add_typer(learner.app, name="learner", rich_help_panel=_DATA)
 app.command(rich_help_panel=_MODELS)(calibrate)
 app.command(rich_help_panel=_MODELS)(evaluate)
 app.add_typer(parameters.app, name="parameters", rich_help_panel=_MODELS)
+app.command(rich_help_panel=_DEVELOP)(token)
 app.command(rich_help_panel=_DEVELOP)(asyncapi)
 
 

@@ -39,8 +39,18 @@ def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
     raise SettingsError("settings are wrong:\n  " + "\n  ".join(wrong))
 
 
+def environment_name(directory: Path | None = None) -> str:
+    """Read `ENVIRONMENT` alone, unchecked.
+
+    Args:
+        directory: see `load_settings`.
+    """
+    base = directory or Path.cwd()
+    return os.environ.get("ENVIRONMENT") or _environment_of(base / ".env")
+
+
 def _layers(base: Path, environment: str | None) -> tuple[Path, Path]:
-    name = environment or os.environ.get("ENVIRONMENT") or _environment_of(base / ".env")
+    name = environment or environment_name(base)
     return base / ".env", base / f".env.{name}"
 
 
