@@ -14,22 +14,29 @@ from contracts.streams import Shard, shards
 from workers.app.extension import NO_EXTENSION, Extension
 from workers.app.servers import Servers
 from workers.config.settings import Settings
+from workers.metrics.drift.windows import CurveBin
 from workers.metrics.health import Health
+from workers.operations.dead_letters.reading import DeadLetters
+from workers.operations.dead_letters.tally import DeadLetterTally
 from workers.operations.jobs.progress_feed import JobWatch
 from workers.operations.jobs.records import JobRecords
 from workers.reference.asyncapi import build_document
 from workers.web.descriptors import affordable
 from workers.web.guard import BearerVerifier, Guard
-from workers.web.http import Refresh, application, health_routes, inner_routes
+from workers.web.http import application, health_routes, inner_routes
 from workers.web.jobs import Jobs
 from workers.web.limits.concurrency import ConcurrencyMiddleware
 from workers.web.limits.rates import AddressMiddleware, Rates
 from workers.web.limits.sizes import SizeMiddleware
+from workers.web.pages.front import operators_routes, public_routes
+from workers.web.refreshing import Refresh
+from workers.web.rejected import Rejected
 from workers.web.requests import HEADER
 from workers.web.server import HttpServer
 from workers.web.sockets.admission import SocketAdmission
 from workers.web.sockets.mastery import LiveMastery
 from workers.web.sockets.routes import Sockets
+from workers.web.status import Status
 
 _BESIDE_SOCKETS: Final = 1_000
 """Connections of a process besides WebSockets."""
@@ -82,6 +89,7 @@ def build_http_side(
     health: Health,
     registry: CollectorRegistry,
     refresh: Refresh,
+    calibration: Callable[[], Sequence[CurveBin]],
     bearer: BearerVerifier | None,
     old: Callable[[], Iterable[Shard]],
     extension: Extension = NO_EXTENSION,
@@ -94,6 +102,7 @@ def build_http_side(
         health: health of the worker.
         registry: metrics of the worker.
         refresh: updates the gauges.
+        calibration: returns the calibration curve of the newest predictions.
         bearer: verifies tokens; None if no key is configured.
         old: returns the shards of other counts found so far.
         extension: more routes and middleware of the public server.
@@ -129,10 +138,27 @@ def build_http_side(
     )
     inner = inner_routes(registry=registry, document=build_document(), refresh=refresh)
     apart = settings.http_inner_port is not None
+    status = Status(
+        registry=registry,
+        refresh=refresh,
+        health=health,
+        calibration=calibration,
+        dead_letters=DeadLetterTally(
+            servers.redis, [shard.rejected for shard in shards(settings.stream_shards)]
+        ),
+        parameters=servers.ledger,
+    )
+    rejected = Rejected(
+        guard=guard,
+        letters=DeadLetters(servers.redis, settings.stream_shards, settings.jwt_tenant_claim),
+        roles=settings.job_roles,
+    )
     outer_routes = [
         *extension.routes,
         *health_routes(health),
         *([] if apart else inner),
+        *public_routes(status, guard, settings.job_roles, documents=not apart),
+        *rejected.routes,
         *jobs.routes,
         *sockets.routes,
     ]
@@ -145,7 +171,10 @@ def build_http_side(
             max_connections=affordable(settings.sockets_max + _BESIDE_SOCKETS),
         ),
         HttpServer(
-            application([*health_routes(health), *inner], [_concurrency(settings)]),
+            application(
+                [*health_routes(health), *inner, *operators_routes(status), *rejected.routes],
+                [_concurrency(settings)],
+            ),
             settings.http_inner_host,
             settings.http_inner_port,
             max_connections=_BESIDE_SOCKETS,

@@ -336,6 +336,7 @@ def build_service(
         health=health,
         registry=metrics.registry,
         refresh=SharedRefresh([readiness.refresh, gauges.refresh]).refresh,
+        calibration=metrics.calibration,
         bearer=verification.bearer,
         old=lambda: worker.old_shards,
         extension=extension,

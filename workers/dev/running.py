@@ -21,6 +21,7 @@ from workers.dev.redis_server import redis_server
 from workers.dev.routes import DevRoutes
 from workers.dev.seeding import seed
 from workers.dev.settings import own_hosts, own_origins
+from workers.web.pages.practice import practice_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,8 @@ async def running_dev(settings: Settings, key_file: Path) -> AsyncIterator[Runni
     async with redis_server(home) as redis_url, Redis.from_url(redis_url) as client:
         urls = _urls(settings, redis_url)
         about: dict[str, Any] = {**urls.to_jsonable(), "issuer": ISSUER, "audience": AUDIENCE}
-        extension = Extension(
-            DevRoutes(issuer, client, about).routes, [_local_only(settings)], seed
-        )
+        routes = [*practice_routes(), *DevRoutes(issuer, client, about).routes]
+        extension = Extension(routes, [_local_only(settings)], seed)
         own = settings.model_copy(update={"redis_url": redis_url})
         async with running_worker(own, extension=extension) as (worker, _):
             yield Running(worker, urls, issuer)

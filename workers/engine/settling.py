@@ -109,6 +109,7 @@ class Settling:
         last, applied = group.state.learner.last, len(responses)
         self._meter.applied.inc(applied)
         self._meter.predicted(responses, commit.folded.outcomes)
+        self._meter.touched(group.key)
         self._meter.late.inc(sum(last is not None and r.position < last for r in responses))
         self._meter.duplicates.inc(
             sum(settled_entry.refusal is None for settled_entry in settled) - applied

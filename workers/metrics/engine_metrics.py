@@ -8,8 +8,10 @@ from typing import Final, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from contracts.rejections import RejectionCode
-from workers.estimation.learner import Outcome, Response
+from workers.estimation.learner import LearnerKey, Outcome, Response
+from workers.metrics.distinct import DistinctCount
 from workers.metrics.drift.monitor import PredictionMonitor
+from workers.metrics.drift.windows import CurveBin
 from workers.metrics.meter import Stage
 from workers.metrics.prediction_gauges import PredictionGauges, log_drift
 
@@ -88,6 +90,12 @@ class EngineMetrics:
             "Responses streams that this worker reads; 0: it stands by.",
             registry=self.registry,
         )
+        self._learners = DistinctCount()
+        Gauge(
+            "mastery_learners_touched",
+            "Learners with a response that this worker applied since its start, within 1 %.",
+            registry=self.registry,
+        ).set_function(self._learners.count)
         self._version.set(1)
         for code in RejectionCode:
             self._rejected.labels(code.value)
@@ -97,6 +105,14 @@ class EngineMetrics:
     def predicted(self, responses: Sequence[Response], outcomes: Sequence[Outcome]) -> None:
         """Compare predictions of applied responses with their scores."""
         self._watch.observe(responses, outcomes)
+
+    def touched(self, learner: LearnerKey) -> None:
+        """Count a learner, once however often it comes."""
+        self._learners.add(learner)
+
+    def calibration(self) -> list[CurveBin]:
+        """Return the calibration curve of the newest predictions, without empty bins."""
+        return self._watch.curve()
 
     def rejected(self, code: RejectionCode, count: int = 1) -> None:
         """Count entries sent to the rejections."""

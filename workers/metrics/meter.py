@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from contracts.rejections import RejectionCode
-from workers.estimation.learner import Outcome, Response
+from workers.estimation.learner import LearnerKey, Outcome, Response
 
 Stage = Literal["admit", "load", "fold", "commit", "publish"]
 
@@ -38,6 +38,9 @@ class Meter(Protocol):
 
     def predicted(self, responses: Sequence[Response], outcomes: Sequence[Outcome]) -> None:
         """Compare predictions of applied responses with their scores."""
+
+    def touched(self, learner: LearnerKey) -> None:
+        """Count a learner with applied responses, once however often it comes."""
 
     def rejected(self, code: RejectionCode, count: int = 1) -> None:
         """Count rejected entries."""

@@ -1,11 +1,9 @@
 """The HTTP applications, and their routes that need no token."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
-import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.applications import Starlette
@@ -14,11 +12,11 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
-from workers.common.errors import MasteryError
 from workers.metrics.health import Health
 from workers.reference.asyncapi import Document
+from workers.web.compressed import CompressedFiles, FixedText
+from workers.web.refreshing import Refresh, refreshed
 from workers.web.requests import FailureMiddleware, RequestMiddleware, on_http_exception
 
 STATIC: Final = Path(__file__).with_name("static")
@@ -39,13 +37,7 @@ VIEWER_POLICY: Final = "; ".join(
 )
 """Content-Security-Policy of the viewer: only our own files, and nothing inline."""
 
-_REFRESH_TIMEOUT_S: Final = 3.0
-"""Longer than each part has to answer in `Health`, so that one that hangs hides no other."""
 _NO_STORE: Final = {"Cache-Control": "no-store"}
-
-_log = structlog.get_logger(__name__)
-
-Refresh = Callable[[], Awaitable[None]]
 
 
 def application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware] = ()) -> Starlette:
@@ -97,35 +89,27 @@ def inner_routes(
         refresh: updates gauges before ``/metrics`` answers; it may fail.
     """
     page = (STATIC / "docs.html").read_text(encoding="utf-8")
-    as_yaml, as_json = document.to_yaml(), document.to_json()
+    as_yaml = FixedText(document.to_yaml(), "application/yaml")
+    as_json = FixedText(document.to_json(), "application/json")
 
     async def metrics(_: Request) -> Response:
         if refresh is not None:
-            await _refreshed(refresh)
+            await refreshed(refresh)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     async def viewer(_: Request) -> Response:
         return HTMLResponse(page, headers={"Content-Security-Policy": VIEWER_POLICY})
 
-    async def yaml(_: Request) -> Response:
-        return Response(as_yaml, media_type="application/yaml")
+    async def yaml(request: Request) -> Response:
+        return as_yaml.response(request)
 
-    async def json(_: Request) -> Response:
-        return Response(as_json, media_type="application/json")
+    async def json(request: Request) -> Response:
+        return as_json.response(request)
 
     return [
         Route("/metrics", metrics),
         Route("/docs", viewer),
-        Mount("/docs/static", StaticFiles(directory=STATIC)),
+        Mount("/docs/static", CompressedFiles(STATIC)),
         Route("/asyncapi.yaml", yaml),
         Route("/asyncapi.json", json),
     ]
-
-
-async def _refreshed(refresh: Refresh) -> None:
-    try:
-        async with asyncio.timeout(_REFRESH_TIMEOUT_S):
-            await refresh()
-    except (MasteryError, TimeoutError) as error:
-        # The counts of the process itself are still worth showing.
-        _log.warning("gauges of the streams are not up to date", reason=str(error) or "no answer")

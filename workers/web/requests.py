@@ -18,8 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from workers.web.close_codes import Close
 
 HEADER: Final = "X-Request-ID"
-GUARDED: Final = "/v1/"
-"""Paths below it need a token and are rate limited."""
+_GUARDED: Final = ("/v1/", "/status.json")
 
 _VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,128}")
 # Machines ask these every few seconds; at INFO they would hide everything else.
@@ -39,6 +38,14 @@ _CODES: Final = {
 }
 
 _log = structlog.get_logger(__name__)
+
+
+def guarded(scope: Scope) -> bool:
+    """Return True if a request may hold a token: it is rate limited, and its answer not kept."""
+    path: str = scope["path"]
+    return path.startswith(_GUARDED) or (
+        path == "/" and any(name == b"authorization" for name, _ in scope["headers"])
+    )
 
 
 class RequestMiddleware:
@@ -97,7 +104,7 @@ class _Exchange:
             headers[HEADER] = self._request_id
             if kind != "websocket.accept":
                 headers["X-Content-Type-Options"] = "nosniff"
-                if self._scope["path"].startswith(GUARDED):
+                if guarded(self._scope):
                     headers["Cache-Control"] = "no-store"
         elif kind == "websocket.close":
             if not self.outcome["status"]:

@@ -39,6 +39,7 @@ async def _served(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
             health=Health([], version="1.2.3"),
             registry=CollectorRegistry(),
             refresh=refresh,
+            calibration=list,
             bearer=build_verification(chosen, servers.redis, "worker").bearer,
             old=tuple,
         )

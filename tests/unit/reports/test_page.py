@@ -4,13 +4,17 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.resources import files
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from tests.support.pages import EVIL
 from workers.demo.report import render_report
 from workers.reports import page
+from workers.reports.lines import COLOURS, LABELS_WIDTH, PATTERNS, label_ends, line_style
 from workers.reports.page import render_page
 from workers.reports.rows import Rows
 from workers.reports.svg import Plot
@@ -35,8 +39,8 @@ def test_given_markup_in_a_plot_when_drawn_then_all_of_it_is_text() -> None:
 
 
 def test_given_markup_in_tables_and_tiles_when_drawn_then_it_is_text() -> None:
-    rows = Rows([EVIL], [[EVIL, EVIL]])
-    assert macro("table(rows)", rows=rows).count("&lt;script&gt;") == 3
+    rows = Rows([EVIL, EVIL], [[EVIL, EVIL]])
+    assert macro("table(rows)", rows=rows).count("&lt;script&gt;") == 5
     assert macro("tiles([(x, x, x)])", x=EVIL).count("&lt;script&gt;") == 3
 
 
@@ -52,12 +56,32 @@ def test_given_a_missing_variable_when_rendered_then_an_error_is_raised() -> Non
         render_page("demo/report.html.jinja", NOW)
 
 
-def test_given_colours_when_computed_then_only_those_of_no_style_sheet() -> None:
-    hues = page._hues([7, 0, 6, 5, 7])
-    assert hues == {6: 105, 7: 243}
+def test_given_eighteen_lines_then_each_looks_different() -> None:
+    styles = [line_style(number) for number in range(COLOURS * PATTERNS)]
+    assert len(set(styles)) == 18
     style = files("workers.reports").joinpath("page.css").read_text(encoding="utf-8")
-    assert ".m5 {" in style
-    assert ".m6 {" not in style
+    for name in {name for of in styles for name in (*of.line.split(), *of.dot.split())} - {"l0"}:
+        assert f".{name} {{" in style
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_given_lines_that_end_together_then_their_names_stand_apart(ends: list[float]) -> None:
+    plot = Plot("name", "title", "text", 500, 300, (0.0, 1.0), (0.0, 1.0), right=LABELS_WIDTH)
+    names = [f"line {number}" for number in range(len(ends))]
+    styles = {name: line_style(number) for number, name in enumerate(names)}
+    points = {name: [(1.0, end)] for name, end in zip(names, ends, strict=True)}
+
+    label_ends(plot, points, styles)
+
+    places = sorted(float(mark.attributes["y"]) for mark in plot.marks if mark.tag == "text")
+    assert len(places) == len(ends)
+    assert all(after - before > 11.5 for before, after in pairwise(places))
+    assert all(plot.top <= place <= plot.height - plot.bottom + 4 for place in places)
+
+
+def test_given_a_table_when_drawn_then_each_cell_names_its_column() -> None:
+    html = macro("table(rows)", rows=Rows(["name", "one", "two"], [["row", "1", "2"]]))
+    assert '<td data-head="one">1</td><td data-head="two">2</td>' in html
 
 
 def test_given_the_pages_when_imported_then_jinja2_is_not() -> None:

@@ -202,7 +202,7 @@ async def test_given_no_request_id_when_asked_twice_then_each_is_another() -> No
         ("GET", "/docs/static/../http.py", 404, "not_found"),
         ("GET", "/docs/static/%2e%2e/http.py", 404, "not_found"),
         ("GET", "/docs/static/", 404, "not_found"),
-        ("POST", "/docs/static/favicon.svg", 405, "method_not_allowed"),
+        ("POST", "/docs/static/pages/favicon.svg", 405, "method_not_allowed"),
         ("POST", "/health", 405, "method_not_allowed"),
         ("POST", "/docs/try", 404, "not_found"),
         ("GET", "/broken", 500, "internal_server_error"),

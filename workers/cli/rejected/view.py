@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.operations.dead_letters.dead_letter import DeadLetter
-from workers.operations.dead_letters.redaction import REDACTED, shown, without_jwts, without_tokens
+from workers.operations.dead_letters.display import row, whole
+from workers.operations.dead_letters.redaction import REDACTED, shown
 
 _COLUMNS: Final = ("id", "code", "tenant_id", "student_id", "rejected_at", "redriven_at")
 _LONGEST_CELL: Final = 64
@@ -23,36 +24,6 @@ _UNSAFE: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 def console() -> Console:
     """Return a console that never interprets event text as markup."""
     return Console(markup=False, highlight=False, emoji=False)
-
-
-def row(letter: DeadLetter) -> dict[str, Any]:
-    """Return a letter as `list --json` prints it."""
-    data, claimed = letter.data, letter.claimed()
-    return {
-        "id": str(letter.id),
-        "entry_id": letter.text("entry_id"),
-        "stream": letter.text("stream"),
-        "code": letter.code,
-        "status": data.get("status"),
-        "reason": None if (reason := letter.text("reason")) is None else without_jwts(reason),
-        "field": letter.text("field"),
-        "tenant_id": claimed.tenant_id,
-        "student_id": claimed.student_id,
-        "deliveries": data.get("deliveries"),
-        "accepted_at": letter.accepted_at,
-        "rejected_at": letter.text("rejected_at"),
-        "redriven_at": letter.redriven_at,
-        "redriven_as": letter.redriven_as,
-    }
-
-
-def whole(letter: DeadLetter) -> dict[str, Any]:
-    """Return a letter as `show --json` prints it: rejection and event, without the token."""
-    fields = row(letter)
-    known = {*fields, "event", "event_base64"}
-    rest = {name: without_tokens(value) for name, value in letter.data.items() if name not in known}
-    event = None if letter.event is None else shown(letter.event)
-    return {**fields, **rest, "event": event}
 
 
 def as_json(value: Any) -> str:

@@ -9,7 +9,7 @@ from workers.estimation.learner import Outcome, Response
 from workers.metrics.drift.detector import KINDS, DriftDetector, Limits, Misfit
 from workers.metrics.drift.frequent import FrequentNames
 from workers.metrics.drift.histories import LABELS, group_of
-from workers.metrics.drift.windows import Measures, Windows
+from workers.metrics.drift.windows import CurveBin, Measures, Windows
 
 CONCEPTS: Final = 50
 """Number of concepts with a window of their own: the most answered ones."""
@@ -132,6 +132,11 @@ class PredictionMonitor:
                 for kind, of in enumerate(KINDS)
             },
         )
+
+    def curve(self) -> list[CurveBin]:
+        """Return the calibration curve of all observed responses, without its empty bins."""
+        self._flush()
+        return self._windows.curve(_ALL)
 
     def _flush(self) -> None:
         buffer, self._buffer = self._buffer, []

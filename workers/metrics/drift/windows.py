@@ -35,6 +35,17 @@ class Measures(NamedTuple):
     """Over ten equal-width bins."""
 
 
+class CurveBin(NamedTuple):
+    """One bin of a calibration curve, with one answer or more."""
+
+    answers: float
+    """Sum of the weights."""
+    predicted: float
+    """Mean prediction."""
+    observed: float
+    """Mean score."""
+
+
 class Misfits(NamedTuple):
     """Misfit of each window; all of shape (windows,)."""
 
@@ -126,6 +137,14 @@ class Windows:
                 np.abs(happened - predicted).sum(axis=1) / of_curve.sum(axis=1),
             )
         return [Measures(*row) for row in np.stack(columns, axis=1).tolist()]
+
+    def curve(self, window: int) -> list[CurveBin]:
+        """Return the calibration curve of a window, without its empty bins."""
+        return [
+            CurveBin(weight, predicted / weight, observed / weight)
+            for weight, predicted, observed in self._curve[:, window].T.tolist()
+            if weight > 0
+        ]
 
     def misfits(self) -> Misfits:
         """Compute the misfit of each window."""

@@ -65,6 +65,30 @@ class DeadLetters:
             if rows
         }
 
+    async def newest(self, selection: Selection, limit: int) -> list[DeadLetter]:
+        """Return the newest letters of a selection, the newest first, of those that came last.
+
+        Looks at 200 entries at most, shared evenly by the shards: an older letter is not found.
+
+        Args:
+            selection: the filter; its times are not looked at.
+            limit: the most letters to return.
+
+        Raises:
+            RedisUnavailable: Redis is away.
+            StreamRefused: Redis refuses the command.
+        """
+        each = max(1, _PAGE // len(self._shards))
+        found: list[DeadLetter] = []
+        for number, shard in self._shards.items():
+            with redis_errors():
+                rows: Any = await self._client.xrevrange(shard.rejected, count=each)
+            read = (self._read(DeadLetterId(number, text_of(row[0])), row[1]) for row in rows)
+            taken = [letter for letter in read if selection.takes(letter)]
+            found += await self._redriven(shard.rejected, taken)
+        found.sort(key=lambda letter: order(letter.id.entry_id), reverse=True)
+        return found[:limit]
+
     async def ends(self) -> dict[int | None, str]:
         """Return the present end of each stream, beyond which a long run must not go.
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workers.streams.redis_errors import LIBRARY_ERRORS
 from workers.web.limits.customers import customer_of
-from workers.web.requests import GUARDED, error_response
+from workers.web.requests import error_response, guarded
 
 _log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ class AddressMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket."""
-        if scope["type"] in {"http", "websocket"} and scope["path"].startswith(GUARDED):
+        if scope["type"] in {"http", "websocket"} and guarded(scope):
             address = (scope.get("client") or ("unknown",))[0]
             after_s = await self._rates.of_address(address)
             if after_s is not None:

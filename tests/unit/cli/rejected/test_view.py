@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.dead_letters import ENTRY, LETTER, PLAIN, holding, letter
 from tests.support.factories import changed, event
-from workers.cli.rejected.view import JsonListing, TableListing, detail, plain, row, whole
+from workers.cli.rejected.view import JsonListing, TableListing, detail, plain
+from workers.operations.dead_letters.display import row, whole
 
 HOSTILE = "a\x1b[2Jb\u202e\x9b\u2028[red]c"
 

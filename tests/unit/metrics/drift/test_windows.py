@@ -147,3 +147,16 @@ def test_given_nothing_to_add_then_nothing_changes() -> None:
     windows = Windows([10])
     windows.add(np.array([], np.int64), np.array([]), np.array([]))
     assert windows.measures()[0].answers == 0.0
+
+
+def test_given_a_curve_when_its_gaps_are_weighed_then_they_are_the_error() -> None:
+    scores, predictions = drawn(500, 3)
+    windows = Windows([1_000, 1_000])
+    windows.add(np.zeros(500, dtype=np.int64), scores, predictions)
+
+    curve = windows.curve(0)
+
+    total = sum(of.answers for of in curve)
+    gaps = sum(of.answers * abs(of.observed - of.predicted) for of in curve)
+    assert gaps / total == pytest.approx(windows.measures()[0].ece)
+    assert windows.curve(1) == []

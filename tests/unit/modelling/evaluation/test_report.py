@@ -29,7 +29,7 @@ from workers.modelling.calibration.merging import tallies_of
 from workers.modelling.calibration.table import table_of
 from workers.modelling.calibration.tallies import Tallies, Tally
 from workers.modelling.evaluation.histories import by_history
-from workers.modelling.evaluation.page.figures import colour_of, learning_of_all
+from workers.modelling.evaluation.page.figures import learning_of_all, styles_of
 from workers.modelling.evaluation.page.mastery_rows import mastery_cells
 from workers.modelling.evaluation.page.report import render_evaluation
 from workers.modelling.evaluation.page.report_data import Evaluation, best
@@ -87,7 +87,7 @@ def cells(html: str, head: str) -> list[str]:
     """The other cells of the row with this head."""
     row = re.search(rf'<th scope="row">{re.escape(head)}</th>(.*?)</tr>', html)
     assert row is not None, head
-    return [unescape(cell) for cell in re.findall("<td>(.*?)</td>", row.group(1))]
+    return [unescape(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", row.group(1))]
 
 
 @pytest.mark.parametrize("chosen", MODELS)
@@ -157,20 +157,20 @@ def test_given_a_model_then_the_parameters_of_its_concepts_are_drawn(
     assert len(re.findall(r"<desc [^>]*>3 concepts; mean", part)) == len(labels)
 
 
-def test_given_more_models_than_colours_then_each_has_its_own() -> None:
+def test_given_all_models_then_each_has_a_style_and_a_name_at_its_line() -> None:
     told = evaluated("bkt")
     names = [*MODELS, "another", "and one more"]
     html = render_evaluation(evaluation("bkt", predictions=dict.fromkeys(names, told)))
     check_page(html)
-    places = [colour_of(name) for name in names]
-    assert len(set(places)) == len(names)
-    assert places[:6] == list(range(6))
+    styles = styles_of(names)
+    assert len(set(styles.values())) == len(names)
+    assert styles_of(["bkt"])["bkt"] == styles["bkt"]
     style = html.partition("<style>")[2].partition("</style>")[0]
-    for place in places:
-        assert f".m{place} {{ stroke: " in style
-        assert f".d{place} {{ fill: " in style
-    colours = re.findall(r"stroke: (hsl.*?\))\s*;", style)
-    assert len(set(colours)) == len(names) - 6
+    for name, of in styles.items():
+        assert f'class="{of.line}"' in html
+        assert html.count(f">{name}</text>") == 4
+        for part in of.line.split()[1:2] + of.dot.split()[1:3]:
+            assert f".{part} {{" in style
 
 
 def test_given_nothing_fitted_when_rendered_then_it_says_so() -> None:

@@ -13,7 +13,7 @@ from workers.modelling.evaluation.live import LIMITS, Live, Places, drifting
 from workers.modelling.evaluation.live_page.figures import bias_over_time, loss_over_time
 from workers.modelling.evaluation.live_page.measure_rows import fits, measure_rows, points
 from workers.modelling.evaluation.live_page.names import STORED, version_name
-from workers.modelling.evaluation.page.figures import by_length, colour_of
+from workers.modelling.evaluation.page.figures import by_length, styles_of
 from workers.modelling.evaluation.page.mastery_figure import validity_by_share
 from workers.modelling.evaluation.page.mastery_rows import MASTERY_NOTE, mastery_rows
 from workers.reports.figures import calibration_curve
@@ -40,7 +40,6 @@ def render_live(
     return render_page(
         "modelling/evaluation/live_page/report.html.jinja",
         generated_at,
-        colours={name: colour_of(name) for name in (STORED, *versions)},
         alarm=LIMITS.alarm,
         live=live,
         selection=selection,
@@ -50,7 +49,7 @@ def render_live(
         bias=points(whole.bias.mean),
         days=[from_us(int(at)).strftime("%d %b %Y") for at in live.recorded_us[[0, -1]]],
         versions=measure_rows("", {**versions, "all": whole}),
-        version_names=list(versions),
+        version_styles=styles_of(versions),
         mastery=mastery_rows("", [(STORED, live.validity, lowest_of(ceilings))]),
         mastery_note=MASTERY_NOTE,
         warning=ceiling_warning(ceilings),

@@ -1,9 +1,9 @@
 """Figures that compare models."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Final, Literal
-from zlib import crc32
 
 import numpy as np
 
@@ -12,21 +12,24 @@ from workers.modelling.calibration.fitting import MODELS
 from workers.modelling.evaluation.histories import Group
 from workers.modelling.evaluation.protocol import Predictions
 from workers.reports.figures import attempts_drawn, by_attempt
+from workers.reports.lines import LABELS_WIDTH, LineStyle, label_ends, line_style
 from workers.reports.svg import Plot
 from workers.reports.wording import decimal, percent
 
 _SIZE: Final = (520.0, 320.0)
 _WIDE: Final = (1070.0, 340.0)
-_COLOURS: Final = 360
 _MOST_ATTEMPTS: Final = 40
 _FEWEST: Final = 30
 """Answers needed at an attempt number to compare the models on it."""
 
 
-def colour_of(model: str) -> int:
-    """Return the number of a model's colour, which depends on its name only."""
-    names = list(MODELS)
-    return names.index(model) if model in names else len(names) + crc32(model.encode()) % _COLOURS
+def styles_of(names: Iterable[str]) -> dict[str, LineStyle]:
+    """Return the style of each line: that of a model never changes, others follow in order."""
+    models = list(MODELS)
+    others = count(len(models))
+    return {
+        name: line_style(models.index(name) if name in models else next(others)) for name in names
+    }
 
 
 def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> Plot:
@@ -57,6 +60,7 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> Plot:
         (float(first), max(first + 1.0, float(last))),
         (bottom, top),
         left=54,
+        right=LABELS_WIDTH,
     )
     step = max(1, -(-(last - first) // 20))
     plot.grid(
@@ -67,8 +71,14 @@ def learning_of_all(name: str, predictions: Mapping[str, Predictions]) -> Plot:
     )
     xs = [float(k) for k in drawn]
     plot.band(xs, low.tolist(), high.tolist(), "gap")
+    styles = styles_of(lines)
     for model, line in lines.items():
-        plot.curve(xs, line.tolist(), f"model m{colour_of(model)}")
+        plot.curve(xs, line.tolist(), styles[model].line)
+    label_ends(
+        plot,
+        {model: list(zip(xs, line.tolist(), strict=True)) for model, line in lines.items()},
+        styles,
+    )
     for place, (k, mean, of) in enumerate(zip(drawn, observed.tolist(), n.tolist(), strict=True)):
         predicted = ", ".join(f"{model} {percent(line[place])}" for model, line in lines.items())
         hint = f"attempt {k}: {percent(mean)} of {of:,} answers right; predicted: {predicted}"
@@ -114,6 +124,7 @@ def by_length(
         (-0.4, len(columns) - 0.6),
         (low, high),
         left=54,
+        right=LABELS_WIDTH,
         bottom=54,
     )
     plot.grid(
@@ -124,12 +135,13 @@ def by_length(
     )
     for x, group in enumerate(columns):
         plot.text(plot.at_x(x), plot.height - 25, f"{group.answers:,}", "tick middle")
+    styles = styles_of(known)
+    label_ends(plot, {model: [(x, y) for x, y, _ in line] for model, line in known.items()}, styles)
     for model, line in known.items():
-        colour = colour_of(model)
-        plot.curve([x for x, *_ in line], [y for _, y, _ in line], f"model m{colour}")
+        plot.curve([x for x, *_ in line], [y for _, y, _ in line], styles[model].line)
         for x, value, group in line:
             hint = f"{model}, {group.label} earlier answers: {decimal(value)}"
-            plot.dot(x, value, 3.2, f"model-dot d{colour}", hint)
+            plot.dot(x, value, 3.2, styles[model].dot, hint)
     return plot
 
 

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from workers.modelling.evaluation.page.figures import axis_range, colour_of
+from workers.modelling.evaluation.page.figures import axis_range, styles_of
 from workers.modelling.judging.validity import Declared, MasteryTrace, validity
+from workers.reports.lines import LABELS_WIDTH, label_ends
 from workers.reports.svg import Plot
 from workers.reports.wording import decimal, percent
 
@@ -51,6 +52,7 @@ def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> Plot:
         (0.0, 1.0),
         (low, high),
         left=54,
+        right=LABELS_WIDTH,
     )
     plot.grid(
         [(k / 5, percent(k / 5)) for k in range(6)],
@@ -58,18 +60,23 @@ def validity_by_share(name: str, traces: Mapping[str, MasteryTrace]) -> Plot:
         "share of pairs declared mastered",
         "mean score of the next 5 answers",
     )
+    styles = styles_of(lines)
+    label_ends(
+        plot,
+        {model: [(of.share, of.right_after) for of in line] for model, line in lines.items()},
+        styles,
+    )
     for model, line in lines.items():
-        colour = colour_of(model)
         # Ties can declare the same pairs at several shares.
         distinct = line[:1] + [b for a, b in pairwise(line) if b.share > a.share]
         plot.curve(
             [point.share for point in distinct],
             [point.right_after for point in distinct],
-            f"model m{colour}",
+            styles[model].line,
         )
         for point in dots[model]:
             hint = f"{model} at .95: {percent(point.share)} declared, {decimal(point.right_after)}"
-            plot.dot(point.share, point.right_after, 4.0, f"model-dot d{colour}", hint)
+            plot.dot(point.share, point.right_after, 4.0, styles[model].dot, hint)
     return plot
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from workers.modelling.calibration.ceilings import lowest_of
 from workers.modelling.calibration.degenerate import degenerate
 from workers.modelling.evaluation.histories import by_history
-from workers.modelling.evaluation.page.figures import by_length, colour_of, learning_of_all
+from workers.modelling.evaluation.page.figures import by_length, learning_of_all, styles_of
 from workers.modelling.evaluation.page.mastery_figure import validity_by_share
 from workers.modelling.evaluation.page.mastery_rows import MASTERY_NOTE, mastery_rows
 from workers.modelling.evaluation.page.parameter_figures import (
@@ -35,7 +35,7 @@ def render_evaluation(data: Evaluation) -> str:
     return render_page(
         "modelling/evaluation/page/report.html.jinja",
         data.generated_at,
-        colours={model: colour_of(model) for model in predictions},
+        styles=styles_of(predictions),
         data=data,
         folds=FOLDS,
         measures=measures,

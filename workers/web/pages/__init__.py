@@ -1,0 +1,1 @@
+"""Pages for people: the front page, the operators' status and the practice page."""

@@ -1,0 +1,20 @@
+"""The practice page of `mastery dev`."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from workers.web.pages.rendering import page
+
+
+def practice_routes() -> list[BaseRoute]:
+    """Return the route of the practice page at ``/``; put it before that of the front page.
+
+    The page calls the routes below ``/dev`` and the live socket, and loads the files below
+    ``/static`` that every public listener serves.
+    """
+
+    async def practice(_: Request) -> Response:
+        return page("practice.html.jinja")
+
+    return [Route("/", practice)]
