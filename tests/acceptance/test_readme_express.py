@@ -47,7 +47,9 @@ async def test_given_the_readme_when_followed_then_mastery_moves(
     (block,) = code_blocks(_ROOT / "README.md", "sh", heading=_SECTION)
     commands = block.splitlines()
     assert len(commands) + len(_CLONING) <= _MOST_COMMANDS
-    page = re.search(r"Open <(http://127\.0\.0\.1:3000/)>", (_ROOT / "README.md").read_text("utf-8"))
+    page = re.search(
+        r"Open <(http://127\.0\.0\.1:3000/)>", (_ROOT / "README.md").read_text("utf-8")
+    )
     assert page is not None
     http_port, port = free_port(), free_port()
     # Only the ports are not the README's, and packages of earlier runs are not fetched again.
@@ -67,10 +69,12 @@ async def test_given_the_readme_when_followed_then_mastery_moves(
         for number, command in enumerate(commands):
             if _LEAVE_IT in command:
                 logs.append(tmp_path / f"{number}.log")
-                left_running.enter_context(running(command, clone, environment, logs[-1]))
+                left_running.enter_context(
+                    running(["bash", "-c", command], clone, environment, logs[-1])
+                )
                 continue
             subprocess.run(
-                command, shell=True, cwd=clone, env=environment, check=True, timeout=_WITHIN_S
+                ["bash", "-c", command], cwd=clone, env=environment, check=True, timeout=_WITHIN_S
             )
         while "is ready at" not in logs[-1].read_text():
             assert time.monotonic() - began < _WITHIN_S, [log.read_text() for log in logs]
