@@ -78,7 +78,7 @@ def test_given_keys_of_an_issuer_then_an_answer_returns_its_mastery(
     assert mastery["mastery"] > mastery["previous_mastery"]
 
 
-async def test_given_an_outbox_when_its_token_expired_then_the_answer_still_counts(
+async def test_given_an_outbox_when_a_token_expired_then_its_answer_counts(
     package: Path, tmp_path: Path, redis_url: str, database_url: str
 ) -> None:
     setting = Setting(redis_url, {"DATABASE_URL": database_url}, database_url)
