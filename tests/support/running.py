@@ -21,12 +21,12 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str] | str, cwd: Path, environment: Mapping[str, str], log: Path
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command in a session of its own; interrupt it at the end, as Ctrl-C does.
 
     Args:
-        command: its words, or a line for the shell.
+        command: its words.
         cwd: its directory.
         environment: its whole environment.
         log: the file for what it prints.
@@ -34,7 +34,6 @@ def running(
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            shell=isinstance(command, str),
             cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
