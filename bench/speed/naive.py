@@ -107,7 +107,8 @@ async def _process(supabase: Any, driver: Any, redis: Redis, event: bytes) -> No
     await supabase.table("student_responses").insert(row).execute()
     await supabase.table("concept_mastery").upsert(rows).execute()
     await driver.execute_query(_CYPHER, student=student, tenant=tenant, rows=rows)
-    await redis.xadd(MASTERY, {"event": json.dumps({"data": rows})})
+    changed = {"data": {"response_id": response["response_id"], "rows": rows}}
+    await redis.xadd(MASTERY, {"event": json.dumps(changed)})
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench.speed.latency import LOADS
 from bench.speed.turns import Measured
 
 _PROCESSES = ("worker", "Postgres", "Redis", "PostgREST", "gateway", "Neo4j")
+_LATENCIES = ("", *(f" at {share:.0%}" for share in LOADS))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -20,7 +22,8 @@ def table(results: Sequence[Measured]) -> str:
     names = [p for p in _PROCESSES if any(p in result.used_s for result in results)]
     lone = any(result.lone_ms for result in results)
     heads = ["contender", "entries", "rate /s", "of first", *(f"{name} µs" for name in names)]
-    heads += ["all µs", "all of first", "MiB", *(["p50 ms", "p99 ms"] if lone else [])]
+    heads += ["all µs", "all of first", "MiB"]
+    heads += [f"p{p} ms{when}" for when in _LATENCIES for p in (50, 99)] if lone else []
     lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     first = results[0]
     for result in results:
@@ -31,8 +34,8 @@ def table(results: Sequence[Measured]) -> str:
         cells += [f"{used.get(name, 0.0):,.0f}" for name in names]
         cells += [f"{total:,.0f}", f"{total / of_first:.2f}", f"{result.memory_mb:.0f}"]
         if lone:
-            some = result.lone_ms
-            cells += [f"{percentile(some, p):.1f}" if some else "" for p in (50, 99)]
+            for some in (result.lone_ms, *(result.loaded_ms.get(share, []) for share in LOADS)):
+                cells += [f"{percentile(some, p):.1f}" if some else "" for p in (50, 99)]
         lines.append(_line(cells))
     return "\n".join(lines)
 

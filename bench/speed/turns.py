@@ -10,6 +10,7 @@ from typing import Final
 
 from bench.processor_time import since
 from bench.speed.cases import Contender, Kind
+from bench.speed.latency import LOADS, loaded_ms
 from bench.speed.servers import Servers, servers
 from bench.speed.sides import Side, Sizes, side
 
@@ -29,6 +30,7 @@ class Measured:
         used_of_each_s: the same of each of its own processes.
         memory_mb: resident memory of its own processes after the last turn.
         lone_ms: times from XADD to the event, one event at a time.
+        loaded_ms: the same under load, by the share of its own rate.
     """
 
     contender: Contender
@@ -38,6 +40,7 @@ class Measured:
     used_of_each_s: list[float] = field(default_factory=list)
     memory_mb: float = 0.0
     lone_ms: list[float] = field(default_factory=list)
+    loaded_ms: dict[float, list[float]] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -80,19 +83,24 @@ async def measure(
             for running, result in lonely:
                 result.lone_ms.append(await running.lone_ms())
                 await asyncio.sleep(_PAUSE_S)
+        for running, result in lonely if lone else ():
+            for share in LOADS:
+                tell(f"latency of {running.contender.label} at {share:.0%} of its rate")
+                result.loaded_ms[share] = await loaded_ms(running, share * result.rate)
     return results
 
 
 async def _turn(running: Side, shared: Servers, result: Measured) -> None:
     """Publish the next chunks, each when the one before it is drained, and measure."""
     chunks = [running.entries() for _ in range(running.contender.repeats)]
+    packed = [await running.packed(entries) for entries in chunks]
     await running.swap_sequence()
     ledger = running.sizes.ledger
     others = shared.used_s(running.contender, ledger)
     own, backends = await running.used_s()
     began = time.perf_counter()
-    for entries in chunks:
-        await running.drained(await running.publish(entries))
+    for commands in packed:
+        await running.drained(await running.send(commands))
     result.seconds.append(time.perf_counter() - began)
     own_after, backends_after = await running.used_s()
     result.entries.append(sum(map(len, chunks)))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 import jwt
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped]  # has no types of its own
 import pytest
 from redis import Redis
 from websockets.asyncio.client import connect

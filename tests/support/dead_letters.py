@@ -9,8 +9,9 @@ from redis.asyncio import Redis
 
 from contracts.rejections import RejectionCode
 from contracts.streams import REJECTED, RESPONSES, Shard, shards
-from tests.support.factories import event_json
+from tests.support.factories import event, event_json
 from workers.common.errors import Refused
+from workers.common.text import text_of
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
 from workers.operations.dead_letters.reading import DeadLetters, redriven_key
 from workers.operations.dead_letters.selection import Selection
@@ -20,6 +21,7 @@ from workers.streams.redriven import accepted_key
 
 ENTRY: Final = "1795253400123-0"
 LETTER: Final = "1795253500000-2"
+TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzdHVkZW50LTQyIn0.c2lnbmF0dXJl"
 PLAIN: Final[Shard] = shards(0)[0]
 REDRIVEN: Final = redriven_key(REJECTED)
 ACCEPTED: Final = accepted_key(RESPONSES)
@@ -59,6 +61,14 @@ async def reject(redis: Redis, count: int, stream: str = REJECTED, **changes: An
             fields = {b"event": event_json(number=number)}
             pipeline.xadd(stream, {"event": rejection(fields, **changes)})
         return [entry_id.decode() for entry_id in await pipeline.execute()]
+
+
+async def add_with_token(redis: Redis, tenant_id: str = "school-7") -> str:
+    """Add a dead letter whose event holds a token; return its id."""
+    whole = event(tenant_id=tenant_id)
+    whole["data"]["token"] = TOKEN
+    text = rejection({b"event": json.dumps(whole).encode()}, reason=f"a reason with {TOKEN}")
+    return text_of(await redis.xadd(REJECTED, {"event": text}))
 
 
 async def all_of(letters: DeadLetters, selection: Selection | None = None) -> list[DeadLetter]:

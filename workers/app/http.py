@@ -63,6 +63,11 @@ class HttpSide:
         """The port of the outer server; known after `start`."""
         return self._outer.port
 
+    @property
+    def inner_port(self) -> int | None:
+        """The port of the operators' server, known after `start`; None if there is none."""
+        return None if self._inner is None else self._inner.port
+
     async def start(self) -> None:
         """Bind and listen; return when requests are answered.
 
@@ -91,7 +96,7 @@ def build_http_side(
     refresh: Refresh,
     calibration: Callable[[], Sequence[CurveBin]],
     bearer: BearerVerifier | None,
-    old: Callable[[], Iterable[Shard]],
+    old: Callable[[], Iterable[Shard]] = tuple,
     extension: Extension = NO_EXTENSION,
 ) -> HttpSide:
     """Wire the HTTP servers and their applications.
@@ -144,13 +149,17 @@ def build_http_side(
         health=health,
         calibration=calibration,
         dead_letters=DeadLetterTally(
-            servers.redis, [shard.rejected for shard in shards(settings.stream_shards)]
+            servers.redis,
+            [shard.rejected for shard in shards(settings.stream_shards)],
+            lambda: [shard.rejected for shard in old()],
         ),
         parameters=servers.ledger,
     )
     rejected = Rejected(
         guard=guard,
-        letters=DeadLetters(servers.redis, settings.stream_shards, settings.jwt_tenant_claim),
+        letters=lambda: DeadLetters(
+            servers.redis, settings.stream_shards, settings.jwt_tenant_claim, old=tuple(old())
+        ),
         roles=settings.job_roles,
     )
     outer_routes = [

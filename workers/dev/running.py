@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -14,7 +13,6 @@ from workers.app.lifecycle import Worker
 from workers.app.worker import running_worker
 from workers.config.settings import Settings
 from workers.dev.issuer import AUDIENCE, ISSUER, Issuer
-from workers.dev.key_file import signing_key
 from workers.dev.local_only import LocalOnlyMiddleware
 from workers.dev.ports import LOOPBACK
 from workers.dev.redis_server import redis_server
@@ -50,18 +48,17 @@ class Running(NamedTuple):
 
 
 @asynccontextmanager
-async def running_dev(settings: Settings, key_file: Path) -> AsyncIterator[Running]:
-    """Start Redis, ledger, graph, issuer, worker and HTTP; stop all of them at the end.
+async def running_dev(settings: Settings, issuer: Issuer) -> AsyncIterator[Running]:
+    """Start Redis, graph, worker and HTTP; stop all of them at the end.
 
     Args:
-        settings: see `development_settings`.
-        key_file: the private key of the issuer; made if it is missing.
+        settings: see `development_settings`; with the URL of the ledger.
+        issuer: signs tokens.
 
     Raises:
-        SettingsError: the key file can't be used, or a port is in use.
-        Fatal: a server does not start.
+        SettingsError: a port is in use, or Redis does not start.
+        Fatal: another server does not start.
     """
-    issuer = Issuer(signing_key(key_file))
     directory = settings.embedded_directory
     home = None if directory is None else directory / "redis"
     async with redis_server(home) as redis_url, Redis.from_url(redis_url) as client:

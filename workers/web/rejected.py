@@ -1,6 +1,6 @@
 """`/v1/rejected`: look at the dead letters of the caller's tenant, without any token."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -24,11 +24,13 @@ class Rejected:
 
     Args:
         guard: identifies callers.
-        letters: reads dead letters.
+        letters: returns a reader of the dead letters of the shards known now.
         roles: the roles that may look.
     """
 
-    def __init__(self, *, guard: Guard, letters: DeadLetters, roles: Collection[str]) -> None:
+    def __init__(
+        self, *, guard: Guard, letters: Callable[[], DeadLetters], roles: Collection[str]
+    ) -> None:
         self._guard = guard
         self._letters = letters
         self._roles = frozenset(roles)
@@ -41,7 +43,7 @@ class Rejected:
     async def _newest(self, request: Request) -> Response:
         tenant_id = await self._tenant_of(request)
         try:
-            letters = await self._letters.newest(Selection(tenant_id=tenant_id), _LISTED)
+            letters = await self._letters().newest(Selection(tenant_id=tenant_id), _LISTED)
         except (Unavailable, StreamRefused):
             raise _away() from None
         return JSONResponse({"rejected": [row(letter) for letter in letters]})
@@ -50,7 +52,7 @@ class Rejected:
         tenant_id = await self._tenant_of(request)
         try:
             letter_id = DeadLetterId.parse(request.path_params["id"])
-            letter = (await self._letters.get([letter_id])).get(letter_id)
+            letter = (await self._letters().get([letter_id])).get(letter_id)
         except ValueError:
             letter = None
         except (Unavailable, StreamRefused):

@@ -41,7 +41,6 @@ async def _served(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
             refresh=refresh,
             calibration=list,
             bearer=build_verification(chosen, servers.redis, "worker").bearer,
-            old=tuple,
         )
         await side.start()
         stack.push_async_callback(side.stop)

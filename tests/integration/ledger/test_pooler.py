@@ -50,6 +50,17 @@ async def test_given_a_pooler_that_knows_no_such_user_then_it_is_refused(
         await ledger.close()
 
 
+async def test_given_a_project_that_the_pooler_does_not_know_then_it_is_refused(
+    database_url: str,
+) -> None:
+    async with pooled(database_url) as (pooler, url):
+        ledger = DirectLedger(url)
+        pooler.sqlstate, pooler.message, pooler.refusals = "XX000", "Tenant or user not found", 1
+        with pytest.raises(LedgerRefused, match=r"postgres\.PROJECT"):
+            await ledger.ping()
+        await ledger.close()
+
+
 @pytest.mark.parametrize("state", ["XX000", "25P02", "0A000"])
 async def test_given_a_passing_state_of_the_server_then_it_is_unavailable(
     database_url: str, state: str

@@ -82,13 +82,21 @@ def test_given_ready_batches_when_written_then_they_are_read_alike() -> None:
 
 def measured(label: str, seconds: list[float]) -> Measured:
     used = {"worker": sum(seconds), "Postgres": 1.0}
-    return Measured(Contender(label), [100] * len(seconds), seconds, used, lone_ms=[1.0, 3.0])
+    return Measured(
+        Contender(label),
+        [100] * len(seconds),
+        seconds,
+        used,
+        lone_ms=[1.0, 3.0],
+        loaded_ms={0.5: [2.0, 6.0]},
+    )
 
 
 def test_given_results_when_shown_then_ratios_are_to_the_first() -> None:
     results = [measured("first", [1.0, 1.0, 4.0]), measured("second", [0.5, 0.5, 0.5])]
-    rows = [line.strip("| ").split(" | ") for line in table(results).splitlines()]
+    rows = [line[2:-2].split(" | ") for line in table(results).splitlines()]
     first, second = (dict(zip(rows[0], row, strict=True)) for row in rows[2:])
     assert (first["entries"], first["rate /s"], second["rate /s"]) == ("300", "100", "200")
     assert (second["worker µs"], second["p50 ms"]) == ("5,000", "2.0")
+    assert (second["p50 ms at 50%"], second["p50 ms at 90%"]) == ("4.0", "")
     assert document(results)[1]["rate"] == 200

@@ -174,7 +174,12 @@ def test_given_a_half_word_when_completed_then_commands_are_offered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments"), [("typer", ["--help"]), ("workers.config.settings", ["check"])]
+    ("module", "arguments"),
+    [
+        ("typer", ["--help"]),
+        ("workers.config.settings", ["check"]),
+        ("workers.dev.starting", ["dev"]),
+    ],
 )
 def test_given_ctrl_c_while_importing_then_it_ends_in_one_line(
     module: str, arguments: list[str]

@@ -32,6 +32,7 @@ async def test_given_a_plain_worker_then_nothing_is_below_dev(inner: int | None)
             health=Health([], version="1.2.3"),
             registry=CollectorRegistry(),
             refresh=refresh,
+            calibration=list,
             bearer=None,
         )
         await side.start()

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 
 from contracts.responses import ResponseRecorded
 from workers.app.lifecycle import Worker
-from workers.cli.dev import text
 from workers.dev.issuer import Issuer
 from workers.dev.running import Running, Urls
+from workers.dev.text import text
 
 URLS = Urls(
     "redis://127.0.0.1:6399", "http://127.0.0.1:8000", "http://127.0.0.1:8000/dev/jwks.json"

@@ -18,6 +18,7 @@ from workers.common.errors import SettingsError
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId
+from workers.operations.dead_letters.display import whole
 from workers.operations.dead_letters.outcome import Outcome
 from workers.operations.dead_letters.purging import Purger
 from workers.operations.dead_letters.reading import DeadLetters
@@ -43,7 +44,7 @@ def list_letters(chosen: Choice, *, as_json: bool) -> None:
 def show(ids: Sequence[DeadLetterId], *, as_json: bool) -> None:
     """Print whole dead letters, without tokens; exit with 1 if one is missing."""
     by_id = _run(lambda letters, _: letters.get(ids))
-    shown = [view.whole(letter) for letter in by_id.values()]
+    shown = [whole(letter) for letter in by_id.values()]
     if as_json:
         typer.echo(view.as_json(shown[0] if len(ids) == 1 and shown else shown))
     else:

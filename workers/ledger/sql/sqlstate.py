@@ -32,6 +32,9 @@ _PASSING: Final = (
 _OF_THE_DATA: Final = ("21", "22", "23", "54")
 """Cardinality, data, integrity and size: the data to store is at fault."""
 
+_UNKNOWN_TENANT: Final = "Tenant or user not found"
+"""What Supabase's pooler says, as XX000 too, of a project or a user that it does not know."""
+
 _POOLER: Final = "set DATABASE_URL to a session pooler, or to a transaction pooler on port 6543"
 
 _REMEDY: Final = {
@@ -55,6 +58,11 @@ def ledger_error(sqlstate: str, message: str) -> MasteryError:
     text = f"{message} (SQLSTATE {sqlstate})"
     if sqlstate == _CANCELLED:
         return LedgerTooSlow(text)
+    if _UNKNOWN_TENANT in message:
+        return LedgerRefused(
+            f"the ledger refuses: {text}; correct host and user in DATABASE_URL: the user of a "
+            "pooler is postgres.PROJECT"
+        )
     if sqlstate.startswith(_PASSING):
         return LedgerUnavailable(text)
     if sqlstate.startswith(_OF_THE_DATA):

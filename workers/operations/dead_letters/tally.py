@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -47,11 +47,18 @@ class DeadLetterTally:
     Args:
         client: a connection to the Redis of the streams.
         streams: the rejected streams of all shards.
+        others: returns the rejected streams of shards of other counts.
     """
 
-    def __init__(self, client: Redis, streams: Sequence[str]) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        streams: Sequence[str],
+        others: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._client = client
         self._streams = {stream: _Counted() for stream in streams}
+        self._others = others
         self._once = asyncio.Lock()
 
     async def count(self) -> Waiting:
@@ -63,6 +70,8 @@ class DeadLetterTally:
         """
         total, budget = 0, _MOST
         async with self._once:
+            for stream in self._others():
+                self._streams.setdefault(stream, _Counted())
             for stream in self._streams:
                 budget -= await self._read(stream, budget)
                 length = await self._length(stream)
