@@ -100,6 +100,7 @@ def test_given_answers_of_the_package_then_a_worker_returns_their_mastery(
         **setting.environment(STREAM_SHARDS=f"{_SHARDS}"),
         WORKER=MASTERY_COMMAND,
         PUBLISHER_REDIS_URL=server.url("express"),
+        FOLLOWER_REDIS_URL=server.url("subscriber"),
         SUBSCRIBER_REDIS_URL=f"redis://reports:secret@127.0.0.1:{server.port}/0",
     )
 

@@ -12,7 +12,7 @@ def asyncapi(
         bool,
         typer.Option(
             "--check",
-            help="Write nothing; fail if a file differs, or a schema is incompatible with the last version.",
+            help="Write nothing; fail on files that differ and incompatible schemas.",
         ),
     ] = False,
     root: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
