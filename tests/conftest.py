@@ -1,13 +1,20 @@
 """Fixtures that lend a real server to one test: its own, empty, and given back afterwards."""
 
 import asyncio
+import functools
 import logging
+import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final
 
+import httpx
 import pytest
 import structlog
 from hypothesis import settings
+
+# numpy reads it at its import, and processes that tests start inherit it: on the small matrices of
+# tests, more threads only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Pytest explains the assertions of helpers too, if it is told so before it imports them.
 pytest.register_assert_rewrite("tests.support")
@@ -80,6 +87,15 @@ def _logs_as_before() -> Iterator[None]:
         structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_once() -> Iterator[None]:
+    """Load the certificates of authorities once: it takes longer than most tests of HTTP."""
+    with pytest.MonkeyPatch.context() as patched:
+        load = functools.cache(httpx.create_ssl_context)
+        patched.setattr("httpx._transports.default.create_ssl_context", load)
+        yield
 
 
 @pytest.fixture(scope="session")

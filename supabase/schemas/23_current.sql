@@ -114,3 +114,39 @@ end $$;
 
 revoke execute on function public.mastery_current(jsonb) from public, anon, authenticated;
 grant execute on function public.mastery_current(jsonb) to service_role;
+
+-- A page of one learner's current values, in the order of their names, in one snapshot.
+--
+-- In:  tenant, student  the learner
+--      limit            the most rows of each kind
+--      concept, scale   the last ones of the page before; absent: from the beginning
+-- Out: concepts   [[concept_id, mastery, attempts, mastered, answered_at, version,
+--                   parameters_version, mastery_low, mastery_high], ...]
+--      abilities  [[scale, theta, standard_error, version, responses, variance, surprise,
+--                   surprise_variance], ...]
+create function public.mastery_values(jsonb) returns json
+language sql stable security invoker set search_path = ''
+as $$
+  select json_build_object(
+    'concepts', (
+      select coalesce(json_agg(json_build_array(
+               m.concept_id, m.mastery, m.attempts, m.mastered, mastery.microseconds(m.answered_at),
+               m.version, m.parameters_version, m.mastery_low, m.mastery_high)), '[]')
+        from (select * from public.concept_mastery c
+               where c.tenant_id = $1 ->> 'tenant' and c.student_id = $1 ->> 'student'
+                 and c.concept_id > coalesce($1 ->> 'concept', '')
+               order by c.concept_id
+               limit ($1 ->> 'limit')::int) as m),
+    'abilities', (
+      select coalesce(json_agg(json_build_array(
+               a.scale, a.theta, a.standard_error, a.version, a.responses, a.variance, a.surprise,
+               a.surprise_variance)), '[]')
+        from (select * from public.student_ability s
+               where s.tenant_id = $1 ->> 'tenant' and s.student_id = $1 ->> 'student'
+                 and s.scale > coalesce($1 ->> 'scale', '')
+               order by s.scale
+               limit ($1 ->> 'limit')::int) as a))
+$$;
+
+revoke execute on function public.mastery_values(jsonb) from public, anon, authenticated;
+grant execute on function public.mastery_values(jsonb) to service_role;

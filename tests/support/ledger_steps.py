@@ -1,8 +1,10 @@
 """Steps of the ledger tests: load, fold and commit, as the recorder does."""
 
+import asyncio
 import json
-from collections.abc import Sequence
-from typing import Any
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from workers.common.rate_limit import RateLimit
 from workers.engine.rate_limiting import counted
@@ -13,9 +15,12 @@ from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
 from workers.ledger.audit import AuditLedger
 from workers.ledger.exchange import Arrival, Commit, Committed, Conflict, Loaded, Recorded, Touched
+from workers.ledger.memory.ledger import MemoryLedger
 from workers.ledger.recording import RecordingLedger
 from workers.ledger.rows import Stored
 from workers.operations.repair.verifying import differences
+
+_Ledger = TypeVar("_Ledger", bound=MemoryLedger)
 
 PARAMETERS = Parameters()
 LIMIT = RateLimit(600, "minute")
@@ -84,6 +89,23 @@ async def record(
     (answer,) = await ledger.commit([commit_])
     assert isinstance(answer, Committed)
     return answer.versions
+
+
+def copier(ledger: _Ledger, logs: Mapping[LearnerKey, Sequence[Response]]) -> Callable[[], _Ledger]:
+    """Record logs in a ledger, and return what makes a copy of it within a few milliseconds."""
+
+    async def record_all() -> None:
+        for key, log in logs.items():
+            await record(ledger, key, log)
+
+    asyncio.run(record_all())
+    text = pickle.dumps(ledger)
+
+    def copied() -> _Ledger:
+        ledger: _Ledger = pickle.loads(text)  # noqa: S301  # our own bytes
+        return ledger
+
+    return copied
 
 
 async def persist(

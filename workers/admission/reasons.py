@@ -12,6 +12,8 @@ from workers.common.errors import Refused
 LONGEST_VALUE: Final = 80
 """Characters of a value that a reason may quote."""
 
+_MOST_NAMES: Final = 20
+"""Missing fields that a reason names."""
 _LONGEST_INTEGER: Final = 256
 """Bits of an integer that a reason may quote."""
 _ABOUT_NAMES: Final = {
@@ -71,26 +73,36 @@ def refusal_of(failure: ValidationError) -> Refused:
     about_form = [finding for finding in wrong if not finding.about_identity]
     first = (about_form or wrong)[0]
     code = RejectionCode.INVALID if about_form else RejectionCode.UNAUTHENTICATED
-    return Refused(code, _sentence(first, EVENT) + _more(wrong), first.path or EVENT_FIELD)
+    return Refused(code, _whole_sentence(first, wrong, EVENT), first.path or EVENT_FIELD)
 
 
 def reason_of(failure: ValidationError, *, below: str = "") -> str:
-    """Return a sentence about the first thing wrong with a request.
+    """Return a sentence about the first thing wrong with a request, or about all that is missing.
 
     Args:
         failure: what pydantic found.
         below: the path of what was validated; empty for the whole body.
     """
     wrong = _wrong_in(failure, below)
-    return _sentence(wrong[0], BODY) + _more(wrong)
+    return _whole_sentence(wrong[0], wrong, BODY)
 
 
 def _wrong_in(failure: ValidationError, below: str = "") -> list[Wrong]:
     return [Wrong(_path(below, error), error) for error in failure.errors(include_url=False)]
 
 
-def _more(wrong: list[Wrong]) -> str:
-    return f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+def _whole_sentence(first: Wrong, wrong: list[Wrong], whole: Whole) -> str:
+    """Say what is wrong first, or all that is missing, and how much more is wrong."""
+    missing = [
+        finding.path[:LONGEST_VALUE] for finding in wrong if finding.error["type"] == "missing"
+    ]
+    if first.error["type"] == "missing" and len(missing) > 1:
+        # Publishers would otherwise learn of one field with each try.
+        sentence = f"{', '.join(missing[:-1])} and {missing[-1]} are missing: add them"
+        others = len(wrong) - len(missing)
+    else:
+        sentence, others = _sentence(first, whole), len(wrong) - 1
+    return f"{sentence} (and {others} more)" if others else sentence
 
 
 def _path(below: str, error: ErrorDetails) -> str:

@@ -28,6 +28,8 @@ from workers.web.jobs import Jobs
 from workers.web.limits.concurrency import ConcurrencyMiddleware
 from workers.web.limits.rates import AddressMiddleware, Rates
 from workers.web.limits.sizes import SizeMiddleware
+from workers.web.mastery import StudentMastery
+from workers.web.openapi import openapi_routes
 from workers.web.pages.front import operators_routes, public_routes
 from workers.web.refreshing import Refresh
 from workers.web.rejected import Rejected
@@ -141,6 +143,13 @@ def build_http_side(
         delegate_roles=settings.jwt_delegate_roles,
         job_roles=settings.job_roles,
     )
+    mastery = StudentMastery(
+        guard=guard,
+        ledger=servers.ledger,
+        client=servers.redis,
+        shard_count=settings.stream_shards,
+        delegate_roles=settings.jwt_delegate_roles,
+    )
     inner = inner_routes(registry=registry, document=build_document(), refresh=refresh)
     apart = settings.http_inner_port is not None
     status = Status(
@@ -169,6 +178,8 @@ def build_http_side(
         *public_routes(status, guard, settings.job_roles, documents=not apart),
         *rejected.routes,
         *jobs.routes,
+        *mastery.routes,
+        *openapi_routes(),
         *sockets.routes,
     ]
     return HttpSide(

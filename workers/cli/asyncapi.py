@@ -10,8 +10,10 @@ from workers.reference.asyncapi import build_document, event_schema
 from workers.reference.channels import CHANNELS, EVENT_TYPES
 from workers.reference.pages import commands_page, events_page, jobs_page, settings_page
 from workers.reference.typescript.module import Stream, module
+from workers.web.openapi import openapi_text
 
 DOCUMENT: Final = "asyncapi.yaml"
+OPENAPI: Final = "openapi.json"
 SCHEMAS: Final = "contracts/schemas"
 TYPES: Final = "contracts/typescript/src/events.ts"
 REFERENCE: Final = "docs/reference"
@@ -23,7 +25,7 @@ def generated(command: Any) -> dict[str, str]:
     Args:
         command: the root command of `mastery`, for `docs/reference/commands.md`.
     """
-    files = {DOCUMENT: build_document().to_yaml()}
+    files = {DOCUMENT: build_document().to_yaml(), OPENAPI: openapi_text()}
     schemas = {event_type: event_schema(event) for event, event_type in EVENT_TYPES.items()}
     for event_type, schema in schemas.items():
         text = json.dumps(schema, indent=2, ensure_ascii=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from workers.estimation.learner import LearnerKey
 from workers.ledger.exchange import Recorded
@@ -61,8 +61,69 @@ class Current:
     responses: list[Recorded] = field(default_factory=list)
 
 
+class ValuesPlace(NamedTuple):
+    """The last values of a page; empty ids stand before all others."""
+
+    concept_id: str = ""
+    scale: str = ""
+
+
+BEGINNING: Final = ValuesPlace()
+
+
+class ValuesPage(NamedTuple):
+    """Some of a learner's current values, in one snapshot.
+
+    Attributes:
+        concepts: concepts in the order of their ids.
+        abilities: scales in the order of their names.
+        last: place of the page after this one; None if nothing follows.
+    """
+
+    concepts: list[CurrentConcept]
+    abilities: list[CurrentAbility]
+    last: ValuesPlace | None
+
+    @classmethod
+    def of(
+        cls,
+        concepts: list[CurrentConcept],
+        abilities: list[CurrentAbility],
+        after: ValuesPlace,
+        limit: int,
+    ) -> "ValuesPage":
+        """Make a page of at most `limit` values of each kind.
+
+        Args:
+            concepts: the concepts after the place, one more than `limit` if there are more.
+            abilities: the abilities after it, alike.
+            after: the place of the page.
+            limit: the most values of each kind.
+        """
+        if len(concepts) <= limit and len(abilities) <= limit:
+            return cls(concepts, abilities, None)
+        concepts, abilities = concepts[:limit], abilities[:limit]
+        last = ValuesPlace(
+            concepts[-1].concept_id if concepts else after.concept_id,
+            abilities[-1].scale if abilities else after.scale,
+        )
+        return cls(concepts, abilities, last)
+
+
 class CurrentLedger(Protocol):
     """Reads the current values of learners."""
+
+    async def values(
+        self, key: LearnerKey, limit: int, after: ValuesPlace = BEGINNING
+    ) -> ValuesPage:
+        """Read a page of a learner's current values; empty if there are none.
+
+        Args:
+            key: the learner.
+            limit: the most concepts, and the most abilities, 1 or more.
+            after: `last` of the page before.
+        """
+        ...
 
     async def learners(self, after: LearnerKey | None = None, limit: int = 500) -> list[LearnerKey]:
         """List a page of all learners, by their keys."""

@@ -5,7 +5,7 @@ public streams, and adds from `CHANNELS` what FastStream can't know.
 """
 
 import json
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 import yaml
@@ -112,8 +112,9 @@ class DescribedAsyncAPI(AsyncAPI):
         return Document(_complete(super().to_specification().to_jsonable()))
 
 
+@cache
 def build_document() -> Document:
-    """Build the AsyncAPI document of the engine."""
+    """Build the AsyncAPI document of the engine, once for each process."""
     return build_specification().to_specification()
 
 

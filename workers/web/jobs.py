@@ -1,12 +1,10 @@
 """`/v1/jobs`: ask for jobs, list, show and cancel them."""
 
-import base64
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,11 +21,10 @@ from workers.operations.jobs.kinds.registry import parameters_of
 from workers.operations.jobs.record import JobKey, JobRecord, JobRequest, JobStatus
 from workers.operations.jobs.records import JobRecords
 from workers.web.guard import Caller, Guard
+from workers.web.paging import bad_cursor, cursor_of, limit_of, place_of
 
 SOURCE: Final = "/mastery-engine/http"
 
-_PAGE: Final = 50
-_LARGEST_PAGE: Final = 200
 _AGAIN_S: Final = 60
 _TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
 
@@ -113,13 +110,13 @@ class Jobs:
         )
 
     async def _list(self, request: Request, caller: Caller) -> Response:
-        limit = _limit(request.query_params.get("limit"))
+        limit = limit_of(request.query_params.get("limit"))
         before = _place(request.query_params.get("cursor"))
         records, following = await self._records.page(caller.identity.tenant_id, limit, before)
         return JSONResponse(
             {
                 "jobs": [record.to_jsonable() for record in records],
-                "next_cursor": None if following is None else _cursor(following),
+                "next_cursor": None if following is None else cursor_of(following),
             }
         )
 
@@ -200,26 +197,14 @@ def _event(asked: JobRequest, caller: Caller, request_id: str) -> bytes:
     return event.model_dump_json(exclude_none=True).encode()
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return _PAGE
-    if text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= _LARGEST_PAGE:
-        return int(text)
-    raise _invalid(f"limit is {text[:20]!r}: write a number from 1 to {_LARGEST_PAGE}")
-
-
-def _cursor(place: tuple[int, str]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(place)).decode()
-
-
-def _place(text: str | None) -> tuple[int, str] | None:
-    if text is None:
+def _place(cursor: str | None) -> tuple[int, str] | None:
+    if cursor is None:
         return None
     try:
-        moment_us, job_id = orjson.loads(base64.urlsafe_b64decode(text.encode()))
+        moment_us, job_id = place_of(cursor)
         return int(moment_us), str(job_id)
-    except (ValueError, TypeError):  # base64 and JSON errors are ValueErrors
-        raise _invalid("cursor is not valid: send next_cursor as it was answered") from None
+    except (ValueError, TypeError):
+        raise bad_cursor() from None
 
 
 def _invalid(sentence: str) -> HTTPException:

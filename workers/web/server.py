@@ -18,6 +18,8 @@ _BACKLOG: Final = 128
 _UNSENT_BYTES: Final = 65_536
 """Bytes that the system holds for a client before it sends them: more would hide how it reads."""
 _GRACE_S: Final = 5
+_IDLE_S: Final = 5
+"""Longest time that a connection stays open between two requests, seconds."""
 _PING_S: Final = 20.0
 _PONG_S: Final = 20.0
 """A socket that does not answer a ping within this time is closed, seconds."""
@@ -73,6 +75,7 @@ class HttpServer:
                 server_header=False,
                 proxy_headers=bool(trusted_proxies),
                 forwarded_allow_ips=list(trusted_proxies),
+                timeout_keep_alive=_IDLE_S,
                 timeout_graceful_shutdown=_GRACE_S,
             )
         )

@@ -38,7 +38,7 @@ export class GroupConsumer {
   }
 
   /** Makes the group, and the stream, where there is none. */
-  async create(startAt: "0" | "$"): Promise<void> {
+  async create(startAt: string): Promise<void> {
     try {
       await this.connection.call("xgroup", "create", this.stream, this.#group, startAt, "mkstream");
     } catch (error) {

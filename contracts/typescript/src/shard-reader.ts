@@ -11,7 +11,7 @@ const FIRST_PAUSE_MS = 100;
 /** How to read. */
 export interface Reading<Event> {
   type: string;
-  startAt: "0" | "$";
+  startAt: string;
   handle: Handler<Event>;
   onFailure: (failure: Failure<Event>) => Promise<Verdict> | Verdict;
   onDisturbance: (error: unknown, stream: string) => void;
@@ -28,7 +28,7 @@ export class ShardReader<Event> {
   readonly #reading: Reading<Event>;
   readonly #signal: AbortSignal;
   /** Where to begin a group that has yet to be made. */
-  #startAt: "0" | "$" | undefined;
+  #startAt: string | undefined;
   /** After which id to read on among its own entries; undefined when there are none left. */
   #ownAfter: string | undefined = "0";
   #nextClaim = 0;
@@ -80,7 +80,7 @@ export class ShardReader<Event> {
         if (this.#signal.aborted) return;
         if (groupIsGone(error)) {
           // What was read and not acknowledged is forgotten with it: rather twice than never.
-          this.#startAt = "0";
+          this.#startAt = this.#reading.startAt === "$" ? "0" : this.#reading.startAt;
         } else if (!passes(error)) {
           throw error;
         }

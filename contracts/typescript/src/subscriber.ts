@@ -17,6 +17,9 @@ const TYPES = {
 /** A short name of a stream that can be subscribed to. */
 export type Subscribed = keyof typeof TYPES;
 
+/** Where a new group begins. */
+export type StartAt = "0" | "$" | Readonly<Record<string, string>>;
+
 /** What to subscribe to, as whom, and what to do. */
 export interface SubscribeOptions<S extends Subscribed> {
   stream: S;
@@ -27,8 +30,11 @@ export interface SubscribeOptions<S extends Subscribed> {
    * takes up at once what it left. Such as the name of a pod of a StatefulSet.
    */
   consumer: string;
-  /** Where a group begins that is made now: `0` with all that is kept, `$` with what comes. */
-  startAt: "0" | "$";
+  /**
+   * Where a group begins that is made now: `0` with all that is kept, `$` with what comes, or the
+   * `positions` of a snapshot, by stream.
+   */
+  startAt: StartAt;
   /** The engine's `STREAM_SHARDS`; 0 unless set. */
   shards?: number | undefined;
   /** Stops it: the event being handled is handled to its end, the rest is left for later. */
@@ -56,18 +62,19 @@ export interface SubscribeOptions<S extends Subscribed> {
  *
  * @throws Error if Redis refuses what no waiting will change, such as a right that is missing, or
  * `onFailure` throws.
+ * @throws RangeError if `startAt` has positions, but not of each stream.
  */
 export async function subscribe<S extends Subscribed>(
   redis: Redis | Cluster,
   options: SubscribeOptions<S>,
 ): Promise<void> {
   const streams = streamNames(options.stream, checkedShards(options.shards ?? 0));
+  const starts = new Map(streams.map((stream) => [stream, startOf(stream, options.startAt)]));
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   if (signal.aborted) return;
   const reading = {
     type: TYPES[options.stream],
-    startAt: options.startAt,
     handle: options.handle,
     onFailure: options.onFailure ?? logged,
     onDisturbance: options.onDisturbance ?? disturbed,
@@ -79,7 +86,8 @@ export async function subscribe<S extends Subscribed>(
       const { group, consumer } = options;
       const own = new GroupConsumer(dedicated(redis), stream, group, consumer);
       try {
-        await new ShardReader(own, reading, signal).run();
+        const startAt = starts.get(stream) ?? "0";
+        await new ShardReader(own, { ...reading, startAt }, signal).run();
       } catch (error) {
         failed.abort();
         throw error;
@@ -87,6 +95,44 @@ export async function subscribe<S extends Subscribed>(
     }),
   );
   for (const end of ended) if (end.status === "rejected") throw end.reason;
+}
+
+/**
+ * The present ends of the streams, by stream. Read them before a snapshot: what the snapshot lacks
+ * is published after them.
+ *
+ * @param shards - The engine's `STREAM_SHARDS`.
+ */
+export async function positions(
+  redis: Redis | Cluster,
+  stream: Subscribed,
+  shards = 0,
+): Promise<Record<string, string>> {
+  const ends: Record<string, string> = {};
+  for (const name of streamNames(stream, checkedShards(shards))) ends[name] = await end(redis, name);
+  return ends;
+}
+
+async function end(redis: Redis | Cluster, stream: string): Promise<string> {
+  try {
+    const told = (await redis.call("xinfo", "stream", stream)) as unknown;
+    // A client that is set to show maps as RESP3 has them gives an object.
+    if (!Array.isArray(told)) return String((told as Record<string, unknown>)["last-generated-id"]);
+    return String(told[told.indexOf("last-generated-id") + 1]);
+  } catch (error) {
+    if (error instanceof Error && error.message.includes("no such key")) return "0-0";
+    throw error;
+  }
+}
+
+function startOf(stream: string, startAt: StartAt): string {
+  const start = typeof startAt === "string" ? startAt : startAt[stream];
+  if (start === undefined) {
+    throw new RangeError(
+      `startAt lacks ${stream}: give the positions of a snapshot taken under this number of shards`,
+    );
+  }
+  return start;
 }
 
 /** A connection that may block, and waits for a server that is away as long as it takes. */

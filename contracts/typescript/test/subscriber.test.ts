@@ -11,6 +11,7 @@ import {
   STREAMS,
   UnreadableEventError,
   newestOnly,
+  positions,
   subscribe,
   type Failure,
   type MasteryChanged,
@@ -399,4 +400,23 @@ test("what no waiting will change is thrown, and ends all shards", async () => {
   await redis.set(`${STREAMS.mastery}.{1}`, "no stream");
   await assert.rejects(subscribed({ shards: 2 }).ended, /WRONGTYPE/);
   await assert.rejects(subscribed({ shards: -1 }).ended, /STREAM_SHARDS/);
+});
+
+test("a new group begins after the positions of a snapshot, and again if it is destroyed", async () => {
+  assert.deepEqual(await positions(redis, "mastery", 2), {
+    [`${STREAMS.mastery}.{0}`]: "0-0",
+    [`${STREAMS.mastery}.{1}`]: "0-0",
+  });
+  await tell(redis, STREAMS.mastery, [1, 2]);
+  const startAt = await positions(redis, "mastery");
+  await tell(redis, STREAMS.mastery, [3]);
+  const run = subscribed({ startAt });
+  await until("the first", () => run.versions.length === 1);
+  await redis.xgroup("DESTROY", STREAMS.mastery, "reports");
+  await tell(redis, STREAMS.mastery, [4]);
+  await until("the second", () => run.versions.includes(4));
+  await run.stop();
+
+  assert.deepEqual(run.versions, [3, 3, 4]);
+  await assert.rejects(subscribed({ startAt, shards: 2 }).ended, /startAt lacks/);
 });

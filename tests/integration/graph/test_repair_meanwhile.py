@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from tests.support.factories import answer, uuid_of
 from tests.support.school import KEYS, School
 from workers.estimation.learner import LearnerKey, Response
@@ -55,7 +57,7 @@ async def test_given_an_event_a_wrong_version_kept_out_then_it_is_there_at_last(
 
 
 async def test_given_events_between_the_two_readings_then_none_counts_as_wrong(
-    graph: Graph,
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = BusyLedger(None)
     school = School(ledger, graph)
@@ -77,7 +79,7 @@ async def test_given_events_between_the_two_readings_then_none_counts_as_wrong(
         ledger.happens = one_more
         return learners
 
-    graph.learners = then_one_more  # type: ignore[method-assign]  # only of this object
+    monkeypatch.setattr(graph, "learners", then_one_more)
     ledger.happens = one_more
     outcome = await school.reconcile()
 
@@ -88,7 +90,7 @@ async def test_given_events_between_the_two_readings_then_none_counts_as_wrong(
 
 
 async def test_given_a_response_after_the_comparison_then_its_concept_stays(
-    graph: Graph,
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     school = School(MemoryLedger(), graph)
     for key in KEYS[:2]:
@@ -105,7 +107,7 @@ async def test_given_a_response_after_the_comparison_then_its_concept_stays(
             await school.project()
         return await pages(after, limit)
 
-    graph.students = after_a_late_one  # type: ignore[method-assign]  # only of this object
+    monkeypatch.setattr(graph, "students", after_a_late_one)
     outcome = await school.reconcile()
 
     assert not outcome.differences
@@ -113,7 +115,7 @@ async def test_given_a_response_after_the_comparison_then_its_concept_stays(
 
 
 async def test_given_a_concept_practised_during_its_removal_then_it_is_there(
-    graph: Graph,
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = BusyLedger(None)
     school = School(ledger, graph)
@@ -131,7 +133,7 @@ async def test_given_a_concept_practised_during_its_removal_then_it_is_there(
             ledger.happens = practise
         return await asked(keys)
 
-    graph.attendees = then_practise  # type: ignore[method-assign]  # only of this object
+    monkeypatch.setattr(graph, "attendees", then_practise)
     outcome = await school.reconcile()
 
     assert outcome.kinds == ["stray"]

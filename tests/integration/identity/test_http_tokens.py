@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from workers.app.identity import build_verification
 from workers.app.servers import Servers
 from workers.config.settings import Settings
 from workers.graph.embedded import EmbeddedGraph
+from workers.identity.keyring import KeyRing
 from workers.ledger.memory.ledger import MemoryLedger
 from workers.metrics.health import Health
 from workers.streams.embedded_redis import EmbeddedRedis
@@ -61,8 +63,10 @@ def _operator(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("mode", [None, "verify", "trust"])
 async def test_given_an_issuer_in_any_mode_then_only_its_tokens_are_admitted(
-    mode: str | None,
+    mode: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Unknown key ids wait for the next fetch.
+    monkeypatch.setattr("workers.app.identity.KeyRing", partial(KeyRing, spacing_s=0.05))
     own, foreign = SigningKey("own"), SigningKey("own")
     with KeyServer(own) as issuer:
         async with _served(jwt_jwks_url=issuer.url, jwt_mode=mode) as client:

@@ -5,10 +5,18 @@ import time
 
 import pytest
 
+from tests.support.calibrated import LAST_STEP
 from tests.support.factories import answer, learner_log
 from tests.support.ledger_steps import load, record, stored
 from workers.estimation.learner import LearnerKey, Response
-from workers.ledger.current import Current, CurrentAbility, CurrentConcept, CurrentSession
+from workers.ledger.current import (
+    BEGINNING,
+    Current,
+    CurrentAbility,
+    CurrentConcept,
+    CurrentSession,
+    ValuesPage,
+)
 from workers.ledger.protocol import Ledger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -118,3 +126,45 @@ async def test_given_the_same_student_in_two_tenants_then_they_stay_apart(
 
     assert [row.concept_id for row in (await current(ledger, first)).concepts] == ["a"]
     assert [row.concept_id for row in (await current(ledger, other)).concepts] == ["b"]
+
+
+async def test_given_values_then_pages_hold_each_once_in_order(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    names = ["a", "B", "é", "z", "学", "😀", "~"]
+    log = [answer(n, concepts=(name,), scale=f"s{n % 3}") for n, name in enumerate(names * 2)]
+    await record(ledger, key, log)
+    whole = await current(ledger, key)
+
+    for limit in (1, 2, 3, 7, 100):
+        after, concepts, abilities = BEGINNING, [], []
+        for _ in range(8):
+            page = await ledger.values(key, limit, after)
+            assert max(len(page.concepts), len(page.abilities)) <= limit
+            concepts += page.concepts
+            abilities += page.abilities
+            if page.last is None:
+                break
+            after = page.last
+        assert page.last is None
+        assert concepts == sorted(whole.concepts)
+        assert abilities == sorted(whole.abilities)
+        assert [row.concept_id for row in concepts] == sorted(names)
+
+
+async def test_given_calibrated_rows_then_values_have_interval_and_fit(
+    ledger: Ledger, key: LearnerKey
+) -> None:
+    await record(ledger, key, learner_log(30), parameters=LAST_STEP)
+    page, whole = await ledger.values(key, 100), await current(ledger, key)
+
+    assert page.concepts == sorted(whole.concepts)
+    assert page.abilities == sorted(whole.abilities)
+    assert any(row.interval is not None for row in page.concepts)
+    assert any(row.person_fit is not None for row in page.abilities)
+
+
+async def test_given_nobody_then_there_are_no_values(ledger: Ledger, tenant: str) -> None:
+    await record(ledger, LearnerKey(tenant, "other"), [answer(1)])
+
+    assert await ledger.values(LearnerKey(tenant, "s"), 5) == ValuesPage([], [], None)

@@ -47,3 +47,18 @@ def test_given_a_wrong_mastery_event_then_it_is_refused_in_the_same_words() -> N
     refusal = refusal_of(_failure(MasteryChanged, b"[]"))
     assert (refusal.code, refusal.field) == (RejectionCode.INVALID, "event")
     assert refusal.reason.startswith("the event is JSON, but not an object")
+
+
+def test_given_several_fields_missing_then_the_reason_names_all_of_them() -> None:
+    class Event(BaseModel):
+        id: str
+        source: str
+        time: str
+        number: int
+
+    failure = _failure(Event, b'{"number": "x"}')
+
+    refusal = refusal_of(failure)
+
+    assert refusal.reason == "id, source and time are missing: add them (and 1 more)"
+    assert refusal.field == "id"

@@ -15,6 +15,7 @@ from tests.support.doubles import (
     key_of,
     record,
 )
+from tests.support.examples import examples
 from workers.common.errors import ParametersRefused
 from workers.common.rate_limit import RateLimit
 from workers.engine.recorder import Recorder
@@ -191,7 +192,7 @@ async def test_given_a_version_that_cant_be_read_when_recorded_then_it_says_why(
     assert (len(stored.responses), stored.parameters_version) == (1, 1)
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(examples(25)))
 async def test_given_workers_and_activations_at_once_then_the_last_version_wins(
     seed: int,
 ) -> None:

@@ -26,6 +26,11 @@ from workers.ledger.exchange import Erasure, Touched
 from workers.streams.batch import RawEntry
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.engine.set_aside._FIRST_PAUSE_S", 0.02)
+
+
 def entry(student: str, number: int, entered: int) -> RawEntry:
     """Make answer `number` of a student, in entry `entered`."""
     return raw(event_json(student, number), entered)

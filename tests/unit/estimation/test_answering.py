@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.factories import answer, calibrated_parameters, item_parameters, scores
 from workers.estimation.ability import Floats, estimates
 from workers.estimation.answering import apply
@@ -90,7 +91,7 @@ def test_given_steps_then_chances_sum_to_1_and_credit_rises_with_ability(
     assert rasch[1] == pytest.approx(1 / (1 + math.exp(0.5)))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(calibrated_parameters(), st.sampled_from([0.0, 1.0, 0.5]), st.integers(1, 60))
 def test_given_a_record_of_one_kind_then_numbers_stay_finite_and_in_range(
     parameters: Parameters, score: float, length: int

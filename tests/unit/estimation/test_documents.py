@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from tests.support.examples import examples
 from tests.support.factories import calibrated_parameters
 from workers.estimation.documents import (
     FORMULAS,
@@ -16,7 +17,7 @@ from workers.estimation.documents import (
 from workers.estimation.parameters import Parameters
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(calibrated_parameters())
 def test_given_any_parameters_written_and_read_then_every_bit_is_the_same(
     parameters: Parameters,

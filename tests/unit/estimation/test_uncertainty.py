@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.factories import answer, calibrated_parameters, logs
 from workers.estimation.answering import apply, unseen
 from workers.estimation.documents import FORMULAS, parameters_of
@@ -104,7 +105,7 @@ def test_given_a_covariance_and_many_replays_then_bits_are_as_one_by_one() -> No
     )
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     calibrated_parameters(),
     logs(max_size=10),

@@ -11,7 +11,7 @@ from workers.common.errors import GraphRefused, GraphUnavailable
 from workers.graph.changes import changes_of
 from workers.graph.neo4j import Limits, Neo4jGraph
 
-_LIMITS = Limits(connect_s=0.4, acquire_s=0.4, transaction_s=0.4, ping_s=0.4)
+_LIMITS = Limits(connect_s=0.1, acquire_s=0.1, transaction_s=0.1, ping_s=0.1)
 _NOTICED_WITHIN_S = 5.0
 
 _Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.examples import THOROUGH
+from tests.support.fits import share_parts
 
 
 @pytest.fixture
@@ -13,3 +14,9 @@ def few_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     if not THOROUGH:
         monkeypatch.setattr("workers.modelling.calibration.combined.fit._MOST_PARTS", 2)
+
+
+@pytest.fixture
+def shared_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit mastery and ability of the same answers once for all recipes."""
+    share_parts(monkeypatch)

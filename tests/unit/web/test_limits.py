@@ -117,7 +117,10 @@ async def test_given_names_with_slashes_when_counted_then_tenants_stay_apart() -
             assert await rates.of_subject(tenant_id, subject) is None
 
 
-async def test_given_redis_away_when_counting_then_the_process_counts_by_itself() -> None:
+async def test_given_redis_away_when_counting_then_the_process_counts_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.web.limits.rates._ANSWER_S", 0.05)
     async with Redis(host="127.0.0.1", port=1) as redis:
         rates = Rates(redis, subject="2/hour", address="2/hour")
         with capture_logs() as logs:

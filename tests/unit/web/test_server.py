@@ -118,6 +118,7 @@ async def test_given_a_head_that_never_ends_then_the_connection_closes_in_time(
     monkeypatch: pytest.MonkeyPatch, before: bytes
 ) -> None:
     monkeypatch.setattr(head_deadline, "HEAD_S", 0.05)
+    monkeypatch.setattr("workers.web.server._IDLE_S", 0.05)
     server = HttpServer(_APP, "127.0.0.1", 0)
     await server.start()
     try:

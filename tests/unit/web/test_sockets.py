@@ -174,6 +174,7 @@ async def test_given_redis_away_when_it_is_back_then_nothing_is_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mastery, "_AWAY_S", 0.01)
+    monkeypatch.setattr(mastery, "_BLOCK_MS", 20)
     async with _served() as served, served.open(_PATH, token()) as socket:
         read, failed = served.redis.xread, asyncio.Event()
 

@@ -13,7 +13,7 @@ def asyncapi(
     ] = False,
     root: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
 ) -> None:
-    """Write asyncapi.yaml, the JSON Schemas, the TypeScript types and docs/reference."""
+    """Write asyncapi.yaml, openapi.json, JSON Schemas, TypeScript types and docs/reference."""
     from workers.cli.asyncapi import drifted, write
 
     command = context.find_root().command

@@ -8,11 +8,14 @@ from typing_extensions import override
 from workers.estimation.learner import LearnerKey
 from workers.estimation.person_fit import person_fit
 from workers.ledger.current import (
+    BEGINNING,
     Current,
     CurrentAbility,
     CurrentConcept,
     CurrentLedger,
     CurrentSession,
+    ValuesPage,
+    ValuesPlace,
 )
 from workers.ledger.exchange import Recorded
 from workers.ledger.memory.accounts import Account, copied
@@ -20,7 +23,19 @@ from workers.ledger.memory.tables import MemoryTables
 
 
 class MemoryCurrent(MemoryTables, CurrentLedger):
-    """Reads current values as `mastery_current` does."""
+    """Reads current values as `mastery_current` and `mastery_values` do."""
+
+    @override
+    async def values(
+        self, key: LearnerKey, limit: int, after: ValuesPlace = BEGINNING
+    ) -> ValuesPage:
+        account = self._accounts.get(key)
+        whole = Current(key) if account is None else _current(key, account)
+        concepts = [row for row in whole.concepts if row.concept_id > after.concept_id]
+        abilities = [row for row in whole.abilities if row.scale > after.scale]
+        concepts.sort(key=lambda row: row.concept_id)
+        abilities.sort(key=lambda row: row.scale)
+        return ValuesPage.of(concepts, abilities, after, limit)
 
     @override
     async def current(

@@ -9,11 +9,14 @@ from workers.estimation.ability import AbilityState
 from workers.estimation.learner import LearnerKey
 from workers.estimation.person_fit import person_fit
 from workers.ledger.current import (
+    BEGINNING,
     Current,
     CurrentAbility,
     CurrentConcept,
     CurrentLedger,
     CurrentSession,
+    ValuesPage,
+    ValuesPlace,
 )
 from workers.ledger.exchange import Recorded
 from workers.ledger.sql.answers import as_promised
@@ -26,7 +29,27 @@ from workers.ledger.sql.functions import SqlFunctions
 
 
 class SqlCurrent(SqlFunctions, CurrentLedger):
-    """Calls `mastery_current`."""
+    """Calls `mastery_current` and `mastery_values`."""
+
+    @override
+    async def values(
+        self, key: LearnerKey, limit: int, after: ValuesPlace = BEGINNING
+    ) -> ValuesPage:
+        request = {
+            "tenant": key.tenant_id,
+            "student": key.student_id,
+            "limit": limit + 1,
+            "concept": after.concept_id,
+            "scale": after.scale,
+        }
+        answer = await self._call("mastery_values", request)
+        with as_promised("mastery_values"):
+            return ValuesPage.of(
+                [_value(*columns) for columns in answer["concepts"]],
+                [_ability(*columns) for columns in answer["abilities"]],
+                after,
+                limit,
+            )
 
     @override
     async def current(
@@ -83,3 +106,47 @@ def read_current(document: Document, keys: Sequence[LearnerKey]) -> list[Current
         recorded = Recorded(read_response(*columns), version, entry, outcome)
         learners[n].responses.append(recorded)
     return list(learners.values())
+
+
+def _value(  # noqa: PLR0917  # the columns of a row, in the order of the function
+    concept_id: str,
+    mastery: float,
+    attempts: int,
+    mastered: bool,
+    answered_at_us: int,
+    version: int,
+    parameters_version: int,
+    low: float | None,
+    high: float | None,
+) -> CurrentConcept:
+    return CurrentConcept(
+        concept_id,
+        float(mastery),
+        attempts,
+        mastered,
+        answered_at_us,
+        version,
+        parameters_version,
+        None if low is None or high is None else (float(low), float(high)),
+    )
+
+
+def _ability(  # noqa: PLR0917  # as above
+    scale: str,
+    theta: float,
+    standard_error: float,
+    version: int,
+    responses: int,
+    variance: float | None,
+    surprise: float | None,
+    surprise_variance: float | None,
+) -> CurrentAbility:
+    fit = None
+    if variance is not None:
+        state = AbilityState(
+            responses,
+            surprise=float(surprise or 0.0),
+            surprise_variance=float(surprise_variance or 0.0),
+        )
+        fit = person_fit(state)
+    return CurrentAbility(scale, float(theta), float(standard_error), version, fit)

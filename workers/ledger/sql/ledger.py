@@ -2,7 +2,7 @@
 
 from typing_extensions import override
 
-from workers.ledger.predictions import Selection
+from workers.estimation.learner import LearnerKey
 from workers.ledger.protocol import Ledger
 from workers.ledger.sql.answers import as_promised
 from workers.ledger.sql.calibration import SqlCalibration
@@ -34,8 +34,8 @@ class SqlLedger(
     async def ping(self) -> None:
         # A write: a server that can only be read is of no use.
         await self.forget_erasures(0)
-        # A function of the newest schema; it reads no row.
-        await self.predictions(Selection(), limit=0)
+        # A function of the newest schema; it finds no row.
+        await self.values(LearnerKey("", ""), limit=1)
 
     @override
     async def count(self) -> int:

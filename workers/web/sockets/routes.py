@@ -19,6 +19,7 @@ from workers.web.jobs import find_job, require_role
 from workers.web.sockets.admission import SocketAdmission, accept
 from workers.web.sockets.mastery import LiveMastery, messages
 from workers.web.sockets.serving import serve
+from workers.web.students import learner_of
 
 JOB_PATH: Final = "/v1/ws/jobs/{job_id}"
 MASTERY_PATH: Final = "/v1/ws/students/{student_id:path}/mastery"
@@ -109,12 +110,7 @@ class Sockets:
     async def _of_student(self, connection: HTTPConnection) -> tuple[Caller, LearnerKey]:
         caller = await self._admission.caller(connection)
         student_id = connection.path_params["student_id"]
-        identity = caller.identity
-        if identity.subject != student_id and identity.role not in self._delegate_roles:
-            raise HTTPException(
-                403, "A student sees only their own mastery: use the student's own token."
-            )
-        return caller, LearnerKey(identity.tenant_id, student_id)
+        return caller, learner_of(caller, student_id, self._delegate_roles)
 
 
 def _no_socket() -> HTTPException:

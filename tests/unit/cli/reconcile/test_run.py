@@ -4,7 +4,7 @@ import asyncio
 import copy
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from contracts.mastery import MasteryChanged
 from contracts.streams import UNLOCKED, shard_of, shards
 from tests.support.factories import learner_log
-from tests.support.ledger_steps import record
+from tests.support.ledger_steps import copier
 from workers.app.servers import Servers
 from workers.cli.progress import progress_bar
 from workers.cli.reconcile.report import Report
@@ -55,12 +55,22 @@ class StoppingLedger(MemoryLedger):
             raise LedgerUnavailable("not there")
 
 
+@pytest.fixture(scope="module")
+def practised() -> Callable[[], StoppingLedger]:
+    """Makes ledgers in which all students have answered."""
+    logs = {
+        LearnerKey(f"t{number % 2}", f"s{number:03}"): learner_log(2, seed=number, concepts=2)
+        for number in range(STUDENTS)
+    }
+    return copier(StoppingLedger(), logs)
+
+
 @pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
-    redis, graph, ledger = EmbeddedRedis(), EmbeddedGraph(tmp_path / "graph"), StoppingLedger()
-    for number in range(STUDENTS):
-        key = LearnerKey(f"t{number % 2}", f"s{number:03}")
-        await record(ledger, key, learner_log(2, seed=number, concepts=2))
+async def servers(
+    tmp_path: Path, practised: Callable[[], StoppingLedger]
+) -> AsyncIterator[Servers]:
+    redis, graph = EmbeddedRedis(), EmbeddedGraph(tmp_path / "graph")
+    ledger = practised()
     try:
         broker = redis.broker(logger=logging.getLogger("faststream"))
         yield Servers(broker, redis.client(), ledger, graph)

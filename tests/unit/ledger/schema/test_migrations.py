@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from tests.support.postgres_connections import connected, embedded_database, value
 from workers.common.errors import LedgerUnavailable, MigrationError
@@ -19,10 +20,25 @@ FILES = (FIRST, SECOND, THIRD)
 NOBODY_LISTENS = "postgresql://postgres@127.0.0.1:1/postgres"
 
 
-@pytest.fixture
-async def dsn(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+_EMPTY = """
+set client_min_messages = warning;
+drop schema if exists mastery, supabase_migrations cascade;
+drop schema public cascade; create schema public; grant usage on schema public to public;
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def database(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     async with embedded_database(embedded_postgres, migrated=False) as dsn:
         yield dsn
+
+
+@pytest.fixture
+async def dsn(database: str) -> str:
+    """A database without any migration."""
+    async with connected(database) as connection:
+        await connection.execute(_EMPTY)
+    return database
 
 
 # Up and down

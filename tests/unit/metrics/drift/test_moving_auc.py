@@ -60,10 +60,10 @@ def test_given_predictions_of_any_kind_when_binned_then_the_area_is_close(
 
 def test_given_older_answers_then_they_weigh_less() -> None:
     draw = np.random.default_rng(9)
-    told = normal(draw, 9_000, 1.0)
+    told = normal(draw, 4_500, 1.0)
     # Predictions were good, and are worse than chance now.
-    right = draw.random(told.size) < np.where(np.arange(9_000) < 6_000, told, 1.0 - told)
-    weight = (1 - 1 / 800) ** np.arange(9_000)[::-1]
+    right = draw.random(told.size) < np.where(np.arange(4_500) < 3_000, told, 1.0 - told)
+    weight = (1 - 1 / 800) ** np.arange(4_500)[::-1]
     higher = np.sign(told[right][:, None] - told[~right][None, :]) / 2.0 + 0.5
     pairs = weight[right][:, None] * weight[~right][None, :]
 

@@ -16,7 +16,7 @@ from workers.modelling.calibration.irt.recipe import mean_item
 LEARNERS, ITEMS = 400 if THOROUGH else 130, 12
 
 
-@pytest.mark.usefixtures("few_parts")
+@pytest.mark.usefixtures("few_parts", "shared_parts")
 @pytest.mark.parametrize("model", [name for name in MODELS if name != "classical"])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_given_a_guttman_scale_when_fitted_then_all_parameters_are_valid(

@@ -251,10 +251,12 @@ DEGENERATE: dict[str, Logs] = {
 
 
 @pytest.mark.usefixtures("few_parts")
-@pytest.mark.parametrize("logs", list(DEGENERATE.values()), ids=list(DEGENERATE))
-def test_given_degenerate_data_then_the_fit_is_finite_and_the_same_again(logs: Logs) -> None:
+@pytest.mark.parametrize("data", list(DEGENERATE))
+def test_given_degenerate_data_then_the_fit_is_finite_and_the_same_again(data: str) -> None:
+    logs = DEGENERATE[data]
     fitted = fit("bkt-irt", logs)
-    assert packed_fit(fit("bkt-irt", logs)) == packed_fit(fitted)
+    if THOROUGH or data in {"one learner", "all right"}:
+        assert packed_fit(fit("bkt-irt", logs)) == packed_fit(fitted)
     assert parameters_of(parameters_document(fitted.parameters)) == fitted.parameters
     assert all(map(math.isfinite, fitted.log_likelihood.values()))
     learner = Learner()

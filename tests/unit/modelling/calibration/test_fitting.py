@@ -55,7 +55,7 @@ def test_given_other_learners_then_richer_models_predict_them_better() -> None:
     assert values["classical"] < values["bkt-forgets"] < values["bkt-irt"]
 
 
-@pytest.mark.usefixtures("few_parts")
+@pytest.mark.usefixtures("few_parts", "shared_parts")
 @pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize(
     "logs",

@@ -65,7 +65,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.usefixtures("few_parts")
+@pytest.mark.usefixtures("few_parts", "shared_parts")
 @pytest.mark.parametrize("model", ["bkt-forgets", "kt-idem", "bkt-irt"])
 @pytest.mark.parametrize("logs", list(SHAPES.values()), ids=list(SHAPES))
 def test_given_any_shape_then_unfitted_learners_are_predicted_sensibly(

@@ -147,7 +147,7 @@ def adversarial() -> dict[str, Logs]:
     }
 
 
-@pytest.mark.usefixtures("few_parts")
+@pytest.mark.usefixtures("few_parts", "shared_parts")
 @pytest.mark.parametrize("data", list(adversarial()))
 @pytest.mark.parametrize("model", ["bkt-irt", "irt", "2pl", "bkt"])
 def test_given_adversarial_data_when_fitted_then_mastery_is_within_reach(

@@ -1,7 +1,7 @@
 """A runner of jobs without a server beside it."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from contracts.streams import JOBS, JOBS_GROUP, REJECTED
 from tests.support.doubles import fast_retrying
 from tests.support.factories import claims, learner_log, uuid_of
-from tests.support.ledger_steps import record
+from tests.support.ledger_steps import copier
 from workers.estimation.learner import LearnerKey
 from workers.graph.embedded import EmbeddedGraph
 from workers.identity.claims import Authenticator, TrustedClaims
@@ -117,15 +117,31 @@ def runner_of(
     )
 
 
+@pytest.fixture(autouse=True)
+def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run notice soon that its job is no longer its own."""
+    monkeypatch.setattr("workers.operations.jobs.execution._LOOK_S", 0.02)
+
+
+@pytest.fixture(scope="session")
+def practised() -> Callable[[], MemoryLedger]:
+    """Makes ledgers with the same learners of two tenants."""
+    logs = {
+        LearnerKey("school-7" if number % 2 else "school-8", f"s{number:03}"): learner_log(
+            2, seed=number, concepts=2
+        )
+        for number in range(50)
+    }
+    return copier(MemoryLedger(), logs)
+
+
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(tmp_path: Path, practised: Callable[[], MemoryLedger]) -> AsyncIterator[World]:
     """Two tenants with learners, and a runner."""
-    store, graph, ledger = EmbeddedRedis(), EmbeddedGraph(tmp_path / "graph"), MemoryLedger()
+    store, graph = EmbeddedRedis(), EmbeddedGraph(tmp_path / "graph")
+    ledger = practised()
     redis = store.client()
     await ensure_groups(redis, [(JOBS, JOBS_GROUP)])
-    for number in range(50):
-        key = LearnerKey("school-7" if number % 2 else "school-8", f"s{number:03}")
-        await record(ledger, key, learner_log(2, seed=number, concepts=2))
     try:
         yield World(redis, ledger, graph, JobRecords(redis), runner_of(redis, ledger, graph))
     finally:

@@ -233,7 +233,7 @@ async def test_given_a_refused_entry_of_a_job_elsewhere_then_the_record_says_so(
         await channel.subscribe(f"job_progress:{JOB.job_id}")
         assert await channel.get_message(timeout=1.0) is None
         await world.runner.submit(await world.delivered())
-        said = await channel.get_message(timeout=1.0)
+        said = await channel.get_message(timeout=0.1)
 
     (rejected,) = await world.rejected()
     job = await world.job()

@@ -10,13 +10,14 @@ let curriculum;
 let question;
 let asked = 0;
 let socket;
-// By student: what was heard of each concept since this page was opened.
+// By student: the newest that is known of each concept.
 const learners = new Map();
 const sentAt = new Map();
 const delays = [];
 
-async function call(path, body) {
-  const how = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+async function call(path, body, token) {
+  const headers = { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${token}` }) };
+  const how = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) };
   const answer = await fetch(new URL(path, document.baseURI), how);
   const content = await answer.json();
   if (!answer.ok) throw new Error(content.error?.message ?? `The worker answered ${answer.status}.`);
@@ -59,6 +60,24 @@ function changeStudent() {
   at("delay").textContent = "";
   showLearner(curriculum, learner());
   ask();
+  current(chosen).catch((error) => (at("problem").textContent = error.message));
+}
+
+// What was answered before this page was opened: the socket tells what comes later.
+async function current(chosen) {
+  const { token } = await call("dev/token", { student_id: chosen });
+  const known = learner();
+  let cursor = null;
+  do {
+    const query = new URLSearchParams({ limit: "200", ...(cursor && { cursor }) });
+    const page = await call(`v1/students/${encodeURIComponent(chosen)}/mastery?${query}`, null, token);
+    page.mastery.forEach((row) => know(known, row));
+    page.abilities.forEach((row) => knowAbility(known, row));
+    cursor = page.next_cursor;
+  } while (cursor);
+  if (chosen !== student() || known.concepts.size === 0) return;
+  showLearner(curriculum, known);
+  if (at("concept").value === AUTOMATIC) ask();
 }
 
 // --- Asking and answering -------------------------------------------------------------------------
@@ -136,14 +155,23 @@ function shortened(event) {
 function heard(from, data) {
   if (from !== student()) return;
   const known = learner();
-  // Events can come again or late: the highest version counts.
-  if (data.version <= (known.concepts.get(data.concept_id)?.version ?? 0)) return;
-  known.concepts.set(data.concept_id, data);
-  if (data.version >= (known.ability?.version ?? 0)) known.ability = { ...data.ability, version: data.version };
+  if (!know(known, data)) return;
+  knowAbility(known, { ...data.ability, version: data.version });
   showLearner(curriculum, known, data.concept_id);
   showEvent(at("events-out"), `${data.concept_id} ${data.previous_mastery.toFixed(3)} → ${data.mastery.toFixed(3)}`, data);
   showDelay(data.response_id);
   if (data.transition !== "none" && at("concept").value === AUTOMATIC) ask();
+}
+
+// Events can come again or late: the highest version counts.
+function know(known, row) {
+  if (row.version <= (known.concepts.get(row.concept_id)?.version ?? 0)) return false;
+  known.concepts.set(row.concept_id, row);
+  return true;
+}
+
+function knowAbility(known, ability) {
+  if (ability.version >= (known.ability?.version ?? 0)) known.ability = ability;
 }
 
 function showDelay(responseId) {
