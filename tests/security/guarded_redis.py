@@ -17,7 +17,7 @@ from tests.faults.processes import free_port, program
 
 _DEPLOYED = Path(__file__).parents[2] / "deploy" / "redis"
 _UP_S = 60.0
-USERS = ("express", "subscriber", "worker", "operator")
+USERS = ("express", "subscriber", "consumer", "worker", "operator")
 _ADMIN = "admin"
 
 

@@ -211,6 +211,35 @@ def test_given_a_subscriber_then_it_reads_mastery_changes_alone(
             subscriber.xread({MASTERY: "0", RESPONSES: "0"})
 
 
+def test_given_a_consumer_then_it_uses_groups_of_mastery_changes_alone(
+    server: GuardedRedis, admin: Redis
+) -> None:
+    assert _permitted(admin, "consumer") - _permitted(admin, "subscriber") == {
+        "ping", "xgroup|create", "xreadgroup", "xack", "xpending", "xautoclaim", "xinfo|groups",
+    }  # fmt: skip
+    with server.client("consumer") as consumer:
+        for key in _TOLD:
+            consumer.xgroup_create(key, "reports", id="0", mkstream=True)
+            added: Any = admin.xadd(key, {"event": "x"})
+            assert consumer.xreadgroup("reports", "one", {key: ">"}) == [
+                [key.encode(), [(added, {b"event": b"x"})]]
+            ]
+            claimed: Any = consumer.xautoclaim(key, "reports", "two", 0)
+            assert [row[0] for row in claimed[1]] == [added]
+            assert consumer.xack(key, "reports", added) == 1
+            for forbidden in (
+                ("XADD", key, "*", "event", "x"),
+                ("XTRIM", key, "MAXLEN", "0"),
+                ("XDEL", key, added),
+                ("XGROUP", "DESTROY", key, "reports"),
+            ):
+                with pytest.raises(NoPermissionError):
+                    _ask(consumer, *forbidden)
+        for key in set(_KEYS) - {*_TOLD}:
+            with pytest.raises(NoPermissionError):
+                consumer.xreadgroup("reports", "one", {key: ">"})
+
+
 def test_given_the_users_of_the_engine_then_none_can_harm_the_server(
     admin: Redis,
 ) -> None:

@@ -76,6 +76,9 @@ def test_given_its_environment_when_settings_load_then_they_are_whole(
     if service == "worker":
         assert settings.environment == "production"
         assert settings.supabase_url == "http://gateway:8000"
+        assert settings.jwt_secret is not None
+        assert settings.token_algorithms == ("HS256",)
+        assert not settings.verifies_tokens
     else:
         assert settings.database_url is not None
 
@@ -111,3 +114,10 @@ def test_given_the_mounted_files_when_looked_for_then_they_are_there(
     ]
     assert mounts
     assert all((ROOT / mount).is_file() for mount in mounts)
+
+
+def test_given_the_users_of_redis_then_each_has_a_password(secrets: dict[str, str]) -> None:
+    acl = (ROOT / "deploy" / "redis" / "users.acl").read_text(encoding="utf-8")
+    users = {line.split()[1] for line in acl.splitlines()} - {"default"}
+    given = services(secrets)["redis"]["environment"]
+    assert set(given) == {f"REDIS_{user.upper()}_PASSWORD" for user in users}

@@ -85,7 +85,7 @@ def test_given_the_models_then_each_schema_is_that_of_its_model() -> None:
         ref_template="#/components/schemas/{model}",
     )
 
-    schemas = build_document().to_jsonable()["components"]["schemas"]
+    schemas = dict(build_document().to_jsonable()["components"]["schemas"])
     assert {name: schemas.pop(name) for name in whole["$defs"]} == whole["$defs"]
     assert set(schemas) == {"JobProgress", "JobState"}
 

@@ -30,6 +30,10 @@ function complete() {
   for (const heading of viewer.querySelectorAll("h5:not([aria-level])")) {
     heading.setAttribute("aria-level", heading.closest("#servers") ? "3" : "4");
   }
+  for (const tab of viewer.querySelectorAll("[role=tab]")) {
+    tab.parentElement.setAttribute("role", "tablist");
+    if (!document.getElementById(tab.getAttribute("aria-controls"))) tab.removeAttribute("aria-controls");
+  }
 }
 
 new MutationObserver(complete).observe(viewer, { childList: true, subtree: true });
