@@ -27,8 +27,8 @@ Mastery Engine for development, on this machine alone. {kept} Ctrl-C ends it.
   key set (JWKS)   {urls.jwks_url}
   Redis            {urls.redis_url}
 
-Publish an answer, to the stream (the same line again is a repeat, which counts nothing) or over HTTP
-(each call is a new answer):
+Publish an answer, to the stream (the same line again is a repeat, which counts nothing) or over
+HTTP (each call is a new answer):
 
   {_redis_cli(urls, running.issuer, student)}
 

@@ -138,6 +138,7 @@ def _alternatives(command: str) -> list[list[str]]:
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
 def test_given_a_page_then_mastery_takes_the_options_of_its_commands(page: Path) -> None:
     lines = set(shell_commands(page))
+    assert [line for line in lines if line.startswith("mastery ")] == [], "begin with uv run"
     for command in mastery_commands(page):
         for words in _alternatives(command):
             _parse(words, whole=command in lines)
@@ -161,6 +162,7 @@ def test_given_the_commands_of_the_pages_then_a_test_runs_each() -> None:
     assert len(documented) > 25
     for command in documented:
         name = command if command in _COMMANDS_ARE_RUN_BY else command.split()[0]
+        assert name in _COMMANDS_ARE_RUN_BY, "name the test that runs it"
         text = (_ROOT / _COMMANDS_ARE_RUN_BY[name]).read_text("utf-8")
         assert [word for word in command.split() if word not in text] == [], command
 
