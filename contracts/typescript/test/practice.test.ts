@@ -167,6 +167,6 @@ test("a socket without a token of that student is closed, and says why", async (
   ] as const) {
     assert.equal((await opened("student-001", token).closed)[0], code);
   }
-  const brief = await school.sign("student-001", "authenticated", "1s");
+  const brief = await school.sign("student-001", "authenticated", "2s");
   assert.deepEqual(await opened("student-001", brief).closed, [4401, "the token has expired"]);
 });
