@@ -1934,6 +1934,42 @@ end $$;
 revoke execute on function public.mastery_current(jsonb) from public, anon, authenticated;
 grant execute on function public.mastery_current(jsonb) to service_role;
 
+-- A page of one learner's current values, in the order of their names, in one snapshot.
+--
+-- In:  tenant, student  the learner
+--      limit            the most rows of each kind
+--      concept, scale   the last ones of the page before; absent: from the beginning
+-- Out: concepts   [[concept_id, mastery, attempts, mastered, answered_at, version,
+--                   parameters_version, mastery_low, mastery_high], ...]
+--      abilities  [[scale, theta, standard_error, version, responses, variance, surprise,
+--                   surprise_variance], ...]
+create function public.mastery_values(jsonb) returns json
+language sql stable security invoker set search_path = ''
+as $$
+  select json_build_object(
+    'concepts', (
+      select coalesce(json_agg(json_build_array(
+               m.concept_id, m.mastery, m.attempts, m.mastered, mastery.microseconds(m.answered_at),
+               m.version, m.parameters_version, m.mastery_low, m.mastery_high)), '[]')
+        from (select * from public.concept_mastery c
+               where c.tenant_id = $1 ->> 'tenant' and c.student_id = $1 ->> 'student'
+                 and c.concept_id > coalesce($1 ->> 'concept', '')
+               order by c.concept_id
+               limit ($1 ->> 'limit')::int) as m),
+    'abilities', (
+      select coalesce(json_agg(json_build_array(
+               a.scale, a.theta, a.standard_error, a.version, a.responses, a.variance, a.surprise,
+               a.surprise_variance)), '[]')
+        from (select * from public.student_ability s
+               where s.tenant_id = $1 ->> 'tenant' and s.student_id = $1 ->> 'student'
+                 and s.scale > coalesce($1 ->> 'scale', '')
+               order by s.scale
+               limit ($1 ->> 'limit')::int) as a))
+$$;
+
+revoke execute on function public.mastery_values(jsonb) from public, anon, authenticated;
+grant execute on function public.mastery_values(jsonb) to service_role;
+
 -- Audit: reads everything stored of some learners, in one snapshot, each row with its checksum and
 -- the checksum that its columns give.
 --
@@ -2488,6 +2524,21 @@ as $$
          and i.item_id = any (($1 ->> 'items')::text[])), '[]'))
 $$;
 
+-- Lists a page of the items of a tenant, in the order of their ids.
+--
+-- In:  tenant
+--      after: only those behind it; limit
+-- Out: [[item_id, [concept_id, ...], scale], ...]
+create function public.mastery_items(jsonb) returns json
+language sql stable security invoker set search_path = ''
+as $$
+  select coalesce(json_agg(json_build_array(i.item_id, i.concept_ids, i.scale)
+                           order by i.item_id), '[]')
+    from (select n.item_id, n.concept_ids, n.scale from mastery.items n
+           where n.tenant_id = $1 ->> 'tenant' and n.item_id > ($1 ->> 'after') collate "C"
+           order by n.item_id limit ($1 ->> 'limit')::int) as i
+$$;
+
 -- Writes a part of a tenant's map, in one transaction, if nobody has changed the map meanwhile.
 --
 -- In:  tenant
@@ -2579,11 +2630,13 @@ $$;
 
 revoke execute on function
   public.mastery_concept_map(jsonb), public.mastery_import_concepts(jsonb),
-  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb)
+  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb),
+  public.mastery_items(jsonb)
   from public, anon, authenticated;
 grant execute on function
   public.mastery_concept_map(jsonb), public.mastery_import_concepts(jsonb),
-  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb)
+  public.mastery_registered(jsonb), public.mastery_mapped_tenants(jsonb),
+  public.mastery_items(jsonb)
   to service_role;
 
 -- Calibration: the log of all learners in pages, and the finished stages of a run.

@@ -28,7 +28,7 @@ _WITHIN_S = 30.0
         (request(job_id="7"), "invalid", "data.job_id is '7'"),
         (request("verify", parameters={"dry_run": True}), "invalid", "data.parameters.dry_run"),
         ({**request(), "type": "another"}, "invalid", "type"),
-        (request(claims={}), "unauthenticated", "data.claims.sub is missing"),
+        (request(claims={}), "unauthenticated", "data.claims.sub, "),
         (request(claims=claims(aud="x")), "unauthenticated", "audience"),
         (request(claims=claims(exp=1)), "unauthenticated", "exp"),
         (request(claims=claims(exp=4_102_444_800)), "forbidden", "JOB_ROLES"),
