@@ -76,16 +76,8 @@ def _version(node: str) -> tuple[int, ...]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GuardedRedis]:
-    """A Redis with the deployed users, and with the one that the docs give a group of its own."""
+    """A Redis with the deployed users."""
     with guarded_redis(tmp_path) as started:
-        line = next(
-            line
-            for line in (_ROOT / "docs" / "redis-acl.md").read_text(encoding="utf-8").splitlines()
-            if line.startswith("user reports ")
-        )
-        with started.client() as admin:
-            words = line.removesuffix(" #…").split()[1:]
-            admin.execute_command("ACL SETUSER", *words, ">secret")
         yield started
 
 
@@ -101,7 +93,7 @@ def test_given_answers_of_the_package_then_a_worker_returns_their_mastery(
         WORKER=MASTERY_COMMAND,
         PUBLISHER_REDIS_URL=server.url("express"),
         FOLLOWER_REDIS_URL=server.url("subscriber"),
-        SUBSCRIBER_REDIS_URL=f"redis://reports:secret@127.0.0.1:{server.port}/0",
+        SUBSCRIBER_REDIS_URL=server.url("consumer"),
     )
 
     with Redis.from_url(server.url()) as admin:
