@@ -23,7 +23,9 @@ typescript_package=$root/contracts/typescript
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mastery-engine-ci
 neo4j_jars=$cache/neo4j-5.26.0/lib
 postgrest_packages=$cache/postgrest
-newer_node=$cache/node
+# The oldest Node that the npm package of the contracts supports, a release between, and the newest.
+node_versions=(20.15.1 22.23.3 26.12.1)
+newer_node=$cache/nodes/22.23.3
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 say() { printf '%s\n' "$*" >&2; }
@@ -111,15 +113,28 @@ node_is_new() {
     process.exit(major > 20 || (major === 20 && minor >= 15) ? 0 : 1)'
 }
 
-install_node() {
-  ! node_is_new || return 0
-  retry npm install --prefix "$newer_node" --no-audit --no-fund --loglevel=error \
-    "node-linux-$(node -p process.arch)@22.23.3" || fail "npm could not install a newer Node"
+install_nodes() {
+  local version folder
+  for version in "${node_versions[@]}"; do
+    folder=$cache/nodes/$version
+    [ ! -x "$folder/node_modules/.bin/node" ] || continue
+    retry npm install --prefix "$folder" --no-audit --no-fund --loglevel=error \
+      "node-linux-$(node -p process.arch)@$version" || fail "npm could not install Node $version"
+  done
+}
+
+# All of them, as a path of executables.
+nodes() {
+  local version separator=
+  for version in "${node_versions[@]}"; do
+    printf '%s%s' "$separator" "$cache/nodes/$version/node_modules/.bin/node"
+    separator=:
+  done
 }
 
 install() {
   install_packages
-  install_node
+  install_nodes
   install_neo4j
   mkdir -p "$postgrest_packages"
   cp "$here/servers/package.json" "$here/servers/package-lock.json" "$postgrest_packages/"
@@ -190,6 +205,7 @@ export TEST_NEO4J_PASSWORD='$neo4j_password'
 export TEST_CHROMIUM='$(command -v chromium)'
 export TEST_NODE_MODULES='$node_packages/node_modules'
 export TEST_TYPESCRIPT_PACKAGE='$typescript_package'
+export TEST_NODES='$(nodes)'
 END
   node_is_new || printf 'export PATH=%s:"$PATH"\n' "'$newer_node/node_modules/.bin'" >>"$state/env"
 }

@@ -2,109 +2,32 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from redis import Redis
 
 from contracts.jobs import JobRequested
 from contracts.streams import JOBS, REJECTED, RESPONSES, shards
 from tests.security.guarded_redis import GuardedRedis, guarded_redis
 from tests.support.servers import server_variables
+from tests.support.typescript_package import TYPESCRIPT_PACKAGE, version_parts
 from tests.support.whole_run import MASTERY_COMMAND, Setting
-from workers.reference.channels import EVENT_TYPES
-from workers.reference.examples import EXAMPLES
 
 _ROOT = Path(__file__).parents[2]
 _SHARDS = 2
-_EXAMPLES = "test/schema-examples.ts"
+_LINES = ("20", "22", "24", "26")
+_WITH_A_WORKER = "round-trip"
 
 
-@pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A compiled copy of the package, one for all processes of this run; its code is in `build`."""
-    (source,) = server_variables("TEST_TYPESCRIPT_PACKAGE")
-    _require_node(Path(source))
-    base = tmp_path_factory.getbasetemp()
-    copy = (base if worker_id == "master" else base.parent) / "typescript"
-    with FileLock(copy.with_suffix(".lock")):
-        if not (copy / "build").exists():
-            _compile(Path(source), copy)
-    return copy
-
-
-def _require_node(source: Path) -> None:
-    """Skip where Node is older than the package wants it; under CI, fail."""
-    wanted = json.loads((source / "package.json").read_text())["engines"]["node"]
-    completed = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)
-    if _parts(completed.stdout) < _parts(wanted):
-        reason = f"Node is {completed.stdout.strip()}, and {source} wants {wanted}"
-        if os.environ.get("CI"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-
-
-def _parts(version: str) -> list[int]:
-    return [int(part) for part in version.strip().lstrip("v>=").split(".")]
-
-
-def _compile(source: Path, copy: Path) -> None:
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(
-        source, copy, ignore=shutil.ignore_patterns("node_modules", "dist", "build", "*.md")
-    )
-    (copy / "node_modules").symlink_to(source / "node_modules")
-    (copy / _EXAMPLES).write_text(_schema_examples(), encoding="utf-8")
-    done = subprocess.run(
-        [
-            copy / "node_modules/.bin/tsc",
-            "--noEmit",
-            "false",
-            "--noEmitOnError",
-            "--outDir",
-            "build",
-        ],
-        check=False,
-        cwd=copy,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout
-
-
-def _schema_examples() -> str:
-    """TypeScript in which each event's example has its type, and what is wrong of it has not."""
-    names = [event.__name__ for event in EVENT_TYPES]
-    lines = [f'import type {{ {", ".join(names)} }} from "../src/index.js";']
-    for name, event_type in zip(names, EVENT_TYPES.values(), strict=True):
-        example = EXAMPLES[event_type]
-        lines.append(f"export const taken{name}: {name} = {_code(example)};")
-        wrong: dict[str, dict[str, Any]] = {
-            "WithoutData": {key: value for key, value in example.items() if key != "data"},
-            "OfAnotherVersion": {**example, "specversion": "2.0"},
-            "WithMore": {**example, "data": {**example["data"], "unheard_of": 1}},
-            "WithoutParts": {**example, "data": {}},
-        }
-        for kind, value in wrong.items():
-            lines += ["// @ts-expect-error", f"export const {kind}{name}: {name} = {_code(value)};"]
-    return "\n".join([*lines, ""])
-
-
-def _code(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _run_tests(package: Path, *names: str, **environment: str) -> str:
+def _run_tests(package: Path, *names: str, node: str = "node", **environment: str) -> str:
     """Run tests of the package; returns what they said, once all have passed."""
     done = subprocess.run(
         [
-            "node",
+            node,
             *("--test", "--test-concurrency=1", "--test-timeout=120000", "--test-reporter=tap"),
             *(f"build/test/{name}.test.js" for name in names),
         ],
@@ -120,14 +43,35 @@ def _run_tests(package: Path, *names: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_given_a_real_redis_then_all_tests_of_the_package_itself_pass(
-    package: Path, redis_url: str
+@pytest.mark.parametrize("line", _LINES)
+def test_given_a_supported_node_then_all_tests_of_the_package_pass(
+    package: Path, line: str, redis_url: str, empty_database_url: str
 ) -> None:
+    (nodes,) = server_variables("TEST_NODES")
+    versions = {_version(node): node for node in nodes.split(":")}
+    wanted = json.loads((TYPESCRIPT_PACKAGE / "package.json").read_text())["engines"]["node"]
+    assert min(versions)[:2] == version_parts(wanted), "the oldest supported Node is not tested"
+    assert {version[0] for version in versions} == {int(line) for line in _LINES}
+    (node,) = (node for version, node in versions.items() if version[0] == int(line))
+    names = {
+        file.name.removesuffix(".test.ts")
+        for file in (TYPESCRIPT_PACKAGE / "test").glob("*.test.ts")
+    }
+
     said = _run_tests(
-        package, "streams", "publisher", "subscriber", "express", TEST_REDIS_URL=redis_url
+        package,
+        *sorted(names - {_WITH_A_WORKER}),
+        node=node,
+        TEST_REDIS_URL=redis_url,
+        TEST_DATABASE_URL=empty_database_url,
     )
 
     assert "what a killed subscriber was given is claimed by another" in said
+
+
+def _version(node: str) -> tuple[int, ...]:
+    said = subprocess.run([node, "--version"], check=True, capture_output=True, text=True)
+    return version_parts(said.stdout)
 
 
 @pytest.fixture
@@ -156,6 +100,7 @@ def test_given_answers_of_the_package_then_a_worker_returns_their_mastery(
         **setting.environment(STREAM_SHARDS=f"{_SHARDS}"),
         WORKER=MASTERY_COMMAND,
         PUBLISHER_REDIS_URL=server.url("express"),
+        FOLLOWER_REDIS_URL=server.url("subscriber"),
         SUBSCRIBER_REDIS_URL=f"redis://reports:secret@127.0.0.1:{server.port}/0",
     )
 

@@ -1,13 +1,24 @@
 /** An Express app that publishes each answer of a student; `server.ts` starts it. */
 
-import { randomUUID } from "node:crypto";
-
-import express, { type ErrorRequestHandler, type Express, type Response } from "express";
-import { errors, jwtVerify, type JWTVerifyGetKey } from "jose";
+import express, { type Express, type Router } from "express";
 import { z } from "zod";
 
 // In your app: from "@mastery-engine/contracts".
-import { responseRecorded, type Claims, type Publisher } from "../src/index.js";
+import {
+  responseRecorded,
+  type MasteryChanged,
+  type OutcomeWaiter,
+  type Published,
+  type ResponseRecorded,
+} from "../src/index.js";
+import {
+  Refused,
+  authenticated,
+  failed,
+  requestId,
+  requestIdOf,
+  type TokenOptions,
+} from "./requests.js";
 
 /** A question, as your own database knows it. */
 export interface Item {
@@ -16,13 +27,18 @@ export interface Item {
   scale: string;
 }
 
-export interface AppOptions {
-  publisher: Pick<Publisher, "publish">;
+/** Publishes to Redis at once (`Publisher`), or first keeps the event in a table (`Outbox`). */
+export interface Publishing {
+  publish(event: ResponseRecorded): Promise<Published | undefined>;
+}
+
+export interface AppOptions extends TokenOptions {
+  publisher: Publishing;
   items: ReadonlyMap<string, Item>;
-  /** Finds the key of a token: `createRemoteJWKSet(new URL(JWT_JWKS_URL))`. */
-  keys: JWTVerifyGetKey;
-  issuer: string;
-  audience: string;
+  /** Waits for the mastery of an answer; unless given, no answer is waited for. */
+  outcomes?: Pick<OutcomeWaiter, "wait"> | undefined;
+  /** More routes, such as the practice page. */
+  more?: Router | undefined;
 }
 
 const id = z.string().regex(/^[^\x00-\x1f\x7f-\x9f]{1,128}$/u);
@@ -40,31 +56,13 @@ const AnswerBody = z.object({
   session_id: id.optional(),
 });
 
-class Refused extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
-}
-
-export function createApp({ publisher, items, keys, issuer, audience }: AppOptions): Express {
+export function createApp({ publisher, items, outcomes, more, ...tokens }: AppOptions): Express {
   const app = express();
   app.disable("x-powered-by");
-
-  app.use((request, response, next) => {
-    const given = request.get("x-request-id");
-    const requestId = given !== undefined && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID();
-    response.locals["requestId"] = requestId;
-    response.set("x-request-id", requestId);
-    next();
-  });
+  app.use(requestId);
 
   app.post("/answers", express.json({ limit: "16kb" }), async (request, response) => {
-    const { token, claims } = await authenticated(request.get("authorization"));
+    const { token, claims } = await authenticated(request.get("authorization"), tokens);
     const body = AnswerBody.safeParse(request.body);
     if (!body.success) throw new Refused(422, "invalid", z.prettifyError(body.error));
     const { answer, ...given } = body.data;
@@ -90,63 +88,34 @@ export function createApp({ publisher, items, keys, issuer, audience }: AppOptio
         traceparent: request.get("traceparent"),
       },
     );
-    try {
-      await publisher.publish(event);
-    } catch {
+    const known = { response_id: given.response_id, event_id: event.id };
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
+    const outcome = await published(event, gone.signal).catch(() => {
       // It may have arrived all the same; sent again it counts once.
       response.set("retry-after", "5");
       throw new Refused(503, "unavailable", "the answer may not be stored: send it again, as it is");
-    }
-    response.status(202).json({ response_id: given.response_id, event_id: event.id });
+    });
+    if (outcome?.status !== "changed") return void response.status(202).json(known);
+    response.json({ ...known, mastery: outcome.events.map(shown) });
   });
 
-  async function authenticated(header: string | undefined): Promise<{ token: string; claims: Claims }> {
-    const token = /^Bearer ([\w.-]+)$/i.exec(header ?? "")?.[1];
-    if (token === undefined) throw new Refused(401, "unauthenticated", "a Bearer token is required");
-    try {
-      const { payload } = await jwtVerify<Claims>(token, keys, {
-        issuer,
-        audience,
-        algorithms: ["EdDSA", "ES256", "RS256"],
-        requiredClaims: ["sub", "iss", "aud", "exp", "iat"],
-      });
-      return { token, claims: payload };
-    } catch (error) {
-      if (isOfToken(error)) throw new Refused(401, "unauthenticated", "the token does not count");
-      throw new Refused(503, "unavailable", "the token can't be verified now");
+  /** Publishes, and waits for the mastery if somebody can. */
+  async function published(event: ResponseRecorded, signal: AbortSignal) {
+    if (outcomes !== undefined) {
+      return outcomes.wait(event, () => publisher.publish(event), { signal });
     }
+    await publisher.publish(event);
+    return undefined;
   }
 
+  if (more !== undefined) app.use(more);
   app.use(failed);
   return app;
 }
 
-/** Whether it is the token that is wrong, and not the issuer that is away. */
-function isOfToken(error: unknown): boolean {
-  return (
-    error instanceof errors.JOSEError &&
-    error.code !== errors.JWKSTimeout.code &&
-    error.code !== errors.JOSEError.code
-  );
-}
-
-function requestIdOf(response: Response): string {
-  return String(response.locals["requestId"]);
-}
-
-// Express knows it for a handler of errors by its four parameters.
-const failed: ErrorRequestHandler = (error: unknown, _request, response, _next) => {
-  const refused = error instanceof Refused ? error : ofExpress(error);
-  if (refused.status === 500) console.error(requestIdOf(response), error);
-  const { status, code, message } = refused;
-  response.status(status).json({
-    error: { code, status, message, request_id: requestIdOf(response) },
-  });
-};
-
-/** What Express refused itself: a body that is no JSON or too large. */
-function ofExpress(error: unknown): Refused {
-  const status = error instanceof Error && "status" in error ? Number(error.status) : 500;
-  if (status >= 400 && status < 500) return new Refused(status, "invalid", (error as Error).message);
-  return new Refused(500, "internal_server_error", "the log has the details under the request's id");
+/** What a student is shown of an event. */
+function shown({ data }: MasteryChanged) {
+  const { concept_id, mastery, previous_mastery, mastered, transition, attempts } = data;
+  return { concept_id, mastery, previous_mastery, mastered, transition, attempts };
 }

@@ -1,18 +1,22 @@
-/** Starts the app of `express.ts` with what the environment says. */
+/** Starts the app of `express.ts` with what the environment says: `npm run example`. */
+
+import { createServer } from "node:http";
 
 import { Redis } from "ioredis";
-import { createRemoteJWKSet } from "jose";
+import { Pool } from "pg";
 
-import { Publisher } from "../src/index.js";
+import { OutcomeWaiter, Publisher } from "../src/index.js";
 import { createApp } from "./express.js";
+import { LiveSockets } from "./live-sockets.js";
+import { OUTBOX_TABLE, Outbox } from "./outbox.js";
+import { foreign, itemsOf, practice, readCurriculum } from "./practice.js";
+import { readSettings } from "./settings.js";
+import { closeGracefully, stopOnSignals } from "./stopping.js";
 
-function setting(name: string): string {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set`);
-  return value;
-}
+const { redisUrl, subscriberRedisUrl, shards, tenantClaim, tokens, tokenOf, ...settings } =
+  await readSettings(process.env);
 
-const redis = new Redis(setting("REDIS_URL"), {
+const redis = new Redis(redisUrl, {
   // The user `express` may XADD and nothing else; ready checks ask for INFO.
   enableReadyCheck: false,
   // A student who waits is told soon that Redis is away.
@@ -20,22 +24,53 @@ const redis = new Redis(setting("REDIS_URL"), {
   commandTimeout: 2_000,
 });
 redis.on("error", (error) => console.error("redis:", error.message));
+// Its connections are made by the readers, and by nobody else.
+const reading = new Redis(subscriberRedisUrl, { enableReadyCheck: false, lazyConnect: true });
+const direct = new Publisher(redis, { shards, tenantClaim });
+const outcomes = new OutcomeWaiter(reading, { shards, tenantClaim });
 
+const pool = settings.databaseUrl ? new Pool({ connectionString: settings.databaseUrl }) : undefined;
+let outbox: Outbox | undefined;
+if (pool !== undefined) {
+  pool.on("error", (error) => console.error("outbox:", error.message));
+  await pool.query(OUTBOX_TABLE);
+  outbox = new Outbox({ pool, publisher: direct, renew: settings.renew });
+  outbox.start();
+}
+const publisher = outbox ?? direct;
+
+const curriculum = readCurriculum("examples/curriculum.json");
 const app = createApp({
-  publisher: new Publisher(redis, {
-    shards: Number(process.env["STREAM_SHARDS"] ?? 0),
-    tenantClaim: process.env["JWT_TENANT_CLAIM"],
-  }),
-  items: new Map([["q-101", { solution: "5/6", concept_ids: ["fractions.add"], scale: "math" }]]),
-  keys: createRemoteJWKSet(new URL(setting("JWT_JWKS_URL"))),
-  issuer: setting("JWT_ISSUER"),
-  audience: process.env["JWT_AUDIENCE"] ?? "authenticated",
+  ...tokens,
+  publisher,
+  outcomes,
+  items: itemsOf(curriculum),
+  more: tokenOf && practice({ ...settings, web: "../../workers/web", curriculum, tokenOf, tokens, publisher }),
 });
 
-const server = app.listen(Number(process.env["PORT"] ?? 3000), (error) => {
-  if (error) throw error;
+const server = createServer(app);
+const sockets =
+  tokenOf && new LiveSockets(server, { redis: reading, shards, tenantClaim, tokens, refusal: foreign });
+server.on("error", (error) => {
+  console.error(error.message);
+  process.exit(1);
 });
-process.once("SIGTERM", () => {
-  server.close(() => redis.disconnect());
-  server.closeIdleConnections();
+// The practice page serves this machine alone.
+const host = tokenOf === undefined ? settings.host : "127.0.0.1";
+server.listen(settings.port, host, () => {
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : settings.port;
+  const page = tokenOf === undefined ? "POST /answers" : "practise in the browser, or POST /answers";
+  console.log(`Express is ready at http://${host}:${port}/ (${page}). Ctrl-C ends it.`);
+});
+
+stopOnSignals(async () => {
+  // First whoever may still give an answer, then what carries it, last the connections.
+  const closed = closeGracefully(server);
+  await sockets?.close();
+  await closed;
+  await outbox?.stop();
+  await outcomes.close();
+  await pool?.end();
+  redis.disconnect();
 });

@@ -85,14 +85,20 @@ export class GroupConsumer {
       ...(["xreadgroup", "group", this.#group, this.#consumer] as const),
       ...[...how, "streams", this.stream, from],
     );
-    if (reply === null) return [];
-    // A client that is set to show maps as RESP3 has them gives an object.
-    const [found] = Array.isArray(reply) ? reply : Object.entries(reply as object);
-    return entries((found as [string, unknown] | undefined)?.[1] ?? []);
+    return [...readReply(reply).values()][0] ?? [];
   }
 }
 
-function entries(reply: unknown): Entry[] {
+/** The entries of each stream in what XREAD or XREADGROUP answered. */
+export function readReply(reply: unknown): Map<string, Entry[]> {
+  if (reply === null) return new Map();
+  // A client that is set to show maps as RESP3 has them gives an object.
+  const found = Array.isArray(reply) ? (reply as [string, unknown][]) : Object.entries(reply as object);
+  return new Map(found.map(([stream, read]) => [stream, entries(read ?? [])]));
+}
+
+/** The entries in what Redis answered. */
+export function entries(reply: unknown): Entry[] {
   const found = reply as ([string, string[] | null] | null)[];
   // Redis 6.2 claims entries that are gone as nothing, without their id.
   return found.filter((one) => one !== null).map(([id, fields]) => ({ id, text: eventOf(fields) }));

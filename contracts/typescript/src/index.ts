@@ -10,3 +10,7 @@ export type { StartAt, SubscribeOptions, Subscribed } from "./subscriber.js";
 export { UnreadableEventError } from "./delivery.js";
 export type { Delivery, Failure, Handler, Verdict } from "./delivery.js";
 export { newestOnly } from "./newest.js";
+export { follow } from "./follow.js";
+export type { FollowOptions } from "./follow.js";
+export { OutcomeWaiter } from "./waiter.js";
+export type { Outcome, WaiterOptions } from "./waiter.js";

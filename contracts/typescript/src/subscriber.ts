@@ -2,13 +2,15 @@
 
 import type { Cluster, Redis } from "ioredis";
 
+import { dedicated, disturbed } from "./connection.js";
 import { logged, type Failure, type Handler, type Verdict } from "./delivery.js";
 import type { EventOfStream } from "./events.js";
 import { GroupConsumer } from "./group.js";
 import { ShardReader } from "./shard-reader.js";
 import { checkedShards, streamNames } from "./streams.js";
 
-const TYPES = {
+/** The type of the events of each stream. */
+export const TYPES = {
   mastery: "practice.mastery.changed.v1",
   unlocked: "practice.concept.unlocked.v1",
   rejections: "practice.response.rejected.v1",
@@ -133,25 +135,4 @@ function startOf(stream: string, startAt: StartAt): string {
     );
   }
   return start;
-}
-
-/** A connection that may block, and waits for a server that is away as long as it takes. */
-function dedicated(redis: Redis | Cluster): Redis | Cluster {
-  const patient = {
-    maxRetriesPerRequest: null,
-    commandTimeout: undefined,
-    keepAlive: 10_000,
-    // The engine's streams have the names that they have.
-    keyPrefix: "",
-    // After a failover the old server is only a replica.
-    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
-  };
-  // Not by instanceof: there may be two copies of ioredis.
-  return redis.isCluster
-    ? (redis as Cluster).duplicate([], { keyPrefix: "", redisOptions: patient })
-    : (redis as Redis).duplicate(patient);
-}
-
-function disturbed(error: unknown, stream: string): void {
-  console.error(`subscription to ${stream} is disturbed:`, error);
 }

@@ -4,13 +4,14 @@ import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 
 import type { Redis } from "ioredis";
-import { SignJWT, createLocalJWKSet, exportJWK, generateKeyPair } from "jose";
+import { SignJWT, createLocalJWKSet } from "jose";
 
 import { createApp, type AppOptions } from "../examples/express.js";
-import { Publisher, STREAMS, type ResponseRecorded } from "../src/index.js";
+import { OutcomeWaiter, Publisher, STREAMS, type ResponseRecorded } from "../src/index.js";
+import { change } from "./changes.js";
 import { emptyRedis, eventsIn } from "./redis.js";
+import { ISSUER, issuer } from "./tokens.js";
 
-const ISSUER = "https://school.example/auth/v1";
 const items = new Map([
   ["q-101", { solution: "5/6", concept_ids: ["fractions.add"], scale: "math" }],
 ]);
@@ -26,24 +27,15 @@ let options: AppOptions;
 let sign: (audience?: string, expires?: string) => Promise<string>;
 before(async () => {
   redis = await emptyRedis();
-  const { publicKey, privateKey } = await generateKeyPair("ES256");
-  const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" };
+  const school = await issuer();
   options = {
     publisher: new Publisher(redis),
     items,
-    keys: createLocalJWKSet({ keys: [jwk] }),
+    keys: school.keys,
     issuer: ISSUER,
     audience: "authenticated",
   };
-  sign = (audience = "authenticated", expires = "1h") =>
-    new SignJWT({ tenant_id: "school-7" })
-      .setProtectedHeader({ alg: "ES256", kid: "1" })
-      .setSubject("schüler-42")
-      .setIssuer(ISSUER)
-      .setAudience(audience)
-      .setIssuedAt()
-      .setExpirationTime(expires)
-      .sign(privateKey);
+  sign = (audience, expires) => school.sign(undefined, audience, expires);
 });
 after(() => redis.disconnect());
 
@@ -135,4 +127,38 @@ test("an issuer or a Redis that is away is no fault of the student's: 503", asyn
   assert.equal((await post(answer, headers, { keys: away })).status, 503);
   const publisher = { publish: () => Promise.reject(new Error("Command timed out")) };
   assert.equal((await post(answer, headers, { publisher })).status, 503);
+});
+
+test("a token of HS256 counts where its secret is the key, and nowhere else", async () => {
+  const key = new TextEncoder().encode("a secret of the tests that is long enough");
+  const token = await new SignJWT({ sub: "student-42", iss: ISSUER, aud: "authenticated" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuedAt()
+    .setExpirationTime("1h")
+    .sign(key);
+  const keys = async () => key;
+  assert.equal((await post(answer, await bearer(token), { keys, algorithms: ["HS256"] })).status, 202);
+  assert.equal((await post(answer, await bearer(token), { keys })).status, 401);
+});
+
+test("an answer is answered with its mastery, or with 202 where it comes later", async () => {
+  const outcomes = new OutcomeWaiter(redis, { timeoutMs: 500 });
+  const { publisher } = options;
+  const engine = {
+    publish: async (event: ResponseRecorded) => {
+      const { response_id, student_id } = event.data.response;
+      const told = change({ response_id, student_id, mastery: 0.64 });
+      await redis.xadd(STREAMS.mastery, "*", "event", JSON.stringify(told));
+      return publisher.publish(event);
+    },
+  };
+  try {
+    const known = await post(answer, await bearer(sign()), { outcomes, publisher: engine });
+    assert.equal(known.status, 200);
+    const [shown] = known.said["mastery"] as [Record<string, unknown>];
+    assert.deepEqual([shown["concept_id"], shown["mastery"]], ["fractions.add", 0.64]);
+    assert.equal((await post(answer, await bearer(sign()), { outcomes })).status, 202);
+  } finally {
+    await outcomes.close();
+  }
 });

@@ -8,6 +8,7 @@ import { Redis } from "ioredis";
 
 import {
   Publisher,
+  follow,
   jobRequested,
   newestOnly,
   responseRecorded,
@@ -22,6 +23,7 @@ const {
   REDIS_URL = "",
   PUBLISHER_REDIS_URL = REDIS_URL,
   SUBSCRIBER_REDIS_URL = REDIS_URL,
+  FOLLOWER_REDIS_URL = REDIS_URL,
   STREAM_SHARDS = "0",
   WORKER = "",
 } = process.env;
@@ -29,6 +31,18 @@ const {
 // The acceptance tests of the engine say which worker; without one there is nothing to try.
 test("answers of the publisher come back as mastery, through a worker", { skip: !WORKER }, async () => {
   const shards = Number(STREAM_SHARDS);
+  const stop = new AbortController();
+  const following = new Redis(FOLLOWER_REDIS_URL, { enableReadyCheck: false });
+  const followed = new Set<string>();
+  let started = false;
+  const followedAll = follow(following, {
+    stream: "mastery",
+    shards,
+    signal: stop.signal,
+    onStarted: () => void (started = true),
+    handle: ({ causationid }) => void followed.add(causationid ?? ""),
+  });
+  await Promise.race([followedAll, until("the follower has started", () => started)]);
   const publishing = new Redis(PUBLISHER_REDIS_URL, { enableReadyCheck: false });
   const publisher = new Publisher(publishing, { shards });
   const now = Math.floor(Date.now() / 1_000);
@@ -69,7 +83,6 @@ test("answers of the publisher come back as mastery, through a worker", { skip: 
 
   await promisify(execFile)(WORKER, ["worker", "--burst", "--role", "engine"]);
 
-  const stop = new AbortController();
   const subscribing = new Redis(SUBSCRIBER_REDIS_URL, { enableReadyCheck: false });
   const told = new Map<string, string>();
   const newest = new Map<string, MasteryData>();
@@ -86,10 +99,12 @@ test("answers of the publisher come back as mastery, through a worker", { skip: 
       await remember(event, delivery);
     },
   });
-  await Promise.race([ended, until("all are told", () => told.size === COUNT)]);
+  const all = () => told.size === COUNT && followed.size === COUNT;
+  await Promise.race([ended, followedAll, until("all are told", all)]);
   stop.abort();
-  await ended;
+  await Promise.all([ended, followedAll]);
   subscribing.disconnect();
+  following.disconnect();
 
   assert.deepEqual(new Map([...told].sort()), new Map([...sent].sort()));
   assert.deepEqual([...newest.keys()].sort(), [...STUDENTS].sort());

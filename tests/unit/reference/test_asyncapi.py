@@ -20,6 +20,7 @@ from workers.common.errors import InputFileError
 from workers.common.version import package_version
 from workers.reference.asyncapi import build_document, event_schema
 from workers.reference.channels import CHANNELS, EVENT_TYPES
+from workers.reference.compatibility.released import RELEASED
 from workers.reference.examples import EXAMPLES
 
 _ROOT = Path(__file__).parents[3]
@@ -210,6 +211,8 @@ def test_given_the_command_then_it_writes_checks_and_fails_on_drift(
 ) -> None:
     run = CliRunner().invoke
     target = repository / "asyncapi.yaml"
+    shutil.copy(_ROOT / "CHANGELOG.md", repository)
+    shutil.copytree(_ROOT / RELEASED, repository / RELEASED)
 
     assert run(app, ["asyncapi", "--check", "--root", str(repository)]).exit_code == 0
     target.unlink()
@@ -217,6 +220,13 @@ def test_given_the_command_then_it_writes_checks_and_fails_on_drift(
     assert failed.exit_code == 1
     assert "asyncapi.yaml differs from the code" in failed.output
     assert not target.exists()
+
+    old = repository / RELEASED / "0.1.0" / "practice.of-before.v1.json"
+    old.write_text("{}")
+    failed = run(app, ["asyncapi", "--check", "--root", str(repository)])
+    assert failed.exit_code == 1
+    assert "incompatible: practice.of-before.v1 is gone" in failed.output
+    old.unlink()
 
     written = run(app, ["asyncapi", "--root", str(repository)])
     assert written.exit_code == 0

@@ -15,6 +15,7 @@ def practice_routes() -> list[BaseRoute]:
     """
 
     async def practice(_: Request) -> Response:
-        return page("practice.html.jinja")
+        # Plain HTML without a variable, because the Express example serves the same file.
+        return page("practice.html")
 
     return [Route("/", practice)]

@@ -1,0 +1,1 @@
+"""Find changes of the event schemas that would break publishers or subscribers."""
