@@ -26,13 +26,8 @@ _LIBRARY = blocks(DOCS / "library.md", "python")
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GuardedRedis]:
-    """A Redis with the deployed users, and with the one that the docs give a group of its own."""
+    """A Redis with the deployed users."""
     with guarded_redis(tmp_path) as started:
-        acl = (DOCS / "redis-acl.md").read_text(encoding="utf-8")
-        line = next(line for line in acl.splitlines() if line.startswith("user reports "))
-        rules = line.removeprefix("user reports ").replace("#…", ">secret").split()
-        with started.client() as admin:
-            admin.execute_command("ACL", "SETUSER", "reports", *rules)
         yield started
 
 
@@ -41,7 +36,7 @@ async def test_given_the_client_page_then_answers_come_back_as_mastery(
 ) -> None:
     publishing, plain, asynchronous, following = _CLIENT
     now = int(time.time())
-    subscriber = f"redis://reports:secret@127.0.0.1:{server.port}/0"
+    subscriber = server.url("consumer")
     sent = claims(iat=now, exp=now + 3_600)
     for _ in range(2):
         # Two runs are two answers on one concept.

@@ -2,17 +2,17 @@
 
 import ast
 import inspect
-import re
 from pathlib import Path
 from typing import Any, Final
+
+from tests.support.fences import code_blocks
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
 
 def blocks(page: Path, language: str) -> list[str]:
     """Return the fenced blocks of a page in one language, in their order."""
-    text = page.read_text(encoding="utf-8")
-    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = code_blocks(page, language)
     assert found, f"{page} has no block of {language}"
     return found
 

@@ -27,7 +27,8 @@ Mastery Engine for development, on this machine alone. {kept} Ctrl-C ends it.
   key set (JWKS)   {urls.jwks_url}
   Redis            {urls.redis_url}
 
-Publish an answer, to the stream or over HTTP:
+Publish an answer, to the stream (the same line again is a repeat, which counts nothing) or over
+HTTP (each call is a new answer):
 
   {_redis_cli(urls, running.issuer, student)}
 
@@ -36,7 +37,7 @@ Publish an answer, to the stream or over HTTP:
 See what it changed, and get a token for another student:
 
   redis-cli -u {urls.redis_url} XREAD COUNT 10 STREAMS {MASTERY} 0
-  mastery token STUDENT
+  uv run mastery token STUDENT
 """
 
 

@@ -47,7 +47,7 @@ export interface PracticeOptions {
   tokenOf: (studentId: string) => Promise<string>;
   tokens: TokenOptions;
   publisher: Publishing;
-  /** The worker's HTTP, for the links of the page. */
+  /** The worker's HTTP, for the links of the page and what is current. */
   masteryUrl: string;
 }
 
@@ -124,6 +124,17 @@ export function practice(options: PracticeOptions): Router {
       .status(202)
       .set("cache-control", "no-store")
       .json({ entry_id: sent?.entryId ?? "in the outbox", event });
+  });
+  // What is current is the worker's to say; it judges the token.
+  router.get("/v1/students/:student/mastery", async (request, response) => {
+    const answer = await fetch(masteryUrl + request.originalUrl, {
+      headers: { authorization: request.get("authorization") ?? "" },
+      signal: AbortSignal.timeout(10_000),
+    }).catch(() => {
+      throw new Refused(503, "unavailable", `the worker at ${masteryUrl} does not answer`);
+    });
+    const text = await answer.text();
+    response.status(answer.status).set("cache-control", "no-store").type("json").send(text);
   });
   return router;
 }

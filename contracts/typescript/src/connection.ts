@@ -21,5 +21,6 @@ export function dedicated(redis: Redis | Cluster): Redis | Cluster {
 
 /** Logs what disturbs a reader and mends by itself. */
 export function disturbed(error: unknown, stream: string): void {
-  console.error(`subscription to ${stream} is disturbed:`, error);
+  // Once for each try: a line, not a stack.
+  console.error(`subscription to ${stream} is disturbed:`, error instanceof Error ? error.message : error);
 }

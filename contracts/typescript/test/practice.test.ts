@@ -18,7 +18,10 @@ import { change } from "./changes.js";
 import { emptyRedis, eventsIn, until } from "./redis.js";
 import { ISSUER, issuer, type Issuer } from "./tokens.js";
 
-const masteryUrl = "http://127.0.0.1:8000";
+/** The engine's worker, which tells what it was asked. */
+const worker = createServer(({ url, headers: { authorization } }, response) => {
+  response.writeHead(403).end(JSON.stringify({ url, authorization }));
+});
 const curriculum = readCurriculum("examples/curriculum.json");
 const [item] = curriculum.items as [(typeof curriculum.items)[0]];
 const answer = {
@@ -35,7 +38,9 @@ let school: Issuer;
 let server: Server;
 let sockets: LiveSockets;
 let origin: string;
+let masteryUrl: string;
 before(async () => {
+  masteryUrl = await listening(worker);
   redis = await emptyRedis();
   school = await issuer();
   const tokens = { keys: school.keys, issuer: ISSUER, audience: "authenticated" };
@@ -49,16 +54,22 @@ before(async () => {
   const more = practice({ web, curriculum, tokenOf, tokens, publisher, masteryUrl });
   server = createServer(createApp({ ...tokens, publisher, items: itemsOf(curriculum), more }));
   sockets = new LiveSockets(server, { redis, shards: 0, tokens, refusal: foreign });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  origin = await listening(server);
 });
 after(async () => {
   await sockets.close();
-  server.close();
-  server.closeAllConnections();
+  for (const each of [server, worker]) {
+    each.close();
+    each.closeAllConnections();
+  }
   redis.disconnect();
 });
+
+async function listening(http: Server): Promise<string> {
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+}
 
 async function post(path: string, body: object) {
   const response = await fetch(origin + path, { method: "POST", body: JSON.stringify(body) });
@@ -88,6 +99,13 @@ test("the page, its files and the links of its worker are served", async () => {
   const { students } = (await (await fetch(`${origin}/dev/students`)).json()) as Record<string, any>;
   assert.equal(students.length, 6);
   assert.deepEqual(await (await fetch(`${origin}/dev/curriculum`)).json(), curriculum);
+});
+
+test("what is current is asked of the worker, which judges the token", async () => {
+  const url = "/v1/students/student-001/mastery?limit=200";
+  const response = await fetch(origin + url, { headers: { authorization: "Bearer a.b.c" } });
+  assert.equal(response.status, 403);
+  assert.deepEqual(await response.json(), { url, authorization: "Bearer a.b.c" });
 });
 
 test("an answer of a demo student is published with the student's token", async () => {
@@ -149,6 +167,6 @@ test("a socket without a token of that student is closed, and says why", async (
   ] as const) {
     assert.equal((await opened("student-001", token).closed)[0], code);
   }
-  const brief = await school.sign("student-001", "authenticated", "1s");
+  const brief = await school.sign("student-001", "authenticated", "2s");
   assert.deepEqual(await opened("student-001", brief).closed, [4401, "the token has expired"]);
 });
