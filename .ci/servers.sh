@@ -23,8 +23,8 @@ typescript_package=$root/contracts/typescript
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mastery-engine-ci
 neo4j_jars=$cache/neo4j-5.26.0/lib
 postgrest_packages=$cache/postgrest
-# The oldest Node that the npm package of the contracts supports, and each line of releases since.
-node_versions=(20.15.1 22.23.3 24.22.3 26.12.1)
+# The oldest Node that the npm package of the contracts supports, a release between, and the newest.
+node_versions=(20.15.1 22.23.3 26.12.1)
 newer_node=$cache/nodes/22.23.3
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
