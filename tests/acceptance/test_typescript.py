@@ -19,7 +19,7 @@ from tests.support.whole_run import MASTERY_COMMAND, Setting
 
 _ROOT = Path(__file__).parents[2]
 _SHARDS = 2
-_LINES = ("20", "22", "24", "26")
+_LINES = ("20", "22", "26")
 _WITH_A_WORKER = "round-trip"
 
 

@@ -40,16 +40,19 @@ async def redis_server(directory: Path | None) -> AsyncIterator[str]:
     program = _program()
     with contextlib.ExitStack() as stack:
         home = _temporary() if directory is None else _locked(directory, stack)
-        port = free_port(PREFERRED_PORT)
-        url = f"redis://{LOOPBACK}:{port}"
-        guard = _started(program, port, home, keep=directory is not None)
-        try:
-            await _ready(url, guard, home)
-            yield url
-        finally:
-            await asyncio.shield(asyncio.to_thread(guard.communicate))
-            if directory is None:
-                shutil.rmtree(home, ignore_errors=True)
+        if directory is None:
+            stack.callback(shutil.rmtree, home, ignore_errors=True)
+        for preferred in (PREFERRED_PORT, 0):
+            port = free_port(preferred)
+            url = f"redis://{LOOPBACK}:{port}"
+            guard = _started(program, port, home, keep=directory is not None)
+            try:
+                if await _ready(url, guard, home):
+                    yield url
+                    return
+            finally:
+                await asyncio.shield(asyncio.to_thread(guard.communicate))
+    raise SettingsError("the embedded Redis does not start: its port was taken meanwhile")
 
 
 def _program() -> Path:
@@ -64,7 +67,7 @@ def _program() -> Path:
 
 
 def _temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="mastery-redis-"))
+    return Path(tempfile.mkdtemp(prefix="mastery-redis-")).resolve()
 
 
 def _locked(directory: Path, stack: contextlib.ExitStack) -> Path:
@@ -102,21 +105,27 @@ def _started(program: Path, port: int, home: Path, *, keep: bool) -> "subprocess
     )
 
 
-async def _ready(url: str, guard: "subprocess.Popen[bytes]", home: Path) -> None:
+async def _ready(url: str, guard: "subprocess.Popen[bytes]", home: Path) -> bool:
+    """Wait until the server answers; return False if another one took the port meanwhile."""
+    other = False
     try:
         async with asyncio.timeout(_WITHIN_S), Redis.from_url(url) as client:
             while guard.poll() is None:
                 with contextlib.suppress(RedisError, OSError):
-                    await _ping(client)
-                    return
+                    if await _directory_of(client) == str(home):
+                        return True
+                    other = True
                 await asyncio.sleep(_POLL_S)
     except TimeoutError:
         pass
+    if other:
+        return False
     raise SettingsError(f"the embedded Redis does not start: {_reason(home)}")
 
 
-async def _ping(client: Redis) -> Any:
-    return await client.ping()
+async def _directory_of(client: Redis) -> str:
+    told: Any = await client.config_get("dir")
+    return str(told["dir"])
 
 
 def _reason(home: Path) -> str:

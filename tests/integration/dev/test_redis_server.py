@@ -15,6 +15,8 @@ import pytest
 from redis.asyncio import Redis
 
 from workers.common.errors import SettingsError
+from workers.dev import redis_server as module
+from workers.dev.ports import free_port
 from workers.dev.redis_server import redis_server
 
 # Prints the URL and waits to be killed.
@@ -46,6 +48,19 @@ async def _until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
     async with asyncio.timeout(within_s):
         while not holds():
             await asyncio.sleep(0.05)
+
+
+async def test_given_a_port_taken_meanwhile_then_another_one_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with redis_server(None) as first:
+        taken = iter([_port(first)])
+        monkeypatch.setattr(
+            module, "free_port", lambda preferred: next(taken, None) or free_port(preferred)
+        )
+        async with redis_server(None) as second, Redis.from_url(second) as client:
+            assert second != first
+            assert await client.ping()
 
 
 async def test_given_a_client_without_options_then_all_we_use_works() -> None:
