@@ -1,18 +1,12 @@
 """Run the worker from the command line."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 
 from workers.app.lifecycle import stop_on_signals
 from workers.app.worker import ROLES, Role, running_worker
 from workers.cli.setting_up import set_up
 from workers.config.settings import Settings
-
-if sys.platform == "win32":
-    from asyncio import new_event_loop
-else:
-    from uvloop import new_event_loop
 
 
 def run_worker(roles: Sequence[str] | None, *, burst: bool) -> None:
@@ -23,8 +17,7 @@ def run_worker(roles: Sequence[str] | None, *, burst: bool) -> None:
         burst: stop as soon as every stream of the roles is drained; without HTTP.
     """
     settings = set_up()
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_run(settings, tuple(map(Role, roles)) if roles else ROLES, burst=burst))
+    asyncio.run(_run(settings, tuple(map(Role, roles)) if roles else ROLES, burst=burst))
 
 
 async def _run(settings: Settings, roles: tuple[Role, ...], *, burst: bool) -> None:
