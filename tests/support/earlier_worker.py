@@ -36,7 +36,7 @@ def _load_request(touched: Sequence[Touched], most_answers: int = MOST_ANSWERS) 
     return request
 
 
-def _unknown(self: LearnerCache, *_: Any) -> None:  # noqa: ARG001  # in place of a method
+def _unknown(self: LearnerCache, *_: Any, **__: Any) -> None:  # noqa: ARG001  # in place of a method
     return None
 
 
