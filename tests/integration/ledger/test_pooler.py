@@ -9,7 +9,7 @@ from workers.common.retrying import Retrying
 from workers.ledger.sql.direct import DirectLedger
 
 FAILING = """
-create or replace function public.mastery_predictions(jsonb) returns json language plpgsql as $$
+create or replace function public.mastery_values(jsonb) returns json language plpgsql as $$
 begin raise exception 'as a pooler says' using errcode = '{state}'; end $$
 """
 
@@ -69,7 +69,7 @@ async def test_given_a_passing_state_of_the_server_then_it_is_unavailable(
     admin = await asyncpg.connect(database_url)
     try:
         original = await admin.fetchval(
-            "select pg_get_functiondef('public.mastery_predictions(jsonb)'::regprocedure)"
+            "select pg_get_functiondef('public.mastery_values(jsonb)'::regprocedure)"
         )
         await admin.execute(FAILING.format(state=state))
         with pytest.raises(LedgerUnavailable, match=state):
