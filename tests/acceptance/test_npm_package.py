@@ -25,6 +25,9 @@ console.log(new Publisher(redis) instanceof Publisher, STREAMS.responses,
 """
 
 
+pytestmark = pytest.mark.servers
+
+
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package in a repository of its own, with the tarball that `npm pack` made."""
