@@ -65,8 +65,9 @@ async function observe(context, page, seen) {
   page.on("websocket", (socket) => seen.requests.push(socket.url()));
   page.on("requestfailed", (request) => seen.problems.push(`failed: ${request.url()}`));
   page.on("requestfinished", async (request) => {
-    const { responseBodySize, responseHeadersSize } = await request.sizes();
-    seen.bytes += responseBodySize + responseHeadersSize;
+    // A page that polls may still be asking when it is closed.
+    const sizes = await request.sizes().catch(() => ({ responseBodySize: 0, responseHeadersSize: 0 }));
+    seen.bytes += sizes.responseBodySize + sizes.responseHeadersSize;
   });
   page.on("response", (answer) => {
     if (answer.status() >= 400) seen.problems.push(`${answer.status()}: ${answer.url()}`);
