@@ -59,7 +59,7 @@ if __name__ == "__main__":
     # Earlier versions did not count the rate of responses.
     vars(recorder).update(Touched=_touched, Commit=_commit)
     # Earlier versions kept no states.
-    LearnerCache.loaded = _unknown  # type: ignore[method-assign, assignment]  # there was none
+    LearnerCache.loaded = _unknown  # type: ignore[method-assign]  # there was none
     # Earlier versions had no active parameters.
     vars(recording).update(load_request=_load_request)
     vars(commit).update(load_request=_load_request)
