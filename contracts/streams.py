@@ -48,7 +48,7 @@ def other_shards(count: int) -> tuple[Shard, ...]:
         count: ``STREAM_SHARDS``, 0 or more.
     """
     own = frozenset(shards(count))
-    return tuple(one for one in (*shards(0), *shards(MOST_SHARDS)) if one not in own)
+    return tuple(shard for shard in (*shards(0), *shards(MOST_SHARDS)) if shard not in own)
 
 
 def shard_of(tenant_id: str, student_id: str, count: int) -> int:

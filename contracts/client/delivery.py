@@ -1,4 +1,4 @@
-"""What a subscriber receives, and what happens to it."""
+"""Deliveries to a subscriber, and the verdict on one that failed."""
 
 import logging
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Failure(Generic[Event]):
 
     delivery: Delivery
     error: Exception
-    """What the handler raised, or `UnreadableEventError`."""
+    """Error that the handler raised, or `UnreadableEventError`."""
     event: Event | None
     """None if the event can't be read."""
     deliveries: int

@@ -82,7 +82,7 @@ class Follower(Generic[Event]):
         pause_s = _FIRST_PAUSE_S
         while not self._reading.stopped():
             try:
-                found = yield from self._read()
+                batch = yield from self._read()
                 pause_s = _FIRST_PAUSE_S
             except LIBRARY_ERRORS as error:
                 if not passes(error):
@@ -91,7 +91,7 @@ class Follower(Generic[Event]):
                 yield Pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue
-            for stream, entries in found.items():
+            for stream, entries in batch.items():
                 for entry in entries:
                     if self._reading.stopped():
                         return
@@ -109,13 +109,13 @@ class Follower(Generic[Event]):
                 behind.add(stream)
         wait_ms = max(1, int(1000 * self._reading.longest_wait_s))
         reply = yield Ask(lambda r: r.xread(after, count=count, block=wait_ms), waits=True)
-        found = entries_by_stream(reply)
-        for stream in behind & found.keys():
+        batch = entries_by_stream(reply)
+        for stream in behind & batch.keys():
             # After the read: what was trimmed before it is known by now.
             information = yield from _information(stream)
             if _may_lack(information, after[stream]):
                 raise PositionLostError(stream, after[stream])
-        return found
+        return batch
 
 
 def _information(stream: str) -> Generator[Ask, Any, Mapping[str, Any]]:

@@ -105,9 +105,9 @@ class GroupReader(Generic[Event]):
         if self._own_after is not None:
             own = {stream: self._own_after}
             reply = yield Ask(lambda r: r.xreadgroup(*group, own, count=reading.batch_size))
-            found = entries_by_stream(reply).get(stream, [])
-            self._own_after = found[-1].id if found else None
-            yield from self._handle_all(found)
+            batch = entries_by_stream(reply).get(stream, [])
+            self._own_after = batch[-1].id if batch else None
+            yield from self._handle_all(batch)
             return
         now = time.monotonic()
         if now >= self._next_claim:
@@ -135,10 +135,10 @@ class GroupReader(Generic[Event]):
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def _handle_all(self, found: list[Entry]) -> Actions:
+    def _handle_all(self, batch: list[Entry]) -> Actions:
         began = time.monotonic()
         last: str | None = None
-        for entry in found:
+        for entry in batch:
             if self._reading.stopped():
                 return
             if last is not None and time.monotonic() - began > self._reading.claim_after_s / 2:
@@ -175,7 +175,7 @@ class GroupReader(Generic[Event]):
 
 
 class _Raised(Exception):
-    """What the judge of a failure raised: no trouble of Redis, whatever its type."""
+    """Error that the judge of a failure raised: no trouble of Redis, whatever its type."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))

@@ -1,4 +1,4 @@
-"""What both publishers share: the stream of an event, and its entry."""
+"""Find the stream of an event and make its entry, for both publishers."""
 
 from dataclasses import dataclass
 

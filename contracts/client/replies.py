@@ -31,7 +31,7 @@ def entries_by_stream(reply: Any) -> dict[str, list[Entry]]:
         # RESP3 has a list of lists for each stream.
         return {text(name): entries(e for part in parts for e in part)
                 for name, parts in reply.items()}  # fmt: skip
-    return {text(name): entries(found) for name, found in reply or ()}
+    return {text(name): entries(rows) for name, rows in reply or ()}
 
 
 def _entry(entry_id: str | bytes, fields: dict[Any, Any]) -> Entry:

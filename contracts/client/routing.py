@@ -1,4 +1,4 @@
-"""Which stream a learner's events are in, and which streams an event type is published on."""
+"""Name the stream of a learner's events, and all streams of an event type."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar

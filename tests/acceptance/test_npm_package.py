@@ -1,4 +1,4 @@
-"""What `npm pack` makes of the TypeScript package, and an app that installs the tarball."""
+"""The tarball that `npm pack` makes of the TypeScript package, and an app that installs it."""
 
 import json
 import os

@@ -16,7 +16,7 @@ def code_blocks(page: Path, language: str, *, heading: str | None = None) -> lis
     """
     text = page.read_text(encoding="utf-8")
     if heading is not None:
-        _, found, rest = text.partition(f"\n## {heading}\n")
-        assert found, f"{page} has no section {heading}"
+        _, mark, rest = text.partition(f"\n## {heading}\n")
+        assert mark, f"{page} has no section {heading}"
         text = rest.partition("\n## ")[0]
     return [block for name, block in _FENCE.findall(text) if name == language]

@@ -1,4 +1,4 @@
-"""What a program around the worker adds to it, such as `mastery dev`."""
+"""Additions to a worker by a program around it, such as `mastery dev`."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ def interrupted() -> NoReturn:
 
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process at once, while there is nothing to clean up.
+    """End the process at once at Ctrl-C, while there is nothing to clean up.
 
     Python drops a KeyboardInterrupt that comes within a callback of its import system, which is
     likely in an import of some seconds.

@@ -66,8 +66,8 @@ def _make(file: Path) -> None:
 def _read(file: Path) -> EllipticCurvePrivateKey:
     descriptor = os.open(file, os.O_RDONLY)
     with os.fdopen(descriptor, "rb") as opened:
-        found = os.fstat(descriptor)
-        if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & _OF_OTHERS:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & _OF_OTHERS:
             raise SettingsError(
                 f"the development key {file} must belong to you and be readable by nobody else: "
                 f"run `chmod 600 {file}`, or delete it for a new key"

@@ -47,7 +47,7 @@ _NOBODY: Final = LearnerKey("", "")
 
 @dataclass(frozen=True)
 class State:
-    """What is known of a student; ``State()`` is a student without an answer.
+    """State of a student; ``State()`` is a student without an answer.
 
     Args:
         concepts: states of the answered concepts by id.

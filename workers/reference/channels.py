@@ -42,7 +42,7 @@ class Channel:
     summary: str
     description: str
     task: str
-    """What the engine does with the channel, and what the other side does."""
+    """Action of the engine on the channel, and action of the other side."""
     older: tuple[type[CloudEvent[Any]], ...] = ()
     """Deprecated versions that we still accept."""
 

@@ -28,7 +28,7 @@ class Socket:
     summary: str
     description: str
     audience: str
-    """Who may connect."""
+    """Callers who may connect."""
     example: dict[str, Any]
 
 

@@ -34,7 +34,7 @@ PATH: Final = "/v1/students/{student_id:path}/mastery"
 
 
 class _Place(BaseModel):
-    """What a cursor holds: the positions of the first page, and the last values of a page."""
+    """Content of a cursor: the positions of the first page, and the last values of a page."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -82,9 +82,9 @@ class StudentMastery:
         try:
             if place is None:
                 # Before the values: what they lack is published after these positions.
-                found, after = await positions(self._client, [self._stream(key)]), BEGINNING
+                ends, after = await positions(self._client, [self._stream(key)]), BEGINNING
             else:
-                found, after = place.positions, ValuesPlace(place.concept_id, place.scale)
+                ends, after = place.positions, ValuesPlace(place.concept_id, place.scale)
             page = await self._ledger.values(key, limit, after)
         except (Unavailable, StreamRefused):
             raise HTTPException(
@@ -92,7 +92,7 @@ class StudentMastery:
                 "The ledger or Redis can't be reached at the moment: try again later.",
                 {"Retry-After": "5"},
             ) from None
-        answer = _answer(key, found, page)
+        answer = _answer(key, ends, page)
         return Response(answer.model_dump_json(), media_type="application/json")
 
     def _stream(self, key: LearnerKey) -> str:
@@ -108,14 +108,14 @@ def _place(cursor: str | None) -> _Place | None:
         raise bad_cursor() from None
 
 
-def _answer(key: LearnerKey, found: dict[str, str], page: ValuesPage) -> MasteryPage:
+def _answer(key: LearnerKey, ends: dict[str, str], page: ValuesPage) -> MasteryPage:
     following = None
     if page.last is not None:
-        following = cursor_of({"positions": found, **page.last._asdict()})
+        following = cursor_of({"positions": ends, **page.last._asdict()})
     return MasteryPage(
         tenant_id=key.tenant_id,
         student_id=key.student_id,
-        positions=found,
+        positions=ends,
         mastery=[_mastery(row) for row in page.concepts],
         abilities=[_ability(row) for row in page.abilities],
         next_cursor=following,

@@ -181,8 +181,8 @@ def _groups(samples: Samples) -> list[dict[str, Any]]:
 
 def _value(samples: Samples, name: str) -> float | None:
     """Return the value of a metric without labels; None if it has none."""
-    found = samples.get(name)
-    if not found:
+    sample = samples.get(name)
+    if not sample:
         return None
-    value = found[0][1]
+    value = sample[0][1]
     return value if value == value else None  # noqa: PLR0124  # NaN

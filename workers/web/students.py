@@ -1,4 +1,4 @@
-"""Who may see the data of a student: the student, and delegated roles of the tenant."""
+"""Admit callers to the data of a student: the student, and delegated roles of the tenant."""
 
 from collections.abc import Collection
 from typing import Final

@@ -27,7 +27,7 @@ _VALUES: Final[dict[str, Any]] = {
     "answer.id": str(uuid4()),
     "answer.at": datetime.fromtimestamp(_AT_S, UTC).isoformat(),
 }
-"""What the expressions of the example give."""
+"""Values of the expressions in the example."""
 _CLAIMS: Final[dict[str, Any]] = {
     "sub": "student-42",
     "iss": "https://project.example/auth/v1",

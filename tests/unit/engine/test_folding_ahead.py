@@ -123,7 +123,7 @@ def test_given_engines_that_overlap_then_state_and_events_hold(
 
 
 async def _overlap(answers: list[tuple[str, int]], draw: random.Random, failing: float) -> None:
-    """Let two engines on one ledger process batches, each entry by one of them or by both."""
+    """Process batches by two engines on one ledger, each entry by one of them or by both."""
     inner = MemoryLedger()
     entries = [raw(event_json(s, number), at) for at, (s, number) in enumerate(answers)]
     publisher = FakePublisher(*_ids(entries))
@@ -137,13 +137,13 @@ async def _overlap(answers: list[tuple[str, int]], draw: random.Random, failing:
     async def work() -> None:
         ledger = HookedLedger(inner)
         ledger.before_load = ledger.before_commit = ledger.after_commit = moment
-        one, at = engine(ledger, publisher), 0
+        overlapping, at = engine(ledger, publisher), 0
         own = [entry for entry in entries if draw.random() < 0.8]
         while at < len(own):
             size = draw.randint(1, 5)
-            await one.submit(ROUTE, batch(*own[at : at + size]))
+            await overlapping.submit(ROUTE, batch(*own[at : at + size]))
             at += size
-        await one.drain()
+        await overlapping.drain()
 
     await asyncio.gather(work(), work())
     left = engine(HookedLedger(inner), publisher)

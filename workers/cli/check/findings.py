@@ -11,7 +11,7 @@ CLOCKS_S: Final = 5.0
 
 @dataclass(slots=True)
 class Findings:
-    """What a probe found.
+    """Result of a probe.
 
     Args:
         summary: what answers there, if nothing is wrong.

@@ -33,7 +33,7 @@ _OF_THE_DATA: Final = ("21", "22", "23", "54")
 """Cardinality, data, integrity and size: the data to store is at fault."""
 
 _UNKNOWN_TENANT: Final = "Tenant or user not found"
-"""What Supabase's pooler says, as XX000 too, of a project or a user that it does not know."""
+"""Message of Supabase's pooler, as XX000 too, about a project or a user that it does not know."""
 
 _POOLER: Final = "set DATABASE_URL to a session pooler, or to a transaction pooler on port 6543"
 

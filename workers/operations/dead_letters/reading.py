@@ -79,15 +79,15 @@ class DeadLetters:
             StreamRefused: Redis refuses the command.
         """
         each = max(1, _PAGE // len(self._shards))
-        found: list[DeadLetter] = []
+        newest: list[DeadLetter] = []
         for number, shard in self._shards.items():
             with redis_errors():
                 rows: Any = await self._client.xrevrange(shard.rejected, count=each)
             read = (self._read(DeadLetterId(number, text_of(row[0])), row[1]) for row in rows)
             taken = [letter for letter in read if selection.takes(letter)]
-            found += await self._redriven(shard.rejected, taken)
-        found.sort(key=lambda letter: order(letter.id.entry_id), reverse=True)
-        return found[:limit]
+            newest += await self._redriven(shard.rejected, taken)
+        newest.sort(key=lambda letter: order(letter.id.entry_id), reverse=True)
+        return newest[:limit]
 
     async def ends(self) -> dict[int | None, str]:
         """Return the present end of each stream, beyond which a long run must not go.

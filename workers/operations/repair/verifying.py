@@ -121,9 +121,9 @@ async def verify(
             rows = []
             for stored in part:
                 if stored.left_out:
-                    long, found = await _verify_by_pages(ledger, stored, versions)
+                    long, added = await _verify_by_pages(ledger, stored, versions)
                     rows.append(long)
-                    differing += found
+                    differing += added
                 else:
                     rows.append(stored)
             whole = [stored for stored in rows if stored.totals is None]

@@ -64,13 +64,13 @@ class Comparison:
 
     def _compare(self, sent: Schema, accepted: Schema, path: str) -> Iterator[Difference]:
         choices = _alternatives(accepted, self.reader)
-        for one in _alternatives(sent, self.writer):
-            tried = [list(self._compare_one(one, choice, path)) for choice in choices]
+        for alternative in _alternatives(sent, self.writer):
+            tried = [list(self._compare_one(alternative, choice, path)) for choice in choices]
             if all(tried):
                 same = [
-                    found
-                    for found, choice in zip(tried, choices, strict=True)
-                    if one.get("type") == choice.get("type")
+                    differences
+                    for differences, choice in zip(tried, choices, strict=True)
+                    if alternative.get("type") == choice.get("type")
                 ]
                 # What comes nearest says most.
                 yield from min(same or tried, key=len)
@@ -121,10 +121,10 @@ def fields(schema: Schema) -> set[str]:
 
 
 def _paths(schema: Schema, root: Schema, path: str) -> Iterator[str]:
-    for one in _alternatives(schema, root):
-        if "items" in one:
-            yield from _paths(one["items"], root, f"{path}[]")
-        for name, value in one.get("properties", {}).items():
+    for alternative in _alternatives(schema, root):
+        if "items" in alternative:
+            yield from _paths(alternative["items"], root, f"{path}[]")
+        for name, value in alternative.get("properties", {}).items():
             yield _join(path, name)
             yield from _paths(value, root, _join(path, name))
 
@@ -135,7 +135,9 @@ def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
     if "$ref" in schema:
         return _alternatives(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root)
     if "anyOf" in schema:
-        return [one for choice in schema["anyOf"] for one in _alternatives(choice, root)]
+        return [
+            alternative for choice in schema["anyOf"] for alternative in _alternatives(choice, root)
+        ]
     return [schema]
 
 

@@ -75,7 +75,7 @@ def last_version(root: Path) -> str:
         InputFileError: no schemas of that version are kept.
     """
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    named = [tuple(map(int, found)) for found in _VERSION.findall(text)]
+    named = [tuple(map(int, parts)) for parts in _VERSION.findall(text)]
     folders = {
         tuple(map(int, folder.name.split("."))): folder
         for folder in (root / RELEASED).iterdir()

@@ -1,4 +1,4 @@
-"""What a check says of a Redis that is old, or whose clock is wrong."""
+"""Findings of a check about a Redis that is old, or whose clock is wrong."""
 
 import time
 from typing import Any
