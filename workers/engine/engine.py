@@ -27,8 +27,8 @@ from workers.streams.route import Route
 _log = structlog.get_logger(__name__)
 
 _SOON_S: Final = 0.05
-_AT_ONCE: Final = 3
-"""Batches in flight at once: one is admitted, one is folded, one is committed and published."""
+_AT_ONCE: Final = 4
+"""Batches in flight at once: one is admitted, one folded, one committed, and one published."""
 _ASIDE_AT_ONCE: Final = 2
 """Learners set aside who are processed at once, so that a long log delays the others little."""
 
@@ -36,10 +36,10 @@ _ASIDE_AT_ONCE: Final = 2
 class Engine:
     """Takes batches of raw entries, and processes each entry until it is acknowledged.
 
-    Batches overlap: while one is committed and published, the next is folded and a third admitted.
-    Each step takes batches in order and one at a time, so that one worker publishes a learner's
-    events in the order of their versions. A batch is committed only after the acknowledgement of
-    the one before it: whatever happens, at most one batch has to be repeated.
+    Batches overlap: while one is published, the next is committed, a third folded and a fourth
+    admitted. Each step takes batches in order and one at a time, so that one worker publishes a
+    learner's events in the order of their versions. Whatever happens, at most two batches are
+    committed and not acknowledged, and have to be repeated.
 
     Args:
         pipeline: the steps of a batch.
@@ -75,6 +75,7 @@ class Engine:
         self._alone = asyncio.Lock()
         self._folding_lock = asyncio.Lock()
         self._committing_lock = asyncio.Lock()
+        self._publishing_lock = asyncio.Lock()
         self._batches: set[asyncio.Task[None]] = set()
         self._in_flight: defaultdict[str, set[str]] = defaultdict(set)
         self._isolating = 0
@@ -259,21 +260,27 @@ class Engine:
         Raises:
             YieldToEarlierBatch: an earlier batch failed, and `beside` is True.
         """
-        folding, committing = OnceLock(self._folding_lock), OnceLock(self._committing_lock)
+        folding = OnceLock(self._folding_lock)
+        committing = OnceLock(self._committing_lock)
+        publishing = OnceLock(self._publishing_lock)
         try:
             async with aclosing(pipeline):
                 async for step in pipeline:
                     if step is Step.LOAD:
                         await folding.acquire()
                         continue
-                    # Taken before folding is let go, so that batches are committed in its order.
+                    # Taken before the lock before it is let go, so that batches keep their order.
                     newly_acquired = await committing.acquire()
                     folding.release()
-                    if step is Step.COMMIT and newly_acquired and beside and self._isolating:
+                    if step is Step.PUBLISH:
+                        newly_acquired = await publishing.acquire()
+                        committing.release()
+                    if newly_acquired and beside and self._isolating:
                         raise YieldToEarlierBatch
         finally:
             folding.release()
             committing.release()
+            publishing.release()
 
     async def _isolate(self, route: Route, batch: RawBatch) -> None:
         """Process a batch in which an entry fails, with nothing else in flight."""

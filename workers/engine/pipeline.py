@@ -31,9 +31,9 @@ class Step(Enum):
     """The next step of a batch; it may have to wait for other batches."""
 
     LOAD = auto()
-    """Load and fold, while the batch before is committed or published."""
+    """Load and fold, while the batch before is committed."""
     COMMIT = auto()
-    """Commit, once the batch before is published."""
+    """Commit, once the batch before is committed."""
     PUBLISH = auto()
     """Publish, once the batch before is published."""
 

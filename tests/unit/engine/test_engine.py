@@ -69,10 +69,10 @@ async def test_given_overlapping_batches_then_versions_are_published_in_order() 
     for at in (0, 4, 8):
         await work.submit(ROUTE, batch(*GOOD[at : at + 4]))
 
-    await until(lambda: ledger.committed == 1)
+    await until(lambda: ledger.committed == 2)
     await asyncio.sleep(0.05)
-    # The second is folded while the first is in the publisher, and committed only then.
-    assert (ledger.committed, ledger.commits, publisher.published) == (1, 1, [])
+    # The second is committed while the first is in the publisher, and the third is only folded.
+    assert (ledger.committed, ledger.commits, publisher.published) == (2, 2, [])
     gate.set()
     await work.drain()
 
@@ -85,38 +85,38 @@ async def test_given_no_room_when_submitted_then_it_waits_until_a_batch_is_done(
     publisher, gate = FakePublisher(*(e.entry_id for e in GOOD)), asyncio.Event()
     publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(MemoryLedger(), publisher)
-    for at in range(3):
+    for at in range(4):
         await work.submit(ROUTE, batch(GOOD[at]))
 
-    fourth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[3])))
+    fifth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[4])))
     await asyncio.sleep(0.02)
-    assert not fourth.done()
+    assert not fifth.done()
     gate.set()
-    await fourth
+    await fifth
     await work.drain()
 
-    assert publisher.acknowledged == [entry_id(n) for n in range(4)]
+    assert publisher.acknowledged == [entry_id(n) for n in range(5)]
 
 
 async def test_given_a_submission_given_up_while_it_waits_then_none_is_in_flight() -> None:
     publisher, gate = FakePublisher(*(e.entry_id for e in GOOD)), asyncio.Event()
     publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(MemoryLedger(), publisher)
-    for at in range(3):
+    for at in range(4):
         await work.submit(ROUTE, batch(GOOD[at]))
-    fourth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[3])))
+    fifth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[4])))
     await asyncio.sleep(0)
-    assert entry_id(3) in work.in_flight(STREAM)
+    assert entry_id(4) in work.in_flight(STREAM)
 
-    fourth.cancel()
+    fifth.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await fourth
+        await fifth
 
-    assert entry_id(3) not in work.in_flight(STREAM)
+    assert entry_id(4) not in work.in_flight(STREAM)
     gate.set()
-    await work.submit(ROUTE, batch(GOOD[3]))
+    await work.submit(ROUTE, batch(GOOD[4]))
     await work.drain()
-    assert entry_id(3) in publisher.acknowledged
+    assert entry_id(4) in publisher.acknowledged
 
 
 async def test_given_an_entry_on_its_way_then_it_is_not_taken_again() -> None:

@@ -226,3 +226,22 @@ async def test_given_foreign_records_of_acceptance_then_the_engine_stops() -> No
     with pytest.raises(StreamRefused):
         await work.until_failed()
     assert publisher.pending == {entry_id(0)}
+
+
+async def test_given_a_failed_publish_then_a_batch_committed_after_it_waits() -> None:
+    publisher, ledger = FakePublisher(*(e.entry_id for e in GOOD)), HookedLedger()
+    work = engine(ledger, publisher)
+
+    async def fails_once() -> None:
+        publisher.gate = None
+        await until(lambda: ledger.committed == 2)
+        raise RuntimeError("not expected")
+
+    publisher.gate = fails_once
+    for at in (0, 4, 8):
+        await work.submit(ROUTE, batch(*GOOD[at : at + 4]))
+    await work.drain()
+
+    versions = [event["data"]["version"] for event in publisher.published]
+    assert versions == list(range(1, 13))
+    assert not publisher.rejected
