@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.common.times import from_us, iso, to_us
-from workers.ledger.sql.arrays import booleans, moments, plain, texts
+from workers.ledger.sql.arrays import booleans, moments, numbers, plain, texts
 
 
 def parsed(literal: str) -> list[str | None]:
@@ -51,6 +51,12 @@ def test_given_any_floats_then_their_text_has_the_same_bits(values: list[float])
     assert [(number, math.copysign(1, number)) for number in numbers] == [
         (number, math.copysign(1, number)) for number in values
     ]
+
+
+def test_given_infinities_and_nan_then_the_literal_names_them() -> None:
+    values = [1.5, math.inf, -math.inf, math.nan]
+    assert plain(values) == numbers(values) == "{1.5,inf,-inf,nan}"
+    assert numbers([math.inf, None]) == "{inf,NULL}"
 
 
 @given(st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999))
