@@ -60,7 +60,7 @@ class Trace:
     @property
     def drained_s(self) -> float:
         """Time at which nothing waited any more, seconds."""
-        return max((at for at, waiting in self.points if waiting), default=0.0)
+        return self.points[-1][0]
 
 
 def simulate(

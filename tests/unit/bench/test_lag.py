@@ -43,7 +43,7 @@ def test_given_an_outage_then_what_was_taken_is_done_again_after_it() -> None:
 
 
 def test_given_poisson_arrivals_of_one_then_waits_are_those_of_a_queue() -> None:
-    """The mean wait of M/D/1 is s + s·u / (2·(1 - u)) at utilisation u (Pollaczek 1930, Khinchine 1932)."""
+    """The mean wait of M/D/1 is s + s·u / (2·(1 - u)) at utilisation u (Pollaczek 1930)."""
     chance, now, arrivals, utilisation = random.Random(5), 0.0, [], 0.7
     for _ in range(20_000):
         now += chance.expovariate(utilisation / RATES.entry_s)
