@@ -21,7 +21,7 @@ _OF_THE_CHART: Final = frozenset(
 
 
 def chart_settings() -> str:
-    """Write a JSON object of every setting: ``plain``, ``secret``, or ``chart`` if users set none."""
+    """Write the kind of each setting as JSON: ``plain``, ``secret``, or ``chart`` (it sets it)."""
     kinds = {name.upper(): _kind(name) for name in sorted(Settings.model_fields)}
     return json.dumps(kinds, indent=2) + "\n"
 
