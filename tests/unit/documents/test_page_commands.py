@@ -80,11 +80,6 @@ _OTHERS_ARE_RUN_BY: Final = {
     "helm upgrade": ("tests/unit/deploy/test_chart.py", "pre-upgrade"),
     "kubectl create secret": ("tests/unit/deploy/test_chart.py", "secretKeyRef"),
     "kubectl exec": ("tests/acceptance/test_commands.py", "check"),
-    # Not run: it brings schemas of 20 MB. The test it names runs without that one check.
-    "uv run --with kubernetes-validate": (
-        "tests/unit/deploy/test_chart.py",
-        "uv run --with kubernetes-validate pytest",
-    ),
     # Not run: it changes the project that it is run in, and takes the wheel of the line before.
     "uv add ./dist/mastery_engine_contracts-": (
         "tests/acceptance/test_python_page.py",
