@@ -14,6 +14,8 @@ from tests.support.servers import server_variables
 
 CHART: Final = Path(__file__).parents[2] / "deploy" / "helm" / "mastery-engine"
 RELEASE: Final = "practice"
+# A helm that Go built by itself takes the cluster for one of 2020.
+_OF_CLUSTER: Final = ("--namespace", "school", "--kube-version", "1.31.0")
 
 Manifest = dict[str, Any]
 
@@ -68,7 +70,7 @@ def container(pod: Manifest) -> Manifest:
 
 def _template(values: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [_helm(), "template", RELEASE, str(CHART), "--namespace", "school", "--values", "-"],
+        [_helm(), "template", RELEASE, str(CHART), *_OF_CLUSTER, "--values", "-"],
         input=values,
         capture_output=True,
         text=True,

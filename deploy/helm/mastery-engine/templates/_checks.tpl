@@ -1,6 +1,7 @@
 {{/* Refuses values that would give pods that can't work, with a sentence each. */}}
 {{- define "mastery.checks" -}}
 {{- $known := .Files.Get "files/settings.json" | fromJson -}}
+{{- $given := dict -}}
 {{- range $name, $value := .Values.settings -}}
 {{- $kind := get $known $name -}}
 {{- if not $kind -}}
@@ -10,6 +11,9 @@
 {{- else if eq $kind "secret" -}}
 {{- fail (printf "settings.%s is a secret: put it into a Secret, and name that in secrets.%s" $name $name) -}}
 {{- end -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- $_ := set $given $name $value -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $of := .Values.secrets -}}
 {{- $kind := get $known $name -}}
@@ -17,11 +21,13 @@
 {{- fail (printf "secrets.%s is no setting of the engine: see docs/reference/settings.md" $name) -}}
 {{- else if eq $kind "chart" -}}
 {{- fail (printf "secrets.%s is decided by the chart: leave it out" $name) -}}
-{{- else if hasKey $.Values.settings $name -}}
+{{- else if and $of (hasKey $given $name) -}}
 {{- fail (printf "%s is in settings and in secrets: leave one out" $name) -}}
 {{- end -}}
+{{- if $of -}}
+{{- $_ := set $given $name $of -}}
 {{- end -}}
-{{- $given := merge (dict) .Values.settings .Values.secrets -}}
+{{- end -}}
 {{- if not (hasKey $given "REDIS_URL") -}}
 {{- fail "secrets.REDIS_URL is missing: name the Secret that holds it, for the pods share no embedded Redis" -}}
 {{- end -}}
@@ -35,7 +41,7 @@
 {{- if and .Values.redis.cluster (lt $shards 1) -}}
 {{- fail "redis.cluster needs settings.STREAM_SHARDS of 1 or more: the plain streams share no slot of a Redis Cluster" -}}
 {{- end -}}
-{{- if and .Values.migrations.enabled (not .Values.migrations.databaseUrlSecret) (not (hasKey .Values.secrets "DATABASE_URL")) -}}
+{{- if and .Values.migrations.enabled (not .Values.migrations.databaseUrlSecret) (not (get .Values.secrets "DATABASE_URL")) -}}
 {{- fail "migrations need a direct connection: set migrations.databaseUrlSecret, or set migrations.enabled to false and run `supabase db push`" -}}
 {{- end -}}
 {{- with .Values.autoscaling -}}

@@ -62,11 +62,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* The settings from Secrets, as entries of env. Takes a map of setting → name and key. */}}
 {{- define "mastery.secretEnv" -}}
 {{- range $name, $of := . }}
+{{- if $of }}
 - name: {{ $name }}
   valueFrom:
     secretKeyRef:
       name: {{ $of.name | quote }}
       key: {{ $of.key | quote }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
