@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install and start real servers for the tests: Redis, PostgreSQL behind PostgREST and a gateway (as
-# in a local Supabase) and Neo4j; Chromium and the Node packages for the acceptance tests.
+# in a local Supabase) and Neo4j; Chromium and the Node packages for the acceptance tests; helm.
 #
 #   .ci/servers.sh start [DIR]    installs what is missing, starts what is not running,
 #                                 prints the variables that the tests read
@@ -99,15 +99,18 @@ install_neo4j() {
   rm -rf "$partial"
 }
 
-# Builds helm, which takes minutes once; the Go proxy has it, Debian has not.
+# Builds helm once, which takes six minutes of processor time: Debian has none.
 install_helm() {
   [ ! -x "$helm" ] || return 0
   local go partial
   go=$(command -v go || echo /usr/local/go/bin/go)
-  [ -x "$go" ] || fail "helm needs Go: install it (https://go.dev/dl/), or put helm at $helm"
+  if [ ! -x "$go" ]; then
+    say "servers: there is no Go to build helm, so the tests of the chart have none"
+    return 0
+  fi
   mkdir -p "$(dirname "$helm")"
   partial=$(mktemp -d "$cache/partial.XXXXXX")
-  if ! GOBIN=$partial retry "$go" install -ldflags='-s -w' "helm.sh/helm/v3/cmd/helm@v$helm_version"; then
+  if ! GOBIN=$partial retry nice "$go" install -ldflags='-s -w' "helm.sh/helm/v3/cmd/helm@v$helm_version"; then
     rm -rf "$partial"
     fail "Go could not build helm"
   fi
@@ -228,7 +231,7 @@ export TEST_CHROMIUM='$(command -v chromium)'
 export TEST_NODE_MODULES='$node_packages/node_modules'
 export TEST_TYPESCRIPT_PACKAGE='$typescript_package'
 export TEST_NODES='$(nodes)'
-export TEST_HELM='$helm'
+export TEST_HELM='$([ ! -x "$helm" ] || echo "$helm")'
 END
   node_is_new || printf 'export PATH=%s:"$PATH"\n' "'$newer_node/node_modules/.bin'" >>"$state/env"
 }
