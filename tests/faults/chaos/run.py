@@ -21,7 +21,6 @@ from tests.faults.stage import Need, Size, Stage, set_stage
 from tests.support.run_results import graph_differences, run_results, stored_mastery
 from tests.support.servers import Neo4j
 from tests.support.whole_run import MASTERY_COMMAND
-from workers.common.times import to_us
 
 _SHIFT_US: Final = 150_000_000_000
 """Answers of the next step come so much later: some of them lie between those before, us."""
@@ -206,7 +205,7 @@ def _load(stage: Stage, scene: Scene, step: Step, place: int) -> Load:
         stage.redis.url, step.responses, rate=step.rate, students=scene.students, seed=step.seed
     )
     for row in load.rows:
-        row["answered_at"] = to_us(row["answered_at"]) + place * _SHIFT_US
+        row["answered_at"] += place * _SHIFT_US
     return load
 
 
