@@ -31,6 +31,10 @@ select format('%I.%I', nspname, relname)
 from pg_class join pg_namespace as n on n.oid = relnamespace
 where nspname in ('public', 'mastery') and relkind in ('r', 'p') and not relispartition
 """
+_RESTART_SEQUENCES = """
+select setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+from pg_sequences where schemaname in ('public', 'mastery')
+"""
 
 
 async def is_as_left(connection: "asyncpg.Connection[Any]", made_by: str) -> bool:
@@ -57,7 +61,10 @@ async def leave_note(connection: "asyncpg.Connection[Any]", made_by: str) -> Non
 
 
 async def empty_tables(connection: "asyncpg.Connection[Any]") -> None:
-    """Remove all rows of the engine's tables, also of those whose triggers forbid it."""
+    """Remove all rows of the engine's tables, also of those whose triggers forbid it.
+
+    Sequences start again.
+    """
     tables = [row[0] for row in await connection.fetch(_TABLES)]
     full = [
         table
@@ -67,9 +74,10 @@ async def empty_tables(connection: "asyncpg.Connection[Any]") -> None:
     if full:
         await connection.execute(
             "set session_replication_role = replica; "
-            f"truncate {', '.join(full)} restart identity cascade; "
+            f"truncate {', '.join(full)} cascade; "
             "set session_replication_role = default"
         )
+    await connection.execute(_RESTART_SEQUENCES)
 
 
 async def _note(connection: "asyncpg.Connection[Any]", made_by: str) -> str:
