@@ -10,8 +10,8 @@ from workers.estimation.late_replay import LateReplay
 from workers.estimation.learner import Response
 from workers.estimation.parameters import Parameters
 
-_REPLAYED_AT_ONCE: Final = 500
-"""Answers replayed in one go: some 10 ms."""
+_REPLAYED_AT_ONCE: Final = 100
+"""Answers replayed in one go: 2 to 10 ms, with calibrated parameters."""
 
 
 async def fold_by_version(

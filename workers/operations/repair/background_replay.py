@@ -10,7 +10,7 @@ import asyncio
 import functools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import structlog
@@ -37,6 +37,9 @@ _MORE_AFTER: Final = 5
 """After so many answers of the ledger in a row one more learner is tried at once."""
 _WINDOW: Final = 400
 """Learners are drawn from so many, so that two workers seldom draw the same."""
+_PAUSE: Final = 2.0
+"""Length of a pause beside answers, as a multiple of the work before it."""
+_LONGEST_PAUSE_S: Final = 5.0
 _TOLD_EVERY_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 60.0
 """Pause after a failed replay of a learner, seconds."""
@@ -73,6 +76,8 @@ class Replayer:
         retrying: waits for a ledger that is away.
         period_s: the longest time between two looks of `run`, seconds.
         clock: a monotonic clock, seconds.
+        busy: says if this process has answers to record, which go first.
+        sleep: sleeps, seconds.
     """
 
     def __init__(
@@ -84,6 +89,8 @@ class Replayer:
         retrying: Retrying | None = None,
         period_s: float = _PERIOD_S,
         clock: Callable[[], float] = time.monotonic,
+        busy: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._ledger = ledger
         self._retrying = retrying or Retrying()
@@ -91,6 +98,8 @@ class Replayer:
         self._meter = meter
         self._period_s = period_s
         self._clock = clock
+        self._busy = busy
+        self._sleep = sleep
         self._left_alone: dict[LearnerKey, float] = {}
         self._long: set[LearnerKey] = set()
         self._at_once = _AT_ONCE
@@ -137,6 +146,7 @@ class Replayer:
                     started = True
                     await self._tell("replay_started", replayed)
                 replayed += await self._replay_some(free)
+                await self._give_way(now)
                 if self._clock() - self._told_at >= _TOLD_EVERY_S:
                     await self._tell("replay_progress", replayed)
             # Learners that are done have left the window.
@@ -158,19 +168,29 @@ class Replayer:
         async def attempt() -> int:
             drawn = random.sample(free, min(len(free), self._at_once))
             try:
-                done = await self._rewritten(await self._rewrites(drawn))
+                rewrites = await self._rewrites(drawn)
+                done = await self._rewritten(rewrites)
             except LedgerUnavailable as error:
                 if isinstance(error, LedgerTooSlow) and len(drawn) == 1:
                     self._leave_alone(drawn[0], _TOO_SLOW, error)
                     return 0
                 self._at_once, self._answered = max(1, self._at_once // 2), 0
                 raise
+            if done < len(rewrites) / 2:
+                # They answer faster than so many are replayed.
+                self._at_once, self._answered = max(1, self._at_once // 2), 0
+                return done
             self._answered += 1
             if self._answered % _MORE_AFTER == 0:
                 self._at_once = min(_AT_ONCE, self._at_once + 1)
             return done
 
         return await self._retrying.call(attempt)
+
+    async def _give_way(self, began: float) -> None:
+        """Pause after a part of the work, while answers are recorded in this process."""
+        if self._busy():
+            await self._sleep(min(_PAUSE * (self._clock() - began), _LONGEST_PAUSE_S))
 
     async def _rewrites(self, keys: list[LearnerKey]) -> list[Rewrite]:
         """Return the rewrites that bring these learners under the active version."""
