@@ -37,7 +37,9 @@ _MORE_AFTER: Final = 5
 """After so many answers of the ledger in a row one more learner is tried at once."""
 _WINDOW: Final = 400
 """Learners are drawn from so many, so that two workers seldom draw the same."""
-_PAUSE: Final = 2.0
+_BESIDE_ANSWERS: Final = 4
+"""The most learners at once while this process records answers: few change within that time."""
+_PAUSE: Final = 0.5
 """Length of a pause beside answers, as a multiple of the work before it."""
 _LONGEST_PAUSE_S: Final = 5.0
 _TOLD_EVERY_S: Final = 10.0
@@ -166,7 +168,8 @@ class Replayer:
         """
 
         async def attempt() -> int:
-            drawn = random.sample(free, min(len(free), self._at_once))
+            most = min(self._at_once, _BESIDE_ANSWERS) if self._busy() else self._at_once
+            drawn = random.sample(free, min(len(free), most))
             try:
                 rewrites = await self._rewrites(drawn)
                 done = await self._rewritten(rewrites)
