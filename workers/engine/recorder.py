@@ -6,12 +6,12 @@ from typing import Final
 
 from workers.admission.verdicts import Admitted
 from workers.common.errors import LedgerTooSlow
+from workers.common.halving import halving
 from workers.common.rate_limit import RateLimit
 from workers.common.retrying import NoRetry, Retrying
 from workers.engine.earlier_versions import EarlierVersions
 from workers.engine.folding import fold_by_version, replay_in_turns
 from workers.engine.group import LearnerGroup, owner_name
-from workers.engine.halving import halving
 from workers.engine.learner_cache import LearnerCache
 from workers.engine.rate_limiting import arrival_of, counted, over_in
 from workers.engine.registered_names import Registry
