@@ -36,7 +36,7 @@ async def fold_by_version(
 async def fold_in_turns(tasks: Sequence[FoldTask], parameters: Parameters) -> list[Folded]:
     """Fold as `fold` does, to the last bit, and let other tasks run in between.
 
-    After an activation every learner of a batch is replayed, which takes seconds.
+    Late answers of a batch make some thousand stored answers be replayed, which takes seconds.
 
     Args:
         tasks: see `fold`.

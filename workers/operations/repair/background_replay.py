@@ -1,7 +1,7 @@
-"""Replay inactive learners in the background when other parameters become active.
+"""Replay learners in the background when other parameters become active.
 
-A learner who answers is replayed with the answer (`workers.estimation.fold`); all others are
-replayed here. Any number of workers may do so side by side: each draws some of the remaining
+A learner who answers may be replayed with the answer (`workers.engine.earlier_versions`); all
+others are replayed here. Any number of workers may do so side by side: each draws some of the remaining
 learners at random, and a rewrite that comes too late is a conflict, which changes nothing. A worker
 that is killed leaves nothing behind.
 """
@@ -69,7 +69,7 @@ class ReplayLedger(ParametersLedger, RepairLedger, Protocol):
 
 
 class Replayer:
-    """Replays inactive learners in the background.
+    """Replays learners in the background.
 
     Args:
         ledger: the system of record.
