@@ -1,9 +1,9 @@
 """Replay learners in the background when other parameters become active.
 
 A learner who answers may be replayed with the answer (`workers.engine.earlier_versions`); all
-others are replayed here. Any number of workers may do so side by side: each draws some of the remaining
-learners at random, and a rewrite that comes too late is a conflict, which changes nothing. A worker
-that is killed leaves nothing behind.
+others are replayed here. Any number of workers may do so side by side: each draws some of the
+remaining learners at random, and a rewrite that comes too late is a conflict, which changes
+nothing. A worker that is killed leaves nothing behind.
 """
 
 import asyncio
