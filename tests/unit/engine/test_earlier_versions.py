@@ -26,11 +26,12 @@ class World:
         self.memory = MemoryLedger()
         self.ledger = HookedLedger(self.memory)
         self.source = ParametersSource(self.memory, 0.95)
+        self.meter = EngineMetrics("0")
         self.recorder = Recorder(
             ledger=self.ledger,
             parameters=self.source,
             retrying=fast_retrying(),
-            meter=EngineMetrics("0"),
+            meter=self.meter,
         )
 
     async def fill(self, students: tuple[str, ...] = ("s1", "s2")) -> None:
@@ -93,6 +94,19 @@ async def test_given_a_learner_of_an_earlier_version_then_the_cache_serves_it(
 
     assert world.ledger.loads == loads
     await world.assert_right(outdated=1)
+
+
+async def test_given_two_versions_in_a_batch_then_the_active_one_is_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    await world.fill()
+    version = await world.activate()
+
+    assert await world.answer(admitted("s1", 3), admitted("s2", 3)) == [version, 1]
+
+    watched = world.meter.calibration()
+    assert sum(part.answers for part in watched) == 1
 
 
 async def test_given_another_activation_then_the_cache_serves_no_more(
