@@ -20,6 +20,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH  # noqa: E402
+from tests.support.groups import group_of  # noqa: E402
+from tests.support.preloaded import Preloaded  # noqa: E402
 from tests.support.servers import (  # noqa: E402
     NO_SERVER,
     Neo4j,
@@ -47,7 +49,10 @@ _SERVER_PARAMETERS: Final = {"direct", "neo4j", "postgrest", "supabase"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server: ``pytest -m "not servers"`` skips none of the others."""
+    """Mark the tests that need a server, and the groups that run in one process.
+
+    ``pytest -m "not servers"`` skips none of the tests without a server.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         call = getattr(item, "callspec", None)
@@ -56,6 +61,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             parameter for parameter in parameters if isinstance(parameter, str)
         ):
             item.add_marker("servers")
+        group = group_of(item)
+        if group is not None and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -108,6 +116,23 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
     asyncio.run(server.start())
     yield server
     asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    """A process that has imported the engine: its forks are workers at once."""
+    process = Preloaded()
+    yield process
+    process.close()
+
+
+@pytest.fixture(autouse=True)
+def _workers_start_at_once(
+    request: pytest.FixtureRequest, preloaded: Preloaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fork workers, except in acceptance tests: they start the command that users start."""
+    if "acceptance" not in request.path.parts:
+        monkeypatch.setattr("tests.support.whole_run.execute", preloaded.start)
 
 
 @pytest.fixture

@@ -248,7 +248,7 @@ def build_worker(
         )
         if Role.ENGINE in roles
         else None,
-        replayer=Replayer(ledger=servers.ledger, versions=versions, meter=metrics)
+        replayer=Replayer(ledger=servers.ledger, versions=versions, meter=metrics, busy=engine.busy)
         if Role.ENGINE in roles or Role.JOBS in roles
         else None,
         projection=projection if Role.GRAPH in roles else None,
