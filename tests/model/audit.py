@@ -68,7 +68,7 @@ class Audit:
     def _overtaken(self) -> Iterator[str]:
         for life in self._world.lives:
             if life.overtaken:
-                yield f"worker {life.number} committed before its last commit was acknowledged"
+                yield f"worker {life.number} had three batches committed and not acknowledged"
 
     # 2: the log is the distinct admitted responses ---------------------------------------------
 

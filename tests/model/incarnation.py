@@ -1,7 +1,7 @@
 """One life of a worker: the real pieces, wired as `workers.app.worker` wires them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -21,6 +21,7 @@ from workers.ledger.exchange import Commit, Committed
 from workers.ledger.parameter_versions import Versions
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.meter import Meter
+from workers.publishing.settled import Settled
 from workers.streams.batch import RawBatch, decode, parse
 from workers.streams.poison import PoisonIsolation
 from workers.streams.reclaiming import Reclaimer
@@ -70,9 +71,9 @@ class Incarnation:
         self.number = number
         self.strand = strand
         self.overtaken = 0
-        """Commits made before the batch committed before them was acknowledged."""
+        """Commits made while two earlier batches were committed and not acknowledged."""
         self._batch_of: dict[str, int] = {}
-        self._unacknowledged: int | None = None
+        self._unacknowledged: set[int] = set()
         self._committed = committed
         self._published = published
         self._consumer = consumer
@@ -207,12 +208,12 @@ class Incarnation:
 
     def _note_commit(self, commit: Commit, answer: Committed) -> None:
         batch = self._batch_of[commit.entries[0].rpartition("/")[2]]
-        self.overtaken += self._unacknowledged not in (None, batch)
-        self._unacknowledged = batch
+        self.overtaken += len(self._unacknowledged - {batch}) > 1
+        self._unacknowledged.add(batch)
         self._committed(commit, answer)
 
-    async def _note_script(self) -> None:
-        self._unacknowledged = None
+    async def _note_script(self, settled: Sequence[Settled]) -> None:
+        self._unacknowledged -= {self._batch_of[entry.entry.entry_id] for entry in settled}
         await self._published()
 
     async def _submit(self, batch: RawBatch) -> None:

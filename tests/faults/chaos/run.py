@@ -139,9 +139,8 @@ class LongRun:
                     if problems:
                         break
                     self._done += 1
-                else:
-                    self._say("     all end by SIGTERM")
                 if not problems:
+                    self._say("     all workers get SIGTERM")
                     problems = await _end(stage, books)
             except (AssertionError, OSError, RedisError, subprocess.SubprocessError) as error:
                 problems = [f"{type(error).__name__}: {error}"]
