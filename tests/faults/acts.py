@@ -24,7 +24,7 @@ async def nothing(_: Stage) -> None:
 
 
 async def kill_workers(stage: Stage) -> None:
-    chance = random.Random(stage.load.added)
+    chance = random.Random(stage.load.seed)
     for _ in range(4):
         victim = chance.choice(stage.fleet.workers)
         stage.fleet.replace(victim)

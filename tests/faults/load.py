@@ -52,6 +52,7 @@ class Load:
         self.rows = simulated_rows(responses, students, seed)
         self.entries = published(self.rows, seed)
         self.rate = rate
+        self.seed = seed
         self._redis_url = redis_url
         self._issued_at = int(time.time())
         self.unsure = 0

@@ -53,6 +53,7 @@ class Interleavings(RuleBasedStateMachine):
         self._surprises = 0
         self._refused = 0
         self._finishing = False
+        self._by_leases = False
         world.run(world.clear())
 
     # What publishers do -----------------------------------------------------------------------
@@ -198,15 +199,18 @@ class Interleavings(RuleBasedStateMachine):
 
     # The end ----------------------------------------------------------------------------------
 
-    @initialize(finishing=st.booleans())
-    def choose_the_end(self, finishing: bool) -> None:
+    @initialize(finishing=st.booleans(), by_leases=st.booleans())
+    def choose_the_end(self, finishing: bool, by_leases: bool) -> None:
         self._finishing = finishing
+        self._by_leases = by_leases
 
     def teardown(self) -> None:
         try:
             if not self._finishing:
                 self._end_all()
-            self._drain()
+            self._started("healthy")
+            if not self._by_leases:
+                self._drain()
             for name in list(self._alive):
                 worker = self._alive[name]
                 worker.strand.go_on(None)

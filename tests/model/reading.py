@@ -144,6 +144,8 @@ class Reading:
         clock: Callable[[], float],
         released: Callable[[str, str], Awaitable[None]],
     ) -> None:
+        self.joined = False
+        """True once the others see this worker."""
         self._streams = streams
         self._leased: list[LeasedReader] = []
         self._old = OldShards(client, [shard for shard in streams if shard not in own])
@@ -169,6 +171,7 @@ class Reading:
         """Extend the leases; hand over what is too much, or take what is missing."""
         await self._old.look()
         await self._readers._adjust()
+        self.joined = True
 
     def check(self) -> None:
         """Notice the leases that ran out while Redis did not answer."""

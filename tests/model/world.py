@@ -194,18 +194,24 @@ class World:
     async def adjust(self, worker: Incarnation) -> None:
         """Let a worker extend its leases, take streams and hand streams over."""
         self.now_s += LEASE_S / 3
-        await asyncio.sleep(_JOINED_S)
+        if not worker.reading.joined:
+            await asyncio.sleep(_JOINED_S)
         await worker.reading.adjust()
 
     async def silence_passes(self, among: list[Incarnation]) -> None:
         """Let the time pass after which these workers count as dead, and their leases are free."""
         self.now_s += LEASE_S
-        for worker in among:
-            await self.redis.hdel(ROSTER_KEY, worker.consumer)
-            for shard in SHARDS:
-                key = lease_key(shard.responses)
-                if await self.redis.get(key) == worker.consumer.encode():
-                    await self.redis.delete(key)
+        keys = [lease_key(shard.responses) for shard in SHARDS]
+        names = {worker.consumer for worker in among}
+        async with self.redis.pipeline() as pipeline:
+            for name in names:
+                pipeline.hdel(ROSTER_KEY, name)
+            pipeline.mget(keys)
+            *_, holders = await pipeline.execute()
+            for key, holder in zip(keys, holders, strict=True):
+                if holder is not None and holder.decode() in names:
+                    pipeline.delete(key)
+            await pipeline.execute()
 
     async def _handed_over(self, stream: str, consumer: str) -> None:
         """Check that a worker that hands a stream over leaves nothing of its own."""
