@@ -130,6 +130,14 @@ class Interleavings(RuleBasedStateMachine):
         self._world.run(self._world.adjust(worker))
         self._world.run(worker.rest())
 
+    @precondition(lambda self: self.reading)
+    @rule(which=some)
+    def hand_over(self, which: int) -> None:
+        """A worker stops reading; it gives leases back once its batches are done."""
+        worker = self._alive[self._one_of(self.reading, which)]
+        self._world.run(worker.reading.hand_over())
+        self._world.run(worker.rest())
+
     @precondition(lambda self: self._world.lives)
     @rule(which=some, notices=st.booleans())
     def silence_passes(self, which: int, notices: bool) -> None:
@@ -311,6 +319,12 @@ class Interleavings(RuleBasedStateMachine):
     def held(self) -> list[str]:
         """Names of the workers of which something is held."""
         return [name for name, worker in self._alive.items() if worker.strand.holds]
+
+    @property
+    def reading(self) -> list[str]:
+        """Names of the workers that read by a lease; those of which something is held first."""
+        holding = [name for name, worker in self._alive.items() if worker.reading.held]
+        return [name for name in holding if name in self.held] or holding
 
     @staticmethod
     def _one_of(names: list[str], which: int) -> str:

@@ -160,8 +160,9 @@ class Reading:
             self._leased.append(reader)
             return reader
 
+        self._roster = Roster(client, consumer, shard_count, silence_s=LEASE_S)
         self._readers = Readers(
-            roster=Roster(client, consumer, shard_count, silence_s=LEASE_S),
+            roster=self._roster,
             make=make,
             old=lambda: self._old.responses,
             reading=lambda _: None,
@@ -172,6 +173,12 @@ class Reading:
         await self._old.look()
         await self._readers._adjust()
         self.joined = True
+
+    async def hand_over(self) -> None:
+        """Leave the others, and begin to hand all streams over, as at a stop."""
+        await self._roster.leave()
+        for reader in self._leased:
+            reader.hand_over()
 
     def check(self) -> None:
         """Notice the leases that ran out while Redis did not answer."""

@@ -81,6 +81,55 @@ def test_given_a_failure_at_any_step_then_the_outcome_is_as_without_it(
     scene.go_on(0, None)
 
 
+@steps
+def test_given_a_handover_during_a_batch_then_the_next_reader_comes_after(
+    scene: Interleavings, step: Point
+) -> None:
+    scene.publish([answer(1), answer(3, "ab"), answer(2, "bc")], delegated=False)
+    scene.adjust_leases("w1", None)
+    scene.read("w1", 2, step)
+    scene.hand_over(0)
+    scene.adjust_leases("w2", None)
+    assert scene.reading == []
+    scene.go_on(0, None)
+    scene.adjust_leases("w2", None)
+    assert scene.reading == ["w2"]
+    scene.read("w2", 2, None)
+
+
+@steps
+@pytest.mark.parametrize("again", [False, True], ids=["lost", "published again"])
+def test_given_a_failover_during_a_batch_then_what_survives_counts_once(
+    scene: Interleavings, step: Point, again: bool
+) -> None:
+    scene.publish([answer(1), answer(3, "ab")], delegated=False)
+    scene.replica_catches_up()
+    scene.publish([answer(2, "bc")], delegated=False)
+    scene.adjust_leases("w1", None)
+    scene.read("w1", 3, step)
+    scene.fail_over(again)
+    scene.adjust_leases("w2", None)
+    scene.read("w2", 3, None)
+    finish(scene)
+
+
+@steps
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 3), (3, 0)])
+def test_given_another_number_of_shards_then_no_answer_is_lost_or_doubled(
+    scene: Interleavings, step: Point, before: int, after: int
+) -> None:
+    scene.change_the_number_of_shards(before)
+    first, *_ = scene.publish([answer(1), answer(3, "ab")], delegated=False).values
+    scene.adjust_leases("w1", None)
+    scene.read("w1", 2, step)
+    scene.change_the_number_of_shards(after)
+    scene.publish_again(first, None, delegated=False)
+    scene.publish([answer(2, "b", 0.5)], delegated=False)
+    scene.adjust_leases("w2", None)
+    scene.read("w2", 2, None, which=1)
+    finish(scene)
+
+
 def test_given_a_batch_held_before_its_script_then_none_overtakes_it(
     scene: Interleavings,
 ) -> None:
