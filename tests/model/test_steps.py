@@ -130,6 +130,17 @@ def test_given_another_number_of_shards_then_no_answer_is_lost_or_doubled(
     finish(scene)
 
 
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (3, 2)])
+def test_given_unread_answers_of_old_shards_then_leases_find_them(
+    scene: Interleavings, before: int, after: int
+) -> None:
+    scene.choose_the_end(finishing=True, by_leases=True)
+    scene.change_the_number_of_shards(before)
+    learners = [replace(answer(n), student_id=f"s{n}") for n in range(6)]
+    scene.publish(learners, delegated=False)
+    scene.change_the_number_of_shards(after)
+
+
 def test_given_a_batch_held_before_its_script_then_none_overtakes_it(
     scene: Interleavings,
 ) -> None:
