@@ -29,7 +29,7 @@ _COMMON: Final[dict[str, Any]] = {
 }
 # The same runs each time: what CI finds, everybody finds.
 settings.register_profile(
-    "model", max_examples=90, stateful_step_count=40, derandomize=True, database=None, **_COMMON
+    "model", max_examples=100, stateful_step_count=40, derandomize=True, database=None, **_COMMON
 )
 settings.register_profile("long", max_examples=5_000, stateful_step_count=60, **_COMMON)
 

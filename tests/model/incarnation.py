@@ -125,7 +125,7 @@ class Incarnation:
             shard_count=shard_count,
             own=shards(shard_count),
             clock=clock,
-            released=released,
+            released=lambda stream, name: strand.effect(lambda: released(stream, name)),
         )
         self._intake: set[asyncio.Task[object]] = set()
 

@@ -58,6 +58,13 @@ class Interleavings(RuleBasedStateMachine):
 
     # What publishers do -----------------------------------------------------------------------
 
+    @initialize(target=published, drawn=st.lists(publishing.answers(), min_size=1, max_size=6),
+                count=st.sampled_from(COUNTS))  # fmt: skip
+    def publish_first(self, drawn: list[Answer], count: int) -> MultipleResults[Answer]:
+        """Without answers nothing that happens matters."""
+        self.change_the_number_of_shards(count)
+        return self.publish(drawn, delegated=True)
+
     @rule(target=published, drawn=st.lists(publishing.answers(), min_size=1, max_size=4),
           delegated=st.booleans())  # fmt: skip
     def publish(self, drawn: list[Answer], delegated: bool) -> MultipleResults[Answer]:
@@ -83,6 +90,7 @@ class Interleavings(RuleBasedStateMachine):
         entry = self._xadd(earlier, spoil(publishing.event(earlier, event_id)))
         self._world.entries.append(Published(entry, event_id, None, code))
 
+    @precondition(lambda self: self._world.entries)
     @rule(count=st.sampled_from(COUNTS))
     def change_the_number_of_shards(self, count: int) -> None:
         """Publishers, and workers that start from now on, have another ``STREAM_SHARDS``."""
