@@ -107,7 +107,7 @@ def _page(file: Path, answers: Answers, predictions: dict[str, Predictions]) -> 
             predictions,
             chosen,
             fit_table(chosen, answers.table(0)),
-            tallies_of(answers, 0),
+            tallies_of(answers.table(0)),
         )
     )
 
