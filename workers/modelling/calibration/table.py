@@ -151,8 +151,8 @@ class Table:
         learner = self.learner[self.link[links]].astype(np.int64)
         key: Ints = learner * len(self.concepts) + self.concept[links]
         distinct, pair = np.unique(key, return_inverse=True)
-        concept_of: Ints = distinct % np.int64(max(1, len(self.concepts)))
-        return pair.astype(np.int64), concept_of
+        concept_of = distinct % max(1, len(self.concepts))
+        return pair.astype(np.int64), concept_of.astype(np.int64)
 
     @property
     def pairs(self) -> tuple[Ints, Ints]:
@@ -282,13 +282,13 @@ class Table:
             kept(self.previous_at_us, rows),
         )
 
-    def _rows_of(self, chosen: Bools) -> tuple[Ints, Ints]:
+    def _rows_of(self, chosen: Bools) -> tuple[Ints, NDArray[np.int32]]:
         """Return the rows of some learners, and the number of them before each row and the end."""
         before = np.zeros(self.learner.size + 1, dtype=np.int32)
         for page in pages(self.learner.size):
             before[page.start + 1 : page.stop + 1] = chosen[self.learner[page]]
         np.cumsum(before, out=before)
-        return np.flatnonzero(np.diff(before)), before
+        return np.flatnonzero(np.diff(before)).astype(np.int64), before
 
     def first(self, steps: int) -> "Table":
         """Select each learner's first responses, at most `steps` of them.

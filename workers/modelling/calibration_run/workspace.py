@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Final
 
 import numpy as np
@@ -56,6 +57,11 @@ class Workspace:
         self._write("facts.json", facts.document())
         return facts
 
+    @property
+    def complete(self) -> bool:
+        """True if `finish` has ended."""
+        return (self._directory / "facts.json").exists()
+
     def choose(self, model: str) -> None:
         """Write the model to fit."""
         self._write("model.json", model)
@@ -88,8 +94,7 @@ class Workspace:
 
     def _build(self, scale: int, directory: Path) -> None:
         # Another process may build it at the same time: the first one to finish wins.
-        own = directory.with_name(f"{directory.name}-{os.getpid()}")
-        own.mkdir()
+        own = Path(mkdtemp(prefix=f"{directory.name}-", dir=self._directory))
         table = table_of_scale(self.answers(), scale, partial(_column, own))
         np.save(own / "step.npy", table.step)
         names = {name: getattr(table, name) for name in _NAMES}
