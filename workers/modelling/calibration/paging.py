@@ -19,14 +19,15 @@ _IN_MEMORY: Final = 2**22
 """Size in bytes up to which a column stays in memory."""
 
 
-def pages(count: int, size: int = PAGE) -> Iterator[slice]:
-    """Cut rows into pages of at most `size` rows."""
+def pages(count: int, size: int | None = None) -> Iterator[slice]:
+    """Cut rows into pages of at most `size` rows, None for `PAGE`."""
+    size = PAGE if size is None else size
     for begin in range(0, count, size):
         yield slice(begin, min(begin + size, count))
 
 
-def pages_of(span: slice, size: int = PAGE) -> Iterator[slice]:
-    """Cut a span of rows into pages of at most `size` rows."""
+def pages_of(span: slice, size: int | None = None) -> Iterator[slice]:
+    """Cut a span of rows into pages of at most `size` rows, None for `PAGE`."""
     for page in pages(span.stop - span.start, size):
         yield slice(span.start + page.start, span.start + page.stop)
 
