@@ -106,8 +106,8 @@ def table_of_scale(answers: AnswerColumns, scale: int, new: NewColumn = in_tempo
         release(learner, item, score, answered_at_us, previous_at_us, linked)
         release(answers.item, answers.score, answers.answered_at_us)
     link, concept = _links(answers, scale, linked, (step, rank), new)
-    items = _by_appearance(item, len(answers.items))
-    concepts = _by_appearance(concept, len(answers.concepts))
+    items = by_appearance(item, len(answers.items))
+    concepts = by_appearance(concept, len(answers.concepts))
     return Table(
         [answers.items[at] for at in items.tolist()],
         [answers.concepts[at] for at in concepts.tolist()],
@@ -167,7 +167,7 @@ def _links(
     return link, concept
 
 
-def _by_appearance(values: Ints, count: int) -> Ints:
+def by_appearance(values: NDArray[Any], count: int) -> Ints:
     """Renumber values in place by their first appearance.
 
     Args:

@@ -49,7 +49,7 @@ def test_given_tiny_pages_on_disk_then_a_fit_is_the_same_to_the_last_bit(
     assert packed_fit(fit_table(model, table)) == whole
 
 
-def test_given_pages_of_answers_in_files_then_tables_and_facts_are_the_same(
+def test_given_answers_in_files_then_tables_and_facts_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs = on_scales(simulated(30, 4, several=True))
