@@ -4,18 +4,23 @@ import asyncio
 import os
 import pickle
 import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask.config
+import psutil  # type: ignore[import-untyped]  # has no types of its own
 import pytest
 from distributed import Client, LocalCluster
+from distributed.security import Security
 
 from tests.support.ledger_files import FILE, SECRET, open_from_file
 from tests.unit.modelling.calibration_run.test_calibrator import practised, said_nothing
 from workers.common.errors import CalibrationFailed
 from workers.common.retrying import NoRetry
 from workers.ledger.memory.ledger import MemoryLedger
+from workers.modelling.calibration.steps import Step
 from workers.modelling.calibration_run.calibrator import Calibrator
 from workers.modelling.calibration_run.request import Request
 from workers.modelling.cluster import work as work_module
@@ -95,6 +100,65 @@ async def test_given_a_worker_killed_in_a_fit_then_the_cluster_equals_local(
         assert remote.diagnostics[name] == local.diagnostics[name], name
     assert len(sent) > 4
     assert not any(_PASSWORD.encode() in task for task in sent)
+
+
+@pytest.mark.filterwarnings("default")
+async def test_given_tls_and_a_stopped_command_then_its_step_ends(tmp_path: Path) -> None:
+    ledger = MemoryLedger()
+    await practised(ledger, 60)
+    file = tmp_path / "ledger"
+    file.write_bytes(pickle.dumps(ledger))
+    security = Security.temporary()
+    async with (
+        asyncio.timeout(_WITHIN_S),
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=True,
+            protocol="tls://",
+            security=security,
+            dashboard_address=None,
+            env={FILE: str(file), SECRET: _PASSWORD},
+            local_directory=str(tmp_path),
+            asynchronous=True,
+        ) as cluster,
+    ):
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        with pytest.raises(CalibrationFailed, match="no cluster can be reached"):
+            async with cluster_work(address, ledger, NoRetry(), open_from_file):
+                raise AssertionError("without a certificate")
+        own = security.get_tls_config_for_role("client")
+        names = {"ca-file": "ca_file", "client.cert": "cert", "client.key": "key"}
+        tls = {f"distributed.comm.tls.{name}": own[key] for name, key in names.items()}
+        with dask.config.set(tls):
+            async with cluster_work(address, ledger, NoRetry(), open_from_file) as work:
+                facts = await work.read(await ledger.clock_us(), _nothing)
+                assert facts.learners == 60
+                fit = asyncio.create_task(work.fit("bkt-irt", Step("ability 0"), {}))
+                here = psutil.Process()
+                while not _steps(here):
+                    await asyncio.sleep(0.05)
+                assert not fit.done()
+                fit.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await fit
+                while _steps(here):
+                    await asyncio.sleep(0.05)
+
+
+async def _nothing(_: float) -> None:
+    """Take the progress."""
+
+
+def _steps(here: psutil.Process) -> list[psutil.Process]:
+    """Return the processes of steps below a process."""
+    steps = []
+    for process in here.children(recursive=True):
+        with suppress(psutil.Error):
+            if any("step_process" in word for word in process.cmdline()):
+                steps.append(process)
+    return steps
 
 
 @pytest.mark.parametrize(
