@@ -103,19 +103,19 @@ class Forest:
 
     def repeated(self, times: int) -> "Forest":
         """Return copies of the trees; copy n of concept c has number `n * concepts + c`."""
+        copied = int(self.nodes_of.sum()) * times <= _NODES
         parts = []
         for part in self.parts:
-            together = max(1, min(times, _NODES // max(1, int(part.nodes.sum()))))
-            for copies in pages(times, together):
+            # Copies share a large tree, and are visited one after the other.
+            for copies in pages(times, times if copied else 1):
                 count = copies.stop - copies.start
                 number = np.add.outer(
                     np.arange(copies.start, copies.stop) * self.concepts, part.number
                 ).ravel()
-                parts.append(
-                    Part(part.base, part.kept, number)
-                    if count == 1
-                    else Part(part.tree.repeated(count), None, number)
-                )
+                if count == 1:
+                    parts.append(Part(part.base, part.kept, number))
+                else:
+                    parts.append(Part(part.tree.repeated(count), None, number))
         return Forest(self.concepts * times, self.values, parts)
 
 
