@@ -23,7 +23,7 @@ from workers.app.consumptions import Consumptions
 from workers.app.extension import NO_EXTENSION, Extension
 from workers.app.http import HttpSide, build_http_side
 from workers.app.identity import Verification, build_verification
-from workers.app.jobs import build_jobs, build_scheduler
+from workers.app.jobs import build_jobs, build_scheduler, rejected_streams
 from workers.app.lifecycle import Worker
 from workers.app.servers import Servers, open_servers
 from workers.common.rate_limit import RateLimit
@@ -320,7 +320,7 @@ def build_service(
     gauges = StreamGauges(
         servers.redis,
         bounds_of(settings),
-        [shard.rejected for shard in shards(settings.stream_shards)],
+        rejected_streams(settings),
         others=lambda: bounds_of(settings, worker.old_shards),
     )
     health = Health(

@@ -131,8 +131,12 @@ class Readers:
                 _log.warning("leases_failed", error=str(error), exc_info=True)
 
     async def _extend(self) -> None:
-        for reader in self._readers.values():
-            await reader.extend()
+        """Extend all leases; one that its server does not answer for keeps no other from it."""
+        calls = (reader.extend() for reader in self._readers.values())
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def _adjust(self) -> None:
         """Extend the leases, then hand over what is too much, or take what is missing."""
