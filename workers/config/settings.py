@@ -36,7 +36,8 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         None,
         repr=False,
         description="`redis://` or `rediss://`; a Redis Cluster: "
-        "`redis+cluster://HOST:PORT,HOST:PORT` or `rediss+cluster://`; unset: an embedded Redis inside the process",
+        "`redis+cluster://HOST:PORT,HOST:PORT` or `rediss+cluster://`; unset: an embedded Redis "
+        "inside the process",
     )
     stream_shards: int = Field(
         0,

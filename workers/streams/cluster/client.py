@@ -151,6 +151,8 @@ def options_of(url: str, **options: Any) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), retries=_RETRIES),
         # Part of the cluster works while the rest fails over.
         "require_full_coverage": False,
+        # A slot that has moved is noted alone: the connections to all nodes stay open.
+        "reinitialize_steps": 0,
         **options,
         **given,
     }

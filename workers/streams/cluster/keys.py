@@ -18,6 +18,7 @@ class FirstKey:
     async def get_keys(self, name: str, *arguments: Any) -> list[Any]:
         """Return the keys of a command; empty if it has no arguments."""
         if name in {"XREAD", "XREADGROUP"}:
-            streams = arguments[arguments.index(b"STREAMS") + 1 :]
+            words = [word.encode() if isinstance(word, str) else word for word in arguments]
+            streams = arguments[words.index(b"STREAMS") + 1 :]
             return list(streams[: len(streams) // 2])
         return list(arguments[:1])

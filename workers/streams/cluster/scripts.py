@@ -19,10 +19,12 @@ class ClusterScript:
         text: the script.
     """
 
-    def __init__(self, client: Any, text: str) -> None:
+    def __init__(self, client: Any, text: str | bytes) -> None:
         self._client = client
         self._text = text
-        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self._sha = hashlib.sha1(
+            text if isinstance(text, bytes) else text.encode(), usedforsecurity=False
+        ).hexdigest()
 
     async def __call__(
         self,
