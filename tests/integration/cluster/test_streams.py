@@ -12,10 +12,10 @@ from tests.support.factories import event_json, uuid_of
 from tests.support.redis_cluster import Cluster
 from workers.common.text import text_of
 from workers.estimation.learner import LearnerKey
-from workers.operations.dead_letters.dead_letter import DeadLetterId
+from workers.operations.dead_letters.dead_letter import OF_JOBS, DeadLetterId
 from workers.operations.dead_letters.outcome import Fate
 from workers.operations.dead_letters.purging import Purger
-from workers.operations.dead_letters.reading import OF_JOBS, DeadLetters, redriven_key
+from workers.operations.dead_letters.reading import DeadLetters, redriven_key
 from workers.operations.dead_letters.redriving import Redriver
 from workers.operations.jobs import records as records_module
 from workers.operations.jobs.record import JobKey, JobRequest, JobStatus

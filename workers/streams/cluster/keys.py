@@ -21,4 +21,6 @@ class FirstKey:
             words = [word.encode() if isinstance(word, str) else word for word in arguments]
             streams = arguments[words.index(b"STREAMS") + 1 :]
             return list(streams[: len(streams) // 2])
+        if name in {"XGROUP", "XINFO"}:
+            return list(arguments[1:2])
         return list(arguments[:1])
