@@ -49,7 +49,9 @@ class Settling:
                 continue
             settled += self._settle_recorded(stream, group)
             settled += self._settle_unregistered(group)
-            group.set_apart(split_by_limit(group.entries, group.state.counts, self._rate_limit))
+            # The cache gives states only to learners within the limit.
+            if not group.state.from_cache:
+                group.set_apart(split_by_limit(group.entries, group.state.counts, self._rate_limit))
             if group.entries:
                 ready.append(group)
             else:
@@ -70,17 +72,34 @@ class Settling:
             that another worker changed meanwhile.
         """
         settled: list[Settled] = []
+        over: list[Settled] = []
         again: list[LearnerGroup] = []
-        conflicts = 0
+        applied: list[Commit] = []
+        late = 0
         for group, commit, answer in zip(groups, commits, answers, strict=True):
-            if isinstance(answer, Committed):
-                settled += self._settle_applied(stream, group, commit, answer)
-                settled += self._settle_over(group, again)
+            if not isinstance(answer, Committed):
+                _load_again(group, again)
                 continue
-            conflicts += 1
-            _load_again(group, again)
-        self._meter.conflicts.inc(conflicts)
-        return settled, again
+            applied.append(commit)
+            settled += _settle_applied(stream, group, commit, answer)
+            last = group.state.learner.last
+            late += sum(last is not None and r.position < last for r in commit.folded.responses)
+            over += self._settle_over(group, again)
+        self._meter.conflicts.inc(len(commits) - len(applied))
+        self._meter.late.inc(late)
+        self._count(applied, sum(settled_entry.refusal is None for settled_entry in settled))
+        return settled + over, again
+
+    def _count(self, applied: Sequence[Commit], entries: int) -> None:
+        """Count the responses of applied commits, whose entries have the same content."""
+        responses = [response for commit in applied for response in commit.folded.responses]
+        self._meter.applied.inc(len(responses))
+        self._meter.duplicates.inc(entries - len(responses))
+        self._meter.predicted(
+            responses, [outcome for commit in applied for outcome in commit.folded.outcomes]
+        )
+        for commit in applied:
+            self._meter.touched(commit.folded.key)
 
     def _settle_recorded(self, stream: str, group: LearnerGroup) -> list[Settled]:
         """Settle the entries of responses that were in the log already."""
@@ -90,30 +109,6 @@ class Settling:
             for admitted in group.entries.pop(response_id)
         ]
         self._meter.duplicates.inc(sum(settled_entry.refusal is None for settled_entry in settled))
-        return settled
-
-    def _settle_applied(
-        self, stream: str, group: LearnerGroup, commit: Commit, committed: Committed
-    ) -> list[Settled]:
-        """Settle the entries of responses that this commit brought into the log."""
-        settled = []
-        responses = commit.folded.responses
-        for fields in zip(
-            responses, committed.versions, commit.entries, commit.outcomes, strict=True
-        ):
-            recorded = Recorded(*fields)
-            settled += [
-                _settle(stream, admitted, recorded)
-                for admitted in group.entries.pop(recorded.response.response_id)
-            ]
-        last, applied = group.state.learner.last, len(responses)
-        self._meter.applied.inc(applied)
-        self._meter.predicted(responses, commit.folded.outcomes)
-        self._meter.touched(group.key)
-        self._meter.late.inc(sum(last is not None and r.position < last for r in responses))
-        self._meter.duplicates.inc(
-            sum(settled_entry.refusal is None for settled_entry in settled) - applied
-        )
         return settled
 
     def _settle_unregistered(self, group: LearnerGroup) -> list[Settled]:
@@ -139,6 +134,22 @@ class Settling:
         group.entries, group.over, group.later = group.later, [], {}
         _load_again(group, again)
         return settled
+
+
+def _settle_applied(
+    stream: str, group: LearnerGroup, commit: Commit, committed: Committed
+) -> list[Settled]:
+    """Settle the entries of responses that this commit brought into the log."""
+    settled = []
+    for fields in zip(
+        commit.folded.responses, committed.versions, commit.entries, commit.outcomes, strict=True
+    ):
+        recorded = Recorded(*fields)
+        settled += [
+            _settle(stream, admitted, recorded)
+            for admitted in group.entries.pop(recorded.response.response_id)
+        ]
+    return settled
 
 
 def _settle_erased(group: LearnerGroup, erasure: Erasure) -> list[Settled]:

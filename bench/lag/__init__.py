@@ -1,0 +1,1 @@
+"""Lag of the responses stream: measured in bursts, and simulated."""
