@@ -46,6 +46,7 @@ from workers.metrics.readiness_gauge import ReadinessGauge
 from workers.metrics.shared_refresh import SharedRefresh
 from workers.metrics.stream_gauges import StreamGauges
 from workers.operations.repair.background_replay import Replayer
+from workers.publishing.lost_owners import LostOwners
 from workers.publishing.outbox_relay import OutboxRelay
 from workers.publishing.publisher import Publisher
 from workers.streams.consumer_name import ConsumerName
@@ -174,7 +175,9 @@ def build_worker(
 ) -> Worker:
     """Wire the roles of a worker to open servers."""
     versions = parameters_source(settings, servers.ledger)
-    engine = _engine(settings, servers, metrics, verification, versions)
+    # An embedded Redis ends with its process, and loses nothing before.
+    owners = LostOwners(servers.redis, settings.max_queue_age_s) if settings.redis_url else None
+    engine = _engine(settings, servers, metrics, verification, versions, owners=owners)
     # Its own, so that waiting for the graph delays nothing else.
     retrying = Retrying()
     projection = Projection(
@@ -247,6 +250,7 @@ def build_worker(
         if Role.ENGINE in roles or Role.JOBS in roles
         else None,
         projection=projection if Role.GRAPH in roles else None,
+        owners=owners if Role.ENGINE in roles else None,
         keys=verification.ring,
     )
 
@@ -257,6 +261,8 @@ def _engine(
     metrics: EngineMetrics,
     verification: Verification,
     versions: Versions,
+    *,
+    owners: LostOwners | None,
 ) -> Engine:
     retrying = Retrying()
     return Engine(
@@ -280,6 +286,7 @@ def _engine(
             retrying=retrying,
             meter=metrics,
             parking=verification.parking,
+            lost_owners=owners,
         ),
         origins=RedriveOrigins(servers.redis),
         isolation=PoisonIsolation(Tries(servers.redis), retrying, settings.max_deliveries),
