@@ -28,7 +28,9 @@ from workers.streams.redis_errors import redis_errors
 
 _log = structlog.get_logger(__name__)
 
-_SCRIPT: Final = (Path(__file__).parent / "history.lua").read_text()
+_HISTORY, _SUCCEED = (
+    (Path(__file__).parent / f"{name}.lua").read_text() for name in ("history", "succeed")
+)
 _EVERY_S: Final = 1.0
 """Time between two notes: what lies between the last one and a failover is looked at."""
 _PAGE: Final = 1_000
@@ -56,6 +58,21 @@ class _Loss(NamedTuple):
     def may_have(self, entry_id: str) -> bool:
         """Return True if an entry may be among the lost ones."""
         return order(entry_id) > order(self.response) and entered_ms(entry_id) <= self.until_ms
+
+
+class _Suspect(NamedTuple):
+    """A repeat whose owner may be lost."""
+
+    settled: Settled
+    owner: str
+    loss: _Loss
+
+    def event_ids(self) -> set[str]:
+        """Return the ids of the events that the owner publishes."""
+        admitted, repeated = self.settled.admitted, self.settled.repeated
+        if admitted is None or repeated is None:
+            return set()
+        return {_id_of(event) for event in mastery_events(admitted, repeated)}
 
 
 class _Events:
@@ -111,7 +128,8 @@ class LostOwners:
     def __init__(self, client: Redis, kept_s: float) -> None:
         self._client = client
         self._kept_ms = int(kept_s * 1000)
-        self._history = client.register_script(_SCRIPT)
+        self._history = client.register_script(_HISTORY)
+        self._succeed = client.register_script(_SUCCEED)
         self._events: dict[str, _Events] = {}
 
     async def run(self, reading: Callable[[], Iterable[str]]) -> None:
@@ -161,45 +179,46 @@ class LostOwners:
         if not repeats:
             return
         losses = await self.losses(stream)
-        missing = {
-            owner: loss
-            for _, owner in repeats
-            for loss in losses
-            if loss.may_have(owner) and not await self._exists(stream, owner)
-        }
-        for entry, owner in repeats:
-            if owner in missing and await self._succeeds(stream, entry, owner, missing[owner]):
-                entry.recorded = entry.repeated
+        suspects = [
+            _Suspect(entry, owner, loss)
+            for entry, owner in repeats
+            if (loss := next((loss for loss in losses if loss.may_have(owner)), None))
+        ]
+        if suspects:
+            await self._replace(stream, await self._missing(stream, suspects))
 
-    async def _exists(self, stream: str, entry_id: str) -> bool:
-        with redis_errors():
-            return bool(await self._client.xrange(stream, entry_id, entry_id))
+    async def _missing(self, stream: str, suspects: list["_Suspect"]) -> list["_Suspect"]:
+        """Return those whose owner is not in the stream; it would publish by itself."""
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for suspect in suspects:
+                pipeline.xrange(stream, suspect.owner, suspect.owner)
+            with redis_errors():
+                rows = await pipeline.execute()
+        return [suspect for suspect, row in zip(suspects, rows, strict=True) if not row]
 
-    async def _succeeds(self, stream: str, entry: Settled, owner: str, loss: _Loss) -> bool:
-        """Return True if an entry has to publish in the place of an owner."""
-        if entry.admitted is None or entry.repeated is None:
-            return False
-        ids = {_id_of(event) for event in mastery_events(entry.admitted, entry.repeated)}
-        key = successors_key(stream)
-        with redis_errors():
-            successor: Any = await self._client.hget(key, owner)
-        if successor is not None:
-            return text_of(successor) == entry.entry.entry_id
-        events = self._events_after(stream, loss.event)
-        if ids & await events.read():
-            return False
-        if not await events.whole():
-            _log.warning(
-                "owner_unknown", stream=stream, owner=owner, reason="its events may be trimmed"
-            )
-            return False
-        with redis_errors():
-            first = await self._client.hsetnx(key, owner, entry.entry.entry_id)
-            await self._client.pexpire(key, self._kept_ms)
-        if first:
-            _log.info("owner_replaced", stream=stream, owner=owner, by=entry.entry.entry_id)
-            return True
-        return await self._succeeds(stream, entry, owner, loss)
+    async def _replace(self, stream: str, suspects: list["_Suspect"]) -> None:
+        """Let the first repeat of each owner publish, unless the owner's events are there."""
+        for suspect in suspects:
+            events = self._events_after(stream, suspect.loss.event)
+            if suspect.event_ids() & await events.read():
+                continue
+            if not await events.whole():
+                _log.warning(
+                    "owner_unknown",
+                    stream=stream,
+                    owner=suspect.owner,
+                    reason="its events may be trimmed",
+                )
+                continue
+            entry_id = suspect.settled.entry.entry_id
+            with redis_errors():
+                succeeds = await self._succeed(
+                    keys=[stream, successors_key(stream)],
+                    args=[suspect.owner, entry_id, self._kept_ms],
+                )
+            if succeeds:
+                _log.info("owner_replaced", stream=stream, owner=suspect.owner, by=entry_id)
+                suspect.settled.recorded = suspect.settled.repeated
 
     def _events_after(self, stream: str, after: str) -> _Events:
         known = self._events.get(stream)

@@ -88,6 +88,19 @@ async def test_given_a_lost_owner_then_one_repeat_publishes_in_its_place(
     assert second.recorded is third.recorded is None
 
 
+async def test_given_a_repeat_that_was_lost_as_well_then_the_next_one_publishes(
+    redis: Redis, owners: LostOwners
+) -> None:
+    owner = await _entry(redis, kept=False)
+    lost = await _repeat(redis, owner)
+    assert await redis.xdel(RESPONSES, lost.entry.entry_id)
+    await _fail_over(redis)
+    there = await _repeat(redis, owner)
+    await owners.replace(RESPONSES, [lost, there])
+    assert lost.recorded is None
+    assert there.recorded is there.repeated
+
+
 async def test_given_an_owner_that_was_trimmed_then_its_repeat_publishes_nothing(
     redis: Redis, owners: LostOwners
 ) -> None:

@@ -1,14 +1,18 @@
 """The client of a Redis Cluster, with what redis-py's lacks for the engine."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
+from redis import exceptions
 from redis.asyncio import Redis
-from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline, RedisCluster
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException
 
 from workers.streams.cluster.asking import AskingNode
 from workers.streams.cluster.keys import FirstKey
@@ -93,14 +97,25 @@ class ClusterClient(RedisCluster):
         return ClusterScript(self, script)
 
     async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command on the node of its key; look at the topology again if it was given up."""
+        """Run a command on the node of its key; look at the topology again if it was given up.
+
+        Raises:
+            RedisError: see redis-py.
+        """
         try:
-            return await super().execute_command(*args, **kwargs)
+            with _lost_connections():
+                return await super().execute_command(*args, **kwargs)
         except asyncio.CancelledError:
             # The node may be frozen, and whoever waits less than the timeout would never learn
             # that another has taken its place.
             self._initialize = True
             raise
+
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
+        """Return a pipeline; its commands may be for several nodes, but for a transaction's."""
+        if shard_hint:
+            raise RedisClusterException("shard_hint is deprecated in cluster mode")
+        return cast(Any, _Pipeline)(self, transaction)
 
     async def aclose(self) -> None:
         """Close all connections, of a client too that has to look at the topology."""
@@ -120,6 +135,26 @@ class ClusterClient(RedisCluster):
             node = ClusterNode(name, int(number), **self.connection_kwargs)
             self.nodes_manager.set_nodes(self.nodes_manager.nodes_cache, {node.name: node})
         return AskingNode(node)
+
+
+class _Pipeline(ClusterPipeline):
+    async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> Any:
+        """Run the commands; see redis-py."""
+        with _lost_connections():
+            return await super().execute(raise_on_error, allow_redirections)
+
+
+@contextmanager
+def _lost_connections() -> Iterator[None]:
+    """Raise redis-py's error of a lost connection where its cluster client has another.
+
+    It closes the connections of a node that failed while other commands take them up, which then
+    find no socket; and it looks up slots that nobody serves without a check.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError) as error:
+        raise exceptions.ConnectionError(f"a node of the cluster was lost: {error!r}") from error
 
 
 def options_of(url: str, **options: Any) -> dict[str, Any]:
