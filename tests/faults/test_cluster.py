@@ -4,7 +4,7 @@ from tests.faults.cluster.run import ClusterSize, described, run
 from tests.faults.servers import PostgresServer
 
 
-async def test_given_lost_masters_and_a_moving_slot_then_all_confirmed_is_there_once(
+async def test_given_lost_masters_and_a_moving_slot_then_all_is_there_once(
     postgres_server: PostgresServer,
 ) -> None:
     size = ClusterSize(("killed-behind", "slot-moved"), rate=100, pause_s=2, most_s=8)

@@ -15,7 +15,7 @@ TWO = Confirmation(replicas=2, timeout_s=0.5)
 DISK = Confirmation(on_disk=True)
 
 
-def test_given_a_confirmation_then_wait_or_waitaof_is_asked_within_the_limit() -> None:
+def test_given_a_confirmation_then_wait_or_waitaof_is_asked_for_in_time() -> None:
     assert TWO.command(2.0) == ("WAIT", 2, 500)
     assert TWO.command(0.2) == ("WAIT", 2, 200)
     assert DISK.command(2.0) == ("WAITAOF", 1, 1, 1000)
