@@ -50,7 +50,15 @@ async def _run(options: argparse.Namespace) -> int:
             outcome = await run(size, postgres=postgres)
         finally:
             postgres.process.stop()
-    print(described([outcome]))  # noqa: T201  # the result
+    lines = [described([outcome])]
+    lines += [
+        f"  {name}: promoted after {promoted_s:.1f} s, silent for {silent_s:.1f} s, "
+        f"full rate after {full_s:.1f} s"
+        for name, promoted_s, silent_s, full_s in zip(
+            strikes, outcome.promoted_s, outcome.resumed_s, outcome.full_rate_s, strict=False
+        )
+    ]
+    print("\n".join(lines))  # noqa: T201  # the result
     wrong = outcome.lost_answers or outcome.lost_events or outcome.doubled_events
     return 1 if wrong or outcome.problems else 0
 

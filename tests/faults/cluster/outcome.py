@@ -32,6 +32,8 @@ class Outcome:
     rejected: int = 0
     replaced: int = 0
     """Repeats that published in the place of a lost owner."""
+    promoted_s: list[float] = field(default_factory=list)
+    """For each strike the time until another node serves the shard, seconds."""
     resumed_s: list[float] = field(default_factory=list)
     """For each strike the time to the first event of the struck shard, seconds."""
     full_rate_s: list[float] = field(default_factory=list)

@@ -101,6 +101,7 @@ async def run(size: ClusterSize, *, postgres: PostgresServer) -> Outcome:
                 await asyncio.sleep(size.pause_s)
                 struck = time.monotonic()
                 node = await STRIKES[name].strike(cluster, shard.responses)
+                outcome.promoted_s.append(time.monotonic() - struck)
                 # A supervisor starts it again. Until a replica is back, nothing is confirmed.
                 await STRIKES[name].heal(cluster, node)
                 await until(
