@@ -26,6 +26,8 @@ class Node:
     port: int
     process: Process
     id: str = ""
+    login: tuple[str, str] | None = None
+    """Name and password of an administrator; None: nobody has to log in."""
 
     @property
     def address(self) -> str:
@@ -34,6 +36,8 @@ class Node:
 
     def client(self, **options: Any) -> Redis:
         """Return a client of this node alone."""
+        if self.login is not None:
+            options = dict(zip(("username", "password"), self.login, strict=True)) | options
         return Redis(host="127.0.0.1", port=self.port, socket_timeout=5, **options)
 
     async def command(self, *words: Any) -> Any:
@@ -69,6 +73,7 @@ class Cluster:
         node_timeout_ms: silence after which a node counts as failed, milliseconds.
         append_only: True if the nodes write their commands to disk.
         options: more arguments of each server.
+        login: see `Node`.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Cluster:
         node_timeout_ms: int = 1_000,
         append_only: bool = False,
         options: Sequence[str] = (),
+        login: tuple[str, str] | None = None,
     ) -> None:
         self.nodes = []
         for number in range(2 * MASTERS):
@@ -95,7 +101,7 @@ class Cluster:
                 ],
                 directory / f"{number}.log",
             )
-            self.nodes.append(Node(port, process))
+            self.nodes.append(Node(port, process, login=login))
 
     @property
     def url(self) -> str:
