@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install and start real servers for the tests: Redis, PostgreSQL behind PostgREST and a gateway (as
-# in a local Supabase) and Neo4j; Chromium and the Node packages for the acceptance tests.
+# in a local Supabase) and Neo4j; Chromium and the Node packages for the acceptance tests; helm if INSTALL_HELM is set.
 #
 #   .ci/servers.sh start [DIR]    installs what is missing, starts what is not running,
 #                                 prints the variables that the tests read
@@ -23,6 +23,8 @@ typescript_package=$root/contracts/typescript
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mastery-engine-ci
 neo4j_jars=$cache/neo4j-5.26.0/lib
 postgrest_packages=$cache/postgrest
+helm_version=3.22.0
+helm=$cache/helm-$helm_version/helm
 # The oldest Node that the npm package of the contracts supports, a release between, and the newest.
 node_versions=(20.15.1 22.23.3 26.12.1)
 newer_node=$cache/nodes/22.23.3
@@ -97,6 +99,23 @@ install_neo4j() {
   rm -rf "$partial"
 }
 
+# Builds helm once, for a nightly run with INSTALL_HELM=1: it takes six minutes of processor time,
+# and Debian has none.
+install_helm() {
+  [ -n "${INSTALL_HELM:-}" ] && [ ! -x "$helm" ] || return 0
+  local go partial
+  go=$(command -v go || echo /usr/local/go/bin/go)
+  [ -x "$go" ] || fail "there is no Go to build helm"
+  mkdir -p "$(dirname "$helm")"
+  partial=$(mktemp -d "$cache/partial.XXXXXX")
+  if ! GOBIN=$partial retry nice "$go" install -ldflags='-s -w' "helm.sh/helm/v3/cmd/helm@v$helm_version"; then
+    rm -rf "$partial"
+    fail "Go could not build helm"
+  fi
+  mv "$partial/helm" "$helm"
+  rm -rf "$partial"
+}
+
 # Installs the packages of a lock file into its folder, unless this same file is installed already.
 install_node_packages() {
   local folder=$1 stamp
@@ -133,6 +152,9 @@ nodes() {
 }
 
 install() {
+  # Beside the downloads.
+  install_helm &
+  local helm_installer=$!
   install_packages
   install_nodes
   install_neo4j
@@ -141,6 +163,7 @@ install() {
   install_node_packages "$postgrest_packages"
   install_node_packages "$node_packages"
   install_node_packages "$typescript_package"
+  wait "$helm_installer"
 }
 
 # --- Values: chosen once, kept in DIR -------------------------------------------------------------
@@ -206,6 +229,7 @@ export TEST_CHROMIUM='$(command -v chromium)'
 export TEST_NODE_MODULES='$node_packages/node_modules'
 export TEST_TYPESCRIPT_PACKAGE='$typescript_package'
 export TEST_NODES='$(nodes)'
+export TEST_HELM='$([ ! -x "$helm" ] || echo "$helm")'
 END
   node_is_new || printf 'export PATH=%s:"$PATH"\n' "'$newer_node/node_modules/.bin'" >>"$state/env"
 }

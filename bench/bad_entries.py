@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -27,7 +28,7 @@ from contracts.streams import ENGINE_GROUP, REJECTED, RESPONSES
 from tests.support.bad_entries import ISSUER, BadEntry, recovered, spread
 from tests.support.bad_entry_kinds import CONFLICTS, KINDS, Fields
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
-from tests.support.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
+from tests.support.whole_run import MASTERY_COMMAND, Setting, Started, event_of, simulated_rows
 
 _LIMIT = 0.70
 _POLL_S = 0.02
@@ -81,9 +82,7 @@ def _start(setting: Setting, options: argparse.Namespace) -> list[subprocess.Pop
     ]
 
 
-async def watch(
-    client: Redis, total: int, workers: list[subprocess.Popen[bytes]]
-) -> tuple[float, float]:
+async def watch(client: Redis, total: int, workers: Sequence[Started]) -> tuple[float, float]:
     """Measure seconds and CPU seconds from the first entry read to the last acknowledged."""
     processes = [psutil.Process(worker.pid) for worker in workers]
     began: tuple[float, float] | None = None

@@ -13,7 +13,6 @@ than allowed.
 import argparse
 import asyncio
 import random
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from redis.asyncio import Redis
 from bench.settings import setting_of
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, MASTERY, RESPONSES
 from tests.support.servers import exclusive_redis, server_variables
-from tests.support.whole_run import Setting, publish, start_worker
+from tests.support.whole_run import Setting, Started, publish, start_worker
 from workers.common.times import to_us
 
 SAMPLE_S = 0.1
@@ -75,7 +74,7 @@ class Seen:
             self.marked_bytes = rss
 
 
-async def watch(client: Redis, worker: "subprocess.Popen[bytes]", *, count: int, mark: int) -> Seen:
+async def watch(client: Redis, worker: Started, *, count: int, mark: int) -> Seen:
     """Measure worker and streams until the worker ends."""
     seen, process = Seen(), psutil.Process(worker.pid)
     while worker.poll() is None:

@@ -20,6 +20,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH  # noqa: E402
+from tests.support.groups import GroupsPlugin  # noqa: E402
+from tests.support.preloaded import Preloaded  # noqa: E402
 from tests.support.servers import (  # noqa: E402
     NO_SERVER,
     Neo4j,
@@ -43,6 +45,11 @@ _SERVER_FIXTURES: Final = {
     "postgres_server", "redis_url", "supabase", "world",
 }  # fmt: skip
 _SERVER_PARAMETERS: Final = {"direct", "neo4j", "postgrest", "supabase"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests that share something run in one process."""
+    config.pluginmanager.register(GroupsPlugin())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -108,6 +115,23 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
     asyncio.run(server.start())
     yield server
     asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    """A process that has imported the engine: its forks are workers at once."""
+    process = Preloaded()
+    yield process
+    process.close()
+
+
+@pytest.fixture(autouse=True)
+def _workers_start_at_once(
+    request: pytest.FixtureRequest, preloaded: Preloaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fork workers, except in acceptance tests: they start the command that users start."""
+    if "acceptance" not in request.path.parts:
+        monkeypatch.setattr("tests.support.whole_run.execute", preloaded.start)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, MASTERY, RESPONSES, sha
 from tests.faults.processes import free_port, until
 from tests.support.redis_cluster import MASTERS, redis_cluster
 from tests.support.servers import fresh_database
-from tests.support.whole_run import Setting, event_of, start_worker
+from tests.support.whole_run import Setting, Started, event_of, start_worker
 from workers.streams.connection import client_of
 
 _START_S: Final = 240.0
@@ -74,7 +74,7 @@ class Side:
     client: Redis
     database: Any
     answers: Answers
-    processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    processes: list[Started] = field(default_factory=list)
     families: list[list[psutil.Process]] = field(default_factory=list)
     seed: Fields = field(default_factory=dict)
     prepared: list[list[tuple[str, bytes]]] = field(default_factory=list)

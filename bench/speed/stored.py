@@ -1,7 +1,6 @@
 """Stored answers of learners before a run: one learner's are recorded, and copied for the others.
 
-Copied rows keep the first learner's checksums, so `mastery verify` would complain of them; loading
-and committing do not read checksums.
+Copied rows take checksums of their own: a replay refuses a learner whose log was altered.
 """
 
 import time
@@ -20,14 +19,15 @@ from workers.ledger.sql.direct import DirectLedger
 from workers.streams.batch import RawEntry
 
 _BATCH: Final = 1_000
-_TABLES: Final = (
-    "mastery.learners",
-    "mastery.snapshots",
-    "public.student_responses",
-    "public.concept_mastery",
-    "public.student_ability",
-    "public.practice_sessions",
-)
+_TABLES: Final = {
+    "mastery.learners": "learner_checksum",
+    "mastery.snapshots": "snapshot_checksum",
+    "public.student_responses": "response_checksum",
+    "public.concept_mastery": "concept_checksum",
+    "public.student_ability": "ability_checksum",
+    "public.practice_sessions": "session_checksum",
+}
+"""The function of each table that gives a row's checksum; its arguments are columns."""
 _OTHERS: Final = 500
 """Stored answers of each learner who does not answer during the run."""
 
@@ -75,15 +75,22 @@ async def _copy(
 ) -> None:
     columns = await connection.fetch(
         "select attname from pg_attribute where attrelid = $1::text::regclass and attnum > 0 "
-        "and not attisdropped and attgenerated = '' and attname <> 'student_id'",
+        "and not attisdropped and attgenerated = '' and attname <> all ('{student_id,checksum}')",
         table,
     )
     names = ", ".join(row["attname"] for row in columns)
+    of_checksum = await connection.fetchval(
+        "select array_to_string(proargnames, ', ') from pg_proc "
+        "where proname = $1 and pronamespace = 'mastery'::regnamespace",
+        _TABLES[table],
+    )
     # Names are of the catalogue and the list above, never input.
     await connection.execute(
-        f"insert into {table} (student_id, {names}) "  # noqa: S608
-        f"select 'student-' || n, {names} from {table}, generate_series(1, $2::int - 1) as n "
-        "where student_id = $3 and tenant_id = $1",
+        f"insert into {table} (student_id, {names}, checksum) "  # noqa: S608
+        f"select student_id, {names}, mastery.{_TABLES[table]}({of_checksum}) "
+        f"from (select 'student-' || n as student_id, {names} "
+        f"from {table}, generate_series(1, $2::int - 1) as n "
+        "where student_id = $3 and tenant_id = $1 offset 0) as copies",
         tenant,
         learners,
         learner_name(0),

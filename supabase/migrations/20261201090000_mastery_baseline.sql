@@ -1240,6 +1240,7 @@ grant execute on function mastery.write_states to service_role;
 --      r_window              window in which each response entered its stream, null: not counted
 --      c_of, c_id; a_of, a_id; s_of, s_id   concepts, scales and sessions that they touch
 --      most_answers          the most answers to return in `log`
+--      most_replayed         the most of these of learners with no late response; absent: as many
 --      active                the caller can work under any active version of the parameters
 --      parameters_version    version that a caller without `active` computes under
 -- Out: learners   [[n, version, answered_at, response_id, parameters_version, responses], ...]
@@ -1275,7 +1276,9 @@ declare
   late int[];
   first_at timestamptz[];
   first_id uuid[];
+  in_order boolean[];
   room int := coalesce((request ->> 'most_answers')::int, 2147483647);
+  room_in_order int := coalesce((request ->> 'most_replayed')::int, 2147483647);
   answers int;
   at timestamptz;
   id uuid;
@@ -1346,12 +1349,13 @@ begin
                    where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
                      and s.response_id = r.id offset 0) as s;
 
-  select array_agg(f.learner), array_agg(f.at), array_agg(f.id)
-    into late, first_at, first_id
-    from (select distinct on (r.learner) r.learner, r.at, r.id
+  select array_agg(f.learner), array_agg(f.at), array_agg(f.id), array_agg(f.in_order)
+    into late, first_at, first_id, in_order
+    from (select distinct on (r.learner) r.learner, r.at, r.id, l.in_order
             from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[],
                         (request ->> 'r_at')::timestamptz[]) as r(learner, id, at),
-                 lateral (select from mastery.learners l
+                 lateral (select (r.at, r.id) > (l.answered_at, l.response_id) as in_order
+                            from mastery.learners l
                            where l.tenant_id = tenants[r.learner]
                              and l.student_id = students[r.learner]
                              and l.answered_at is not null
@@ -1385,8 +1389,11 @@ begin
                                  > (coalesce(at, '-infinity'), coalesce(id, nil_id))
                            limit room + 1) as s);
     end if;
-    if answers <= room then
+    if answers <= least(room, case when in_order[i] then room_in_order end) then
       room := room - answers;
+      if in_order[i] then
+        room_in_order := room_in_order - answers;
+      end if;
       logged := logged || n;
     end if;
     full_state[n] := n = any (logged) or cardinality(tenants) = 1;
@@ -1535,13 +1542,15 @@ grant execute on function public.mastery_load(jsonb), public.mastery_log_page(js
 --
 -- The learners are locked in a fixed order. A learner is a conflict if its version is not the
 -- expected one, if it was erased after a response entered, or if other parameters are active than
--- the caller's; nothing of it is written. Each response takes a new version; a state row takes the
--- version of the response that changed it.
+-- the caller knows; nothing of it is written. Each response takes a new version; a state row takes
+-- the version of the response that changed it.
 --
 -- In:  load                what `mastery_load` was asked, with r_entered: when each response's
 --                          entry entered its stream, ms since 1970
 --      expected            version of each learner; 0: there is no row of it
---      parameters_version  that the states are computed under
+--      parameters_version  that the caller knows to be active
+--      parameters_of       of each learner, that the states are computed under: a learner may stay
+--                          under the version that it has; absent: all under the active one
 --      last_by, last_at, last_id   each learner's last response in the request (the responses of a
 --                          learner stand together), and the position of its newest one
 --      r_*                 responses: session, item, concepts, scale, score, entry, outcome
@@ -1574,6 +1583,8 @@ declare
   unchecked constant boolean[] := (request ->> 'unchecked')::boolean[];
   agreed boolean[] := array_fill(false, array[cardinality(tenants)]);
   parameters constant int := (request ->> 'parameters_version')::int;
+  under constant int[] := coalesce(
+    (request ->> 'parameters_of')::int[], array_fill(parameters, array[cardinality(tenants)]));
   active int;
   conflicts int[];
   versions bigint[];
@@ -1661,7 +1672,7 @@ begin
     tenant_id, student_id, version, answered_at, response_id, parameters_version, responses,
     rate_windows, rate_counts)
   select w.tenant_id, w.student_id, versions[w.last_by], w.last_at, w.last_id,
-         parameters, w.last_by - coalesce(last[w.n - 1], 0),
+         under[w.n], w.last_by - coalesce(last[w.n - 1], 0),
          w_start[w.n]::bigint[], w_count[w.n]::int[]
     from unnest(tenants, students, last,
                 (request ->> 'last_at')::timestamptz[], (request ->> 'last_id')::uuid[])
@@ -1679,12 +1690,9 @@ begin
            l.corrections, coalesce(excluded.rate_windows, l.rate_windows),
            coalesce(excluded.rate_counts, l.rate_counts));
 
-  perform mastery.write_states(
-    request, tenants, students, agreed,
-    array_fill(parameters, array[cardinality(tenants)]), versions);
+  perform mastery.write_states(request, tenants, students, agreed, under, versions);
   if request ? 'every' then
-    perform mastery.write_snapshots(
-      request, tenants, students, agreed, array_fill(parameters, array[cardinality(tenants)]));
+    perform mastery.write_snapshots(request, tenants, students, agreed, under);
   end if;
 
   return json_build_object(

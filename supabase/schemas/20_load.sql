@@ -14,6 +14,7 @@
 --      r_window              window in which each response entered its stream, null: not counted
 --      c_of, c_id; a_of, a_id; s_of, s_id   concepts, scales and sessions that they touch
 --      most_answers          the most answers to return in `log`
+--      most_replayed         the most of these of learners with no late response; absent: as many
 --      active                the caller can work under any active version of the parameters
 --      parameters_version    version that a caller without `active` computes under
 -- Out: learners   [[n, version, answered_at, response_id, parameters_version, responses], ...]
@@ -49,7 +50,9 @@ declare
   late int[];
   first_at timestamptz[];
   first_id uuid[];
+  in_order boolean[];
   room int := coalesce((request ->> 'most_answers')::int, 2147483647);
+  room_in_order int := coalesce((request ->> 'most_replayed')::int, 2147483647);
   answers int;
   at timestamptz;
   id uuid;
@@ -120,12 +123,13 @@ begin
                    where s.tenant_id = tenants[r.learner] and s.student_id = students[r.learner]
                      and s.response_id = r.id offset 0) as s;
 
-  select array_agg(f.learner), array_agg(f.at), array_agg(f.id)
-    into late, first_at, first_id
-    from (select distinct on (r.learner) r.learner, r.at, r.id
+  select array_agg(f.learner), array_agg(f.at), array_agg(f.id), array_agg(f.in_order)
+    into late, first_at, first_id, in_order
+    from (select distinct on (r.learner) r.learner, r.at, r.id, l.in_order
             from unnest((request ->> 'r_of')::int[], (request ->> 'r_id')::uuid[],
                         (request ->> 'r_at')::timestamptz[]) as r(learner, id, at),
-                 lateral (select from mastery.learners l
+                 lateral (select (r.at, r.id) > (l.answered_at, l.response_id) as in_order
+                            from mastery.learners l
                            where l.tenant_id = tenants[r.learner]
                              and l.student_id = students[r.learner]
                              and l.answered_at is not null
@@ -159,8 +163,11 @@ begin
                                  > (coalesce(at, '-infinity'), coalesce(id, nil_id))
                            limit room + 1) as s);
     end if;
-    if answers <= room then
+    if answers <= least(room, case when in_order[i] then room_in_order end) then
       room := room - answers;
+      if in_order[i] then
+        room_in_order := room_in_order - answers;
+      end if;
       logged := logged || n;
     end if;
     full_state[n] := n = any (logged) or cardinality(tenants) = 1;

@@ -2,13 +2,15 @@
 --
 -- The learners are locked in a fixed order. A learner is a conflict if its version is not the
 -- expected one, if it was erased after a response entered, or if other parameters are active than
--- the caller's; nothing of it is written. Each response takes a new version; a state row takes the
--- version of the response that changed it.
+-- the caller knows; nothing of it is written. Each response takes a new version; a state row takes
+-- the version of the response that changed it.
 --
 -- In:  load                what `mastery_load` was asked, with r_entered: when each response's
 --                          entry entered its stream, ms since 1970
 --      expected            version of each learner; 0: there is no row of it
---      parameters_version  that the states are computed under
+--      parameters_version  that the caller knows to be active
+--      parameters_of       of each learner, that the states are computed under: a learner may stay
+--                          under the version that it has; absent: all under the active one
 --      last_by, last_at, last_id   each learner's last response in the request (the responses of a
 --                          learner stand together), and the position of its newest one
 --      r_*                 responses: session, item, concepts, scale, score, entry, outcome
@@ -41,6 +43,8 @@ declare
   unchecked constant boolean[] := (request ->> 'unchecked')::boolean[];
   agreed boolean[] := array_fill(false, array[cardinality(tenants)]);
   parameters constant int := (request ->> 'parameters_version')::int;
+  under constant int[] := coalesce(
+    (request ->> 'parameters_of')::int[], array_fill(parameters, array[cardinality(tenants)]));
   active int;
   conflicts int[];
   versions bigint[];
@@ -128,7 +132,7 @@ begin
     tenant_id, student_id, version, answered_at, response_id, parameters_version, responses,
     rate_windows, rate_counts)
   select w.tenant_id, w.student_id, versions[w.last_by], w.last_at, w.last_id,
-         parameters, w.last_by - coalesce(last[w.n - 1], 0),
+         under[w.n], w.last_by - coalesce(last[w.n - 1], 0),
          w_start[w.n]::bigint[], w_count[w.n]::int[]
     from unnest(tenants, students, last,
                 (request ->> 'last_at')::timestamptz[], (request ->> 'last_id')::uuid[])
@@ -146,12 +150,9 @@ begin
            l.corrections, coalesce(excluded.rate_windows, l.rate_windows),
            coalesce(excluded.rate_counts, l.rate_counts));
 
-  perform mastery.write_states(
-    request, tenants, students, agreed,
-    array_fill(parameters, array[cardinality(tenants)]), versions);
+  perform mastery.write_states(request, tenants, students, agreed, under, versions);
   if request ? 'every' then
-    perform mastery.write_snapshots(
-      request, tenants, students, agreed, array_fill(parameters, array[cardinality(tenants)]));
+    perform mastery.write_snapshots(request, tenants, students, agreed, under);
   end if;
 
   return json_build_object(

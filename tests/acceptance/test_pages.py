@@ -24,6 +24,9 @@ from workers.modelling.evaluation.page.report import render_evaluation
 from workers.web.http import application
 from workers.web.server import HttpServer
 
+# Every process would make again what the tests share.
+pytestmark = pytest.mark.xdist_group("pages")
+
 
 @pytest.fixture
 def browser(node_modules: Path, chromium: Path) -> Browser:

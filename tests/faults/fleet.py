@@ -3,7 +3,6 @@
 import asyncio
 import re
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.faults.processes import free_port, until
+from tests.support import whole_run
 from tests.support.whole_run import MASTERY_COMMAND, Setting
 
 _WATCH_S = 0.2
@@ -54,12 +54,11 @@ class WorkerProcess:
         )
         arguments = [part for role in roles for part in ("--role", role)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = whole_run.execute(
                 # It ends with us, however we end.
                 ["setpriv", "--pdeathsig", "KILL", MASTERY_COMMAND, "worker", *arguments],
-                env=environment | settings,
-                stdout=log,
-                stderr=log,
+                environment | settings,
+                log,
             )
 
     @property

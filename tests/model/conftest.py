@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.model.world import World
 from tests.support.servers import exclusive_redis, fresh_database, server_variables
 from workers.estimation import snapshots
+from workers.ledger.sql import load
 from workers.ledger.sql import snapshots as snapshot_columns
 
 _COMMON: Final[dict[str, Any]] = {
@@ -35,8 +36,12 @@ settings.register_profile("long", max_examples=5_000, stateful_step_count=60, **
 
 @pytest.fixture(autouse=True, scope="module")
 def close_snapshots() -> Iterator[None]:
-    """Take snapshots after few answers, so that short runs have some."""
-    with patch.object(snapshots, "EVERY", 3), patch.object(snapshot_columns, "EVERY", 3):
+    """Take snapshots after few answers, and replay few with a batch: short runs then have both."""
+    with (
+        patch.object(snapshots, "EVERY", 3),
+        patch.object(snapshot_columns, "EVERY", 3),
+        patch.object(load, "MOST_REPLAYED", 2),
+    ):
         yield
 
 

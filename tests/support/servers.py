@@ -21,6 +21,8 @@ from filelock import FileLock, Timeout
 from neo4j import AsyncGraphDatabase
 from redis.asyncio import Redis
 
+from tests.support.left_schema import empty_tables, is_as_left, leave_note
+
 _ROOT = Path(__file__).parents[2]
 MIGRATIONS = _ROOT / "supabase" / "migrations"
 SUPABASE_DATABASE = _ROOT / ".ci" / "servers" / "supabase_database.sql"
@@ -197,11 +199,15 @@ async def fresh_database(url: str, *, migrated: bool) -> AsyncIterator[str]:
         await admin.close()
 
 
-async def _template(admin: "asyncpg.Connection[Any]", url: str) -> str:
-    digest = hashlib.sha256()
+def _migrations_digest() -> str:
+    digest = hashlib.sha256(SUPABASE_DATABASE.read_bytes())
     for file in sorted(MIGRATIONS.glob("*.sql")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    template = f"migrated_{digest.hexdigest()[:16]}"
+    return digest.hexdigest()
+
+
+async def _template(admin: "asyncpg.Connection[Any]", url: str) -> str:
+    template = f"migrated_{_migrations_digest()[:16]}"
     exists = "select exists (select from pg_database where datname = $1)"
     with _lock(f"{url} {template}"):
         if not await admin.fetchval(exists, template):
@@ -223,20 +229,29 @@ async def exclusive_supabase(project: Supabase) -> AsyncIterator[Supabase]:
     with _lock(project.database_url):
         connection = await asyncpg.connect(project.database_url)
         try:
-            await _remake(connection)
-            await _await_reload(project, connection)
+            await _end_others(connection)
+            made_by = _migrations_digest()
+            if await is_as_left(connection, made_by):
+                await empty_tables(connection)
+            else:
+                await _remake(connection)
+                await _await_reload(project, connection)
+            await leave_note(connection, made_by)
         finally:
             await connection.close()
         yield project
 
 
-async def _remake(connection: "asyncpg.Connection[Any]") -> None:
+async def _end_others(connection: "asyncpg.Connection[Any]") -> None:
     # Connections left open by a failed test would hold locks; PostgREST keeps its own.
     await connection.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
         "and usename = current_user and pid <> pg_backend_pid()"
     )
     await connection.execute("set client_min_messages = warning; set lock_timeout = '10s'")
+
+
+async def _remake(connection: "asyncpg.Connection[Any]") -> None:
     await connection.execute(
         "drop schema if exists mastery, public, supabase_migrations cascade; create schema public"
     )

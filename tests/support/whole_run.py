@@ -10,17 +10,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 from contracts.streams import shard_of, shards
 from workers.common.times import iso, to_us
 from workers.streams.connection import client_of
 
 MASTERY_COMMAND = str(Path(sys.executable).with_name("mastery"))
+
+
+class Started(Protocol):
+    """A process, as `subprocess.Popen` describes it."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -103,11 +117,22 @@ async def publish(redis_url: str, rows: Iterable[dict[str, Any]], *, shard_count
     return total
 
 
-def start_worker(setting: Setting, *arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
+def execute(
+    command: Sequence[str], environment: Mapping[str, str], output: BinaryIO | None = None
+) -> Started:
+    """Start a command; tests of another folder than acceptance replace this by a fork.
+
+    Args:
+        command: its words.
+        environment: its whole environment.
+        output: for what it prints; this process's output and errors if None.
+    """
+    return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+
+
+def start_worker(setting: Setting, *arguments: str, **settings: str) -> Started:
     """Start a worker process; its log goes to this process's standard error."""
-    return subprocess.Popen(
-        [MASTERY_COMMAND, "worker", *arguments], env=setting.environment(**settings)
-    )
+    return execute([MASTERY_COMMAND, "worker", *arguments], setting.environment(**settings))
 
 
 def drain(
@@ -117,11 +142,13 @@ def drain(
     workers: int = 1,
     kills: int = 0,
     seed: int = 0,
+    pause_s: tuple[float, float] = (1.5, 3.0),
     **settings: str,
 ) -> float:
     """Run workers until everything is drained, killing some on the way; return the seconds.
 
-    Each kill is a SIGKILL of a random worker at a random time; another worker replaces it.
+    Each kill is a SIGKILL of a random worker; another worker replaces it. The pause before a kill
+    is random between the two numbers.
     """
     chance = random.Random(seed)
     began = time.monotonic()
@@ -129,7 +156,7 @@ def drain(
     running = [start_worker(setting, *arguments, **settings) for _ in range(workers)]
     try:
         for _ in range(kills):
-            time.sleep(chance.uniform(1.5, 3.0))
+            time.sleep(chance.uniform(*pause_s))
             victim = chance.randrange(workers)
             running[victim].send_signal(signal.SIGKILL)
             running[victim].wait()

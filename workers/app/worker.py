@@ -75,9 +75,14 @@ class Role(StrEnum):
     """Projects mastery changes into the graph."""
     JOBS = "jobs"
     """Runs long jobs on request."""
+    HTTP = "http"
+    """Reads no stream; every worker serves HTTP beside its other roles."""
 
 
 ROLES: Final = tuple(Role)
+
+_OF_LEDGER: Final = frozenset((Role.ENGINE, Role.JOBS, Role.HTTP))
+"""Roles that need the ledger."""
 
 
 def parameters_source(settings: Settings, ledger: ParametersLedger) -> ParametersSource:
@@ -205,7 +210,7 @@ def build_worker(
     projecting = {shard: make.projecting(projection, shard) for shard in own if Role.GRAPH in roles}
 
     async def prepare() -> None:
-        if Role.ENGINE in roles or Role.JOBS in roles:
+        if _OF_LEDGER.intersection(roles):
             await servers.ledger.ping()
             # Parameters that this engine can't read must stop it before it takes an entry.
             await versions.refresh()
@@ -225,7 +230,7 @@ def build_worker(
             records=Role.ENGINE in roles,
             project=partial(make.projecting, projection, later=True) if projecting else None,
         )
-        if recording or projecting
+        if recording or projecting or Role.HTTP in roles
         else None,
         engine=engine,
         jobs=jobs if Role.JOBS in roles else None,
@@ -246,7 +251,7 @@ def build_worker(
         )
         if Role.ENGINE in roles
         else None,
-        replayer=Replayer(ledger=servers.ledger, versions=versions, meter=metrics)
+        replayer=Replayer(ledger=servers.ledger, versions=versions, meter=metrics, busy=engine.busy)
         if Role.ENGINE in roles or Role.JOBS in roles
         else None,
         projection=projection if Role.GRAPH in roles else None,
@@ -317,7 +322,7 @@ def build_service(
         Check("redis", ping_redis, required=True),
         Check("consumer", worker.consuming, required=True),
     ]
-    if Role.ENGINE in roles or Role.JOBS in roles:
+    if _OF_LEDGER.intersection(roles):
         checks.append(Check("ledger", servers.ledger.ping, required=True))
         checks.append(Check("clock", RedisClock(servers.redis).check, required=True))
     if Role.GRAPH in roles:

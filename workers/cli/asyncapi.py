@@ -8,6 +8,7 @@ from workers.common.errors import InputFileError
 from workers.operations.jobs.kinds.registry import KINDS
 from workers.reference.asyncapi import build_document, event_schema
 from workers.reference.channels import CHANNELS, EVENT_TYPES
+from workers.reference.chart import chart_settings
 from workers.reference.pages import commands_page, events_page, jobs_page, settings_page
 from workers.reference.typescript.module import Stream, module
 from workers.web.openapi import openapi_text
@@ -17,6 +18,7 @@ OPENAPI: Final = "openapi.json"
 SCHEMAS: Final = "contracts/schemas"
 TYPES: Final = "contracts/typescript/src/events.ts"
 REFERENCE: Final = "docs/reference"
+CHART_SETTINGS: Final = "deploy/helm/mastery-engine/files/settings.json"
 
 
 def generated(command: Any) -> dict[str, str]:
@@ -31,6 +33,7 @@ def generated(command: Any) -> dict[str, str]:
         text = json.dumps(schema, indent=2, ensure_ascii=False)
         files[f"{SCHEMAS}/{event_type}.json"] = text + "\n"
     files[TYPES] = module(schemas, _streams())
+    files[CHART_SETTINGS] = chart_settings()
     files[f"{REFERENCE}/commands.md"] = commands_page(command)
     files[f"{REFERENCE}/settings.md"] = settings_page()
     files[f"{REFERENCE}/events.md"] = events_page()

@@ -14,6 +14,7 @@ class Role(StrEnum):
     ENGINE = "engine"
     GRAPH = "graph"
     JOBS = "jobs"
+    HTTP = "http"
 
 
 class RejectionCode(StrEnum):

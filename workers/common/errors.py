@@ -6,6 +6,7 @@ MasteryError
  │    ├── LedgerUnavailable
  │    │    └── LedgerTooSlow  the statement took too long: ask for less
  │    ├── GraphUnavailable
+ │    │    └── GraphTooSlow   the transaction took too long or too much memory: merge less
  │    ├── KeysUnavailable
  │    └── ClocksDiffer       Redis's clock and this worker's are too far apart
  ├── KeyUnknown             waits: a newer key set has to decide; no event is at fault
@@ -69,6 +70,10 @@ class GraphUnavailable(Unavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__("graph", reason)
+
+
+class GraphTooSlow(GraphUnavailable):
+    """The graph ended a transaction that took too long or too much memory: merge less at once."""
 
 
 class KeysUnavailable(Unavailable):

@@ -86,6 +86,10 @@ class Engine:
         in_flight = self._in_flight[stream] | self._aside.held(stream)
         return in_flight if self._parking is None else in_flight | self._parking.parked(stream)
 
+    def busy(self) -> bool:
+        """Say if a batch is processed here."""
+        return bool(self._batches)
+
     def unsettled(self) -> bool:
         """Say if a server is away, or came back so lately that others may still wait for it."""
         return self._retrying.unsettled

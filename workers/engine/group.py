@@ -7,6 +7,7 @@ from workers.admission.verdicts import Admitted
 from workers.engine.rate_limiting import Entries, LimitSplit
 from workers.estimation.late_replay import LateReplay
 from workers.estimation.learner import LearnerKey, Response
+from workers.estimation.parameters import Parameters
 from workers.ledger.exchange import Loaded
 
 
@@ -24,6 +25,8 @@ class LearnerGroup:
         later: further entries of the responses in `over`.
         loaded: what the ledger holds of the learner; None: it has to be loaded.
         replayed: a replay of a log that did not fit into `loaded`.
+        parameters: the parameters of the stored state, under which the learner goes on for a while
+            although others are active; None: the active ones.
         slow: True if loading the learner alone took too long.
     """
 
@@ -33,6 +36,7 @@ class LearnerGroup:
     later: Entries = field(default_factory=dict)
     loaded: Loaded | None = None
     replayed: LateReplay | None = None
+    parameters: Parameters | None = None
     slow: bool = False
 
     @property
@@ -51,6 +55,8 @@ class LearnerGroup:
         """True if all that the fold needs is loaded or replayed."""
         if self.loaded is None:
             return False
+        if self.parameters is not None:
+            return True
         replay = self.loaded.replay
         return replay is None or replay.answers is not None or self.replayed is not None
 
@@ -68,7 +74,7 @@ class LearnerGroup:
     def forget_state(self) -> None:
         """Forget what was loaded and replayed, so that the learner is loaded again."""
         self.put_back()
-        self.loaded = self.replayed = None
+        self.loaded = self.replayed = self.parameters = None
 
     def responses(self) -> list[Response]:
         """Return each response as its first entry gives it."""

@@ -31,6 +31,8 @@ class _Kept:
         counts: number of responses in each of the newest rate windows.
         all_states: True if a concept or scale that is missing in `learner` has no answer.
         all_sessions: True if a session that is missing in `learner` has no answer.
+        active_version: the version that has to be active; the state may be under another one, if
+            the learner goes on under that one for a while.
         made_by: the commit, not answered yet, that makes this state; None: the state is stored.
     """
 
@@ -39,6 +41,7 @@ class _Kept:
     counts: dict[int, int]
     all_states: bool
     all_sessions: bool
+    active_version: int
     made_by: Commit | None = None
 
     @property
@@ -85,7 +88,7 @@ class LearnerCache:
             The state; None if a part of it is unknown, or a response is late.
         """
         kept = self._kept.get(key)
-        if kept is None or kept.learner.parameters_version != active_version:
+        if kept is None or kept.active_version != active_version:
             return None
         if kept.made_by is not None and not ahead:
             return None
@@ -104,7 +107,8 @@ class LearnerCache:
         if concepts is None or abilities is None or sessions is None:
             return None
         self._kept.move_to_end(key)
-        learner = Learner(whole.version, last, active_version, concepts, abilities, sessions)
+        version = whole.parameters_version
+        learner = Learner(whole.version, last, version, concepts, abilities, sessions)
         return Loaded(
             learner,
             kept=dict(kept.counts),
@@ -134,6 +138,7 @@ class LearnerCache:
                     dict(loaded.kept),
                     all_states=new or loaded.log is not None,
                     all_sessions=new,
+                    active_version=loaded.active_version if new else learner.parameters_version,
                 ),
             )
 
@@ -160,7 +165,7 @@ class LearnerCache:
             kept.counts = dict(commit.kept)
         if kept.responses is not None:
             kept.responses += len(folded.responses)
-        kept.made_by = commit
+        kept.active_version, kept.made_by = commit.taken_as_active, commit
         self._keep(folded.key, kept)
 
     def settle(self, commit: Commit) -> None:

@@ -157,6 +157,7 @@ class Pipeline:
             done, ready, unsettled = recorder.settling.loaded(stream, loaded)
             unsettled += early
             settled += done
+            await recorder.keep_versions(ready, parameters)
             if left is None:
                 if slow:
                     raise LedgerTooSlow("the statement takes too long for one learner alone")

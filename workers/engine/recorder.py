@@ -6,11 +6,12 @@ from typing import Final
 
 from workers.admission.verdicts import Admitted
 from workers.common.errors import LedgerTooSlow
+from workers.common.halving import halving
 from workers.common.rate_limit import RateLimit
 from workers.common.retrying import NoRetry, Retrying
-from workers.engine.folding import fold_in_turns, replay_in_turns
+from workers.engine.earlier_versions import EarlierVersions
+from workers.engine.folding import fold_by_version, replay_in_turns
 from workers.engine.group import LearnerGroup, owner_name
-from workers.engine.halving import halving
 from workers.engine.learner_cache import LearnerCache
 from workers.engine.rate_limiting import arrival_of, counted, over_in
 from workers.engine.registered_names import Registry
@@ -73,6 +74,7 @@ class Recorder:
         self._rate_limit = rate_limit
         self._registry = registry
         self._cache = cache or LearnerCache()
+        self._earlier = EarlierVersions(self._versions, retrying)
         self.settling = Settling(rate_limit, registry, meter)
 
     def without_retry(self) -> "Recorder":
@@ -124,6 +126,16 @@ class Recorder:
         (version,) = active
         return await self._retrying.call(lambda: self._versions.switch_to(version))
 
+    async def keep_versions(self, groups: Sequence[LearnerGroup], parameters: Parameters) -> None:
+        """Let learners go on under an earlier version if their logs are too long for a batch.
+
+        Args:
+            groups: loaded learners with new responses.
+            parameters: the active ones.
+        """
+        for group in groups:
+            await self._earlier.keep(group, parameters)
+
     async def replay(self, group: LearnerGroup, parameters: Parameters) -> None:
         """Replay a learner's log page by page.
 
@@ -151,7 +163,10 @@ class Recorder:
     ) -> list[Commit]:
         """Fold the new responses of loaded learners; return what to commit, in the same order."""
         with self._meter.stage("fold"):
-            folded = await fold_in_turns([self._task(group) for group in groups], parameters)
+            folded = await fold_by_version(
+                [self._task(group) for group in groups],
+                [group.parameters or parameters for group in groups],
+            )
         commits = [
             self._commit_of(stream, group, result)
             for group, result in zip(groups, folded, strict=True)
@@ -266,6 +281,7 @@ class Recorder:
             interval_ends(group.state.responses, folded),
             group.state.from_cache,
             group.state.after,
+            group.state.active_version,
         )
 
 

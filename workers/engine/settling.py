@@ -92,11 +92,14 @@ class Settling:
 
     def _count(self, applied: Sequence[Commit], entries: int) -> None:
         """Count the responses of applied commits, whose entries have the same content."""
-        responses = [response for commit in applied for response in commit.folded.responses]
-        self._meter.applied.inc(len(responses))
-        self._meter.duplicates.inc(entries - len(responses))
+        responses = sum(len(commit.folded.responses) for commit in applied)
+        self._meter.applied.inc(responses)
+        self._meter.duplicates.inc(entries - responses)
+        # The predictions that are watched are those of the active parameters.
+        watched = [c.folded for c in applied if c.parameters_version == c.taken_as_active]
         self._meter.predicted(
-            responses, [outcome for commit in applied for outcome in commit.folded.outcomes]
+            [response for folded in watched for response in folded.responses],
+            [outcome for folded in watched for outcome in folded.outcomes],
         )
         for commit in applied:
             self._meter.touched(commit.folded.key)

@@ -6,7 +6,7 @@ from typing import Final
 
 from neo4j import exceptions as driver
 
-from workers.common.errors import GraphRefused, GraphUnavailable
+from workers.common.errors import GraphRefused, GraphTooSlow, GraphUnavailable
 
 _WAIT: Final = (
     driver.ServiceUnavailable,  # IncompleteCommit too: merges may be repeated
@@ -26,8 +26,15 @@ _WAIT_CODES: Final = frozenset(
         "Neo.ClientError.Transaction.TransactionMarkedAsFailed",
         "Neo.ClientError.Transaction.TransactionNotFound",
         "Neo.ClientError.Transaction.TransactionTerminated",
+    }
+)
+
+_TOO_SLOW_CODES: Final = frozenset(
+    {
         "Neo.ClientError.Transaction.TransactionTimedOut",
         "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
+        "Neo.TransientError.General.MemoryPoolOutOfMemoryError",
+        "Neo.TransientError.General.TransactionOutOfMemoryError",
     }
 )
 
@@ -46,6 +53,8 @@ def failure(error: BaseException) -> GraphUnavailable | GraphRefused | None:
     waiting for ever.
     """
     reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, driver.Neo4jError) and error.code in _TOO_SLOW_CODES:
+        return GraphTooSlow(reason)
     if isinstance(error, _WAIT):
         return GraphUnavailable(reason)
     if isinstance(error, driver.Neo4jError):

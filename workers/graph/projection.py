@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Final
@@ -15,10 +16,12 @@ from contracts.streams import EVENT_FIELD
 from workers.admission.reasons import refusal_of
 from workers.common.errors import Fatal, Refused, Unavailable
 from workers.common.failure import FirstFailure
+from workers.common.halving import halving
 from workers.common.retrying import NoRetry, Retrying
 from workers.graph.projector import Projector
 from workers.graph.protocol import Graph
 from workers.graph.unlocked_events import unlocked_event
+from workers.graph.unlocking import Unlocked
 from workers.publishing.publisher import Publisher
 from workers.publishing.rejection_event import rejection_event
 from workers.publishing.settled import Settled
@@ -36,7 +39,8 @@ Judged = tuple[RawEntry, MasteryChanged]
 class Projection:
     """Validate each event, project the batch and acknowledge it.
 
-    While Neo4j is away, only the graph lags: the batch waits here and intake pauses.
+    While Neo4j is away, only the graph lags: the batch waits here and intake pauses. A batch that
+    takes Neo4j too long is merged in halves.
 
     Args:
         projector: merges events into the graph.
@@ -129,14 +133,19 @@ class Projection:
                 await retrying.call(self._graph.prepare)
                 self._prepared = True
             by_entry = {f"{route.source}/{judged[0].entry_id}": judged for judged in events}
-            unlocked_concepts = await retrying.call(
-                lambda: self._projector.project([event for _, event in events], list(by_entry))
-            )
-            for concept in unlocked_concepts:
-                entry, event = by_entry[concept.entry]
-                unlocked.setdefault(entry.entry_id, []).append(
-                    unlocked_event(concept, event, entry)
-                )
+
+            async def project(names: Sequence[str]) -> list[list[Unlocked]]:
+                concepts: dict[str, list[Unlocked]] = {name: [] for name in names}
+                own = [by_entry[name][1] for name in names]
+                for concept in await self._projector.project(own, names):
+                    concepts[concept.entry].append(concept)
+                return list(concepts.values())
+
+            names = list(by_entry)
+            answers = await halving(project, names, retrying)
+            for name, concepts in zip(names, answers, strict=True):
+                entry, event = by_entry[name]
+                unlocked[entry.entry_id] = [unlocked_event(c, event, entry) for c in concepts]
         await self._settle(
             route,
             batch,

@@ -28,7 +28,8 @@ class RecordingLedger(Protocol):
 
         Args:
             touched: the learners.
-            most_answers: the most stored answers to return. A log that does not fit is left out.
+            most_answers: the most stored answers to return, and `MOST_REPLAYED` of these of
+                learners with no late answer. A log that does not fit is left out.
         """
         ...
 
@@ -45,8 +46,9 @@ class RecordingLedger(Protocol):
     async def commit(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
         """Store each commit whose learner has not changed since it was loaded, in one transaction.
 
-        A commit under other parameters than the active ones is a conflict. Repeating a commit with
-        an unknown result is safe: it then is a conflict, and the responses are in the log.
+        A commit that takes another version of the parameters as active is a conflict. Repeating a
+        commit with an unknown result is safe: it then is a conflict, and the responses are in the
+        log.
 
         Returns:
             One answer for each commit, in the same order.

@@ -38,6 +38,10 @@ class Outcome:
     """For each strike the time to the first event of the struck shard, seconds."""
     full_rate_s: list[float] = field(default_factory=list)
     """For each strike the time to the rate before, on the struck shard, seconds."""
+    stale: int | None = None
+    """Values whose newest event is not what is stored; None: not looked at."""
+    stale_after: int | None = None
+    """The same after `mastery reconcile --publish`."""
     problems: list[str] = field(default_factory=list)
 
 

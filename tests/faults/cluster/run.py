@@ -21,8 +21,13 @@ from tests.faults.fleet import Fleet
 from tests.faults.processes import until
 from tests.faults.servers import PostgresServer, scratch
 from tests.support.redis_cluster import redis_cluster
-from tests.support.run_results import ledger_differences
-from tests.support.whole_run import Setting
+from tests.support.run_results import (
+    events_differences,
+    ledger_differences,
+    run_results,
+    stored_mastery,
+)
+from tests.support.whole_run import MASTERY_COMMAND, Setting
 from workers.streams.connection import client_of
 
 SHARDS: Final = 3
@@ -126,9 +131,29 @@ async def run(size: ClusterSize, *, postgres: PostgresServer) -> Outcome:
         await compare(
             outcome, url=cluster.url, dsn=dsn, confirmed=load.confirmed, shard_count=SHARDS
         )
+        if size.confirmation is None:
+            outcome.stale = await _stale(setting, load)
+            await _publish_current(setting)
+            outcome.stale_after = await _stale(setting, load)
         if size.oracle and not outcome.lost_answers:
             outcome.problems += (await ledger_differences(dsn, load.rows, 1e-12))[:5]
     return outcome
+
+
+async def _stale(setting: Setting, load: ClusterLoad) -> int:
+    """Count values whose newest event is not what the ledger stores."""
+    result = await run_results(setting, load.rows, 1e-12, among=shards(SHARDS))
+    differences = events_differences(result, load.rows, await stored_mastery(setting.dsn))
+    return sum(text.startswith("newest event") for text in differences)
+
+
+async def _publish_current(setting: Setting) -> None:
+    command = await asyncio.create_subprocess_exec(
+        *(MASTERY_COMMAND, "reconcile", "--publish", "--since", "1h"),
+        env=setting.environment(STREAM_SHARDS=str(SHARDS)),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert await command.wait() == 0
 
 
 class _Pace:
@@ -213,6 +238,12 @@ def described(outcomes: Sequence[Outcome]) -> str:
         f"{sum(len(o.doubled_events) for o in outcomes)} with events twice"
     )
     lines = [counts, losses]
+    lines += [
+        f"values whose newest event is not what is stored: {o.stale}; after `mastery reconcile "
+        f"--publish`: {o.stale_after}"
+        for o in outcomes
+        if o.stale is not None
+    ]
     if full:
         lines.append(
             f"longest time without an event of the struck shard: median "

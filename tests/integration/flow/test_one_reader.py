@@ -111,7 +111,7 @@ def _in_order(count: int, students: int, seed: int) -> list[dict[str, Any]]:
 async def test_given_the_holder_is_killed_then_the_standby_takes_what_is_pending(
     setting: Setting, crew: Crew
 ) -> None:
-    rows = _in_order(6_000, 80, seed=31)
+    rows = _in_order(3_000, 60, seed=31)
     async with Redis.from_url(setting.redis_url) as client:
         crew.start("a", BATCH_SIZE="50")
         await _held_by(client, "a", within_s=_START_S)
@@ -149,7 +149,7 @@ async def _standing_by(port: int) -> None:
 async def test_given_the_holder_ends_in_order_then_the_standby_reads_at_once(
     setting: Setting, crew: Crew
 ) -> None:
-    rows = _in_order(3_000, 60, seed=32)
+    rows = _in_order(1_500, 40, seed=32)
     async with Redis.from_url(setting.redis_url) as client:
         crew.start("a", BATCH_SIZE="50")
         await _held_by(client, "a", within_s=_START_S)
@@ -166,7 +166,7 @@ async def test_given_the_holder_ends_in_order_then_the_standby_reads_at_once(
 async def test_given_a_burst_on_a_standby_then_it_ends_once_all_is_drained(
     setting: Setting, crew: Crew
 ) -> None:
-    rows = _in_order(3_000, 60, seed=33)
+    rows = _in_order(1_500, 40, seed=33)
     async with Redis.from_url(setting.redis_url) as client:
         crew.start("a", BATCH_SIZE="50")
         await _held_by(client, "a", within_s=_START_S)
@@ -180,8 +180,8 @@ async def test_given_a_burst_on_a_standby_then_it_ends_once_all_is_drained(
 async def test_given_0_then_2_then_3_shards_while_publishing_then_all_count_once(
     setting: Setting, crew: Crew
 ) -> None:
-    rows = _in_order(4_500, 90, seed=34)
-    thirds = [rows[:1_500], rows[1_500:3_000], rows[3_000:]]
+    rows = _in_order(2_400, 60, seed=34)
+    thirds = [rows[:800], rows[800:1_600], rows[1_600:]]
     among = list(dict.fromkeys([*shards(0), *shards(2), *shards(3)]))
     async with Redis.from_url(setting.redis_url) as client:
         for name in ("a", "b"):
@@ -233,8 +233,8 @@ async def _lawless(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 async def test_given_two_readers_forced_on_one_shard_then_state_equals_replay(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = simulated_rows(3_000, 30, seed=35)
-    published = rows + random.Random(36).sample(rows, 900)
+    rows = simulated_rows(1_500, 20, seed=35)
+    published = rows + random.Random(36).sample(rows, 450)
     random.Random(37).shuffle(published)
     erased = rows[0]
     ledger = DirectLedger(setting.dsn)
@@ -243,10 +243,10 @@ async def test_given_two_readers_forced_on_one_shard_then_state_equals_replay(
         await publish(setting.redis_url, published)
         async with _lawless(setting, monkeypatch) as both:
             running = [asyncio.create_task(one.run(burst=True)) for one in both]
-            await _applied(setting.dsn, 600)
+            await _applied(setting.dsn, 300)
             assert all(one.reading == [RESPONSES] for one in both)
             await ledger.activate(version, "on the way")
-            await _applied(setting.dsn, 1_200)
+            await _applied(setting.dsn, 600)
             who = [erased["student_id"], f"--tenant={erased['tenant_id']}"]
             await asyncio.to_thread(
                 command, setting.environment(), "learner", "erase", *who, "--yes"

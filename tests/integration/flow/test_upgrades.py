@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.support.servers import Supabase, server_variables
 from tests.support.whole_run import (
     MASTERY_COMMAND,
     Setting,
+    Started,
     drain,
     event_of,
     publish,
@@ -35,6 +38,8 @@ from workers.streams.leases.roster import ROSTER_KEY
 BASE = migration_files()[-1].version
 """The newest schema: the next migration must let workers of the version before go on."""
 _PATIENCE_S = 240.0
+_BLOCK_US = 200_000_000_000
+"""Longest time between two answers of `simulated_rows`, microseconds."""
 
 
 async def _stored(dsn: str) -> int:
@@ -58,13 +63,13 @@ async def _drained(redis_url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def _consuming(redis_url: str, count: int) -> None:
+async def _consuming(redis_url: str, workers: int) -> None:
     """Return once so many workers have announced themselves: they have all started."""
     deadline = time.monotonic() + _PATIENCE_S
     async with Redis.from_url(redis_url) as client:
         while True:
             announced: Any = client.hlen(ROSTER_KEY)
-            if await announced >= count:
+            if await announced >= workers:
                 return
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
@@ -73,7 +78,7 @@ async def _consuming(redis_url: str, count: int) -> None:
 class _Load:
     """Publishes rows without a pause, until it is ended."""
 
-    def __init__(self, redis_url: str, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, redis_url: str, rows: Iterator[dict[str, Any]]) -> None:
         self.published: list[dict[str, Any]] = []
         self._redis_url = redis_url
         self._rows = rows
@@ -81,21 +86,27 @@ class _Load:
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        for start in range(0, len(self._rows), 10):
-            some = self._rows[start : start + 10]
+        while not self._ended.is_set():
+            some = list(islice(self._rows, 10))
             await publish(self._redis_url, some)
             self.published += some
             await asyncio.sleep(0.03)
-            if self._ended.is_set():
-                return
-        raise AssertionError("the load has come to an end by itself: give it more rows")
 
     async def end(self) -> None:
         self._ended.set()
         await self._task
 
 
-async def _goes_on(dsn: str, workers: "list[subprocess.Popen[bytes]]", by: int = 40) -> None:
+def _endless_rows() -> Iterator[dict[str, Any]]:
+    """Make rows in the order of their answers, as many as are asked for."""
+    for block in count():
+        rows = simulated_rows(600, 60, seed=block)
+        for row in rows:
+            row["answered_at"] += block * _BLOCK_US
+        yield from sorted(rows, key=lambda row: (row["answered_at"], row["response_id"]))
+
+
+async def _goes_on(dsn: str, workers: "list[Started]", by: int = 40) -> None:
     """Return once so many more responses are stored, by workers that are all alive."""
     before = await _stored(dsn)
     deadline = time.monotonic() + _PATIENCE_S
@@ -114,7 +125,7 @@ def setting(request: pytest.FixtureRequest, redis_url: str) -> Setting:
     return Setting(redis_url, project.environment, project.database_url)
 
 
-def _stopped(worker: "subprocess.Popen[bytes]") -> int:
+def _stopped(worker: Started) -> int:
     worker.send_signal(signal.SIGTERM)
     return worker.wait(timeout=120)
 
@@ -130,12 +141,10 @@ async def test_given_workers_of_the_version_before_when_migrated_then_they_go_on
     setting: Setting, tmp_path: Path
 ) -> None:
     (server,) = server_variables("TEST_DATABASE_URL")
-    prepared = simulated_rows(60_000, 60, seed=9)
-    prepared.sort(key=lambda row: (row["answered_at"], row["response_id"]))
     migrations = Migrations(setting.dsn, files=await next_migrations(tmp_path, server))
     (next_version,) = await migrations.pending()
-    workers = [_start_earlier(setting) for _ in range(2)]
-    load = _Load(setting.redis_url, prepared)
+    workers: list[Started] = [_start_earlier(setting) for _ in range(2)]
+    load = _Load(setting.redis_url, _endless_rows())
     try:
         await _consuming(setting.redis_url, len(workers))
         await _goes_on(setting.dsn, workers)

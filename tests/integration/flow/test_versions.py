@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import time
 import uuid
 from collections import Counter
@@ -15,10 +14,11 @@ import pytest
 from redis.asyncio import Redis
 
 from contracts.streams import ENGINE_GROUP, EVENT_FIELD, shard_of, shards
+from tests.support import whole_run
 from tests.support.factories import learner_log
 from tests.support.ledger_steps import record
 from tests.support.parameters_documents import CALIBRATED, NEWER, OTHER
-from tests.support.whole_run import MASTERY_COMMAND, Setting, event_of, simulated_rows
+from tests.support.whole_run import MASTERY_COMMAND, Setting, Started, event_of, simulated_rows
 from workers.common.retrying import Retrying
 from workers.estimation.learner import LearnerKey
 from workers.ledger.parameter_versions import ParametersSource
@@ -83,19 +83,18 @@ class Workers:
         self._setting = setting
         self._logs = logs
         self._log_of: dict[int, Path] = {}
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: list[Started] = []
 
-    def start(self, *roles: str) -> "subprocess.Popen[bytes]":
+    def start(self, *roles: str) -> Started:
         arguments = [part for role in roles for part in ("--role", role)]
         path = self._logs / f"{uuid.uuid4()}"
         with path.open("wb") as log:
-            worker = subprocess.Popen(
+            worker = whole_run.execute(
                 [MASTERY_COMMAND, "worker", *arguments],
-                env=self._setting.environment(
+                self._setting.environment(
                     STREAM_SHARDS=str(_SHARDS), LOG_LEVEL="INFO", LOG_FORMAT="json"
                 ),
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                log,
             )
         self.running.append(worker)
         self._log_of[worker.pid] = path
@@ -106,7 +105,7 @@ class Workers:
         worker.kill()
         worker.wait()
 
-    def log(self, worker: "subprocess.Popen[bytes]") -> str:
+    def log(self, worker: Started) -> str:
         return self._log_of[worker.pid].read_text()
 
     def end(self) -> None:

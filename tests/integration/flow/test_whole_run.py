@@ -58,8 +58,8 @@ async def test_given_random_repeats_and_three_workers_then_each_counts_once(
 async def test_given_killed_workers_and_others_then_nothing_is_lost_or_doubled(
     setting: Setting,
 ) -> None:
-    rows = simulated_rows(6_000, 80, seed=4)
-    published = rows + random.Random(5).sample(rows, 1_500)
+    rows = simulated_rows(4_000, 60, seed=4)
+    published = rows + random.Random(5).sample(rows, 1_000)
     await publish(setting.redis_url, published)
-    drain(setting, workers=2, kills=3, seed=6, BATCH_SIZE="50")
+    drain(setting, workers=2, kills=3, seed=6, pause_s=(0.5, 1.5), BATCH_SIZE="50")
     await _all_is_right(setting, rows)

@@ -10,16 +10,18 @@ import pytest_asyncio
 
 from tests.integration.ledger.conftest import OpenLedger
 from tests.support.factories import answer
-from tests.support.ledger_steps import commit_of, record
+from tests.support.ledger_steps import PARAMETERS as BUILT_IN
+from tests.support.ledger_steps import arrivals, commit_of, folded, record
 from workers.common.errors import ParametersRefused
 from workers.estimation.documents import parameters_document, parameters_of
 from workers.estimation.fold import FoldTask, fold
 from workers.estimation.learner import LearnerKey
 from workers.estimation.parameters import BktParameters, ConceptParameters, Parameters
 from workers.estimation.scales import ScaleParameters
-from workers.ledger.exchange import Touched
+from workers.ledger.exchange import MOST_REPLAYED, Commit, Committed, Touched
 from workers.ledger.parameters import Outdated
 from workers.ledger.protocol import Ledger
+from workers.operations.repair.rewriting import rewriting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -192,11 +194,62 @@ async def test_given_another_version_activated_then_old_learners_are_outdated(
     # As a worker that has noticed records a learner that it never saw.
     (loaded,) = await ledger.load([Touched(keys[0], [answer(1)], version)])
     new = replace(PARAMETERS, version=version)
-    (folded,) = fold([FoldTask(keys[0], loaded.learner, [answer(1)])], new)
-    await ledger.commit([commit_of(folded)])
+    (new_state,) = fold([FoldTask(keys[0], loaded.learner, [answer(1)])], new)
+    await ledger.commit([commit_of(new_state)])
 
     assert await outdated(ledger, tenant) == [Outdated(1, key) for key in keys[1:]]
     assert await ledger.outdated_count() >= len(keys) - 1
 
     await ledger.activate(1, "back")
     assert await outdated(ledger, tenant) == [Outdated(version, keys[0])]
+
+
+async def test_given_an_activation_then_logs_in_order_share_a_small_room(
+    ledger: Ledger, tenant: str
+) -> None:
+    keys = [LearnerKey(tenant, name) for name in ("a", "b", "late")]
+    for key in keys:
+        await record(ledger, key, [answer(n) for n in range(1, MOST_REPLAYED)])
+    await ledger.activate(await store(ledger), "now")
+
+    new = [answer(MOST_REPLAYED), answer(MOST_REPLAYED), answer(0)]
+    loaded = await ledger.load([Touched(k, [r]) for k, r in zip(keys, new, strict=True)])
+
+    assert [state.replay is not None for state in loaded] == [True, True, True]
+    assert [state.log is not None for state in loaded] == [True, False, True]
+    assert loaded[1].learner.concepts.keys() == {"c"}
+
+
+async def test_given_an_earlier_version_in_a_commit_then_the_learner_keeps_it(
+    ledger: Ledger, tenant: str
+) -> None:
+    keys = [LearnerKey(tenant, name) for name in ("stays", "moves")]
+    log = [answer(n) for n in range(99)]
+    for key in keys:
+        await record(ledger, key, log)
+    version = await store(ledger)
+    await ledger.activate(version, "now")
+    last = [answer(99)]
+    loaded = await ledger.load([Touched(key, last, version, arrivals(last)) for key in keys])
+    new = replace(PARAMETERS, version=version)
+    commits = [
+        folded(keys[0], loaded[0], last),
+        folded(keys[1], loaded[1], last, parameters=new),
+    ]
+    assert not await _applied(ledger, commits[0])
+
+    commits[0].active_version = version
+    assert await _applied(ledger, *commits)
+
+    stored = await ledger.stored(keys)
+    assert [learner.parameters_version for learner in stored] == [1, version]
+    for learner, parameters in zip(stored, (BUILT_IN, new), strict=True):
+        assert rewriting(learner, parameters) is None
+        assert {row.parameters_version for row in learner.concepts} == {parameters.version}
+        assert {row.parameters_version for row in learner.abilities} == {parameters.version}
+        assert [row.parameters_version for row in learner.snapshots] == [parameters.version]
+    assert await outdated(ledger, tenant) == [Outdated(1, keys[0])]
+
+
+async def _applied(ledger: Ledger, *commits: Commit) -> bool:
+    return all(isinstance(reply, Committed) for reply in await ledger.commit(list(commits)))

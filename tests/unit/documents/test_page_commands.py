@@ -75,6 +75,11 @@ _OTHERS_ARE_RUN_BY: Final = {
     "(umask 077; deploy/make-env": ("tests/unit/deploy/test_compose.py", "make-env"),
     # Not run: it needs a Docker engine and pulls images. The test reads the file and its settings.
     "docker compose": ("tests/unit/deploy/test_compose.py", "docker-compose.yml"),
+    # Not run: they need a cluster. The tests render the chart and parse the commands in it.
+    "helm install": ("tests/unit/deploy/test_chart.py", "helm("),
+    "helm upgrade": ("tests/unit/deploy/test_chart.py", "pre-upgrade"),
+    "kubectl create secret": ("tests/unit/deploy/test_chart.py", "secretKeyRef"),
+    "kubectl exec": ("tests/acceptance/test_commands.py", "check"),
     # Not run: it changes the project that it is run in, and takes the wheel of the line before.
     "uv add ./dist/mastery_engine_contracts-": (
         "tests/acceptance/test_python_page.py",

@@ -20,6 +20,9 @@ from workers.estimation.bkt import (
 )
 from workers.estimation.parameters import CLASSICAL, BktParameters
 
+# Measuring coverage doubles the time of these tests, and many others run the same lines.
+pytestmark = pytest.mark.no_cover
+
 Odds = tuple[float, int]
 
 

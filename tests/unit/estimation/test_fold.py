@@ -28,6 +28,9 @@ from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay, replay_many
 from workers.estimation.snapshots import Snapshot
 
+# Measuring coverage doubles the time of these tests, and many others run the same lines.
+pytestmark = pytest.mark.no_cover
+
 CLASSICAL = Parameters()
 KEY = LearnerKey("school-7", "student-42")
 TINY = Decimal("1e-12")

@@ -32,6 +32,9 @@ PARAMETERS = Parameters(
 )
 """Parameters as a fit finds them."""
 
+# Every process would practise again. Measuring coverage doubles the time; others run these lines.
+pytestmark = [pytest.mark.xdist_group("long practice"), pytest.mark.no_cover]
+
 
 @cache
 def practised(wrong: str) -> dict[int, Learner]:

@@ -19,6 +19,9 @@ from workers.estimation.person_fit import FEWEST, UNUSUAL, person_fit, surprise_
 from workers.estimation.replay import replay
 from workers.estimation.scales import ScaleParameters
 
+# Measuring coverage doubles the time of these tests, and many others run the same lines.
+pytestmark = pytest.mark.no_cover
+
 
 @given(scores(), st.floats(0.001, 0.999))
 def test_given_an_answer_then_surprise_is_log_likelihood_minus_expectation(

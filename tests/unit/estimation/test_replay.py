@@ -15,6 +15,9 @@ from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay, replay_many
 
+# Measuring coverage doubles the time of these tests, and many others run the same lines.
+pytestmark = pytest.mark.no_cover
+
 CLASSICAL = Parameters()
 
 

@@ -7,7 +7,7 @@ import neo4j._exceptions as private
 import pytest
 from neo4j import exceptions as public
 
-from workers.common.errors import GraphRefused, GraphUnavailable
+from workers.common.errors import GraphRefused, GraphTooSlow, GraphUnavailable
 from workers.graph.failures import failure, translated
 
 WAITS: set[type[Exception]] = {
@@ -109,7 +109,6 @@ def test_given_an_error_of_nobody_we_know_then_it_is_left_alone(kind: type[Excep
     [
         "Neo.TransientError.Transaction.DeadlockDetected",
         "Neo.TransientError.General.OutOfMemoryError",
-        "Neo.TransientError.General.MemoryPoolOutOfMemoryError",
         "Neo.TransientError.Database.DatabaseUnavailable",
         "Neo.TransientError.Transaction.Terminated",
         "Neo.TransientError.Transaction.LockClientStopped",
@@ -117,8 +116,6 @@ def test_given_an_error_of_nobody_we_know_then_it_is_left_alone(kind: type[Excep
         "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase",
         "Neo.ClientError.Security.AuthenticationRateLimit",
         "Neo.ClientError.Security.AuthorizationExpired",
-        "Neo.ClientError.Transaction.TransactionTimedOut",
-        "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
         "Neo.ClientError.Transaction.TransactionMarkedAsFailed",
         "Neo.ClientError.Transaction.TransactionNotFound",
         "Neo.ClientError.Transaction.TransactionTerminated",
@@ -131,6 +128,19 @@ def test_given_an_answer_that_passes_then_the_graph_is_unavailable(code: str) ->
 
     assert isinstance(ours, GraphUnavailable)
     assert "\n" not in ours.reason
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "Neo.ClientError.Transaction.TransactionTimedOut",
+        "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
+        "Neo.TransientError.General.MemoryPoolOutOfMemoryError",
+        "Neo.TransientError.General.TransactionOutOfMemoryError",
+    ],
+)
+def test_given_a_transaction_too_large_then_less_is_to_be_merged(code: str) -> None:
+    assert isinstance(failure(_answered(code)), GraphTooSlow)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from contracts.mastery import MasteryChanged
 from contracts.streams import GRAPH_GROUP, MASTERY, REJECTED, UNLOCKED, shards
 from contracts.unlocked import ConceptUnlocked
 from tests.support.graph_events import mastery_changed
-from workers.common.errors import GraphRefused
+from workers.common.errors import GraphRefused, GraphTooSlow
 from workers.common.retrying import Retrying
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
@@ -203,4 +203,48 @@ async def test_given_a_graph_that_refuses_then_the_projection_stops() -> None:
         await projection.until_failed()
     assert len(projector.projected) == 1
     assert (await redis.client().xpending(shard.mastery, GRAPH_GROUP))["pending"] == 1
+    await redis.close()
+
+
+class _Slow(_Projector):
+    """Takes too long for more than two events at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    async def project(
+        self, events: Sequence[MasteryChanged], entries: Sequence[str]
+    ) -> list[Unlocked]:
+        self.asked.append(len(events))
+        if len(events) > 2:
+            raise GraphTooSlow("the transaction timed out")
+        return await super().project(events, entries)
+
+
+async def test_given_a_batch_that_takes_too_long_then_it_is_merged_in_halves() -> None:
+    redis, (shard,) = EmbeddedRedis(), shards(0)
+    client = redis.client()
+    entries = []
+    for number in range(1, 6):
+        event = mastery_changed(f"student-{number}").model_dump_json()
+        await client.xadd(shard.mastery, {"event": event}, id=f"{number}-0")
+        entries.append(RawEntry(f"{number}-0", {b"event": event.encode()}))
+    await client.xgroup_create(shard.mastery, GRAPH_GROUP, id="0")
+    await client.xreadgroup(GRAPH_GROUP, "here", {shard.mastery: ">"})
+    projector = _Slow()
+    projection = Projection(
+        projector=cast("Projector", projector),
+        graph=cast("Graph", _Graph()),
+        publisher=Publisher(client, GRAPH_GROUP),
+        isolation=PoisonIsolation(Tries(client), Retrying(), 2, first_pause_s=0.001),
+        retrying=Retrying(),
+    )
+
+    await projection.submit(Route.of_mastery(shard), RawBatch(shard.mastery, entries))
+
+    assert projector.asked == [5, 2, 3, 1, 2]
+    assert projector.projected == [f"student-{number}" for number in range(1, 6)]
+    assert (await client.xpending(shard.mastery, GRAPH_GROUP))["pending"] == 0
+    assert await client.xlen(UNLOCKED) == 5
     await redis.close()

@@ -10,6 +10,7 @@ from workers.estimation.learner import Learner, LearnerKey, Position, Response
 from workers.estimation.snapshots import Snapshot
 from workers.ledger.exchange import (
     MOST_ANSWERS,
+    MOST_REPLAYED,
     Commit,
     Committed,
     Conflict,
@@ -33,12 +34,16 @@ class MemoryRecording(MemoryTables, RecordingLedger):
         self, touched: Sequence[Touched], most_answers: int = MOST_ANSWERS
     ) -> list[Loaded]:
         loaded = [self._loaded(learner) for learner in touched]
-        room = most_answers
-        for replay in (learner.replay for learner in loaded if learner.replay is not None):
-            if len(replay.answers or ()) <= room:
-                room -= len(replay.answers or ())
-            else:
-                replay.answers = None
+        room, room_in_order = most_answers, MOST_REPLAYED
+        for learner, asked in zip(loaded, touched, strict=True):
+            if learner.replay is None:
+                continue
+            answers, late = len(learner.replay.answers or ()), learner.late(asked.responses)
+            if answers > (room if late else min(room, room_in_order)):
+                learner.replay.answers = None
+                continue
+            room -= answers
+            room_in_order -= 0 if late else answers
         return loaded
 
     @override
@@ -77,7 +82,7 @@ class MemoryRecording(MemoryTables, RecordingLedger):
             )
         ):
             return False
-        if commit.folded.learner.parameters_version != self._activation.version:
+        if commit.taken_as_active != self._activation.version:
             return False
         account = self._accounts.get(commit.folded.key) or Account()
         if commit.unchecked and any(

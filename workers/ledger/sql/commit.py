@@ -42,7 +42,8 @@ def commit_request(commits: Sequence[Commit], outcomes: Sequence[bytes]) -> Docu
         ),
         "last_at": moments(position.answered_at_us for position in newest),
         "last_id": texts(position.response_id for position in newest),
-        "parameters_version": commits[0].folded.learner.parameters_version,
+        "parameters_version": commits[0].taken_as_active,
+        **_parameters(commits),
         "p_of": plain(n for n, c in enumerate(commits, 1) if c.folded.under_new_parameters),
         "r_session": texts(response.session_id for response in responses),
         "r_item": texts(response.item_id for response in responses),
@@ -58,6 +59,12 @@ def commit_request(commits: Sequence[Commit], outcomes: Sequence[bytes]) -> Docu
         **_snapshots(commits),
         **_unchecked(commits),
     }
+
+
+def _parameters(commits: Sequence[Commit]) -> Document:
+    if all(commit.parameters_version == commits[0].taken_as_active for commit in commits):
+        return {}
+    return {"parameters_of": plain(commit.parameters_version for commit in commits)}
 
 
 def _unchecked(commits: Sequence[Commit]) -> Document:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from workers.estimation.learner import Learner, LearnerKey, Position, Response, SessionState
 from workers.ledger.exchange import (
     MOST_ANSWERS,
+    MOST_REPLAYED,
     Arrival,
     Erasure,
     Loaded,
@@ -38,6 +39,7 @@ def load_request(touched: Sequence[Touched], most_answers: int = MOST_ANSWERS) -
         "parameters_version": touched[0].parameters_version if touched else 1,
         "active": True,
         "most_answers": most_answers,
+        "most_replayed": MOST_REPLAYED,
         "r_of": plain(of),
         "r_id": texts(r.response_id for r in responses),
         "r_at": moments(r.answered_at_us for r in responses),

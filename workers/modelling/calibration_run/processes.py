@@ -18,6 +18,9 @@ _SHOWN: Final = 500
 
 def available_cores() -> int:
     """Return the number of processes that can run at the same time."""
+    if sys.version_info >= (3, 13):
+        # A container sees every core of its machine; PYTHON_CPU_COUNT says how many are its own.
+        return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,16 +1,16 @@
-"""Replay inactive learners in the background when other parameters become active.
+"""Replay learners in the background when other parameters become active.
 
-A learner who answers is replayed with the answer (`workers.estimation.fold`); all others are
-replayed here. Any number of workers may do so side by side: each draws some of the remaining
-learners at random, and a rewrite that comes too late is a conflict, which changes nothing. A worker
-that is killed leaves nothing behind.
+A learner who answers may be replayed with the answer (`workers.engine.earlier_versions`); all
+others are replayed here. Any number of workers may do so side by side: each draws some of the
+remaining learners at random, and a rewrite that comes too late is a conflict, which changes
+nothing. A worker that is killed leaves nothing behind.
 """
 
 import asyncio
 import functools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import structlog
@@ -37,6 +37,11 @@ _MORE_AFTER: Final = 5
 """After so many answers of the ledger in a row one more learner is tried at once."""
 _WINDOW: Final = 400
 """Learners are drawn from so many, so that two workers seldom draw the same."""
+_BESIDE_ANSWERS: Final = 4
+"""The most learners at once while this process records answers: few change within that time."""
+_PAUSE: Final = 0.5
+"""Length of a pause beside answers, as a multiple of the work before it."""
+_LONGEST_PAUSE_S: Final = 5.0
 _TOLD_EVERY_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 60.0
 """Pause after a failed replay of a learner, seconds."""
@@ -64,7 +69,7 @@ class ReplayLedger(ParametersLedger, RepairLedger, Protocol):
 
 
 class Replayer:
-    """Replays inactive learners in the background.
+    """Replays learners in the background.
 
     Args:
         ledger: the system of record.
@@ -73,6 +78,8 @@ class Replayer:
         retrying: waits for a ledger that is away.
         period_s: the longest time between two looks of `run`, seconds.
         clock: a monotonic clock, seconds.
+        busy: says if this process has answers to record, which go first.
+        sleep: sleeps, seconds.
     """
 
     def __init__(
@@ -84,6 +91,8 @@ class Replayer:
         retrying: Retrying | None = None,
         period_s: float = _PERIOD_S,
         clock: Callable[[], float] = time.monotonic,
+        busy: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._ledger = ledger
         self._retrying = retrying or Retrying()
@@ -91,6 +100,8 @@ class Replayer:
         self._meter = meter
         self._period_s = period_s
         self._clock = clock
+        self._busy = busy
+        self._sleep = sleep
         self._left_alone: dict[LearnerKey, float] = {}
         self._long: set[LearnerKey] = set()
         self._at_once = _AT_ONCE
@@ -137,6 +148,7 @@ class Replayer:
                     started = True
                     await self._tell("replay_started", replayed)
                 replayed += await self._replay_some(free)
+                await self._give_way(now)
                 if self._clock() - self._told_at >= _TOLD_EVERY_S:
                     await self._tell("replay_progress", replayed)
             # Learners that are done have left the window.
@@ -156,21 +168,32 @@ class Replayer:
         """
 
         async def attempt() -> int:
-            drawn = random.sample(free, min(len(free), self._at_once))
+            most = min(self._at_once, _BESIDE_ANSWERS) if self._busy() else self._at_once
+            drawn = random.sample(free, min(len(free), most))
             try:
-                done = await self._rewritten(await self._rewrites(drawn))
+                rewrites = await self._rewrites(drawn)
+                done = await self._rewritten(rewrites)
             except LedgerUnavailable as error:
                 if isinstance(error, LedgerTooSlow) and len(drawn) == 1:
                     self._leave_alone(drawn[0], _TOO_SLOW, error)
                     return 0
                 self._at_once, self._answered = max(1, self._at_once // 2), 0
                 raise
+            if done < len(rewrites) / 2:
+                # They answer faster than so many are replayed.
+                self._at_once, self._answered = max(1, self._at_once // 2), 0
+                return done
             self._answered += 1
             if self._answered % _MORE_AFTER == 0:
                 self._at_once = min(_AT_ONCE, self._at_once + 1)
             return done
 
         return await self._retrying.call(attempt)
+
+    async def _give_way(self, began: float) -> None:
+        """Pause after a part of the work, while answers are recorded in this process."""
+        if self._busy():
+            await self._sleep(min(_PAUSE * (self._clock() - began), _LONGEST_PAUSE_S))
 
     async def _rewrites(self, keys: list[LearnerKey]) -> list[Rewrite]:
         """Return the rewrites that bring these learners under the active version."""

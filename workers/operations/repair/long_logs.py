@@ -17,8 +17,6 @@ from workers.operations.repair.log_replay import LogReplay
 
 _PAGE: Final = 1_000
 """Responses of a long log read at once."""
-_REPLAYED_AT_ONCE: Final = 250
-"""Responses replayed before other tasks run: some 10 ms."""
 
 
 async def in_parts(
@@ -84,7 +82,7 @@ async def replay_all(ledger: AuditLedger, stored: Stored, replay: LogReplay) -> 
             limit //= 2
             continue
         totals.add(page, corrected)
-        await advance_in_turns(replay, page.responses)
+        await advance_beside(replay, page.responses)
         if page.responses:
             after = page.responses[-1].position
         if page.last is not None:
@@ -109,7 +107,7 @@ async def replayed(ledger: AuditLedger, stored: Stored, replay: LogReplay) -> St
     if stored.left_out:
         return await replay_all(ledger, stored, replay)
     responses = sorted(stored.responses, key=lambda response: response.position)
-    await advance_in_turns(replay, responses)
+    await advance_beside(replay, responses)
     return stored
 
 
@@ -118,11 +116,14 @@ def without_log(stored: Stored) -> Stored:
     return replace(stored, log=[], responses=[])
 
 
-async def advance_in_turns(replay: LogReplay, responses: Sequence[Response]) -> None:
-    """Advance a replay by the next responses in their order, and let other tasks run in between."""
-    for at in range(0, len(responses), _REPLAYED_AT_ONCE):
-        replay.advance(responses[at : at + _REPLAYED_AT_ONCE])
-        await asyncio.sleep(0)
+async def advance_beside(replay: LogReplay, responses: Sequence[Response]) -> None:
+    """Advance a replay by the next responses in their order, while other tasks run.
+
+    In a thread the replay goes on beside a busy event loop: in turns with its tasks, each of which
+    takes longer, learners would answer faster than they are replayed.
+    """
+    for at in range(0, len(responses), _PAGE):
+        await asyncio.to_thread(replay.advance, responses[at : at + _PAGE])
 
 
 def _only_appended(before: Stored, now: Stored, replay: LogReplay, totals: LogTotals) -> bool:

@@ -18,6 +18,9 @@ from workers.modelling.calibration.ability.items import fit_items
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.table import Table, table_of
 
+# Every process would make again what the tests share.
+pytestmark = pytest.mark.xdist_group("ability fit")
+
 LOGS = simulated(60, 3, concepts=3, most=24 if THOROUGH else 12)
 HEAD = 500
 

@@ -36,6 +36,9 @@ from workers.modelling.evaluation.page.report_data import Evaluation, best
 from workers.modelling.evaluation.protocol import Predictions, evaluate
 from workers.modelling.judging.validity import MasteryTrace
 
+# Every process would make again what the tests share.
+pytestmark = pytest.mark.xdist_group("evaluation report")
+
 LOGS: dict[str, list[Response]] = {
     f"s{n}": log for n, log in enumerate(simulated(25, 3, concepts=3, most=24 if THOROUGH else 12))
 }

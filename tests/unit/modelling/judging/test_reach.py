@@ -25,6 +25,9 @@ from workers.modelling.judging.reach import (
     slow_warning,
 )
 
+# Every process would make again what the tests share.
+pytestmark = pytest.mark.xdist_group("reach")
+
 
 def of(**concepts: BktParameters) -> Parameters:
     return Parameters(

@@ -6,8 +6,9 @@ from structlog.testing import capture_logs
 
 from tests.support.background_replay import DOCUMENT, World
 from tests.support.factories import answer
-from tests.support.ledger_steps import record
+from tests.support.ledger_steps import folded, load, record
 from workers.estimation.learner import LearnerKey
+from workers.ledger.exchange import Committed
 
 _WITHIN_S = 30.0
 
@@ -177,3 +178,42 @@ async def test_given_nothing_to_do_when_run_then_an_activation_is_still_noticed(
         await world.assert_all_under(version)
     finally:
         running.cancel()
+
+
+async def test_given_answers_to_record_then_each_part_is_followed_by_a_pause() -> None:
+    world = World(10)
+    version = await world.fill()
+    await world.ledger.activate(version, "better")
+    pauses: list[float] = []
+
+    async def pass_time() -> None:
+        world.now += 1.0
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        world.now += seconds
+
+    world.ledger.meanwhile = [pass_time] * 3
+    assert await world.replayer(busy=lambda: True, sleep=sleep).replay() == 10
+
+    assert pauses == [0.5, 0.5, 0.5]
+    assert world.ledger.asked == [4, 4, 2]
+
+
+async def test_given_learners_who_go_on_answering_then_fewer_are_tried_at_once() -> None:
+    world = World(16)
+    version = await world.fill()
+    await world.ledger.activate(version, "better")
+    answers = iter(range(100, 200))
+
+    async def all_answer() -> None:
+        for key in world.keys:
+            new = [answer(next(answers))]
+            commit = folded(key, await load(world.ledger, key, new), new)
+            commit.active_version = version
+            assert isinstance((await world.ledger.commit([commit]))[0], Committed)
+
+    world.ledger.meanwhile = [all_answer, all_answer]
+    assert await world.replayer().replay() == 16
+
+    assert world.ledger.asked[:3] == [16, 10, 5]

@@ -1,9 +1,9 @@
-"""Ask the ledger for less at once when a statement takes too long."""
+"""Ask a server for less at once when a statement takes too long."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from workers.common.errors import LedgerTooSlow
+from workers.common.errors import GraphTooSlow, LedgerTooSlow
 from workers.common.retrying import Retrying
 
 Item = TypeVar("Item")
@@ -26,9 +26,9 @@ async def halving(
     Args:
         request: returns one answer for each item; safe to repeat.
         items: at least one.
-        retrying: waits for a ledger that is away.
+        retrying: waits for a server that is away.
         too_slow: answers for an item that takes too long alone; None: the request is repeated, as
-            for a ledger that is away.
+            for a server that is away.
 
     Returns:
         One answer for each item, in their order.
@@ -37,7 +37,7 @@ async def halving(
     async def attempt() -> list[Answer]:
         try:
             return await request(items)
-        except LedgerTooSlow as error:
+        except (LedgerTooSlow, GraphTooSlow) as error:
             if len(items) == 1 and too_slow is None:
                 raise
             raise _TooSlow from error
