@@ -21,6 +21,7 @@ from redis.exceptions import ResponseError
 from bench.processor_time import backends_s, family, listening_on, memory_mb, used_s
 from bench.speed.answers import Answers
 from bench.speed.cases import Contender, Kind
+from bench.speed.connections import Connections
 from bench.speed.ready_batches import ready_batches, to_json
 from bench.speed.servers import Servers
 from bench.speed.stored import store
@@ -72,6 +73,7 @@ class Side:
     sizes: Sizes
     setting: Setting
     client: Redis
+    connections: Connections
     database: Any
     answers: Answers
     processes: list[Started] = field(default_factory=list)
@@ -81,8 +83,6 @@ class Side:
     sequence: tuple[int, bool] = (1, False)
     servers: dict[str, list[psutil.Process]] = field(default_factory=dict)
     """Processes of servers of its own, by name."""
-    connections: dict[str, Any] = field(default_factory=dict)
-    """Connection to the server of each stream."""
 
     def entries(self) -> list[tuple[str, str, Fields]]:
         """Return stream, id and fields of the next entries."""
@@ -120,7 +120,7 @@ class Side:
         packed: Packed = []
         for part in filter(None, parts):
             streams = [stream for stream, _, _ in part]
-            connection = await self._connected(streams[0])
+            connection = await self.connections.to(streams[0])
             commands = connection.pack_commands(
                 ["XADD", stream, name, *(x for pair in fields.items() for x in pair)]
                 for stream, name, fields in part
@@ -132,25 +132,11 @@ class Side:
         """Send the commands; return the last id of each stream."""
         last: dict[str, bytes] = {}
         for streams, commands in packed:
-            connection = await self._connected(streams[0])
+            connection = await self.connections.to(streams[0])
             await connection.send_packed_command(commands)
             for stream in streams:
                 last[stream] = await connection.read_response()
         return last
-
-    async def _connected(self, stream: str) -> Any:
-        client: Any = self.client
-        if not self.contender.cluster:
-            stream = ""
-        if stream not in self.connections:
-            if stream:
-                await client.initialize()
-                connection = client.get_node_from_key(stream).acquire_connection()
-                await connection.connect()
-            else:
-                connection = await client.connection_pool.get_connection()
-            self.connections[stream] = connection
-        return self.connections[stream]
 
     def servers_s(self) -> dict[str, float]:
         """Return the processor time so far of servers of its own, by name."""
@@ -257,7 +243,9 @@ async def side(
         client = await stack.enter_async_context(client_of(setting.redis_url))
         database: Any = await asyncpg.connect(dsn)
         stack.push_async_callback(database.close)
-        started = Side(contender, sizes, setting, client, database, answers, servers=own)
+        started = Side(
+            contender, sizes, setting, client, Connections(client), database, answers, servers=own
+        )
         stack.callback(_stop, started)
         await _START[contender.kind](started, servers, stack)
         started.families = [family(process.pid) for process in started.processes]
