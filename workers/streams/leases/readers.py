@@ -140,7 +140,13 @@ class Readers:
 
     async def _adjust(self) -> None:
         """Extend the leases, then hand over what is too much, or take what is missing."""
-        await self._extend()
+        try:
+            await self._extend()
+        except Unavailable:
+            # Another master of a Redis Cluster may have the list: the others must not take this
+            # worker for dead.
+            await self._roster.beat()
+            raise
         members = await self._roster.beat()
         self._wanted = self._streams_of(members)
         names = [member.name for member in members]
