@@ -42,6 +42,7 @@ class Contender:
         kind: who consumes.
         workers: number of processes.
         shards: `STREAM_SHARDS`.
+        cluster: True on a Redis Cluster of its own: three masters with a replica each.
         order: order of arrival.
         concepts: concepts of each answer.
         concepts_of_learner: concepts among which each answer chooses.
@@ -57,6 +58,7 @@ class Contender:
     kind: Kind = Kind.ENGINE
     workers: int = 1
     shards: int = 0
+    cluster: bool = False
     order: Order = Order.IN_ORDER
     concepts: int = 1
     concepts_of_learner: int = 16
@@ -102,6 +104,11 @@ CASES: Final[dict[str, list[Contender]]] = {
         BASE,
         replace(BASE, label="1 worker, 6 shards", shards=6),
         replace(BASE, label="3 workers, 6 shards", workers=3, shards=6),
+    ],
+    "cluster": [
+        BASE,
+        replace(BASE, label="1 worker, 3 shards of a cluster", shards=3, cluster=True),
+        replace(BASE, label="3 workers, 3 shards of a cluster", workers=3, shards=3, cluster=True),
     ],
     "order": [
         replace(BASE, label=f"{order}{name}", order=order, workers=workers)
