@@ -28,7 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_given_an_unknown_learner_when_loaded_then_there_is_nothing(
     ledger: Ledger, key: LearnerKey
 ) -> None:
-    assert await load(ledger, key, [answer(1)]) == Loaded(Learner(), active_version=1)
+    assert await load(ledger, key, [answer(1)]) == Loaded(Learner(), active_version=1, whole=True)
     learner = await stored(ledger, key)
     assert (learner.version, learner.last, learner.log, learner.concepts) == (0, None, [], [])
 
