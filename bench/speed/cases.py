@@ -126,10 +126,16 @@ CASES: Final[dict[str, list[Contender]]] = {
         *(side for concepts in (1, 100) for n in (300, 20_000) for side in _late(n, concepts)),
     ],
     "cache": [
-        # One concept: a state of several is known only after an answer on each of them.
-        replace(BASE, label="cached", history=20, concepts_of_learner=1),
-        # Nobody answers twice, so no state is ever in the cache.
-        replace(BASE, label="not cached", history=20, concepts_of_learner=1, learners=12_500),
+        # Nobody of 12,500 learners answers twice, so no state is ever in the cache.
+        replace(
+            BASE,
+            label=f"{name}, {n} concept{'s' * (n > 1)}",
+            history=h,
+            concepts_of_learner=n,
+            learners=learners,
+        )
+        for n, h in ((1, 20), (16, 60))
+        for name, learners in (("cached", 500), ("not cached", 12_500))
     ],
 }
 """Cases by name; the first contender of each is what the others are compared with."""
