@@ -2,6 +2,11 @@
 
     uv run python -m tests.faults --list
     uv run python -m tests.faults --rounds 20 --responses 100000 --only redis_killed
+    uv run python -m tests.faults --hours 8 --seed 7
+    uv run python -m tests.faults --seed 7 --from 31 --until 34
+
+With `--hours` or `--until` the faults come in an order that `--seed` alone decides, with times and
+loads, until the first one that leaves anything wrong.
 
 Redis, Postgres and PostgREST are started for it, and ended. The faults of Neo4j need the server
 that `.ci/servers.sh start` describes, and are left out where there is none.
@@ -10,6 +15,7 @@ that `.ci/servers.sh start` describes, and are left out where there is none.
 # ruff: noqa: T201  # the command's own voice
 import argparse
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +24,7 @@ from dataclasses import replace
 import pytest
 
 from tests.faults.catalogue import FAULTS, Fault
+from tests.faults.chaos.run import LongRun, Span
 from tests.faults.run import Outcome, run
 from tests.faults.servers import PostgresServer, scratch
 from tests.faults.stage import Need, Size
@@ -51,6 +58,18 @@ async def _servers(*, graph: bool) -> AsyncIterator[tuple[PostgresServer, Neo4j 
             server = Neo4j(uri=uri, username=username, password=password)
             neo4j = await stack.enter_async_context(exclusive_neo4j(server))
         yield postgres, neo4j
+
+
+async def _long(options: argparse.Namespace) -> int:
+    missing = not all(os.environ.get(name) for name in _GRAPH)
+    span = Span(options.hours or math.inf, options.first, options.last)
+    return await LongRun(
+        options.seed,
+        span,
+        servers=_servers,
+        without={Need.GRAPH} if missing else (),
+        say=lambda line: print(line, flush=True),
+    ).run()
 
 
 def _row(name: str, outcomes: list[Outcome]) -> str:
@@ -110,8 +129,14 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=Size.rate, help="events a second")
     parser.add_argument("--workers", type=int, default=Size.workers)
     parser.add_argument("--batch-size", type=int, default=Size.batch_size)
+    parser.add_argument("--hours", type=float, help="begin no fault after this time")
+    parser.add_argument("--seed", type=int, default=1, help="of the order; 1 unless given")
+    parser.add_argument("--from", type=int, default=1, dest="first", metavar="K",
+                        help="begin with the servers of fault K")  # fmt: skip
+    parser.add_argument("--until", type=int, dest="last", metavar="K", help="end after fault K")
     chosen_options = parser.parse_args()
     if chosen_options.list:
         print("\n".join(fault.name for fault in FAULTS))
         raise SystemExit
-    raise SystemExit(asyncio.run(_main(chosen_options)))
+    by_seed = chosen_options.hours is not None or chosen_options.last is not None
+    raise SystemExit(asyncio.run((_long if by_seed else _main)(chosen_options)))

@@ -129,8 +129,8 @@ async def _run(fault: Fault, size: Size, stage: Stage, outcome: Outcome) -> None
         before = pace.rate(struck - 1.5, struck)
         await fault.strike(stage)
         # After it: what was added while it struck is gone, and did not survive.
-        struck_ms = await _redis_ms(stage) if fault.loses else 0
-        await _noticed(fault, stage, outcome, struck)
+        struck_ms = await redis_ms(stage) if fault.loses else 0
+        await noticed(fault, stage, outcome, struck)
         await asyncio.sleep(max(0.0, struck + fault.hold_s - time.monotonic()))
         await fault.heal(stage)
         healed = time.monotonic()
@@ -153,7 +153,7 @@ async def _run(fault: Fault, size: Size, stage: Stage, outcome: Outcome) -> None
     await _compare(fault, size, stage, outcome, struck_ms)
 
 
-async def _noticed(fault: Fault, stage: Stage, outcome: Outcome, struck: float) -> None:
+async def noticed(fault: Fault, stage: Stage, outcome: Outcome, struck: float) -> None:
     """Wait until readiness names the reason, on every worker."""
     check = fault.check
     if check is None:
@@ -234,7 +234,7 @@ async def _survivors(stage: Stage, result: Found, struck_ms: int, fault: Fault) 
     return wrong
 
 
-async def _redis_ms(stage: Stage) -> int:
+async def redis_ms(stage: Stage) -> int:
     async with Redis.from_url(stage.redis.url) as client:
         seconds, micros = await client.time()
     return int(seconds) * 1000 + int(micros) // 1000

@@ -60,16 +60,19 @@ class HeldLedger(SqlLedger):
 
 
 class HeldPublisher(Publisher):
-    """An publisher whose script can be held before it and after it.
+    """A publisher whose script can be held before it and after it.
 
     Args:
         client: the world's own, which no strand ends: what the strand lets through arrives.
         strand: of the incarnation.
-        published: awaited after each script.
+        published: awaited after each script, with what it was given.
     """
 
     def __init__(
-        self, client: Redis, strand: Strand, published: Callable[[], Awaitable[None]]
+        self,
+        client: Redis,
+        strand: Strand,
+        published: Callable[[Route, Sequence[Settled]], Awaitable[None]],
     ) -> None:
         super().__init__(client, ENGINE_GROUP)
         self._strand = strand
@@ -78,7 +81,7 @@ class HeldPublisher(Publisher):
     async def publish(self, route: Route, settled: Sequence[Settled]) -> int:
         async def call() -> int:
             acknowledged = await super(HeldPublisher, self).publish(route, settled)
-            await self._published()
+            await self._published(route, settled)
             return acknowledged
 
         return await self._strand.call(Point.PUBLISH, call, Point.PUBLISHED)

@@ -1,14 +1,15 @@
 """One life of a worker: the real pieces, wired as `workers.app.worker` wires them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from contracts.streams import ENGINE_GROUP, Shard, shards
+from contracts.streams import Shard, shards
 from tests.model.held import HeldLedger, HeldPublisher, MortalRedis
 from tests.model.publishing import LARGEST_EVENT
+from tests.model.reading import Reading, Stream
 from tests.model.strand import Killed, Strand
 from workers.admission.admission import Admission
 from workers.common.errors import Unavailable
@@ -21,17 +22,19 @@ from workers.ledger.exchange import Commit, Committed
 from workers.ledger.parameter_versions import Versions
 from workers.ledger.sql.direct import DirectLedger
 from workers.metrics.meter import Meter
-from workers.streams.batch import RawBatch, decode, parse
+from workers.publishing.settled import Settled
+from workers.streams.batch import RawBatch
 from workers.streams.poison import PoisonIsolation
-from workers.streams.reclaiming import Reclaimer
 from workers.streams.redriven import RedriveOrigins
 from workers.streams.route import Route
 from workers.streams.tries import Tries
 
-SHARD: Final[Shard] = shards(0)[0]
-ROUTE: Final = Route.of_responses(SHARD)
-BATCH: Final = 4
-"""Small, so that batches overlap."""
+COUNTS: Final = (0, 2, 3)
+"""Numbers of shards that there may be."""
+SHARDS: Final[tuple[Shard, ...]] = tuple(
+    dict.fromkeys(shard for count in COUNTS for shard in shards(count))
+)
+"""All shards of these numbers: the plain streams, and those of the largest number."""
 _CALM_TURNS: Final = 30
 """Turns of the loop without anything new, after which nothing new can come by itself."""
 _REST_S: Final = 10.0
@@ -45,13 +48,16 @@ class Incarnation:
     Args:
         number: of this life, among all workers.
         consumer: its name in the group.
+        shard_count: its ``STREAM_SHARDS``.
+        clock: the world's, for leases.
         client: the world's Redis.
         ledger: the world's ledger.
         meter: the world's.
         parameters: what it knows of them.
         strand: on which it hangs.
         committed: told of each commit that was applied.
-        published: awaited after each script.
+        published: awaited after each script, with the stream of its events.
+        released: awaited before a lease is given back, with the stream and the worker's name.
     """
 
     def __init__(
@@ -59,23 +65,27 @@ class Incarnation:
         *,
         number: int,
         consumer: str,
+        shard_count: int,
+        clock: Callable[[], float],
         client: Redis,
         ledger: DirectLedger,
         meter: Meter,
         parameters: Versions,
         strand: Strand,
         committed: Callable[[Commit, Committed], None],
-        published: Callable[[], Awaitable[None]],
+        published: Callable[[str], Awaitable[None]],
+        released: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self.number = number
         self.strand = strand
         self.overtaken = 0
-        """Commits made before the batch committed before them was acknowledged."""
+        """Commits made while two earlier batches were committed and not acknowledged."""
+        self._batches = 0
         self._batch_of: dict[str, int] = {}
-        self._unacknowledged: int | None = None
+        self._unacknowledged: set[int] = set()
         self._committed = committed
         self._published = published
-        self._consumer = consumer
+        self.consumer = consumer
         self._redis = MortalRedis(connection_pool=client.connection_pool)
         self._redis.strand = strand
         retrying = Retrying(first_s=0.001, longest_s=0.001)
@@ -103,60 +113,46 @@ class Incarnation:
             isolation=PoisonIsolation(Tries(self._redis), retrying, _TRIES),
             retrying=retrying,
         )
-        self._reclaimer = Reclaimer(
+        self.streams = {
+            shard: Stream(self._redis, shard, consumer, self._engine, self._submit)
+            for shard in SHARDS
+        }
+        self.reading = Reading(
             client=self._redis,
-            stream=SHARD.responses,
-            group=ENGINE_GROUP,
             consumer=consumer,
-            idle_ms=0,
-            batch_size=BATCH,
-            in_flight=lambda: self._engine.in_flight(SHARD.responses),
-            waiting=self._engine.unsettled,
-            feed=self._submit,
+            engine=self._engine,
+            streams=self.streams,
+            shard_count=shard_count,
+            own=shards(shard_count),
+            clock=clock,
+            released=released,
         )
         self._intake: set[asyncio.Task[object]] = set()
 
-    async def read(self, count: int) -> RawBatch | None:
-        """Take unread entries as the subscriber takes them; None if there are none."""
-        answer: Any = await self._redis.xreadgroup(
-            ENGINE_GROUP, self._consumer, {SHARD.responses: ">"}, count=count
-        )
-        if not answer:
-            return None
-        entries = next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
-        entries = entries[0] if entries and isinstance(entries[0], list) else entries
-        ids, fields = zip(*entries, strict=True)
-        return await decode(
-            await parse(
-                {
-                    "type": "bstream",
-                    "channel": SHARD.responses,
-                    "data": list(fields),
-                    "message_ids": list(ids),
-                }
-            )
-        )
-
-    def submit(self, batch: RawBatch) -> None:
+    def submit(self, stream: Stream, batch: RawBatch) -> None:
         """Hand a batch to the engine, which may have no room for it yet."""
-        self._begin(self._submit(batch))
+        self._begin(self._submit(stream.route, batch))
 
-    def inherit(self, until: str) -> None:
+    def inherit(self, stream: Stream, until: str) -> None:
         """Begin to take what the predecessor of the same name left."""
-        self._begin(self._reclaimer.inherit(until))
+        self._begin(stream.reclaimer.inherit(until))
 
-    def claim(self) -> None:
+    def claim(self, stream: Stream) -> None:
         """Begin to take what is pending with anybody, however short a time."""
-        self._begin(self._reclaimer.claim())
+        self._begin(stream.reclaimer.claim())
 
-    def take_over(self, *, others_only: bool = False) -> None:
+    def take_over(self, stream: Stream, *, others_only: bool = False) -> None:
         """Begin to take what is pending with anybody, as a worker that acquired the lease."""
-        self._begin(self._reclaimer.take_over(others_only=others_only))
+        self._begin(stream.reclaimer.take_over(others_only=others_only))
 
     @property
     def at_work(self) -> bool:
         """True if a call is in flight."""
-        return bool(self._intake or self._engine.in_flight(SHARD.responses))
+        return bool(
+            self._intake
+            or self.reading.at_work
+            or any(self._engine.in_flight(stream.stream) for stream in self.streams.values())
+        )
 
     async def rest(self) -> None:
         """Return once everything on its way is held, waits for what is held, or is done."""
@@ -185,6 +181,7 @@ class Incarnation:
         """End as with SIGKILL: nothing of it runs any more."""
         self.strand.kill(leaving_request=leaving_request)
         await self._engine.drain()
+        await self.reading.abandon()
         while self._intake:
             await asyncio.sleep(0)
 
@@ -192,6 +189,7 @@ class Incarnation:
         """End as after the time of grace: what is on its way is cancelled."""
         for task in self._intake:
             task.cancel()
+        await self.reading.abandon()
         await self._engine.abandon()
         self.strand.dead = True
 
@@ -206,20 +204,21 @@ class Incarnation:
             raise error
 
     def _note_commit(self, commit: Commit, answer: Committed) -> None:
-        batch = self._batch_of[commit.entries[0].rpartition("/")[2]]
-        self.overtaken += self._unacknowledged not in (None, batch)
-        self._unacknowledged = batch
+        batch = self._batch_of[commit.entries[0]]
+        self.overtaken += len(self._unacknowledged - {batch}) > 1
+        self._unacknowledged.add(batch)
         self._committed(commit, answer)
 
-    async def _note_script(self) -> None:
-        self._unacknowledged = None
-        await self._published()
+    async def _note_script(self, route: Route, settled: Sequence[Settled]) -> None:
+        names = [f"{route.source}/{entry.entry.entry_id}" for entry in settled]
+        self._unacknowledged -= {self._batch_of[name] for name in names}
+        await self._published(route.events)
 
-    async def _submit(self, batch: RawBatch) -> None:
-        number = len(self._batch_of)
+    async def _submit(self, route: Route, batch: RawBatch) -> None:
+        number, self._batches = self._batches, self._batches + 1
         self._batch_of |= {
-            entry.entry_id: number
+            f"{route.source}/{entry.entry_id}": number
             for entry in batch
-            if entry.entry_id not in self._engine.in_flight(SHARD.responses)
+            if entry.entry_id not in self._engine.in_flight(route.source)
         }
-        await self._engine.submit(ROUTE, batch)
+        await self._engine.submit(route, batch)

@@ -13,10 +13,12 @@ from hypothesis.stateful import (
     rule,
 )
 
+from contracts.streams import shards
 from tests.model import publishing
 from tests.model.audit import Audit
-from tests.model.incarnation import BATCH, Incarnation
+from tests.model.incarnation import COUNTS, Incarnation
 from tests.model.publishing import CHANGES, REFUSED, Answer, Published, numbered
+from tests.model.reading import BATCH, Stream
 from tests.model.strand import Point
 from tests.model.world import PARAMETERS, World
 from tests.support.factories import uuid_of
@@ -25,6 +27,7 @@ from workers.common.errors import LedgerUnavailable, RedisUnavailable
 _MOST_ROUNDS: Final = 60
 _MOST_SURPRISES: Final = 2
 _MOST_REFUSED: Final = 3
+_MOST_FAILOVERS: Final = 2
 
 workers = st.sampled_from(("w1", "w1", "w1", "w2", "w2", "w3"))
 stops = st.sampled_from((None, None, None, *Point))
@@ -77,44 +80,64 @@ class Interleavings(RuleBasedStateMachine):
         self._refused += 1
         code, spoil = REFUSED[how]
         event_id = self._event_id()
-        entry_id = self._xadd(spoil(publishing.event(earlier, event_id)))
-        self._world.entries.append(Published(entry_id, event_id, None, code))
+        entry = self._xadd(earlier, spoil(publishing.event(earlier, event_id)))
+        self._world.entries.append(Published(entry, event_id, None, code))
+
+    @rule(count=st.sampled_from(COUNTS))
+    def change_the_number_of_shards(self, count: int) -> None:
+        """Publishers, and workers that start from now on, have another ``STREAM_SHARDS``."""
+        self._world.shard_count = count
 
     # What workers do --------------------------------------------------------------------------
 
     @rule(name=workers, count=st.integers(1, BATCH + 2), stop=stops,
-          dies=st.sampled_from((False,) * 7 + (True,)))  # fmt: skip
-    def read(self, name: str, count: int, stop: Point | None, dies: bool = False) -> None:
+          dies=st.sampled_from((False,) * 7 + (True,)), which=some)  # fmt: skip
+    def read(
+        self, name: str, count: int, stop: Point | None, dies: bool = False, which: int = 0
+    ) -> None:
+        """Read a stream, lease or not: two workers may read one side by side."""
         worker = self._started(name, stop)
         worker.strand.stop = stop
-        batch = self._world.run(worker.read(count))
+        stream = self._stream(worker, which)
+        batch = self._world.run(stream.read(count))
         if dies:
             self._end(name, "killed")
         elif batch is not None:
-            worker.submit(batch)
+            worker.submit(stream, batch)
             self._world.run(worker.rest())
 
-    @rule(name=workers, stop=stops)
-    def claim_from_all(self, name: str, stop: Point | None) -> None:
+    @rule(name=workers, stop=stops, which=some)
+    def claim_from_all(self, name: str, stop: Point | None, which: int = 0) -> None:
         worker = self._started(name, stop)
         worker.strand.stop = stop
-        worker.claim()
+        worker.claim(self._stream(worker, which))
+        self._world.run(worker.rest())
+
+    @rule(name=workers, stop=stops, which=some, others_only=st.booleans())
+    def take_over_without_a_lease(
+        self, name: str, stop: Point | None, which: int, others_only: bool
+    ) -> None:
+        worker = self._started(name, stop)
+        worker.strand.stop = stop
+        worker.take_over(self._stream(worker, which), others_only=others_only)
         self._world.run(worker.rest())
 
     @rule(name=workers, stop=stops)
-    def acquire_the_lease(self, name: str, stop: Point | None) -> None:
-        """Whoever had it before may go on: the lease proves nothing."""
+    def adjust_leases(self, name: str, stop: Point | None) -> None:
+        """Take this worker's share of the streams; hand over what is too much."""
         worker = self._started(name, stop)
         worker.strand.stop = stop
-        worker.take_over()
+        self._world.run(self._world.adjust(worker))
         self._world.run(worker.rest())
 
-    @rule(name=workers, stop=stops)
-    def look_for_stragglers(self, name: str, stop: Point | None) -> None:
-        worker = self._started(name, stop)
-        worker.strand.stop = stop
-        worker.take_over(others_only=True)
-        self._world.run(worker.rest())
+    @precondition(lambda self: self._world.lives)
+    @rule(which=some, notices=st.booleans())
+    def silence_passes(self, which: int, notices: bool) -> None:
+        """The dead are forgotten, and a live worker's leases run out, which it may not notice."""
+        silent = self._world.lives[which % len(self._world.lives)]
+        self._world.run(self._world.silence_passes([*self._dead(), silent]))
+        if notices and silent in self._alive.values():
+            self._world.run(self._check(silent))
 
     @precondition(lambda self: self.held)
     @rule(which=some, stop=stops)
@@ -156,7 +179,19 @@ class Interleavings(RuleBasedStateMachine):
 
         self._world.run(arrive())
 
-    @precondition(lambda self: self._world.committed_by)
+    @rule()
+    def replica_catches_up(self) -> None:
+        self._world.run(self._world.catch_up())
+
+    @precondition(lambda self: self._world.entries and self._world.failovers < _MOST_FAILOVERS)
+    @rule(again=st.booleans())
+    def fail_over(self, again: bool) -> None:
+        """Redis loses what its replica lacks; publishers may publish again what is lost."""
+        for entry in self._world.run(self._world.fail_over()):
+            if again and entry.answer is not None:
+                self._add(entry.answer, delegated=True)
+
+    @precondition(lambda self: self._world.commits)
     @rule(version=st.sampled_from(sorted(PARAMETERS)))
     def new_parameters(self, version: int = 2) -> None:
         """Others count, or the older again: workers notice, whatever they have on the way."""
@@ -179,47 +214,92 @@ class Interleavings(RuleBasedStateMachine):
                 self._world.run(worker.rest())
             while self._world.strays:
                 self.stray_request_arrives(0)
-            self._drain()
+            self._share_all_streams()
+            self._drain_by_leases()
             wrong = self._world.run(Audit(self._world).differences())
             assert not wrong, "\n".join(wrong)
         finally:
             self._end_all()
 
     def _drain(self) -> None:
-        """A healthy worker takes all that is left."""
+        """A healthy worker takes all that is left, whoever holds the leases."""
         healthy = self._started("healthy")
         for _ in range(_MOST_ROUNDS):
-            healthy.claim()
-            self._world.run(healthy.rest())
-            while (batch := self._world.run(healthy.read(BATCH))) is not None:
-                healthy.submit(batch)
-            self._world.run(healthy.rest())
+            for shard in self._world.used:
+                stream = healthy.streams[shard]
+                healthy.claim(stream)
+                self._world.run(healthy.rest())
+                self._read_all(healthy, stream)
             if self._world.run(self._world.drained()):
                 return
-        raise AssertionError("the stream is never drained")
+        raise AssertionError("the streams are never drained")
+
+    def _share_all_streams(self) -> None:
+        """Once the dead are forgotten, every stream has one reader."""
+        self._world.run(self._world.silence_passes(self._dead()))
+        for _ in range(_MOST_ROUNDS):
+            for worker in self._alive.values():
+                self._world.run(self._world.adjust(worker))
+                self._world.run(worker.rest())
+            held = [s.stream for worker in self._alive.values() for s in worker.reading.held]
+            others = {s for worker in self._alive.values() for s in worker.reading.others}
+            own = {shard.responses for shard in shards(self._world.shard_count)}
+            if len(held) == len(set(held)) and others | own <= set(held):
+                return
+        raise AssertionError(f"of {sorted(others | own)} live workers read {held}")
+
+    def _drain_by_leases(self) -> None:
+        """Those who hold the leases take all that is left."""
+        for _ in range(_MOST_ROUNDS):
+            if self._world.run(self._world.drained()):
+                return
+            for worker in self._alive.values():
+                for stream in worker.reading.held:
+                    worker.claim(stream)
+                    self._world.run(worker.rest())
+                    self._read_all(worker, stream)
+        raise AssertionError("those who hold the leases never drain the streams")
+
+    def _read_all(self, worker: Incarnation, stream: Stream) -> None:
+        while (batch := self._world.run(stream.read(BATCH))) is not None:
+            worker.submit(stream, batch)
+        self._world.run(worker.rest())
 
     # Tools ------------------------------------------------------------------------------------
 
     def _add(self, answer: Answer, *, delegated: bool) -> Answer:
         event_id = self._event_id()
         text = publishing.encoded(publishing.event(answer, event_id, delegated=delegated))
-        self._world.entries.append(Published(self._xadd(text), event_id, answer))
+        self._world.entries.append(Published(self._xadd(answer, text), event_id, answer))
         return answer
 
     def _event_id(self) -> str:
         return uuid_of("model event", len(self._world.entries))
 
-    def _xadd(self, text: bytes) -> str:
-        return self._world.run(self._world.publish(text))
+    def _xadd(self, answer: Answer, text: bytes) -> str:
+        return self._world.run(self._world.publish(answer.learner, text))
+
+    def _stream(self, worker: Incarnation, which: int) -> Stream:
+        used = self._world.used
+        return worker.streams[used[which % len(used)]]
+
+    def _dead(self) -> list[Incarnation]:
+        return [life for life in self._world.lives if life.consumer not in self._alive]
+
+    @staticmethod
+    async def _check(worker: Incarnation) -> None:
+        worker.reading.check()
+        await worker.rest()
 
     def _started(self, name: str, stop: Point | None = None) -> Incarnation:
         """The worker of that name; a new one inherits first, as each start of a worker does."""
         if name not in self._alive:
-            until = self._world.run(self._world.last_delivered())
             worker = self._alive[name] = self._world.start(name)
             worker.strand.stop = stop
-            worker.inherit(until)
-            self._world.run(worker.rest())
+            for shard in self._world.used:
+                until = self._world.run(self._world.last_delivered(shard.responses))
+                worker.inherit(worker.streams[shard], until)
+                self._world.run(worker.rest())
         return self._alive[name]
 
     @property

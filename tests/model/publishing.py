@@ -56,9 +56,10 @@ def _ordered(answer: Answer) -> Answer:
 
 @dataclass(frozen=True)
 class Published:
-    """An entry of the stream and what must become of it."""
+    """An entry of a stream and what must become of it."""
 
-    entry_id: str
+    entry: str
+    """Stream and id, as an owner is written in the log."""
     event_id: str
     answer: Answer | None
     """None where it must be refused for itself."""

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from decimal import Decimal, localcontext
+from decimal import localcontext
 from typing import Any, Final
 
 import orjson
@@ -15,7 +15,7 @@ from workers.common.times import to_us
 from workers.graph.changes import AbilityChange, AttendanceChange, MasteryChange, changes_of
 
 TOLERANCE: Final = 1e-12
-_BKT: Final = {
+BKT: Final = {
     1: oracle.CLASSICAL,
     2: oracle.Bkt.of_floats(OTHER.prior, OTHER.learn, OTHER.guess, OTHER.slip, OTHER.forget),
 }
@@ -37,7 +37,7 @@ class Replay:
         """Each response was predicted from what was known of the answers before it."""
         for key, row in self._log.items():
             outcome = orjson.loads(row["outcome"])
-            bkt = _BKT[outcome["parameters_version"]]
+            bkt = BKT[outcome["parameters_version"]]
             known = [
                 answer_of(other).row()
                 for other_key, other in self._log.items()
@@ -66,7 +66,7 @@ class Replay:
         states = {}
         for key, log in logs.items():
             row = version[key]
-            states[key] = oracle.replay(log, _BKT[row["parameters_version"]])
+            states[key] = oracle.replay(log, BKT[row["parameters_version"]])
             highest = max(r["version"] for k, r in self._log.items() if k[:2] == key)
             if row["version"] != highest:
                 yield f"{key} has version {row['version']}, not {highest}"
@@ -86,7 +86,7 @@ class Replay:
         for (tenant, student, concept), row in rows.items():
             state = states[tenant, student]
             chain = state.concepts[concept]
-            mastery = float(_mastery(chain))
+            mastery = mastery_of(chain)
             stored = (
                 row["attempts"],
                 to_us(row["answered_at"]),
@@ -171,6 +171,6 @@ def _missing(rows: dict[Key, Any], wanted: dict[Learner, dict[str, Any]]) -> Ite
         yield f"rows of {sorted(rows.keys() - names)}, none of {sorted(names - rows.keys())}"
 
 
-def _mastery(chain: oracle.Chain) -> Decimal:
+def mastery_of(chain: oracle.Chain) -> float:
     with localcontext(oracle.exactly()):
-        return chain.p()
+        return float(chain.p())

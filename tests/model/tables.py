@@ -20,6 +20,7 @@ class Tables:
     concepts: dict[Key, Any]
     abilities: dict[Key, Any]
     sessions: dict[Key, Any]
+    snapshots: list[Any]
 
     @classmethod
     async def read(cls, connection: Any) -> "Tables":
@@ -34,6 +35,7 @@ class Tables:
             _by_name(
                 await connection.fetch("select * from public.practice_sessions"), "session_id"
             ),
+            await connection.fetch("select * from mastery.snapshots"),
         )
 
 
