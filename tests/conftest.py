@@ -4,13 +4,14 @@ import asyncio
 import functools
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final
 
 import httpx
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 # numpy reads it at its import, and processes that tests start inherit it: on the small matrices of
 # tests, more threads only wait for each other.
@@ -63,6 +64,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             parameter for parameter in parameters if isinstance(parameter, str)
         ):
             item.add_marker("servers")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Run property tests and those marked `untraced` without coverage.
+
+    They run lines hundreds of times that other tests run once, up to three times as slowly with
+    coverage. Its own pause leaves another tracer behind in processes of pytest-xdist.
+    """
+    is_property = is_hypothesis_test(getattr(item, "obj", None))
+    if not is_property and item.get_closest_marker("untraced") is None:
+        return (yield)
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.hookimpl(wrapper=True)
