@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from contracts.streams import MOST_SHARDS
+from workers.common.postgres_dsn import address
 from workers.common.rate_limit import RateLimit
 from workers.config.hosts import CLUSTER_SCHEMES, checked_url, is_cluster_url, plain_text_host
 from workers.config.http import HttpSettings, Names, names
@@ -91,7 +92,9 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         None, description="the service role's key; required with `SUPABASE_URL`"
     )
     database_url: SecretStr | None = Field(
-        None, description="the ledger over a direct Postgres connection; wins over `SUPABASE_URL`"
+        None,
+        description="the ledger over a direct Postgres connection; wins over `SUPABASE_URL`; "
+        "`pgbouncer=true` in its query: through a transaction pooler, as port 6543 always is",
     )
     ledger_timeout_s: float = Field(
         15.0, gt=0, le=600, description="limit of one call of the ledger, seconds"
@@ -167,7 +170,7 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     @classmethod
     def _postgres_scheme(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            checked_url(value.get_secret_value(), _POSTGRES_SCHEMES, "DATABASE_URL")
+            _checked_dsn(value.get_secret_value(), "DATABASE_URL")
         return value
 
     @model_validator(mode="after")
@@ -226,3 +229,11 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         if self.neo4j_password and not self.neo4j_uri:
             wrong.append("NEO4J_PASSWORD is set without NEO4J_URI: set both")
         return wrong
+
+
+def _checked_dsn(dsn: str, variable: str) -> None:
+    checked_url(dsn, _POSTGRES_SCHEMES, variable)
+    try:
+        address(dsn)
+    except ValueError as error:
+        raise ValueError(f"{variable} can't be used: {error}; correct it") from None
