@@ -73,6 +73,7 @@ install_packages() {
   local missing=()
   command -v redis-server >/dev/null || missing+=(redis-server)
   [ -n "$(postgres_bin)" ] || missing+=(postgresql)
+  command -v pgbouncer >/dev/null || missing+=(pgbouncer)
   command -v nginx >/dev/null || missing+=(nginx-light)
   command -v java >/dev/null || missing+=(default-jre-headless)
   command -v mvn >/dev/null || missing+=(maven)

@@ -34,7 +34,8 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Para
 from workers.estimation.uncertainty import log_odds, log_odds_interval
 from workers.modelling.calibration.bkt.em import LEAST_PRIOR, LEAST_RATIO
 from workers.modelling.calibration.fitting import COMBINED, MODELS
-from workers.modelling.calibration.table import Table, table_of
+from workers.modelling.calibration.log_tables import table_of
+from workers.modelling.calibration.table import Table
 
 Floats = NDArray[np.float64]
 

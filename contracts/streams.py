@@ -9,6 +9,9 @@ REJECTED = "practice.rejected.v1"
 UNLOCKED = "practice.unlocked.v1"
 JOBS = "practice.jobs.v1"
 
+JOBS_REJECTED = f"{REJECTED}.{{{JOBS}}}"
+"""Rejected jobs on a Redis Cluster, in the slot of the jobs; else the first shard has them."""
+
 EVENT_FIELD = "event"
 """The only field of each entry: a CloudEvent as JSON."""
 

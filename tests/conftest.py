@@ -4,13 +4,14 @@ import asyncio
 import functools
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Final
 
 import httpx
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 # numpy reads it at its import, and processes that tests start inherit it: on the small matrices of
 # tests, more threads only wait for each other.
@@ -20,7 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support.examples import EVERYDAY_EXAMPLES, THOROUGH  # noqa: E402
-from tests.support.groups import group_of  # noqa: E402
+from tests.support.groups import GroupsPlugin  # noqa: E402
 from tests.support.preloaded import Preloaded  # noqa: E402
 from tests.support.servers import (  # noqa: E402
     NO_SERVER,
@@ -47,12 +48,14 @@ _SERVER_FIXTURES: Final = {
 _SERVER_PARAMETERS: Final = {"direct", "neo4j", "postgrest", "supabase"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests that share something run in one process."""
+    config.pluginmanager.register(GroupsPlugin())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server, and the groups that run in one process.
-
-    ``pytest -m "not servers"`` skips none of the tests without a server.
-    """
+    """Mark the tests that need a server: ``pytest -m "not servers"`` skips none of the others."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         call = getattr(item, "callspec", None)
@@ -61,9 +64,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             parameter for parameter in parameters if isinstance(parameter, str)
         ):
             item.add_marker("servers")
-        group = group_of(item)
-        if group is not None and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Run property tests and those marked `untraced` without coverage.
+
+    They run lines hundreds of times that other tests run once, up to three times as slowly with
+    coverage. Its own pause leaves another tracer behind in processes of pytest-xdist.
+    """
+    is_property = is_hypothesis_test(getattr(item, "obj", None))
+    if not is_property and item.get_closest_marker("untraced") is None:
+        return (yield)
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.hookimpl(wrapper=True)

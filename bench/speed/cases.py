@@ -42,6 +42,7 @@ class Contender:
         kind: who consumes.
         workers: number of processes.
         shards: `STREAM_SHARDS`.
+        cluster: True on a Redis Cluster of its own: three masters with a replica each.
         order: order of arrival.
         concepts: concepts of each answer.
         concepts_of_learner: concepts among which each answer chooses.
@@ -57,6 +58,7 @@ class Contender:
     kind: Kind = Kind.ENGINE
     workers: int = 1
     shards: int = 0
+    cluster: bool = False
     order: Order = Order.IN_ORDER
     concepts: int = 1
     concepts_of_learner: int = 16
@@ -103,6 +105,11 @@ CASES: Final[dict[str, list[Contender]]] = {
         replace(BASE, label="1 worker, 6 shards", shards=6),
         replace(BASE, label="3 workers, 6 shards", workers=3, shards=6),
     ],
+    "cluster": [
+        BASE,
+        replace(BASE, label="1 worker, 3 shards of a cluster", shards=3, cluster=True),
+        replace(BASE, label="3 workers, 3 shards of a cluster", workers=3, shards=3, cluster=True),
+    ],
     "order": [
         replace(BASE, label=f"{order}{name}", order=order, workers=workers)
         for order in (Order.IN_ORDER, Order.SWAPPED, Order.SHUFFLED, Order.DOUBLED)
@@ -119,10 +126,16 @@ CASES: Final[dict[str, list[Contender]]] = {
         *(side for concepts in (1, 100) for n in (300, 20_000) for side in _late(n, concepts)),
     ],
     "cache": [
-        # One concept: a state of several is known only after an answer on each of them.
-        replace(BASE, label="cached", history=20, concepts_of_learner=1),
-        # Nobody answers twice, so no state is ever in the cache.
-        replace(BASE, label="not cached", history=20, concepts_of_learner=1, learners=12_500),
+        # Nobody of 12,500 learners answers twice, so no state is ever in the cache.
+        replace(
+            BASE,
+            label=f"{name}, {n} concept{'s' * (n > 1)}",
+            history=h,
+            concepts_of_learner=n,
+            learners=learners,
+        )
+        for n, h in ((1, 20), (16, 60))
+        for name, learners in (("cached", 500), ("not cached", 12_500))
     ],
 }
 """Cases by name; the first contender of each is what the others are compared with."""

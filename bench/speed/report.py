@@ -8,7 +8,7 @@ from typing import Any
 from bench.speed.latency import LOADS
 from bench.speed.turns import Measured
 
-_PROCESSES = ("worker", "Postgres", "Redis", "PostgREST", "gateway", "Neo4j")
+_PROCESSES = ("worker", "Postgres", "Redis", "replicas", "PostgREST", "gateway", "Neo4j")
 _LATENCIES = ("", *(f" at {share:.0%}" for share in LOADS))
 
 

@@ -46,6 +46,8 @@ class Servers:
         The others work in the background only, for nobody.
         """
         idle = set() if contender.needs_neo4j else {"Neo4j"}
+        if contender.cluster:
+            idle.add("Redis")
         if not contender.needs_supabase and ledger != "supabase":
             idle |= {"PostgREST", "gateway"}
         return {

@@ -18,16 +18,19 @@ import psutil  # type: ignore[import-untyped]  # has no types of its own
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from bench.processor_time import backends_s, family, memory_mb, used_s
+from bench.processor_time import backends_s, family, listening_on, memory_mb, used_s
 from bench.speed.answers import Answers
 from bench.speed.cases import Contender, Kind
+from bench.speed.connections import Connections
 from bench.speed.ready_batches import ready_batches, to_json
 from bench.speed.servers import Servers
 from bench.speed.stored import store
 from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, MASTERY, RESPONSES, shard_of, shards
 from tests.faults.processes import free_port, until
+from tests.support.redis_cluster import MASTERS, redis_cluster
 from tests.support.servers import fresh_database
 from tests.support.whole_run import Setting, Started, event_of, start_worker
+from workers.streams.connection import client_of
 
 _START_S: Final = 240.0
 _RUN_S: Final = 600.0
@@ -70,6 +73,7 @@ class Side:
     sizes: Sizes
     setting: Setting
     client: Redis
+    connections: Connections
     database: Any
     answers: Answers
     processes: list[Started] = field(default_factory=list)
@@ -77,7 +81,8 @@ class Side:
     seed: Fields = field(default_factory=dict)
     prepared: list[list[tuple[str, bytes]]] = field(default_factory=list)
     sequence: tuple[int, bool] = (1, False)
-    connection: Any = None
+    servers: dict[str, list[psutil.Process]] = field(default_factory=dict)
+    """Processes of servers of its own, by name."""
 
     def entries(self) -> list[tuple[str, str, Fields]]:
         """Return stream, id and fields of the next entries."""
@@ -107,34 +112,35 @@ class Side:
 
     async def packed(self, entries: Sequence[tuple[str, str, Fields]]) -> Packed:
         """Write commands beforehand, because a publisher as slow as ours would be measured too."""
-        connection = await self._connected()
         parts = [entries[start : start + 500] for start in range(0, len(entries), 500)]
-        return [
-            (
-                [stream for stream, _, _ in part],
-                connection.pack_commands(
-                    ["XADD", stream, name, *(x for pair in fields.items() for x in pair)]
-                    for stream, name, fields in part
-                ),
+        if self.contender.cluster:
+            # A connection reaches the streams of one server.
+            names = sorted({stream for stream, _, _ in entries})
+            parts = [[e for e in part if e[0] == name] for part in parts for name in names]
+        packed: Packed = []
+        for part in filter(None, parts):
+            streams = [stream for stream, _, _ in part]
+            connection = await self.connections.to(streams[0])
+            commands = connection.pack_commands(
+                ["XADD", stream, name, *(x for pair in fields.items() for x in pair)]
+                for stream, name, fields in part
             )
-            for part in parts
-        ]
+            packed.append((streams, commands))
+        return packed
 
     async def send(self, packed: Packed) -> dict[str, bytes]:
         """Send the commands; return the last id of each stream."""
-        connection = await self._connected()
         last: dict[str, bytes] = {}
         for streams, commands in packed:
+            connection = await self.connections.to(streams[0])
             await connection.send_packed_command(commands)
             for stream in streams:
                 last[stream] = await connection.read_response()
         return last
 
-    async def _connected(self) -> Any:
-        if self.connection is None:
-            pool: Any = self.client.connection_pool
-            self.connection = await pool.get_connection()
-        return self.connection
+    def servers_s(self) -> dict[str, float]:
+        """Return the processor time so far of servers of its own, by name."""
+        return {name: sum(map(used_s, some)) for name, some in self.servers.items()}
 
     async def drained(self, last: dict[str, bytes]) -> None:
         """Return once everything up to these ids is done."""
@@ -224,13 +230,22 @@ async def side(
             dsn = await stack.enter_async_context(fresh_database(servers.admin, migrated=True))
             ledger = {"DATABASE_URL": dsn}
         graph = {} if servers.neo4j is None else servers.neo4j.environment
-        setting = Setting(f"{servers.redis_url}/{number}", ledger, dsn, graph)
+        redis_url, own = f"{servers.redis_url}/{number}", dict[str, list[psutil.Process]]()
+        if contender.cluster:
+            cluster = await stack.enter_async_context(redis_cluster(append_only=True))
+            redis_url = cluster.url
+            nodes = [family(listening_on(node.port)) for node in cluster.nodes]
+            own["Redis"] = [process for some in nodes[:MASTERS] for process in some]
+            own["replicas"] = [process for some in nodes[MASTERS:] for process in some]
+        setting = Setting(redis_url, ledger, dsn, graph)
         answers = Answers(contender, tenant)
         await store(dsn, contender, answers, tenant)
-        client = await stack.enter_async_context(Redis.from_url(setting.redis_url))
+        client = await stack.enter_async_context(client_of(setting.redis_url))
         database: Any = await asyncpg.connect(dsn)
         stack.push_async_callback(database.close)
-        started = Side(contender, sizes, setting, client, database, answers)
+        started = Side(
+            contender, sizes, setting, client, Connections(client), database, answers, servers=own
+        )
         stack.callback(_stop, started)
         await _START[contender.kind](started, servers, stack)
         started.families = [family(process.pid) for process in started.processes]

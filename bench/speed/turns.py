@@ -96,7 +96,7 @@ async def _turn(running: Side, shared: Servers, result: Measured) -> None:
     packed = [await running.packed(entries) for entries in chunks]
     await running.swap_sequence()
     ledger = running.sizes.ledger
-    others = shared.used_s(running.contender, ledger)
+    others = shared.used_s(running.contender, ledger) | running.servers_s()
     own, backends = await running.used_s()
     began = time.perf_counter()
     for commands in packed:
@@ -109,7 +109,7 @@ async def _turn(running: Side, shared: Servers, result: Measured) -> None:
         a + b for a, b in zip(result.used_of_each_s or [0.0] * len(each), each, strict=True)
     ]
     used = {"worker": sum(each), "Postgres": since(backends, backends_after)}
-    others_after = shared.used_s(running.contender, ledger)
+    others_after = shared.used_s(running.contender, ledger) | running.servers_s()
     used |= {name: seconds - others[name] for name, seconds in others_after.items()}
     result.used_s = {name: s + result.used_s.get(name, 0.0) for name, s in used.items()}
     await running.swap_sequence()

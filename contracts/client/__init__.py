@@ -4,6 +4,7 @@
 """
 
 from contracts.client.building import Answer, Job, job_requested, response_recorded
+from contracts.client.confirmation import Confirmation, NotConfirmedError
 from contracts.client.delivery import Delivery, Failure, UnreadableEventError, Verdict
 from contracts.client.following import PositionLostError
 from contracts.client.newest import newest_only
@@ -15,9 +16,11 @@ from contracts.streams import shard_of
 
 __all__ = [
     "Answer",
+    "Confirmation",
     "Delivery",
     "Failure",
     "Job",
+    "NotConfirmedError",
     "PositionLostError",
     "Published",
     "Publisher",

@@ -1,5 +1,6 @@
 """Find the stream of an event and make its entry, for both publishers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.client.replies import text
@@ -30,13 +31,20 @@ class Routed:
     Args:
         shards: the engine's ``STREAM_SHARDS``.
         tenant_claim: the engine's ``JWT_TENANT_CLAIM``.
+        cluster: True on a Redis Cluster.
 
     Raises:
-        ValueError: `shards` is out of range.
+        ValueError: `shards` is out of range: on a Redis Cluster it is 1 or more.
     """
 
-    def __init__(self, shards: int = 0, tenant_claim: str = DEFAULT_TENANT_CLAIM) -> None:
-        self._shards = checked_shards(shards)
+    def __init__(
+        self,
+        shards: int = 0,
+        tenant_claim: str = DEFAULT_TENANT_CLAIM,
+        *,
+        cluster: bool = False,
+    ) -> None:
+        self._shards = checked_shards(shards, cluster=cluster)
         self._tenant_claim = tenant_claim
 
     def stream_of(self, event: Publishable) -> str:
@@ -51,6 +59,14 @@ class Routed:
         tenant = tenant_of(data.claims.model_dump(), self._tenant_claim)
         shard = shard_of(tenant, data.response.student_id, self._shards)
         return stream_name(RESPONSES, shard, self._shards)
+
+
+def by_stream(routed: Sequence[tuple[str, object]]) -> dict[str, list[int]]:
+    """Return the places of the events of each stream."""
+    places: dict[str, list[int]] = {}
+    for place, (stream, _) in enumerate(routed):
+        places.setdefault(stream, []).append(place)
+    return places
 
 
 def fields_of(event: Publishable) -> dict[str | bytes, str | bytes]:

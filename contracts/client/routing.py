@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+from redis.asyncio.cluster import RedisCluster as AsyncRedisCluster
+from redis.cluster import RedisCluster
+
 from contracts.envelope import CloudEvent
 from contracts.mastery import MasteryChanged
 from contracts.rejections import ResponseRejected
-from contracts.streams import MASTERY, MOST_SHARDS, REJECTED, UNLOCKED
+from contracts.streams import JOBS_REJECTED, MASTERY, MOST_SHARDS, REJECTED, UNLOCKED
 from contracts.unlocked import ConceptUnlocked
 
 Event = TypeVar("Event", bound=CloudEvent[Any])
@@ -33,12 +36,15 @@ def stream_name(stream: str, shard: int, shards: int) -> str:
     return f"{stream}.{{{shard}}}" if shards else stream
 
 
-def stream_names(event: type[CloudEvent[Any]], shards: int = 0) -> list[str]:
+def stream_names(
+    event: type[CloudEvent[Any]], shards: int = 0, *, cluster: bool = False
+) -> list[str]:
     """List the streams that hold events of a type, one for each shard.
 
     Args:
         event: `MasteryChanged`, `ConceptUnlocked` or `ResponseRejected`.
         shards: the engine's ``STREAM_SHARDS``.
+        cluster: True on a Redis Cluster, where rejected jobs have a stream of their own.
 
     Raises:
         ValueError: the engine publishes no event of this type, or `shards` is out of range.
@@ -47,16 +53,32 @@ def stream_names(event: type[CloudEvent[Any]], shards: int = 0) -> list[str]:
     if stream is None:
         names = ", ".join(model.__name__ for model in _STREAMS)
         raise ValueError(f"{event.__name__} can't be subscribed to: give one of {names}")
-    count = checked_shards(shards)
-    return [stream_name(stream, shard, count) for shard in range(max(count, 1))]
+    count = checked_shards(shards, cluster=cluster)
+    of_jobs = [JOBS_REJECTED] if cluster and stream == REJECTED else []
+    return [*(stream_name(stream, shard, count) for shard in range(max(count, 1))), *of_jobs]
 
 
-def checked_shards(shards: int) -> int:
+def of_cluster(client: object) -> bool:
+    """Return True if a client is that of a Redis Cluster."""
+    return isinstance(client, RedisCluster | AsyncRedisCluster)
+
+
+def checked_shards(shards: int, *, cluster: bool = False) -> int:
     """Return a number of shards if it is one.
 
+    Args:
+        shards: the engine's ``STREAM_SHARDS``.
+        cluster: True on a Redis Cluster.
+
     Raises:
-        ValueError: it is not in 0 to 1024: events would go where nobody reads.
+        ValueError: it is not in 0 to 1024, or 0 on a Redis Cluster: events would go where nobody
+            reads.
     """
+    if cluster and not shards:
+        raise ValueError(
+            "shards is 0: on a Redis Cluster give the engine's STREAM_SHARDS, 1 or more, since "
+            "streams under the plain names share no slot"
+        )
     if not 0 <= shards <= MOST_SHARDS:
         raise ValueError(f"shards is {shards}: give the engine's STREAM_SHARDS, 0 to {MOST_SHARDS}")
     return shards

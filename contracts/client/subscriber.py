@@ -18,7 +18,7 @@ from contracts.client.following import (
     newest_id,
 )
 from contracts.client.group_reader import GroupReader, GroupReading
-from contracts.client.routing import Event, stream_names
+from contracts.client.routing import Event, of_cluster, stream_names
 from contracts.client.starting import starts
 from contracts.client.waiting import longest_wait_s
 
@@ -93,7 +93,9 @@ def subscribe(
 
     first, *others = [
         GroupReader(stream, start, reading)
-        for stream, start in starts(stream_names(event, shards), start_at).items()
+        for stream, start in starts(
+            stream_names(event, shards, cluster=of_cluster(redis)), start_at
+        ).items()
     ]
     if not others:
         read(first)
@@ -116,7 +118,7 @@ def positions(redis: Any, event: type[Event], *, shards: int = 0) -> dict[str, s
         shards: the engine's ``STREAM_SHARDS``.
     """
     ends = {}
-    for stream in stream_names(event, shards):
+    for stream in stream_names(event, shards, cluster=of_cluster(redis)):
         try:
             ends[stream] = newest_id(ask_information(stream).command(redis))
         except ResponseError as error:

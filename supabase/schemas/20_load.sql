@@ -17,6 +17,7 @@
 --      most_replayed         the most of these of learners with no late response; absent: as many
 --      active                the caller can work under any active version of the parameters
 --      parameters_version    version that a caller without `active` computes under
+--      few                   see `whole`; absent: nobody is
 -- Out: learners   [[n, version, answered_at, response_id, parameters_version, responses], ...]
 --      known      responses that are in the log already, as they were published
 --      late       numbers of the learners with a new response that is late, or whose state is under
@@ -26,7 +27,9 @@
 --                 [[n, answered_at, response_id, responses, state], ...]
 --      logged     numbers of the late learners whose answers after that snapshot are in `log`
 --      log        effective logs: each response counts as its newest correction says
---      concepts, abilities   rows touched; all rows of a learner who is logged or the only one
+--      concepts, abilities   rows touched; all rows of a learner who is logged, the only late one or
+--                 whole
+--      whole      numbers of the learners with at most `few` rows of each, all of which are returned
 --      sessions   rows touched
 --      rates      [[n, windows, counts], ...] as they are kept
 --      older      [[n, window, count], ...] of requested windows older than those that are kept
@@ -60,6 +63,8 @@ declare
   base_id uuid[];
   logged int[] := '{}';
   full_state boolean[] := array_fill(false, array[greatest(cardinality(tenants), 1)]);
+  few constant int := (request ->> 'few')::int;
+  whole int[] := '{}';
   n int;
   learners json;
   rates json;
@@ -200,6 +205,21 @@ begin
             order by k.version desc limit 1) as k on true
    where w.n = any (logged) and k.kind is distinct from 'void';
 
+  if few is not null then
+    whole := array(
+      select w.n
+        from generate_subscripts(tenants, 1) as w(n)
+       where few >= (select count(*) from (select from public.concept_mastery m
+                      where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
+                      limit few + 1) as rows_of_it)
+         and few >= (select count(*) from (select from public.student_ability m
+                      where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
+                      limit few + 1) as rows_of_it));
+    foreach n in array whole loop
+      full_state[n] := true;
+    end loop;
+  end if;
+
   select json_agg(m.state) into concepts
     from (select m.state
             from unnest((request ->> 'c_of')::int[], (request ->> 'c_id')::text[]) as t(learner, id),
@@ -211,7 +231,7 @@ begin
            where not full_state[t.learner]
           union all
           select m.state
-            from unnest(late) as w(n),
+            from generate_subscripts(tenants, 1) as w(n),
                  lateral (select mastery.concept_state(w.n, m) as state
                             from public.concept_mastery m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
@@ -229,7 +249,7 @@ begin
            where not full_state[t.learner]
           union all
           select m.state
-            from unnest(late) as w(n),
+            from generate_subscripts(tenants, 1) as w(n),
                  lateral (select mastery.ability_state(w.n, m) as state
                             from public.student_ability m
                            where m.tenant_id = tenants[w.n] and m.student_id = students[w.n]
@@ -248,7 +268,7 @@ begin
   return json_build_object(
     'learners', coalesce(learners, '[]'), 'known', coalesce(known, '[]'),
     'late', coalesce(to_json(late), '[]'), 'bases', coalesce(bases, '[]'),
-    'logged', to_json(logged), 'log', coalesce(log, '[]'),
+    'whole', to_json(whole), 'logged', to_json(logged), 'log', coalesce(log, '[]'),
     'concepts', coalesce(concepts, '[]'), 'abilities', coalesce(abilities, '[]'),
     'sessions', coalesce(sessions, '[]'), 'rates', coalesce(rates, '[]'),
     'older', coalesce(older, '[]'), 'erased', coalesce(erased, '[]'),

@@ -1,5 +1,6 @@
 """The npm package of the contracts: compiled strictly, and tried on a real Redis by Node."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from redis import Redis
 from contracts.jobs import JobRequested
 from contracts.streams import JOBS, REJECTED, RESPONSES, shards
 from tests.security.guarded_redis import GuardedRedis, guarded_redis
+from tests.support.redis_cluster import redis_cluster
 from tests.support.servers import server_variables
 from tests.support.typescript_package import TYPESCRIPT_PACKAGE, version_parts
 from tests.support.whole_run import MASTERY_COMMAND, Setting
@@ -21,6 +23,7 @@ _ROOT = Path(__file__).parents[2]
 _SHARDS = 2
 _LINES = ("20", "22", "26")
 _WITH_A_WORKER = "round-trip"
+_ON_A_CLUSTER = "cluster"
 
 
 def _run_tests(package: Path, *names: str, node: str = "node", **environment: str) -> str:
@@ -60,7 +63,7 @@ def test_given_a_supported_node_then_all_tests_of_the_package_pass(
 
     said = _run_tests(
         package,
-        *sorted(names - {_WITH_A_WORKER}),
+        *sorted(names - {_WITH_A_WORKER, _ON_A_CLUSTER}),
         node=node,
         TEST_REDIS_URL=redis_url,
         TEST_DATABASE_URL=empty_database_url,
@@ -72,6 +75,19 @@ def test_given_a_supported_node_then_all_tests_of_the_package_pass(
 def _version(node: str) -> tuple[int, ...]:
     said = subprocess.run([node, "--version"], check=True, capture_output=True, text=True)
     return version_parts(said.stdout)
+
+
+async def test_given_a_cluster_then_the_package_finds_and_confirms_each_entry(
+    package: Path, redis_url: str
+) -> None:
+    async with redis_cluster() as cluster:
+        await asyncio.to_thread(
+            _run_tests,
+            package,
+            _ON_A_CLUSTER,
+            TEST_REDIS_URL=redis_url,
+            TEST_REDIS_CLUSTER=",".join(node.address for node in cluster.nodes[:2]),
+        )
 
 
 @pytest.fixture

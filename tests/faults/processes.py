@@ -88,6 +88,10 @@ class Process:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def frozen(self) -> bool:
+        return bool(self._frozen)
+
     def start(self) -> None:
         """Start it; whether it serves already is not looked at."""
         assert not self.running

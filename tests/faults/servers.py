@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -137,9 +137,12 @@ class PostgresServer:
     Args:
         directory: where it keeps its data; made by `create`.
         logs: where it logs; None: beside its data.
+        options: settings of the server, as ``name=value``; they win over those of fault runs.
     """
 
-    def __init__(self, directory: Path, *, logs: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, logs: Path | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.port = free_port()
         self._password = secrets.token_hex(16)
         self._data = directory
@@ -156,6 +159,7 @@ class PostgresServer:
                 *("-c", "restart_after_crash=on", "-c", "shared_buffers=32MB"),
                 # Its process crashes, never the machine: what it wrote stays written.
                 *("-c", "fsync=off"),
+                *(part for option in options for part in ("-c", option)),
             ],
             (logs or directory.parent) / "postgres.log",
             user=self._user,

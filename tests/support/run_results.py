@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from redis.asyncio import Redis
 
 from contracts.mastery import MasteryChanged
 from contracts.streams import Shard, shards
@@ -16,6 +15,7 @@ from tests.support import oracle
 from tests.support.whole_run import Setting
 from workers.common.times import to_us
 from workers.graph.neo4j import Neo4jGraph
+from workers.streams.connection import client_of
 
 
 @dataclass
@@ -43,7 +43,7 @@ async def run_results(
     """Read everything: ledger, events by a group of its own, dead letters, pending entries."""
     differences = await ledger_differences(setting.dsn, rows, tolerance)
     events, newest, disordered = await _events(setting.redis_url, among)
-    async with Redis.from_url(setting.redis_url) as client:
+    async with client_of(setting.redis_url) as client:
         rejected: Counter[str] = Counter()
         pending = 0
         for shard in among:
@@ -61,7 +61,7 @@ async def _events(
     counted: Counter[tuple[str, str, str]] = Counter()
     newest: dict[tuple[str, str, str], Any] = {}
     disordered = 0
-    async with Redis.from_url(redis_url) as client:
+    async with client_of(redis_url) as client:
         for stream in (shard.mastery for shard in among):
             await client.xgroup_create(stream, "a-subscriber", id="0", mkstream=True)
             while True:

@@ -16,10 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from redis.asyncio import Redis
-
 from contracts.streams import shard_of, shards
 from workers.common.times import iso, to_us
+from workers.streams.connection import client_of
 
 MASTERY_COMMAND = str(Path(sys.executable).with_name("mastery"))
 
@@ -107,12 +106,12 @@ async def publish(redis_url: str, rows: Iterable[dict[str, Any]], *, shard_count
     streams = [shard.responses for shard in shards(shard_count)]
     issued_at = int(time.time())
     total = 0
-    async with Redis.from_url(redis_url) as client:
+    async with client_of(redis_url) as client:
         pipeline = client.pipeline(transaction=False)
         for total, row in enumerate(rows, 1):  # noqa: B007  # the count of the last one
             stream = streams[shard_of(row["tenant_id"], row["student_id"], shard_count)]
             pipeline.xadd(stream, {"event": event_of(row, issued_at)})
-            if len(pipeline.command_stack) == 1_000:
+            if len(pipeline) == 1_000:
                 await pipeline.execute()
         await pipeline.execute()
     return total

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from contracts.streams import Shard, shards
 from workers.app.extension import NO_EXTENSION, Extension
+from workers.app.jobs import rejected_streams
 from workers.app.servers import Servers
 from workers.config.settings import Settings
 from workers.metrics.drift.windows import CurveBin
@@ -159,7 +160,7 @@ def build_http_side(
         calibration=calibration,
         dead_letters=DeadLetterTally(
             servers.redis,
-            [shard.rejected for shard in shards(settings.stream_shards)],
+            rejected_streams(settings),
             lambda: [shard.rejected for shard in old()],
         ),
         parameters=servers.ledger,

@@ -1,6 +1,6 @@
 """Wire the jobs of a process."""
 
-from contracts.streams import JOBS_GROUP, shards
+from contracts.streams import JOBS_GROUP, JOBS_REJECTED, shards
 from workers.app.servers import Servers
 from workers.common.retrying import Retrying
 from workers.config.settings import Settings
@@ -24,6 +24,12 @@ def schedule_of(settings: Settings) -> Schedule:
         settings.jwt_tenant_claim,
         settings.max_queue_age_s,
     )
+
+
+def rejected_streams(settings: Settings) -> list[str]:
+    """Return the streams of rejections."""
+    own = [shard.rejected for shard in shards(settings.stream_shards)]
+    return [*own, JOBS_REJECTED] if settings.redis_cluster else own
 
 
 def build_scheduler(settings: Settings, servers: Servers) -> Scheduler:
@@ -78,6 +84,8 @@ def build_jobs(
         retrying=retrying,
         client=servers.redis,
         keys=keys,
-        rejected=shards(settings.stream_shards)[0].rejected,
+        rejected=JOBS_REJECTED
+        if settings.redis_cluster
+        else shards(settings.stream_shards)[0].rejected,
         max_attempts=settings.max_deliveries,
     )

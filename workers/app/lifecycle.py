@@ -18,6 +18,7 @@ from workers.identity.keyring import KeyRing
 from workers.operations.jobs.runner import JobRunner
 from workers.operations.jobs.scheduler import Scheduler
 from workers.operations.repair.background_replay import Replayer
+from workers.publishing.lost_owners import LostOwners
 from workers.publishing.outbox_relay import OutboxRelay
 from workers.streams.consumption import Consumption
 from workers.streams.followers import Followers
@@ -47,6 +48,7 @@ class Worker:
         replayer: replays learners whose state is not under the active parameters; None if another
             role does.
         keys: refreshes the issuer's keys; None if there are none.
+        owners: notes which servers have the streams; None if another role does.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Worker:
         scheduler: Scheduler | None = None,
         replayer: Replayer | None = None,
         keys: KeyRing | None = None,
+        owners: LostOwners | None = None,
     ) -> None:
         self._broker = broker
         self._consumptions = tuple(consumptions)
@@ -79,6 +82,7 @@ class Worker:
         self._scheduler = scheduler
         self._replayer = replayer
         self._keys = keys
+        self._owners = owners
         self._beside: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -107,6 +111,8 @@ class Worker:
             self._beside.append(asyncio.create_task(self._followers.run()))
         if self._keys is not None:
             self._beside.append(asyncio.create_task(self._keys.run()))
+        if self._owners is not None:
+            self._beside.append(asyncio.create_task(self._owners.run(lambda: self.reading)))
         if self._scheduler is not None:
             self._beside.append(asyncio.create_task(self._scheduler.run()))
         _log.info("worker_started", streams=[c.stream for c in self._consumptions])

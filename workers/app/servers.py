@@ -17,6 +17,8 @@ from workers.common.tasks import GRACE_S
 from workers.config.settings import Settings
 from workers.graph.protocol import Graph
 from workers.ledger.protocol import Ledger
+from workers.streams.cluster.broker import ClusterBroker
+from workers.streams.connection import client_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,10 @@ async def open_redis(settings: Settings, stack: AsyncExitStack) -> tuple[RedisBr
         embedded = EmbeddedRedis()
         stack.push_async_callback(embedded.close)
         return embedded.broker(logger=logger, graceful_timeout=GRACE_S), embedded.client()
-    client = Redis.from_url(
-        settings.redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
-    )
+    client = client_of(settings.redis_url, health_check_interval=30)
     stack.push_async_callback(client.aclose)
-    return RedisBroker(settings.redis_url, logger=logger, graceful_timeout=GRACE_S), client
+    broker = ClusterBroker if settings.redis_cluster else RedisBroker
+    return broker(settings.redis_url, logger=logger, graceful_timeout=GRACE_S), client
 
 
 async def open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:

@@ -18,27 +18,20 @@ from contracts.streams import (
     other_shards,
     shards,
 )
-from workers.admission.admission import Admission
 from workers.app.consumptions import Consumptions
+from workers.app.engine import build_engine
 from workers.app.extension import NO_EXTENSION, Extension
 from workers.app.http import HttpSide, build_http_side
 from workers.app.identity import Verification, build_verification
-from workers.app.jobs import build_jobs, build_scheduler
+from workers.app.jobs import build_jobs, build_scheduler, rejected_streams
 from workers.app.lifecycle import Worker
 from workers.app.servers import Servers, open_servers
-from workers.common.rate_limit import RateLimit
 from workers.common.retrying import Retrying
 from workers.common.version import package_version
 from workers.config.settings import Settings
-from workers.engine.engine import Engine
-from workers.engine.pipeline import Pipeline
-from workers.engine.recorder import Recorder
-from workers.engine.registered_names import Registry
-from workers.engine.set_aside import SetAside
 from workers.graph.projection import Projection
 from workers.graph.projector import Projector
-from workers.identity.claims import Authorisation
-from workers.ledger.parameter_versions import ParametersSource, Versions
+from workers.ledger.parameter_versions import ParametersSource
 from workers.ledger.parameters import ParametersLedger
 from workers.metrics.engine_metrics import EngineMetrics
 from workers.metrics.health import Check, Health
@@ -46,6 +39,7 @@ from workers.metrics.readiness_gauge import ReadinessGauge
 from workers.metrics.shared_refresh import SharedRefresh
 from workers.metrics.stream_gauges import StreamGauges
 from workers.operations.repair.background_replay import Replayer
+from workers.publishing.lost_owners import LostOwners
 from workers.publishing.outbox_relay import OutboxRelay
 from workers.publishing.publisher import Publisher
 from workers.streams.consumer_name import ConsumerName
@@ -55,7 +49,6 @@ from workers.streams.old_shards import OldShards
 from workers.streams.poison import PoisonIsolation
 from workers.streams.redis_clock import RedisClock
 from workers.streams.redis_errors import redis_errors
-from workers.streams.redriven import RedriveOrigins
 from workers.streams.tries import Tries
 from workers.streams.trimming import Bounds, Trimmer
 
@@ -179,7 +172,9 @@ def build_worker(
 ) -> Worker:
     """Wire the roles of a worker to open servers."""
     versions = parameters_source(settings, servers.ledger)
-    engine = _engine(settings, servers, metrics, verification, versions)
+    # An embedded Redis ends with its process, and loses nothing before.
+    owners = LostOwners(servers.redis, settings.max_queue_age_s) if settings.redis_url else None
+    engine = build_engine(settings, servers, metrics, verification, versions, owners=owners)
     # Its own, so that waiting for the graph delays nothing else.
     retrying = Retrying()
     projection = Projection(
@@ -252,46 +247,8 @@ def build_worker(
         if Role.ENGINE in roles or Role.JOBS in roles
         else None,
         projection=projection if Role.GRAPH in roles else None,
+        owners=owners if Role.ENGINE in roles else None,
         keys=verification.ring,
-    )
-
-
-def _engine(
-    settings: Settings,
-    servers: Servers,
-    metrics: EngineMetrics,
-    verification: Verification,
-    versions: Versions,
-) -> Engine:
-    retrying = Retrying()
-    return Engine(
-        pipeline=Pipeline(
-            admission=Admission(
-                authenticator=verification.events,
-                authorisation=Authorisation(frozenset(settings.jwt_delegate_roles)),
-                max_event_bytes=settings.max_event_bytes,
-                max_token_bytes=settings.max_token_bytes,
-                max_queue_age_s=settings.max_queue_age_s,
-            ),
-            recorder=Recorder(
-                ledger=servers.ledger,
-                parameters=versions,
-                retrying=retrying,
-                meter=metrics,
-                rate_limit=RateLimit.parse(settings.rate_limit),
-                registry=Registry(servers.ledger) if settings.strict else None,
-            ),
-            publisher=Publisher(servers.redis, ENGINE_GROUP),
-            retrying=retrying,
-            meter=metrics,
-            parking=verification.parking,
-        ),
-        origins=RedriveOrigins(servers.redis),
-        isolation=PoisonIsolation(Tries(servers.redis), retrying, settings.max_deliveries),
-        retrying=retrying,
-        clock=RedisClock(servers.redis).now_ms,
-        parking=verification.parking,
-        aside=SetAside(metrics.set_aside),
     )
 
 
@@ -325,7 +282,7 @@ def build_service(
     gauges = StreamGauges(
         servers.redis,
         bounds_of(settings),
-        [shard.rejected for shard in shards(settings.stream_shards)],
+        rejected_streams(settings),
         others=lambda: bounds_of(settings, worker.old_shards),
     )
     health = Health(

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import math
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import Final
 
 import typer
@@ -17,10 +18,13 @@ from workers.cli.progress import progress_bar
 from workers.cli.setting_up import set_up
 from workers.common.retrying import NoRetry
 from workers.common.tasks import end
+from workers.config.loading import load_settings
 from workers.config.settings import Settings
+from workers.ledger.protocol import Ledger
 from workers.modelling.calibration_run.calibrator import Calibrator
 from workers.modelling.calibration_run.processes import ProcessPool, available_cores, run_in_process
 from workers.modelling.calibration_run.request import Activate, Calibrated, Request
+from workers.modelling.calibration_run.work import Work
 
 _STOPPED: Final = 130
 _SHOWN: Final = 20
@@ -35,6 +39,7 @@ def run_calibration(
     dry_run: bool,
     fresh: bool,
     processes: int | None,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Fit parameters to the log, and print how well they predict held-out learners.
@@ -46,6 +51,7 @@ def run_calibration(
         dry_run: store and activate nothing.
         fresh: start over instead of resuming a stopped run.
         processes: number of processes; None for one per core.
+        cluster: address of a Dask scheduler to compute on; None for processes of this machine.
         as_json: print JSON with all diagnostics.
     """
     try:
@@ -53,7 +59,9 @@ def run_calibration(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     settings = set_up()
-    result = asyncio.run(_until_stopped(settings, request, fresh=fresh, processes=processes))
+    result = asyncio.run(
+        _until_stopped(settings, request, fresh=fresh, processes=processes, cluster=cluster)
+    )
     if result is None:
         typer.echo(
             "stopped; `mastery calibrate` resumes the run within a week",
@@ -70,11 +78,18 @@ def run_calibration(
 
 
 async def _until_stopped(
-    settings: Settings, request: Request, *, fresh: bool, processes: int | None
+    settings: Settings,
+    request: Request,
+    *,
+    fresh: bool,
+    processes: int | None,
+    cluster: str | None,
 ) -> Calibrated | None:
     """Return the result; None if SIGINT or SIGTERM came first."""
     stopped = asyncio.create_task(stop_on_signals().wait())
-    work = asyncio.create_task(_calibrate(settings, request, fresh=fresh, processes=processes))
+    work = asyncio.create_task(
+        _calibrate(settings, request, fresh=fresh, processes=processes, cluster=cluster)
+    )
     try:
         await asyncio.wait({stopped, work}, return_when=asyncio.FIRST_COMPLETED)
         return work.result() if work.done() else None
@@ -83,12 +98,18 @@ async def _until_stopped(
 
 
 async def _calibrate(
-    settings: Settings, request: Request, *, fresh: bool, processes: int | None
+    settings: Settings,
+    request: Request,
+    *,
+    fresh: bool,
+    processes: int | None,
+    cluster: str | None,
 ) -> Calibrated:
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings, stack)
         pool = ProcessPool(processes or available_cores(), run_in_process)
-        calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=pool)
+        open_work = None if cluster is None else partial(_on_cluster, cluster, ledger)
+        calibrator = Calibrator(ledger=ledger, retrying=NoRetry(), pool=pool, open_work=open_work)
         bar = stack.enter_context(progress_bar())
         task = bar.add_task("calibrating", total=None)
 
@@ -103,6 +124,22 @@ async def _calibrate(
             )
         run_id = None if begun is None else begun.run
         return await calibrator.calibrate(request, advance, run_id=run_id)
+
+
+def _on_cluster(address: str, ledger: Ledger) -> AbstractAsyncContextManager[Work]:
+    try:
+        # An extra, which few installations have.
+        from workers.modelling.cluster.work import cluster_work  # noqa: PLC0415
+    except ImportError as error:
+        raise typer.BadParameter(
+            f"--cluster needs the extra `cluster` ({error}): pip install 'mastery-engine[cluster]'"
+        ) from error
+    return cluster_work(address, ledger, NoRetry(), open_own_ledger)
+
+
+async def open_own_ledger(stack: AsyncExitStack) -> Ledger:
+    """Open the ledger by the settings of this process, such as a worker of a cluster."""
+    return await open_ledger(load_settings(), stack)
 
 
 def _document(result: Calibrated) -> dict[str, object]:

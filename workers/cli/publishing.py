@@ -1,11 +1,10 @@
 """Publish the changes of a command to subscribers."""
 
-from redis.asyncio import Redis
-
 from workers.common.errors import Unavailable
 from workers.config.settings import Settings
 from workers.ledger.outbox import OutboxLedger
 from workers.publishing.outbox_relay import OutboxRelay
+from workers.streams.connection import client_of
 
 
 async def publish_pending(ledger: OutboxLedger, settings: Settings) -> tuple[int, str | None]:
@@ -17,7 +16,7 @@ async def publish_pending(ledger: OutboxLedger, settings: Settings) -> tuple[int
     if settings.redis_url is None:
         # An embedded Redis ends with this command and would lose the events.
         return 0, "REDIS_URL is unset"
-    client = Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5)
+    client = client_of(settings.redis_url)
     relay = OutboxRelay(ledger=ledger, client=client, shard_count=settings.stream_shards)
     try:
         return await relay.publish(), None

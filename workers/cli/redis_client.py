@@ -9,6 +9,7 @@ from redis.backoff import ExponentialBackoff
 
 from workers.common.errors import SettingsError
 from workers.config.settings import Settings
+from workers.streams.connection import client_of
 
 
 @asynccontextmanager
@@ -27,10 +28,8 @@ async def redis_of_workers(settings: Settings, what: str) -> AsyncIterator[Redis
             f"REDIS_URL is unset: an embedded Redis ends with its process and loses its {what}; "
             "set REDIS_URL to the Redis of the worker"
         )
-    client = Redis.from_url(
+    client = client_of(
         settings.redis_url,
-        socket_timeout=5,
-        socket_connect_timeout=5,
         # redis-py's default retries for half a minute.
         retry=Retry(ExponentialBackoff(cap=1, base=0.1), retries=3),
     )

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
 
 _PROTECTED: Final = frozenset(
-    ("https", "rediss", "unix", "neo4j+s", "neo4j+ssc", "bolt+s", "bolt+ssc")
+    ("https", "rediss", "rediss+cluster", "unix", "neo4j+s", "neo4j+ssc", "bolt+s", "bolt+ssc")
 )
 _POSTGRES: Final = frozenset(("postgres", "postgresql"))
 _PROTECTED_POSTGRES: Final = frozenset(("require", "verify-ca", "verify-full"))
@@ -39,7 +41,7 @@ def plain_text_host(url: str, allowed: Iterable[str] = ()) -> str | None:
         return None
     if parts.scheme in _POSTGRES and options.get("sslmode", [""])[-1] in _PROTECTED_POSTGRES:
         return None
-    hosts = [parts.hostname or "", *options.get("host", [])]
+    hosts = [part.hostname or "" for part in _each_host(url)] + options.get("host", [])
     fine = {host.lower() for host in allowed}
     return next(
         (
@@ -66,8 +68,9 @@ def checked_url(value: str | None, schemes: tuple[str, ...], variable: str) -> s
         return None
     try:
         parts = urlsplit(value)
-        complete = bool(parts.hostname or (parts.scheme == "unix" and parts.path))
-        _ = parts.port
+        complete = parts.scheme == "unix" and bool(parts.path)
+        complete = complete or all(part.hostname for part in _each_host(value))
+        _ = [part.port for part in _each_host(value)]
     except ValueError:
         # urllib's message quotes the URL, perhaps with a password.
         parts, complete = urlsplit(""), False
@@ -78,6 +81,20 @@ def checked_url(value: str | None, schemes: tuple[str, ...], variable: str) -> s
             f"begins with {wanted}; write / @ : of a password as %2F %40 %3A"
         )
     return value
+
+
+def is_cluster_url(url: str | None) -> bool:
+    """Return True if a URL names the nodes of a Redis Cluster."""
+    return url is not None and urlsplit(url).scheme in CLUSTER_SCHEMES
+
+
+def _each_host(url: str) -> list[SplitResult]:
+    """Split a URL; the URL of a Redis Cluster may name several hosts, separated by commas."""
+    parts = urlsplit(url)
+    if parts.scheme not in CLUSTER_SCHEMES:
+        return [parts]
+    addresses = parts.netloc.rpartition("@")[2].split(",")
+    return [urlsplit(f"redis://{address}") for address in addresses]
 
 
 def redacted(url: str) -> str:

@@ -2,20 +2,22 @@
 
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from contracts.streams import MOST_SHARDS
+from workers.common.postgres_dsn import address
 from workers.common.rate_limit import RateLimit
-from workers.config.hosts import checked_url, plain_text_host
+from workers.config.hosts import CLUSTER_SCHEMES, checked_url, is_cluster_url, plain_text_host
 from workers.config.http import HttpSettings, Names, names
 from workers.config.schedule import ScheduleSettings
 from workers.config.tokens import TokenSettings
 
 Environment = Literal["development", "staging", "production"]
 
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_REDIS_SCHEMES = ("redis", "rediss", "unix", *CLUSTER_SCHEMES)
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
 _NEO4J_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 
@@ -34,10 +36,16 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     redis_url: str | None = Field(
         None,
         repr=False,
-        description="`redis://` or `rediss://`; unset: an embedded Redis inside the process",
+        description="`redis://` or `rediss://`; a Redis Cluster: "
+        "`redis+cluster://HOST:PORT,HOST:PORT` or `rediss+cluster://`; unset: an embedded Redis "
+        "inside the process",
     )
     stream_shards: int = Field(
-        0, ge=0, le=MOST_SHARDS, description="streams per kind; 0: one, under the plain name"
+        0,
+        ge=0,
+        le=MOST_SHARDS,
+        description="streams per kind; 0: one, under the plain name; a Redis Cluster "
+        "needs 1 or more",
     )
     batch_size: int = Field(
         500,
@@ -84,7 +92,9 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         None, description="the service role's key; required with `SUPABASE_URL`"
     )
     database_url: SecretStr | None = Field(
-        None, description="the ledger over a direct Postgres connection; wins over `SUPABASE_URL`"
+        None,
+        description="the ledger over a direct Postgres connection; wins over `SUPABASE_URL`; "
+        "`pgbouncer=true` in its query: through a transaction pooler, as port 6543 always is",
     )
     ledger_timeout_s: float = Field(
         15.0, gt=0, le=600, description="limit of one call of the ledger, seconds"
@@ -144,10 +154,6 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: str | None) -> str | None:
-        if value and value.startswith("redis+cluster://"):
-            raise ValueError(
-                "REDIS_URL: Redis Cluster is not supported by this version; give a redis:// URL"
-            )
         return checked_url(value, _REDIS_SCHEMES, "REDIS_URL")
 
     @field_validator("supabase_url")
@@ -164,12 +170,17 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
     @classmethod
     def _postgres_scheme(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            checked_url(value.get_secret_value(), _POSTGRES_SCHEMES, "DATABASE_URL")
+            _checked_dsn(value.get_secret_value(), "DATABASE_URL")
         return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        wrong = [*self._incomplete(), *self.contradictory_tokens(), *self._plain_text_keys()]
+        wrong = [
+            *self._incomplete(),
+            *self._cluster(),
+            *self.contradictory_tokens(),
+            *self._plain_text_keys(),
+        ]
         if wrong:
             raise ValueError("\n  ".join(wrong))
         return self
@@ -187,6 +198,26 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         )
         return [wrong]
 
+    @property
+    def redis_cluster(self) -> bool:
+        """True if the Redis is a Redis Cluster."""
+        return is_cluster_url(self.redis_url)
+
+    def _cluster(self) -> list[str]:
+        if not self.redis_cluster:
+            return []
+        wrong = []
+        if not self.stream_shards:
+            wrong.append(
+                "STREAM_SHARDS is 0: on a Redis Cluster set it to 1 or more, here and for those "
+                "who publish and subscribe, since streams under the plain names share no slot"
+            )
+        if urlsplit(self.redis_url or "").path not in {"", "/", "/0"}:
+            wrong.append(
+                "REDIS_URL names a database: a Redis Cluster has only number 0; leave it out"
+            )
+        return wrong
+
     def _incomplete(self) -> list[str]:
         wrong = []
         if self.supabase_url and not self.supabase_service_role_key:
@@ -198,3 +229,11 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         if self.neo4j_password and not self.neo4j_uri:
             wrong.append("NEO4J_PASSWORD is set without NEO4J_URI: set both")
         return wrong
+
+
+def _checked_dsn(dsn: str, variable: str) -> None:
+    checked_url(dsn, _POSTGRES_SCHEMES, variable)
+    try:
+        address(dsn)
+    except ValueError as error:
+        raise ValueError(f"{variable} can't be used: {error}; correct it") from None

@@ -136,7 +136,7 @@ class LearnerCache:
                     ),
                     loaded.responses,
                     dict(loaded.kept),
-                    all_states=new or loaded.log is not None,
+                    all_states=new or loaded.whole or loaded.log is not None,
                     all_sessions=new,
                     active_version=loaded.active_version if new else learner.parameters_version,
                 ),

@@ -17,6 +17,7 @@ from workers.engine.group import LearnerGroup, grouped
 from workers.engine.recorder import Recorder
 from workers.engine.set_aside import SetAside, Waiting
 from workers.metrics.meter import Meter
+from workers.publishing.lost_owners import LostOwners
 from workers.publishing.mastery_events import mastery_events
 from workers.publishing.publisher import Publisher
 from workers.publishing.rejection_event import rejection_event
@@ -48,6 +49,7 @@ class Pipeline:
         retrying: waits for Redis while it is away.
         meter: counts, and measures each step.
         parking: keeps entries whose key is unknown; None: no entry is ever deferred.
+        lost_owners: lets repeats publish for owners that Redis lost; None: it loses none.
 
     Attributes:
         admission, recorder: as given; their methods are steps too.
@@ -62,6 +64,7 @@ class Pipeline:
         retrying: Retrying,
         meter: Meter,
         parking: Parking | None = None,
+        lost_owners: LostOwners | None = None,
     ) -> None:
         self.admission = admission
         self.recorder = recorder
@@ -70,6 +73,7 @@ class Pipeline:
         self._retrying = retrying
         self._meter = meter
         self._parking = parking
+        self._lost_owners = lost_owners
 
     async def run(
         self,
@@ -201,6 +205,9 @@ class Pipeline:
         self, route: Route, settled: list[Settled], deliveries: Mapping[str, int]
     ) -> None:
         """Make the events of settled entries, acknowledge the entries and publish the events."""
+        owners = self._lost_owners
+        if owners is not None:
+            await self._retrying.call(lambda: owners.replace(route.source, settled))
         self.make_events(route, settled, deliveries)
         await self.publish(route, settled)
 

@@ -202,5 +202,5 @@ def _settle(stream: str, admitted: Admitted, recorded: Recorded) -> Settled:
     if not same_content(admitted.response, recorded.response):
         return Settled.of(admitted, refusal=conflicting_content(admitted, recorded.response))
     if recorded.entry != owner_name(stream, admitted):
-        return Settled.of(admitted)
+        return Settled.of(admitted, repeated=recorded)
     return Settled.of(admitted, recorded=recorded)

@@ -20,6 +20,10 @@ so that an activation does not stop a batch: 2 to 10 ms are spent on it.
 """
 
 
+FEW_STATES: Final = 32
+"""A learner with at most so many concepts, and scales, is loaded whole."""
+
+
 class Arrival(NamedTuple):
     """The arrival of a response, which decides rate limits and erasures."""
 
@@ -99,8 +103,8 @@ class Loaded:
     """A learner's stored state, in one snapshot.
 
     Args:
-        learner: the touched concepts, scales and sessions; all concepts and scales if the log has
-            to be replayed.
+        learner: the touched concepts, scales and sessions; all concepts and scales if they are few
+            or the log has to be replayed.
         recorded: touched responses that are in the log already, by response id.
         replay: what has to be replayed, because a touched response is new, and late or to a state
             under other parameters than the active ones; None: nothing.
@@ -110,6 +114,7 @@ class Loaded:
         older: number of responses in the touched windows that are older.
         erasure: the learner's erasure, if there was one.
         active_version: version of the active parameters; 1 is the built-in one.
+        whole: True if a concept or scale that is missing has no answer.
         from_cache: True if the ledger was not asked: `recorded` and `erasure` are not known.
         after: the commit that made this state and is not answered yet; None: the state is stored.
     """
@@ -122,6 +127,7 @@ class Loaded:
     older: dict[int, int] = field(default_factory=dict)
     erasure: Erasure | None = None
     active_version: int = 1
+    whole: bool = False
     from_cache: bool = False
     after: "Commit | None" = None
 

@@ -84,7 +84,8 @@ class StreamGauges(Collector):
                 pipeline.xrange(stream, count=1)
             for stream in lengths:
                 pipeline.xlen(stream)
-            pipeline.time()
+            # As `time()`, which redis-py refuses in a pipeline on a Redis Cluster.
+            pipeline.execute_command("TIME")
             *answers, (seconds, microseconds) = await _answers(pipeline)
             many = len(streams)
             first = dict(zip(streams, answers[many : 2 * many], strict=True))

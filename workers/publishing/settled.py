@@ -24,6 +24,7 @@ class Settled:
         event: what the entry says, if that could be read.
         admitted: the entry as admission saw it; None if admission refused it.
         recorded: the response in the log, if this entry owns it: its events follow from it.
+        repeated: the response in the log, if another entry owns it.
     """
 
     entry: RawEntry
@@ -32,6 +33,7 @@ class Settled:
     event: ResponseRecorded | None = None
     admitted: Admitted | None = None
     recorded: Recorded | None = None
+    repeated: Recorded | None = None
 
     @classmethod
     def of(
@@ -40,9 +42,10 @@ class Settled:
         *,
         refusal: Refused | None = None,
         recorded: Recorded | None = None,
+        repeated: Recorded | None = None,
     ) -> Self:
         """Settle an admitted entry; its events are made later."""
-        return cls(admitted.entry, (), refusal, admitted.event, admitted, recorded)
+        return cls(admitted.entry, (), refusal, admitted.event, admitted, recorded, repeated)
 
     @property
     def version(self) -> int:

@@ -56,7 +56,8 @@ omit it. The engine accepts deprecated versions and converts them to the current
 With `STREAM_SHARDS=n` the streams of responses, mastery, unlocked concepts and rejections each
 become n streams with the suffix `.{k}`, braces included; k is the CRC-32 of `tenant_id/student_id`
 modulo n. After a change of n the engine drains the old streams beside the new ones; the events of
-a response keep the suffix of its stream."""
+a response keep the suffix of its stream. On a Redis Cluster n is 1 or more, and the rejections of
+jobs are in `practice.rejected.v1.{practice.jobs.v1}`."""
 
 
 class Document:

@@ -66,7 +66,7 @@ class Consumption:
         self.group = group
         self.later = later
         self._client = client
-        self._reading = Reading(stream, client.ping)
+        self._reading = Reading(stream, lambda: client.exists(stream))
         self._declaring = partial(
             declare,
             broker,

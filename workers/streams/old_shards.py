@@ -6,8 +6,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, Shard
+from contracts.streams import ENGINE_GROUP, GRAPH_GROUP, Shard, shards
 from workers.common.text import text_of
+from workers.streams.cluster.client import on_cluster
 from workers.streams.redis_errors import redis_errors
 
 _AT_ONCE: Final = 128
@@ -29,7 +30,9 @@ class OldShards:
 
     def __init__(self, client: Redis, candidates: Sequence[Shard]) -> None:
         self._client = client
-        self._candidates = tuple(candidates)
+        # Nobody could process the plain names on a Redis Cluster: they share no slot.
+        refused = shards(0) if on_cluster(client) else ()
+        self._candidates = tuple(shard for shard in candidates if shard not in refused)
         self.found: tuple[Shard, ...] = ()
         self.responses: tuple[Shard, ...] = ()
         self.mastery: tuple[Shard, ...] = ()

@@ -29,7 +29,7 @@ class Reading:
 
     Args:
         stream: the stream that it reads.
-        ping: asks Redis for an answer.
+        ping: asks the server of the stream for an answer.
 
     Attributes:
         failing: True from a read that failed until one that did not.

@@ -50,8 +50,13 @@ def from_redis(error: Exception) -> RedisUnavailable | StreamRefused:
         return StreamRefused(f"redis refuses us: {reason}; check user and password in REDIS_URL")
     if isinstance(error, redis.NoPermissionError):
         return StreamRefused(f"redis refuses us: {reason}; grant its user that command and key")
-    if isinstance(error, _UNAVAILABLE):
+    if isinstance(error, redis.MovedError):
+        # The client of a cluster follows it by itself.
+        reason += "; if REDIS_URL is a node of a Redis Cluster, it must begin with redis+cluster://"
+    if isinstance(error, _UNAVAILABLE) or isinstance(error.__cause__, _UNAVAILABLE):
         return RedisUnavailable(reason)
+    if "Cluster mode is not enabled" in reason:
+        return StreamRefused("redis is no Redis Cluster: let REDIS_URL begin with redis://")
     words = str(error).split(maxsplit=1)
     if isinstance(error, redis.ResponseError) and words and words[0] in _PASSING:
         return RedisUnavailable(reason)

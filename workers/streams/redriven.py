@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from contracts.streams import JOBS
 from workers.common.errors import StreamRefused
 from workers.streams.batch import RawEntry
 from workers.streams.redis_errors import redis_errors
@@ -25,6 +26,9 @@ _ENTRY_ID: Final = re.compile(rb"\d{1,20}-\d{1,20}")
 
 def accepted_key(stream: str) -> str:
     """Return the key of the hash from redriven to first entry ids, in the stream's slot."""
+    if stream == JOBS:
+        # Its name has no braces; it holds nothing, but scripts that take letters away name it.
+        stream = f"{{{JOBS}}}"
     return f"{stream}:accepted"
 
 

@@ -59,6 +59,8 @@ def _of_shard(shard: Shard) -> Iterator[Trial]:
     for key in (tries_key(shard.responses), tries_key(shard.mastery)):
         yield _trial("HINCRBY", key, "check", _BAD)
     yield _trial("HGETALL", accepted_key(shard.responses))
+    for notes in (f"{shard.responses}:history", f"{shard.responses}:successors"):
+        yield _trial("HMGET", notes, "check")
     lease = lease_key(shard.responses)
     yield _trial("GET", lease)
     yield _trial("SET", lease, "", _BAD)

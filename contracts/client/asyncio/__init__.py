@@ -4,6 +4,7 @@ from contracts.client.asyncio.newest import newest_only
 from contracts.client.asyncio.publisher import Publisher
 from contracts.client.asyncio.subscriber import follow, positions, subscribe
 from contracts.client.building import Answer, Job, job_requested, response_recorded
+from contracts.client.confirmation import Confirmation, NotConfirmedError
 from contracts.client.delivery import Delivery, Failure, UnreadableEventError, Verdict
 from contracts.client.following import PositionLostError
 from contracts.client.publishing import Published
@@ -12,9 +13,11 @@ from contracts.streams import shard_of
 
 __all__ = [
     "Answer",
+    "Confirmation",
     "Delivery",
     "Failure",
     "Job",
+    "NotConfirmedError",
     "PositionLostError",
     "Published",
     "Publisher",

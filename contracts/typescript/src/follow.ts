@@ -5,8 +5,7 @@ import type { Cluster, Redis } from "ioredis";
 import { dedicated, disturbed } from "./connection.js";
 import type { Handler } from "./delivery.js";
 import type { EventOfStream } from "./events.js";
-import { checkedShards, streamNames } from "./streams.js";
-import { TYPES, type Subscribed } from "./subscriber.js";
+import { namesOn, TYPES, type Subscribed } from "./subscriber.js";
 import { Tail } from "./tail.js";
 
 /** What to follow, and what to do. */
@@ -41,7 +40,7 @@ export async function follow<S extends Subscribed>(
   redis: Redis | Cluster,
   options: FollowOptions<S>,
 ): Promise<void> {
-  const streams = streamNames(options.stream, checkedShards(options.shards ?? 0));
+  const streams = namesOn(redis, options.stream, options.shards ?? 0);
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   if (signal.aborted) return;

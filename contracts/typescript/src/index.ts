@@ -1,6 +1,8 @@
 export * from "./events.js";
 export { jobRequested, responseRecorded } from "./building.js";
 export type { Answer, Context, Job, Reported } from "./building.js";
+export { NotConfirmedError } from "./confirmation.js";
+export type { Confirmation } from "./confirmation.js";
 export { Publisher } from "./publisher.js";
 export type { Published, PublisherOptions } from "./publisher.js";
 export { shardOf, streamName, tenantOf } from "./streams.js";

@@ -10,6 +10,9 @@ export type StreamKey = keyof typeof STREAMS;
 /** A short name of a stream that `STREAM_SHARDS` divides. */
 export type ShardedStream = Exclude<StreamKey, "jobs">;
 
+/** The stream of rejected jobs on a Redis Cluster, in the slot of the jobs. */
+export const JOBS_REJECTED = `${STREAMS.rejections}.{${STREAMS.jobs}}`;
+
 const DEFAULT_TENANT = "default";
 const SUPABASE_TENANT = "app_metadata.tenant_id";
 
@@ -31,17 +34,30 @@ export function streamName(stream: ShardedStream, shard: number, shards: number)
   return shards === 0 ? STREAMS[stream] : `${STREAMS[stream]}.{${shard}}`;
 }
 
-/** All shards of a stream, in their order. */
-export function streamNames(stream: ShardedStream, shards: number): string[] {
-  return Array.from({ length: Math.max(shards, 1) }, (_, k) => streamName(stream, k, shards));
+/**
+ * All shards of a stream, in their order.
+ *
+ * @param cluster - Whether they are on a Redis Cluster, where rejected jobs have a stream of their own.
+ */
+export function streamNames(stream: ShardedStream, shards: number, cluster = false): string[] {
+  const names = Array.from({ length: Math.max(shards, 1) }, (_, k) => streamName(stream, k, shards));
+  return cluster && stream === "rejections" ? [...names, JOBS_REJECTED] : names;
 }
 
 /**
  * Returns the number of shards, if it is one.
  *
- * @throws RangeError if it is no whole number from 0 on: events would go where nobody reads.
+ * @param cluster - Whether they are on a Redis Cluster.
+ * @throws RangeError if it is no whole number from 0 on, or 0 on a Redis Cluster: events would go
+ * where nobody reads.
  */
-export function checkedShards(shards: number): number {
+export function checkedShards(shards: number, cluster = false): number {
+  if (cluster && shards === 0) {
+    throw new RangeError(
+      "shards is 0: on a Redis Cluster give the engine's STREAM_SHARDS, 1 or more, since streams " +
+        "under the plain names share no slot",
+    );
+  }
   if (!Number.isSafeInteger(shards) || shards < 0) {
     throw new RangeError(`shards is ${shards}: give the engine's STREAM_SHARDS, 0 or more`);
   }

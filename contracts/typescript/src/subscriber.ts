@@ -70,7 +70,7 @@ export async function subscribe<S extends Subscribed>(
   redis: Redis | Cluster,
   options: SubscribeOptions<S>,
 ): Promise<void> {
-  const streams = streamNames(options.stream, checkedShards(options.shards ?? 0));
+  const streams = namesOn(redis, options.stream, options.shards ?? 0);
   const starts = new Map(streams.map((stream) => [stream, startOf(stream, options.startAt)]));
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
@@ -111,8 +111,13 @@ export async function positions(
   shards = 0,
 ): Promise<Record<string, string>> {
   const ends: Record<string, string> = {};
-  for (const name of streamNames(stream, checkedShards(shards))) ends[name] = await end(redis, name);
+  for (const name of namesOn(redis, stream, shards)) ends[name] = await end(redis, name);
   return ends;
+}
+
+/** The names of the streams as they are on that Redis. */
+export function namesOn(redis: Redis | Cluster, stream: Subscribed, shards: number): string[] {
+  return streamNames(stream, checkedShards(shards, redis.isCluster), redis.isCluster);
 }
 
 async function end(redis: Redis | Cluster, stream: string): Promise<string> {

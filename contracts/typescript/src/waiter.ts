@@ -68,7 +68,7 @@ export class OutcomeWaiter {
     };
     this.#ended = follow(redis, {
       stream: "mastery",
-      shards: checkedShards(options.shards ?? 0),
+      shards: checkedShards(options.shards ?? 0, redis.isCluster),
       signal: this.#stop.signal,
       handle: (event) => this.#deliver(event),
       onStarted: () => this.#release(),

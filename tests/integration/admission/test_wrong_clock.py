@@ -81,7 +81,7 @@ async def test_given_a_wrong_clock_then_reading_waits_until_both_agree(
 ) -> None:
     wrong_s = clock_s
     monkeypatch.setattr(
-        "workers.app.worker.RedisClock", partial(RedisClock, own=lambda: time.time() - wrong_s)
+        "workers.app.engine.RedisClock", partial(RedisClock, own=lambda: time.time() - wrong_s)
     )
     async with Redis.from_url(redis_url) as redis:
         await add(redis, 0, 0)

@@ -19,7 +19,7 @@ from tests.support.ledger_steps import (
 )
 from workers.common.errors import Unstorable
 from workers.estimation.learner import Learner, LearnerKey
-from workers.ledger.exchange import Committed, Conflict, Loaded
+from workers.ledger.exchange import FEW_STATES, Committed, Conflict, Loaded
 from workers.ledger.protocol import Ledger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_given_an_unknown_learner_when_loaded_then_there_is_nothing(
     ledger: Ledger, key: LearnerKey
 ) -> None:
-    assert await load(ledger, key, [answer(1)]) == Loaded(Learner(), active_version=1)
+    assert await load(ledger, key, [answer(1)]) == Loaded(Learner(), active_version=1, whole=True)
     learner = await stored(ledger, key)
     assert (learner.version, learner.last, learner.log, learner.concepts) == (0, None, [], [])
 
@@ -49,24 +49,30 @@ async def test_given_a_new_learner_when_committed_then_all_of_the_fold_is_stored
     assert all(getattr(row, "version", None) in versions for row in rows)
 
 
-async def test_given_a_known_learner_when_loaded_then_only_what_is_touched_comes(
+async def test_given_many_states_when_loaded_then_only_what_is_touched_comes(
     ledger: Ledger, key: LearnerKey
 ) -> None:
-    await record(
-        ledger,
-        key,
-        [
-            answer(1, concepts=("a", "b"), scale="math", session="s1"),
-            answer(2, concepts=("c",), scale="verbal", session="s2"),
-        ],
-    )
+    many = tuple(f"c{number}" for number in range(FEW_STATES - 1))
+    log = [
+        answer(1, concepts=("a", *many[:15]), scale="math", session="s1"),
+        answer(2, concepts=many[15:], scale="verbal", session="s2"),
+    ]
+    await record(ledger, key, log)
+    new = [answer(4, concepts=("a", "new"), scale="math", session="s2")]
 
-    loaded = await load(ledger, key, [answer(3, concepts=("b", "new"), scale="math", session="s2")])
+    whole = await load(ledger, key, new)
+    await record(ledger, key, [answer(3, concepts=("one more",), scale="math")])
+    loaded = await load(ledger, key, new)
 
-    assert loaded.learner.concepts.keys() == {"b"}
+    assert whole.whole
+    assert whole.learner.concepts.keys() == {"a", *many}
+    assert whole.learner.abilities.keys() == {"math", "verbal"}
+    assert whole.learner.sessions.keys() == {"s2"}
+    assert not loaded.whole
+    assert loaded.learner.concepts.keys() == {"a"}
     assert loaded.learner.abilities.keys() == {"math"}
     assert loaded.learner.sessions.keys() == {"s2"}
-    assert loaded.learner.last == answer(2).position
+    assert loaded.learner.last == answer(3).position
     assert (loaded.recorded, loaded.log) == ({}, None)
 
 

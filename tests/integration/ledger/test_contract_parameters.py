@@ -136,7 +136,7 @@ async def test_given_inactive_parameters_when_committed_then_all_is_a_conflict(
     # As the active version needs it.
     assert {one.response_id for one in again.log or ()} == {one.response_id for one in FIRST}
     never = await load(ledger, stranger, [NEXT])
-    assert never == Loaded(Learner(), active_version=new.version)
+    assert never == Loaded(Learner(), active_version=new.version, whole=True)
     assert await stored(ledger, key) == before
     assert [holder for holder in await ledger.holders() if holder.tenant_id == key.tenant_id] == [
         key

@@ -230,7 +230,8 @@ async def test_given_an_earlier_version_in_a_commit_then_the_learner_keeps_it(
     version = await store(ledger)
     await ledger.activate(version, "now")
     last = [answer(99)]
-    loaded = await ledger.load([Touched(key, last, version, arrivals(last)) for key in keys])
+    touched = [Touched(key, last, version, arrivals(last)) for key in keys]
+    loaded = [state for learner in touched for state in await ledger.load([learner])]
     new = replace(PARAMETERS, version=version)
     commits = [
         folded(keys[0], loaded[0], last),

@@ -144,7 +144,8 @@ def test_given_loaded_settings_when_changed_then_it_is_refused() -> None:
         ("REDIS_URL", "http://localhost", "begins with redis://"),
         ("REDIS_URL", "redis://host:port", "a port that is a number"),
         ("REDIS_URL", "redis://[::1", "with a host"),
-        ("REDIS_URL", "redis+cluster://host", "not supported by this version"),
+        ("REDIS_URL", "redis+cluster://host:1,:2", "with a host"),
+        ("REDIS_URL", "redis+cluster://host:1,host:port", "a port that is a number"),
         ("SUPABASE_URL", "project.supabase.co", "begins with https://"),
         ("NEO4J_URI", "http://host:7474", "begins with neo4j://"),
         ("DATABASE_URL", "mysql://host", "begins with postgresql://"),
@@ -157,6 +158,27 @@ def test_given_a_malformed_setting_then_name_fault_and_remedy_are_told(
     (line,) = text.splitlines()[1:]
     assert line.startswith(f"  {variable}")
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("url", "shards", "says"),
+    [
+        ("redis+cluster://a:7000,b:7001", "0", "STREAM_SHARDS is 0: on a Redis Cluster"),
+        ("redis+cluster://a:7000,b:7001/3", "2", "REDIS_URL names a database"),
+    ],
+)
+def test_given_a_cluster_then_what_it_can_not_do_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str, shards: str, says: str
+) -> None:
+    text = refusal(monkeypatch, {"REDIS_URL": url, "STREAM_SHARDS": shards})
+    assert says in text
+
+
+def test_given_nodes_of_a_cluster_then_settings_take_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "rediss+cluster://user:secret@a:7000,[::1]:7001,c"
+    settings = load(monkeypatch, {"REDIS_URL": url, "STREAM_SHARDS": "2"})
+    assert settings.redis_cluster
+    assert not load(monkeypatch, {"REDIS_URL": "redis://a"}).redis_cluster
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from workers.estimation.documents import parameters_of
 from workers.estimation.parameters import CLASSICAL
 from workers.ledger.concept_map import ConceptMap
 from workers.modelling.calibration.bkt.mastery import fit_mastery, mastery_parameters
-from workers.modelling.calibration.table import table_of
+from workers.modelling.calibration.log_tables import table_of
 from workers.operations.concept_map.checking import findings
 
 

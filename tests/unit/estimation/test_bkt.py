@@ -20,8 +20,8 @@ from workers.estimation.bkt import (
 )
 from workers.estimation.parameters import CLASSICAL, BktParameters
 
-# Measuring coverage doubles the time of these tests, and many others run the same lines.
-pytestmark = pytest.mark.no_cover
+# Coverage would take most of their time, and many other tests run the same lines.
+pytestmark = pytest.mark.untraced
 
 Odds = tuple[float, int]
 

@@ -28,8 +28,8 @@ from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay, replay_many
 from workers.estimation.snapshots import Snapshot
 
-# Measuring coverage doubles the time of these tests, and many others run the same lines.
-pytestmark = pytest.mark.no_cover
+# Coverage would take most of their time, and many other tests run the same lines.
+pytestmark = pytest.mark.untraced
 
 CLASSICAL = Parameters()
 KEY = LearnerKey("school-7", "student-42")

@@ -35,8 +35,8 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Para
 from workers.estimation.replay import replay
 from workers.estimation.scales import ConceptOffset, ScaleParameters, evidence
 
-# Measuring coverage doubles the time of these tests, and many others run the same lines.
-pytestmark = pytest.mark.no_cover
+# Coverage would take most of their time, and many other tests run the same lines.
+pytestmark = pytest.mark.untraced
 
 WEIGHTS = PredictionWeights(0.2, 0.6, 0.4, 0.5, 0.3, 0.2, 0.15, -0.1, 0.05, 0.02, -0.03)
 BKT = BktParameters(0.35, 0.12, 0.2, 0.1, 0.005)

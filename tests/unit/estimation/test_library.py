@@ -16,8 +16,8 @@ from workers.estimation.library import State, answer, state_document, state_of, 
 from workers.estimation.parameters import Parameters
 from workers.estimation.replay import replay
 
-# Measuring coverage doubles the time of these tests, and many others run the same lines.
-pytestmark = pytest.mark.no_cover
+# Coverage would take most of their time, and many other tests run the same lines.
+pytestmark = pytest.mark.untraced
 
 _KEY = LearnerKey("school-7", "student-42")
 

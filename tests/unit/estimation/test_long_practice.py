@@ -32,8 +32,8 @@ PARAMETERS = Parameters(
 )
 """Parameters as a fit finds them."""
 
-# Every process would practise again. Measuring coverage doubles the time; others run these lines.
-pytestmark = [pytest.mark.xdist_group("long practice"), pytest.mark.no_cover]
+# Every process would practise again. Coverage would take most of the time.
+pytestmark = [pytest.mark.xdist_group("long practice"), pytest.mark.untraced]
 
 
 @cache

@@ -19,8 +19,8 @@ from workers.estimation.person_fit import FEWEST, UNUSUAL, person_fit, surprise_
 from workers.estimation.replay import replay
 from workers.estimation.scales import ScaleParameters
 
-# Measuring coverage doubles the time of these tests, and many others run the same lines.
-pytestmark = pytest.mark.no_cover
+# Coverage would take most of their time, and many other tests run the same lines.
+pytestmark = pytest.mark.untraced
 
 
 @given(scores(), st.floats(0.001, 0.999))

@@ -15,8 +15,8 @@ from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.estimation.replay import replay, replay_many
 
-# Measuring coverage doubles the time of these tests, and many others run the same lines.
-pytestmark = pytest.mark.no_cover
+# Coverage would take most of their time, and many other tests run the same lines.
+pytestmark = pytest.mark.untraced
 
 CLASSICAL = Parameters()
 

@@ -157,6 +157,7 @@ def test_given_written_files_when_checked_then_none_has_drifted(repository: Path
         "openapi.json",
         *(f"contracts/schemas/{name}.json" for name in EVENT_TYPES.values()),
         "contracts/typescript/src/events.ts",
+        "deploy/helm/mastery-engine/files/settings.json",
         *(f"docs/reference/{name}.md" for name in ("commands", "events", "jobs", "settings")),
     }
 

@@ -1,15 +1,17 @@
 """Check the ledger: version, schema, parameters and clock."""
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from workers.app.worker import parameters_source
 from workers.cli.check.findings import Findings, clock_warning
+from workers.common.postgres_dsn import address
 from workers.config.settings import Settings
 from workers.ledger.protocol import Ledger
 from workers.ledger.schema.migrations import Migrations
-from workers.ledger.sql.direct import TRANSACTION_POOLER_PORT, server_version
+from workers.ledger.sql.direct import ledger_errors, server_version
+from workers.ledger.sql.pooler import Way, way
 
+_POOLER_S: Final = 5.0
 _LEAST: Final = 15
 """Views with `security_invoker`, on which row level security depends, came with Postgres 15."""
 
@@ -46,13 +48,37 @@ async def check_ledger(ledger: Ledger, settings: Settings) -> Findings:
 
 
 async def _check_schema(dsn: str, findings: Findings) -> None:
-    if urlsplit(dsn).port == TRANSACTION_POOLER_PORT:
+    if await _transaction_pooler(dsn, findings):
         findings.warnings.append(
             "pending migrations can't be seen through a transaction pooler: `mastery migrate "
             "history` shows them over the direct connection or the session pooler"
         )
         return
+    if findings.problems:
+        return
     pending = await Migrations(dsn).pending()
     if pending:
         findings.problems.append(f"{len(pending)} migrations are pending: run `mastery migrate up`")
     findings.summary += ", schema up to date"
+
+
+async def _transaction_pooler(dsn: str, findings: Findings) -> bool:
+    plain, pooled = address(dsn)
+    if pooled:
+        return True
+    with ledger_errors():
+        answering = await way(plain, _POOLER_S)
+    if answering is Way.SERVER:
+        return False
+    if answering is Way.TRANSACTION_POOLER and pooled is False:
+        findings.problems.append(
+            "DATABASE_URL says pgbouncer=false, but a transaction pooler answers: workers would "
+            "meet each other's prepared statements; say pgbouncer=true, or leave it out"
+        )
+        return False
+    if pooled is None:
+        findings.warnings.append(
+            f"{answering.value} answers at DATABASE_URL, so no prepared statement is kept: say "
+            "pgbouncer=true in its query, or pgbouncer=false for a pooler of sessions"
+        )
+    return answering is Way.TRANSACTION_POOLER

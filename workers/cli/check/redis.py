@@ -6,6 +6,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from contracts.streams import shards
+from workers.cli.check.cluster import cluster_risks, infos_of_masters, unread_streams
 from workers.cli.check.findings import Findings, clock_warning, older
 from workers.common.errors import ClocksDiffer
 from workers.config.settings import Settings
@@ -14,6 +15,10 @@ from workers.streams.redis_errors import redis_errors
 from workers.streams.rights import missing_rights
 
 _LEAST: Final = (6, 2)
+_NODE: Final = (
+    "it is a node of a Redis Cluster: let REDIS_URL begin with redis+cluster:// and set "
+    "STREAM_SHARDS to 1 or more"
+)
 _ACL: Final = "docs/redis-acl.md has users that are ready to use"
 
 
@@ -32,15 +37,24 @@ async def check_redis(client: Redis, settings: Settings) -> Findings:
     if missing:
         listed = ", ".join(missing)
         return Findings(problems=[f"its user lacks rights: {listed}; grant them ({_ACL})"])
-    with redis_errors():
-        info: Any = await client.info()
-    version = str(info.get("redis_version", "unknown"))
-    findings = Findings(f"Redis {version}")
-    if older(version, _LEAST):
-        findings.problems.append(f"Redis {version} is too old: install 6.2 or newer")
+    findings = Findings()
     strict = settings.environment != "development"
-    for text in _risks(info):
-        findings.add(text, problem=strict)
+    if settings.redis_cluster:
+        infos = await infos_of_masters(client)
+        for text in cluster_risks(client):
+            findings.add(text, problem=strict)
+        findings.problems += await unread_streams(client, settings.stream_shards)
+    else:
+        with redis_errors():
+            infos = {"": dict(await client.info())}
+        if infos[""].get("cluster_enabled"):
+            return Findings(problems=[_NODE])
+    for name, info in infos.items():
+        _check_server(name, info, settings, findings)
+    versions = ", ".join(sorted({_version(info) for info in infos.values()}))
+    findings.summary = f"Redis {versions}"
+    if settings.redis_cluster:
+        findings.summary += f", a cluster of {len(infos)} masters"
     await _check_clock(client, findings)
     findings.problems += await _wrong_types(client, settings.stream_shards)
     return findings
@@ -49,6 +63,27 @@ async def check_redis(client: Redis, settings: Settings) -> Findings:
 async def _ping(client: Redis) -> None:
     answer: Any = client.ping()
     await answer
+
+
+def _version(info: dict[str, Any]) -> str:
+    return str(info.get("redis_version", "unknown"))
+
+
+def _check_server(name: str, info: dict[str, Any], settings: Settings, findings: Findings) -> None:
+    """Check one server.
+
+    Args:
+        name: the address of a master of a cluster; empty for the only server.
+        info: what it tells of itself.
+        settings: the settings.
+        findings: where to add.
+    """
+    where = f"{name}: " if name else ""
+    version = _version(info)
+    if older(version, _LEAST):
+        findings.problems.append(f"{where}Redis {version} is too old: install 6.2 or newer")
+    for text in _risks(info):
+        findings.add(where + text, problem=settings.environment != "development")
 
 
 def _risks(info: dict[str, Any]) -> list[str]:

@@ -22,6 +22,13 @@ def calibrate(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Number of processes; one per core if not given.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Compute on the Dask cluster of this scheduler, such as tls://scheduler:8786.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON with all diagnostics.")
     ] = False,
@@ -30,5 +37,12 @@ def calibrate(
     from workers.cli.calibrate import run_calibration
 
     run_calibration(
-        model, activate, note, dry_run=dry_run, fresh=fresh, processes=processes, as_json=as_json
+        model,
+        activate,
+        note,
+        dry_run=dry_run,
+        fresh=fresh,
+        processes=processes,
+        cluster=cluster,
+        as_json=as_json,
     )

@@ -13,7 +13,7 @@ from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.common.errors import InputFileError
 from workers.importing.csv_responses import Columns, CsvResponses
-from workers.modelling.calibration.answers import Answers, answers_of
+from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.ceilings import ceiling_warning, lowest_of
 from workers.modelling.calibration.fitting import IN_STEPS, MODELS, fit_table
 from workers.modelling.calibration.merging import tallies_of
@@ -22,7 +22,7 @@ from workers.modelling.evaluation.page.report import render_evaluation
 from workers.modelling.evaluation.page.report_data import Evaluation, best
 from workers.modelling.evaluation.protocol import FOLDS, Predictions
 from workers.modelling.evaluation.protocol import evaluate_all as run
-from workers.modelling.evaluation.reading import logs_of
+from workers.modelling.evaluation.reading import answers_of_rows
 from workers.reports.wording import decimal
 
 
@@ -56,7 +56,7 @@ def evaluate_file(
         separator=separator,
         latest=datetime.now(UTC),
     )
-    answers = answers_of(logs_of(rows).values())
+    answers = answers_of_rows(rows)
     if answers.learners < FOLDS:
         raise InputFileError(
             f"{file}: it has {answers.learners} students, but cross-validation needs {FOLDS} or "
@@ -107,7 +107,7 @@ def _page(file: Path, answers: Answers, predictions: dict[str, Predictions]) -> 
             predictions,
             chosen,
             fit_table(chosen, answers.table(0)),
-            tallies_of(answers, 0),
+            tallies_of(answers.table(0)),
         )
     )
 

@@ -9,6 +9,7 @@ from workers.common.errors import Unstorable
 from workers.estimation.learner import Learner, LearnerKey, Position, Response
 from workers.estimation.snapshots import Snapshot
 from workers.ledger.exchange import (
+    FEW_STATES,
     MOST_ANSWERS,
     MOST_REPLAYED,
     Commit,
@@ -123,7 +124,7 @@ class MemoryRecording(MemoryTables, RecordingLedger):
         active = self._activation.version
         account = self._accounts.get(touched.key)
         if account is None:
-            return Loaded(Learner(), erasure=erasure, active_version=active)
+            return Loaded(Learner(), erasure=erasure, active_version=active, whole=True)
         recorded = {
             response.response_id: known._replace(outcome=copied(known.outcome))
             for response in touched.responses
@@ -135,12 +136,14 @@ class MemoryRecording(MemoryTables, RecordingLedger):
             response.response_id not in recorded and (response.position < last or other_parameters)
             for response in touched.responses
         )
+        few = max(len(account.concepts), len(account.abilities)) <= FEW_STATES
         loaded = Loaded(
-            _learner(account, touched.responses, whole=late),
+            _learner(account, touched.responses, whole=late or few),
             recorded,
             responses=len(account.log),
             erasure=erasure,
             active_version=active,
+            whole=few,
         )
         if late:
             first = min(r.position for r in touched.responses if r.response_id not in recorded)

@@ -10,19 +10,19 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
 from workers.common.errors import LedgerUnavailable, MigrationError
 from workers.common.jitter import jittered_sleep
+from workers.common.postgres_dsn import Address, address
 from workers.ledger.schema.schema_files import MigrationFile, migration_files
+from workers.ledger.sql.pooler import Way, way
 from workers.ledger.sql.sqlstate import ledger_error
 
 OURS: Final = "mastery_"
 """Beginning of the names of our migrations; other names in the table belong to other programs."""
 
-_TRANSACTION_POOLER_PORT: Final = 6543
 # "mastery" in ASCII: whoever migrates this schema holds this advisory lock.
 _LOCK: Final = int.from_bytes(b"mastery", "big")
 _LOCK_RETRY_S: Final = 0.1
@@ -235,13 +235,16 @@ class Migrations:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator["Connection"]:
-        if _port(self._dsn) == _TRANSACTION_POOLER_PORT:
-            raise MigrationError(
-                f"DATABASE_URL is a transaction pooler (port 6543): {_NEEDS_SESSION}"
-            )
+        dsn, pooled = _address(self._dsn)
+        if pooled:
+            raise MigrationError(f"DATABASE_URL is a transaction pooler: {_NEEDS_SESSION}")
         with _failing("the database refuses"):
+            if await way(dsn, self._connect_timeout_s) is Way.TRANSACTION_POOLER:
+                raise MigrationError(
+                    f"a transaction pooler answers at DATABASE_URL: {_NEEDS_SESSION}"
+                )
             connection = await asyncpg.connect(
-                self._dsn,
+                dsn,
                 timeout=self._connect_timeout_s,
                 server_settings={"application_name": "mastery-migrate"},
             )
@@ -277,13 +280,11 @@ def _origin_of(unknown: Sequence[str], known: Collection[str]) -> str:
     )
 
 
-def _port(dsn: str) -> int | None:
-    parts = urlsplit(dsn)
-    inquery = parse_qs(parts.query).get("port")
+def _address(dsn: str) -> Address:
     try:
-        return int(inquery[0]) if inquery else parts.port
-    except ValueError:
-        raise MigrationError("DATABASE_URL has a port that is no number") from None
+        return address(dsn)
+    except ValueError as error:
+        raise MigrationError(f"DATABASE_URL can't be used: {error}; correct it") from None
 
 
 @contextmanager

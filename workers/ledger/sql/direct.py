@@ -1,20 +1,19 @@
 """The ledger over a connection to Postgres: direct, session pooler or transaction pooler."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import asyncpg
 import orjson
 
 from workers.common.errors import LedgerRefused, LedgerUnavailable, MasteryError, Unstorable
+from workers.common.postgres_dsn import address
 from workers.ledger.sql.documents import encoded
 from workers.ledger.sql.ledger import SqlLedger
+from workers.ledger.sql.pooler import Way, way
 from workers.ledger.sql.sqlstate import ledger_error
-
-TRANSACTION_POOLER_PORT: Final = 6543
-"""Supabase's transaction pooler, behind which prepared statements do not survive."""
 
 _CONNECT_S: Final = 5.0
 """The longest wait for a connection: once the network is back, the next try is soon."""
@@ -44,13 +43,15 @@ class DirectLedger(SqlLedger):
     """Calls the ledger's functions with asyncpg.
 
     Args:
-        dsn: ``postgresql://…``; on port 6543 no prepared statement is kept.
+        dsn: ``postgresql://…``; ``pgbouncer=true`` in its query or port 6543: a transaction pooler,
+            through which no prepared statement is kept. Without either, the first call asks
+            whether a pooler of any mode answers, and keeps none then.
         timeout_s: limit of one call, in seconds; connecting has a limit of 5 s, if that is less.
         connections: the most connections.
     """
 
     def __init__(self, dsn: str, *, timeout_s: float = 15.0, connections: int = 4) -> None:
-        self._dsn = dsn
+        self._dsn, self._pooled = address(dsn)
         self._timeout_s = timeout_s
         self._connect_s = min(timeout_s, _CONNECT_S)
         self._connections = connections
@@ -61,7 +62,11 @@ class DirectLedger(SqlLedger):
         # Without the lock two first calls would each open a pool, and one would leak.
         async with self._opening:
             if self._pool is None:
-                pooled = urlsplit(self._dsn).port == TRANSACTION_POOLER_PORT
+                pooled = self._pooled
+                if pooled is None:
+                    # Of two workers behind a pooler, each would meet the other's statements, under
+                    # the same names.
+                    pooled = await way(self._dsn, self._connect_s) is not Way.SERVER
                 self._pool = await asyncpg.create_pool(
                     self._dsn,
                     min_size=0,
@@ -107,12 +112,21 @@ async def server_version(dsn: str) -> int:
         LedgerUnavailable: it can't be reached.
         LedgerRefused: the DSN or the login is wrong.
     """
-    try:
-        connection = await asyncpg.connect(dsn, timeout=_CONNECT_S, statement_cache_size=0)
+    with ledger_errors():
+        connection = await asyncpg.connect(
+            address(dsn).dsn, timeout=_CONNECT_S, statement_cache_size=0
+        )
         try:
             return int(await connection.fetchval("show server_version_num"))
         finally:
             await connection.close(timeout=_CONNECT_S)
+
+
+@contextmanager
+def ledger_errors() -> Iterator[None]:
+    """Translate what asyncpg raises inside into errors of the ledger."""
+    try:
+        yield
     except LIBRARY_ERRORS as error:
         raise from_asyncpg(error) from error
 

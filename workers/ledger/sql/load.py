@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from workers.estimation.learner import Learner, LearnerKey, Position, Response, SessionState
 from workers.ledger.exchange import (
+    FEW_STATES,
     MOST_ANSWERS,
     MOST_REPLAYED,
     Arrival,
@@ -38,6 +39,7 @@ def load_request(touched: Sequence[Touched], most_answers: int = MOST_ANSWERS) -
         **learner_columns(learner.key for learner in touched),
         "parameters_version": touched[0].parameters_version if touched else 1,
         "active": True,
+        "few": FEW_STATES,
         "most_answers": most_answers,
         "most_replayed": MOST_REPLAYED,
         "r_of": plain(of),
@@ -73,7 +75,11 @@ def read_load(
         asked: True if the request had arrivals, so that the answer has counts and erasures.
     """
     active_version = document["active"]
-    loaded = [Loaded(Learner(), active_version=active_version) for _ in keys]
+    whole = set(document["whole"])
+    loaded = [
+        Loaded(Learner(), active_version=active_version, whole=n in whole)
+        for n in range(1, len(keys) + 1)
+    ]
     for n in document["late"]:
         loaded[n - 1].replay = StoredLog()
     for n in document["logged"]:

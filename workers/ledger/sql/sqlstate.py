@@ -35,7 +35,10 @@ _OF_THE_DATA: Final = ("21", "22", "23", "54")
 _UNKNOWN_TENANT: Final = "Tenant or user not found"
 """Message of Supabase's pooler, as XX000 too, about a project or a user that it does not know."""
 
-_POOLER: Final = "set DATABASE_URL to a session pooler, or to a transaction pooler on port 6543"
+_POOLER: Final = (
+    "DATABASE_URL leads through a transaction pooler: add pgbouncer=true to its query (port 6543 "
+    "means the same)"
+)
 
 _REMEDY: Final = {
     "3D000": "create the database or correct DATABASE_URL",

@@ -7,16 +7,14 @@ at a time.
 import hashlib
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workers.estimation.learner import Response
-from workers.modelling.calibration.table import NEVER, Bools, Floats, Ints, Table
-
-Shorts = NDArray[np.int32]
+from workers.modelling.calibration.answer_tables import AnswerColumns, table_of_scale
+from workers.modelling.calibration.paging import pages, release
+from workers.modelling.calibration.table import Table
 
 _NUMBERED: Final = b"by appearance"
 """Numbers of items and concepts in tables. Stored fits use these numbers, so another numbering must
@@ -47,32 +45,8 @@ class Answer(Protocol):
         """Time of the answer, microseconds since 1970-01-01T00:00:00Z."""
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Answers learner by learner, in each learner's order; about 35 bytes per answer.
-
-    Args:
-        items, concepts, scales: ids; the arrays hold indices into them.
-        begin: first answer of each learner, and the number of answers; shape (learners + 1,).
-        held_out: True for learners that no fit may see, shape (learners,).
-        item, scale: item and scale of each answer.
-        score: score of each answer, in [0, 1].
-        answered_at_us: time of each answer, microseconds since 1970-01-01T00:00:00Z.
-        link_begin: first link of each answer, and the number of links; shape (answers + 1,).
-        concept: concept of each link.
-    """
-
-    items: Sequence[str]
-    concepts: Sequence[str]
-    scales: Sequence[str]
-    begin: Ints
-    held_out: Bools
-    item: Shorts
-    scale: Shorts
-    score: Floats
-    answered_at_us: Ints
-    link_begin: Shorts
-    concept: Shorts
+class Answers(AnswerColumns):
+    """Answers learner by learner, in each learner's order."""
 
     @property
     def learners(self) -> int:
@@ -94,44 +68,14 @@ class Answers:
             self.link_begin,
             self.concept,
         ):
-            digest.update(np.ascontiguousarray(values).data)
+            for page in pages(values.size):
+                digest.update(np.ascontiguousarray(values[page]).data)
+            release(values)
         return digest.hexdigest()
 
     def table(self, scale: int) -> Table:
         """Build the table of a scale without held-out learners, as `table_of` does from logs."""
-        learner = np.repeat(np.arange(self.learners), np.diff(self.begin))
-        row = np.flatnonzero((self.scale == scale) & ~self.held_out[learner])
-        learner = learner[row]
-        counts = np.bincount(learner, minlength=self.learners)
-        first = np.cumsum(counts) - counts
-        place = np.arange(row.size) - first[learner]
-        # Most answers first; ties keep their order.
-        rank = np.empty(self.learners, dtype=np.int64)
-        rank[np.argsort(-counts, kind="stable")] = np.arange(self.learners)
-        order = np.lexsort((rank[learner], place))
-        row, place = row[order], place[order]
-        steps = int(place[-1]) + 1 if place.size else 0
-        previous_at_us = np.concatenate([[NEVER], self.answered_at_us[:-1]])
-        previous_at_us[self.begin[:-1][np.diff(self.begin) > 0]] = NEVER
-        linked = np.diff(self.link_begin)[row]
-        link = np.repeat(np.arange(row.size), linked)
-        within = np.arange(link.size) - np.repeat(np.cumsum(linked) - linked, linked)
-        items, item = _by_appearance(self.item[row], len(self.items))
-        concepts, concept = _by_appearance(
-            self.concept[self.link_begin[row][link] + within], len(self.concepts)
-        )
-        return Table(
-            [self.items[at] for at in items.tolist()],
-            [self.concepts[at] for at in concepts.tolist()],
-            rank[learner[order]],
-            item,
-            self.score[row],
-            np.searchsorted(place, np.arange(steps + 1)),
-            link,
-            concept,
-            self.answered_at_us[row],
-            previous_at_us[row],
-        )
+        return table_of_scale(self, scale)
 
     def log(self, learner: int) -> list[Response]:
         """Build one learner's log for a replay; response ids are places among the answers."""
@@ -217,21 +161,3 @@ def answers_of(logs: Iterable[Iterable[Answer]]) -> Answers:
 
 def _number(known: dict[str, int], name: str) -> int:
     return known.setdefault(name, len(known))
-
-
-def _by_appearance(values: Shorts, count: int) -> tuple[Ints, Ints]:
-    """Renumber values by their first appearance.
-
-    Args:
-        values: numbers below `count`.
-        count: bound of the numbers.
-
-    Returns:
-        The distinct values in order of first appearance, and the new number of each value.
-    """
-    first = np.full(count, values.size)
-    np.minimum.at(first, values, np.arange(values.size))
-    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < values.size)]
-    number = np.empty(count, dtype=np.int64)
-    number[order] = np.arange(order.size)
-    return order, number[values]

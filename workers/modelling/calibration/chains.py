@@ -40,9 +40,15 @@ class Chains:
         return [(slice(a, b), b - a) for a, b in pairwise(self.step.tolist())]
 
 
-def chains_of(table: Table) -> Chains:
-    """Build the chains of a table with at least one response."""
-    pair, concept = table.pairs
+def chains_of(table: Table, group: tuple[int, int] | None = None) -> Chains:
+    """Build the chains of a table with at least one response.
+
+    Args:
+        table: the responses.
+        group: range of concepts; None for all. Chains of a group have the same order as in all.
+    """
+    links = table.links_on(group or (0, len(table.concepts)))
+    pair, concept = table.pairs_of(links)
     length = np.bincount(pair)
     longest_first = np.argsort(-length, kind="stable")
     place = np.empty_like(longest_first)
@@ -51,7 +57,7 @@ def chains_of(table: Table) -> Chains:
     by_chain = np.argsort(chain, kind="stable")
     ordered = chain[by_chain]
     number = np.arange(chain.size) - np.searchsorted(ordered, ordered)
-    order = by_chain[np.lexsort((ordered, number))]
+    order = links[by_chain[np.lexsort((ordered, number))]]
     step = np.concatenate([[0], np.cumsum(np.bincount(number))])
     return Chains(order, table.link[order], concept[longest_first], step)
 

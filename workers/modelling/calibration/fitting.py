@@ -11,7 +11,8 @@ from workers.modelling.calibration.bkt.recipe import bkt, bkt_forgets, kt_idem
 from workers.modelling.calibration.combined.recipe import combined, irt
 from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.irt.recipe import marginal
-from workers.modelling.calibration.table import Table, table_of
+from workers.modelling.calibration.log_tables import table_of
+from workers.modelling.calibration.table import Table
 
 IN_STEPS: Final = frozenset({"graded", "partial-credit"})
 """Models that equal the 2PL if every score is 0 or 1."""

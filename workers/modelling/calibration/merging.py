@@ -5,15 +5,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-
 from workers.estimation.items import ItemParameters
 from workers.estimation.parameters import ConceptParameters, Parameters
-from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.degenerate import degenerate
+from workers.modelling.calibration.facts import Facts
 from workers.modelling.calibration.fitted import Fitted
-from workers.modelling.calibration.steps import FEWEST, answers_to_fit
-from workers.modelling.calibration.table import Floats, Ints
+from workers.modelling.calibration.steps import FEWEST
+from workers.modelling.calibration.table import Floats, Ints, Table
 from workers.modelling.calibration.tallies import Tallies, Tally
 
 Own = TypeVar("Own")
@@ -30,15 +28,18 @@ class Merged(NamedTuple):
     """Standard errors of items by item id and parameter name, if the fit has them."""
 
 
-def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
+def merged(
+    facts: Facts, fits: Mapping[int, Fitted], tallies_by_scale: Mapping[int, Tallies]
+) -> Merged:
     """Merge fits of scales.
 
     A concept or an item of several scales takes the parameters of the scale with most answers on
     it.
 
     Args:
-        answers: all answers.
+        facts: figures about all answers.
         fits: fits by scale, the scale with most answers first.
+        tallies_by_scale: counts of the answers that each fit saw.
     """
     concepts: dict[str, tuple[int, ConceptParameters]] = {}
     items: dict[str, tuple[int, ItemParameters]] = {}
@@ -46,7 +47,7 @@ def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
     warnings: list[str] = []
     shared: set[str] = set()
     for scale, fitted in fits.items():
-        tallies = tallies_of(answers, scale)
+        tallies = tallies_by_scale[scale]
         warnings += degenerate(fitted, tallies)
         shared |= _take(concepts, fitted.parameters.concepts, tallies.concepts)
         shared |= _take(items, fitted.parameters.items, tallies.items)
@@ -57,7 +58,7 @@ def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
             f"{len(shared):,} items or concepts are on several scales: each has the parameters of "
             "the scale where it has most answers"
         )
-    warnings += _left_out(answers, list(fits))
+    warnings += _left_out(facts, list(fits))
     commonest = next(iter(fits.values())).parameters
     return Merged(
         replace(
@@ -65,7 +66,7 @@ def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
             concepts={name: parameters for name, (_, parameters) in concepts.items()},
             items={name: parameters for name, (_, parameters) in items.items()},
             scales={
-                answers.scales[scale]: fitted.parameters.any_scale
+                facts.scales[scale]: fitted.parameters.any_scale
                 for scale, fitted in fits.items()
                 if fitted.parameters.any_scale is not None
             },
@@ -81,21 +82,20 @@ def merged(answers: Answers, fits: Mapping[int, Fitted]) -> Merged:
     )
 
 
-def tallies_of(answers: Answers, scale: int) -> Tallies:
-    """Count answers and scores of a scale, without held-out learners."""
-    table = answers.table(scale)
-    items, concepts = len(table.items), len(table.concepts)
+def tallies_of(table: Table) -> Tallies:
+    """Count answers and scores of a table."""
+    by_concept = table.sum_by_concept(lambda _, response: table.score[response])
+    by_item = table.sum_by_item(lambda rows: table.score[rows])
     return Tallies(
         table.learners,
-        _tallies(table.concepts, table.concept, table.score[table.link], concepts),
-        _tallies(table.items, table.item, table.score, items),
+        _tallies(table.concepts, table.links_of_concept, by_concept),
+        _tallies(table.items, table.responses_of_item, by_item),
     )
 
 
-def _tallies(names: Sequence[str], of: Ints, score: Floats, count: int) -> dict[str, Tally]:
-    answers = np.bincount(of, minlength=count).tolist()
-    right = np.bincount(of, score, count).tolist()
-    return {name: Tally(*counts) for name, *counts in zip(names, answers, right, strict=True)}
+def _tallies(names: Sequence[str], answers: Ints, score: Floats) -> dict[str, Tally]:
+    columns = zip(names, answers.tolist(), score.tolist(), strict=True)
+    return {name: Tally(*counts) for name, *counts in columns}
 
 
 def _take(
@@ -114,10 +114,10 @@ def _take(
     return set(shared)
 
 
-def _left_out(answers: Answers, fitted: Sequence[int]) -> list[str]:
+def _left_out(facts: Facts, fitted: Sequence[int]) -> list[str]:
     return [
-        f"scale {answers.scales[scale]!r}: {count} answers are fewer than {FEWEST}, so it has the "
+        f"scale {facts.scales[scale]!r}: {count} answers are fewer than {FEWEST}, so it has the "
         "parameters of any scale"
-        for scale, count in enumerate(answers_to_fit(answers))
+        for scale, count in enumerate(facts.answers_to_fit)
         if scale not in fitted
     ]

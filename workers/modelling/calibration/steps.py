@@ -4,18 +4,17 @@ A step is a pure function of the answers and of the results of earlier steps. St
 each other may run at the same time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from workers.modelling.calibration.ability.fit import fit_ability
-from workers.modelling.calibration.answers import Answers
-from workers.modelling.calibration.combined.fit import fit_without_part, part_count
+from workers.modelling.calibration.combined.fit import fit_part, part_count, without_part
 from workers.modelling.calibration.combined.recipe import combined_from_parts
+from workers.modelling.calibration.facts import Facts
 from workers.modelling.calibration.fitting import COMBINED, MODELS
 from workers.modelling.calibration.packing import packed, packed_fit, unpacked
+from workers.modelling.calibration.table import Table
 
 FEWEST: Final = 300
 """Number of answers below which a scale is not fitted by itself and shares the parameters of any
@@ -37,41 +36,27 @@ class Step:
     needs: tuple[str, ...] = ()
 
 
-def answers_to_fit(answers: Answers) -> list[int]:
-    """Count the answers of each scale that a fit may see."""
-    learner = np.repeat(np.arange(answers.learners), np.diff(answers.begin))
-    seen = answers.scale[~answers.held_out[learner]]
-    counted: list[int] = np.bincount(seen, minlength=len(answers.scales)).tolist()
-    return counted
-
-
-def _learners_to_fit(answers: Answers, scale: int) -> int:
-    learner = np.repeat(np.arange(answers.learners), np.diff(answers.begin))
-    seen = (answers.scale == scale) & ~answers.held_out[learner]
-    return int(np.unique(learner[seen]).size)
-
-
-def scales_to_fit(answers: Answers) -> list[int]:
+def scales_to_fit(facts: Facts) -> list[int]:
     """List the scales to fit, most answers first; empty if there is nothing to fit."""
-    counts = answers_to_fit(answers)
-    order = sorted(range(len(counts)), key=lambda scale: (-counts[scale], answers.scales[scale]))
+    counts = facts.answers_to_fit
+    order = sorted(range(len(counts)), key=lambda scale: (-counts[scale], facts.scales[scale]))
     return [scale for place, scale in enumerate(order) if counts[scale] >= (FEWEST if place else 1)]
 
 
-def steps_of(model: str, answers: Answers) -> list[Step]:
+def steps_of(model: str, facts: Facts) -> list[Step]:
     """List all steps of a calibration in a possible order.
 
     Args:
         model: one of `workers.modelling.calibration.fitting.MODELS`.
-        answers: all answers.
+        facts: figures about all answers.
     """
     steps = []
-    for scale in scales_to_fit(answers):
+    for scale in scales_to_fit(facts):
         if model != COMBINED:
             steps.append(Step(fit_name(scale)))
             continue
         ability = Step(f"{_ABILITY} {scale}")
-        numbers = range(part_count(_learners_to_fit(answers, scale)))
+        numbers = range(part_count(facts.learners_to_fit[scale]))
         parts = [Step(f"{_PART}-{number} {scale}", (ability.name,)) for number in numbers]
         needs = (ability.name, *(part.name for part in parts))
         steps += [ability, *parts, Step(fit_name(scale), needs)]
@@ -88,13 +73,15 @@ def is_fit(step: Step) -> bool:
     return step.name.startswith(f"{_FIT} ")
 
 
-def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -> str:
+def compute(
+    model: str, step: Step, table_of: Callable[[int], Table], done: Mapping[str, str]
+) -> str:
     """Run a step.
 
     Args:
         model: one of `workers.modelling.calibration.fitting.MODELS`.
         step: one of `steps_of`.
-        answers: all answers.
+        table_of: makes the table of a scale.
         done: documents of the needed steps by name.
 
     Returns:
@@ -104,12 +91,15 @@ def compute(model: str, step: Step, answers: Answers, done: Mapping[str, str]) -
         ValueError: a document is from another version of the engine.
     """
     kind, _, scale = step.name.partition(" ")
-    table = answers.table(int(scale))
+    table = table_of(int(scale))
     needed = [unpacked(done[name]) for name in step.needs]
     if kind == _ABILITY:
         return packed(fit_ability(table))
     if kind.startswith(_PART):
-        return packed(fit_without_part(table, needed[0], int(kind[len(_PART) + 1 :])))
+        others = without_part(table, int(kind[len(_PART) + 1 :]))
+        # A fit takes its time, and needs the others alone.
+        del table
+        return packed(fit_part(others, needed[0]))
     if model == COMBINED:
         ability, *parts = needed
         return packed_fit(combined_from_parts(table, ability, parts))

@@ -2,10 +2,8 @@
 
 from typing import Final
 
-import numpy as np
-
-from workers.modelling.calibration.answers import Answers
-from workers.modelling.calibration.steps import FEWEST, answers_to_fit
+from workers.modelling.calibration.facts import Facts
+from workers.modelling.calibration.steps import FEWEST
 
 FEWEST_LEARNERS: Final = 10
 """Number of learners below which a fit would describe the learners, not concepts and items."""
@@ -13,7 +11,7 @@ FEWEST_HELD_OUT: Final = 2
 """Number of held-out learners below which a gain has no standard error."""
 
 
-def shortage(answers: Answers) -> str | None:
+def shortage(facts: Facts) -> str | None:
     """Describe what a calibration lacks.
 
     The scale with most answers needs at least `steps.FEWEST` answers of at least `FEWEST_LEARNERS`
@@ -23,15 +21,9 @@ def shortage(answers: Answers) -> str | None:
         A sentence with the counts, the needed counts and the remedy; None if there is enough. It
         names no scale, which may belong to another tenant.
     """
-    counts = answers_to_fit(answers)
+    counts, held_out = facts.answers_to_fit, facts.held_out
     most = max(counts, default=0)
-    learner = np.repeat(np.arange(answers.learners), np.diff(answers.begin))
-    is_held_out = answers.held_out[learner]
-    held_out = np.unique(learner[is_held_out]).size
-    learners = 0
-    if most:
-        on_scale = (answers.scale == counts.index(most)) & ~is_held_out
-        learners = np.unique(learner[on_scale]).size
+    learners = facts.learners_to_fit[counts.index(most)] if most else 0
     if most >= FEWEST and learners >= FEWEST_LEARNERS and held_out >= FEWEST_HELD_OUT:
         return None
     return (

@@ -1,14 +1,14 @@
 """Responses of many learners as arrays, in the order in which a filter reads them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.estimation.learner import Response
+from workers.modelling.calibration.paging import column, pages, release
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -17,6 +17,8 @@ Bools = NDArray[np.bool_]
 
 NEVER: Final = -(2**62)
 """Time before any response, microseconds."""
+_GROUP: Final = 2**20
+"""Number of links up to which concepts are worked on together."""
 
 
 def summed(index: Ints, values: Floats, count: int) -> Floats:
@@ -71,9 +73,22 @@ class Table:
         return int(self.step[1]) if self.step.size > 1 else 0
 
     @cached_property
+    def linked(self) -> Ints:
+        """Number of concepts of each response."""
+        linked = column(self.learner.size, np.int32)
+        linked[:] = 0
+        for page in pages(self.link.size):
+            np.add.at(linked, self.link[page], 1)
+        return linked
+
+    @property
     def share(self) -> Floats:
         """One over the number of concepts of each link's response."""
-        return 1.0 / np.bincount(self.link, minlength=self.learner.size)[self.link]
+        return self.share_of(slice(None))
+
+    def share_of(self, links: slice) -> Floats:
+        """Return `share` of some links."""
+        return np.asarray(1.0 / self.linked[self.link[links]])
 
     @cached_property
     def link_step(self) -> Ints:
@@ -83,7 +98,13 @@ class Table:
     @cached_property
     def first_link(self) -> Ints:
         """First link of each response."""
-        return np.searchsorted(self.link, np.arange(self.learner.size))
+        first = column(self.learner.size, np.int32)
+        before = 0
+        for page in pages(first.size):
+            ends = before + np.cumsum(self.linked[page])
+            first[page] = ends - self.linked[page]
+            before = int(ends[-1])
+        return first
 
     @cached_property
     def single(self) -> bool:
@@ -91,47 +112,132 @@ class Table:
         return self.link.size == self.learner.size
 
     @cached_property
-    def pairs(self) -> tuple[Ints, Ints]:
-        """Pair of each link, and concept of each pair."""
-        key = self.learner[self.link] * len(self.concepts) + self.concept
-        distinct, pair = np.unique(key, return_inverse=True)
-        return pair, distinct % max(1, len(self.concepts))
+    def concept_groups(self) -> list[tuple[int, int]]:
+        """Ranges of concepts with at most `_GROUP` links each, unless a concept alone has more."""
+        groups, begin, size = [], 0, 0
+        for concept, count in enumerate(self.links_of_concept.tolist()):
+            if size and size + count > _GROUP:
+                groups.append((begin, concept))
+                begin, size = concept, 0
+            size += count
+        return [*groups, (begin, len(self.concepts))]
 
     @cached_property
+    def links_of_concept(self) -> Ints:
+        """Number of links of each concept."""
+        count = np.zeros(len(self.concepts), dtype=np.int64)
+        for page in pages(self.concept.size):
+            count += np.bincount(self.concept[page], minlength=count.size)
+        return count
+
+    def links_on(self, group: tuple[int, int]) -> Ints:
+        """Return the links on a range of concepts, in their order."""
+        if group == (0, len(self.concepts)):
+            return np.arange(self.link.size)
+        return np.concatenate(
+            [
+                page.start
+                + np.flatnonzero((self.concept[page] >= group[0]) & (self.concept[page] < group[1]))
+                for page in pages(self.link.size)
+            ]
+        )
+
+    def pairs_of(self, links: Ints) -> tuple[Ints, Ints]:
+        """Number the pairs of some links by learner, then by concept.
+
+        Returns:
+            Pair of each link, and concept of each pair.
+        """
+        learner = self.learner[self.link[links]].astype(np.int64)
+        key: Ints = learner * len(self.concepts) + self.concept[links]
+        distinct, pair = np.unique(key, return_inverse=True)
+        concept_of = distinct % max(1, len(self.concepts))
+        return pair.astype(np.int64), concept_of.astype(np.int64)
+
+    @property
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Pair of each link, and concept of each pair, numbered group by group of concepts."""
+        return self._histories.pair, self._histories.concept_of_pair
+
+    @property
     def attempt(self) -> Ints:
         """Number of the learner's earlier answers on the link's concept, for each link."""
-        pair, concept_of = self.pairs
-        order = np.argsort(pair, kind="stable")
-        count = np.bincount(pair, minlength=concept_of.size)
-        attempt = np.empty_like(pair)
-        attempt[order] = np.arange(pair.size) - np.repeat(np.cumsum(count) - count, count)
-        return attempt
+        return self._histories.attempt
 
-    @cached_property
+    @property
     def again(self) -> Bools:
         """True if the learner's response before it was on the concept too, for each link."""
-        pair, _ = self.pairs
-        order = np.argsort(pair, kind="stable")
-        newest = np.full(pair.size, NEVER)
-        answered_at_us = self.answered_at_us[self.link[order]]
-        newest[order[1:]] = np.where(
-            pair[order[1:]] == pair[order[:-1]], answered_at_us[:-1], NEVER
-        )
-        again: Bools = (newest > NEVER) & (newest == self.previous_at_us[self.link])
-        return again
+        return self._histories.again
+
+    @cached_property
+    def _histories(self) -> "_Histories":
+        size = self.link.size
+        pair, attempt = column(size, np.int32), column(size, np.int32)
+        again = column(size, np.bool_)
+        concepts: list[Ints] = []
+        before = 0
+        for group in self.concept_groups:
+            links = self.links_on(group)
+            of, concept_of_pair = self.pairs_of(links)
+            order = np.argsort(of, kind="stable")
+            ordered, sorted_links = of[order], links[order]
+            count = np.bincount(of, minlength=concept_of_pair.size)
+            attempt[sorted_links] = np.arange(of.size) - np.repeat(np.cumsum(count) - count, count)
+            answered_at_us = self.answered_at_us[self.link[sorted_links]]
+            newest = np.full(of.size, NEVER)
+            newest[1:] = np.where(ordered[1:] == ordered[:-1], answered_at_us[:-1], NEVER)
+            previous_at_us = self.previous_at_us[self.link[sorted_links]]
+            again[sorted_links] = (newest > NEVER) & (newest == previous_at_us)
+            pair[links] = before + of
+            before += concept_of_pair.size
+            concepts.append(concept_of_pair.astype(np.int32))
+            release(pair, attempt, again, self.answered_at_us, self.previous_at_us)
+        return _Histories(pair, np.concatenate(concepts), attempt, again)
 
     @cached_property
     def concept_of_item(self) -> Ints:
         """First concept of each item's responses, -1 without a response."""
         concept = np.full(len(self.items), -1)
-        first = np.unique(self.link, return_index=True)[1]
-        concept[self.item] = self.concept[first]
+        for page in pages(self.learner.size):
+            concept[self.item[page]] = self.concept[self.first_link[page]]
         return concept
 
     @cached_property
     def responses_of_item(self) -> Ints:
         """Number of responses of each item."""
-        return np.bincount(self.item, minlength=len(self.items))
+        count = np.zeros(len(self.items), dtype=np.int64)
+        for page in pages(self.item.size):
+            count += np.bincount(self.item[page], minlength=count.size)
+        return count
+
+    def sum_by_item(self, values: Callable[[slice], Floats]) -> Floats:
+        """Sum a value of each response by item.
+
+        Args:
+            values: computes the values of a page of responses.
+        """
+        total = np.zeros(len(self.items))
+        for page in pages(self.item.size):
+            np.add.at(total, self.item[page], values(page))
+        return total
+
+    def sum_by_concept(self, values: Callable[[slice, Ints], Floats]) -> Floats:
+        """Sum a value of each link by concept.
+
+        Args:
+            values: computes the values of a page of links, from the page and its responses.
+        """
+        total = np.zeros(len(self.concepts))
+        for page in pages(self.link.size):
+            np.add.at(total, self.concept[page], values(page, self.link[page]))
+        return total
+
+    def release(self) -> None:
+        """Give back the memory of columns in files."""
+        release(*(getattr(self, field.name) for field in fields(self)[2:]))
+        histories = self.__dict__.get("_histories")
+        if histories is not None:
+            release(*histories)
 
     def of(self, chosen: Bools) -> "Table":
         """Select learners; items and concepts keep their numbers.
@@ -139,30 +245,58 @@ class Table:
         Args:
             chosen: True for the learners to keep, shape (learners,).
         """
-        number = np.cumsum(chosen) - 1
-        kept = chosen[self.learner]
-        row = np.cumsum(kept) - 1
-        of_step = np.repeat(np.arange(self.step.size - 1), np.diff(self.step))[kept]
-        steps = int(of_step[-1]) + 1 if of_step.size else 0
-        linked = kept[self.link]
+        number = (np.cumsum(chosen) - 1).astype(self.learner.dtype)
+        rows, before = self._rows_of(chosen)
+        links = np.concatenate(
+            [
+                page.start + np.flatnonzero(chosen[self.learner[self.link[page]]])
+                for page in pages(self.link.size)
+            ]
+            or [np.empty(0, dtype=np.int64)]
+        )
+        step = before[self.step].astype(np.int64)
+        step = step[: int(np.searchsorted(step, rows.size)) + 1]
+
+        def kept(values: Any, at: Ints) -> Any:
+            taken = column(at.size, values.dtype)
+            for page in pages(at.size):
+                taken[page] = values[at[page]]
+            release(values, taken)
+            return taken
+
+        learner, link = kept(self.learner, rows), kept(self.link, links)
+        for page in pages(rows.size):
+            learner[page] = number[learner[page]]
+        for page in pages(links.size):
+            link[page] = before[link[page]]
         return Table(
             self.items,
             self.concepts,
-            number[self.learner[kept]],
-            self.item[kept],
-            self.score[kept],
-            np.searchsorted(of_step, np.arange(steps + 1)),
-            row[self.link[linked]],
-            self.concept[linked],
-            self.answered_at_us[kept],
-            self.previous_at_us[kept],
+            learner,
+            kept(self.item, rows),
+            kept(self.score, rows),
+            step,
+            link,
+            kept(self.concept, links),
+            kept(self.answered_at_us, rows),
+            kept(self.previous_at_us, rows),
         )
+
+    def _rows_of(self, chosen: Bools) -> tuple[Ints, NDArray[np.int32]]:
+        """Return the rows of some learners, and the number of them before each row and the end."""
+        before = np.zeros(self.learner.size + 1, dtype=np.int32)
+        for page in pages(self.learner.size):
+            before[page.start + 1 : page.stop + 1] = chosen[self.learner[page]]
+        np.cumsum(before, out=before)
+        return np.flatnonzero(np.diff(before)).astype(np.int64), before
 
     def first(self, steps: int) -> "Table":
         """Select each learner's first responses, at most `steps` of them.
 
         Items and concepts keep their numbers.
         """
+        if steps >= self.step.size - 1:
+            return self
         step = self.step[: steps + 1]
         rows = int(step[-1])
         links = int(np.searchsorted(self.link, rows))
@@ -180,60 +314,15 @@ class Table:
         )
 
 
+class _Histories(NamedTuple):
+    """What the learner answered on a link's concept before; one entry per link but for pairs."""
+
+    pair: Ints
+    concept_of_pair: Ints
+    attempt: Ints
+    again: Bools
+
+
 def answered_concepts(table: Table) -> list[tuple[int, str]]:
     """List numbers and names of the concepts with an answer, numbers rising."""
-    return [(at, table.concepts[at]) for at in np.unique(table.concept).tolist()]
-
-
-def table_of(logs: Iterable[Sequence[Response]]) -> tuple[Table, list[int]]:
-    """Build the table of whole logs, one per learner in the learner's order.
-
-    Returns:
-        The table, and the place of the log of each of its learners.
-    """
-    kept = list(logs)
-    order = sorted(range(len(kept)), key=lambda n: -len(kept[n]))
-    items: dict[str, int] = {}
-    concepts: dict[str, int] = {}
-    learner: list[int] = []
-    item: list[int] = []
-    score: list[float] = []
-    link: list[int] = []
-    concept: list[int] = []
-    answered_at_us: list[int] = []
-    previous_at_us: list[int] = []
-    step = [0]
-    running = sum(map(bool, kept))
-    k = 0
-    while running:
-        while running and len(kept[order[running - 1]]) <= k:
-            running -= 1
-        if not running:
-            break
-        for n in range(running):
-            response = kept[order[n]][k]
-            for name in response.concept_ids:
-                link.append(len(learner))
-                concept.append(concepts.setdefault(name, len(concepts)))
-            learner.append(n)
-            item.append(items.setdefault(response.item_id, len(items)))
-            score.append(response.score)
-            answered_at_us.append(response.answered_at_us)
-            previous_at_us.append(kept[order[n]][k - 1].answered_at_us if k else NEVER)
-        step.append(len(learner))
-        k += 1
-    return (
-        Table(
-            list(items),
-            list(concepts),
-            np.array(learner, dtype=np.int64),
-            np.array(item, dtype=np.int64),
-            np.array(score, dtype=np.float64),
-            np.array(step, dtype=np.int64),
-            np.array(link, dtype=np.int64),
-            np.array(concept, dtype=np.int64),
-            np.array(answered_at_us, dtype=np.int64),
-            np.array(previous_at_us, dtype=np.int64),
-        ),
-        [n for n in order if kept[n]],
-    )
+    return [(at, table.concepts[at]) for at in np.flatnonzero(table.links_of_concept).tolist()]

@@ -8,8 +8,8 @@ fits to the same answers.
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -24,7 +24,7 @@ from workers.common.times import iso
 from workers.common.version import package_version
 from workers.estimation.documents import parameters_document
 from workers.estimation.parameters import Parameters
-from workers.ledger.calibration import CalibrationLedger, Stage
+from workers.ledger.calibration import Stage
 from workers.ledger.parameter_versions import readable
 from workers.ledger.parameters import (
     BUILT_IN_PARAMETERS,
@@ -32,13 +32,12 @@ from workers.ledger.parameters import (
     ParametersLedger,
     StoredParameters,
 )
-from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.sufficiency import shortage
 from workers.modelling.calibration_run.processes import ProcessPool, available_cores, run_in_process
 from workers.modelling.calibration_run.progress import Progress, ProgressCallback
-from workers.modelling.calibration_run.reading import read_answers
 from workers.modelling.calibration_run.request import Calibrated, Request
 from workers.modelling.calibration_run.step_runner import StepRunner
+from workers.modelling.calibration_run.work import LogLedger, OpenWork, ProcessWork, Work
 from workers.modelling.calibration_run.workspace import Workspace
 from workers.modelling.judging.comparing import Comparison, compare
 from workers.modelling.judging.deciding import Decision, judge
@@ -66,12 +65,8 @@ class OpenRun(NamedTuple):
     """Time up to which answers belong to the run, RFC 3339 in UTC."""
 
 
-class CalibratedLedger(ParametersLedger, CalibrationLedger, Protocol):
+class CalibratedLedger(ParametersLedger, LogLedger, Protocol):
     """The ledger as far as a calibration needs it."""
-
-    async def count(self) -> int:
-        """Count the learners."""
-        ...
 
     async def clock_us(self) -> int:
         """Read the clock, microseconds since 1970."""
@@ -87,7 +82,9 @@ class Calibrator:
         retrying: retries calls of the ledger while it is away.
         pool: runs the steps; None: one process per step, as many at a time as there are cores.
         directory: parent of the working directory; None: the directory of temporary files. It takes
-            about 40 bytes per answer.
+            about 90 bytes per answer.
+        open_work: begins the work elsewhere than in processes of this machine, such as on a
+            cluster, in place of `pool` and `directory`.
     """
 
     def __init__(
@@ -97,12 +94,14 @@ class Calibrator:
         retrying: Retrying,
         pool: ProcessPool | None = None,
         directory: Path | None = None,
+        open_work: OpenWork | None = None,
     ) -> None:
         self._ledger = ledger
         self._retrying = retrying
         self._ask = retrying.call
         self._pool = pool or ProcessPool(available_cores(), run_in_process)
         self._directory = directory
+        self._open_work = open_work or self._in_processes
 
     async def latest_run(self, model: str) -> OpenRun | None:
         """Find the newest unfinished run of a model that a command started."""
@@ -182,28 +181,28 @@ class Calibrator:
         known = await self._ask(lambda: self._ledger.stages(run_id))
         begun = _begun(known, model)
         until_us = begun["until_us"] if begun else await self._ask(self._ledger.clock_us)
-        answers = await self._read(until_us, progress)
-        record = {
-            "model": model,
-            "by": by,
-            "until_us": until_us,
-            "engine": package_version(),
-            "digest": await asyncio.to_thread(answers.digest),
-        }
-        if begun != record:
-            # The answers or the engine have changed, so the kept stages no longer apply.
-            known = {}
-            await self._begin(run_id, record)
-        with _working_directory(self._directory) as directory:
-            workspace = Workspace(Path(directory))
-            await asyncio.to_thread(workspace.lay_out, model, answers)
+        async with self._open_work() as work:
+            facts = await work.read(until_us, progress.read)
+            lacking = await asyncio.to_thread(shortage, facts)
+            if lacking is not None:
+                raise CalibrationFailed(lacking)
+            record = {
+                "model": model,
+                "by": by,
+                "until_us": until_us,
+                "engine": package_version(),
+                "digest": facts.digest,
+            }
+            if begun != record:
+                # The answers or the engine have changed, so the kept stages no longer apply.
+                known = {}
+                await self._begin(run_id, record)
             run = StepRunner(
                 run_id,
                 ledger=self._ledger,
                 retrying=self._retrying,
-                workspace=workspace,
-                answers=answers,
-                pool=self._pool,
+                work=work,
+                facts=facts,
                 progress=progress,
             )
             merged = await run.fit(model, known)
@@ -231,20 +230,13 @@ class Calibrator:
                 "new": lowest_ceiling(merged.parameters),
                 "present": lowest_ceiling(present),
             },
-            **await asyncio.to_thread(diagnostics, answers, merged, predicted),
+            **await asyncio.to_thread(diagnostics, facts, merged, predicted),
         }
 
-    async def _read(self, until_us: int, progress: Progress) -> Answers:
-        total = await self._ask(self._ledger.count)
-
-        async def report_progress(learners: int) -> None:
-            await progress.read(min(1.0, learners / max(1, total)))
-
-        answers = await read_answers(self._ledger, self._retrying, until_us, report_progress)
-        lacking = await asyncio.to_thread(shortage, answers)
-        if lacking is not None:
-            raise CalibrationFailed(lacking)
-        return answers
+    @asynccontextmanager
+    async def _in_processes(self) -> AsyncIterator[Work]:
+        with _working_directory(self._directory) as directory:
+            yield ProcessWork(self._ledger, self._retrying, Workspace(Path(directory)), self._pool)
 
     async def _begin(self, run_id: str, begun: Mapping[str, Any]) -> None:
         await self._ask(lambda: self._ledger.forget_stages(run_id))

@@ -13,6 +13,9 @@ from workers.common.tasks import end
 from workers.modelling.calibration.steps import Step
 from workers.modelling.calibration_run.workspace import Workspace
 
+ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Environment of a step. Products of matrices then end in the same bits on any number of cores, and
+steps side by side do not compete for them."""
 _SHOWN: Final = 500
 
 
@@ -40,22 +43,20 @@ class ProcessPool:
 
 
 async def run_steps(
-    workspace: Workspace,
     steps: Sequence[Step],
     done: Iterable[str],
-    pool: ProcessPool,
-    ended: Callable[[Step], Awaitable[None]],
+    size: int,
+    run: Callable[[Step], Awaitable[None]],
 ) -> None:
     """Run steps, each as soon as the steps it needs are done.
 
     When cancelled, it returns after all steps have ended.
 
     Args:
-        workspace: a workspace that is laid out.
         steps: the steps, in a possible order.
         done: names of steps whose documents exist already.
-        pool: runs the steps.
-        ended: called after each step.
+        size: largest number of steps at the same time.
+        run: runs a step and keeps its result.
 
     Raises:
         CalibrationFailed: a process failed.
@@ -63,14 +64,13 @@ async def run_steps(
     ready = {step.name: asyncio.Event() for step in steps}
     for name in done:
         ready[name].set()
-    free = asyncio.Semaphore(pool.size)
+    free = asyncio.Semaphore(size)
 
     async def see_through(step: Step) -> None:
         for needed in step.needs:
             await ready[needed].wait()
         async with free:
-            await pool.run(workspace, step.name)
-        await ended(step)
+            await run(step)
         ready[step.name].set()
 
     tasks = [
@@ -99,6 +99,7 @@ async def run_in_process(workspace: Workspace, name: str) -> None:
         stderr=asyncio.subprocess.PIPE,
         # Ctrl-C in a terminal reaches this process, which ends the step.
         start_new_session=True,
+        env=os.environ | ONE_THREAD,
     )
     try:
         # Keep its input open: the step ends when its input does, that is when this process ends.

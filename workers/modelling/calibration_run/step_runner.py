@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import structlog
 
@@ -10,32 +9,30 @@ from workers.common.errors import CalibrationFailed
 from workers.common.retrying import Retrying
 from workers.estimation.parameters import Parameters
 from workers.ledger.calibration import CalibrationLedger, Stage
-from workers.modelling.calibration.answers import Answers
+from workers.modelling.calibration.facts import Facts
 from workers.modelling.calibration.fitted import Fitted
-from workers.modelling.calibration.held_out import chunks
 from workers.modelling.calibration.merging import Merged, merged
 from workers.modelling.calibration.packing import unpacked, unpacked_fit
 from workers.modelling.calibration.steps import Step, fit_name, is_fit, scales_to_fit, steps_of
-from workers.modelling.calibration_run.processes import ProcessPool, run_steps
+from workers.modelling.calibration.tallies import Tallies
+from workers.modelling.calibration_run.processes import run_steps
 from workers.modelling.calibration_run.progress import Progress
-from workers.modelling.calibration_run.workspace import Workspace, span_name
+from workers.modelling.calibration_run.work import Work
+from workers.modelling.calibration_run.workspace import span_name
 from workers.modelling.judging.predicted import Predicted, together
 
 _log = structlog.get_logger(__name__)
 
-_ANSWERS_OF_A_SPAN: Final = 20_000
-
 
 class StepRunner:
-    """Runs the steps of a calibration in a workspace.
+    """Runs the steps of a calibration.
 
     Args:
         run_id: UUID of the run.
         ledger: keeps the stages.
         retrying: retries calls of the ledger.
-        workspace: workspace laid out for the same answers.
-        answers: all answers.
-        pool: runs the steps.
+        work: has read all answers.
+        facts: figures about all answers.
         progress: receives the progress.
     """
 
@@ -45,17 +42,15 @@ class StepRunner:
         *,
         ledger: CalibrationLedger,
         retrying: Retrying,
-        workspace: Workspace,
-        answers: Answers,
-        pool: ProcessPool,
+        work: Work,
+        facts: Facts,
         progress: Progress,
     ) -> None:
         self._id = run_id
         self._ledger = ledger
         self._retrying = retrying
-        self._workspace = workspace
-        self._answers = answers
-        self._pool = pool
+        self._work = work
+        self._facts = facts
         self._progress = progress
 
     async def fit(self, model: str, known: Mapping[str, str]) -> Merged:
@@ -68,38 +63,35 @@ class StepRunner:
         Raises:
             CalibrationFailed: a process failed, or a fit did not produce valid parameters.
         """
-        workspace = self._workspace
-        steps = await asyncio.to_thread(steps_of, model, self._answers)
-        done = await asyncio.to_thread(self._laid_out, steps, known)
-        if done:
-            _log.info("calibration_resumed", steps=len(done), of=len(steps))
-        await self._progress.fits(len(steps), len(done))
+        steps = await asyncio.to_thread(steps_of, model, self._facts)
+        documents = await asyncio.to_thread(_usable_of, steps, known)
+        if documents:
+            _log.info("calibration_resumed", steps=len(documents), of=len(steps))
+        await self._progress.fits(len(steps), len(documents))
 
-        async def ended(step: Step) -> None:
-            stage = Stage(self._id, step.name, workspace.taken(step.name))
+        async def run(step: Step) -> None:
+            needed = {name: documents[name] for name in step.needs}
+            documents[step.name] = await self._work.fit(model, step, needed)
+            stage = Stage(self._id, step.name, documents[step.name])
             await self._retrying.call(lambda: self._ledger.keep_stage(stage))
             await self._progress.fitted()
 
-        await run_steps(workspace, steps, done, self._pool, ended)
-        return await asyncio.to_thread(self._merged)
+        await run_steps(steps, list(documents), self._work.size, run)
+        scales = await asyncio.to_thread(scales_to_fit, self._facts)
+        tallies = {scale: await self._work.tallies(scale) for scale in scales}
+        return await asyncio.to_thread(self._merged, documents, tallies)
 
-    def _laid_out(self, steps: Sequence[Step], known: Mapping[str, str]) -> list[str]:
-        done = [step.name for step in steps if step.name in known and _usable(step, known)]
-        for name in done:
-            self._workspace.put(name, known[name])
-        return done
+    def _merged(self, documents: Mapping[str, str], tallies: Mapping[int, Tallies]) -> Merged:
+        fits = {scale: self._fitted(scale, documents[fit_name(scale)]) for scale in tallies}
+        return merged(self._facts, fits, tallies)
 
-    def _merged(self) -> Merged:
-        fits = {scale: self._fitted(scale) for scale in scales_to_fit(self._answers)}
-        return merged(self._answers, fits)
-
-    def _fitted(self, scale: int) -> Fitted:
+    def _fitted(self, scale: int, document: str) -> Fitted:
         try:
-            return unpacked_fit(self._workspace.taken(fit_name(scale)))
+            return unpacked_fit(document)
         except ValueError as error:
             # Only the log names the scale, which may belong to another tenant than the job.
             _log.error(
-                "calibration_fit_useless", scale=self._answers.scales[scale], reason=str(error)
+                "calibration_fit_useless", scale=self._facts.scales[scale], reason=str(error)
             )
             raise CalibrationFailed(
                 "the fit did not produce valid parameters (NaN or out of range). Try another "
@@ -116,19 +108,23 @@ class StepRunner:
         Raises:
             CalibrationFailed: a process failed.
         """
-        spans = await asyncio.to_thread(lambda: list(chunks(self._answers, _ANSWERS_OF_A_SPAN)))
-        steps = [Step(span_name(span)) for span in spans]
-        self._progress.spans(len(steps))
+        spans = {span_name(span): span for span in self._facts.spans}
+        self._progress.spans(len(spans))
+        parts: dict[str, Predicted] = {}
 
-        async def ended(_: Step) -> None:
+        async def run(step: Step) -> None:
+            parts[step.name] = await self._work.predict(spans[step.name])
             await self._progress.predicted()
 
-        await asyncio.to_thread(self._workspace.compare, new, present)
-        await run_steps(self._workspace, steps, (), self._pool, ended)
-        return await asyncio.to_thread(self._together, steps)
+        await self._work.compare(new, present)
+        await run_steps([Step(name) for name in spans], (), self._work.size, run)
+        return await asyncio.to_thread(together, [parts[name] for name in spans])
 
-    def _together(self, steps: Sequence[Step]) -> Predicted:
-        return together([self._workspace.predicted(step.name) for step in steps])
+
+def _usable_of(steps: Sequence[Step], known: Mapping[str, str]) -> dict[str, str]:
+    return {
+        step.name: known[step.name] for step in steps if step.name in known and _usable(step, known)
+    }
 
 
 def _usable(step: Step, known: Mapping[str, str]) -> bool:

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from workers.modelling.calibration.answers import Answers
 from workers.modelling.calibration.ceilings import ceilings_of
+from workers.modelling.calibration.facts import Facts
 from workers.modelling.calibration.merging import Merged
 from workers.modelling.calibration.steps import scales_to_fit
 from workers.modelling.judging.predicted import Predicted
@@ -13,25 +13,25 @@ from workers.modelling.judging.reach import UNSEEN, out_of_reach, slow_warning
 from workers.modelling.judging.residuals import Fit, fit_of_concepts, fit_of_items
 
 
-def diagnostics(answers: Answers, merged: Merged, predicted: Predicted) -> dict[str, Any]:
+def diagnostics(facts: Facts, merged: Merged, predicted: Predicted) -> dict[str, Any]:
     """List log likelihood, fit and mastery of each concept, fit of each item, and warnings.
 
     Args:
-        answers: all answers.
+        facts: figures about all answers.
         merged: the fitted parameters.
         predicted: predictions of the held-out learners.
     """
-    concepts = fit_of_concepts(answers, predicted)
-    items = fit_of_items(answers, predicted)
+    concepts = fit_of_concepts(facts, predicted)
+    items = fit_of_items(facts, predicted)
     names = dict.fromkeys([*merged.log_likelihood, *concepts])
     ceilings = ceilings_of(merged.parameters, names)
     unreachable = out_of_reach(merged.parameters)
     slow = slow_warning(merged.parameters, unreachable)
     item_names = dict.fromkeys([*merged.item_errors, *items])
     document = {
-        "learners": answers.learners,
-        "responses": answers.score.size,
-        "scales": [answers.scales[scale] for scale in scales_to_fit(answers)],
+        "learners": facts.learners,
+        "responses": facts.responses,
+        "scales": [facts.scales[scale] for scale in scales_to_fit(facts)],
         "log_likelihood": sum(merged.log_likelihood.values()),
         "concepts": {
             name: {

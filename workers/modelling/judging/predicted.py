@@ -23,8 +23,8 @@ class Predicted(NamedTuple):
 
     learner: Ints
     """Number of the learner, shape (n,)."""
-    row: Ints
-    """Place among all answers, shape (n,)."""
+    item: Ints
+    """Number of the item, shape (n,)."""
     score: Floats
     """Score of the answer in [0, 1], shape (n,)."""
     new: Floats
@@ -63,7 +63,7 @@ def predict_held_out(
 def together(parts: Sequence[Predicted]) -> Predicted:
     """Join at least one part."""
     joined = Predicted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    before = np.cumsum([0, *(part.row.size for part in parts[:-1])])
+    before = np.cumsum([0, *(part.item.size for part in parts[:-1])])
     shift = np.repeat(before, [part.linked_answer.size for part in parts])
     return joined._replace(linked_answer=joined.linked_answer + shift)
 
@@ -86,11 +86,11 @@ def _of_learner(answers: Answers, number: int, new: Parameters, present: Paramet
     by_new, by_present = predict_log(log, new), predict_log(log, present)
     return Predicted(
         np.full(row.size, number, dtype=np.int64),
-        row,
+        answers.item[row].astype(np.int64),
         np.array([response.score for response in log], dtype=np.float64),
         _judged(by_new.expected),
         _judged(by_present.expected),
-        np.repeat(np.arange(row.size), np.diff(answers.link_begin)[row]),
+        np.repeat(np.arange(row.size), np.diff(answers.link_begin[row[0] : row[-1] + 2])),
         answers.concept[links].astype(np.int64),
         by_new.log_odds,
         by_present.log_odds,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.modelling.calibration.answers import Answers
+from workers.modelling.calibration.facts import Facts
 from workers.modelling.calibration.table import Floats, Ints
 from workers.modelling.judging.predicted import Predicted, log_losses
 
@@ -28,16 +28,15 @@ class Fit:
     log_loss: float
 
 
-def fit_of_items(answers: Answers, predicted: Predicted) -> dict[str, Fit]:
+def fit_of_items(facts: Facts, predicted: Predicted) -> dict[str, Fit]:
     """Compute the fit of each item that held-out learners answered, under the new parameters."""
-    of = answers.item[predicted.row].astype(np.int64)
-    return _fits(answers.items, of, predicted.score, predicted.new)
+    return _fits(facts.items, predicted.item, predicted.score, predicted.new)
 
 
-def fit_of_concepts(answers: Answers, predicted: Predicted) -> dict[str, Fit]:
+def fit_of_concepts(facts: Facts, predicted: Predicted) -> dict[str, Fit]:
     """Compute the fit of each concept; an answer counts for each of its concepts."""
     of = predicted.linked_answer
-    return _fits(answers.concepts, predicted.linked_concept, predicted.score[of], predicted.new[of])
+    return _fits(facts.concepts, predicted.linked_concept, predicted.score[of], predicted.new[of])
 
 
 def _fits(names: Sequence[str], of: Ints, score: Floats, expected: Floats) -> dict[str, Fit]:

@@ -18,19 +18,22 @@ from workers.identity.claims import tenant_of
 from workers.streams.entry_ids import LAST_MS
 
 _FIELD: Final = EVENT_FIELD.encode()
-_ID: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,20}-\d{1,20})")
+_JOBS: Final = "jobs"
+_ID: Final = re.compile(r"(?:(\d{1,4}|jobs):)?(\d{1,20}-\d{1,20})")
+OF_JOBS: Final = -1
+"""The shard of rejected jobs on a Redis Cluster; ``jobs`` as text."""
 
 
 class DeadLetterId(NamedTuple):
     """The id of a dead letter: the shard and the id of its entry in the rejected stream."""
 
     shard: int | None
-    """None if there is one stream under its plain name."""
+    """None if there is one stream under its plain name; `OF_JOBS` for the stream of jobs."""
     entry_id: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an id, such as ``1795253400123-0`` or ``3:1795253400123-0``.
+        """Read an id: ``1795253400123-0``, ``3:1795253400123-0`` or ``jobs:1795253400123-0``.
 
         Raises:
             ValueError: the text is not an id.
@@ -41,10 +44,14 @@ class DeadLetterId(NamedTuple):
                 f"{text!r} is not the id of a dead letter: give one from `mastery rejected list`"
             )
         shard, entry_id = match.groups()
+        if shard == _JOBS:
+            return cls(OF_JOBS, entry_id)
         return cls(None if shard is None else int(shard), entry_id)
 
     def __str__(self) -> str:
-        return self.entry_id if self.shard is None else f"{self.shard}:{self.entry_id}"
+        if self.shard is None:
+            return self.entry_id
+        return f"{_JOBS if self.shard == OF_JOBS else self.shard}:{self.entry_id}"
 
 
 class Claimed(NamedTuple):

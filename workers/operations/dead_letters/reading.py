@@ -6,11 +6,17 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from contracts.streams import REJECTED, Shard, shards
+from contracts.streams import JOBS, JOBS_REJECTED, REJECTED, Shard, shards
 from workers.common.errors import SettingsError
 from workers.common.text import text_of
-from workers.operations.dead_letters.dead_letter import DeadLetter, DeadLetterId, read_dead_letter
+from workers.operations.dead_letters.dead_letter import (
+    OF_JOBS,
+    DeadLetter,
+    DeadLetterId,
+    read_dead_letter,
+)
 from workers.operations.dead_letters.selection import Selection
+from workers.streams.cluster.client import on_cluster
 from workers.streams.entry_ids import order
 from workers.streams.redis_errors import redis_errors
 
@@ -25,6 +31,8 @@ def redriven_key(rejected: str) -> str:
 
 class DeadLetters:
     """Reads the dead letters of all shards: shard by shard, the oldest first.
+
+    On a Redis Cluster those of jobs have a stream of their own, which comes last.
 
     Args:
         client: a connection to the Redis of the streams.
@@ -41,6 +49,8 @@ class DeadLetters:
         numbers: Sequence[int | None] = range(shard_count) if shard_count else [None]
         self._shards: dict[int | None, Shard] = dict(zip(numbers, shards(shard_count), strict=True))
         self._shards |= {_number(shard): shard for shard in old}
+        if on_cluster(client):
+            self._shards[OF_JOBS] = Shard(JOBS, "", JOBS_REJECTED, "")
 
     async def get(self, ids: Sequence[DeadLetterId]) -> dict[DeadLetterId, DeadLetter]:
         """Return the letters of these ids that exist, in the order given.

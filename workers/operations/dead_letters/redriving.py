@@ -34,7 +34,7 @@ def obstacle(letter: DeadLetter) -> str | None:
             f"it comes from {stream}, where all subscribers would see the event twice: "
             "`mastery reconcile` repairs the graph from the ledger instead"
         )
-    if stream != letter.shard.responses:
+    if stream == JOBS or stream != letter.shard.responses:
         remedy = (
             "ask for the job again, with POST /v1/jobs"
             if stream == JOBS

@@ -1,17 +1,17 @@
 -- Opens a job's record, and publishes its request, once; again only if the entry was lost.
 --
--- KEYS: 1 the record, 2 the tenant's index, 3 the stream of requests
+-- KEYS: 1 the record, 2 the tenant's index, 3 the stream of requests, then other records of the
+--       tenant, the oldest first, of which those that have ended may make room
 -- ARGV: 1 the digest of what is asked for, 2 the request, 3 its time to live in seconds,
---       4 how many records a tenant may have, 5 the prefix and 6 the suffix of the keys of records
---       around their id, 7 the id, 8 the field of an entry, 9 the event or nothing, 10 the entry
---       that asks or nothing
+--       4 how many records a tenant may have, 5 the id, 6 the field of an entry, 7 the event or
+--       nothing, 8 the entry that asks or nothing, then the ids of the other records
 -- Returns 1 and the record's fields; 0 if the id is another job's; -1 if there are too many.
 
 local function entry()
-  if ARGV[9] ~= '' then
-    return redis.call('XADD', KEYS[3], '*', ARGV[8], ARGV[9])
+  if ARGV[7] ~= '' then
+    return redis.call('XADD', KEYS[3], '*', ARGV[6], ARGV[7])
   end
-  return ARGV[10]
+  return ARGV[8]
 end
 
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -28,21 +28,18 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
 end
 
 -- The oldest that have ended make room.
-while redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) do
-  local room = false
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-    local key = ARGV[5] .. id .. ARGV[6]
-    local status = redis.call('HGET', key, 'status')
-    if status ~= 'queued' and status ~= 'running' then
-      redis.call('DEL', key)
-      redis.call('ZREM', KEYS[2], id)
-      room = true
-      break
-    end
-  end
-  if not room then
+local excess = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[4]) + 1
+local other = 4
+while excess > 0 do
+  if other > #KEYS then
     return {-1}
   end
+  local status = redis.call('HGET', KEYS[other], 'status')
+  if status ~= 'queued' and status ~= 'running' then
+    redis.call('DEL', KEYS[other])
+    excess = excess - redis.call('ZREM', KEYS[2], ARGV[other + 5])
+  end
+  other = other + 1
 end
 
 local time = redis.call('TIME')
@@ -50,6 +47,6 @@ local now_us = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time
 redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'request', ARGV[2], 'requested_us', now_us,
   'status', 'queued', 'attempts', '0', 'entry', entry())
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('ZADD', KEYS[2], now_us, ARGV[7])
+redis.call('ZADD', KEYS[2], now_us, ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return {1, redis.call('HGETALL', KEYS[1])}

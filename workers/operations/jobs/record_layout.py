@@ -16,13 +16,8 @@ PREFIX: Final = f"{{{JOBS}}}"
 
 def record_key(key: JobKey) -> str:
     """Return the key of a job's hash."""
-    return f"{PREFIX}:record:{key.job_id}{key_tail(key.tenant_id)}"
-
-
-def key_tail(tenant_id: str) -> str:
-    """Return the end of the keys of a tenant's records."""
     # The quoted tenant has no colon, so two pairs of job and tenant never share a key.
-    return f":{quote(tenant_id, safe='')}"
+    return f"{PREFIX}:record:{key.job_id}:{quote(key.tenant_id, safe='')}"
 
 
 def index_key(tenant_id: str) -> str:

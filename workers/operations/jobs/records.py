@@ -20,9 +20,7 @@ from workers.operations.jobs.record import (
     JobStatus,
 )
 from workers.operations.jobs.record_layout import (
-    PREFIX,
     index_key,
-    key_tail,
     now_iso,
     record_key,
     record_of,
@@ -93,23 +91,27 @@ class JobRecords:
                 "requested_by": request.requested_by,
             }
         )
-        head, tail = f"{PREFIX}:record:", key_tail(request.key.tenant_id)
+        tenant_id = request.key.tenant_id
+        index = index_key(tenant_id)
+        keys = [record_key(request.key), index, JOBS]
+        arguments: list[str | bytes | int] = [
+            hashlib.sha256(content).hexdigest(),
+            asked,
+            KEPT_S,
+            PER_TENANT,
+            request.key.job_id,
+            EVENT_FIELD,
+            event,
+            entry_id,
+        ]
         with redis_errors():
-            answer: Any = await self._open(
-                keys=[record_key(request.key), index_key(request.key.tenant_id), JOBS],
-                args=[
-                    hashlib.sha256(content).hexdigest(),
-                    asked,
-                    KEPT_S,
-                    PER_TENANT,
-                    head,
-                    tail,
-                    request.key.job_id,
-                    EVENT_FIELD,
-                    event,
-                    entry_id,
-                ],
-            )
+            answer: Any = await self._open(keys=keys, args=arguments)
+            if answer[0] < 0:
+                # A script names each key that it may delete.
+                names: Any = await self._client.zrange(index, 0, -1)
+                others = [name.decode() for name in names]
+                records = [record_key(JobKey(tenant_id, job_id)) for job_id in others]
+                answer = await self._open(keys=[*keys, *records], args=[*arguments, *others])
         if answer[0] == 0:
             raise Refused(
                 RejectionCode.CONFLICT,

@@ -13,7 +13,7 @@ from workers.operations.jobs.record import JobRecord
 from workers.operations.jobs.records import JobRecords
 from workers.operations.privacy.belonging import Belonging
 from workers.streams.entry_ids import entered_ms
-from workers.streams.redis_clock import redis_now_ms
+from workers.streams.redis_clock import latest_ms
 from workers.streams.redis_errors import redis_errors
 
 _FIELD: Final = EVENT_FIELD.encode()
@@ -68,12 +68,12 @@ class LearnerStreams:
         self._letters = DeadLetters(client, shard_count, belonging.tenant_claim, old=old)
 
     async def now_ms(self) -> int:
-        """Return the time by Redis's clock, milliseconds since 1970.
+        """Return the time by Redis's clock, milliseconds since 1970; of masters the latest.
 
         Raises:
             RedisUnavailable: Redis is away.
         """
-        return await redis_now_ms(self.client)
+        return await latest_ms(self.client)
 
     async def responses(self) -> AsyncIterator[list[Entry]]:
         """Yield the learner's entries of the responses streams."""

@@ -131,12 +131,22 @@ class Readers:
                 _log.warning("leases_failed", error=str(error), exc_info=True)
 
     async def _extend(self) -> None:
-        for reader in self._readers.values():
-            await reader.extend()
+        """Extend all leases; one that its server does not answer for keeps no other from it."""
+        calls = (reader.extend() for reader in self._readers.values())
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def _adjust(self) -> None:
         """Extend the leases, then hand over what is too much, or take what is missing."""
-        await self._extend()
+        try:
+            await self._extend()
+        except Unavailable:
+            # Another master of a Redis Cluster may have the list: the others must not take this
+            # worker for dead.
+            await self._roster.beat()
+            raise
         members = await self._roster.beat()
         self._wanted = self._streams_of(members)
         names = [member.name for member in members]

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
@@ -13,6 +13,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
 
 from workers.streams.redis_errors import LIBRARY_ERRORS
 from workers.web.limits.customers import customer_of
@@ -42,14 +43,7 @@ class Rates:
     def __init__(self, client: Redis, *, subject: str, address: str) -> None:
         self._subject = parse(subject)
         self._address = parse(address)
-        self._shared = SlidingWindowCounterRateLimiter(
-            RedisStorage(
-                "redis://",
-                implementation="redispy",
-                key_prefix=_PREFIX,
-                connection_pool=client.connection_pool,  # type: ignore[arg-type]  # handed on
-            )
-        )
+        self._shared = SlidingWindowCounterRateLimiter(_Shared(client))
         self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._alone_until = -math.inf
 
@@ -76,6 +70,25 @@ class Rates:
                 self._alone_until = time.monotonic() + _ALONE_S
                 _log.warning("requests_counted_alone", reason=type(error).__name__)
         return await _hit(self._own, item, key)
+
+
+class _Shared(RedisStorage):
+    """Counts in Redis over a client that is open already, of a Redis Cluster too.
+
+    The two keys of a count share a slot: limits puts braces around their common part.
+    """
+
+    STORAGE_SCHEME: list[str] = []  # noqa: RUF012  # not for URLs; as in the base class
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        super().__init__("redis://", implementation="redispy", key_prefix=_PREFIX)
+
+    @override
+    def configure_bridge(self) -> None:
+        bridge: Any = self.bridge
+        bridge.storage = self._client
+        bridge.connection_getter = lambda _: self._client
 
 
 class AddressMiddleware:

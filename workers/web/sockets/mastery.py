@@ -21,6 +21,7 @@ from contracts.streams import EVENT_FIELD
 from workers.common.errors import StreamRefused, Unavailable
 from workers.common.tasks import end
 from workers.estimation.learner import LearnerKey
+from workers.streams.cluster.client import on_cluster
 from workers.streams.redis_errors import redis_errors
 from workers.web.sockets.bounded_queue import BoundedQueue
 
@@ -120,8 +121,30 @@ class LiveMastery:
 
     async def _read_some(self, after: dict[Any, Any]) -> bool:
         """Deliver the entries after these; return True if there were any."""
+        if on_cluster(self._client):
+            return await self._read_each(after)
         with redis_errors():
             answer: Any = await self._client.xread(after, count=_AT_ONCE, block=_BLOCK_MS)
+        return self._deliver_all(after, answer)
+
+    async def _read_each(self, after: dict[Any, Any]) -> bool:
+        """Read each stream by itself: on a Redis Cluster one XREAD reads one slot."""
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for stream, entry_id in after.items():
+                pipeline.xread({stream: entry_id}, count=_AT_ONCE)
+            with redis_errors():
+                answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        delivered = False
+        for answer in answers:
+            if not isinstance(answer, Exception):
+                delivered |= self._deliver_all(after, answer)
+        with redis_errors():
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        return delivered
+
+    def _deliver_all(self, after: dict[Any, Any], answer: Any) -> bool:
         for stream, entries in answer or ():
             for entry_id, fields in entries:
                 # Before delivery: an entry that fails must not come again for ever.

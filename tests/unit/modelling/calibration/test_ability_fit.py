@@ -16,7 +16,8 @@ from workers.modelling.calibration.ability.filter import run_filter
 from workers.modelling.calibration.ability.fit import AbilityFit, fit_ability, on_table
 from workers.modelling.calibration.ability.items import fit_items
 from workers.modelling.calibration.fitting import fit
-from workers.modelling.calibration.table import Table, table_of
+from workers.modelling.calibration.log_tables import table_of
+from workers.modelling.calibration.table import Table
 
 # Every process would make again what the tests share.
 pytestmark = pytest.mark.xdist_group("ability fit")

@@ -10,7 +10,8 @@ from tests.support.simulated_learners import simulated
 from workers.estimation.learner import LearnerKey, Response
 from workers.modelling.calibration.answers import Answers, AnswersBuilder, answers_of
 from workers.modelling.calibration.held_out import HELD_OUT, chunks, is_held_out
-from workers.modelling.calibration.table import NEVER, Table, table_of
+from workers.modelling.calibration.log_tables import table_of
+from workers.modelling.calibration.table import NEVER, Table
 
 
 def key_of(number: int) -> LearnerKey:

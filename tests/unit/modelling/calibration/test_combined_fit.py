@@ -34,8 +34,9 @@ from workers.modelling.calibration.combined.mastery_filter import filter_mastery
 from workers.modelling.calibration.combined.recipe import combined_from_parts
 from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.fitting import fit
+from workers.modelling.calibration.log_tables import table_of
 from workers.modelling.calibration.packing import packed_fit
-from workers.modelling.calibration.table import Floats, Table, table_of
+from workers.modelling.calibration.table import Floats, Table
 
 Logs = list[list[Response]]
 
@@ -102,7 +103,7 @@ def test_given_any_parameters_then_features_predict_as_the_engine(*, several: bo
     table, places = table_of(logs)
     assert table.single is not several
     model, mastery, weights = drawn(table, 3)
-    design = features(feature_sources(table, model, mastery))
+    design = features(feature_sources(table, model, mastery).of(slice(None)))
     assert design.shape == (table.link.size, len(FEATURES))
     eta = (design * weights[table.concept]).sum(axis=1)
     logit = np.bincount(table.link, eta * table.share)
@@ -171,7 +172,7 @@ def test_given_a_rare_concept_then_it_has_nearly_the_common_weights() -> None:
 def test_given_hardly_an_answer_then_the_last_step_is_ability() -> None:
     table, _ = table_of([[answer(0)]])
     model, mastery, _ = drawn(table, 1)
-    fitted = fit_last_step(table, features(feature_sources(table, model, mastery)))
+    fitted = fit_last_step(table, features(feature_sources(table, model, mastery).of(slice(None))))
     usual = np.array([float(name == "ability") for name in FEATURES])
     assert np.abs(fitted.common - usual).max() < 0.6
     assert np.isfinite(fitted.own).all()

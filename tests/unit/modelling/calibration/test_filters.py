@@ -13,9 +13,10 @@ from workers.estimation.parameters import ConceptParameters, Parameters
 from workers.estimation.scales import ConceptOffset, ScaleParameters
 from workers.modelling.calibration.ability.filter import AbilityModel, logits, loss, run_filter
 from workers.modelling.calibration.bkt.em import expected
-from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
+from workers.modelling.calibration.bkt.forest import forest_of
 from workers.modelling.calibration.chains import chains_of, forward_backward
-from workers.modelling.calibration.table import Floats, Table, table_of
+from workers.modelling.calibration.log_tables import table_of
+from workers.modelling.calibration.table import Floats, Table
 
 BKT = np.array([[0.4, 0.6], [0.2, 0.1], [0.2, 0.3], [0.1, 0.2], [0.05, 0.1]])
 
@@ -142,15 +143,15 @@ def test_given_short_chains_when_smoothed_then_enumeration_gives_the_same() -> N
         guessed = guessed + indicator * sum(s * (1 - p) for s, p in zip(own, known, strict=True))
         likelihood = likelihood + value * indicator
     # The same of the tree of prefixes, where learners who answered alike are one.
-    tree = prefix_tree_of(table)
-    assert tree.concept.size < table.score.size
+    tree = forest_of(table)
+    assert tree.nodes_of.sum() < table.score.size
     of_tree, events, _ = expected(tree, BKT)
     assert of_tree == pytest.approx(likelihood)
     assert events[[0, 1, 2, 4]] == pytest.approx(np.array([known_first, learned, guessed, forgot]))
 
 
 def test_given_a_tree_repeated_or_cut_then_each_concept_counts_as_before() -> None:
-    tree = prefix_tree_of(table_of(simulated(60, 7, most=12))[0])
+    tree = forest_of(table_of(simulated(60, 7, most=12))[0])
     other = np.array([[0.3, 0.1], [0.3, 0.4], [0.1, 0.2], [0.2, 0.1], [0.0, 0.2]])
     alone = [expected(tree, parameters) for parameters in (BKT, other)]
     both = expected(tree.repeated(2), np.hstack([BKT, other]))
@@ -161,7 +162,7 @@ def test_given_a_tree_repeated_or_cut_then_each_concept_counts_as_before() -> No
     for some, whole in zip(cut, both, strict=True):
         assert some == pytest.approx(whole[..., kept], abs=1e-12)
     nothing = tree.of(np.array([], dtype=np.int64))
-    assert nothing.concept.size == nothing.concepts == 0
+    assert nothing.nodes_of.size == nothing.concepts == 0
 
 
 def test_given_chains_longer_than_counts_then_the_tree_has_first_answers(
@@ -169,9 +170,9 @@ def test_given_chains_longer_than_counts_then_the_tree_has_first_answers(
 ) -> None:
     logs = simulated(30, 7, concepts=1, most=20)
     assert max(map(len, logs)) > 6
-    monkeypatch.setattr("workers.modelling.calibration.bkt.prefix_tree.LONGEST", 6)
-    tree = prefix_tree_of(table_of(logs)[0])
-    expected_tree = prefix_tree_of(table_of([log[:6] for log in logs])[0])
+    monkeypatch.setattr("workers.modelling.calibration.bkt.forest.LONGEST", 6)
+    ((tree, _),) = forest_of(table_of(logs)[0]).trees()
+    ((expected_tree, _),) = forest_of(table_of([log[:6] for log in logs])[0]).trees()
     assert len(tree.levels) == 6
     for name in ("concept", "symbol", "parent", "count", "level"):
         assert getattr(tree, name).tolist() == getattr(expected_tree, name).tolist(), name

@@ -15,10 +15,10 @@ from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import BktParameters, Parameters
 from workers.modelling.calibration.bkt.em import em
 from workers.modelling.calibration.bkt.fit import WEAK_PRIORS, BetaPriors, _starts, fit_bkt
+from workers.modelling.calibration.bkt.forest import forest_of
 from workers.modelling.calibration.bkt.optimiser import optimise
-from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
 from workers.modelling.calibration.fitting import MODELS, fit
-from workers.modelling.calibration.table import table_of
+from workers.modelling.calibration.log_tables import table_of
 
 LOGS = simulated(150, 11)
 LENGTH = 12 if THOROUGH else 4
@@ -101,11 +101,11 @@ def test_given_many_learners_then_classical_parameters_are_found_again() -> None
     fitted = fit_bkt(table, forgets=True, priors=BetaPriors())
     assert fitted.converged.all()
     assert fitted.parameters == pytest.approx(truth, abs=0.05)
-    assert fitted.log_likelihood >= em(prefix_tree_of(table), truth, np.array(BetaPriors()))[1]
+    assert fitted.log_likelihood >= em(forest_of(table), truth, np.array(BetaPriors()))[1]
 
 
 def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
-    tree = prefix_tree_of(table_of(LOGS)[0])
+    tree = forest_of(table_of(LOGS)[0])
     for priors in (BetaPriors(), WEAK_PRIORS):
         for start in _starts(2, forgets=True, places=5, seed=1):
             here, values = start, []
@@ -119,7 +119,7 @@ def test_given_any_start_when_em_steps_then_the_objective_never_falls() -> None:
 @pytest.mark.parametrize("forgets", [False, True])
 def test_given_no_priors_then_long_plain_em_from_any_start_is_no_higher(*, forgets: bool) -> None:
     table = table_of(LOGS)[0]
-    tree, counts = prefix_tree_of(table), np.array(BetaPriors())
+    tree, counts = forest_of(table), np.array(BetaPriors())
     fitted = fit_bkt(table, forgets=forgets, priors=BetaPriors())
     for start in _starts(tree.concepts, forgets, places=6 if THOROUGH else 2, seed=5):
         here = start
@@ -129,7 +129,7 @@ def test_given_no_priors_then_long_plain_em_from_any_start_is_no_higher(*, forge
 
 
 def test_given_too_few_steps_then_nothing_is_said_to_be_at_rest() -> None:
-    tree = prefix_tree_of(table_of(LOGS)[0])
+    tree = forest_of(table_of(LOGS)[0])
     (start,) = _starts(tree.concepts, forgets=False, places=1, seed=0)
     problems = tree.concepts
     two, many = (

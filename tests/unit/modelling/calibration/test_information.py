@@ -15,10 +15,11 @@ from workers.estimation.uncertainty import mastery_interval
 from workers.modelling.calibration.bkt.curvature import bkt_covariance, newton_polish
 from workers.modelling.calibration.bkt.em import em
 from workers.modelling.calibration.bkt.fit import WEAK_PRIORS, BetaPriors, _starts, fit_bkt
-from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
+from workers.modelling.calibration.bkt.forest import forest_of
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.information import around_mean, inverse
-from workers.modelling.calibration.table import Floats, table_of
+from workers.modelling.calibration.log_tables import table_of
+from workers.modelling.calibration.table import Floats
 
 LOGS = simulated(120, 3)
 TABLE = table_of(LOGS)[0]
@@ -42,7 +43,7 @@ def hessian(value: Any, at: Floats, step: float = 1e-3) -> Floats:
 
 
 def test_given_a_fit_then_its_covariance_is_the_inverse_curvature() -> None:
-    tree, counts = prefix_tree_of(TABLE), np.array(WEAK_PRIORS)
+    tree, counts = forest_of(TABLE), np.array(WEAK_PRIORS)
     fitted = fit_bkt(TABLE, forgets=True)
     covariance = bkt_covariance(tree, fitted.parameters, counts)
     for concept in range(2):
@@ -58,7 +59,7 @@ def test_given_a_fit_then_its_covariance_is_the_inverse_curvature() -> None:
 
 def test_given_no_forgetting_then_only_forget_has_no_variance() -> None:
     fitted = fit_bkt(TABLE, forgets=False)
-    covariance = bkt_covariance(prefix_tree_of(TABLE), fitted.parameters, np.array(WEAK_PRIORS))
+    covariance = bkt_covariance(forest_of(TABLE), fitted.parameters, np.array(WEAK_PRIORS))
     assert (covariance[:, 4] == 0.0).all()
     assert (covariance[:, :, 4] == 0.0).all()
     assert (np.linalg.eigvalsh(covariance[:, :4, :4]) > 0.0).all()
@@ -66,7 +67,7 @@ def test_given_no_forgetting_then_only_forget_has_no_variance() -> None:
 
 @pytest.mark.parametrize("priors", [BetaPriors(), WEAK_PRIORS])
 def test_given_any_start_when_polished_then_it_ends_no_lower_and_inside(priors: Any) -> None:
-    tree, counts = prefix_tree_of(TABLE), np.array(priors)
+    tree, counts = forest_of(TABLE), np.array(priors)
     for start in _starts(tree.concepts, forgets=True, places=8, seed=2):
         end = newton_polish(tree, start, counts)
         assert (em(tree, end, counts).objective >= em(tree, start, counts).objective).all()
@@ -80,7 +81,7 @@ def test_given_few_answers_with_an_odd_optimum_then_the_search_finds_it() -> Non
     draw = np.random.default_rng(1)
     logs += [[answer(k, score=float(draw.random() < 0.3)) for k in range(3)] for _ in range(14)]
     table = table_of(logs)[0]
-    tree, counts = prefix_tree_of(table), np.array(BetaPriors())
+    tree, counts = forest_of(table), np.array(BetaPriors())
     fitted = fit_bkt(table, forgets=False, priors=BetaPriors())
     many = tree.repeated(40)
     here = np.hstack(_starts(1, forgets=False, places=40, seed=77))

@@ -12,7 +12,7 @@ from workers.estimation.metrics import log_loss
 from workers.estimation.quadrature import step_probabilities
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.irt.marginal_fit import steps_of
-from workers.modelling.calibration.table import table_of
+from workers.modelling.calibration.log_tables import table_of
 
 
 def _answers(learners: int, items: int, seed: int) -> tuple[list[list[Response]], np.ndarray]:

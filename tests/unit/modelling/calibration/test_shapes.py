@@ -13,7 +13,7 @@ from workers.estimation.learner import Response
 from workers.modelling.calibration.ability.filter import AbilityModel, run_filter, run_filters
 from workers.modelling.calibration.ability.fit import _some
 from workers.modelling.calibration.fitting import fit
-from workers.modelling.calibration.table import table_of
+from workers.modelling.calibration.log_tables import table_of
 
 Logs = list[list[Response]]
 

@@ -14,12 +14,13 @@ from workers.estimation.metrics import log_loss
 from workers.estimation.parameters import Parameters
 from workers.modelling.calibration.ability.fit import fit_ability
 from workers.modelling.calibration.answers import Answers
+from workers.modelling.calibration.facts import facts_of
 from workers.modelling.calibration.fitting import fit
 from workers.modelling.calibration.held_out import is_held_out
-from workers.modelling.calibration.merging import Merged, merged
+from workers.modelling.calibration.log_tables import table_of
+from workers.modelling.calibration.merging import Merged, merged, tallies_of
 from workers.modelling.calibration.packing import packed, packed_fit, unpacked, unpacked_fit
 from workers.modelling.calibration.steps import FEWEST, compute, fit_name, scales_to_fit, steps_of
-from workers.modelling.calibration.table import table_of
 from workers.modelling.judging.comparing import compare
 from workers.modelling.judging.diagnostics import diagnostics
 from workers.modelling.judging.predicted import predict_held_out, together
@@ -31,16 +32,17 @@ MOST = 24 if THOROUGH else 8
 
 def _done(model: str, answers: Answers) -> dict[str, str]:
     done: dict[str, str] = {}
-    for step in steps_of(model, answers):
+    for step in steps_of(model, facts_of(answers)):
         assert set(step.needs) <= set(done)
-        done[step.name] = compute(model, step, answers, done)
+        done[step.name] = compute(model, step, answers.table, done)
     return done
 
 
 def _merged(model: str, answers: Answers) -> Merged:
     done = _done(model, answers)
-    fits = {n: unpacked_fit(done[fit_name(n)]) for n in scales_to_fit(answers)}
-    return merged(answers, fits)
+    facts = facts_of(answers)
+    fits = {n: unpacked_fit(done[fit_name(n)]) for n in scales_to_fit(facts)}
+    return merged(facts, fits, {n: tallies_of(answers.table(n)) for n in fits})
 
 
 @pytest.mark.parametrize("model", ["bkt-irt", "bkt-forgets", "irt", "3pl"])
@@ -61,7 +63,7 @@ def test_given_several_scales_when_merged_then_the_commonest_serves_all() -> Non
     logs = on_scales(simulated(160, 6, concepts=3))
     few = [answer(90, scale="rare", item="rare-1", concepts=["rare"])]
     answers = parted([*logs, *([few] * 5)])
-    names = [answers.scales[n] for n in scales_to_fit(answers)]
+    names = [answers.scales[n] for n in scales_to_fit(facts_of(answers))]
     assert names == ["math", "reading"]
 
     merge = _merged("bkt-irt", answers)
@@ -80,7 +82,7 @@ def test_given_several_scales_when_merged_then_the_commonest_serves_all() -> Non
 
 
 def test_given_nothing_that_a_fit_may_see_then_there_are_no_steps() -> None:
-    assert steps_of("bkt-irt", parted([])) == []
+    assert steps_of("bkt-irt", facts_of(parted([]))) == []
 
 
 def test_given_a_fit_when_packed_then_it_comes_back_to_the_last_bit() -> None:
@@ -137,9 +139,9 @@ def test_given_held_out_learners_then_predictions_are_as_streamed() -> None:
     assert compared.gain == pytest.approx(np.mean(gains))
     assert compared.standard_error == pytest.approx(np.std(gains, ddof=1) / np.sqrt(len(gains)))
 
-    items = fit_of_items(answers, predicted)
+    items = fit_of_items(facts_of(answers), predicted)
     assert sum(item.answers for item in items.values()) == len(expected)
-    concepts = fit_of_concepts(answers, predicted)
+    concepts = fit_of_concepts(facts_of(answers), predicted)
     chosen = np.array([r.concept_ids[0] == "c0" for r, _, _ in expected])
     variance = predicted.new * (1.0 - predicted.new)
     squares = (predicted.score - predicted.new) ** 2
@@ -151,7 +153,7 @@ def test_given_held_out_learners_then_predictions_are_as_streamed() -> None:
         next(iter(items)): {"difficulty": 0.2},
         "not held out": {"difficulty": None},
     }
-    document = diagnostics(answers, Merged(new, {"c0": -7.0}, ["w"], errors), predicted)
+    document = diagnostics(facts_of(answers), Merged(new, {"c0": -7.0}, ["w"], errors), predicted)
     assert document["log_likelihood"] == -7.0
     assert document["concepts"]["c0"]["held_out_answers"] == chosen.sum()
     assert document["items"].keys() == {*items, "not held out"}

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.factories import answer
 from workers.modelling.calibration.answers import Answers, AnswersBuilder
+from workers.modelling.calibration.facts import facts_of
 from workers.modelling.calibration.sufficiency import shortage
 
 
@@ -33,7 +34,7 @@ def made(fitted: list[int], held_out: list[int], scale: str = "math") -> Answers
 def test_given_answers_when_counted_then_the_shortage_is_named(
     fitted: list[int], held_out: list[int], said: str | None
 ) -> None:
-    sentence = shortage(made(fitted, held_out))
+    sentence = shortage(facts_of(made(fitted, held_out)))
     if said is None:
         assert sentence is None
     else:
@@ -49,6 +50,6 @@ def test_given_many_small_scales_then_their_answers_do_not_add_up() -> None:
         scale = f"scale-{number % 4}"
         log = [answer(n, concepts=["c"], item="q", scale=scale) for n in range(20)]
         builder.add(log, held_out=number >= 36)
-    sentence = shortage(builder.built())
+    sentence = shortage(facts_of(builder.built()))
     assert sentence is not None
     assert "180 answers of 9 learners" in sentence

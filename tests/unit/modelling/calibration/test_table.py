@@ -13,7 +13,8 @@ from workers.estimation.answering import apply
 from workers.estimation.learner import Learner, Response
 from workers.estimation.parameters import Parameters
 from workers.modelling.calibration.answers import answers_of
-from workers.modelling.calibration.table import NEVER, Table, table_of
+from workers.modelling.calibration.log_tables import table_of
+from workers.modelling.calibration.table import NEVER, Table
 
 
 def in_order(log: list[Response]) -> list[Response]:

@@ -30,7 +30,7 @@ from workers.modelling.evaluation.protocol import (
     evaluate_all,
     fold_of,
 )
-from workers.modelling.evaluation.reading import logs_of
+from workers.modelling.evaluation.reading import answers_of_rows, logs_of
 
 ALONE = ["--processes", "1"]
 
@@ -243,3 +243,16 @@ def _runs(status: Path) -> bool:
         return status.read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_given_rows_in_any_order_then_arrays_equal_the_logs(tmp_path: Path) -> None:
+    rows = [
+        f"s{n * 7 % 5},q{n % 3},{'a' if n % 2 else 'b~a'},{n % 4 / 4},{n * 11 % 13}"
+        for n in range(40)
+    ]
+    file = tmp_path / "rows.csv"
+    file.write_text("\n".join(["student,item,concept,correct,order", *rows, rows[3]]))
+    expected = answers_of(logs_of(CsvResponses(file)).values())
+    read = answers_of_rows(CsvResponses(file))
+    assert read.digest() == expected.digest()
+    assert vars(read).keys() == vars(expected).keys()

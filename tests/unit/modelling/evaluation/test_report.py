@@ -25,8 +25,8 @@ from workers.modelling.calibration.answers import answers_of
 from workers.modelling.calibration.degenerate import degenerate
 from workers.modelling.calibration.fitted import Fitted
 from workers.modelling.calibration.fitting import MODELS, fit
+from workers.modelling.calibration.log_tables import table_of
 from workers.modelling.calibration.merging import tallies_of
-from workers.modelling.calibration.table import table_of
 from workers.modelling.calibration.tallies import Tallies, Tally
 from workers.modelling.evaluation.histories import by_history
 from workers.modelling.evaluation.page.figures import learning_of_all, styles_of
@@ -81,7 +81,7 @@ def evaluation(chosen: str, **fields: Any) -> Evaluation:
         "predictions": {name: evaluated(name) for name in dict.fromkeys(("bkt", chosen))},
         "chosen": chosen,
         "fitted": fitted_on_all(chosen),
-        "tallies": tallies_of(answers_of(LOGS.values()), 0),
+        "tallies": tallies_of(answers_of(LOGS.values()).table(0)),
     }
     return Evaluation(**{**whole, **fields})
 
@@ -202,7 +202,7 @@ def test_given_ids_with_markup_when_rendered_then_they_are_text() -> None:
             source=EVIL,
             predictions={"kt-idem": evaluate("kt-idem", logs, lambda _: None)},
             fitted=fit("kt-idem", logs.values()),
-            tallies=tallies_of(answers_of(logs.values()), 0),
+            tallies=tallies_of(answers_of(logs.values()).table(0)),
         )
     )
     check_escaped(html, 6)

@@ -16,7 +16,7 @@ from workers.estimation.parameters import BktParameters, ConceptParameters, Para
 from workers.modelling.calibration.bkt.mastery import fit_mastery, mastery_parameters
 from workers.modelling.calibration.ceilings import LOWEST
 from workers.modelling.calibration.fitting import fit
-from workers.modelling.calibration.table import table_of
+from workers.modelling.calibration.log_tables import table_of
 from workers.modelling.judging.reach import (
     IN_A_ROW,
     UNSEEN,

@@ -3,7 +3,7 @@
 Equal to `workers.estimation.answering.apply` to 1e-12 for items of two parameters, as a test shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from workers.estimation.logistic_normal import (
     evidence_of_logits,
     logistic_normal_many,
 )
+from workers.modelling.calibration.paging import PAGE, column, pages, release
 from workers.modelling.calibration.table import Floats, Table
 
 _NARROW: Final = 5_000
@@ -65,14 +66,14 @@ def run_filter(table: Table, model: AbilityModel) -> Filtered:
     )
 
 
-def run_filters(table: Table, models: Sequence[AbilityModel]) -> list[Filtered]:
-    """Run the filter under several models, at least one.
+def run_filters(table: Table, models: Sequence[AbilityModel]) -> Iterable[Filtered]:
+    """Run the filter under several models, at least one; take each result before the next.
 
     A pass over few learners with long logs costs its steps and not its work, so one pass then
     serves all models.
     """
     if table.score.size > _NARROW * (table.step.size - 1):
-        return [run_filter(table, model) for model in models]
+        return (run_filter(table, model) for model in models)
 
     def rows(name: str) -> Floats:
         return np.array([getattr(model, name) for model in models])
@@ -95,111 +96,178 @@ def _run(
     items: tuple[Floats, Floats],
 ) -> Filtered:
     """Run the filter; arrays end in the table's axis, which an axis of models may precede."""
-    start, start_variance, ability_walk = ability
-    models = np.shape(start)[:-1]
-    pair, concept_of = table.pairs
-    theta = start + np.zeros((*models, table.learners))
-    spread = start_variance + np.zeros_like(theta)
-    offset = np.zeros((*models, concept_of.size))
-    offset_variances = concepts[0][..., concept_of]
-    offset_walk = concepts[1][..., table.concept]
-    left = np.maximum(1.0 - concepts[1] / concepts[0], 0.0)
-    kept = np.sqrt(left)[..., table.concept]
-    practice = concepts[2][..., table.concept] * ratio**table.attempt
-    b, a = items[0][..., table.item], items[1][..., table.item]
-    scores = np.broadcast_to(table.score, a.shape)
-    of_rows, variance_of = np.empty_like(a), np.empty_like(a)
-    begins, link_begins = table.step.tolist(), table.link_step.tolist()
-    together = len(begins) - 1
+    models = np.shape(ability[0])[:-1]
+    shape = (*models, table.score.size)
+    filtered = Filtered(column(shape, np.float64), column(shape, np.float64))
+    state = _State(table, ability, concepts, ratio, items)
+    together = table.step.size - 1
     if not models:
         # For a single learner a step in plain Python is some twenty times as fast.
         together = int(np.searchsorted(-np.diff(table.step), -1))
-    for k in range(together):
-        rows, links = slice(begins[k], begins[k + 1]), slice(link_begins[k], link_begins[k + 1])
-        n = begins[k + 1] - begins[k]
-        pairs = pair[links]
-        m1, v1, m2, v2 = (
-            theta[..., :n],
-            spread[..., :n],
-            offset[..., pairs],
-            offset_variances[..., pairs],
+    for steps in _spans(table, together):
+        _run_span(state, steps, filtered)
+        release(*filtered)
+    if together < table.step.size - 1:
+        _run_last_learner(state, int(table.step[together]), filtered)
+    table.release()
+    return filtered
+
+
+class _State:
+    """State of all learners, and the columns of a span of responses and links."""
+
+    def __init__(
+        self,
+        table: Table,
+        ability: tuple[float, float, float] | tuple[Floats, Floats, Floats],
+        concepts: tuple[Floats, Floats, Floats],
+        ratio: float | Floats,
+        items: tuple[Floats, Floats],
+    ) -> None:
+        start, start_variance, walk = ability
+        self.walk: float | Floats = walk
+        self.table = table
+        self.pair, concept_of = table.pairs
+        self.theta = start + np.zeros((*np.shape(start)[:-1], table.learners))
+        self.spread = start_variance + np.zeros_like(self.theta)
+        self.offset = np.zeros((*np.shape(start)[:-1], concept_of.size))
+        self.offset_variances = concepts[0][..., concept_of]
+        self._kept = np.sqrt(np.maximum(1.0 - concepts[1] / concepts[0], 0.0))
+        self._walks, self._gains = concepts[1], concepts[2]
+        self._ratio = ratio
+        self._difficulty, self._discrimination = items
+
+    def of_links(self, links: slice) -> tuple[Floats, Floats, Floats]:
+        """Return the share that each link keeps, and what it adds to mean and variance."""
+        concept = self.table.concept[links]
+        return (
+            self._kept[..., concept],
+            self._gains[..., concept] * self._ratio ** self.table.attempt[links],
+            self._walks[..., concept],
         )
-        if table.single:
+
+    def of_rows(self, rows: slice) -> tuple[Floats, Floats]:
+        """Return difficulty and discrimination of the items of responses."""
+        item = self.table.item[rows]
+        return self._difficulty[..., item], self._discrimination[..., item]
+
+
+def _run_span(state: _State, steps: Sequence["_Step"], filtered: Filtered) -> None:
+    table = state.table
+    first_row, first_link = steps[0].rows.start, steps[0].links.start
+    rows = slice(first_row, steps[-1].rows.stop)
+    links = slice(first_link, steps[-1].links.stop)
+    b, a = state.of_rows(rows)
+    kept, practice, offset_walk = state.of_links(links)
+    scores = np.broadcast_to(table.score[rows], a.shape)
+    several = None if table.single else (table.share_of(links), table.first_link[rows])
+    means, variances = filtered.mean[..., rows], filtered.variance[..., rows]
+    for step in steps:
+        here, of = _from(step.rows, first_row), _from(step.links, first_link)
+        learners, pairs = step.learners, state.pair[step.links]
+        m1, v1, m2, v2 = (
+            state.theta[..., learners],
+            state.spread[..., learners],
+            state.offset[..., pairs],
+            state.offset_variances[..., pairs],
+        )
+        if several is None:
             mean, variance = m1 + m2, v1 + v2
         else:
-            share, first = table.share[links], table.first_link[rows] - link_begins[k]
+            share, first = several[0][of], several[1][here] - step.links.start
             mean = m1 + np.add.reduceat(share * m2, first, axis=-1)
             variance = v1 + np.add.reduceat(share * share * v2, first, axis=-1)
-        of_rows[..., rows], variance_of[..., rows] = mean, variance
-        steep = a[..., rows]
-        x, w = steep * (mean - b[..., rows]), steep * steep * variance
-        derivatives = evidence_of_logits(x.ravel(), w.ravel(), scores[..., rows].ravel())
+        means[..., here], variances[..., here] = mean, variance
+        steep = a[..., here]
+        x, w = steep * (mean - b[..., here]), steep * steep * variance
+        derivatives = evidence_of_logits(x.ravel(), w.ravel(), scores[..., here].ravel())
         gradient, curvature = (derivative.reshape(x.shape) for derivative in derivatives)
         gradient *= steep
         curvature *= steep * steep
-        theta[..., :n] = m1 + v1 * gradient
-        spread[..., :n] = v1 * (1.0 - curvature * v1) + ability_walk
-        if not table.single:
-            of = table.link[links] - begins[k]
-            gradient, curvature = share * gradient[..., of], share * share * curvature[..., of]
-        shrink = kept[..., links]
-        offset[..., pairs] = shrink * (m2 + v2 * gradient) + practice[..., links]
-        offset_variances[..., pairs] = (
-            shrink * shrink * v2 * (1.0 - curvature * v2) + offset_walk[..., links]
+        state.theta[..., learners] = m1 + v1 * gradient
+        state.spread[..., learners] = v1 * (1.0 - curvature * v1) + state.walk
+        if several is not None:
+            response = table.link[step.links] - step.rows.start
+            gradient = share * gradient[..., response]
+            curvature = share * share * curvature[..., response]
+        shrink = kept[..., of]
+        state.offset[..., pairs] = shrink * (m2 + v2 * gradient) + practice[..., of]
+        state.offset_variances[..., pairs] = (
+            shrink * shrink * v2 * (1.0 - curvature * v2) + offset_walk[..., of]
         )
-    if not models and together < len(begins) - 1:
-        _run_last_learner(
-            table,
-            begins[together],
-            (float(theta[0]), float(spread[0]), float(ability_walk)),
-            (offset, offset_variances, kept, practice, offset_walk),
-            (b, a, of_rows, variance_of),
-        )
-    return Filtered(of_rows, variance_of)
 
 
-def _run_last_learner(
-    table: Table,
-    begin: int,
-    ability: tuple[float, float, float],
-    concepts: tuple[Floats, Floats, Floats, Floats, Floats],
-    rows: tuple[Floats, Floats, Floats, Floats],
-) -> None:
+class _Step(NamedTuple):
+    """Responses of equal number in the order of their learners, at most a page of them."""
+
+    rows: slice
+    links: slice
+    learners: slice
+
+
+def _spans(table: Table, steps: int) -> Iterator[list[_Step]]:
+    """Yield the first steps of a table, together some pages of them."""
+    span: list[_Step] = []
+    size = 0
+    begins, link_begins = table.step.tolist(), table.link_step.tolist()
+    for k in range(steps):
+        begin, end = begins[k], begins[k + 1]
+        for learners in pages(end - begin):
+            rows = slice(begin + learners.start, begin + learners.stop)
+            first, last = link_begins[k], link_begins[k + 1]
+            if learners != slice(0, end - begin):
+                first, last = np.searchsorted(table.link, [rows.start, rows.stop]).tolist()
+            if size and size + last - first > PAGE:
+                yield span
+                span, size = [], 0
+            span.append(_Step(rows, slice(first, last), learners))
+            size += last - first
+    if span:
+        yield span
+
+
+def _from(part: slice, begin: int) -> slice:
+    return slice(part.start - begin, part.stop - begin)
+
+
+def _run_last_learner(state: _State, begin: int, filtered: Filtered) -> None:
     """Continue with the one learner with the longest log.
 
     Args:
-        table: the responses.
+        state: state of all learners.
         begin: first row with that learner alone.
-        ability: mean, variance and walk.
-        concepts: mean and variance of each pair's offset; the share that each link keeps, and what
-            it adds to mean and variance.
-        rows: difficulty and discrimination; mean and variance, which are written.
+        filtered: receives mean and variance.
     """
-    theta, spread, ability_walk = ability
-    first = np.append(table.first_link, table.link.size)[begin:].tolist()
-    pair = table.pairs[0].tolist()
-    offset, offset_variances, kept, practice, offset_walk = (column.tolist() for column in concepts)
-    difficulty, discrimination, means, variances = rows
-    columns = (difficulty[begin:], discrimination[begin:], table.score[begin:])
-    answers = zip(*(column.tolist() for column in columns), strict=True)
-    for number, (b, a, score) in enumerate(answers):
+    table = state.table
+    rows = slice(begin, table.score.size)
+    tail = slice(int(np.searchsorted(table.link, begin)), table.link.size)
+    theta, spread = float(state.theta[0]), float(state.spread[0])
+    ability_walk = float(state.walk)
+    first = (np.append(table.first_link[rows], tail.stop) - tail.start).tolist()
+    pairs, place = np.unique(state.pair[tail], return_inverse=True)
+    pair_of = place.tolist()
+    offset = state.offset[pairs].tolist()
+    offset_variances = state.offset_variances[pairs].tolist()
+    kept, practice, offset_walk = (values.tolist() for values in state.of_links(tail))
+    means, variances = filtered.mean[rows], filtered.variance[rows]
+    answers = (table.score[rows], *state.of_rows(rows))
+    columns = zip(*(values.tolist() for values in answers), strict=True)
+    for number, (score, b, a) in enumerate(columns):
         links = range(first[number], first[number + 1])
         share = 1.0 / len(links)
-        mean = theta + share * sum(offset[pair[link]] for link in links)
-        variance = spread + share * share * sum(offset_variances[pair[link]] for link in links)
-        means[begin + number], variances[begin + number] = mean, variance
+        mean = theta + share * sum(offset[pair_of[link]] for link in links)
+        variance = spread + share * share * sum(offset_variances[pair_of[link]] for link in links)
+        means[number], variances[number] = mean, variance
         gradient, curvature = evidence_of_logit(a * (mean - b), a * a * variance, score)
         gradient, curvature = a * gradient, a * a * curvature
         theta += spread * gradient
         spread = spread * (1.0 - curvature * spread) + ability_walk
         for link in links:
-            place = pair[link]
-            variance_before = offset_variances[place]
+            at = pair_of[link]
+            variance_before = offset_variances[at]
             shrink = kept[link]
-            offset[place] = (
-                shrink * (offset[place] + share * variance_before * gradient) + practice[link]
-            )
-            offset_variances[place] = (
+            offset[at] = shrink * (offset[at] + share * variance_before * gradient) + practice[link]
+            offset_variances[at] = (
                 shrink
                 * shrink
                 * variance_before
@@ -210,8 +278,17 @@ def _run_last_learner(
 
 def logits(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
     """Compute the filter's logit of a right answer before each response."""
-    a, b = model.discrimination[table.item], model.difficulty[table.item]
-    averaged = logistic_normal_many(a * (filtered.mean - b), a * a * filtered.variance)
+    z = column(table.score.size, np.float64)
+    for rows in pages(z.size):
+        z[rows] = logits_of(table, model, filtered, rows)
+    release(z, *filtered)
+    return z
+
+
+def logits_of(table: Table, model: AbilityModel, filtered: Filtered, rows: slice) -> Floats:
+    """Compute `logits` of some responses."""
+    a, b = model.discrimination[table.item[rows]], model.difficulty[table.item[rows]]
+    averaged = logistic_normal_many(a * (filtered.mean[rows] - b), a * a * filtered.variance[rows])
     return np.asarray(np.log(averaged.right) - np.log(averaged.wrong))
 
 

@@ -19,6 +19,7 @@ from workers.modelling.calibration.ability.filter import (
     AbilityModel,
     Filtered,
     logits,
+    logits_of,
     loss,
     run_filter,
     run_filters,
@@ -29,7 +30,8 @@ from workers.modelling.calibration.ability.items import (
     fit_items,
     place_unseen,
 )
-from workers.modelling.calibration.table import Floats, Table, summed
+from workers.modelling.calibration.paging import column, pages, release
+from workers.modelling.calibration.table import Floats, Table
 
 _START: Final = np.array([np.log(1.0), np.log(0.01), np.log(0.5), np.log(0.02), 0.0])
 _BOUNDS: Final = ((-4.0, 3.0), (-12.0, 0.0), (-6.0, 2.0), (-12.0, 0.0), (-0.5, 0.5))
@@ -138,7 +140,7 @@ def fit_ability(table: Table, like: AbilityFit | None = None) -> AbilityFit:
         if converged:
             break
     model = _model(shared, departures, items)
-    likely = -_by_concept(table, losses(table, model, run_filter(table, model)))
+    likely = -_losses_by_concept(table, model, run_filter(table, model))
     return AbilityFit(model, items, shared, departures, likely, converged)
 
 
@@ -148,11 +150,17 @@ def _moved(table: Table, before: Items, after: Items) -> float:
     return float(np.sqrt(np.average(change, weights=table.responses_of_item)))
 
 
-def losses(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
-    """Compute the cross-entropy of each answer, nats."""
-    z = logits(table, model, filtered)
-    cross_entropy: Floats = np.logaddexp(0.0, z) - table.score * z
-    return cross_entropy
+def _losses_by_concept(table: Table, model: AbilityModel, filtered: Filtered) -> Floats:
+    """Sum the cross-entropy of answers by concept, nats.
+
+    An answer with several concepts counts in equal shares.
+    """
+    losses = column(table.score.size, np.float64)
+    for rows in pages(losses.size):
+        z = logits_of(table, model, filtered, rows)
+        losses[rows] = np.logaddexp(0.0, z) - table.score[rows] * z
+    release(*filtered)
+    return table.sum_by_concept(lambda links, response: table.share_of(links) * losses[response])
 
 
 def _model(shared: Floats, departures: Floats, items: Items) -> AbilityModel:
@@ -219,7 +227,7 @@ def _fit_own(table: Table, shared: Floats, departures: Floats, items: Items, row
         shifted[row] += by
         models.append(_model(shared, shifted, items))
     here, above, below = (
-        _by_concept(table, losses(table, model, filtered))
+        _losses_by_concept(table, model, filtered)
         for model, filtered in zip(models, run_filters(table, models), strict=True)
     )
     slope = (above - below) / (2.0 * step) + departures[row] / prior
@@ -229,11 +237,6 @@ def _fit_own(table: Table, shared: Floats, departures: Floats, items: Items, row
     # Variances and walks stay in a range in which the filter is stable.
     moved[row] = np.clip(moved[row], -3.0, 3.0) if row != _DRIFT else moved[row]
     return moved
-
-
-def _by_concept(table: Table, values: Floats) -> Floats:
-    """Sum values by concept; an answer with several concepts counts in equal shares."""
-    return summed(table.concept, table.share * values[table.link], len(table.concepts))
 
 
 def on_table(fit: AbilityFit, table: Table) -> AbilityModel:

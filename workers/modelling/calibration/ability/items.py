@@ -7,6 +7,7 @@ import numpy as np
 
 from workers.estimation.logistic_normal import logistic_normal_many
 from workers.modelling.calibration.ability.filter import Filtered
+from workers.modelling.calibration.paging import pages, release
 from workers.modelling.calibration.table import Bools, Floats, Ints, Table
 
 _MOST_LOG_A: Final = 1.5
@@ -41,10 +42,8 @@ class Items:
 
 def first_guess(table: Table) -> Items:
     """Start items at the difficulty of their concept's answers."""
-    count = len(table.concepts)
-    score = table.score[table.link]
-    right = np.bincount(table.concept, score, count) + 1.0
-    answers = np.bincount(table.concept, minlength=count) + 2.0
+    right = table.sum_by_concept(lambda _, response: table.score[response]) + 1.0
+    answers = table.links_of_concept + 2.0
     of_concept = np.log(answers / right - 1.0)
     centre = np.where(
         table.concept_of_item >= 0, of_concept[table.concept_of_item], of_concept.mean()
@@ -66,22 +65,15 @@ def fit_items(table: Table, filtered: Filtered, items: Items, rounds: int = 6) -
         items: items to start from.
         rounds: number of scoring steps.
     """
-    count = len(table.items)
     b, slope = items.difficulty, items.log_discrimination
     centre = items.of_concept[table.concept_of_item]
-    of, score = table.item, table.score
     for _ in range(rounds):
-        a = np.exp(slope)[of]
-        x, w = a * (filtered.mean - b[of]), a * a * filtered.variance
-        right, wrong, rise, bend = logistic_normal_many(x, w)
-        left, weight = (score - right) / (right * wrong), 1.0 / (right * wrong)
-        # ∂P/∂w = ½·∂²P/∂x², and dw/d log a = 2·w.
-        by_b, by_slope = -a * rise, x * rise + w * bend
-        gradient_b = np.bincount(of, by_b * left, count) - (b - centre) / items.spread
-        gradient_a = np.bincount(of, by_slope * left, count) - slope / items.slope_spread
-        h_bb = np.bincount(of, by_b * by_b * weight, count) + 1.0 / items.spread
-        h_aa = np.bincount(of, by_slope * by_slope * weight, count) + 1.0 / items.slope_spread
-        h_ab = np.bincount(of, by_b * by_slope * weight, count)
+        sums = _sums(table, filtered, b, slope)
+        gradient_b = sums[0] - (b - centre) / items.spread
+        gradient_a = sums[1] - slope / items.slope_spread
+        h_bb = sums[2] + 1.0 / items.spread
+        h_aa = sums[3] + 1.0 / items.slope_spread
+        h_ab = sums[4]
         determinant = h_bb * h_aa - h_ab * h_ab
         b = b + np.clip((h_aa * gradient_b - h_ab * gradient_a) / determinant, -1.0, 1.0)
         slope = slope + np.clip((h_bb * gradient_a - h_ab * gradient_b) / determinant, -0.3, 0.3)
@@ -108,6 +100,40 @@ def fit_items(table: Table, filtered: Filtered, items: Items, rounds: int = 6) -
         ),
         table.concept_of_item,
     )
+
+
+def _sums(table: Table, filtered: Filtered, b: Floats, slope: Floats) -> Floats:
+    """Sum derivatives of the log likelihood by item.
+
+    Returns:
+        First derivatives by b and log a; expected information of b, of log a and of both; shape
+        (5, items).
+    """
+    sums = np.zeros((5, b.size))
+    steep = np.exp(slope)
+    for rows in pages(table.score.size):
+        of, score = table.item[rows], table.score[rows]
+        a, variance = steep[of], filtered.variance[rows]
+        x, w = a * (filtered.mean[rows] - b[of]), a * a * variance
+        right, wrong, rise, bend = logistic_normal_many(x, w)
+        left, weight = (score - right) / (right * wrong), 1.0 / (right * wrong)
+        # ∂P/∂w = ½·∂²P/∂x², and dw/d log a = 2·w.
+        by_b, by_slope = -a * rise, x * rise + w * bend
+        for total, values in zip(
+            sums,
+            (
+                by_b * left,
+                by_slope * left,
+                by_b * by_b * weight,
+                by_slope * by_slope * weight,
+                by_b * by_slope * weight,
+            ),
+            strict=True,
+        ):
+            np.add.at(total, of, values)
+        release(*filtered)
+    table.release()
+    return sums
 
 
 def place_unseen(items: Items, concept_of_item: Ints) -> Items:

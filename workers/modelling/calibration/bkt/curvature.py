@@ -18,9 +18,9 @@ from workers.modelling.calibration.bkt.em import (
     em,
     expected,
 )
-from workers.modelling.calibration.bkt.prefix_tree import PrefixTree
+from workers.modelling.calibration.bkt.forest import Forest
 from workers.modelling.calibration.information import Score, information, inverse
-from workers.modelling.calibration.table import Bools, Floats, summed
+from workers.modelling.calibration.table import Bools, Floats
 
 _STEPS: Final = 20
 _MOST_STEP: Final = 2.0
@@ -32,11 +32,11 @@ _ENOUGH: Final = 1e-8
 """Gain in nats that a step must promise to be tried."""
 
 
-def bkt_covariance(tree: PrefixTree, parameters: Floats, counts: Floats) -> Floats:
+def bkt_covariance(forest: Forest, parameters: Floats, counts: Floats) -> Floats:
     """Compute the covariance of the logits of prior, learn, guess, slip and forget.
 
     Args:
-        tree: the answers.
+        forest: the answers.
         parameters: the mode, shape (5, concepts).
         counts: prior counts, see `em`.
 
@@ -45,16 +45,16 @@ def bkt_covariance(tree: PrefixTree, parameters: Floats, counts: Floats) -> Floa
     """
     fixed = _fixed(parameters)
     at = _logits(parameters, fixed)
-    return inverse(information(_score_of(tree, parameters, counts), at), fixed)
+    return inverse(information(_score_of(forest, parameters, counts), at), fixed)
 
 
 def newton_polish(
-    tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool = False
+    forest: Forest, parameters: Floats, counts: Floats, *, reachable: bool = False
 ) -> Floats:
     """Improve parameters by Newton steps, where EM converges slowly.
 
     Args:
-        tree: the answers.
+        forest: the answers.
         parameters: parameters near the mode, shape (5, concepts).
         counts: prior counts, see `em`.
         reachable: see `em.constrained`.
@@ -63,37 +63,37 @@ def newton_polish(
         Parameters, no concept's objective lower than before.
     """
     best = parameters.copy()
-    alike = constrained(_alike(tree, parameters), parameters[FORGET], reachable=reachable)
-    better = em(tree, alike, counts).objective > em(tree, best, counts).objective
+    alike = constrained(_alike(forest, parameters), parameters[FORGET], reachable=reachable)
+    better = em(forest, alike, counts).objective > em(forest, best, counts).objective
     best[:, better] = alike[:, better]
-    going = np.arange(tree.concepts)
+    going = np.arange(forest.concepts)
     for _ in range(_STEPS):
         here = best[:, going]
         fixed = _fixed(here)
-        score, x = _score_of(tree, here, counts), _logits(here, fixed)
+        score, x = _score_of(forest, here, counts), _logits(here, fixed)
         slope = np.where(fixed, 0.0, score(x))
         step = np.einsum("cij,jc->ic", inverse(information(score, x), fixed, _FLAT), slope)
         promised = 0.5 * (slope * step).sum(axis=0)
         step = np.clip(step, -_MOST_STEP, _MOST_STEP)
-        least = em(tree, here, counts).objective
+        least = em(forest, here, counts).objective
         better = np.zeros(going.size, dtype=np.bool_)
         for share in _SHARES:
             there = np.where(fixed, here, expit(x + share * step))
             there = constrained(there, here[FORGET], reachable=reachable)
-            here_better = ~better & (em(tree, there, counts).objective > least)
+            here_better = ~better & (em(forest, there, counts).objective > least)
             best[:, going[here_better]] = there[:, here_better]
             better |= here_better
         kept = np.flatnonzero(better & (promised > _ENOUGH))
         if not kept.size:
             break
-        tree, going = tree.of(kept), going[kept]
+        forest, going = forest.of(kept), going[kept]
     return best
 
 
-def _alike(tree: PrefixTree, parameters: Floats) -> Floats:
+def _alike(forest: Forest, parameters: Floats) -> Floats:
     """Return the same parameters with uninformative answers, an edge along which EM is slow."""
-    right = summed(tree.concept, tree.count * tree.values[tree.symbol], tree.concepts)
-    share = right / np.maximum(summed(tree.concept, tree.count, tree.concepts), 1.0)
+    right, answers = forest.learners_of
+    share = right / np.maximum(answers, 1.0)
     uninformative = parameters.copy()
     uninformative[GUESS], uninformative[SLIP] = share, 1.0 - share
     return uninformative
@@ -109,13 +109,13 @@ def _logits(parameters: Floats, fixed: Bools) -> Floats:
     return np.asarray(np.where(fixed, 0.0, logit(np.where(fixed, 0.5, parameters))))
 
 
-def _score_of(tree: PrefixTree, parameters: Floats, counts: Floats) -> Score:
+def _score_of(forest: Forest, parameters: Floats, counts: Floats) -> Score:
     fixed = _fixed(parameters)
     a, b = counts[:, :1], counts[:, 1:]
 
     def score(x: Floats) -> Floats:
         p = np.where(fixed, parameters, expit(x))
-        _, events, others = expected(tree, p)
+        _, events, others = expected(forest, p)
         return np.asarray((events + a) * (1.0 - p) - (others + b) * p)
 
     return score

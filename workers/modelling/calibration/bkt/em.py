@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from workers.modelling.calibration.bkt.forest import Forest
 from workers.modelling.calibration.bkt.prefix_tree import PrefixTree
 from workers.modelling.calibration.table import Floats, summed
 
@@ -55,16 +56,16 @@ def constrained(parameters: Floats, forget: Floats, *, reachable: bool = False) 
     return inside
 
 
-def em(tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool = False) -> Step:
+def em(forest: Forest, parameters: Floats, counts: Floats, *, reachable: bool = False) -> Step:
     """Take one step of expectation and maximisation.
 
     Args:
-        tree: the answers.
+        forest: the answers.
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
         counts: imagined events, and chances without one, of each parameter, shape (5, 2).
         reachable: see `constrained`.
     """
-    likely, events, others = expected(tree, parameters)
+    likely, events, others = expected(forest, parameters)
     forget = parameters[FORGET]
     a, b = counts[:, :1], counts[:, 1:]
     total = events + others + a + b
@@ -80,12 +81,48 @@ def em(tree: PrefixTree, parameters: Floats, counts: Floats, *, reachable: bool 
     )
 
 
-def expected(tree: PrefixTree, parameters: Floats) -> tuple[Floats, Floats, Floats]:
+def expected(forest: Forest, parameters: Floats) -> tuple[Floats, Floats, Floats]:
     """Compute log likelihoods and expected counts.
 
     Returns:
         Log likelihood of each concept, nats, shape (concepts,). Expected number of events of each
         parameter, and of chances without one, shape (5, concepts) each.
+    """
+    value = forest.values[:, None]
+    likely = np.zeros(forest.concepts)
+    at_first = np.zeros((2, forest.concepts))
+    moves = np.zeros((4, forest.concepts))
+    answers = np.zeros((2, forest.values.size, forest.concepts))
+    for tree, number in forest.trees():
+        likely[number], at_first[:, number], moves[:, number], answers[:, :, number] = _counts(
+            tree, parameters[:, number]
+        )
+    learned, forgot, stayed_known, stayed_unknown = moves
+    answers_known, answers_unknown = answers
+    events = [
+        at_first[0],
+        learned,
+        (value * answers_unknown).sum(axis=0),
+        ((1.0 - value) * answers_known).sum(axis=0),
+        forgot,
+    ]
+    others = [
+        at_first[1],
+        stayed_unknown,
+        ((1.0 - value) * answers_unknown).sum(axis=0),
+        (value * answers_known).sum(axis=0),
+        stayed_known,
+    ]
+    return likely, np.array(events), np.array(others)
+
+
+def _counts(tree: PrefixTree, parameters: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Compute log likelihood and expected counts of the concepts of a tree.
+
+    Returns:
+        Log likelihood, shape (concepts,); learners who know and do not know the concept at their
+        first answer, shape (2, concepts); transitions, in the order of `_Moves`, shape (4,
+        concepts); answers of each score if known and if unknown, shape (2, values, concepts).
     """
     of, answer = tree.concept, tree.answer
     _, learn, guess, slip, forget = parameters
@@ -106,22 +143,12 @@ def expected(tree: PrefixTree, parameters: Floats) -> tuple[Floats, Floats, Floa
     def by_value(values: Floats) -> Floats:
         return summed(answer, values, tree.values.size * tree.concepts).reshape(-1, tree.concepts)
 
-    answers_known, answers_unknown = by_value(at_known), by_value(at_unknown)
-    events = [
-        sums(at_known, first),
-        sums(moves.learned),
-        (value * answers_unknown).sum(axis=0),
-        ((1.0 - value) * answers_known).sum(axis=0),
-        sums(moves.forgot),
-    ]
-    others = [
-        sums(at_unknown, first),
-        sums(moves.stayed_unknown),
-        ((1.0 - value) * answers_unknown).sum(axis=0),
-        (value * answers_known).sum(axis=0),
-        sums(moves.stayed_known),
-    ]
-    return sums(tree.count * np.log(chance)), np.array(events), np.array(others)
+    return (
+        sums(tree.count * np.log(chance)),
+        np.array([sums(at_known, first), sums(at_unknown, first)]),
+        np.array([sums(values) for values in moves]),
+        np.array([by_value(at_known), by_value(at_unknown)]),
+    )
 
 
 def _forward(

@@ -10,8 +10,8 @@ import numpy as np
 
 from workers.modelling.calibration.bkt.curvature import newton_polish
 from workers.modelling.calibration.bkt.em import FORGET, constrained, em
+from workers.modelling.calibration.bkt.forest import Forest, forest_of
 from workers.modelling.calibration.bkt.optimiser import Optimum, optimise
-from workers.modelling.calibration.bkt.prefix_tree import PrefixTree, prefix_tree_of
 from workers.modelling.calibration.table import Floats, Ints, Table
 
 _MOST_ROUNDS: Final = 200
@@ -87,13 +87,13 @@ def fit_bkt(
         tolerance: gain of two steps in a row, in nats, below which a concept has converged.
         seed: seed of the starting places.
     """
-    tree, counts = prefix_tree_of(table), np.array(priors)
+    forest, counts = forest_of(table), np.array(priors)
     places = _LOOKED_AT * restarts if restarts > 1 else 1
 
-    def optimised(tree: PrefixTree, places: int, survivors: int, seed: int) -> tuple[Optimum, Ints]:
-        problems = tree.concepts
+    def optimised(forest: Forest, places: int, survivors: int, seed: int) -> tuple[Optimum, Ints]:
+        problems = forest.concepts
         done = optimise(
-            tree.repeated(places),
+            forest.repeated(places),
             constrained(
                 np.hstack(_starts(problems, forgets, places, seed)),
                 np.full(problems * places, float(forgets)),
@@ -111,18 +111,18 @@ def fit_bkt(
         )
         return done, best
 
-    done, best = optimised(tree, places, restarts, seed)
+    done, best = optimised(forest, places, restarts, seed)
     parameters, objective = done.parameters[:, best], done.objective[best]
     settled, rounds = done.settled[best], done.rounds
-    few = np.flatnonzero(np.bincount(tree.concept, minlength=tree.concepts) <= _FEW)
+    few = np.flatnonzero(forest.nodes_of <= _FEW)
     if restarts > 1 and few.size:
-        again, of = optimised(tree.of(few), _OF_FEW * places, _OF_FEW * restarts, seed + 1)
+        again, of = optimised(forest.of(few), _OF_FEW * places, _OF_FEW * restarts, seed + 1)
         higher = again.objective[of] > objective[few]
         parameters[:, few[higher]] = again.parameters[:, of[higher]]
         settled[few[higher]] = again.settled[of[higher]]
         rounds = max(rounds, again.rounds)
-    parameters = newton_polish(tree, parameters, counts, reachable=reachable)
-    return BktFit(parameters, em(tree, parameters, counts).log_likelihood, rounds, settled)
+    parameters = newton_polish(forest, parameters, counts, reachable=reachable)
+    return BktFit(parameters, em(forest, parameters, counts).log_likelihood, rounds, settled)
 
 
 def _starts(concepts: int, forgets: bool, places: int, seed: int) -> list[Floats]:

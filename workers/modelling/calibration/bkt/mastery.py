@@ -11,9 +11,9 @@ from workers.estimation.ranges import Covariance
 from workers.modelling.calibration.bkt.curvature import bkt_covariance
 from workers.modelling.calibration.bkt.em import FORGET, GUESS, LEARN, PRIOR, SLIP
 from workers.modelling.calibration.bkt.fit import WEAK_PRIORS, fit_bkt
-from workers.modelling.calibration.bkt.prefix_tree import prefix_tree_of
+from workers.modelling.calibration.bkt.forest import forest_of
 from workers.modelling.calibration.information import around_mean
-from workers.modelling.calibration.table import Floats, Table, answered_concepts, summed
+from workers.modelling.calibration.table import Floats, Table, answered_concepts
 
 _LEAST_EVIDENCE: Final = 0.1
 """Value of 1 - guess - slip below which answers say almost nothing about mastery."""
@@ -46,7 +46,7 @@ def fit_mastery(table: Table) -> Floats:
 
 def over_all(table: Table, parameters: Floats) -> Floats:
     """Give concepts without an answer the mean parameters of those with answers."""
-    answered = np.bincount(table.concept, minlength=len(table.concepts)) > 0
+    answered = table.links_of_concept > 0
     mean = parameters[:, answered].mean(axis=1, keepdims=True)
     return np.where(answered, parameters, mean)
 
@@ -58,7 +58,7 @@ def mastery_parameters(table: Table, parameters: Floats) -> MasteryParameters:
         table: the responses that were fitted, with `WEAK_PRIORS`.
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
-    covariance = bkt_covariance(prefix_tree_of(table), parameters, np.array(WEAK_PRIORS))
+    covariance = bkt_covariance(forest_of(table), parameters, np.array(WEAK_PRIORS))
     answered = answered_concepts(table)
     at = [number for number, _ in answered]
     return MasteryParameters(
@@ -90,8 +90,8 @@ def mastery_warnings(table: Table, parameters: Floats) -> list[str]:
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
     evidence = 1.0 - parameters[GUESS] - parameters[SLIP]
-    answers = np.bincount(table.concept, minlength=len(table.concepts))
-    right = summed(table.concept, table.score[table.link], len(table.concepts))
+    answers = table.links_of_concept
+    right = table.sum_by_concept(lambda _, response: table.score[response])
     warnings = []
     for at, name in answered_concepts(table):
         if answers[at] < _FEW_ANSWERS:

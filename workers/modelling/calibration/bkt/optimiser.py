@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from workers.modelling.calibration.bkt.em import FORGET, constrained, em
-from workers.modelling.calibration.bkt.prefix_tree import PrefixTree
+from workers.modelling.calibration.bkt.forest import Forest
 from workers.modelling.calibration.table import Bools, Floats, Ints
 
 _MEMORY: Final = 4
@@ -71,7 +71,7 @@ class Optimum:
 
 
 def optimise(
-    tree: PrefixTree,
+    forest: Forest,
     start: Floats,
     counts: Floats,
     *,
@@ -84,7 +84,7 @@ def optimise(
     """Optimise until two steps in a row gain less than `enough`.
 
     Args:
-        tree: the answers, each concept repeated once per starting place.
+        forest: the answers, each concept repeated once per starting place.
         start: starting parameters, shape (5, runs).
         counts: prior counts, see `em`.
         problems: number of concepts; run n belongs to problem `n % problems`.
@@ -113,7 +113,7 @@ def optimise(
     )
     rounds = 0
     while rounds < most:
-        _advance(tree, runs, counts, rounds, enough, reachable=reachable)
+        _advance(forest, runs, counts, rounds, enough, reachable=reachable)
         rounds += 1
         parameters[:, runs.number], objective[runs.number] = runs.last, runs.value
         rest = runs.calm > 1
@@ -125,14 +125,14 @@ def optimise(
         if leaves.all():
             break
         if look or leaves.mean() > 0.1:
-            tree, runs = tree.of(np.flatnonzero(~leaves)), runs.of(~leaves)
+            forest, runs = forest.of(np.flatnonzero(~leaves)), runs.of(~leaves)
     return Optimum(parameters, objective, settled, rounds)
 
 
 def _advance(
-    tree: PrefixTree, runs: _Runs, counts: Floats, number: int, enough: float, *, reachable: bool
+    forest: Forest, runs: _Runs, counts: Floats, number: int, enough: float, *, reachable: bool
 ) -> None:
-    stepped = em(tree, runs.here, counts, reachable=reachable)
+    stepped = em(forest, runs.here, counts, reachable=reachable)
     # Ignore differences within rounding.
     good = stepped.objective >= runs.value - 2e-12 * np.abs(runs.value)
     step = stepped.parameters - runs.here

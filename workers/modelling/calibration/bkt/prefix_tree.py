@@ -10,16 +10,11 @@ a product of terms that learners of the same child share.
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 
-from workers.modelling.calibration.chains import chains_of
+from workers.modelling.calibration.chains import Chains
 from workers.modelling.calibration.table import Floats, Ints, Table, summed
-
-LONGEST: Final = 500
-"""Number of a learner's answers on a concept that a fit reads. Later answers come from learners who
-know the concept or never will, and each costs as much as a whole level of the tree."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +60,17 @@ class PrefixTree:
         below = slice(int(self.level[1]), None)
         return self.count - summed(self.parent[below], self.count[below], self.count.size)
 
+    @property
+    def nodes_of(self) -> Ints:
+        """Number of nodes of each concept."""
+        return np.bincount(self.concept, minlength=self.concepts)
+
+    @property
+    def learners_of(self) -> tuple[Floats, Floats]:
+        """Sum of the scores of each concept's answers, and number of them."""
+        right = summed(self.concept, self.count * self.values[self.symbol], self.concepts)
+        return right, summed(self.concept, self.count, self.concepts)
+
     def of(self, kept: Ints) -> "PrefixTree":
         """Return the tree of some concepts, renumbered in the given order."""
         number = np.full(self.concepts, -1)
@@ -107,13 +113,18 @@ class PrefixTree:
         )
 
 
-def prefix_tree_of(table: Table) -> PrefixTree:
-    """Build the tree of a table with at least one response, up to `LONGEST` answers of a chain."""
-    chains = chains_of(table).first(LONGEST)
-    score = table.score[chains.row]
-    values, symbol = np.unique(score, return_inverse=True)
+def tree_of_chains(chains: Chains, values: Floats, concepts: int, table: Table) -> PrefixTree:
+    """Build the tree of chains.
+
+    Args:
+        chains: at least one chain.
+        values: the distinct scores, rising.
+        concepts: number of concepts.
+        table: the responses.
+    """
+    symbol = np.searchsorted(values, table.score[chains.row])
     node = np.full(chains.concept.size, -1)
-    concepts, symbols, parents, counts, level = [], [], [], [], [0]
+    concept_of, symbols, parents, counts, level = [], [], [], [], [0]
     base = 0
     for k, (places, n) in enumerate(chains.slices()):
         above = chains.concept if k == 0 else node
@@ -122,16 +133,16 @@ def prefix_tree_of(table: Table) -> PrefixTree:
             key, return_index=True, return_inverse=True, return_counts=True
         )
         parents.append(np.full(distinct.size, -1) if k == 0 else distinct // values.size)
-        concepts.append(chains.concept[:n][first])
+        concept_of.append(chains.concept[:n][first])
         symbols.append(distinct % values.size)
         counts.append(count)
         node[:n] = base + inverse
         base += distinct.size
         level.append(base)
     return PrefixTree(
-        len(table.concepts),
+        concepts,
         values,
-        np.concatenate(concepts),
+        np.concatenate(concept_of),
         np.concatenate(symbols),
         np.concatenate(parents),
         np.concatenate(counts).astype(np.float64),

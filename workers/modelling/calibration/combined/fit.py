@@ -9,7 +9,7 @@ Source: Wolpert (1992), "Stacked generalization", Neural Networks 5, 241-259.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from workers.modelling.calibration.ability.filter import AbilityModel, logits, r
 from workers.modelling.calibration.ability.fit import AbilityFit, fit_ability, on_table
 from workers.modelling.calibration.bkt.mastery import fit_mastery
 from workers.modelling.calibration.combined.last_step_fit import LastStepFit, fit_last_step
-from workers.modelling.calibration.combined.mastery_filter import filter_mastery
+from workers.modelling.calibration.combined.mastery_filter import FilteredMastery, filter_mastery
+from workers.modelling.calibration.paging import column, pages, release
 from workers.modelling.calibration.table import Floats, Ints, Table
 
 _SEED: Final = 1
@@ -61,7 +62,16 @@ def fit_without_part(table: Table, ability: AbilityFit, part: int) -> PartFit | 
     Returns:
         The fits; None if there are no other learners.
     """
-    others = table.of(_part(table) != part)
+    return fit_part(without_part(table, part), ability)
+
+
+def without_part(table: Table, part: int) -> Table:
+    """Select all learners but those of a part."""
+    return table.of(_part(table) != part)
+
+
+def fit_part(others: Table, ability: AbilityFit) -> PartFit | None:
+    """Fit the learners that `without_part` selects, see `fit_without_part`."""
     if not others.learners:
         return None
     return PartFit(fit_ability(others, like=ability), fit_mastery(others))
@@ -78,7 +88,7 @@ def fit_combined(
         mastery: mastery fitted to all responses, shape (5, concepts).
         parts: result of `fit_without_part` for each part.
     """
-    design, part = np.empty((table.link.size, len(FEATURES))), _part(table)
+    design, part = column((table.link.size, len(FEATURES)), np.float64), _part(table)
     for number, fitted in enumerate(parts):
         here = part == number
         predicted = table.of(here)
@@ -86,30 +96,49 @@ def fit_combined(
             continue
         part_fit = PartFit(ability, mastery) if fitted is None else fitted
         model = on_table(part_fit.ability, table)
-        design[here[table.learner[table.link]]] = features(
-            feature_sources(predicted, model, part_fit.mastery)
-        )
+        sources = feature_sources(predicted, model, part_fit.mastery)
+        before = 0
+        for links in pages(table.link.size):
+            chosen = np.flatnonzero(here[table.learner[table.link[links]]])
+            of_part = slice(before, before + chosen.size)
+            design[links.start + chosen] = features(sources.of(of_part))
+            before = of_part.stop
+            release(design)
+        table.release()
     return fit_last_step(table, design)
 
 
-def feature_sources(table: Table, model: AbilityModel, mastery: Floats) -> FeatureSources:
-    """Collect the sources of the features for each link of a table.
+class LinkSources(NamedTuple):
+    """Sources of the features of the links of a table."""
+
+    table: Table
+    z: Floats
+    """Logit by ability of each response."""
+    mastery: FilteredMastery
+
+    def of(self, links: slice) -> FeatureSources:
+        """Return the sources of some links."""
+        filtered = self.mastery
+        return FeatureSources(
+            self.z[self.table.link[links]],
+            (filtered.right[links], filtered.wrong[links]),
+            filtered.mastery[links],
+            (filtered.recent[links], filtered.lasting[links]),
+            self.table.attempt[links].astype(np.float64),
+            self.table.again[links].astype(np.float64),
+        )
+
+
+def feature_sources(table: Table, model: AbilityModel, mastery: Floats) -> LinkSources:
+    """Compute the sources of the features for each link of a table.
 
     Args:
         table: at least one response.
         model: ability model over the table's items and concepts.
         mastery: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
-    z = logits(table, model, run_filter(table, model))[table.link]
-    filtered = filter_mastery(table, mastery)
-    return FeatureSources(
-        z,
-        (filtered.right, filtered.wrong),
-        filtered.mastery,
-        (filtered.recent, filtered.lasting),
-        table.attempt.astype(np.float64),
-        table.again.astype(np.float64),
-    )
+    z = logits(table, model, run_filter(table, model))
+    return LinkSources(table, z, filter_mastery(table, mastery))
 
 
 def _part(table: Table) -> Ints:

@@ -10,7 +10,8 @@ import numpy as np
 from workers.estimation.bkt import update_many
 from workers.estimation.last_step import sums_after
 from workers.modelling.calibration.bkt.em import FORGET, GUESS, LEARN, PRIOR, SLIP
-from workers.modelling.calibration.chains import chains_of
+from workers.modelling.calibration.chains import Chains, chains_of
+from workers.modelling.calibration.paging import column, release
 from workers.modelling.calibration.table import Floats, Table
 
 _HUGE: Final = 1_000
@@ -38,7 +39,17 @@ def filter_mastery(table: Table, parameters: Floats) -> FilteredMastery:
         table: at least one response.
         parameters: prior, learn, guess, slip and forget of each concept, shape (5, concepts).
     """
-    chains = chains_of(table)
+    columns = column((5, table.link.size), np.float64)
+    for group in table.concept_groups:
+        chains = chains_of(table, group)
+        columns[:, chains.link] = _columns(table, parameters, chains)
+        release(columns)
+        table.release()
+    return FilteredMastery(*columns)
+
+
+def _columns(table: Table, parameters: Floats, chains: Chains) -> Floats:
+    """Compute `FilteredMastery` of the places of chains, shape (5, places)."""
     of_chain = parameters[:, chains.concept]
     prior, learn, guess, slip, forget = of_chain[[PRIOR, LEARN, GUESS, SLIP, FORGET]]
     ratio_right, ratio_wrong = (1.0 - slip) / guess, slip / (1.0 - guess)
@@ -63,7 +74,7 @@ def filter_mastery(table: Table, parameters: Floats) -> FilteredMastery:
         sums[:, :n] = sums_after((sums[0, :n], sums[1, :n]), s)
     concept = chains.concept_of_place
     guess, slip, unknown = parameters[GUESS][concept], parameters[SLIP][concept], 1.0 - mastery
-    columns = np.array(
+    return np.array(
         [
             mastery,
             mastery * (1.0 - slip) + unknown * guess,
@@ -71,6 +82,3 @@ def filter_mastery(table: Table, parameters: Floats) -> FilteredMastery:
             *sums_before,
         ]
     )
-    by_link = np.empty_like(columns)
-    by_link[:, chains.link] = columns
-    return FilteredMastery(*by_link)

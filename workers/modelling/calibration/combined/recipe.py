@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from scipy.special import log_expit
 
 from workers.estimation.parameters import Parameters
@@ -23,7 +24,7 @@ from workers.modelling.calibration.combined.fit import (
     part_count,
 )
 from workers.modelling.calibration.fitted import Fitted, by_concept
-from workers.modelling.calibration.table import Table, summed
+from workers.modelling.calibration.table import Floats, Ints, Table
 
 
 def irt(table: Table) -> Fitted:
@@ -64,7 +65,11 @@ def combined_from_parts(
     bkt = fit_mastery(table)
     mastery = mastery_parameters(table, bkt)
     last_step = fit_combined(table, ability, bkt, parts)
-    log_likelihood = table.score * last_step.logit + log_expit(-last_step.logit)
+
+    def log_likelihood(_: slice, response: Ints) -> Floats:
+        logit = last_step.logit[response]
+        return np.asarray(table.score[response] * logit + log_expit(-logit))
+
     return Fitted(
         Parameters(
             default=mastery.default,
@@ -72,7 +77,7 @@ def combined_from_parts(
             items=items_of(table, ability),
             any_scale=scale_of(ability, last_step),
         ),
-        by_concept(table, summed(table.concept, log_likelihood[table.link], len(table.concepts))),
+        by_concept(table, table.sum_by_concept(log_likelihood)),
         mastery_warnings(table, bkt)
         + _ability_warnings(ability)
         + ([] if last_step.converged else ["the last step did not converge"]),

@@ -1,0 +1,1 @@
+"""Measurements of Postgres itself: partitions, and what updates leave behind."""

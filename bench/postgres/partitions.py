@@ -1,0 +1,125 @@
+"""Number of hash partitions of the log: time of a commit, size and locks.
+
+Usage: ``uv run python -m bench.postgres.partitions [--rows 1000000] [--batches 40] [1 4 16 64]``.
+Each number has a database of its own on one server, with the same answers. Batches of answers then
+go through the recorder, one database after the other, so that a slow minute hits all alike.
+"""
+
+import argparse
+import asyncio
+import time
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+import asyncpg
+
+from bench.postgres.server import TimedLedger, answer, database, own_postgres, schema
+from bench.speed.answers import Answers
+from bench.speed.cases import Contender
+from bench.speed.stored import store
+from tests.support.doubles import recorder
+
+_HISTORY: Final = 500
+_BATCH: Final = 500
+_TENANT: Final = "school"
+_SIZE: Final = """
+select sum(pg_table_size(c.oid))::float8 as heap, sum(pg_indexes_size(c.oid))::float8 as indexes
+  from pg_inherits i join pg_class c on c.oid = i.inhrelid
+ where i.inhparent = 'public.student_responses'::regclass
+"""
+_LOCKS: Final = (
+    "select count(*) from pg_locks where pid = pg_backend_pid() and relation is not null"
+)
+
+
+@dataclass
+class Side:
+    """One number of partitions.
+
+    Args:
+        partitions: the number.
+        dsn: its database.
+        filled_s: seconds in which the stored answers were copied.
+        answers: deals the answers that follow.
+        load_ms: time of a batch's load, milliseconds.
+        commit_ms: time of a batch's commit, milliseconds.
+    """
+
+    partitions: int
+    dsn: str
+    filled_s: float
+    answers: Answers
+    load_ms: list[float] = field(default_factory=list)
+    commit_ms: list[float] = field(default_factory=list)
+    sent: int = 0
+
+    async def round(self, batches: int) -> None:
+        """Process some batches, each with a learner's one answer at most."""
+        for _ in range(batches):
+            ledger = TimedLedger(self.dsn)
+            await ledger.ping()
+            try:
+                # A recorder of its own for each batch: it has no state in its memory.
+                rows = self.answers.take(_BATCH)
+                await answer(recorder(ledger), rows, _BATCH, self.sent, int(time.time()))
+            finally:
+                await ledger.close()
+            self.sent += _BATCH
+            self.load_ms.append(ledger.spent_s["mastery_load"] * 1000)
+            self.commit_ms.append(ledger.spent_s["mastery_commit"] * 1000)
+
+
+async def _filled(dsn: str, partitions: int, rows: int) -> Side:
+    contender = Contender("partitions", learners=rows // _HISTORY, history=_HISTORY)
+    answers = Answers(contender, _TENANT)
+    began = time.perf_counter()
+    await store(dsn, contender, answers, _TENANT)
+    return Side(partitions, dsn, time.perf_counter() - began, answers)
+
+
+async def _report(side: Side) -> str:
+    connection = await asyncpg.connect(side.dsn)
+    try:
+        ((heap, indexes),) = await connection.fetch(_SIZE)
+        async with connection.transaction():
+            await connection.fetchval(
+                "select public.mastery_log_page($1)",
+                f'{{"tenant": "{_TENANT}", "student": "student-7", "limit": 100}}',
+            )
+            locks = await connection.fetchval(_LOCKS)
+        began = time.perf_counter()
+        await connection.execute("vacuum (freeze, analyze) public.student_responses", timeout=600)
+        vacuum_s = time.perf_counter() - began
+    finally:
+        await connection.close()
+    commits = sorted(side.commit_ms)
+    return (
+        f"{side.partitions:>10} {side.filled_s:>7.1f} {heap / 1e6:>8.0f} "
+        f"{indexes / 1e6:>8.0f} {median(side.load_ms):>8.1f} {median(commits):>8.1f} "
+        f"{commits[len(commits) * 9 // 10]:>8.1f} {locks:>6} {vacuum_s:>8.1f}"
+    )
+
+
+async def _main(counts: list[int], rows: int, batches: int) -> None:
+    async with own_postgres("autovacuum=off") as server:
+        sides = []
+        for count in counts:
+            dsn = await database(server, f"of_{count}", schema(count))
+            sides.append(await _filled(dsn, count, rows))
+            print(f"{count} partitions filled in {sides[-1].filled_s:.1f} s", flush=True)
+        for _ in range(batches // 4):
+            for side in sides:
+                await side.round(4)
+        print("partitions  fill s  heap MB index MB  load ms commit ms   p90 ms  locks vacuum s")
+        for side in sides:
+            print(await _report(side), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("partitions", nargs="*", type=int, default=[1, 4, 16, 64])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="stored answers of each")
+    parser.add_argument("--batches", type=int, default=40, help="batches of 500 of each")
+    chosen = parser.parse_args()
+    asyncio.run(_main(chosen.partitions, chosen.rows, chosen.batches))
