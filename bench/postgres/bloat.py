@@ -1,6 +1,6 @@
 """What updates leave behind in the tables of states, by fill factor and settings of autovacuum.
 
-Usage: ``uv run python -m bench.postgres.bloat [--learners 20000] [--answers 2000000] [VARIANT ...]``.
+Usage: ``uv run python -m bench.postgres.bloat [--answers 500000] [VARIANT ...]``.
 Each variant has a database with the states of so many learners after 500 answers each. Further
 answers then update their rows in batches of 500 learners, a transaction each, as a commit does:
 the learner's row, a concept, an ability and a session. The log is left out, since nothing updates
@@ -139,6 +139,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("variants", nargs="*", choices=[*VARIANTS, []], default=[])
     parser.add_argument("--learners", type=int, default=20_000)
-    parser.add_argument("--answers", type=int, default=2_000_000)
+    parser.add_argument("--answers", type=int, default=500_000)
     chosen = parser.parse_args()
     asyncio.run(_main(chosen.variants or list(VARIANTS), chosen.learners, chosen.answers))

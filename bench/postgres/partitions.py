@@ -71,21 +71,23 @@ class Side:
     load_ms: list[float] = field(default_factory=list)
     commit_ms: list[float] = field(default_factory=list)
     sent: int = 0
+    ledger: TimedLedger | None = None
 
     async def round(self, batches: int) -> None:
-        """Process some batches, each with a learner's one answer at most."""
+        """Process some batches, each with a learner's one answer at most.
+
+        The connections stay, so that their plans are made once. Each batch has a recorder of its
+        own, which has no state in its memory.
+        """
+        if self.ledger is None:
+            self.ledger = TimedLedger(self.dsn)
         for _ in range(batches):
-            ledger = TimedLedger(self.dsn)
-            await ledger.ping()
-            try:
-                # A recorder of its own for each batch: it has no state in its memory.
-                rows = self.answers.take(_BATCH)
-                await answer(recorder(ledger), rows, _BATCH, self.sent, int(time.time()))
-            finally:
-                await ledger.close()
+            self.ledger.spent_s = {}
+            rows = self.answers.take(_BATCH)
+            await answer(recorder(self.ledger), rows, _BATCH, self.sent, int(time.time()))
             self.sent += _BATCH
-            self.load_ms.append(ledger.spent_s["mastery_load"] * 1000)
-            self.commit_ms.append(ledger.spent_s["mastery_commit"] * 1000)
+            self.load_ms.append(self.ledger.spent_s["mastery_load"] * 1000)
+            self.commit_ms.append(self.ledger.spent_s["mastery_commit"] * 1000)
 
 
 async def _fill(dsn: str, rows: int) -> None:
@@ -129,6 +131,8 @@ async def _side(dsn: str, partitions: int, rows: int) -> Side:
 
 
 async def _report(side: Side) -> str:
+    if side.ledger is not None:
+        await side.ledger.close()
     connection = await asyncpg.connect(side.dsn)
     try:
         ((heap, indexes),) = await connection.fetch(_SIZE)
