@@ -19,7 +19,7 @@ from workers.ledger.sql.direct import DirectLedger
 from workers.streams.batch import RawEntry
 
 _BATCH: Final = 1_000
-_TABLES: Final = {
+TABLES: Final = {
     "mastery.learners": "learner_checksum",
     "mastery.snapshots": "snapshot_checksum",
     "public.student_responses": "response_checksum",
@@ -43,17 +43,18 @@ async def store(dsn: str, contender: Contender, answers: Answers, tenant: str) -
 
 
 async def _store(dsn: str, rows: Sequence[Row], tenant: str, learners: int) -> None:
-    await _record(dsn, rows)
+    await record_rows(dsn, rows)
     connection = await asyncpg.connect(dsn)
     try:
-        for table in _TABLES:
-            await _copy(connection, table, tenant, learners)
+        for table in TABLES:
+            await copy_learner(connection, table, tenant, learners)
         await connection.execute("analyze")
     finally:
         await connection.close()
 
 
-async def _record(dsn: str, rows: Sequence[Row]) -> None:
+async def record_rows(dsn: str, rows: Sequence[Row]) -> None:
+    """Record answers as a worker does."""
     ledger, judge, now = DirectLedger(dsn), admission(), int(time.time())
     work = recorder(ledger)
     try:
@@ -70,9 +71,10 @@ async def _record(dsn: str, rows: Sequence[Row]) -> None:
         await ledger.close()
 
 
-async def _copy(
+async def copy_learner(
     connection: "asyncpg.Connection[asyncpg.Record]", table: str, tenant: str, learners: int
 ) -> None:
+    """Copy a table's rows of the first learner of a tenant for all its other learners."""
     columns = await connection.fetch(
         "select attname from pg_attribute where attrelid = $1::text::regclass and attnum > 0 "
         "and not attisdropped and attgenerated = '' and attname <> all ('{student_id,checksum}')",
@@ -82,12 +84,12 @@ async def _copy(
     of_checksum = await connection.fetchval(
         "select array_to_string(proargnames, ', ') from pg_proc "
         "where proname = $1 and pronamespace = 'mastery'::regnamespace",
-        _TABLES[table],
+        TABLES[table],
     )
     # Names are of the catalogue and the list above, never input.
     await connection.execute(
         f"insert into {table} (student_id, {names}, checksum) "  # noqa: S608
-        f"select student_id, {names}, mastery.{_TABLES[table]}({of_checksum}) "
+        f"select student_id, {names}, mastery.{TABLES[table]}({of_checksum}) "
         f"from (select 'student-' || n as student_id, {names} "
         f"from {table}, generate_series(1, $2::int - 1) as n "
         "where student_id = $3 and tenant_id = $1 offset 0) as copies",

@@ -196,6 +196,40 @@ class PostgresServer:
         assert made.returncode == 0, made.stderr
         secret.unlink()
 
+    def replica(self, directory: Path) -> "PostgresServer":
+        """Copy the running cluster into a directory, as a streaming replica that is not started."""
+        copy = PostgresServer(directory / "data", logs=directory)
+        copy._password = self._password
+        directory.mkdir(exist_ok=True)
+        if self._user is not None:
+            shutil.chown(directory, self._user, self._user)
+        made = subprocess.run(
+            [
+                program("pg_basebackup", package="postgresql", folder=self._bin),
+                *(
+                    "-d",
+                    self.url,
+                    "-D",
+                    str(directory / "data"),
+                    "-R",
+                    "-X",
+                    "stream",
+                    "-c",
+                    "fast",
+                ),
+                "--no-sync",
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user else None,
+        )
+        assert made.returncode == 0, made.stderr
+        return copy
+
     async def database(self) -> str:
         """A new database with all migrations applied, copied from the first such.
 

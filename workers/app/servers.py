@@ -39,14 +39,19 @@ class Servers:
 
 
 @asynccontextmanager
-async def open_servers(settings: Settings) -> AsyncIterator[Servers]:
+async def open_servers(settings: Settings, *, read_only: bool = False) -> AsyncIterator[Servers]:
     """Connect to the servers in the settings; start an embedded server for each missing one.
 
     Connections are made at their first use, so an unavailable server is noticed only then.
+
+    Args:
+        settings: the settings.
+        read_only: True if the ledger is only read, from a replica if there is one.
     """
     async with AsyncExitStack() as stack:
         broker, client = await open_redis(settings, stack)
-        ledger = await open_ledger(settings, stack)
+        open_one = open_reading_ledger if read_only else open_ledger
+        ledger = await open_one(settings, stack)
         graph = await open_graph(settings, stack)
         yield Servers(broker, client, ledger, graph)
 
@@ -91,6 +96,21 @@ async def open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
         await postgres.start()
         stack.push_async_callback(postgres.stop)
         ledger = DirectLedger(postgres.dsn, timeout_s=settings.ledger_timeout_s)
+    stack.push_async_callback(ledger.close)
+    return ledger
+
+
+async def open_reading_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
+    """Open the replica in the settings, else the ledger, to read only; the stack closes it."""
+    if settings.database_replica_url is None or settings.database_url is None:
+        return await open_ledger(settings, stack)
+    from workers.ledger.sql.replica import ReplicaLedger
+
+    ledger = ReplicaLedger(
+        settings.database_replica_url.get_secret_value(),
+        settings.database_url.get_secret_value(),
+        timeout_s=settings.ledger_timeout_s,
+    )
     stack.push_async_callback(ledger.close)
     return ledger
 

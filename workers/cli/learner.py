@@ -41,7 +41,7 @@ def export(tenant: str, student: str, output: Path | None) -> None:
 
 
 async def _export(settings: Settings, key: LearnerKey, output: Path | None) -> None:
-    async with _opened(settings, key) as (servers, streams):
+    async with _opened(settings, key, read_only=True) as (servers, streams):
         exporter = Exporter(ledger=servers.ledger, graph=servers.graph, streams=streams)
         try:
             with open(output or 1, "wb", closefd=output is not None) as file:  # noqa: ASYNC230  # nothing else runs; 1 is stdout
@@ -101,10 +101,10 @@ async def _erase(settings: Settings, key: LearnerKey, *, refuse: bool, dry_run: 
 
 @asynccontextmanager
 async def _opened(
-    settings: Settings, key: LearnerKey
+    settings: Settings, key: LearnerKey, *, read_only: bool = False
 ) -> AsyncIterator[tuple[Servers, LearnerStreams]]:
     belonging = Belonging(key, settings.jwt_tenant_claim, frozenset(settings.jwt_delegate_roles))
-    async with open_servers(settings) as servers:
+    async with open_servers(settings, read_only=read_only) as servers:
         # All servers must answer before any is changed.
         await servers.ledger.ping()
         await servers.graph.prepare()

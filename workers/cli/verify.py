@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from workers.app.servers import open_ledger
+from workers.app.servers import open_reading_ledger
 from workers.app.worker import parameters_source
 from workers.cli.one_learner import learner_count, require_known, scope_of
 from workers.cli.progress import progress_bar
@@ -97,7 +97,7 @@ def run_verification(
 
 async def _verify(settings: Settings, scope: Scope, sample: int | None) -> Comparison:
     async with AsyncExitStack() as stack:
-        ledger = await open_ledger(settings, stack)
+        ledger = await open_reading_ledger(settings, stack)
         await require_known(ledger, scope.learner)
         return await _compared(ledger, settings, scope, sample)
 

@@ -78,7 +78,8 @@ def _any_page(settings: "Settings") -> list[str]:
 
 
 def _plain_text(settings: "Settings") -> list[str]:
-    database = settings.database_url
+    database, replica = settings.database_url, settings.database_replica_url
+    encrypt = "add sslmode=verify-full (or require) to its query"
     wrong = []
     for variable, url, remedy in (
         ("REDIS_URL", settings.redis_url, "use rediss://"),
@@ -86,7 +87,12 @@ def _plain_text(settings: "Settings") -> list[str]:
         (
             "DATABASE_URL",
             None if database is None else database.get_secret_value(),
-            "add sslmode=verify-full (or require) to its query",
+            encrypt,
+        ),
+        (
+            "DATABASE_REPLICA_URL",
+            None if replica is None else replica.get_secret_value(),
+            encrypt,
         ),
         ("NEO4J_URI", settings.neo4j_uri, "use neo4j+s:// or bolt+s://"),
     ):
@@ -101,12 +107,14 @@ def _plain_text(settings: "Settings") -> list[str]:
 
 def _weak(settings: "Settings") -> list[str]:
     database, key = settings.database_url, settings.supabase_service_role_key
+    replica = settings.database_replica_url
     secrets = {
         "JWT_SECRET": settings.jwt_secret and settings.jwt_secret.get_secret_value(),
         "SUPABASE_SERVICE_ROLE_KEY": key and key.get_secret_value(),
         "NEO4J_PASSWORD": settings.neo4j_password and settings.neo4j_password.get_secret_value(),
         "REDIS_URL": settings.redis_url and _password(settings.redis_url),
         "DATABASE_URL": database and _password(database.get_secret_value()),
+        "DATABASE_REPLICA_URL": replica and _password(replica.get_secret_value()),
     }
     return [
         f"{variable} holds a secret that is easily guessed ({why}): make another, such as "

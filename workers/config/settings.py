@@ -96,6 +96,11 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
         description="the ledger over a direct Postgres connection; wins over `SUPABASE_URL`; "
         "`pgbouncer=true` in its query: through a transaction pooler, as port 6543 always is",
     )
+    database_replica_url: SecretStr | None = Field(
+        None,
+        description="a streaming replica of `DATABASE_URL`, from which `mastery verify`, "
+        "`mastery evaluate --live` and `mastery learner export` read; unset: the primary",
+    )
     ledger_timeout_s: float = Field(
         15.0, gt=0, le=600, description="limit of one call of the ledger, seconds"
     )
@@ -173,6 +178,13 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
             _checked_dsn(value.get_secret_value(), "DATABASE_URL")
         return value
 
+    @field_validator("database_replica_url")
+    @classmethod
+    def _replica_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _checked_dsn(value.get_secret_value(), "DATABASE_REPLICA_URL")
+        return value
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         wrong = [
@@ -224,6 +236,11 @@ class Settings(HttpSettings, ScheduleSettings, TokenSettings):
             wrong.append("SUPABASE_URL is set without SUPABASE_SERVICE_ROLE_KEY: set both")
         if self.supabase_service_role_key and not (self.supabase_url or self.database_url):
             wrong.append("SUPABASE_SERVICE_ROLE_KEY is set without SUPABASE_URL: set both")
+        if self.database_replica_url and not self.database_url:
+            wrong.append(
+                "DATABASE_REPLICA_URL is set without DATABASE_URL, which tells how far the replica "
+                "must be: set both"
+            )
         if self.neo4j_uri and not self.neo4j_password:
             wrong.append("NEO4J_URI is set without NEO4J_PASSWORD: set both")
         if self.neo4j_password and not self.neo4j_uri:

@@ -21,6 +21,7 @@ _FIXED: Final[Mapping[str, Any]] = {
     "supabase_url": None,
     "supabase_service_role_key": None,
     "database_url": None,
+    "database_replica_url": None,
     "neo4j_uri": None,
     "neo4j_password": None,
     "http_host": LOOPBACK,

@@ -149,6 +149,8 @@ def test_given_loaded_settings_when_changed_then_it_is_refused() -> None:
         ("SUPABASE_URL", "project.supabase.co", "begins with https://"),
         ("NEO4J_URI", "http://host:7474", "begins with neo4j://"),
         ("DATABASE_URL", "mysql://host", "begins with postgresql://"),
+        ("DATABASE_URL", "postgresql://host/x?pgbouncer=yes", "pgbouncer must be true or false"),
+        ("DATABASE_REPLICA_URL", "http://host", "begins with postgresql://"),
     ],
 )
 def test_given_a_malformed_setting_then_name_fault_and_remedy_are_told(
@@ -187,6 +189,7 @@ def test_given_nodes_of_a_cluster_then_settings_take_them(monkeypatch: pytest.Mo
         ({"SUPABASE_URL": "https://x.supabase.co"}, ["SUPABASE_SERVICE_ROLE_KEY"]),
         ({"SUPABASE_SERVICE_ROLE_KEY": SECRET}, ["SUPABASE_URL"]),
         ({"NEO4J_URI": "bolt://host"}, ["NEO4J_PASSWORD"]),
+        ({"DATABASE_REPLICA_URL": f"postgresql://u:{SECRET}@host/x"}, ["DATABASE_URL"]),
         ({"NEO4J_PASSWORD": SECRET}, ["NEO4J_URI"]),
         (
             {"SUPABASE_URL": "https://x.supabase.co", "NEO4J_PASSWORD": SECRET},

@@ -42,6 +42,8 @@ def test_given_production_and_nothing_set_then_unsafe_defaults_are_named(
         ({"DATABASE_URL": f"postgresql://engine:{SECRET}@db.example/postgres"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://db.example/x?sslmode=prefer"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://localhost/x?host=db.example"}, "DATABASE_URL"),
+        ({"DATABASE_REPLICA_URL": "postgresql://u:postgres@localhost/x"}, "DATABASE_REPLICA_URL"),
+        ({"DATABASE_REPLICA_URL": "postgresql://replica.example/x"}, "DATABASE_REPLICA_URL"),
         (
             {"SUPABASE_URL": "http://supabase.example", "SUPABASE_SERVICE_ROLE_KEY": SECRET},
             "SUPABASE_URL",

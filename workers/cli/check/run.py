@@ -16,12 +16,14 @@ from workers.cli.check.findings import Findings
 from workers.cli.check.graph import check_graph
 from workers.cli.check.ledger import check_ledger
 from workers.cli.check.redis import check_redis
+from workers.cli.check.replica import check_replica
 from workers.common.errors import MasteryError, Unavailable
 from workers.common.logs import configure_logs
 from workers.config.hosts import redacted
 from workers.config.loading import load_settings
 from workers.config.settings import Settings
 from workers.config.unknown import unknown_settings
+from workers.ledger.sql.replica import VARIABLE
 
 _TIMEOUT_S: Final = 20.0
 
@@ -92,6 +94,10 @@ def _probes(settings: Settings) -> list[Probe]:
         else Probe("ledger", ledger, settings.supabase_url, "SUPABASE_URL"),
         Probe("graph", graph, settings.neo4j_uri, "NEO4J_URI"),
     ]
+    if settings.database_replica_url is not None and database is not None:
+        replica = settings.database_replica_url.get_secret_value()
+        check = partial(check_replica, replica, str(database))
+        probes.insert(2, Probe("replica", check, replica, VARIABLE))
     if settings.jwt_jwks_url is not None:
         keys = partial(_keys, settings)
         probes.append(Probe("keys", keys, settings.jwt_jwks_url, "JWT_JWKS_URL"))

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from workers.app.servers import open_ledger
+from workers.app.servers import open_reading_ledger
 from workers.cli.mastery_table import mastery_table
 from workers.cli.progress import progress_bar
 from workers.cli.setting_up import set_up
@@ -67,7 +67,7 @@ async def _read(
     settings: Settings, tenant: str | None, since: Since | None
 ) -> tuple[Live, Selection, dict[str, float]]:
     async with AsyncExitStack() as stack:
-        ledger = await open_ledger(settings, stack)
+        ledger = await open_reading_ledger(settings, stack)
         since_us = None if since is None else since.by(await ledger.clock_us())
         selection = Selection(tenant, since_us)
         live = await collected(ledger, selection)

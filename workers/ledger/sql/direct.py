@@ -15,7 +15,7 @@ from workers.ledger.sql.ledger import SqlLedger
 from workers.ledger.sql.pooler import Way, way
 from workers.ledger.sql.sqlstate import ledger_error
 
-_CONNECT_S: Final = 5.0
+CONNECT_S: Final = 5.0
 """The longest wait for a connection: once the network is back, the next try is soon."""
 _SPENT: Final = frozenset(("0A000", "25P02"))
 """SQLSTATEs after which a connection, or the pooler's behind it, is not used again."""
@@ -50,10 +50,13 @@ class DirectLedger(SqlLedger):
         connections: the most connections.
     """
 
+    variable = "DATABASE_URL"
+    """The setting that names the database."""
+
     def __init__(self, dsn: str, *, timeout_s: float = 15.0, connections: int = 4) -> None:
         self._dsn, self._pooled = address(dsn)
         self._timeout_s = timeout_s
-        self._connect_s = min(timeout_s, _CONNECT_S)
+        self._connect_s = min(timeout_s, CONNECT_S)
         self._connections = connections
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
@@ -96,7 +99,7 @@ class DirectLedger(SqlLedger):
                     await pool.release(connection, timeout=_RELEASE_S)
             return orjson.loads(answer)
         except LIBRARY_ERRORS as error:
-            raise from_asyncpg(error) from error
+            raise from_asyncpg(error, self.variable) from error
 
     async def close(self) -> None:
         """Close all connections and abandon calls in flight."""
@@ -114,30 +117,34 @@ async def server_version(dsn: str) -> int:
     """
     with ledger_errors():
         connection = await asyncpg.connect(
-            address(dsn).dsn, timeout=_CONNECT_S, statement_cache_size=0
+            address(dsn).dsn, timeout=CONNECT_S, statement_cache_size=0
         )
         try:
             return int(await connection.fetchval("show server_version_num"))
         finally:
-            await connection.close(timeout=_CONNECT_S)
+            await connection.close(timeout=CONNECT_S)
 
 
 @contextmanager
-def ledger_errors() -> Iterator[None]:
-    """Translate what asyncpg raises inside into errors of the ledger."""
+def ledger_errors(variable: str = DirectLedger.variable) -> Iterator[None]:
+    """Translate what asyncpg raises inside into errors of the ledger.
+
+    Args:
+        variable: the setting that names the database.
+    """
     try:
         yield
     except LIBRARY_ERRORS as error:
-        raise from_asyncpg(error) from error
+        raise from_asyncpg(error, variable) from error
 
 
-def from_asyncpg(error: Exception) -> MasteryError:
-    """Translate one of `LIBRARY_ERRORS`."""
+def from_asyncpg(error: Exception, variable: str = DirectLedger.variable) -> MasteryError:
+    """Translate one of `LIBRARY_ERRORS`; `variable` is the setting that names the database."""
     reason = str(error) or type(error).__name__
     if isinstance(error, asyncpg.PostgresError):
         return ledger_error(error.sqlstate or "no state", reason)
     if isinstance(error, asyncpg.DataError):
         return Unstorable(reason)
     if isinstance(error, _MISCONFIGURED):
-        return LedgerRefused(f"DATABASE_URL can't be used: {reason}; correct it")
-    return LedgerUnavailable(f"{reason}; is DATABASE_URL right?")
+        return LedgerRefused(f"{variable} can't be used: {reason}; correct it")
+    return LedgerUnavailable(f"{reason}; is {variable} right?")
