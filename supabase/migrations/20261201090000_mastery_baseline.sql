@@ -228,13 +228,15 @@ comment on column public.student_responses.outcome is
   'Prediction before the response was seen, and result of its commit; never rewritten.';
 
 -- The partitions stand in the private schema: a student reaches them through the parent and its
--- policy only.
+-- policy only. Nothing updates a response, so the vacuum that follows its insertion freezes it: later
+-- the page would be cold, and would go whole into the journal once more.
 do $$
 begin
   for k in 0..15 loop
     execute format(
       'create table mastery.student_responses_%s partition of public.student_responses '
-      'for values with (modulus 16, remainder %s)', lpad(k::text, 2, '0'), k);
+      'for values with (modulus 16, remainder %s) with (autovacuum_freeze_min_age = 0)',
+      lpad(k::text, 2, '0'), k);
     execute format(
       'alter table mastery.student_responses_%s enable row level security', lpad(k::text, 2, '0'));
   end loop;

@@ -94,7 +94,7 @@ def test_given_a_pooler_when_checked_then_it_says_how_to_name_it(
     for said, told in (
         ("", "a transaction pooler answers at DATABASE_URL"),
         ("?pgbouncer=true", "pending migrations can't be seen through a transaction pooler"),
-        ("?pgbouncer=false", "meet each other's prepared statements"),
+        ("?pgbouncer=false", "unless it keeps prepared statements"),
     ):
         monkeypatch.setenv("DATABASE_URL", pooled + said)
         output = CliRunner().invoke(app, ["check"], env={"COLUMNS": "400"}).output

@@ -82,6 +82,14 @@ async def test_given_each_version_reverted_and_applied_then_schema_is_the_same(
 # Rights: the rules of every object are in tests/security/schema_rules.py
 
 
+async def test_given_the_log_then_vacuum_freezes_its_rows_at_once(database_url: str) -> None:
+    of_partitions = (
+        "select distinct c.reloptions from pg_inherits i join pg_class c on c.oid = i.inhrelid "
+        "where i.inhparent = 'public.student_responses'::regclass"
+    )
+    assert await rows(database_url, of_partitions) == [(["autovacuum_freeze_min_age=0"],)]
+
+
 async def test_given_a_realtime_publication_then_it_has_mastery_alone(
     supabase: Supabase,
 ) -> None:

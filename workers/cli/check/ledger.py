@@ -54,8 +54,6 @@ async def _check_schema(dsn: str, findings: Findings) -> None:
             "history` shows them over the direct connection or the session pooler"
         )
         return
-    if findings.problems:
-        return
     pending = await Migrations(dsn).pending()
     if pending:
         findings.problems.append(f"{len(pending)} migrations are pending: run `mastery migrate up`")
@@ -71,11 +69,11 @@ async def _transaction_pooler(dsn: str, findings: Findings) -> bool:
     if answering is Way.SERVER:
         return False
     if answering is Way.TRANSACTION_POOLER and pooled is False:
-        findings.problems.append(
-            "DATABASE_URL says pgbouncer=false, but a transaction pooler answers: workers would "
-            "meet each other's prepared statements; say pgbouncer=true, or leave it out"
+        findings.warnings.append(
+            "DATABASE_URL says pgbouncer=false, but a transaction pooler answers: unless it keeps "
+            "prepared statements (PgBouncer 1.21 with max_prepared_statements), workers meet each "
+            "other's; say pgbouncer=true, or leave it out"
         )
-        return False
     if pooled is None:
         findings.warnings.append(
             f"{answering.value} answers at DATABASE_URL, so no prepared statement is kept: say "
