@@ -14,8 +14,10 @@ from tests.support.doubles import admitted, key_of, record, recorder
 from tests.support.postgres_connections import value
 from workers.cli.main import app
 from workers.common.errors import LedgerRefused, LedgerUnavailable
+from workers.estimation.parameters import Parameters
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.replica import ReplicaLedger
+from workers.operations.repair.verifying import verify
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
@@ -92,6 +94,24 @@ async def test_given_a_replica_that_lags_then_it_is_waited_for(pair: Pair) -> No
     assert await _responses(lagging) == await _responses(direct)
     for ledger in (lagging, direct):
         await ledger.close()
+
+
+async def test_given_commits_all_the_while_then_the_replica_has_no_difference(pair: Pair) -> None:
+    ledger = ReplicaLedger(pair.replica, pair.primary)
+    answering = asyncio.create_task(_answer_on(pair))
+    read = []
+    for _ in range(20):
+        async for page in verify(ledger, Parameters()):
+            assert page.differences == []
+            read.append(page.responses)
+    answering.cancel()
+    await ledger.close()
+    assert read[-1] > read[0]
+
+
+async def _answer_on(pair: Pair) -> None:
+    while True:
+        await pair.answer()
 
 
 async def test_given_a_primary_in_place_of_the_replica_then_it_is_refused(pair: Pair) -> None:
