@@ -87,7 +87,7 @@ async def measured(
         now = time.perf_counter() - began
         if burst.dies_at_s is not None and killed_s is None and now >= burst.dies_at_s:
             kill()
-            killed_s, at_death = now, done
+            killed_s, at_death = now, await _acknowledged(side) - before
         done = await _acknowledged(side) - before
         now = time.perf_counter() - began
         if killed_s is not None and back_s is None and now > killed_s + 0.5 and done > at_death:
