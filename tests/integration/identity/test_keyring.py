@@ -34,7 +34,7 @@ def ring(
         client=redis,
         history=KeyHistory(redis, issuer.url, algorithms, keep_ms),
         fetch=KeyFetch(issuer.url, algorithms),
-        **{"spacing_s": 0.01, **changes},
+        **{"spacing_s": 0.0, **changes},
     )
 
 
@@ -172,7 +172,7 @@ async def test_given_recent_failures_when_asked_then_the_server_is_left_alone(
 async def test_given_nobody_asks_then_a_removed_key_retires_all_the_same(
     redis: Redis, issuer: KeyServer
 ) -> None:
-    keys = ring(redis, issuer, refresh_s=0.02)
+    keys = ring(redis, issuer, refresh_s=0.02, spacing_s=0.01)
     running = asyncio.create_task(keys.run())
     try:
         async with asyncio.timeout(WITHIN_S):

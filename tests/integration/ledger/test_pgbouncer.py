@@ -19,7 +19,12 @@ from workers.ledger.schema.migrations import Migrations
 from workers.ledger.sql.direct import DirectLedger
 from workers.ledger.sql.pooler import Way, way
 
-_LOCKS = "select count(*) from pg_locks where locktype = 'advisory' and granted"
+_LOCKS = """
+select count(*) from pg_locks
+ where locktype = 'advisory' and granted
+   and database = (select oid from pg_database where datname = current_database())
+"""
+"""Locks of this test's database: other tests take theirs at the same time."""
 
 
 @pytest.fixture

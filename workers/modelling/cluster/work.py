@@ -51,15 +51,17 @@ async def cluster_work(
         CalibrationFailed: the address is not safe, or no scheduler answers there.
     """
     check_address(address)
+    client = Client(
+        address,
+        asynchronous=True,
+        security=Security(require_encryption=address.startswith("tls:")),
+        timeout=_CONNECT_S,
+        set_as_default=False,
+    )
     try:
-        client = await Client(
-            address,
-            asynchronous=True,
-            security=Security(require_encryption=address.startswith("tls:")),
-            timeout=_CONNECT_S,
-            set_as_default=False,
-        )
+        await client
     except (OSError, TypeError, ValueError) as error:
+        await client.close()
         # A missing certificate is a TypeError there.
         raise CalibrationFailed(f"no cluster can be reached at {address}: {error}") from error
     async with client:
