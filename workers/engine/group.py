@@ -78,7 +78,7 @@ class LearnerGroup:
 
     def responses(self) -> list[Response]:
         """Return each response as its first entry gives it."""
-        return [first.response for first, *_ in self.entries.values()]
+        return [entries[0].response for entries in self.entries.values()]
 
 
 def grouped(admitted: Sequence[Admitted]) -> list[LearnerGroup]:

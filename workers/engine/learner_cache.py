@@ -8,17 +8,15 @@ this commit fails, the commits that were folded from its state are conflicts too
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from workers.estimation.learner import Learner, LearnerKey, Response
 from workers.ledger.exchange import Commit, Loaded
 
 _MOST_PARTS: Final = 100_000
 """States of concepts, abilities and sessions that are kept, some 50 MB."""
-
-State = TypeVar("State")
 
 
 @dataclass(slots=True)
@@ -49,6 +47,28 @@ class _Kept:
         """Number of the states that are known, and 1."""
         learner = self.learner
         return 1 + len(learner.concepts) + len(learner.abilities) + len(learner.sessions)
+
+    def copy(self, response: Response, part: Learner) -> bool:
+        """Copy the states that a response touches; return False if one of them is unknown."""
+        whole = self.learner
+        for concept_id in response.concept_ids:
+            concept = whole.concepts.get(concept_id)
+            if concept is not None:
+                part.concepts[concept_id] = concept
+            elif not self.all_states:
+                return False
+        ability = whole.abilities.get(response.scale)
+        if ability is not None:
+            part.abilities[response.scale] = ability
+        elif not self.all_states:
+            return False
+        if response.session_id is not None:
+            session = whole.sessions.get(response.session_id)
+            if session is not None:
+                part.sessions[response.session_id] = session
+            elif not self.all_sessions:
+                return False
+        return True
 
 
 class LearnerCache:
@@ -93,24 +113,15 @@ class LearnerCache:
         if kept.made_by is not None and not ahead:
             return None
         whole, last = kept.learner, kept.learner.last
-        if last is None or any(response.position < last for response in responses):
+        if last is None:
             return None
-        concepts = _part(
-            whole.concepts, (c for r in responses for c in r.concept_ids), kept.all_states
-        )
-        abilities = _part(whole.abilities, (r.scale for r in responses), kept.all_states)
-        sessions = _part(
-            whole.sessions,
-            (r.session_id for r in responses if r.session_id is not None),
-            kept.all_sessions,
-        )
-        if concepts is None or abilities is None or sessions is None:
-            return None
+        part = Learner(whole.version, last, whole.parameters_version)
+        for response in responses:
+            if response.position < last or not kept.copy(response, part):
+                return None
         self._kept.move_to_end(key)
-        version = whole.parameters_version
-        learner = Learner(whole.version, last, version, concepts, abilities, sessions)
         return Loaded(
-            learner,
+            part,
             kept=dict(kept.counts),
             active_version=active_version,
             responses=kept.responses,
@@ -155,7 +166,7 @@ class LearnerCache:
         ):
             self.drop(folded.key)
             return
-        self.drop(folded.key)
+        parts_before = kept.parts
         learner, new = kept.learner, folded.learner
         learner.last, learner.parameters_version = new.last, new.parameters_version
         learner.concepts.update(new.concepts)
@@ -166,7 +177,9 @@ class LearnerCache:
         if kept.responses is not None:
             kept.responses += len(folded.responses)
         kept.active_version, kept.made_by = commit.taken_as_active, commit
-        self._keep(folded.key, kept)
+        self._parts += kept.parts - parts_before
+        self._kept.move_to_end(folded.key)
+        self._stay_within_bound()
 
     def settle(self, commit: Commit) -> None:
         """Keep the state that a commit made, if it was applied; drop it otherwise.
@@ -194,19 +207,8 @@ class LearnerCache:
     def _keep(self, key: LearnerKey, kept: _Kept) -> None:
         self._kept[key] = kept
         self._parts += kept.parts
+        self._stay_within_bound()
+
+    def _stay_within_bound(self) -> None:
         while self._parts > self._most_parts and self._kept:
             self.drop(next(iter(self._kept)))
-
-
-def _part(
-    known: Mapping[str, State], names: Iterable[str], everything: bool
-) -> dict[str, State] | None:
-    """Return the named states; None if one of them is unknown."""
-    part = {}
-    for name in names:
-        state = known.get(name)
-        if state is not None:
-            part[name] = state
-        elif not everything:
-            return None
-    return part

@@ -77,12 +77,12 @@ def over_in(entries: Entries, counts: Counts, limit: RateLimit | None) -> bool:
     """Return True if the counts do not show each response within the limit."""
     if limit is None:
         return False
-    wanted = counted(arrival_of(first, limit) for first, *_ in entries.values())
-    oldest = min(counts.kept, default=None)
-    return any(
-        (oldest is not None and window < oldest) or counts.of(window) + more > limit.most
-        for window, more in wanted.items()
-    )
+    wanted = counted([arrival_of(listed[0], limit) for listed in entries.values()])
+    oldest = min(counts.kept, default=0)
+    for window, more in wanted.items():
+        if window < oldest or counts.of(window) + more > limit.most:
+            return True
+    return False
 
 
 def counted(arrivals: Iterable[Arrival]) -> Mapping[int, int]:

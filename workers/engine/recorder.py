@@ -270,6 +270,7 @@ class Recorder:
         )
 
     def _commit_of(self, stream: str, group: LearnerGroup, folded: Folded) -> Commit:
+        state = group.state
         owners = [group.entries[response.response_id][0] for response in folded.responses]
         arrivals = [arrival_of(owner, self._rate_limit) for owner in owners]
         added = counted(arrivals)
@@ -277,11 +278,11 @@ class Recorder:
             folded,
             [owner_name(stream, owner) for owner in owners],
             arrivals,
-            group.state.counts.after(added) if added else None,
-            interval_ends(group.state.responses, folded),
-            group.state.from_cache,
-            group.state.after,
-            group.state.active_version,
+            state.counts.after(added) if added else None,
+            interval_ends(state.responses, folded),
+            state.from_cache,
+            state.after,
+            state.active_version,
         )
 
 

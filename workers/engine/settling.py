@@ -82,8 +82,9 @@ class Settling:
                 continue
             applied.append(commit)
             settled += _settle_applied(stream, group, commit, answer)
-            last = group.state.learner.last
-            late += sum(last is not None and r.position < last for r in commit.folded.responses)
+            if commit.folded.changed_from is not None:
+                last = group.state.learner.last
+                late += sum(last is not None and r.position < last for r in commit.folded.responses)
             over += self._settle_over(group, again)
         self._meter.conflicts.inc(len(commits) - len(applied))
         self._meter.late.inc(late)

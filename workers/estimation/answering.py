@@ -24,12 +24,16 @@ _UNCALIBRATED: Final = AbilityState()
 
 
 class Prediction(NamedTuple):
-    """Expected scores of an answer before it was seen."""
+    """Expected scores of an answer before it was seen, and the states they follow from."""
 
     probability_correct: float
     """Expected score of the answer, in [0, 1]."""
     concepts: tuple[float, ...]
     """Expected score by each concept alone, in the response's order, in [0, 1]."""
+    before: list[ConceptState]
+    """States of the concepts, in the response's order; unseen ones at their prior."""
+    ability: AbilityState
+    """Ability on the response's scale; at its prior before the first answer."""
 
 
 def unseen(concept_id: str, parameters: Parameters) -> ConceptState:
@@ -110,14 +114,14 @@ def apply(
     probability_correct = sum(expected) / len(expected)
     if scale is None or moved is None:
         learner.abilities[response.scale] = ability.after(score)
-        return Prediction(probability_correct, tuple(expected))
+        return Prediction(probability_correct, tuple(expected), before, ability)
     if scale.predicts:
         probability_correct = moved.probability
     elif logits:
         probability_correct = sigmoid(sum(logits) / len(logits))
     surprise = surprise_of(score, probability_correct)
     learner.abilities[response.scale] = _surprised(moved.ability, ability, surprise)
-    return Prediction(probability_correct, tuple(expected))
+    return Prediction(probability_correct, tuple(expected), before, ability)
 
 
 def _surprised(after: AbilityState, before: AbilityState, added: Surprise) -> AbilityState:

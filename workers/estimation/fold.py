@@ -8,12 +8,15 @@ all answers in order, to the last bit.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Final
 
 from workers.estimation.ability import AbilityEstimate, AbilityState, estimates
 from workers.estimation.late_replay import LateReplay
 from workers.estimation.learner import (
     AbilityOutcome,
     ConceptOutcome,
+    ConceptState,
     Learner,
     LearnerKey,
     Outcome,
@@ -21,11 +24,13 @@ from workers.estimation.learner import (
     Response,
     ScaleOutcome,
 )
-from workers.estimation.observing import AppliedAnswer, ConceptChange, apply_observed
+from workers.estimation.observing import AppliedAnswer, apply_observed
 from workers.estimation.outcomes import concept_outcome
 from workers.estimation.parameters import Parameters
 from workers.estimation.person_fit import person_fit
 from workers.estimation.snapshots import Snapshot
+
+_place: Final = attrgetter("answered_at_us", "response_id")
 
 
 @dataclass(slots=True)
@@ -62,9 +67,9 @@ class FoldTask:
         if last is None:
             return []
         # Under other parameters every stored value may change, as with a late answer.
-        everything = self.new_parameters(parameters)
-        late = [r for r in self.responses if everything or r.position < last]
-        return sorted(late, key=lambda response: response.position)
+        if self.new_parameters(parameters):
+            return in_order(self.responses)
+        return in_order([response for response in self.responses if response.position < last])
 
     def begin_replay(self, parameters: Parameters) -> LateReplay:
         """Begin the replay of the learner's answers after `base`."""
@@ -106,6 +111,11 @@ class Folded:
     snapshots: list[Snapshot] = field(default_factory=list)
 
 
+def in_order(responses: Sequence[Response]) -> list[Response]:
+    """Sort answers into the learner's order."""
+    return sorted(responses, key=_place) if len(responses) > 1 else list(responses)
+
+
 def fold(tasks: Sequence[FoldTask], parameters: Parameters) -> list[Folded]:
     """Fold new answers of many learners and estimate their abilities in one vector call.
 
@@ -130,9 +140,8 @@ class _LearnerFold:
     def __init__(self, task: FoldTask, parameters: Parameters) -> None:
         self._parameters = parameters
         self._key = task.key
-        self._new = sorted(task.responses, key=lambda response: response.position)
+        self._new = in_order(task.responses)
         stored = task.learner
-        last = stored.last
         self._new_parameters = task.new_parameters(parameters)
         late = len(task.late(parameters))
         self._replay = self._replayed(task) if late else None
@@ -143,7 +152,7 @@ class _LearnerFold:
             return
         self._learner = Learner(
             stored.version,
-            last,
+            stored.last,
             parameters.version,
             dict(stored.concepts),
             dict(stored.abilities),
@@ -185,16 +194,18 @@ class _LearnerFold:
         for at, (response, answer) in enumerate(zip(self._new, self._applied, strict=True)):
             previous, current = next(estimated), next(estimated)
             scales = _other_scales(answer, at, folded, estimated)
-            answered = zip(
-                response.concept_ids,
-                answer.before,
-                answer.after,
-                answer.prediction.concepts,
-                strict=True,
-            )
-            outcomes = [self._outcome(ConceptChange(*columns)) for columns in answered]
+            outcomes = [
+                self._outcome(concept_id, before, after, expected)
+                for concept_id, before, after, expected in zip(
+                    response.concept_ids,
+                    answer.before,
+                    answer.after,
+                    answer.prediction.concepts,
+                    strict=True,
+                )
+            ]
             outcomes += [
-                self._outcome(change)._replace(ability=scales.get(change.concept_id))
+                self._outcome(*change)._replace(ability=scales.get(change.concept_id))
                 for change in answer.others
             ]
             folded.outcomes.append(
@@ -214,13 +225,15 @@ class _LearnerFold:
                 folded.sessions[response.session_id] = at
         return folded
 
-    def _outcome(self, change: ConceptChange) -> ConceptOutcome:
+    def _outcome(
+        self, concept_id: str, before: ConceptState, after: ConceptState, expected: float
+    ) -> ConceptOutcome:
         return concept_outcome(
-            change.concept_id,
-            change.after,
+            concept_id,
+            after,
             self._parameters,
-            previous_mastery=change.before.mastery,
-            probability_correct=change.expected,
+            previous_mastery=before.mastery,
+            probability_correct=expected,
         )
 
 

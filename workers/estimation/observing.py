@@ -61,13 +61,11 @@ class AppliedAnswer:
 
 def apply_observed(learner: Learner, response: Response, parameters: Parameters) -> AppliedAnswer:
     """Apply an answer to a learner, in place, and keep the states around it."""
-    ability = ability_of(learner, response.scale, parameters)
-    before = states_of(learner, response, parameters)
     prediction = apply(learner, response, parameters)
     return AppliedAnswer(
-        before,
+        prediction.before,
         [learner.concepts[concept_id] for concept_id in response.concept_ids],
-        ability,
+        prediction.ability,
         learner.abilities[response.scale],
         None if response.session_id is None else learner.sessions[response.session_id],
         prediction,

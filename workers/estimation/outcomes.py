@@ -25,15 +25,15 @@ def concept_outcome(
     threshold, mastery = parameters.mastery_threshold, state.mastery
     was_mastered, mastered = previous_mastery >= threshold, mastery >= threshold
     return ConceptOutcome(
-        concept_id=concept_id,
-        mastery=mastery,
-        previous_mastery=previous_mastery,
-        mastered=mastered,
-        transition=_transition(was_mastered=was_mastered, mastered=mastered),
-        attempts=state.attempts,
-        probability_correct=probability_correct,
-        last_answered_at_us=state.answered_at_us,
-        interval=mastery_interval(state, parameters.of_concept(concept_id)),
+        concept_id,
+        mastery,
+        previous_mastery,
+        mastered,
+        _transition(was_mastered=was_mastered, mastered=mastered),
+        state.attempts,
+        probability_correct,
+        state.answered_at_us,
+        mastery_interval(state, parameters.of_concept(concept_id)),
     )
 
 

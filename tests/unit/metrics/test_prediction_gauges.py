@@ -62,8 +62,8 @@ def test_given_metrics_for_anybody_then_no_label_is_a_name_of_a_concept() -> Non
     with capture_logs() as logs:
         fed(metrics, [told(0.8, 1.0, ["secret-name"])])
         fed(metrics, stream(4_000, seed=1, shift=0.2))
+        text = generate_latest(metrics.registry).decode()
 
-    text = generate_latest(metrics.registry).decode()
     assert "concept=" not in text
     assert "secret-name" not in text
     assert not re.search(r'"c\d"', text)

@@ -21,7 +21,7 @@ SIZE_OF_CONCEPT: Final = 2_000
 OTHERS: Final = "other"
 """Label of the concepts without a window; a concept with this id is among them."""
 
-_BUFFERED: Final = 1_024
+_BUFFERED: Final = 4_096
 """Number of answers that are collected and added at once, which is much cheaper."""
 _ALL: Final = 0
 _HISTORIES: Final = 1

@@ -143,7 +143,7 @@ def test_given_no_look_at_the_figures_then_what_is_kept_is_bounded() -> None:
     pairs = stream(300, seed=7)
     for _ in range(20):
         observe(watch, pairs, by=100)
-        assert len(watch._buffer) < 1_024 + 100
+        assert len(watch._buffer) < 4_096 + 100
 
 
 def test_given_attempts_then_their_groups_are_of_earlier_answers() -> None:
