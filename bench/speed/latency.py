@@ -26,38 +26,44 @@ async def loaded_ms(side: Side, rate: float) -> list[float]:
         rate: entries a second.
     """
     entries = side.entries_of(max(2, int(rate * _LASTS_S)))
+    # Written beforehand: a publisher that writes them now would take a core from the worker.
+    size = max(1, int(rate * _TICK_S))
+    ticks = [await side.packed(entries[n : n + size]) for n in range(0, len(entries), size)]
     names = [orjson.loads(fields["event"])["data"]["response"]["response_id"]
              for _, _, fields in entries]  # fmt: skip
     after: dict[Any, Any] = {}
     for shard in shards(side.contender.shards):
         info: Any = await side.client.xinfo_stream(shard.mastery)
         after[shard.mastery] = info["last-generated-id"]
-    seen: dict[str, float] = {}
-    reader = asyncio.create_task(_read(side, after, seen, len(entries)))
+    reader = asyncio.create_task(_read(side, after, len(entries)))
     last: dict[str, bytes] = {}
     began = time.perf_counter()
-    sent = 0
-    while sent < len(entries):
-        # One at a time would take the publisher longer than a fast worker.
-        due = min(len(entries), 1 + int((time.perf_counter() - began) * rate))
-        if due > sent:
-            last |= await side.publish(entries[sent:due])
-            sent = due
-        await asyncio.sleep(_TICK_S)
-    await reader
+    for number, tick in enumerate(ticks, 1):
+        due = min(number * size, len(entries)) - 1
+        await asyncio.sleep(max(0.0, began + due / rate - time.perf_counter()))
+        last |= await side.send(tick)
+    seen = _first_seen(await reader)
     await side.drained(last)
     return [1e3 * (seen[name] - began - number / rate) for number, name in enumerate(names)]
 
 
-async def _read(side: Side, after: dict[Any, Any], seen: dict[str, float], count: int) -> None:
-    """Note when the first event of each response is read."""
-    while len(seen) < count:
+async def _read(side: Side, after: dict[Any, Any], count: int) -> list[tuple[float, bytes]]:
+    """Return so many events, each with the time at which it was read."""
+    events: list[tuple[float, bytes]] = []
+    while len(events) < count:
         answer: Any = await side.client.xread(after, block=10_000)
         now = time.perf_counter()
         if not answer:
             raise SystemExit(f"{side.contender.label} gave no event for 10 s")
-        for stream, events in answer:
-            after[stream] = events[-1][0]
-            for _, fields in events:
-                data = orjson.loads(fields[b"event"])["data"]
-                seen.setdefault(data["response_id"], now)
+        for stream, entries in answer:
+            after[stream] = entries[-1][0]
+            events += [(now, fields[b"event"]) for _, fields in entries]
+    return events
+
+
+def _first_seen(events: list[tuple[float, bytes]]) -> dict[str, float]:
+    """Return when the first event of each response was read."""
+    seen: dict[str, float] = {}
+    for now, event in events:
+        seen.setdefault(orjson.loads(event)["data"]["response_id"], now)
+    return seen

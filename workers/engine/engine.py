@@ -27,8 +27,11 @@ from workers.streams.route import Route
 _log = structlog.get_logger(__name__)
 
 _SOON_S: Final = 0.05
-_AT_ONCE: Final = 4
-"""Batches in flight at once: one is admitted, one folded, one committed, and one published."""
+_AT_ONCE: Final = 3
+"""Batches in flight at once: one is folded, one committed, and one published.
+
+A fourth would be read early, and so be small, and then wait.
+"""
 _ASIDE_AT_ONCE: Final = 2
 """Learners set aside who are processed at once, so that a long log delays the others little."""
 
@@ -36,10 +39,10 @@ _ASIDE_AT_ONCE: Final = 2
 class Engine:
     """Takes batches of raw entries, and processes each entry until it is acknowledged.
 
-    Batches overlap: while one is published, the next is committed, a third folded and a fourth
-    admitted. Each step takes batches in order and one at a time, so that one worker publishes a
-    learner's events in the order of their versions. Whatever happens, at most two batches are
-    committed and not acknowledged, and have to be repeated.
+    Batches overlap: while one is published, the next is committed and a third admitted and folded.
+    Each step takes batches in order and one at a time, so that one worker publishes a learner's
+    events in the order of their versions. Whatever happens, at most two batches are committed and
+    not acknowledged, and have to be repeated.
 
     Args:
         pipeline: the steps of a batch.

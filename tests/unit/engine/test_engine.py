@@ -85,38 +85,38 @@ async def test_given_no_room_when_submitted_then_it_waits_until_a_batch_is_done(
     publisher, gate = FakePublisher(*(e.entry_id for e in GOOD)), asyncio.Event()
     publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(MemoryLedger(), publisher)
-    for at in range(4):
+    for at in range(3):
         await work.submit(ROUTE, batch(GOOD[at]))
 
-    fifth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[4])))
+    fourth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[3])))
     await asyncio.sleep(0.02)
-    assert not fifth.done()
+    assert not fourth.done()
     gate.set()
-    await fifth
+    await fourth
     await work.drain()
 
-    assert publisher.acknowledged == [entry_id(n) for n in range(5)]
+    assert publisher.acknowledged == [entry_id(n) for n in range(4)]
 
 
 async def test_given_a_submission_given_up_while_it_waits_then_none_is_in_flight() -> None:
     publisher, gate = FakePublisher(*(e.entry_id for e in GOOD)), asyncio.Event()
     publisher.gate = gate.wait  # type: ignore[assignment]  # what it returns is not looked at
     work = engine(MemoryLedger(), publisher)
-    for at in range(4):
+    for at in range(3):
         await work.submit(ROUTE, batch(GOOD[at]))
-    fifth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[4])))
+    fourth = asyncio.create_task(work.submit(ROUTE, batch(GOOD[3])))
     await asyncio.sleep(0)
-    assert entry_id(4) in work.in_flight(STREAM)
+    assert entry_id(3) in work.in_flight(STREAM)
 
-    fifth.cancel()
+    fourth.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await fifth
+        await fourth
 
-    assert entry_id(4) not in work.in_flight(STREAM)
+    assert entry_id(3) not in work.in_flight(STREAM)
     gate.set()
-    await work.submit(ROUTE, batch(GOOD[4]))
+    await work.submit(ROUTE, batch(GOOD[3]))
     await work.drain()
-    assert entry_id(4) in publisher.acknowledged
+    assert entry_id(3) in publisher.acknowledged
 
 
 async def test_given_an_entry_on_its_way_then_it_is_not_taken_again() -> None:
