@@ -8,6 +8,7 @@ import orjson
 
 from bench.speed.sides import Side
 from contracts.streams import shards
+from workers.common.text import text_of
 
 LOADS: Final = (0.5, 0.9)
 """Shares of a contender's own rate."""
@@ -56,7 +57,7 @@ async def _read(side: Side, after: dict[Any, Any], count: int) -> list[tuple[flo
         if not answer:
             raise SystemExit(f"{side.contender.label} gave no event for 10 s")
         for stream, entries in answer:
-            after[stream] = entries[-1][0]
+            after[text_of(stream)] = entries[-1][0]
             events += [(now, fields[b"event"]) for _, fields in entries]
     return events
 
