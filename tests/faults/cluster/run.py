@@ -35,7 +35,7 @@ _FULL: Final = 0.7
 """Share of the rate before that counts as full again."""
 _WINDOW_S: Final = 1.0
 _CONFIRMED: Final = Confirmation()
-_DRAINED_WITHIN_S: Final = 120.0
+_DRAINED_WITHIN_S: Final = 400.0
 
 
 @dataclass(frozen=True)
