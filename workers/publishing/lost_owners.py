@@ -76,12 +76,16 @@ class _Suspect(NamedTuple):
 
 
 class _Events:
-    """Ids of the events of a stream behind a position; reads each event once."""
+    """Ids of the events of a stream behind a position; reads each event once.
 
-    def __init__(self, client: Redis, stream: str, after: str) -> None:
+    The next loss makes them stale: events that were read may be among what it took.
+    """
+
+    def __init__(self, client: Redis, stream: str, after: str, losses: Sequence[_Loss]) -> None:
         self._client = client
         self._stream = stream
         self.after = after
+        self.losses = frozenset(losses)
         self._read_to = after
         self._ids: set[str] = set()
 
@@ -185,7 +189,7 @@ class LostOwners:
             if (loss := next((loss for loss in losses if loss.may_have(owner)), None))
         ]
         if suspects:
-            await self._replace(stream, await self._missing(stream, suspects))
+            await self._replace(stream, await self._missing(stream, suspects), losses)
 
     async def _missing(self, stream: str, suspects: list["_Suspect"]) -> list["_Suspect"]:
         """Return those whose owner is not in the stream; it would publish by itself."""
@@ -196,10 +200,12 @@ class LostOwners:
                 rows = await pipeline.execute()
         return [suspect for suspect, row in zip(suspects, rows, strict=True) if not row]
 
-    async def _replace(self, stream: str, suspects: list["_Suspect"]) -> None:
+    async def _replace(
+        self, stream: str, suspects: list["_Suspect"], losses: Sequence[_Loss]
+    ) -> None:
         """Let the first repeat of each owner publish, unless the owner's events are there."""
         for suspect in suspects:
-            events = self._events_after(stream, suspect.loss.event)
+            events = self._events_after(stream, suspect.loss.event, losses)
             if suspect.event_ids() & await events.read():
                 continue
             if not await events.whole():
@@ -220,11 +226,16 @@ class LostOwners:
                 _log.info("owner_replaced", stream=stream, owner=suspect.owner, by=entry_id)
                 suspect.settled.recorded = suspect.settled.repeated
 
-    def _events_after(self, stream: str, after: str) -> _Events:
+    def _events_after(self, stream: str, after: str, losses: Sequence[_Loss]) -> _Events:
         known = self._events.get(stream)
-        if known is None or known.full or order(known.after) > order(after):
+        if (
+            known is None
+            or known.full
+            or known.losses != frozenset(losses)
+            or order(known.after) > order(after)
+        ):
             mastery = MASTERY + stream.removeprefix(RESPONSES)
-            known = self._events[stream] = _Events(self._client, mastery, after)
+            known = self._events[stream] = _Events(self._client, mastery, after, losses)
         return known
 
 

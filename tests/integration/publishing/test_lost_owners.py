@@ -117,6 +117,27 @@ async def test_given_an_owner_that_was_trimmed_then_its_repeat_publishes_nothing
     assert repeat.recorded is None
 
 
+async def test_given_events_read_before_a_loss_then_its_repeat_publishes(
+    redis: Redis, owners: LostOwners
+) -> None:
+    owner = await _entry(redis, kept=False)
+    await _fail_over(redis)
+    repeat = await _repeat(redis, owner)
+    assert repeat.admitted is not None
+    assert repeat.repeated is not None
+    (event,) = mastery_events(repeat.admitted, repeat.repeated)
+    event_id: Any = await redis.xadd(MASTERY, {"event": event})
+    await owners.replace(RESPONSES, [repeat])
+    assert repeat.recorded is None
+
+    # The next failover loses the event that was read.
+    await redis.xdel(MASTERY, event_id)
+    await _fail_over(redis)
+    again = await _repeat(redis, owner)
+    await owners.replace(RESPONSES, [again])
+    assert again.recorded is again.repeated
+
+
 async def test_given_an_owner_that_is_there_then_it_publishes_by_itself(
     redis: Redis, owners: LostOwners
 ) -> None:
