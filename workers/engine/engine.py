@@ -28,10 +28,8 @@ _log = structlog.get_logger(__name__)
 
 _SOON_S: Final = 0.05
 _AT_ONCE: Final = 3
-"""Batches in flight at once: one is folded, one committed, and one published.
-
-A fourth would be read early, and so be small, and then wait.
-"""
+"""Batches in flight at once: one is folded, one committed, one published. A fourth would be read
+early, so be small, and then wait."""
 _ASIDE_AT_ONCE: Final = 2
 """Learners set aside who are processed at once, so that a long log delays the others little."""
 
