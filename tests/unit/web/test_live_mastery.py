@@ -53,7 +53,9 @@ async def test_given_old_shards_found_later_then_their_events_arrive_too() -> No
         live = LiveMastery(redis, [MASTERY], lambda: old)
         await redis.xadd(f"{MASTERY}.{{0}}", _event(0), id="1-0")
         async with live.following(_KEY) as queue:
-            await redis.xadd(f"{MASTERY}.{{0}}", _event(1))
+            seconds, microseconds = await redis.time()
+            now = f"{seconds * 1000 + microseconds // 1000}-0"
+            await redis.xadd(f"{MASTERY}.{{0}}", _event(1), id=now)
             old.append(f"{MASTERY}.{{0}}")
             await redis.xadd(MASTERY, _event(2))
             async with asyncio.timeout(_WITHIN_S):

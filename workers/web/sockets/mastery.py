@@ -106,7 +106,8 @@ class LiveMastery:
     async def _read(self, after: dict[Any, Any], began_ms: int) -> None:
         while True:
             for stream in self._old():
-                after.setdefault(stream, f"{began_ms}-0")
+                # An event of that very millisecond may have been published since.
+                after.setdefault(stream, f"{began_ms - 1}-0")
             try:
                 delivered = await self._read_some(after)
             except (Unavailable, StreamRefused) as error:
