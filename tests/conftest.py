@@ -49,7 +49,7 @@ _SERVER_PARAMETERS: Final = {"direct", "neo4j", "postgrest", "supabase"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests that share something run in one process."""
+    """Group tests that share something into one process."""
     config.pluginmanager.register(GroupsPlugin())
 
 

@@ -1,4 +1,4 @@
-"""What updates leave behind in the tables of states, by fill factor and settings of autovacuum.
+"""Measure bloat of the state tables after updates, by fill factor and autovacuum settings.
 
 Usage: ``uv run python -m bench.postgres.bloat [--answers 500000] [VARIANT ...]``.
 Each variant has a database with the states of so many learners after 500 answers each. Further

@@ -1,4 +1,4 @@
-"""What one incarnation of a worker reads: any stream by force, and its share by real leases."""
+"""Read streams as one incarnation of a worker: any by force, and its share by real leases."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final

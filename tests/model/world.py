@@ -192,14 +192,14 @@ class World:
     # Leases -----------------------------------------------------------------------------------
 
     async def adjust(self, worker: Incarnation) -> None:
-        """Let a worker extend its leases, take streams and hand streams over."""
+        """Extend a worker's leases, take streams and hand streams over."""
         self.now_s += LEASE_S / 3
         if not worker.reading.joined:
             await asyncio.sleep(_JOINED_S)
         await worker.reading.adjust()
 
     async def silence_passes(self, among: list[Incarnation]) -> None:
-        """Let the time pass after which these workers count as dead, and their leases are free."""
+        """Wait until these workers count as dead and their leases are free."""
         self.now_s += LEASE_S
         keys = [lease_key(shard.responses) for shard in SHARDS]
         names = {worker.consumer for worker in among}

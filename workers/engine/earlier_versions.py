@@ -30,7 +30,7 @@ class EarlierVersions:
         self._unreadable: set[int] = set()
 
     async def keep(self, group: LearnerGroup, active: Parameters) -> None:
-        """Let a learner go on under the version of the stored state, if that has to be.
+        """Keep a learner under the version of the stored state, if that has to be.
 
         A learner is replayed instead if the log is loaded, a response is late, or this engine can't
         read the version.

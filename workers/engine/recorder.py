@@ -127,7 +127,7 @@ class Recorder:
         return await self._retrying.call(lambda: self._versions.switch_to(version))
 
     async def keep_versions(self, groups: Sequence[LearnerGroup], parameters: Parameters) -> None:
-        """Let learners go on under an earlier version if their logs are too long for a batch.
+        """Keep learners under an earlier version if their logs are too long for a batch.
 
         Args:
             groups: loaded learners with new responses.

@@ -70,6 +70,14 @@ async def _repeat(redis: Redis, owner: str) -> Settled:
     return Settled.of(entry, repeated=recorded)
 
 
+def _event_of(repeat: Settled) -> bytes:
+    """The event that the owner of a repeat publishes."""
+    assert repeat.admitted is not None
+    assert repeat.repeated is not None
+    (event,) = mastery_events(repeat.admitted, repeat.repeated)
+    return event
+
+
 async def test_given_a_lost_owner_then_one_repeat_publishes_in_its_place(
     redis: Redis, owners: LostOwners
 ) -> None:
@@ -107,9 +115,7 @@ async def test_given_an_owner_that_was_trimmed_then_its_repeat_publishes_nothing
     owner = await _entry(redis, kept=False)
     await _fail_over(redis)
     repeat = await _repeat(redis, owner)
-    assert repeat.admitted is not None
-    assert repeat.repeated is not None
-    (event,) = mastery_events(repeat.admitted, repeat.repeated)
+    event = _event_of(repeat)
     for number in range(3):
         await redis.xadd(MASTERY, {"event": orjson.dumps({"id": uuid_of(number)})})
     await redis.xadd(MASTERY, {"event": event})
@@ -123,9 +129,7 @@ async def test_given_events_read_before_a_loss_then_its_repeat_publishes(
     owner = await _entry(redis, kept=False)
     await _fail_over(redis)
     repeat = await _repeat(redis, owner)
-    assert repeat.admitted is not None
-    assert repeat.repeated is not None
-    (event,) = mastery_events(repeat.admitted, repeat.repeated)
+    event = _event_of(repeat)
     event_id: Any = await redis.xadd(MASTERY, {"event": event})
     await owners.replace(RESPONSES, [repeat])
     assert repeat.recorded is None

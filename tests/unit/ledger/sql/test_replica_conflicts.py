@@ -21,7 +21,7 @@ class _CaughtUp(ReplicaLedger):
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the replica answers, call by call."""
+    """Answers of the replica, call by call."""
     left: list[Any] = []
 
     async def call(*_: object) -> Any:
