@@ -48,6 +48,9 @@ class Pair:
         await value(self.replica, "select pg_wal_replay_resume()")
 
 
+_WITHIN_S = 60.0
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pair() -> AsyncIterator[Pair]:
     with scratch() as directory:
@@ -99,14 +102,15 @@ async def test_given_a_replica_that_lags_then_it_is_waited_for(pair: Pair) -> No
 async def test_given_commits_all_the_while_then_the_replica_has_no_difference(pair: Pair) -> None:
     ledger = ReplicaLedger(pair.replica, pair.primary)
     answering = asyncio.create_task(_answer_on(pair))
-    read = []
-    for _ in range(20):
-        async for page in verify(ledger, Parameters()):
-            assert page.differences == []
-            read.append(page.responses)
+    read: list[int] = []
+    # Commits arrive at the replica on the way, however fast it is read.
+    async with asyncio.timeout(_WITHIN_S):
+        while len(read) < 20 or read[-1] == read[0]:
+            async for page in verify(ledger, Parameters()):
+                assert page.differences == []
+                read.append(page.responses)
     answering.cancel()
     await ledger.close()
-    assert read[-1] > read[0]
 
 
 async def _answer_on(pair: Pair) -> None:
